@@ -14,12 +14,14 @@
 #![forbid(unsafe_code)]
 
 mod attach_type;
+mod errno;
 mod helper;
 mod map_type;
 mod prog_type;
 mod table_enum;
 
 pub use attach_type::AttachType;
+pub use errno::Errno;
 pub use helper::{HELPERS, helper_id, helper_name};
 pub use map_type::MapType;
 pub use prog_type::ProgType;

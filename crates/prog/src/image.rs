@@ -1,0 +1,30 @@
+//! Programs and maps that belong together.
+
+use crate::{MapDef, Prog};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Programs, the maps they refer to by index, and what goes with them.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// In the order of the input.
+    pub progs: Vec<Prog>,
+    /// `ImmSrc::MapIdx(n)` is the n-th.
+    pub maps: Vec<MapDef>,
+    /// From the section `license`; empty where there is none.
+    pub license: String,
+}
+
+impl Image {
+    /// The program of this name.
+    #[must_use]
+    pub fn prog(&self, name: &str) -> Option<&Prog> {
+        self.progs.iter().find(|prog| prog.name == name)
+    }
+
+    /// Index of the map of this name.
+    #[must_use]
+    pub fn map_idx(&self, name: &str) -> Option<usize> {
+        self.maps.iter().position(|map| map.name == name)
+    }
+}
