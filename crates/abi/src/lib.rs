@@ -18,6 +18,7 @@ mod errno;
 mod helper;
 mod map_type;
 mod prog_type;
+mod section;
 mod table_enum;
 
 pub use attach_type::AttachType;
@@ -25,4 +26,5 @@ pub use errno::Errno;
 pub use helper::{HELPERS, helper_id, helper_name};
 pub use map_type::MapType;
 pub use prog_type::ProgType;
+pub use section::{SECTIONS, Section};
 use table_enum::table_enum;
