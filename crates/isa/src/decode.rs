@@ -331,10 +331,8 @@ fn stx(slot: Slot) -> Result<Insn, DecodeError> {
                 Ok(Insn::StoreRelease { size, base: slot.dst()?, off, src: slot.src()? })
             }
             imm if matches!(size, Size::W | Size::Dw) => {
-                let row = ATOMIC
-                    .iter()
-                    .find(|row| row.imm == imm)
-                    .ok_or_else(|| slot.bad("imm", imm))?;
+                let row =
+                    ATOMIC.iter().find(|row| row.imm == imm).ok_or_else(|| slot.bad("imm", imm))?;
                 let (base, src) = (slot.dst()?, slot.src()?);
                 Ok(Insn::Atomic { size, op: row.op, base, off, src })
             }

@@ -365,6 +365,9 @@ impl Insn {
     /// Whether control can reach the following instruction.
     #[must_use]
     pub const fn falls_through(&self) -> bool {
-        !matches!(self, Self::Jump { .. } | Self::JumpLong { .. } | Self::JumpReg { .. } | Self::Exit)
+        !matches!(
+            self,
+            Self::Jump { .. } | Self::JumpLong { .. } | Self::JumpReg { .. } | Self::Exit
+        )
     }
 }

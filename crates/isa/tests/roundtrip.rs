@@ -4,16 +4,16 @@ use skep_isa::{Insn, Insns, Pc, RawInsn, decode};
 
 const OFFS: [i16; 12] = [0, 1, 2, 3, 8, 16, 32, 64, -1, -8, i16::MIN, i16::MAX];
 #[rustfmt::skip]
-const IMMS: [i32; 24] = [
-    0, 1, 2, -1, 8, 16, 32, 64, 0x40, 0x41, 0x50, 0x51, 0xa0, 0xa1, 0xe0, 0xe1, 0xf0, 0xf1, 0x100,
+const IMMS: [i32; 23] = [
+    0, 1, 2, -1, 8, 16, 32, 0x40, 0x41, 0x50, 0x51, 0xa0, 0xa1, 0xe0, 0xe1, 0xf0, 0xf1, 0x100,
     0x110, 0x10000, 0x20000, i32::MIN, i32::MAX,
 ];
 
 /// Counted from the tables by hand, so that a row that stops decoding is noticed:
-/// 11 registers, 121 pairs, 12 offsets, 24 immediates.
+/// 11 registers, 121 pairs, 12 offsets, 23 immediates.
 #[test]
 fn decode_then_encode_is_identity() {
-    let (r, rr, off, imm) = (11u64, 121u64, 12u64, 24u64);
+    let (r, rr, off, imm) = (11u64, 121u64, 12u64, 23u64);
     let seconds = [None, Some(RawInsn::default()), Some(RawInsn { imm: 7, ..RawInsn::default() })];
     let mut accepted = 0u64;
     for code in 0..=255u8 {
