@@ -1,0 +1,144 @@
+//! A map of any kind.
+
+use crate::array::Array;
+use crate::rules::{self, F_RDONLY_PROG, F_WRONLY_PROG};
+use crate::{KeyValue, MapError, PerfEventArray, ProgArray, RingBuf, Rule};
+use alloc::sync::Arc;
+use skep_abi::{Errno, MapType};
+use skep_prog::{DataKind, Initial, MapDef};
+
+/// A live map; clones are the same map.
+#[derive(Clone)]
+pub enum Map {
+    /// Keys and values.
+    KeyValue(Arc<dyn KeyValue>),
+    /// `prog_array`
+    Progs(Arc<ProgArray>),
+    /// `ringbuf`
+    RingBuf(Arc<RingBuf>),
+    /// `perf_event_array`
+    PerfEvents(Arc<PerfEventArray>),
+}
+
+/// What maps may take. Maps reserve address space for all their entries at once, and memory as
+/// entries come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes left for maps.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    /// 1 GiB.
+    fn default() -> Self {
+        Self { bytes: 1 << 30 }
+    }
+}
+
+/// What programs may do with the values of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgAccess {
+    /// Unless `BPF_F_WRONLY_PROG`.
+    pub read: bool,
+    /// Unless `BPF_F_RDONLY_PROG`, or a section of constants.
+    pub write: bool,
+}
+
+impl ProgAccess {
+    /// From flags and kind of data section.
+    #[must_use]
+    pub fn of(def: &MapDef) -> Self {
+        let constant = matches!(def.data, Some(DataKind::Rodata | DataKind::Kconfig));
+        Self {
+            read: def.flags & F_WRONLY_PROG == 0,
+            write: def.flags & F_RDONLY_PROG == 0 && !constant,
+        }
+    }
+}
+
+impl Map {
+    /// A map with its initial value, within the default [`Limits`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Map::within`].
+    pub fn new(def: &MapDef, cpus: u32) -> Result<Self, MapError> {
+        Self::within(def, cpus, &mut Limits::default())
+    }
+
+    /// A map with its initial value; `limits` loses what the map may come to take. `cpus` is the
+    /// number of CPUs that programs can be on. Programs and maps that a definition names
+    /// ([`Initial::Progs`], [`Initial::Maps`]) are the caller's to put in.
+    ///
+    /// # Errors
+    ///
+    /// The definition breaks a rule of the kernel, the type is not supported, or memory does not
+    /// suffice.
+    pub fn within(def: &MapDef, cpus: u32, limits: &mut Limits) -> Result<Self, MapError> {
+        let refused = |(rule, errno)| MapError::Refused { map: def.name.clone(), rule, errno };
+        if cpus == 0 {
+            return Err(refused((Rule::NoCpus, Errno::EINVAL)));
+        }
+        let asked = Self::bytes(def, cpus).ok_or_else(|| MapError::Unsupported {
+            map: def.name.clone(),
+            map_type: def.map_type,
+        })?;
+        rules::check(def).map_err(refused)?;
+        let memory = || MapError::Memory { map: def.name.clone(), asked, left: limits.bytes };
+        let left = limits.bytes.checked_sub(asked).ok_or_else(memory)?;
+        let map = Self::make(def.clone(), cpus).map_err(|_| memory())?;
+        map.set_initial(def).map_err(refused)?;
+        limits.bytes = left;
+        Ok(map)
+    }
+
+    /// Bytes the map can come to take. `None` for unknown types.
+    fn bytes(def: &MapDef, cpus: u32) -> Option<u64> {
+        let stride = u64::from(def.value_size).next_multiple_of(8);
+        let entries = u64::from(def.max_entries);
+        let values = stride.saturating_mul(entries);
+        Some(match def.map_type {
+            MapType::Array => values,
+            MapType::PercpuArray => values.saturating_mul(cpus.into()),
+            MapType::ProgArray => entries * 8,
+            MapType::PerfEventArray => PerfEventArray::bytes(cpus),
+            MapType::Ringbuf => entries * 2,
+            _ => return None,
+        })
+    }
+
+    fn make(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+        Ok(match def.map_type {
+            MapType::ProgArray => Self::Progs(Arc::new(ProgArray::new(def)?)),
+            MapType::Ringbuf => Self::RingBuf(Arc::new(RingBuf::new(def)?)),
+            MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
+            MapType::PercpuArray => Self::KeyValue(Arc::new(Array::new(def, cpus as usize)?)),
+            _ => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
+        })
+    }
+
+    fn set_initial(&self, def: &MapDef) -> Result<(), (Rule, Errno)> {
+        let (Self::KeyValue(map), Initial::Value(value)) = (self, &def.initial) else {
+            return Ok(());
+        };
+        let rule = Rule::Initial { len: value.len(), value_size: def.value_size };
+        map.update_user(&[0; 4], value, 0).map_err(|errno| (rule, errno))
+    }
+
+    /// What the map was made from.
+    #[must_use]
+    pub fn def(&self) -> &MapDef {
+        match self {
+            Self::KeyValue(map) => map.def(),
+            Self::Progs(map) => map.def(),
+            Self::RingBuf(map) => map.def(),
+            Self::PerfEvents(map) => map.def(),
+        }
+    }
+
+    /// What programs may do with its values.
+    #[must_use]
+    pub fn prog_access(&self) -> ProgAccess {
+        ProgAccess::of(self.def())
+    }
+}

@@ -1,0 +1,55 @@
+//! Arrays of programs, for tail calls.
+//!
+//! Source: `fd_array_map_*` in `kernel/bpf/arraymap.c`.
+
+use crate::Values;
+use skep_abi::Errno;
+use skep_isa::Size;
+use skep_prog::MapDef;
+
+/// Marks an index that holds a program; the id is in the low half.
+const SET: u64 = 1 << 32;
+
+/// Programs by index. A program is a number of the engine's.
+#[derive(Debug)]
+pub struct ProgArray {
+    def: MapDef,
+    /// A word for each index, with [`SET`].
+    progs: Values,
+}
+
+impl ProgArray {
+    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
+        let progs = Values::new(8, def.max_entries as usize)?;
+        Ok(Self { def, progs })
+    }
+
+    /// What the map was made from.
+    #[must_use]
+    pub fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    /// The program at an index. `None` beyond the end too.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<u32> {
+        let word = self.progs.load(index as usize * 8, Size::Dw)?;
+        (word & SET != 0).then_some(crate::values::low32(word))
+    }
+
+    /// Puts a program at an index, or takes it away.
+    ///
+    /// # Errors
+    ///
+    /// `E2BIG` beyond the end; `ENOENT` if there was none to take away.
+    pub fn set(&self, index: u32, prog: Option<u32>) -> Result<(), Errno> {
+        let word = prog.map_or(0, |id| SET | u64::from(id));
+        let at = index as usize * 8;
+        let old = self
+            .progs
+            .atomic(at, Size::Dw, skep_isa::AtomicOp::Xchg, word, 0)
+            .map_err(|_| Errno::E2BIG)?;
+        if prog.is_none() && old == 0 { Err(Errno::ENOENT) } else { Ok(()) }
+    }
+}

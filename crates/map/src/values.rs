@@ -1,0 +1,488 @@
+//! Memory that programs on several threads read and write at once.
+//!
+//! # Model
+//!
+//! [`Values`] is one zeroed allocation, cut into cells of equal size: one value of a map each. Cells
+//! never move while the map lives, so that a program may keep the position (or, in machine code, the
+//! address) of a value that another program deletes meanwhile; the cell may then get a new owner, as
+//! in the kernel's preallocated maps, but stays memory of the map.
+//!
+//! # Races
+//!
+//! Programs race on values, and no rule forbids it. Every access from here is therefore an atomic
+//! one: relaxed and whole when its address is a multiple of its size, byte by byte otherwise. Longer
+//! copies go by aligned words, so a copy may mix old and new words but no halves of a word.
+//! Two racing accesses of different sizes are atomic in hardware; Rust leaves them open. Nothing
+//! here assumes a value to be other than bytes.
+
+use alloc::alloc::{alloc_zeroed, dealloc};
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use skep_abi::Errno;
+use skep_isa::{AtomicOp, Size};
+
+/// Where the first cell begins: a cache line.
+const ALIGN: usize = 64;
+
+/// Cells of equal size at stable addresses.
+pub struct Values {
+    base: NonNull<u8>,
+    /// What the allocator gave, before rounding up to [`ALIGN`].
+    start: NonNull<u8>,
+    layout: Layout,
+    len: usize,
+    stride: usize,
+    value_size: usize,
+    /// `⌈2^64 / stride⌉`: remainders without a division.
+    inverse: u64,
+}
+
+// SAFETY: the allocation belongs to the value alone and no access depends on the thread.
+unsafe impl Send for Values {}
+
+// SAFETY: all access through `&self` is atomic.
+unsafe impl Sync for Values {}
+
+/// Why an atomic access is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum AccessError {
+    /// Not inside one value.
+    #[error("access is not inside a map value")]
+    Outside,
+    /// The address is no multiple of the size.
+    #[error("atomic access is not aligned to its size")]
+    Unaligned,
+    /// Atomic operations have 4 or 8 bytes.
+    #[error("atomic access is neither 4 nor 8 bytes")]
+    Size,
+}
+
+impl Values {
+    /// `cells` zeroed values of `value_size` bytes, [`Errno::ENOMEM`] where memory does not suffice.
+    /// Large amounts take no memory before they are written.
+    pub(crate) fn new(value_size: usize, cells: usize) -> Result<Self, Errno> {
+        let stride = value_size.max(1).checked_next_multiple_of(8).ok_or(Errno::ENOMEM)?;
+        let len = stride.checked_mul(cells).ok_or(Errno::ENOMEM)?;
+        // A larger alignment would make std's allocator write zeroes instead of taking zero pages.
+        let bytes = len.checked_add(ALIGN).ok_or(Errno::ENOMEM)?;
+        let layout = Layout::from_size_align(bytes, 8).map_err(|_| Errno::ENOMEM)?;
+        // SAFETY: `bytes` is at least `ALIGN`, so the layout is not empty.
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start).ok_or(Errno::ENOMEM)?;
+        let skip = start.addr().get().next_multiple_of(ALIGN) - start.addr().get();
+        // SAFETY: `skip` is less than `ALIGN`, and `len + ALIGN` bytes were allocated.
+        let base = unsafe { start.add(skip) };
+        let inverse = (u64::MAX / stride as u64).wrapping_add(1);
+        Ok(Self { base, start, layout, len, stride, value_size, inverse })
+    }
+
+    /// Bytes in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no cells.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes from one value to the next: [`Values::value_size`], rounded up to 8.
+    #[must_use]
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Bytes of a value that belong to programs.
+    #[must_use]
+    pub fn value_size(&self) -> usize {
+        self.value_size
+    }
+
+    /// Address of the first value, a multiple of 64. For machine code, which owes that it touches
+    /// nothing but values; positions are offsets from here.
+    #[must_use]
+    pub fn as_ptr(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Zero-extended. `None` unless all bytes are inside one value.
+    #[inline]
+    #[must_use]
+    pub fn load(&self, at: usize, size: Size) -> Option<u64> {
+        let place = self.place(at, usize::from(size.bytes()))?;
+        // SAFETY: `place` checked that the bytes are inside a cell, which is only touched atomically.
+        Some(unsafe { load(place, size) })
+    }
+
+    /// Stores the low bytes of `value`. `None` unless all bytes are inside one value.
+    #[inline]
+    pub fn store(&self, at: usize, size: Size, value: u64) -> Option<()> {
+        let place = self.place(at, usize::from(size.bytes()))?;
+        // SAFETY: `place` checked that the bytes are inside a cell, which is only touched atomically.
+        unsafe { store(place, size, value) };
+        Some(())
+    }
+
+    /// A sequentially consistent operation on 4 or 8 bytes; gives the old value, zero-extended.
+    ///
+    /// # Errors
+    ///
+    /// The access is not inside one value, unaligned, or of another size.
+    pub fn atomic(
+        &self,
+        at: usize,
+        size: Size,
+        op: AtomicOp,
+        src: u64,
+        r0: u64,
+    ) -> Result<u64, AccessError> {
+        let place = self.aligned(at, size)?;
+        match size {
+            Size::W => {
+                // SAFETY: `aligned` checked place and alignment; cells are only touched atomically.
+                let word = unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) };
+                Ok(u64::from(rmw32(word, op, low32(src), low32(r0))))
+            }
+            Size::Dw => {
+                // SAFETY: `aligned` checked place and alignment; cells are only touched atomically.
+                let word = unsafe { AtomicU64::from_ptr(place.cast().as_ptr()) };
+                Ok(rmw64(word, op, src, r0))
+            }
+            Size::B | Size::H => Err(AccessError::Size),
+        }
+    }
+
+    /// A load that later accesses may not overtake, zero-extended.
+    ///
+    /// # Errors
+    ///
+    /// The access is not inside one value or unaligned.
+    pub fn load_acquire(&self, at: usize, size: Size) -> Result<u64, AccessError> {
+        let place = self.aligned(at, size)?;
+        // SAFETY: `aligned` checked place and alignment; cells are only touched atomically.
+        Ok(unsafe { load_aligned(place, size, Acquire) })
+    }
+
+    /// A store that earlier accesses may not be delayed beyond.
+    ///
+    /// # Errors
+    ///
+    /// The access is not inside one value or unaligned.
+    pub fn store_release(&self, at: usize, size: Size, value: u64) -> Result<(), AccessError> {
+        let place = self.aligned(at, size)?;
+        // SAFETY: `aligned` checked place and alignment; cells are only touched atomically.
+        unsafe { store_aligned(place, size, value, Release) };
+        Ok(())
+    }
+
+    /// Copies out. `None` unless all bytes are inside one value.
+    pub fn read(&self, at: usize, out: &mut [u8]) -> Option<()> {
+        let place = self.place(at, out.len())?;
+        // SAFETY: `place` checked the whole length.
+        unsafe { read(place, out) };
+        Some(())
+    }
+
+    /// Copies in. `None` unless all bytes are inside one value.
+    pub fn write(&self, at: usize, bytes: &[u8]) -> Option<()> {
+        let place = self.place(at, bytes.len())?;
+        // SAFETY: `place` checked the whole length.
+        unsafe { write(place, bytes) };
+        Some(())
+    }
+
+    /// As [`Values::read`] for a whole cell, padding included: what bpf(2) copies of per-CPU values.
+    pub(crate) fn read_cell(&self, at: usize, out: &mut [u8]) -> Option<()> {
+        let place = self.cell(at, out.len())?;
+        // SAFETY: `cell` checked the whole length.
+        unsafe { read(place, out) };
+        Some(())
+    }
+
+    /// As [`Values::write`] for a whole cell, padding included.
+    pub(crate) fn write_cell(&self, at: usize, bytes: &[u8]) -> Option<()> {
+        let place = self.cell(at, bytes.len())?;
+        // SAFETY: `cell` checked the whole length.
+        unsafe { write(place, bytes) };
+        Some(())
+    }
+
+    /// Zeroes the cell at `at`, padding included.
+    pub(crate) fn clear_cell(&self, at: usize) {
+        for word in 0..self.stride / 8 {
+            if let Some(place) = self.cell(at + word * 8, 8) {
+                // SAFETY: `cell` checked the eight bytes.
+                unsafe { store(place, Size::Dw, 0) };
+            }
+        }
+    }
+
+    /// The aligned 32-bit word at `at`, 0 outside. For the crate's own tables.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u32 {
+        low32(self.load(at, Size::W).unwrap_or(0))
+    }
+
+    /// Counterpart of [`Values::word`].
+    #[inline]
+    pub(crate) fn set_word(&self, at: usize, word: u32) {
+        let stored = self.store(at, Size::W, word.into());
+        debug_assert!(stored.is_some(), "bug: {at} is outside the table");
+    }
+
+    /// Whether the bytes at `at` are `bytes`.
+    #[inline]
+    pub(crate) fn holds(&self, at: usize, bytes: &[u8]) -> bool {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words
+            .iter()
+            .enumerate()
+            .all(|(n, word)| self.load(at + n * 8, Size::Dw) == Some(u64::from_ne_bytes(*word)))
+            && rest.iter().enumerate().all(|(n, byte)| {
+                self.load(at + words.len() * 8 + n, Size::B) == Some(u64::from(*byte))
+            })
+    }
+
+    /// Address of `len` bytes inside one value.
+    #[inline]
+    fn place(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
+        let within = if at < self.value_size { at } else { self.within(at) };
+        if at >= self.len || self.value_size.checked_sub(within)? < len {
+            return None;
+        }
+        // SAFETY: `at` is less than `len`, the size of the allocation from `base` on.
+        Some(unsafe { self.base.add(at) })
+    }
+
+    /// Address of `len` bytes inside one cell.
+    fn cell(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
+        if at >= self.len || self.stride - self.within(at) < len {
+            return None;
+        }
+        // SAFETY: `at` is less than `len`, the size of the allocation from `base` on.
+        Some(unsafe { self.base.add(at) })
+    }
+
+    /// `at % stride`. With 32 bits on both sides the product of the fraction bits of `at / stride`
+    /// with `stride` is exact (Lemire, Kaser, Kurz, "Faster Remainder by Direct Computation").
+    #[inline]
+    fn within(&self, at: usize) -> usize {
+        if let (Ok(short), Ok(_)) = (u32::try_from(at), u32::try_from(self.stride)) {
+            let fraction = self.inverse.wrapping_mul(short.into());
+            #[expect(clippy::cast_possible_truncation, reason = "less than stride, a usize")]
+            let rest = ((u128::from(fraction) * self.stride as u128) >> 64) as usize;
+            return rest;
+        }
+        at % self.stride
+    }
+
+    #[inline]
+    fn aligned(&self, at: usize, size: Size) -> Result<NonNull<u8>, AccessError> {
+        let bytes = usize::from(size.bytes());
+        let place = self.place(at, bytes).ok_or(AccessError::Outside)?;
+        // The base is aligned, so the position tells.
+        if at.is_multiple_of(bytes) { Ok(place) } else { Err(AccessError::Unaligned) }
+    }
+}
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        // SAFETY: `start` came from the allocator with this layout, and nobody can use it any more.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Values({} x {} bytes)", self.len / self.stride, self.value_size)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+pub(crate) const fn low32(value: u64) -> u32 {
+    value as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+const fn low16(value: u64) -> u16 {
+    value as u16
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low byte is wanted")]
+const fn low8(value: u64) -> u8 {
+    value as u8
+}
+
+/// # Safety
+///
+/// `size` bytes at `place` must be live, and touched by atomic accesses only.
+#[inline]
+unsafe fn load(place: NonNull<u8>, size: Size) -> u64 {
+    let bytes = usize::from(size.bytes());
+    if place.addr().get().is_multiple_of(bytes) {
+        // SAFETY: the caller's promise, and the alignment was just tested.
+        return unsafe { load_aligned(place, size, Relaxed) };
+    }
+    let mut out = [0; 8];
+    let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes };
+    // SAFETY: the caller's promise.
+    unsafe { read(place, &mut out[at..at + bytes]) };
+    u64::from_ne_bytes(out)
+}
+
+/// # Safety
+///
+/// As for [`load`].
+#[inline]
+unsafe fn store(place: NonNull<u8>, size: Size, value: u64) {
+    let bytes = usize::from(size.bytes());
+    if place.addr().get().is_multiple_of(bytes) {
+        // SAFETY: the caller's promise, and the alignment was just tested.
+        return unsafe { store_aligned(place, size, value, Relaxed) };
+    }
+    let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes };
+    // SAFETY: the caller's promise.
+    unsafe { write(place, &value.to_ne_bytes()[at..at + bytes]) };
+}
+
+/// # Safety
+///
+/// As for [`load`]; `place` is a multiple of `size`.
+#[inline]
+unsafe fn load_aligned(place: NonNull<u8>, size: Size, order: core::sync::atomic::Ordering) -> u64 {
+    match size {
+        Size::B => {
+            // SAFETY: the caller's promise.
+            let byte = unsafe { AtomicU8::from_ptr(place.as_ptr()) };
+            byte.load(order).into()
+        }
+        Size::H => {
+            // SAFETY: the caller's promise.
+            let half = unsafe { AtomicU16::from_ptr(place.cast().as_ptr()) };
+            half.load(order).into()
+        }
+        Size::W => {
+            // SAFETY: the caller's promise.
+            let word = unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) };
+            word.load(order).into()
+        }
+        Size::Dw => {
+            // SAFETY: the caller's promise.
+            let word = unsafe { AtomicU64::from_ptr(place.cast().as_ptr()) };
+            word.load(order)
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`load_aligned`].
+#[inline]
+unsafe fn store_aligned(
+    place: NonNull<u8>,
+    size: Size,
+    value: u64,
+    order: core::sync::atomic::Ordering,
+) {
+    match size {
+        Size::B => {
+            // SAFETY: the caller's promise.
+            let byte = unsafe { AtomicU8::from_ptr(place.as_ptr()) };
+            byte.store(low8(value), order);
+        }
+        Size::H => {
+            // SAFETY: the caller's promise.
+            let half = unsafe { AtomicU16::from_ptr(place.cast().as_ptr()) };
+            half.store(low16(value), order);
+        }
+        Size::W => {
+            // SAFETY: the caller's promise.
+            let word = unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) };
+            word.store(low32(value), order);
+        }
+        Size::Dw => {
+            // SAFETY: the caller's promise.
+            let word = unsafe { AtomicU64::from_ptr(place.cast().as_ptr()) };
+            word.store(value, order);
+        }
+    }
+}
+
+/// By words from an aligned place, else by bytes.
+///
+/// # Safety
+///
+/// `out.len()` bytes at `place` must be live, and touched by atomic accesses only.
+unsafe fn read(place: NonNull<u8>, out: &mut [u8]) {
+    let mut done = 0;
+    while done < out.len() {
+        // SAFETY: `done` is less than the length the caller vouches for.
+        let from = unsafe { place.add(done) };
+        let rest = &mut out[done..];
+        if let Some(word) = rest.first_chunk_mut::<8>().filter(|_| is_word(from)) {
+            // SAFETY: eight bytes are left, and `from` is aligned.
+            *word = unsafe { load_aligned(from, Size::Dw, Relaxed) }.to_ne_bytes();
+            done += 8;
+        } else {
+            // SAFETY: one byte is left.
+            rest[0] = low8(unsafe { load_aligned(from, Size::B, Relaxed) });
+            done += 1;
+        }
+    }
+}
+
+/// By words to an aligned place, else by bytes.
+///
+/// # Safety
+///
+/// As for [`read`].
+unsafe fn write(place: NonNull<u8>, bytes: &[u8]) {
+    let mut done = 0;
+    while done < bytes.len() {
+        // SAFETY: `done` is less than the length the caller vouches for.
+        let to = unsafe { place.add(done) };
+        let rest = &bytes[done..];
+        if let Some(word) = rest.first_chunk::<8>().filter(|_| is_word(to)) {
+            // SAFETY: eight bytes are left, and `to` is aligned.
+            unsafe { store_aligned(to, Size::Dw, u64::from_ne_bytes(*word), Relaxed) };
+            done += 8;
+        } else {
+            // SAFETY: one byte is left.
+            unsafe { store_aligned(to, Size::B, rest[0].into(), Relaxed) };
+            done += 1;
+        }
+    }
+}
+
+fn is_word(place: NonNull<u8>) -> bool {
+    place.addr().get().is_multiple_of(8)
+}
+
+macro_rules! rmw {
+    ($name:ident, $atomic:ty, $word:ty) => {
+        fn $name(word: &$atomic, op: AtomicOp, src: $word, r0: $word) -> $word {
+            match op {
+                AtomicOp::Add | AtomicOp::FetchAdd => word.fetch_add(src, SeqCst),
+                AtomicOp::Or | AtomicOp::FetchOr => word.fetch_or(src, SeqCst),
+                AtomicOp::And | AtomicOp::FetchAnd => word.fetch_and(src, SeqCst),
+                AtomicOp::Xor | AtomicOp::FetchXor => word.fetch_xor(src, SeqCst),
+                AtomicOp::Xchg => word.swap(src, SeqCst),
+                AtomicOp::CmpXchg => {
+                    let (Ok(old) | Err(old)) = word.compare_exchange(r0, src, SeqCst, SeqCst);
+                    old
+                }
+            }
+        }
+    };
+}
+
+rmw!(rmw32, AtomicU32, u32);
+rmw!(rmw64, AtomicU64, u64);
+
+#[cfg(test)]
+mod tests;
