@@ -1,0 +1,293 @@
+//! All types of an object or kernel, and looking them up.
+
+use crate::{Body, BtfError, ByteOrder, Kind, Type, check, kind::Entries, nesting, parse};
+use alloc::{borrow::Cow, string::String, vec::Vec};
+use core::fmt;
+
+/// Number of a type. 0 is `void`; the types of a [`Btf`] count from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeId(pub u32);
+
+impl TypeId {
+    /// The type without values.
+    pub const VOID: Self = Self(0);
+}
+
+impl fmt::Display for TypeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Position of a string in the string section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StrOff(pub u32);
+
+/// Checked BTF.
+///
+/// # Model
+///
+/// The type section consists of 32-bit words only. They are kept as they stand, in host byte order,
+/// with an index of where each record begins; a [`Type`] is decoded from its record when asked for.
+/// Loading the 126,000 types of a kernel so is a copy and a check, not 126,000 allocations.
+///
+/// # Invariants
+///
+/// [`Btf::parse`] establishes them:
+/// - each record has all its words, a known kind, and type ids and string offsets that exist;
+/// - no type contains itself by value, and none is spelled with itself; both nest at most
+///   [`Btf::MAX_NESTING`] deep, so recursion over types ends.
+#[derive(Clone)]
+pub struct Btf {
+    pub(crate) order: ByteOrder,
+    /// The type section.
+    pub(crate) words: Vec<u32>,
+    /// Where in `words` the records of types 1, 2, … begin, and then where the last one ends.
+    pub(crate) starts: Vec<u32>,
+    /// The string section: ends with a zero byte.
+    pub(crate) strings: Vec<u8>,
+}
+
+/// One record of the type section.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) name: u32,
+    pub(crate) info: u32,
+    pub(crate) third: u32,
+    pub(crate) entries: &'a [u32],
+}
+
+/// Size of a pointer. BPF programs are 64-bit programs, whatever runs them.
+const POINTER_SIZE: u32 = 8;
+
+impl Btf {
+    /// How deep types may be nested, by value or in the way they are spelled.
+    ///
+    /// The kernel follows 32 types (`MAX_RESOLVE_DEPTH`), beginning anew at some kinds.
+    pub const MAX_NESTING: u8 = 64;
+
+    /// Reads and checks a `.BTF` section or the BTF of a kernel.
+    ///
+    /// # Errors
+    /// [`BtfError`] with the first place that is malformed.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
+        let (btf, types_at) = parse::parse(bytes)?;
+        check::check(&btf, types_at)?;
+        nesting::check(&btf, types_at)?;
+        Ok(btf)
+    }
+
+    /// The byte order of the input.
+    #[must_use]
+    pub const fn order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// Number of types, `void` not counted: the greatest [`TypeId`].
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Whether there is no type but `void`.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type with this number.
+    #[must_use]
+    pub fn get(&self, id: TypeId) -> Option<Type<'_>> {
+        if id == TypeId::VOID {
+            return Some(Type { id, name: "", body: Body::Void });
+        }
+        let record = self.record(id)?;
+        Some(Type { id, name: self.name(record.name), body: Body::decode(self, record) })
+    }
+
+    /// All types in order, without `void`.
+    pub fn types(&self) -> impl Iterator<Item = Type<'_>> {
+        self.ids().filter_map(|id| self.get(id))
+    }
+
+    /// The first type with this name and kind. Takes a step per type.
+    #[must_use]
+    pub fn find(&self, name: &str, kind: Kind) -> Option<Type<'_>> {
+        let id = self.ids().find(|&id| {
+            self.record(id).is_some_and(|r| r.kind == kind && self.is_named(r.name, name))
+        })?;
+        self.get(id)
+    }
+
+    /// The type behind typedefs, qualifiers and type tags.
+    #[must_use]
+    pub fn resolve(&self, id: TypeId) -> Option<Type<'_>> {
+        let mut ty = self.get(id)?;
+        // Ends: aliases form no cycle.
+        while let Some(next) = ty.body.alias_of() {
+            ty = self.get(next)?;
+        }
+        Some(ty)
+    }
+
+    /// Bytes a value takes; `None` for types without values and for more than 4 GiB.
+    ///
+    /// A variable is as large as its type. An array without length has size 0.
+    #[must_use]
+    pub fn size_of(&self, id: TypeId) -> Option<u32> {
+        let (mut id, mut count) = (id, 1_u32);
+        // Ends: neither aliases nor array elements form a cycle.
+        let size = loop {
+            match self.resolve(id)?.body {
+                Body::Int(int) => break int.size,
+                Body::Ptr(_) => break POINTER_SIZE,
+                Body::Struct { size, .. }
+                | Body::Union { size, .. }
+                | Body::Enum { size, .. }
+                | Body::Enum64 { size, .. }
+                | Body::Datasec { size, .. }
+                | Body::Float { size } => break size,
+                Body::Array { elem, len, .. } => {
+                    count = count.checked_mul(len)?;
+                    id = elem;
+                }
+                Body::Var { ty, .. } => id = ty,
+                _ => return None,
+            }
+        };
+        count.checked_mul(size)
+    }
+
+    /// The string at `off`, with U+FFFD for what is no UTF-8; source lines can be in any encoding.
+    /// Empty beyond the strings.
+    #[must_use]
+    pub fn text(&self, off: StrOff) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.c_str(off.0))
+    }
+
+    /// Writes the size of a data section and the positions of its variables, by name.
+    ///
+    /// Compilers leave both 0; the ELF section and symbol table of the object know them. `off_of`
+    /// gives the position of a variable, or `None` to leave it as it is. Returns whether `section`
+    /// is a data section.
+    ///
+    /// Of libbpf: `btf_fixup_datasec`.
+    pub fn place_vars(
+        &mut self,
+        section: TypeId,
+        size: u32,
+        mut off_of: impl FnMut(&str) -> Option<u32>,
+    ) -> bool {
+        let Some(Type { body: Body::Datasec { vars, .. }, .. }) = self.get(section) else {
+            return false;
+        };
+        let offs: Vec<Option<u32>> =
+            vars.iter().map(|var| self.get(var.var).and_then(|var| off_of(var.name))).collect();
+        let Some([_, _, total, entries @ ..]) = self.record_words_mut(section) else {
+            return false;
+        };
+        *total = size;
+        for ([_, at, _], off) in entries.as_chunks_mut().0.iter_mut().zip(offs) {
+            *at = off.unwrap_or(*at);
+        }
+        true
+    }
+
+    /// The name at `off`; one that is no UTF-8 is cut where it stops being so.
+    pub(crate) fn name(&self, off: u32) -> &str {
+        self.c_str(off).utf8_chunks().next().map_or("", |chunk| chunk.valid())
+    }
+
+    fn is_named(&self, off: u32, name: &str) -> bool {
+        let at = usize::try_from(off).unwrap_or(usize::MAX);
+        let rest = self.strings.get(at..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        rest.and_then(<[u8]>::first) == Some(&0)
+    }
+
+    fn c_str(&self, off: u32) -> &[u8] {
+        let at = usize::try_from(off).unwrap_or(usize::MAX);
+        let rest = self.strings.get(at..).unwrap_or_default();
+        rest.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
+        let last = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        (1..=last).map(TypeId)
+    }
+
+    pub(crate) fn record(&self, id: TypeId) -> Option<Record<'_>> {
+        Record::new(self.words.get(self.range(id)?)?)
+    }
+
+    fn record_words_mut(&mut self, id: TypeId) -> Option<&mut [u32]> {
+        let range = self.range(id)?;
+        self.words.get_mut(range)
+    }
+
+    fn range(&self, id: TypeId) -> Option<core::ops::Range<usize>> {
+        let index = usize::try_from(id.0).ok()?;
+        let start = *self.starts.get(index.checked_sub(1)?)?;
+        let end = *self.starts.get(index)?;
+        Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+    }
+}
+
+impl fmt::Debug for Btf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.types()).finish()
+    }
+}
+
+impl<'a> Record<'a> {
+    /// The record at the start of `words`, with all words that follow as its entries; `None` when
+    /// it has no known kind or fewer than three words.
+    pub(crate) fn new(words: &'a [u32]) -> Option<Self> {
+        let &[name, info, third, ref entries @ ..] = words else { return None };
+        Some(Self { kind: Kind::from_record(kind_bits(info))?, name, info, third, entries })
+    }
+
+    /// Number of entries, or the linkage of a function.
+    pub(crate) const fn vlen(&self) -> u32 {
+        self.info & 0xffff
+    }
+
+    /// The `kind_flag`.
+    pub(crate) const fn flag(&self) -> bool {
+        self.info >> 31 != 0
+    }
+
+    /// How many words the entries of this record take, by kind and `vlen`.
+    pub(crate) fn entry_words(&self) -> usize {
+        let layout = self.kind.layout();
+        match layout.entries {
+            Entries::One => layout.words,
+            Entries::Vlen => {
+                layout.words.saturating_mul(usize::try_from(self.vlen()).unwrap_or(usize::MAX))
+            }
+        }
+    }
+
+    /// Word `index` after the first three.
+    pub(crate) fn word(&self, index: usize) -> u32 {
+        self.entries.get(index).copied().unwrap_or_default()
+    }
+
+    /// The words at the positions `pick` of each entry, with their positions in the record.
+    pub(crate) fn pick(
+        self,
+        pick: &'static [usize],
+    ) -> impl Iterator<Item = (usize, u32)> + use<'a> {
+        // A kind without entries has an empty slice here, which any chunk size splits into nothing.
+        let words = self.kind.layout().words.max(1);
+        let entries = self.entries.chunks_exact(words).zip((3..).step_by(words));
+        entries.flat_map(move |(entry, at)| {
+            pick.iter().filter_map(move |&i| Some((i.checked_add(at)?, *entry.get(i)?)))
+        })
+    }
+}
+
+/// The kind's number in the second word. Kernel: `BTF_INFO_KIND`.
+pub(crate) const fn kind_bits(info: u32) -> u32 {
+    (info >> 24) & 0x1f
+}

@@ -1,0 +1,134 @@
+//! Kinds of types and how their records are laid out.
+
+use core::fmt;
+
+/// What a type is: `BTF_KIND_*` of `include/uapi/linux/btf.h`, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "names of the kernel")]
+pub enum Kind {
+    Void,
+    Int,
+    Ptr,
+    Array,
+    Struct,
+    Union,
+    Enum,
+    Fwd,
+    Typedef,
+    Volatile,
+    Const,
+    Restrict,
+    Func,
+    FuncProto,
+    Var,
+    Datasec,
+    Float,
+    DeclTag,
+    TypeTag,
+    Enum64,
+}
+
+/// The third word of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Third {
+    Size,
+    Type,
+    Unused,
+}
+
+/// How many entries follow the three words that all records begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entries {
+    One,
+    /// As many as the low 16 bits of the second word, `vlen`, say.
+    Vlen,
+}
+
+/// Layout of the records of one kind. What parses, checks or renumbers records reads these rows.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    kind: Kind,
+    name: &'static str,
+    pub(crate) third: Third,
+    pub(crate) entries: Entries,
+    /// Words of an entry.
+    pub(crate) words: usize,
+    /// Which words of an entry are string offsets.
+    pub(crate) strings: &'static [usize],
+    /// Which words of an entry are type ids.
+    pub(crate) types: &'static [usize],
+    /// Whether bit 31 of the second word, `kind_flag`, has a meaning.
+    pub(crate) flag: bool,
+}
+
+/// Rows in the order of [`Kind`]. Source: `Documentation/bpf/btf.rst`, section 2.2.
+#[rustfmt::skip]
+const LAYOUT: [Layout; 20] = {
+    use Entries::{One, Vlen};
+    use Third::{Size, Type, Unused};
+    #[expect(clippy::too_many_arguments, reason = "a row of a table")]
+    const fn row(
+        kind: Kind, name: &'static str, third: Third, entries: Entries, words: usize,
+        strings: &'static [usize], types: &'static [usize], flag: bool,
+    ) -> Layout {
+        Layout { kind, name, third, entries, words, strings, types, flag }
+    }
+    [
+        //                                           third   entries words strings types  flag
+        row(Kind::Void,      "void",                 Unused, One,    0,    &[],    &[],     false),
+        row(Kind::Int,       "int",                  Size,   One,    1,    &[],    &[],     false),
+        row(Kind::Ptr,       "pointer",              Type,   One,    0,    &[],    &[],     false),
+        row(Kind::Array,     "array",                Unused, One,    3,    &[],    &[0, 1], false),
+        row(Kind::Struct,    "struct",               Size,   Vlen,   3,    &[0],   &[1],    true),
+        row(Kind::Union,     "union",                Size,   Vlen,   3,    &[0],   &[1],    true),
+        row(Kind::Enum,      "enum",                 Size,   Vlen,   2,    &[0],   &[],     true),
+        row(Kind::Fwd,       "forward declaration",  Unused, One,    0,    &[],    &[],     true),
+        row(Kind::Typedef,   "typedef",              Type,   One,    0,    &[],    &[],     false),
+        row(Kind::Volatile,  "volatile",             Type,   One,    0,    &[],    &[],     false),
+        row(Kind::Const,     "const",                Type,   One,    0,    &[],    &[],     false),
+        row(Kind::Restrict,  "restrict",             Type,   One,    0,    &[],    &[],     false),
+        // The linkage of a function stands where others have the number of entries.
+        row(Kind::Func,      "function",             Type,   One,    0,    &[],    &[],     false),
+        row(Kind::FuncProto, "function prototype",   Type,   Vlen,   2,    &[0],   &[1],    false),
+        row(Kind::Var,       "variable",             Type,   One,    1,    &[],    &[],     false),
+        row(Kind::Datasec,   "data section",         Size,   Vlen,   3,    &[],    &[0],    false),
+        row(Kind::Float,     "float",                Size,   One,    0,    &[],    &[],     false),
+        row(Kind::DeclTag,   "declaration tag",      Type,   One,    1,    &[],    &[],     true),
+        row(Kind::TypeTag,   "type tag",             Type,   One,    0,    &[],    &[],     true),
+        row(Kind::Enum64,    "64-bit enum",          Size,   Vlen,   3,    &[0],   &[],     true),
+    ]
+};
+
+impl Kind {
+    /// The kind with this number; a record never has kind 0.
+    pub(crate) fn from_record(number: u32) -> Option<Self> {
+        let row = LAYOUT.get(usize::try_from(number).ok()?)?;
+        (row.kind != Self::Void).then_some(row.kind)
+    }
+
+    pub(crate) fn layout(self) -> &'static Layout {
+        LAYOUT.get(self as usize).expect("bug: a kind without a row")
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.layout().name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_kinds() {
+        for (number, row) in LAYOUT.iter().enumerate() {
+            assert_eq!(row.kind as usize, number);
+            assert_eq!(row.kind.layout().kind, row.kind);
+        }
+        assert_eq!(Kind::from_record(0), None);
+        assert_eq!(Kind::from_record(19), Some(Kind::Enum64));
+        assert_eq!(Kind::from_record(20), None);
+    }
+}

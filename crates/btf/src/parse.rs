@@ -1,0 +1,147 @@
+//! From bytes to records.
+
+use crate::btf::{Record, kind_bits};
+use crate::{Btf, BtfError, ByteOrder, TypeId};
+use alloc::vec::Vec;
+
+/// Bytes of the header as far as it is known here; the kernel's later ones are longer.
+const HEADER_LEN: u32 = 24;
+
+/// Splits the input into records and strings. Also says where the type section begins.
+pub(crate) fn parse(bytes: &[u8]) -> Result<(Btf, usize), BtfError> {
+    let (header, body) = Header::split(bytes, HEADER_LEN)?;
+    let [type_off, type_len, str_off, str_len] = header.words();
+    let types = header.section("type", body, type_off, type_len)?;
+    let strings = header.section("string", body, str_off, str_len)?;
+    let (type_end, str_end) = (
+        u64::from(type_off).saturating_add(type_len.into()),
+        u64::from(str_off).saturating_add(str_len.into()),
+    );
+    if u64::from(type_off) < str_end && u64::from(str_off) < type_end {
+        return Err(BtfError::Overlap { type_off, type_end, str_off, str_end });
+    }
+    let at = header.at(str_off);
+    if strings.first() != Some(&0) {
+        return Err(BtfError::Strings { at, what: "begin" });
+    }
+    if strings.last() != Some(&0) {
+        let at = at.saturating_add(strings.len());
+        return Err(BtfError::Strings { at, what: "end" });
+    }
+    if type_off % 4 != 0 {
+        return Err(BtfError::Align { at: 8, what: "type section offset", value: type_off });
+    }
+    let (words, rest) = types.as_chunks::<4>();
+    let types_at = header.at(type_off);
+    if !rest.is_empty() {
+        let at = types_at.saturating_add(types.len()).saturating_sub(rest.len());
+        return Err(BtfError::Short { at, what: "type", need: 4, have: rest.len() });
+    }
+    let words: Vec<u32> = words.iter().map(|&word| header.order.u32(word)).collect();
+    let starts = starts(&words, types_at)?;
+    Ok((Btf { order: header.order, words, starts, strings: strings.to_vec() }, types_at))
+}
+
+/// What BTF and BTF.ext begin with.
+pub(crate) struct Header<'a> {
+    pub(crate) order: ByteOrder,
+    /// From the input's start to what the header's offsets count from.
+    pub(crate) len: usize,
+    fields: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    /// Splits the header, of at least `min` bytes, from what follows it.
+    pub(crate) fn split(bytes: &'a [u8], min: u32) -> Result<(Self, &'a [u8]), BtfError> {
+        let (&[m0, m1, version, _flags, l0, l1, l2, l3], _) =
+            bytes.split_first_chunk::<8>().ok_or(short(bytes, min))?;
+        let order = match [m0, m1] {
+            [0x9f, 0xeb] => ByteOrder::Little,
+            [0xeb, 0x9f] => ByteOrder::Big,
+            magic => return Err(BtfError::Magic { found: u16::from_le_bytes(magic) }),
+        };
+        if version != 1 {
+            return Err(BtfError::Version { version });
+        }
+        let len = order.u32([l0, l1, l2, l3]);
+        if len < min {
+            return Err(BtfError::HeaderLen { len, min });
+        }
+        let split = usize::try_from(len).ok().and_then(|len| bytes.split_at_checked(len));
+        let (header, body) = split.ok_or(short(bytes, len))?;
+        let fields = header.get(8..).unwrap_or_default();
+        Ok((Self { order, len: header.len(), fields }, body))
+    }
+
+    /// The first `N` words after the length; 0 where the header is shorter.
+    pub(crate) fn words<const N: usize>(&self) -> [u32; N] {
+        let mut words = [0; N];
+        for (word, &bytes) in words.iter_mut().zip(self.fields.as_chunks().0) {
+            *word = self.order.u32(bytes);
+        }
+        words
+    }
+
+    /// The bytes of a section whose offset counts from the end of the header.
+    pub(crate) fn section(
+        &self,
+        section: &'static str,
+        body: &'a [u8],
+        off: u32,
+        len: u32,
+    ) -> Result<&'a [u8], BtfError> {
+        let range = || {
+            let start = usize::try_from(off).ok()?;
+            body.get(start..start.checked_add(usize::try_from(len).ok()?)?)
+        };
+        range().ok_or(BtfError::Section { section, off, len, have: body.len() })
+    }
+
+    /// The position in the input of an offset that counts from the end of the header.
+    pub(crate) fn at(&self, off: u32) -> usize {
+        self.len.saturating_add(usize::try_from(off).unwrap_or(usize::MAX))
+    }
+}
+
+fn short(bytes: &[u8], need: u32) -> BtfError {
+    let need = usize::try_from(need).unwrap_or(usize::MAX);
+    BtfError::Short { at: 0, what: "header", need, have: bytes.len() }
+}
+
+/// Where each record begins, and where the last one ends.
+fn starts(words: &[u32], types_at: usize) -> Result<Vec<u32>, BtfError> {
+    let mut starts = Vec::new();
+    let (mut pos, mut rest) = (0_usize, words);
+    loop {
+        starts.push(u32::try_from(pos).map_err(|_| BtfError::TooMany { types: starts.len() })?);
+        if rest.is_empty() {
+            return Ok(starts);
+        }
+        let len = record_len(rest, pos_at(types_at, pos), starts.len())?;
+        rest = rest.get(len..).unwrap_or_default();
+        pos = pos.saturating_add(len);
+    }
+}
+
+/// Words of the record at the start of `rest`, which is type number `id`.
+fn record_len(rest: &[u32], at: usize, id: usize) -> Result<usize, BtfError> {
+    let record = Record::new(rest).ok_or_else(|| match rest {
+        [_, info, _, ..] => {
+            let id = TypeId(u32::try_from(id).unwrap_or(u32::MAX));
+            BtfError::Kind { at: at.saturating_add(4), id, kind: kind_bits(*info) }
+        }
+        _ => short_record(3, rest.len(), at),
+    })?;
+    let len = record.entry_words().saturating_add(3);
+    if len > rest.len() { Err(short_record(len, rest.len(), at)) } else { Ok(len) }
+}
+
+fn short_record(need: usize, have: usize, at: usize) -> BtfError {
+    let bytes = |words: usize| words.saturating_mul(4);
+    BtfError::Short { at, what: "type", need: bytes(need), have: bytes(have) }
+}
+
+/// The position in the input of a word of the type section.
+pub(crate) fn pos_at(types_at: usize, word: usize) -> usize {
+    types_at.saturating_add(word.saturating_mul(4))
+}

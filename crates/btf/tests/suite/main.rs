@@ -1,0 +1,24 @@
+//! Tests of the public interface: built types, compiled objects, the running kernel.
+
+mod builder;
+mod ext;
+mod hostile;
+mod kernel;
+mod lookup;
+mod malformed;
+mod show;
+
+use skep_btf::{Btf, ByteOrder};
+use std::path::PathBuf;
+
+/// A file of `corpus/btf`.
+fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/btf").join(name);
+    std::fs::read(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+}
+
+/// The same C file compiled for both byte orders.
+fn flows() -> [(ByteOrder, Btf); 2] {
+    [(ByteOrder::Little, "flows.el.btf"), (ByteOrder::Big, "flows.eb.btf")]
+        .map(|(order, name)| (order, Btf::parse(&fixture(name)).unwrap()))
+}
