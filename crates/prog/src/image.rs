@@ -2,7 +2,9 @@
 
 use crate::{MapDef, Prog};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use skep_btf::Btf;
 
 /// Programs, the maps they refer to by index, and what goes with them.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Image {
     pub maps: Vec<MapDef>,
     /// From the section `license`; empty where there is none.
     pub license: String,
+    /// The types that [`MapDef`] and [`Subprog`](crate::Subprog) refer to.
+    pub btf: Option<Arc<Btf>>,
 }
 
 impl Image {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use skep_abi::MapType;
+use skep_btf::TypeId;
 
 /// Definition of a map. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +17,16 @@ pub struct MapDef {
     pub key_size: u32,
     /// Of one CPU's value for per-CPU maps.
     pub value_size: u32,
+    /// Type of a key in the BTF of the image.
+    pub key_type: Option<TypeId>,
+    /// Type of a value; for a map that holds a data section, the section.
+    pub value_type: Option<TypeId>,
     /// Entries; bytes of data for a ring buffer.
     pub max_entries: u32,
     /// `BPF_F_*` of map creation.
     pub flags: u32,
+    /// Where `flags` ask for the memory of one NUMA node (`BPF_F_NUMA_NODE`), which.
+    pub numa_node: u32,
     /// Per-type extra, as `map_extra` of bpf(2).
     pub map_extra: u64,
     /// Whether loaders pin it by name (`LIBBPF_PIN_BY_NAME`).
@@ -63,7 +70,7 @@ pub enum Initial {
 const NO_PREALLOC: u32 = 1;
 
 impl MapDef {
-    /// A map without flags and initial content. An LPM trie gets `BPF_F_NO_PREALLOC`, without which
+    /// A map without types, flags and initial content. An LPM trie gets `BPF_F_NO_PREALLOC`, without which
     /// no kernel makes one.
     #[must_use]
     pub fn new(
@@ -78,8 +85,11 @@ impl MapDef {
             map_type,
             key_size,
             value_size,
+            key_type: None,
+            value_type: None,
             max_entries,
             flags: if map_type == MapType::LpmTrie { NO_PREALLOC } else { 0 },
+            numa_node: 0,
             map_extra: 0,
             pinned: false,
             inner: None,

@@ -4,6 +4,7 @@ use crate::LineInfo;
 use alloc::string::String;
 use alloc::vec::Vec;
 use skep_abi::{AttachType, ProgType};
+use skep_btf::TypeId;
 use skep_isa::{Insns, Pc};
 
 /// One program: an entry function and the subprograms it calls, in one list of slots.
@@ -32,6 +33,8 @@ pub struct Subprog {
     pub name: String,
     /// Its first slot.
     pub start: Pc,
+    /// Its `FUNC` in the BTF of the image.
+    pub type_id: Option<TypeId>,
 }
 
 impl Prog {
@@ -78,7 +81,7 @@ mod tests {
             |pc, line| LineInfo { pc: Pc(pc), file: "a.c".into(), text: "".into(), line, col: 1 };
         prog.lines = [line(1, 10), line(3, 11)].into();
         prog.subprogs = [("f", 0), ("g", 5)]
-            .map(|(name, start)| Subprog { name: name.into(), start: Pc(start) })
+            .map(|(name, start)| Subprog { name: name.into(), start: Pc(start), type_id: None })
             .into();
         let at = |pc| prog.line_at(Pc(pc)).map(|line| line.line);
         assert_eq!(
