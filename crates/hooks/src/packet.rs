@@ -1,0 +1,209 @@
+//! One packet as hooks see it.
+//!
+//! ```text
+//! buffer   0 ............ mac-meta_len .... mac ............ net ................ end ....... hard_end
+//!          headroom       metadata          frame: link header, network header …  tailroom
+//! ```
+//!
+//! The frame is what was captured and what will be written. `data`, the first byte a program sees,
+//! is the link header or the network header, as the hook wants it ([`Packet::show_from`]).
+//!
+//! # Invariants
+//!
+//! - `meta_len <= mac <= data <= end <= buf.len()`.
+//! - What an operation refuses it leaves unchanged, as the kernel does.
+//! - Bytes a program may see are from the capture, written by a program, or zero: nothing of an
+//!   earlier packet shows through.
+
+mod bytes;
+mod csum;
+mod frame;
+mod meta;
+mod skb;
+mod vlan;
+mod xdp;
+
+pub use csum::csum_diff;
+pub use frame::Frame;
+pub use meta::{PacketMeta, SockFields, VlanTag};
+
+use crate::Errno;
+use std::ops::Range;
+
+/// Room in front of a frame, `XDP_PACKET_HEADROOM`.
+const HEADROOM: usize = 256;
+/// Room the kernel keeps behind a frame for `struct skb_shared_info` (x86-64, cache line 64).
+const SHARED_INFO: usize = 320;
+/// Frames live in whole pages.
+const PAGE: usize = 4096;
+/// The longest that operations on the length make a frame, `SKB_MAX_ALLOC` with pages of 4 KiB.
+const SKB_MAX_LEN: usize = (PAGE << 2) - SHARED_INFO;
+/// Length of an Ethernet header.
+const ETH_HLEN: usize = 14;
+
+/// The header a program's data, or an offset, starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// The link header, `BPF_HDR_START_MAC`.
+    Mac,
+    /// The network header, `BPF_HDR_START_NET`.
+    Net,
+}
+
+/// A packet, its metadata and room to grow. Reuse one for a whole capture: [`Packet::reset`]
+/// allocates only for a packet longer than any before.
+///
+/// ```
+/// use skep_hooks::{Packet, PacketMeta};
+///
+/// let mut packet = Packet::new();
+/// packet.reset(&[0; 60], PacketMeta::default());
+/// packet.adjust_head(-4).unwrap();
+/// assert_eq!(packet.data().len(), 64);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Packet {
+    buf: Vec<u8>,
+    mac: usize,
+    net: usize,
+    data: usize,
+    end: usize,
+    meta_len: usize,
+    /// Where an XDP program's tail ends at the latest.
+    hard_end: usize,
+    /// A tunnel header was put in front, so there can be no second.
+    encapsulated: bool,
+    /// Length of the frame when it was captured.
+    captured: usize,
+    /// Everything but the bytes.
+    pub meta: PacketMeta,
+}
+
+impl Packet {
+    /// An empty packet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the packet by a captured frame. The protocol is read from it; programs see it from
+    /// the link header on until [`Packet::show_from`] says otherwise.
+    pub fn reset(&mut self, bytes: &[u8], meta: PacketMeta) {
+        let len = bytes.len();
+        self.hard_end = (HEADROOM + len + SHARED_INFO).next_multiple_of(PAGE) - SHARED_INFO;
+        if self.buf.len() < self.hard_end {
+            self.buf.resize(self.hard_end, 0);
+        }
+        // Programs can move the start of the data into the headroom.
+        self.buf[..HEADROOM].fill(0);
+        self.buf[HEADROOM..HEADROOM + len].copy_from_slice(bytes);
+        self.mac = HEADROOM;
+        self.data = HEADROOM;
+        self.end = HEADROOM + len;
+        self.meta_len = 0;
+        self.encapsulated = false;
+        self.captured = len;
+        self.meta = meta;
+        self.classify();
+    }
+
+    /// Reads protocol and place of the network header from the link header.
+    pub(crate) fn classify(&mut self) {
+        let layers = self.meta.link.classify(&self.buf[self.mac..self.end]);
+        self.meta.protocol = layers.protocol;
+        self.net = self.mac + layers.header;
+    }
+
+    /// Sets where the data that programs see begins. [`Hook::enter`](crate::Hook::enter) does it as
+    /// the hook demands; what remains is `BPF_PROG_TEST_RUN`, which shows a socket filter the
+    /// packet from its network header.
+    pub fn show_from(&mut self, header: Header) {
+        self.data = match header {
+            Header::Mac => self.mac,
+            Header::Net => self.net.clamp(self.mac, self.end),
+        };
+    }
+
+    /// What a program sees between `data` and `data_end`.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.buf[self.data..self.end]
+    }
+
+    /// [`Packet::data`], to be written.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.buf[self.data..self.end]
+    }
+
+    /// XDP's metadata, between `data_meta` and `data`.
+    #[must_use]
+    pub fn metadata(&self) -> &[u8] {
+        &self.buf[self.mac - self.meta_len..self.mac]
+    }
+
+    /// The whole buffer, headroom first. Addresses in a context are those of its bytes, see
+    /// [`Hook::write_ctx`](crate::Hook::write_ctx).
+    pub fn buffer_mut(&mut self) -> &mut [u8] {
+        &mut self.buf
+    }
+
+    /// The part of the buffer that a program may touch: metadata and data.
+    #[must_use]
+    pub fn window(&self) -> Range<usize> {
+        let start = if self.data == self.mac { self.mac - self.meta_len } else { self.data };
+        start..self.end
+    }
+
+    /// Cuts the data that a program sees to at most `len` bytes, as a socket does with what its
+    /// filter returned. The length on the wire remains.
+    pub fn trim(&mut self, len: usize) {
+        let before = self.frame_len();
+        self.end = self.end.min(self.data.saturating_add(len));
+        self.captured = self.captured.saturating_sub(before - self.frame_len());
+    }
+
+    fn frame_len(&self) -> usize {
+        self.end - self.mac
+    }
+
+    fn data_at(&self) -> usize {
+        self.data
+    }
+
+    /// Operations on link headers need the data to start there.
+    fn at_mac(&self) -> Result<(), Errno> {
+        if self.data == self.mac { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    /// Opens `len` bytes in front of the frame. Metadata stays adjacent. The new bytes are
+    /// arbitrary.
+    fn push(&mut self, len: usize) {
+        self.reserve_head(len);
+        let meta = self.mac - self.meta_len;
+        self.buf.copy_within(meta..self.mac, meta - len);
+        self.mac -= len;
+        self.data = self.mac;
+    }
+
+    /// Drops the first `len` bytes of the frame, at most all. Metadata stays adjacent.
+    fn pull(&mut self, len: usize) {
+        let meta = self.mac - self.meta_len;
+        self.buf.copy_within(meta..self.mac, meta + len);
+        self.mac += len;
+        self.data = self.mac;
+    }
+
+    /// Makes room for `len` bytes in front of the metadata.
+    fn reserve_head(&mut self, len: usize) {
+        let room = self.mac - self.meta_len;
+        if len <= room {
+            return;
+        }
+        let more = (len - room).next_multiple_of(HEADROOM);
+        self.buf.splice(..0, std::iter::repeat_n(0, more));
+        for at in [&mut self.mac, &mut self.net, &mut self.data, &mut self.end, &mut self.hard_end]
+        {
+            *at += more;
+        }
+    }
+}

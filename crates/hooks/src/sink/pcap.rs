@@ -1,0 +1,69 @@
+//! The classic capture file (draft-ietf-opsawg-pcap).
+
+use super::{Finish, PacketSink, SinkError, lengths};
+use crate::capture::MAX_CAPTURED;
+use crate::{Interface, LinkType, Packet};
+
+const MAGIC_MICROS: u32 = 0xa1b2_c3d4;
+const MAGIC_NANOS: u32 = 0xa1b2_3c4d;
+
+/// Writer of a pcap file, little-endian, with nanoseconds if an interface of the source counts
+/// them.
+pub struct PcapWriter<W> {
+    out: W,
+    nanos: bool,
+    link: Option<LinkType>,
+}
+
+impl<W: Finish> PcapWriter<W> {
+    /// Starts a file. If the source has not said its link type, the first packet will.
+    pub fn new(out: W, interfaces: &[Interface]) -> Result<Self, SinkError> {
+        let nanos = interfaces.iter().any(|i| i.nanos);
+        let mut this = Self { out, nanos, link: None };
+        if let Some(interface) = interfaces.first() {
+            this.header(interface.link)?;
+        }
+        Ok(this)
+    }
+
+    fn header(&mut self, link: LinkType) -> Result<(), SinkError> {
+        let magic = if self.nanos { MAGIC_NANOS } else { MAGIC_MICROS };
+        // Version 2.4, then two fields that are 0 everywhere.
+        for word in [magic, 4 << 16 | 2, 0, 0, MAX_CAPTURED, u32::from(link.0)] {
+            self.out.write_all(&word.to_le_bytes())?;
+        }
+        self.link = Some(link);
+        Ok(())
+    }
+}
+
+impl<W: Finish> PacketSink for PcapWriter<W> {
+    fn write(&mut self, packet: &Packet) -> Result<(), SinkError> {
+        let link = packet.meta.link;
+        match self.link {
+            None => self.header(link)?,
+            Some(first) if first != link => return Err(SinkError::Mixed { first, link }),
+            Some(_) => {}
+        }
+        let (seconds, nanos) = split(packet.meta.timestamp);
+        let seconds = u32::try_from(seconds).map_err(|_| SinkError::Time { seconds })?;
+        let fraction = if self.nanos { nanos } else { nanos / 1000 };
+        let (len, wire_len) = lengths(packet);
+        for word in [seconds, fraction, len, wire_len] {
+            self.out.write_all(&word.to_le_bytes())?;
+        }
+        Ok(packet.frame().write_to(&mut self.out)?)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        if self.link.is_none() {
+            self.header(LinkType::ETHERNET)?;
+        }
+        Ok(self.out.finish()?)
+    }
+}
+
+fn split(timestamp: u64) -> (u64, u32) {
+    let nanos = u32::try_from(timestamp % 1_000_000_000).expect("bug: a remainder is below 2^32");
+    (timestamp / 1_000_000_000, nanos)
+}
