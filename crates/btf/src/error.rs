@@ -16,6 +16,9 @@ pub enum BtfError {
     /// A version other than 1.
     #[error("byte 2: version {version} is not known, only 1 is")]
     Version { version: u8 },
+    /// Flags may change what everything means, and none is known.
+    #[error("byte 3: flags {flags:#x} are not known, none is")]
+    Flags { flags: u8 },
     /// The header says it is shorter than its known fields.
     #[error("byte 4: header length {len} is less than {min}")]
     HeaderLen { len: u32, min: u32 },

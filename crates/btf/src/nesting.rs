@@ -11,6 +11,7 @@
 //! Each pass visits each type once and each reference at most three times; the work list holds at most
 //! one entry per reference. There is no recursion.
 
+use crate::btf::Record;
 use crate::parse::pos_at;
 use crate::{Btf, BtfError, Kind, TypeId};
 use alloc::{vec, vec::Vec};
@@ -44,75 +45,93 @@ enum Mark {
     New,
     /// On the path that is being searched.
     Open,
-    /// The longest path that starts here.
+    /// Searched: the number of types on the longest path that starts here.
     Height(u8),
 }
 
-/// Depth-first search for cycles over the references of types for which `follows` holds.
+/// Depth-first search for cycles.
+struct Search<'a> {
+    btf: &'a Btf,
+    types_at: usize,
+    /// Which kinds of types the relation leads on from.
+    follows: fn(Kind) -> bool,
+    marks: Vec<Mark>,
+    /// The path, and next to each type on it its references that are still to be searched.
+    todo: Vec<TypeId>,
+}
+
 fn check_relation(btf: &Btf, types_at: usize, follows: fn(Kind) -> bool) -> Result<(), BtfError> {
-    let mut marks = vec![Mark::New; btf.len()];
-    let mut todo = Vec::new();
-    for root in btf.ids() {
-        todo.push(root);
-        while let Some(&id) = todo.last() {
-            let Some(mark) = mark_mut(&mut marks, id) else { break };
-            match *mark {
-                Mark::New => {
-                    *mark = Mark::Open;
-                    for next in next(btf, id, follows) {
-                        match mark_mut(&mut marks, next).map(|mark| *mark) {
-                            Some(Mark::New) => todo.push(next),
-                            Some(Mark::Open) => {
-                                return Err(BtfError::Cycle { at: at(btf, types_at, id), id });
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                Mark::Open => {
-                    let height = height(btf, id, follows, &mut marks)
-                        .filter(|&height| height <= Btf::MAX_NESTING);
-                    let height = height.ok_or(BtfError::Deep {
-                        at: at(btf, types_at, id),
-                        id,
-                        limit: Btf::MAX_NESTING,
-                    })?;
-                    if let Some(mark) = mark_mut(&mut marks, id) {
-                        *mark = Mark::Height(height);
-                    }
-                    todo.pop();
-                }
-                Mark::Height(_) => {
-                    todo.pop();
-                }
+    let marks = vec![Mark::New; btf.len()];
+    let mut search = Search { btf, types_at, follows, marks, todo: Vec::new() };
+    btf.ids().try_for_each(|root| search.from(root))
+}
+
+impl<'a> Search<'a> {
+    fn from(&mut self, root: TypeId) -> Result<(), BtfError> {
+        self.todo.push(root);
+        while let Some(&id) = self.todo.last() {
+            match self.mark(id) {
+                Mark::New => self.open(id)?,
+                Mark::Open => self.close(id)?,
+                Mark::Height(_) => drop(self.todo.pop()),
             }
         }
-        todo.clear();
+        Ok(())
     }
-    Ok(())
+
+    /// Puts `id` on the path and what it refers to on the list.
+    fn open(&mut self, id: TypeId) -> Result<(), BtfError> {
+        self.set_mark(id, Mark::Open);
+        for next in self.next(id) {
+            match self.mark(next) {
+                Mark::New => self.todo.push(next),
+                Mark::Open => return Err(BtfError::Cycle { at: self.at(id), id }),
+                Mark::Height(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `id` from the path: all that it refers to has been searched.
+    fn close(&mut self, id: TypeId) -> Result<(), BtfError> {
+        self.todo.pop();
+        let below = self.next(id).map(|next| match self.mark(next) {
+            Mark::Height(height) => height,
+            Mark::New | Mark::Open => 0,
+        });
+        let height = below.max().unwrap_or(0).saturating_add(1);
+        if height > Btf::MAX_NESTING {
+            return Err(BtfError::Deep { at: self.at(id), id, limit: Btf::MAX_NESTING });
+        }
+        self.set_mark(id, Mark::Height(height));
+        Ok(())
+    }
+
+    fn next(&self, id: TypeId) -> impl Iterator<Item = TypeId> + use<'a> {
+        let follows = self.follows;
+        let record = self.btf.record(id).filter(|record| follows(record.kind));
+        record.into_iter().flat_map(Record::references).map(|(_, to)| to)
+    }
+
+    /// `void` leads nowhere.
+    fn mark(&self, id: TypeId) -> Mark {
+        let mark = index(id).and_then(|index| self.marks.get(index));
+        mark.copied().unwrap_or(Mark::Height(0))
+    }
+
+    fn set_mark(&mut self, id: TypeId, to: Mark) {
+        if let Some(mark) = index(id).and_then(|index| self.marks.get_mut(index)) {
+            *mark = to;
+        }
+    }
+
+    /// The position of the type's record in the input.
+    fn at(&self, id: TypeId) -> usize {
+        let start = index(id).and_then(|index| self.btf.starts.get(index)).copied();
+        pos_at(self.types_at, usize::try_from(start.unwrap_or_default()).unwrap_or(usize::MAX))
+    }
 }
 
-/// One more than the greatest height of what `id` refers to, all of which have heights.
-fn height(btf: &Btf, id: TypeId, follows: fn(Kind) -> bool, marks: &mut [Mark]) -> Option<u8> {
-    let heights = next(btf, id, follows).map(|next| match mark_mut(marks, next) {
-        Some(Mark::Height(height)) => *height,
-        _ => 0,
-    });
-    heights.max().unwrap_or(0).checked_add(1)
-}
-
-fn next(btf: &Btf, id: TypeId, follows: fn(Kind) -> bool) -> impl Iterator<Item = TypeId> {
-    let record = btf.record(id).filter(|record| follows(record.kind));
-    let references = record.into_iter().flat_map(|record| record.references());
-    references.map(|(_, to)| to).filter(|&to| to != TypeId::VOID)
-}
-
-fn mark_mut(marks: &mut [Mark], id: TypeId) -> Option<&mut Mark> {
-    marks.get_mut(usize::try_from(id.0).ok()?.checked_sub(1)?)
-}
-
-fn at(btf: &Btf, types_at: usize, id: TypeId) -> usize {
-    let index = usize::try_from(id.0).unwrap_or(usize::MAX).saturating_sub(1);
-    let word = btf.starts.get(index).copied().unwrap_or_default();
-    pos_at(types_at, usize::try_from(word).unwrap_or(usize::MAX))
+fn index(id: TypeId) -> Option<usize> {
+    usize::try_from(id.0).ok()?.checked_sub(1)
 }

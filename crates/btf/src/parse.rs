@@ -53,7 +53,7 @@ pub(crate) struct Header<'a> {
 impl<'a> Header<'a> {
     /// Splits the header, of at least `min` bytes, from what follows it.
     pub(crate) fn split(bytes: &'a [u8], min: u32) -> Result<(Self, &'a [u8]), BtfError> {
-        let (&[m0, m1, version, _flags, l0, l1, l2, l3], _) =
+        let (&[m0, m1, version, flags, l0, l1, l2, l3], _) =
             bytes.split_first_chunk::<8>().ok_or(short(bytes, min))?;
         let order = match [m0, m1] {
             [0x9f, 0xeb] => ByteOrder::Little,
@@ -62,6 +62,9 @@ impl<'a> Header<'a> {
         };
         if version != 1 {
             return Err(BtfError::Version { version });
+        }
+        if flags != 0 {
+            return Err(BtfError::Flags { flags });
         }
         let len = order.u32([l0, l1, l2, l3]);
         if len < min {

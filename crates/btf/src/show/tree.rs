@@ -5,7 +5,6 @@ use core::fmt;
 
 /// A value, apart from its type. [`fmt::Display`] puts it on one line.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Shown {
     /// A signed number.
     Int(i64),
@@ -41,7 +40,8 @@ impl fmt::Display for Shown {
             Self::UInt(value) => value.fmt(f),
             Self::Bool(value) => value.fmt(f),
             Self::Char(value) => write!(f, "{value:?}"),
-            Self::Float(value) => value.fmt(f),
+            // As `Debug` has it: with a point, and with an exponent when it is large.
+            Self::Float(value) => write!(f, "{value:?}"),
             Self::Pointer(value) => write!(f, "{value:#x}"),
             Self::Str(text) => write!(f, "{text:?}"),
             Self::Text(text) => f.write_str(text),

@@ -96,13 +96,20 @@ impl<'a> Walk<'a> {
         let mut ty = self.btf.get(id)?;
         // Ends: aliases form no cycle, and are no more than `MAX_NESTING`.
         while let Some(next) = ty.body.alias_of() {
+            self.spend_reading(ty.name)?;
             if matches!(ty.body, Body::Typedef(_)) {
                 place.says = place.says | names::says(ty.name);
                 place.big_endian |= names::is_big_endian(ty.name);
             }
             ty = self.btf.get(next)?;
         }
+        self.spend_reading(ty.name)?;
         Some(ty)
+    }
+
+    /// Finding the end of a name is work, too: a long one must not be free in each element of an array.
+    fn spend_reading(&mut self, name: &str) -> Option<()> {
+        self.spend(name.len() / 16)
     }
 
     /// The members, each by its name, and those of anonymous members in their place.
@@ -122,20 +129,18 @@ impl<'a> Walk<'a> {
         members.iter().all(|member| {
             let bit = base.saturating_add(member.bit_off.into());
             let says = names::says(member.name);
-            let place = Place { bit, bitfield: member.bitfield, says, big_endian: false };
-            if member.name.is_empty()
-                && let Some(Type {
-                    body: Body::Struct { members, .. } | Body::Union { members, .. },
-                    ..
-                }) = self.btf.resolve(member.ty)
-            {
-                return if self.spend(1).is_some() {
-                    self.flatten(out, members, bit)
-                } else {
-                    cut(out)
-                };
+            let mut place = Place { bit, bitfield: member.bitfield, says, big_endian: false };
+            if !member.name.is_empty() {
+                return self.member(out, member.name, member.ty, place);
             }
-            self.member(out, member.name, member.ty, place)
+            let ty = self.spend(1).and_then(|()| self.resolve(member.ty, &mut place));
+            match ty.map(|ty| ty.body) {
+                Some(Body::Struct { members, .. } | Body::Union { members, .. }) => {
+                    self.flatten(out, members, bit)
+                }
+                Some(_) => self.member(out, "", member.ty, place),
+                None => cut(out),
+            }
         })
     }
 
@@ -347,5 +352,5 @@ fn sign_extend(value: u128, width: u8) -> i128 {
 
 /// The 64-bit number that prints as the 32-bit one does: 0.1, not 0.10000000149011612.
 fn widen(value: f32) -> f64 {
-    format!("{value}").parse().unwrap_or(f64::NAN)
+    format!("{value:?}").parse().unwrap_or(f64::NAN)
 }

@@ -2,7 +2,7 @@
 
 use crate::builder::Builder;
 use crate::{fixture, flows};
-use skep_btf::{Btf, BtfError, BtfExt, Kind, TypeId};
+use skep_btf::{Btf, BtfError, BtfExt, Kind, StrOff, TypeId};
 
 fn parsed() -> [(Btf, BtfExt); 2] {
     let [(_, le), (_, be)] = flows();
@@ -80,6 +80,22 @@ fn small() -> Btf {
     let mut b = Builder::default();
     b.int("int", 4, 0);
     b.build()
+}
+
+#[test]
+fn text_need_not_be_utf8() {
+    let mut b = Builder::default();
+    b.strings.extend(b"/* \xe9t\xe9 */\0");
+    b.int("caf\u{e9}", 4, 0);
+    // A name that begins inside a character has nothing before it stops being UTF-8.
+    let split = u32::try_from(b.strings.len() - 2).unwrap();
+    b.words.extend([split, 2 << 24, 0]);
+    let btf = b.build();
+    assert_eq!(btf.text(StrOff(1)), "/* \u{fffd}t\u{fffd} */");
+    assert_eq!(btf.text(StrOff(u32::MAX)), "");
+    assert_eq!(btf.get(TypeId(1)).unwrap().name, "caf\u{e9}");
+    assert_eq!(btf.get(TypeId(2)).unwrap().name, "");
+    assert_eq!(btf.find("caf\u{e9}", Kind::Int).unwrap().id, TypeId(1));
 }
 
 #[test]

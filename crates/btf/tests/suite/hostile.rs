@@ -1,6 +1,6 @@
 //! Whatever the bytes: no panic, and neither time nor memory without bound.
 
-use crate::builder::{Builder, CONST, STRUCT, TYPEDEF, UNION};
+use crate::builder::{BOOL, Builder, CONST, STRUCT, TYPEDEF, UNION};
 use crate::{fixture, flows};
 use skep_btf::{Btf, BtfExt, ByteOrder, Shown, TypeId};
 
@@ -146,6 +146,21 @@ fn long_names_count() {
     }
     let shown = b.build().show(id, &[0; 4], ByteOrder::Little).to_string();
     assert!(shown.len() < 1 << 20, "{} bytes", shown.len());
+}
+
+#[test]
+fn long_names_of_types_count() {
+    let mut b = Builder::default();
+    let int = b.int("_Bool", 1, BOOL);
+    let int = b.to(&"n".repeat(1 << 20), TYPEDEF, int);
+    let array = b.array(int, 1 << 18);
+    let anonymous = b.fields("", STRUCT, 1, &[("", int, 0); 60_000]);
+    let outer = b.fields("s", STRUCT, 1, &[("", anonymous, 0)]);
+    let btf = b.build();
+    for id in [array, outer] {
+        let shown = btf.show(id, &[0; 1 << 18], ByteOrder::Little).to_string();
+        assert!(shown.len() < 100, "{} bytes", shown.len());
+    }
 }
 
 #[test]

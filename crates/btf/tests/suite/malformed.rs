@@ -13,9 +13,10 @@ fn good() -> Vec<u8> {
 #[test]
 fn headers() {
     assert!(Btf::parse(&good()).is_ok());
-    let table: [(usize, &[u8], &str); 13] = [
+    let table: [(usize, &[u8], &str); 14] = [
         (0, &[0x9f, 0xec], "magic 0xec9f is not 0xeb9f in either byte order"),
         (2, &[2], "byte 2: version 2 is not known, only 1 is"),
+        (3, &[1], "byte 3: flags 0x1 are not known, none is"),
         (4, &[23], "byte 4: header length 23 is less than 24"),
         (4, &[0xff, 0xff, 0xff, 0xff], "byte 0: header needs 4294967295 bytes, 45 are left"),
         (8, &[255], "type section of 16 bytes at 255 ends beyond the 21 bytes after the header"),

@@ -60,12 +60,7 @@ fn floats_and_pointers() {
     check(|b| b.ty("float", FLOAT, 0, 4, &[]), &f32::NAN.to_le_bytes(), "NaN");
     check(|b| b.ty("float", FLOAT, 0, 4, &[]), &f32::INFINITY.to_le_bytes(), "inf");
     check(|b| b.ty("half", FLOAT, 0, 2, &[]), &[1, 2], "[01 02]");
-    check_in(
-        Big,
-        |b| b.ty("double", FLOAT, 0, 8, &[]),
-        &1e300_f64.to_be_bytes(),
-        &format!("{}", 1e300),
-    );
+    check_in(Big, |b| b.ty("double", FLOAT, 0, 8, &[]), &1e300_f64.to_be_bytes(), "1e300");
     check(
         |b| b.to("", PTR, TypeId::VOID),
         &[0, 0x10, 0, 0, 0, 0x88, 0xff, 0xff],
