@@ -39,8 +39,7 @@ case "${1-}" in
     trap 'rm -rf "$fresh"' EXIT
     build "$fresh"
     status=0
-    for object in "$fresh"/*.o *.o; do
-        name=$(basename "$object")
+    for name in $(printf '%s\n' "$fresh"/*.o *.o | sed 's|.*/||' | sort -u); do
         if ! cmp -s "$fresh/$name" "$name"; then
             echo "build.sh: $name is not what its source gives; run examples/build.sh" >&2
             status=1
