@@ -1,7 +1,7 @@
 //! Walking a type along the bytes of a value.
 
 use super::{Shown, names, names::Says};
-use crate::{Body, Btf, ByteOrder, Int, List, Member, Type, TypeId, Variant};
+use crate::{Body, Btf, ByteOrder, Int, List, Member, SecVar, Type, TypeId, Variant};
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -75,20 +75,27 @@ impl<'a> Walk<'a> {
                 self.enumeration(size, signed, variants, place)
             }
             Body::Float { size } => self.float(size, place),
-            Body::Var { ty, .. } => self.known(ty, place),
-            Body::Datasec { vars, .. } => {
-                let mut out = Vec::new();
-                for var in vars.iter() {
-                    let Some(ty) = self.btf.get(var.var) else { continue };
-                    let place = Place::byte(var.off.into(), names::says(ty.name));
-                    if !self.member(&mut out, ty.name, var.var, place) {
-                        break;
-                    }
-                }
-                Some(Shown::Struct(out))
+            Body::Var { ty: of, .. } => {
+                place.says = place.says | names::says(ty.name);
+                self.known(of, place)
             }
+            Body::Datasec { vars, .. } => Some(self.section(vars)),
+            // Types without values; aliases are resolved.
             _ => None,
         }
+    }
+
+    /// The variables of a data section. The external functions that can stand in one have no values.
+    fn section(&mut self, vars: List<'a, SecVar, 3>) -> Shown {
+        let mut out = Vec::new();
+        for var in vars.iter() {
+            let ty = self.btf.get(var.var);
+            let Some(Type { name, body: Body::Var { .. }, .. }) = ty else { continue };
+            if !self.member(&mut out, name, var.var, Place::byte(var.off.into(), Says::default())) {
+                break;
+            }
+        }
+        Shown::Struct(out)
     }
 
     /// The type behind aliases, whose names go into `place`.
@@ -166,7 +173,7 @@ impl<'a> Walk<'a> {
         let elem_size = self.btf.size_of(elem)?;
         let size = u64::from(elem_size).saturating_mul(len.into());
         if let Body::Int(int) = ty.body {
-            let is_char = int.char || ty.name == "char";
+            let is_char = is_char(ty.name, int);
             if int.size == 1
                 && is_char
                 && let Some(text) = self.text(place.byte_at(), size)
@@ -256,8 +263,7 @@ impl<'a> Walk<'a> {
         if int.bool && value <= 1 {
             return Some(Shown::Bool(value == 1));
         }
-        let is_char = int.char || name == "char";
-        if is_char
+        if is_char(name, int)
             && let Ok(byte) = u8::try_from(value)
             && (byte == b' ' || byte.is_ascii_graphic())
         {
@@ -300,7 +306,7 @@ impl<'a> Walk<'a> {
     /// The `width` bits at `place` as an unsigned number.
     ///
     /// Bits count from the least significant one of the first byte in little-endian data, and from
-    /// the most significant one in big-endian data. Kernel: `__btf_int128_shift`.
+    /// the most significant one in big-endian data. Kernel: `btf_int128_shift`.
     fn bits(&self, place: Place, width: u8) -> Option<u128> {
         let width = u32::from(width);
         let skip = u32::try_from(place.bit % 8).ok()?;
@@ -326,6 +332,11 @@ impl<'a> Walk<'a> {
 fn cut(out: &mut Vec<(String, Shown)>) -> bool {
     out.push((String::from("..."), Shown::Truncated));
     false
+}
+
+/// The encoding says so in the kernel's types; clang leaves it to the name.
+fn is_char(name: &str, int: Int) -> bool {
+    int.char || name == "char"
 }
 
 fn bits_of(size: u32) -> Option<u8> {

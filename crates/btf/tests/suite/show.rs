@@ -347,9 +347,12 @@ fn data_sections_show_their_variables() {
     let x = b.ty("x", VAR, 0, int.0, &[1]);
     let ip = b.int("unsigned int", 4, 0);
     let ip = b.ty("local_ip", VAR, 0, ip.0, &[1]);
-    let sec = b.ty(".data", DATASEC, 2, 8, &[x.0, 0, 4, ip.0, 4, 4]);
+    let proto = b.ty("", FUNC_PROTO, 0, 0, &[]);
+    let func = b.ty("kfunc", FUNC, 2, proto.0, &[]);
+    let sec = b.ty(".data", DATASEC, 3, 8, &[x.0, 0, 4, func.0, 0, 0, ip.0, 4, 4]);
     let btf = b.build();
     let bytes = [5, 0, 0, 0, 10, 1, 2, 3];
     assert_eq!(btf.show(sec, &bytes, Little).to_string(), "{x: 5, local_ip: 10.1.2.3}");
     assert_eq!(btf.show(x, &bytes, Little), Shown::Int(5));
+    assert_eq!(btf.show(ip, &[10, 1, 2, 3], Little), Shown::Text("10.1.2.3".into()));
 }
