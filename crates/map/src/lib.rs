@@ -15,7 +15,7 @@
 //! use skep_map::{Cpu, Map};
 //! use skep_prog::MapDef;
 //!
-//! let map = Map::new(&MapDef::new("counts", MapType::Array, 4, 8, 100), 1)?;
+//! let map = Map::new(&MapDef::new("counts", MapType::Hash, 4, 8, 100), 1)?;
 //! let Map::KeyValue(counts) = &map else { unreachable!() };
 //! counts.update(&[1, 0, 0, 0], &[0; 8], 0, Cpu(0))?;
 //! let at = counts.lookup(&[1, 0, 0, 0], Cpu(0)).unwrap();
@@ -36,16 +36,22 @@ extern crate alloc;
 extern crate std;
 
 mod array;
+mod hash;
 mod key_value;
+mod lpm;
 mod map;
 mod perf_event_array;
+mod pool;
 mod prog_array;
 mod ringbuf;
 mod rules;
+mod seq;
 mod values;
 
 pub use array::Array;
+pub use hash::Hash;
 pub use key_value::{Cpu, KeyValue, UserSide};
+pub use lpm::LpmTrie;
 pub use map::{Limits, Map, ProgAccess};
 pub use perf_event_array::{PerfEvent, PerfEventArray};
 pub use prog_array::ProgArray;

@@ -1,6 +1,9 @@
 //! A map of any kind.
 
 use crate::array::Array;
+use crate::hash::Hash;
+use crate::key_value::ANY;
+use crate::lpm::LpmTrie;
 use crate::rules::{self, F_RDONLY_PROG, F_WRONLY_PROG};
 use crate::{KeyValue, MapError, PerfEventArray, ProgArray, RingBuf, Rule};
 use alloc::sync::Arc;
@@ -67,7 +70,8 @@ impl Map {
     }
 
     /// A map with its initial value; `limits` loses what the map may come to take. `cpus` is the
-    /// number of CPUs that programs can be on. Programs and maps that a definition names
+    /// number of CPUs that programs can be on; a perf event array of no entries gets one for each, as
+    /// libbpf does. Programs and maps that a definition names
     /// ([`Initial::Progs`], [`Initial::Maps`]) are the caller's to put in.
     ///
     /// # Errors
@@ -75,6 +79,7 @@ impl Map {
     /// The definition breaks a rule of the kernel, the type is not supported, or memory does not
     /// suffice.
     pub fn within(def: &MapDef, cpus: u32, limits: &mut Limits) -> Result<Self, MapError> {
+        let def = &with_default_size(def, cpus);
         let refused = |(rule, errno)| MapError::Refused { map: def.name.clone(), rule, errno };
         if cpus == 0 {
             return Err(refused((Rule::NoCpus, Errno::EINVAL)));
@@ -103,6 +108,10 @@ impl Map {
             MapType::ProgArray => entries * 8,
             MapType::PerfEventArray => PerfEventArray::bytes(cpus),
             MapType::Ringbuf => entries * 2,
+            MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
+                Hash::bytes(def, cpus)
+            }
+            MapType::LpmTrie => LpmTrie::bytes(def, cpus),
             _ => return None,
         })
     }
@@ -113,7 +122,9 @@ impl Map {
             MapType::Ringbuf => Self::RingBuf(Arc::new(RingBuf::new(def)?)),
             MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
             MapType::PercpuArray => Self::KeyValue(Arc::new(Array::new(def, cpus as usize)?)),
-            _ => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
+            MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def, cpus)?)),
+            MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
+            _ => Self::KeyValue(Arc::new(Hash::new(def, cpus)?)),
         })
     }
 
@@ -122,7 +133,7 @@ impl Map {
             return Ok(());
         };
         let rule = Rule::Initial { len: value.len(), value_size: def.value_size };
-        map.update_user(&[0; 4], value, 0).map_err(|errno| (rule, errno))
+        map.update_user(&[0; 4], value, ANY).map_err(|errno| (rule, errno))
     }
 
     /// What the map was made from.
@@ -141,4 +152,12 @@ impl Map {
     pub fn prog_access(&self) -> ProgAccess {
         ProgAccess::of(self.def())
     }
+}
+
+fn with_default_size(def: &MapDef, cpus: u32) -> MapDef {
+    let mut def = def.clone();
+    if def.map_type == MapType::PerfEventArray && def.max_entries == 0 {
+        def.max_entries = cpus;
+    }
+    def
 }

@@ -15,14 +15,21 @@
 //! Two racing accesses of different sizes are atomic in hardware; Rust leaves them open. Nothing
 //! here assumes a value to be other than bytes.
 
+mod access;
+#[cfg(test)]
+mod tests;
+
+use access::{load, load_aligned, read, rmw32, rmw64, store, store_aligned, write};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use core::sync::atomic::Ordering::{Acquire, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use skep_abi::Errno;
 use skep_isa::{AtomicOp, Size};
+
+pub(crate) use access::low32;
 
 /// Where the first cell begins: a cache line.
 const ALIGN: usize = 64;
@@ -302,187 +309,3 @@ impl fmt::Debug for Values {
         write!(f, "Values({} x {} bytes)", self.len / self.stride, self.value_size)
     }
 }
-
-#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-pub(crate) const fn low32(value: u64) -> u32 {
-    value as u32
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-const fn low16(value: u64) -> u16 {
-    value as u16
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low byte is wanted")]
-const fn low8(value: u64) -> u8 {
-    value as u8
-}
-
-/// # Safety
-///
-/// `size` bytes at `place` must be live, and touched by atomic accesses only.
-#[inline]
-unsafe fn load(place: NonNull<u8>, size: Size) -> u64 {
-    let bytes = usize::from(size.bytes());
-    if place.addr().get().is_multiple_of(bytes) {
-        // SAFETY: the caller's promise, and the alignment was just tested.
-        return unsafe { load_aligned(place, size, Relaxed) };
-    }
-    let mut out = [0; 8];
-    let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes };
-    // SAFETY: the caller's promise.
-    unsafe { read(place, &mut out[at..at + bytes]) };
-    u64::from_ne_bytes(out)
-}
-
-/// # Safety
-///
-/// As for [`load`].
-#[inline]
-unsafe fn store(place: NonNull<u8>, size: Size, value: u64) {
-    let bytes = usize::from(size.bytes());
-    if place.addr().get().is_multiple_of(bytes) {
-        // SAFETY: the caller's promise, and the alignment was just tested.
-        return unsafe { store_aligned(place, size, value, Relaxed) };
-    }
-    let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes };
-    // SAFETY: the caller's promise.
-    unsafe { write(place, &value.to_ne_bytes()[at..at + bytes]) };
-}
-
-/// # Safety
-///
-/// As for [`load`]; `place` is a multiple of `size`.
-#[inline]
-unsafe fn load_aligned(place: NonNull<u8>, size: Size, order: core::sync::atomic::Ordering) -> u64 {
-    match size {
-        Size::B => {
-            // SAFETY: the caller's promise.
-            let byte = unsafe { AtomicU8::from_ptr(place.as_ptr()) };
-            byte.load(order).into()
-        }
-        Size::H => {
-            // SAFETY: the caller's promise.
-            let half = unsafe { AtomicU16::from_ptr(place.cast().as_ptr()) };
-            half.load(order).into()
-        }
-        Size::W => {
-            // SAFETY: the caller's promise.
-            let word = unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) };
-            word.load(order).into()
-        }
-        Size::Dw => {
-            // SAFETY: the caller's promise.
-            let word = unsafe { AtomicU64::from_ptr(place.cast().as_ptr()) };
-            word.load(order)
-        }
-    }
-}
-
-/// # Safety
-///
-/// As for [`load_aligned`].
-#[inline]
-unsafe fn store_aligned(
-    place: NonNull<u8>,
-    size: Size,
-    value: u64,
-    order: core::sync::atomic::Ordering,
-) {
-    match size {
-        Size::B => {
-            // SAFETY: the caller's promise.
-            let byte = unsafe { AtomicU8::from_ptr(place.as_ptr()) };
-            byte.store(low8(value), order);
-        }
-        Size::H => {
-            // SAFETY: the caller's promise.
-            let half = unsafe { AtomicU16::from_ptr(place.cast().as_ptr()) };
-            half.store(low16(value), order);
-        }
-        Size::W => {
-            // SAFETY: the caller's promise.
-            let word = unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) };
-            word.store(low32(value), order);
-        }
-        Size::Dw => {
-            // SAFETY: the caller's promise.
-            let word = unsafe { AtomicU64::from_ptr(place.cast().as_ptr()) };
-            word.store(value, order);
-        }
-    }
-}
-
-/// By words from an aligned place, else by bytes.
-///
-/// # Safety
-///
-/// `out.len()` bytes at `place` must be live, and touched by atomic accesses only.
-unsafe fn read(place: NonNull<u8>, out: &mut [u8]) {
-    let mut done = 0;
-    while done < out.len() {
-        // SAFETY: `done` is less than the length the caller vouches for.
-        let from = unsafe { place.add(done) };
-        let rest = &mut out[done..];
-        if let Some(word) = rest.first_chunk_mut::<8>().filter(|_| is_word(from)) {
-            // SAFETY: eight bytes are left, and `from` is aligned.
-            *word = unsafe { load_aligned(from, Size::Dw, Relaxed) }.to_ne_bytes();
-            done += 8;
-        } else {
-            // SAFETY: one byte is left.
-            rest[0] = low8(unsafe { load_aligned(from, Size::B, Relaxed) });
-            done += 1;
-        }
-    }
-}
-
-/// By words to an aligned place, else by bytes.
-///
-/// # Safety
-///
-/// As for [`read`].
-unsafe fn write(place: NonNull<u8>, bytes: &[u8]) {
-    let mut done = 0;
-    while done < bytes.len() {
-        // SAFETY: `done` is less than the length the caller vouches for.
-        let to = unsafe { place.add(done) };
-        let rest = &bytes[done..];
-        if let Some(word) = rest.first_chunk::<8>().filter(|_| is_word(to)) {
-            // SAFETY: eight bytes are left, and `to` is aligned.
-            unsafe { store_aligned(to, Size::Dw, u64::from_ne_bytes(*word), Relaxed) };
-            done += 8;
-        } else {
-            // SAFETY: one byte is left.
-            unsafe { store_aligned(to, Size::B, rest[0].into(), Relaxed) };
-            done += 1;
-        }
-    }
-}
-
-fn is_word(place: NonNull<u8>) -> bool {
-    place.addr().get().is_multiple_of(8)
-}
-
-macro_rules! rmw {
-    ($name:ident, $atomic:ty, $word:ty) => {
-        fn $name(word: &$atomic, op: AtomicOp, src: $word, r0: $word) -> $word {
-            match op {
-                AtomicOp::Add | AtomicOp::FetchAdd => word.fetch_add(src, SeqCst),
-                AtomicOp::Or | AtomicOp::FetchOr => word.fetch_or(src, SeqCst),
-                AtomicOp::And | AtomicOp::FetchAnd => word.fetch_and(src, SeqCst),
-                AtomicOp::Xor | AtomicOp::FetchXor => word.fetch_xor(src, SeqCst),
-                AtomicOp::Xchg => word.swap(src, SeqCst),
-                AtomicOp::CmpXchg => {
-                    let (Ok(old) | Err(old)) = word.compare_exchange(r0, src, SeqCst, SeqCst);
-                    old
-                }
-            }
-        }
-    };
-}
-
-rmw!(rmw32, AtomicU32, u32);
-rmw!(rmw64, AtomicU64, u64);
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,327 @@
+//! Hash maps: plain, per CPU, and with the least recently used entry making room.
+//!
+//! As in the kernel, updating an entry of a map that is not per CPU gives it a new cell: a program
+//! that looked the value up before keeps the old one, until the next such update on the same CPU takes the cell.
+//!
+//! Eviction is exact: when the map is full, the entry goes that programs looked up or anybody
+//! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
+//! and inactive entries are sorted by it now and then, each CPU keeps a stock of free entries, and a
+//! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). A separate order
+//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for.
+//!
+//! Source: `kernel/bpf/hashtab.c`.
+
+mod order;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::key_value::{EXIST, NOEXIST, prepare, sized};
+use crate::pool::Pool;
+use crate::seq::Seq;
+use crate::{Cpu, KeyValue, UserSide, Values};
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
+use order::Order;
+use skep_abi::{Errno, MapType};
+use skep_prog::MapDef;
+use table::{Table, hash};
+
+/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`.
+#[derive(Debug)]
+pub struct Hash {
+    def: MapDef,
+    /// A cell for each slot for the first CPU, then for the next.
+    values: Values,
+    slots: usize,
+    cpus: usize,
+    /// Whether each CPU has a value of its own.
+    percpu: bool,
+    table: Table,
+    /// Present where use decides what to evict.
+    order: Option<Order>,
+    writer: Seq<Writer>,
+    entries: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Writer {
+    pool: Pool,
+    /// By CPU, the slot whose entry got another one: the next to be used so.
+    spare: Vec<Option<u32>>,
+}
+
+/// A value from a program or from bpf(2).
+#[derive(Clone, Copy)]
+enum Given<'v> {
+    /// Of one CPU.
+    One(Cpu, &'v [u8]),
+    /// Of all CPUs, padded.
+    All(&'v [u8]),
+}
+
+impl Hash {
+    pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+        let slots = Self::slots(&def, cpus).ok_or(Errno::ENOMEM)?;
+        let percpu = is_percpu(def.map_type);
+        let copies = if percpu { cpus as usize } else { 1 };
+        let cells = (slots as usize).checked_mul(copies).ok_or(Errno::ENOMEM)?;
+        let mut spare = Vec::new();
+        spare.try_reserve_exact(cpus as usize).map_err(|_| Errno::ENOMEM)?;
+        spare.resize(cpus as usize, None);
+        let lru = matches!(def.map_type, MapType::LruHash | MapType::LruPercpuHash);
+        Ok(Self {
+            values: Values::new(def.value_size as usize, cells)?,
+            slots: slots as usize,
+            cpus: cpus as usize,
+            percpu,
+            table: Table::new(def.max_entries, slots, def.key_size as usize)?,
+            order: if lru { Some(Order::new(slots)?) } else { None },
+            writer: Seq::new(Writer { pool: Pool::new(slots)?, spare }),
+            entries: AtomicUsize::new(0),
+            def,
+        })
+    }
+
+    /// Bytes a map can come to take.
+    pub(crate) fn bytes(def: &MapDef, cpus: u32) -> u64 {
+        let slots = Self::slots(def, cpus).map_or(u64::MAX, u64::from);
+        let copies = if is_percpu(def.map_type) { u64::from(cpus) } else { 1 };
+        let values = u64::from(def.value_size).next_multiple_of(8).saturating_mul(copies);
+        let table = table::node_size(def.key_size as usize) as u64;
+        // Links of the pool and the order; at most two buckets for each slot.
+        values.saturating_add(table + 4 + 8 + 8).saturating_mul(slots)
+    }
+
+    /// One for each entry, and where updates take a new cell, one for each CPU.
+    fn slots(def: &MapDef, cpus: u32) -> Option<u32> {
+        let spare = if is_percpu(def.map_type) { 0 } else { cpus };
+        def.max_entries.checked_add(spare)
+    }
+
+    #[inline]
+    fn at(&self, slot: u32, cpu: usize) -> usize {
+        let cpu = if self.percpu { cpu } else { 0 };
+        (cpu * self.slots + slot as usize) * self.values.stride()
+    }
+
+    /// Bytes of a value in bpf(2).
+    fn user_size(&self) -> usize {
+        if self.percpu { self.values.stride() * self.cpus } else { self.values.value_size() }
+    }
+
+    /// Makes a slot the most recently used one, if that matters.
+    fn touch(&self, hash: u32, key: &[u8]) -> Option<u32> {
+        let writer = self.writer.lock();
+        let slot = self.table.find(hash, key)?;
+        if let Some(order) = &self.order {
+            order.remove(slot);
+            order.insert(slot);
+        }
+        drop(writer);
+        Some(slot)
+    }
+
+    fn put(&self, key: &[u8], given: Given<'_>, flags: u64) -> Result<(), Errno> {
+        sized(key, self.def.key_size as usize)?;
+        // Flag 4 asks for a spin lock in the value, of which nothing in a definition tells.
+        if flags > EXIST {
+            return Err(Errno::EINVAL);
+        }
+        let hash = hash(key);
+        let mut writer = self.writer.lock();
+        match self.table.find(hash, key) {
+            Some(_) if flags == NOEXIST => Err(Errno::EEXIST),
+            None if flags == EXIST => Err(Errno::ENOENT),
+            Some(slot) if self.percpu => {
+                self.fill(slot, given);
+                self.reorder(Some(slot), slot);
+                Ok(())
+            }
+            old => self.insert(&mut writer, (hash, key), given, old),
+        }
+    }
+
+    /// Links a new slot, in place of `old` if given.
+    fn insert(
+        &self,
+        writer: &mut Writer,
+        (hash, key): (u32, &[u8]),
+        given: Given<'_>,
+        old: Option<u32>,
+    ) -> Result<(), Errno> {
+        let full = old.is_none() && self.entries() == self.def.max_entries as usize;
+        let evict = if full { Some(self.oldest().ok_or(Errno::E2BIG)?) } else { None };
+        self.writer.change(writer, |writer| {
+            if let Some(slot) = evict {
+                self.unlink(writer, slot);
+            }
+            let slot = match (old, given) {
+                (Some(old), Given::One(cpu, _)) => writer.swap(old, cpu),
+                (Some(old), Given::All(_)) => writer.swap(old, Cpu(0)),
+                (None, _) => writer.pool.take(),
+            };
+            let slot = slot.ok_or(Errno::E2BIG)?;
+            if self.percpu {
+                (0..self.cpus).for_each(|cpu| self.values.clear_cell(self.at(slot, cpu)));
+            }
+            self.fill(slot, given);
+            self.table.link(slot, hash, key);
+            match old {
+                Some(old) => self.table.unlink(old),
+                None => self.entries.store(self.entries() + 1, Relaxed),
+            }
+            self.reorder(old, slot);
+            Ok(())
+        })
+    }
+
+    fn oldest(&self) -> Option<u32> {
+        self.order.as_ref()?.oldest()
+    }
+
+    /// `new` takes the place of `old`, as the most recently used.
+    fn reorder(&self, old: Option<u32>, new: u32) {
+        if let Some(order) = &self.order {
+            if let Some(old) = old {
+                order.remove(old);
+            }
+            order.insert(new);
+        }
+    }
+
+    fn unlink(&self, writer: &mut Writer, slot: u32) {
+        self.table.unlink(slot);
+        if let Some(order) = &self.order {
+            order.remove(slot);
+        }
+        writer.pool.give(slot);
+        self.entries.store(self.entries() - 1, Relaxed);
+    }
+
+    fn fill(&self, slot: u32, given: Given<'_>) {
+        let written = match given {
+            Given::One(cpu, value) => self.values.write(self.at(slot, cpu.index()), value),
+            Given::All(value) if !self.percpu => self.values.write(self.at(slot, 0), value),
+            Given::All(values) => {
+                let mut cpus = values.chunks(self.values.stride()).enumerate();
+                cpus.try_for_each(|(cpu, value)| self.values.write_cell(self.at(slot, cpu), value))
+            }
+        };
+        debug_assert!(written.is_some(), "bug: no slot {slot}");
+    }
+
+    fn read(&self, slot: u32, out: &mut [u8]) {
+        let read = if self.percpu {
+            let mut cpus = out.chunks_mut(self.values.stride()).enumerate();
+            cpus.try_for_each(|(cpu, value)| self.values.read_cell(self.at(slot, cpu), value))
+        } else {
+            self.values.read(self.at(slot, 0), out)
+        };
+        debug_assert!(read.is_some(), "bug: no slot {slot}");
+    }
+}
+
+impl Writer {
+    /// A slot for the new value of an entry that has `old`.
+    fn swap(&mut self, old: u32, cpu: Cpu) -> Option<u32> {
+        let spare = self.spare.get_mut(cpu.index())?;
+        match spare.replace(old) {
+            Some(slot) => Some(slot),
+            None => self.pool.take(),
+        }
+    }
+}
+
+impl KeyValue for Hash {
+    fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    fn values(&self) -> &Values {
+        &self.values
+    }
+
+    fn lookup(&self, key: &[u8], cpu: Cpu) -> Option<usize> {
+        if key.len() != self.def.key_size as usize || cpu.index() >= self.cpus {
+            return None;
+        }
+        let hash = hash(key);
+        let mut slot = self.writer.read(|| self.table.find(hash, key))?;
+        if self.order.as_ref().is_some_and(|order| order.newest() != Some(slot)) {
+            slot = self.touch(hash, key)?;
+        }
+        Some(self.at(slot, cpu.index()))
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
+        sized(value, self.values.value_size())?;
+        if cpu.index() >= self.cpus {
+            return Err(Errno::EINVAL);
+        }
+        self.put(key, Given::One(cpu, value), flags)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        sized(key, self.def.key_size as usize)?;
+        let mut writer = self.writer.lock();
+        let slot = self.table.find(hash(key), key).ok_or(Errno::ENOENT)?;
+        self.writer.change(&mut writer, |writer| self.unlink(writer, slot));
+        Ok(())
+    }
+}
+
+impl UserSide for Hash {
+    fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        sized(key, self.def.key_size as usize)?;
+        prepare(out, self.user_size())?;
+        let hash = hash(key);
+        // A cell gets a new owner in a change, which makes this read again.
+        let found = self.writer.read(|| {
+            let slot = self.table.find(hash, key)?;
+            self.read(slot, out);
+            Some(())
+        });
+        found.ok_or(Errno::ENOENT)
+    }
+
+    fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        sized(value, self.user_size())?;
+        self.put(key, Given::All(value), flags)
+    }
+
+    fn take_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        sized(key, self.def.key_size as usize)?;
+        prepare(out, self.user_size())?;
+        let mut writer = self.writer.lock();
+        let slot = self.table.find(hash(key), key).ok_or(Errno::ENOENT)?;
+        self.read(slot, out);
+        self.writer.change(&mut writer, |writer| self.unlink(writer, slot));
+        Ok(())
+    }
+
+    /// In the order of buckets, as the kernel, whose hash is another and random.
+    ///
+    /// Kernel: `htab_map_get_next_key`.
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        let size = self.def.key_size as usize;
+        sized(next, size)?;
+        key.map_or(Ok(()), |key| sized(key, size))?;
+        let found = self.writer.read(|| {
+            let slot = key.and_then(|key| self.table.find(hash(key), key));
+            let slot = self.table.following(slot)?;
+            self.table.read_key(slot, next);
+            Some(())
+        });
+        found.ok_or(Errno::ENOENT)
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.load(Relaxed)
+    }
+}
+
+fn is_percpu(map_type: MapType) -> bool {
+    matches!(map_type, MapType::PercpuHash | MapType::LruPercpuHash)
+}

@@ -1,0 +1,347 @@
+//! Longest prefix match: an entry for the most specific prefix of a key.
+//!
+//! Keys are a 32-bit prefix length in host byte order, then up to 256 bytes of data, most significant
+//! bit first.
+//!
+//! The trie has a node for each entry, and an *intermediate* one wherever two entries part ways.
+//! Below a node are longer prefixes that begin with its own, by their next bit. As in the kernel, an
+//! update gives an entry a new cell: see [`Hash`](crate::Hash).
+//!
+//! Source: `kernel/bpf/lpm_trie.c`.
+
+mod nodes;
+#[cfg(test)]
+mod tests;
+
+use crate::key_value::{EXIST, NOEXIST, prepare, sized};
+use crate::pool::Pool;
+use crate::seq::Seq;
+use crate::{Cpu, KeyValue, UserSide, Values};
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
+use nodes::{Link, Node, Nodes, Prefix};
+use skep_abi::Errno;
+use skep_prog::MapDef;
+
+/// `lpm_trie`
+#[derive(Debug)]
+pub struct LpmTrie {
+    def: MapDef,
+    values: Values,
+    nodes: Nodes,
+    /// Bits of data in a key.
+    bits: u32,
+    cpus: usize,
+    writer: Seq<Writer>,
+    entries: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Writer {
+    nodes: Pool,
+    cells: Pool,
+    /// By CPU, the cell whose entry got another one: the next to be used so.
+    spare: Vec<Option<u32>>,
+}
+
+/// Where an update or removal happens.
+struct Spot {
+    /// What points to the node in question.
+    link: Link,
+    node: Option<Node>,
+    /// The node that `link` belongs to, and what points to it.
+    parent: Option<(Link, Node)>,
+    /// Bits that the node has in common with the key.
+    matched: u32,
+}
+
+impl LpmTrie {
+    pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+        let cells = def.max_entries.checked_add(cpus).ok_or(Errno::ENOMEM)?;
+        let count = def.max_entries.checked_mul(2).ok_or(Errno::ENOMEM)?;
+        let data_size = (def.key_size as usize).checked_sub(4).ok_or(Errno::EINVAL)?;
+        let mut spare = Vec::new();
+        spare.try_reserve_exact(cpus as usize).map_err(|_| Errno::ENOMEM)?;
+        spare.resize(cpus as usize, None);
+        let writer = Writer { nodes: Pool::new(count)?, cells: Pool::new(cells)?, spare };
+        Ok(Self {
+            values: Values::new(def.value_size as usize, cells as usize)?,
+            nodes: Nodes::new(count as usize, data_size)?,
+            bits: (def.key_size - 4) * 8,
+            cpus: cpus as usize,
+            writer: Seq::new(writer),
+            entries: AtomicUsize::new(0),
+            def,
+        })
+    }
+
+    /// Bytes a map can come to take.
+    pub(crate) fn bytes(def: &MapDef, cpus: u32) -> u64 {
+        let node = Nodes::node_size((def.key_size as usize).saturating_sub(4)) as u64;
+        let cell = u64::from(def.value_size).next_multiple_of(8);
+        let cells = (u64::from(def.max_entries) + u64::from(cpus)).saturating_mul(cell + 4);
+        (u64::from(def.max_entries) * 2).saturating_mul(node + 4).saturating_add(cells)
+    }
+
+    /// `EINVAL` for keys of another size, `None` for prefixes longer than the data.
+    fn prefix<'k>(&self, key: &'k [u8]) -> Result<Option<Prefix<'k>>, Errno> {
+        sized(key, self.def.key_size as usize)?;
+        let (len, data) = key.split_first_chunk().ok_or(Errno::EINVAL)?;
+        let len = u32::from_ne_bytes(*len);
+        Ok((len <= self.bits).then_some(Prefix { len, data }))
+    }
+
+    /// Cell of the longest prefix.
+    ///
+    /// Kernel: `trie_lookup_elem`.
+    fn find(&self, key: Prefix<'_>) -> Option<u32> {
+        let mut found = None;
+        let mut link = Link::ROOT;
+        // Prefixes grow on the way down, except where a reader sees a change halfway.
+        for _ in 0..=self.bits {
+            let Some(node) = self.nodes.at(link) else { break };
+            let matched = self.nodes.matched(node, key);
+            let len = self.nodes.prefix_len(node);
+            if matched < len {
+                break;
+            }
+            found = self.nodes.cell(node).or(found);
+            if matched == self.bits {
+                break;
+            }
+            link = node.child(key.bit(len));
+        }
+        found
+    }
+
+    /// Where the prefix stands or would stand.
+    fn spot(&self, key: Prefix<'_>) -> Spot {
+        let mut spot = Spot { link: Link::ROOT, node: None, parent: None, matched: 0 };
+        for _ in 0..=self.bits {
+            spot.node = self.nodes.at(spot.link);
+            let Some(node) = spot.node else { break };
+            spot.matched = self.nodes.matched(node, key);
+            let len = self.nodes.prefix_len(node);
+            if len != spot.matched || len == key.len {
+                break;
+            }
+            spot.parent = Some((spot.link, node));
+            spot.link = node.child(key.bit(len));
+        }
+        spot
+    }
+
+    /// The node that stands for exactly this prefix, intermediate or not.
+    fn exact(&self, spot: &Spot, key: Prefix<'_>) -> Option<Node> {
+        spot.node.filter(|node| self.nodes.prefix_len(*node) == key.len && spot.matched == key.len)
+    }
+
+    /// Kernel: `trie_update_elem`.
+    fn put(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
+        let prefix = self.prefix(key)?;
+        sized(value, self.values.value_size())?;
+        if flags > EXIST || cpu.index() >= self.cpus {
+            return Err(Errno::EINVAL);
+        }
+        let key = prefix.ok_or(Errno::EINVAL)?;
+        let mut writer = self.writer.lock();
+        let spot = self.spot(key);
+        let exact = self.exact(&spot, key);
+        let old = exact.and_then(|node| self.nodes.cell(node));
+        match old {
+            Some(_) if flags == NOEXIST => return Err(Errno::EEXIST),
+            None if flags == EXIST => return Err(Errno::ENOENT),
+            None if self.entries() == self.def.max_entries as usize => return Err(Errno::ENOSPC),
+            _ => {}
+        }
+        self.writer.change(&mut writer, |writer| {
+            let cell = writer.cell(old, cpu).ok_or(Errno::ENOMEM)?;
+            let written = self.values.write(cell as usize * self.values.stride(), value);
+            debug_assert!(written.is_some(), "bug: no cell {cell}");
+            match exact {
+                Some(node) => self.nodes.set_entry(node, key, Some(cell)),
+                None => self.attach(writer, &spot, key, cell).ok_or(Errno::ENOMEM)?,
+            }
+            self.entries.store(self.entries() + usize::from(old.is_none()), Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Adds a node where none stands for the prefix. There is room: entries and the intermediate
+    /// nodes above two of them are fewer than twice the entries.
+    fn attach(&self, writer: &mut Writer, spot: &Spot, key: Prefix<'_>, cell: u32) -> Option<()> {
+        let new = Node::new(writer.nodes.take()?);
+        self.nodes.init(new, key, Some(cell));
+        let Some(node) = spot.node else {
+            self.nodes.set(spot.link, Some(new));
+            return Some(());
+        };
+        let below = self.nodes.bit(node, spot.matched);
+        if spot.matched == key.len {
+            self.nodes.set(new.child(below), Some(node));
+            self.nodes.set(spot.link, Some(new));
+            return Some(());
+        }
+        let fork = Node::new(writer.nodes.take()?);
+        self.nodes.init(fork, Prefix { len: spot.matched, data: key.data }, None);
+        self.nodes.set(fork.child(below), Some(node));
+        self.nodes.set(fork.child(!below), Some(new));
+        self.nodes.set(spot.link, Some(fork));
+        Some(())
+    }
+
+    /// Takes a node out that has lost its entry. Intermediate nodes keep having two children.
+    ///
+    /// Kernel: `trie_delete_elem`.
+    fn detach(&self, writer: &mut Writer, spot: &Spot, node: Node) {
+        let children = [false, true].map(|bit| self.nodes.at(node.child(bit)));
+        let child = match children {
+            [Some(_), Some(_)] => return,
+            [Some(child), None] | [None, Some(child)] => Some(child),
+            [None, None] => None,
+        };
+        self.nodes.set(spot.link, child);
+        writer.nodes.give(node.number());
+        let Some((link, parent)) = spot.parent else { return };
+        if child.is_none() && self.nodes.cell(parent).is_none() {
+            let other = [false, true].into_iter().find_map(|bit| self.nodes.at(parent.child(bit)));
+            self.nodes.set(link, other);
+            writer.nodes.give(parent.number());
+        }
+    }
+
+    /// The entry after that of `key`, longer prefixes before shorter ones.
+    ///
+    /// Kernel: `trie_get_next_key`.
+    fn following(&self, key: Option<Prefix<'_>>, path: &mut Vec<Node>) -> Option<Node> {
+        path.clear();
+        let Some(node) = key.and_then(|key| self.descend(key, path)) else {
+            return self.leftmost(self.nodes.at(Link::ROOT));
+        };
+        let mut node = node;
+        while let Some(parent) = path.pop() {
+            let right = self.nodes.at(parent.child(true));
+            if self.nodes.at(parent.child(false)) == Some(node) && right.is_some() {
+                return self.leftmost(right);
+            }
+            if self.nodes.cell(parent).is_some() {
+                return Some(parent);
+            }
+            node = parent;
+        }
+        None
+    }
+
+    /// The entry of exactly this prefix; `path` gets the nodes above it.
+    fn descend(&self, key: Prefix<'_>, path: &mut Vec<Node>) -> Option<Node> {
+        let mut node = self.nodes.at(Link::ROOT)?;
+        for _ in 0..=self.bits {
+            let len = self.nodes.prefix_len(node);
+            if self.nodes.matched(node, key) != len {
+                return None;
+            }
+            if len == key.len {
+                return self.nodes.cell(node).map(|_| node);
+            }
+            path.push(node);
+            node = self.nodes.at(node.child(key.bit(len)))?;
+        }
+        None
+    }
+
+    /// The first entry in the order of iteration: down the left while there is anything.
+    fn leftmost(&self, mut node: Option<Node>) -> Option<Node> {
+        let mut found = None;
+        for _ in 0..=self.bits {
+            let Some(this) = node else { break };
+            found = self.nodes.cell(this).map(|_| this).or(found);
+            let left = self.nodes.at(this.child(false));
+            node = left.or_else(|| self.nodes.at(this.child(true)));
+        }
+        found
+    }
+}
+
+impl Writer {
+    /// A cell for the new value of an entry.
+    fn cell(&mut self, old: Option<u32>, cpu: Cpu) -> Option<u32> {
+        let swapped = match old {
+            Some(old) => self.spare.get_mut(cpu.index())?.replace(old),
+            None => None,
+        };
+        swapped.or_else(|| self.cells.take())
+    }
+}
+
+impl KeyValue for LpmTrie {
+    fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    fn values(&self) -> &Values {
+        &self.values
+    }
+
+    fn lookup(&self, key: &[u8], _cpu: Cpu) -> Option<usize> {
+        let key = self.prefix(key).ok()??;
+        let cell = self.writer.read(|| self.find(key))?;
+        Some(cell as usize * self.values.stride())
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
+        self.put(key, value, flags, cpu)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        let key = self.prefix(key)?.ok_or(Errno::EINVAL)?;
+        let mut writer = self.writer.lock();
+        let spot = self.spot(key);
+        let node = self.exact(&spot, key).ok_or(Errno::ENOENT)?;
+        let cell = self.nodes.cell(node).ok_or(Errno::ENOENT)?;
+        self.writer.change(&mut writer, |writer| {
+            self.nodes.set_cell(node, None);
+            writer.cells.give(cell);
+            self.detach(writer, &spot, node);
+            self.entries.store(self.entries() - 1, Relaxed);
+        });
+        Ok(())
+    }
+}
+
+impl UserSide for LpmTrie {
+    fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        let key = self.prefix(key)?.ok_or(Errno::ENOENT)?;
+        prepare(out, self.values.value_size())?;
+        // A cell gets a new owner in a change, which makes this read again.
+        let found = self.writer.read(|| {
+            let cell = self.find(key)?;
+            self.values.read(cell as usize * self.values.stride(), out)
+        });
+        found.ok_or(Errno::ENOENT)
+    }
+
+    fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.put(key, value, flags, Cpu(0))
+    }
+
+    fn take_user(&self, _key: &[u8], _out: &mut Vec<u8>) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        sized(next, self.def.key_size as usize)?;
+        let key = key.map(|key| self.prefix(key)).transpose()?.flatten();
+        let mut path = Vec::new();
+        path.try_reserve_exact(self.bits as usize + 1).map_err(|_| Errno::ENOMEM)?;
+        let found = self.writer.read(|| {
+            let node = self.following(key, &mut path)?;
+            self.nodes.read_key(node, next)
+        });
+        found.ok_or(Errno::ENOENT)
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.load(Relaxed)
+    }
+}
