@@ -1,0 +1,282 @@
+//! The ELF container: header, sections, symbols, relocations.
+//!
+//! # Invariants
+//!
+//! [`Elf::read`] establishes them:
+//! - the file is a relocatable object for little-endian BPF;
+//! - every section lies inside the file, and all together are no larger than it, so that work on
+//!   each section is work on the file once;
+//! - names are UTF-8 of at most [`MAX_NAME`] bytes.
+
+use crate::ObjError;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::mem::size_of;
+use object::LittleEndian as Le;
+use object::elf;
+use object::read::ReadRef as _;
+use object::read::elf::{FileHeader as _, Rel as _, SectionHeader as _, Sym as _};
+
+mod header;
+
+type FileHeader = elf::FileHeader64<Le>;
+type SectionHeader = elf::SectionHeader64<Le>;
+
+/// Longest name of a section or symbol. Paths stand in section names (`uprobe//path/to/it:symbol`).
+pub(crate) const MAX_NAME: usize = 1024;
+
+/// An object file, taken apart.
+pub(crate) struct Elf<'a> {
+    /// By section number; the null section included.
+    pub(crate) sections: Vec<Section<'a>>,
+    /// By symbol number; the null symbol included.
+    pub(crate) symbols: Vec<Symbol<'a>>,
+    /// Name to the first section of this name.
+    named: BTreeMap<&'a str, usize>,
+    /// Section and name to symbol number.
+    by_name: BTreeMap<(usize, &'a str), usize>,
+    /// Section to the sections that relocate it.
+    tables: BTreeMap<usize, Vec<usize>>,
+}
+
+/// A section.
+#[derive(Clone, Copy)]
+pub(crate) struct Section<'a> {
+    pub(crate) name: &'a str,
+    /// `SHT_*`
+    pub(crate) kind: u32,
+    /// `SHF_*`
+    pub(crate) flags: u64,
+    /// Its position in the file.
+    pub(crate) at: u64,
+    /// Its size, which takes no bytes of the file for `SHT_NOBITS`.
+    pub(crate) size: u64,
+    /// Its bytes; none for `SHT_NOBITS`.
+    pub(crate) data: &'a [u8],
+    /// For symbols the section of their names.
+    link: usize,
+    /// For relocations the section they apply to.
+    info: usize,
+}
+
+/// A symbol.
+#[derive(Clone, Copy)]
+pub(crate) struct Symbol<'a> {
+    /// The section's name for a section symbol.
+    pub(crate) name: &'a str,
+    pub(crate) is_func: bool,
+    /// Known to this file only.
+    pub(crate) local: bool,
+    pub(crate) place: Place,
+    pub(crate) value: u64,
+    pub(crate) size: u64,
+}
+
+/// Where a symbol is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Undefined,
+    Section(usize),
+    /// Absolute, common and whatever else has no section.
+    Nowhere,
+}
+
+/// A relocation of type `kind` at byte `at` of a section.
+#[derive(Clone, Copy)]
+pub(crate) struct Reloc<'a> {
+    pub(crate) at: u64,
+    pub(crate) kind: u32,
+    pub(crate) symbol: Symbol<'a>,
+}
+
+impl<'a> Elf<'a> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, ObjError> {
+        let header = header::read(bytes)?;
+        let sections = sections(header, bytes)?;
+        let symbols = symbols(&sections)?;
+        let (mut named, mut by_name) = (BTreeMap::new(), BTreeMap::new());
+        let mut tables = BTreeMap::<_, Vec<_>>::new();
+        for (index, symbol) in symbols.iter().enumerate() {
+            if let Place::Section(section) = symbol.place {
+                by_name.entry((section, symbol.name)).or_insert(index);
+            }
+        }
+        for (index, section) in sections.iter().enumerate() {
+            named.entry(section.name).or_insert(index);
+            if matches!(section.kind, elf::SHT_REL | elf::SHT_RELA) {
+                tables.entry(section.info).or_default().push(index);
+            }
+        }
+        Ok(Self { sections, symbols, named, by_name, tables })
+    }
+
+    /// The first section of this name, and its number.
+    pub(crate) fn section(&self, name: &str) -> Option<(usize, &Section<'a>)> {
+        let &index = self.named.get(name)?;
+        Some((index, self.sections.get(index)?))
+    }
+
+    /// The symbol of this name in a section.
+    pub(crate) fn symbol(&self, section: usize, name: &str) -> Option<&Symbol<'a>> {
+        self.symbols.get(*self.by_name.get(&(section, name))?)
+    }
+
+    /// The relocations that apply to a section, in the order of the file.
+    pub(crate) fn relocs(&self, section: usize) -> Result<Vec<Reloc<'a>>, ObjError> {
+        let mut relocs = Vec::new();
+        let tables = self.tables.get(&section).map_or(&[][..], Vec::as_slice);
+        for table in tables.iter().filter_map(|&table| self.sections.get(table)) {
+            if table.kind == elf::SHT_RELA {
+                return Err(ObjError::Rela { section: table.name.into() });
+            }
+            for entry in table.entries::<elf::Rel64<Le>>()? {
+                relocs.push(self.reloc(table, entry)?);
+            }
+        }
+        Ok(relocs)
+    }
+
+    fn reloc(&self, table: &Section<'a>, entry: &elf::Rel64<Le>) -> Result<Reloc<'a>, ObjError> {
+        let (at, index) = (entry.r_offset(Le), entry.r_sym(Le));
+        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index));
+        let &symbol = symbol.ok_or_else(|| ObjError::RelocSymbol {
+            section: table.name.into(),
+            at,
+            symbol: index,
+            symbols: self.symbols.len(),
+        })?;
+        Ok(Reloc { at, kind: entry.r_type(Le), symbol })
+    }
+}
+
+impl<'a> Section<'a> {
+    /// Holds instructions.
+    pub(crate) fn is_code(&self) -> bool {
+        self.kind == elf::SHT_PROGBITS && self.flags & u64::from(elf::SHF_EXECINSTR) != 0
+    }
+
+    /// The section as a table of structures.
+    fn entries<T: object::Pod>(&self) -> Result<&'a [T], ObjError> {
+        object::pod::slice_from_all_bytes(self.data).map_err(|()| ObjError::Entries {
+            section: self.name.into(),
+            len: self.data.len(),
+            entry: size_of::<T>(),
+        })
+    }
+}
+
+/// All sections, and the proof that they do not overlap much.
+fn sections<'a>(header: &FileHeader, bytes: &'a [u8]) -> Result<Vec<Section<'a>>, ObjError> {
+    let headers = header::sections(header, bytes)?;
+    let names = header.shstrndx(Le, bytes).unwrap_or_default();
+    let names = usize::try_from(names).ok().and_then(|index| headers.get(index));
+    let names = match names {
+        Some(names) => data(names, "section names", bytes)?,
+        None if headers.is_empty() => &[],
+        None => return Err(ObjError::NoNames { sections: headers.len() }),
+    };
+    let mut sections = Vec::new();
+    let mut total = 0_usize;
+    for header in headers {
+        let section = section(header, names, bytes)?;
+        total = total.saturating_add(section.data.len());
+        sections.push(section);
+    }
+    if total > bytes.len() {
+        return Err(ObjError::Overlap { total, len: bytes.len() });
+    }
+    Ok(sections)
+}
+
+fn section<'a>(
+    header: &SectionHeader,
+    names: &'a [u8],
+    bytes: &'a [u8],
+) -> Result<Section<'a>, ObjError> {
+    let kind = header.sh_type(Le);
+    let name = if kind == elf::SHT_NULL { "" } else { name(names, header.sh_name(Le), "section")? };
+    Ok(Section {
+        name,
+        kind,
+        flags: header.sh_flags(Le),
+        at: header.sh_offset(Le),
+        size: header.sh_size(Le),
+        data: data(header, name, bytes)?,
+        link: index(header.sh_link(Le)),
+        info: index(header.sh_info(Le)),
+    })
+}
+
+/// The bytes of a section.
+fn data<'a>(header: &SectionHeader, name: &str, bytes: &'a [u8]) -> Result<&'a [u8], ObjError> {
+    // In the null section the size is the number of sections when there are many.
+    if header.sh_type(Le) == elf::SHT_NULL {
+        return Ok(&[]);
+    }
+    let Some((at, size)) = header.file_range(Le) else { return Ok(&[]) };
+    bytes.read_bytes_at(at, size).map_err(|()| ObjError::Section {
+        section: name.into(),
+        at,
+        size,
+        len: bytes.len(),
+    })
+}
+
+/// The symbols of the one symbol table; none without it.
+fn symbols<'a>(sections: &[Section<'a>]) -> Result<Vec<Symbol<'a>>, ObjError> {
+    let Some(table) = sections.iter().find(|section| section.kind == elf::SHT_SYMTAB) else {
+        return Ok(Vec::new());
+    };
+    let names = sections.get(table.link).map_or(&[][..], |section| section.data);
+    table.entries::<elf::Sym64<Le>>()?.iter().map(|entry| symbol(entry, names, sections)).collect()
+}
+
+fn symbol<'a>(
+    entry: &elf::Sym64<Le>,
+    names: &'a [u8],
+    sections: &[Section<'a>],
+) -> Result<Symbol<'a>, ObjError> {
+    let shndx = entry.st_shndx(Le);
+    let place = match shndx {
+        elf::SHN_UNDEF => Place::Undefined,
+        elf::SHN_LORESERVE.. => Place::Nowhere,
+        _ => Place::Section(usize::from(shndx)),
+    };
+    let name = match (entry.st_type(), place) {
+        (elf::STT_SECTION, Place::Section(index)) => sections.get(index).map_or("", |s| s.name),
+        _ => name(names, entry.st_name(Le), "symbol")?,
+    };
+    if let Place::Section(section) = place
+        && section >= sections.len()
+    {
+        let (symbol, sections) = (name.into(), sections.len());
+        return Err(ObjError::SymbolSection { symbol, section, sections });
+    }
+    Ok(Symbol {
+        name,
+        is_func: entry.st_type() == elf::STT_FUNC,
+        local: entry.st_bind() == elf::STB_LOCAL,
+        place,
+        value: entry.st_value(Le),
+        size: entry.st_size(Le),
+    })
+}
+
+/// The name at `at` of a string table; offset 0 is no name, even of an empty table.
+fn name<'a>(names: &'a [u8], at: u32, what: &'static str) -> Result<&'a str, ObjError> {
+    if at == 0 {
+        return Ok("");
+    }
+    let bad = |why| ObjError::Name { what, at, why };
+    let rest = names.get(index(at)..).ok_or(bad("lies beyond the names"))?;
+    let window = rest.get(..=MAX_NAME).unwrap_or(rest);
+    let end = window.iter().position(|&byte| byte == 0);
+    let end = end.ok_or(bad(if window.len() > MAX_NAME { "is too long" } else { "has no end" }))?;
+    let name = window.get(..end).unwrap_or_default();
+    core::str::from_utf8(name).map_err(|_| bad("is no UTF-8"))
+}
+
+/// Numbers of the file as an index; those that do not fit lead nowhere either.
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

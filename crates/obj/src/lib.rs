@@ -1,0 +1,43 @@
+//! ELF objects into images: what clang makes of C, ready for an engine.
+//!
+//! [`parse`] takes the bytes of a relocatable BPF object and makes an [`Image`]: programs with the
+//! subprograms they call behind them, maps with types and initial content, source lines, BTF.
+//! [`layout`] lists what stands in a file without making an image of it.
+//!
+//! This crate opens no files and asks no kernel. What a kernel has to decide (CO-RE relocations,
+//! `.kconfig`, `.ksyms`, kernel functions) is an [`ObjError`] that says so.
+//!
+//! ```
+//! let err = skep_obj::parse(b"#!/bin/sh").unwrap_err();
+//! assert_eq!(err.to_string(), "no ELF file: begins with 23 21 2f 62, not with 7f 45 4c 46");
+//! ```
+//!
+//! Start reading at `object.rs`. Sources: the ELF specification; LLVM's
+//! `llvm/docs/CodeGenerator.rst` and Linux's `Documentation/bpf/llvm_reloc.rst` for relocations; the
+//! conventions of section and map names are libbpf's.
+//!
+//! [`Image`]: skep_prog::Image
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+extern crate alloc;
+
+mod budget;
+mod core_reloc;
+mod data;
+mod elf;
+mod error;
+mod func;
+mod layout;
+mod lines;
+mod link;
+mod map;
+mod object;
+mod reloc;
+mod statics;
+
+pub use error::ObjError;
+pub use layout::{Layout, SectionInfo, layout};
+pub use map::MapError;
+pub use object::parse;

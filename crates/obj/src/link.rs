@@ -1,0 +1,108 @@
+//! A program: a function, and behind it every function it needs.
+//!
+//! The order is libbpf's: a function stands behind the first call of it that is met when calls are
+//! followed as soon as they are found. `bpf_object__reloc_code` of libbpf.
+
+use crate::ObjError;
+use crate::budget::Budget;
+use crate::func::{Func, Funcs};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::mem::size_of;
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
+use skep_prog::{LineInfo, Subprog};
+
+/// The parts of a `Prog` that linking makes.
+#[derive(Default)]
+pub(crate) struct Linked {
+    pub(crate) insns: Insns,
+    pub(crate) subprogs: Vec<Subprog>,
+    pub(crate) lines: Vec<LineInfo>,
+    /// Number of each function that was placed, in their order.
+    pub(crate) funcs: Vec<usize>,
+}
+
+/// Most slots a program may have, as in the kernel (`BPF_COMPLEXITY_LIMIT_INSNS`).
+const MAX_SLOTS: usize = 1_000_000;
+
+/// Makes the program that begins with function `root`.
+pub(crate) fn link(
+    root: usize,
+    funcs: &Funcs<'_>,
+    budget: &mut Budget,
+) -> Result<Linked, ObjError> {
+    let mut linked = Linked::default();
+    let mut starts = BTreeMap::new();
+    let mut path = Vec::new();
+    let mut next = Some(root);
+    // Ends: each function is placed once, and each of its calls is followed once.
+    loop {
+        if let Some(index) = next.filter(|index| !starts.contains_key(index)) {
+            let func = funcs.list.get(index).expect("bug: calls lead to functions");
+            starts.insert(index, linked.place(index, func, budget)?);
+            path.push(func.calls.iter());
+        }
+        let Some(calls) = path.last_mut() else { break };
+        next = calls.next().map(|&(_, callee)| callee);
+        if next.is_none() {
+            path.pop();
+        }
+    }
+    linked.fix_calls(funcs, &starts);
+    Ok(linked)
+}
+
+impl Linked {
+    /// Appends a function and says where.
+    fn place(
+        &mut self,
+        index: usize,
+        func: &Func<'_>,
+        budget: &mut Budget,
+    ) -> Result<Pc, ObjError> {
+        budget.spend(cost(func))?;
+        let slots = self.insns.len().saturating_add(func.insns.len());
+        if slots > MAX_SLOTS {
+            return Err(ObjError::TooLong { func: func.name.into(), slots, limit: MAX_SLOTS });
+        }
+        let start = Pc(u32::try_from(self.insns.len()).unwrap_or(u32::MAX));
+        self.insns.extend(func.insns.iter().map(|(_, insn)| insn));
+        self.subprogs.push(Subprog { name: func.name.into(), start, type_id: func.type_id });
+        self.lines.extend(
+            func.lines.iter().map(|line| LineInfo { pc: shift(start, line.pc), ..line.clone() }),
+        );
+        self.funcs.push(index);
+        Ok(start)
+    }
+
+    /// Makes the calls of each function lead to where the callee came to stand.
+    fn fix_calls(&mut self, funcs: &Funcs<'_>, starts: &BTreeMap<usize, Pc>) {
+        for (index, start) in starts {
+            let func = funcs.list.get(*index).expect("bug: placed above");
+            for (at, callee) in &func.calls {
+                let pc = shift(*start, *at);
+                let target = starts.get(callee).expect("bug: callees are placed");
+                // Within ±MAX_SLOTS.
+                let off = i64::from(target.0).saturating_sub(i64::from(pc.0)).saturating_sub(1);
+                let off = i32::try_from(off).expect("bug: programs are shorter than 2^31 slots");
+                let insn = self.insns.get_mut(pc).expect("bug: calls are instructions");
+                *insn = match *insn {
+                    Insn::LoadImm { dst, .. } => Insn::LoadImm { dst, imm: ImmSrc::Func(off) },
+                    _ => Insn::Call(Call::Local(off)),
+                };
+            }
+        }
+    }
+}
+
+/// Memory that a copy of the function takes.
+fn cost(func: &Func<'_>) -> usize {
+    let insns = func.insns.len().saturating_mul(size_of::<Option<Insn>>());
+    let lines = func.lines.len().saturating_mul(size_of::<LineInfo>());
+    let name = func.name.len().saturating_add(size_of::<Subprog>());
+    insns.saturating_add(lines).saturating_add(name)
+}
+
+fn shift(start: Pc, pc: Pc) -> Pc {
+    Pc(start.0.saturating_add(pc.0))
+}

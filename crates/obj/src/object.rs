@@ -1,0 +1,167 @@
+//! From the bytes of an object to its image.
+
+use crate::budget::Budget;
+use crate::elf::Elf;
+use crate::func::{Func, Funcs};
+use crate::map::Maps;
+use crate::{ObjError, core_reloc, data, lines, link, map, reloc, statics};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem::size_of;
+use skep_abi::{ProgType, Section};
+use skep_btf::{Body, Btf, BtfExt, Kind};
+use skep_prog::{Image, Prog, check_flow};
+
+/// Section of functions that are no programs by themselves.
+const TEXT: &str = ".text";
+
+/// Makes an image of a relocatable BPF object.
+///
+/// Programs are the global functions of the sections that [`Section::find`] knows, in the order of
+/// the file. Behind each stand the functions it needs, each once. If the only code is in `.text`,
+/// its global functions are programs of type [`ProgType::Unspec`].
+///
+/// # Errors
+/// [`ObjError`]; it names the place and, where a kernel is needed to go on, what for.
+///
+/// ```
+/// # let bytes = include_bytes!("../../../corpus/obj/basic.clang19.o");
+/// let image = skep_obj::parse(bytes).unwrap();
+/// assert_eq!(image.prog("count").unwrap().section, "xdp");
+/// assert_eq!(image.maps[0].name, "flows");
+/// ```
+pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
+    let elf = Elf::read(bytes)?;
+    let mut budget = Budget::new(bytes.len());
+    let btf = btf(&elf)?;
+    if let Some(btf) = &btf {
+        externs(btf)?;
+    }
+
+    let mut maps = Maps::default();
+    map::collect(&elf, btf.as_ref(), &mut maps)?;
+    data::collect(&elf, btf.as_ref(), &mut maps)?;
+
+    let mut funcs = Funcs::collect(&elf)?;
+    if let (Some(btf), Some((_, section))) = (&btf, elf.section(".BTF.ext")) {
+        let ext = BtfExt::parse(section.data, btf).map_err(|source| ObjError::Btf {
+            section: ".BTF.ext",
+            at: section.at,
+            source,
+        })?;
+        lines::attach(&elf, btf, &ext, &mut funcs, &mut budget)?;
+    }
+    reloc::relocate(&elf, &mut funcs, &maps)?;
+    statics::fill(&elf, &funcs, &mut maps)?;
+
+    let progs = progs(&elf, &funcs, btf.as_ref(), &mut budget)?;
+    Ok(Image { progs, maps: maps.defs, license: license(&elf), btf: btf.map(Arc::new) })
+}
+
+/// The types, with variables where the object has them.
+fn btf(elf: &Elf<'_>) -> Result<Option<Btf>, ObjError> {
+    let Some((_, section)) = elf.section(".BTF") else { return Ok(None) };
+    let mut btf = Btf::parse(section.data).map_err(|source| ObjError::Btf {
+        section: ".BTF",
+        at: section.at,
+        source,
+    })?;
+    data::place_vars(elf, &mut btf);
+    Ok(Some(btf))
+}
+
+/// Variables and functions that only a kernel can provide.
+fn externs(btf: &Btf) -> Result<(), ObjError> {
+    for section in [".kconfig", ".ksyms"] {
+        let Some(Body::Datasec { vars, .. }) = btf.find(section, Kind::Datasec).map(|ty| ty.body)
+        else {
+            continue;
+        };
+        let mut names = String::new();
+        for name in vars.iter().filter_map(|var| Some(btf.get(var.var)?.name)) {
+            if names.len().saturating_add(name.len()) > crate::elf::MAX_NAME {
+                names.push_str(", …");
+                break;
+            }
+            names.push_str(if names.is_empty() { "" } else { ", " });
+            names.push_str(name);
+        }
+        return Err(ObjError::Externs { section, names });
+    }
+    Ok(())
+}
+
+fn license(elf: &Elf<'_>) -> String {
+    let data = elf.section("license").map_or(&[][..], |(_, section)| section.data);
+    let text = data.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+fn progs(
+    elf: &Elf<'_>,
+    funcs: &Funcs<'_>,
+    btf: Option<&Btf>,
+    budget: &mut Budget,
+) -> Result<Vec<Prog>, ObjError> {
+    let section = |func: &Func<'_>| elf.sections.get(func.section).map_or("", |s| s.name);
+    let only_text = funcs.list.iter().all(|func| section(func) == TEXT);
+    let mut progs = Vec::new();
+    for (index, func) in funcs.list.iter().enumerate() {
+        let section = section(func);
+        let (prog_type, attach_type) = match Section::find(section) {
+            Some((row, _)) => (row.prog_type, row.attach_type),
+            None if section != TEXT => return Err(unknown(section)),
+            None if only_text => (ProgType::Unspec, None),
+            None => continue,
+        };
+        if !func.local {
+            let linked = link::link(index, funcs, budget)?;
+            core_reloc::refuse(func.name, &linked.funcs, funcs, btf)?;
+            let mut prog = Prog::new(func.name, prog_type, linked.insns);
+            prog.section = section.into();
+            prog.attach_type = attach_type;
+            prog.subprogs = linked.subprogs;
+            prog.lines = linked.lines;
+            check_flow(&prog.insns)
+                .map_err(|source| ObjError::Flow { prog: func.name.into(), source })?;
+            budget.spend(size_of::<Prog>().saturating_add(section.len()))?;
+            progs.push(prog);
+        }
+    }
+    Ok(progs)
+}
+
+/// The section name that was probably meant is the one with the fewest changes.
+fn unknown(section: &str) -> ObjError {
+    let whole = section.strip_prefix('?').unwrap_or(section);
+    let base = whole.split('/').next().unwrap_or(whole);
+    let near = skep_abi::SECTIONS
+        .iter()
+        .min_by_key(|row| changes(if row.takes_target { base } else { whole }, row.name));
+    let near = near.map_or("", |row| row.name);
+    ObjError::UnknownSection { section: section.into(), near }
+}
+
+/// Insertions, deletions and replacements that make `a` of `b` (Levenshtein).
+fn changes(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i.saturating_add(1);
+        for (j, y) in b.bytes().enumerate() {
+            let above = row.get(j.saturating_add(1)).copied().unwrap_or(usize::MAX);
+            let replaced = diagonal.saturating_add(usize::from(x != y));
+            let here = replaced.min(above.saturating_add(1)).min(left.saturating_add(1));
+            diagonal = above;
+            if let Some(cell) = row.get_mut(j) {
+                *cell = left;
+            }
+            left = here;
+        }
+        if let Some(cell) = row.get_mut(b.len()) {
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
