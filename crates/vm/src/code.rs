@@ -1,0 +1,198 @@
+//! A program decoded once into the form that the interpreter's loop dispatches on.
+//!
+//! One [`Op`] per instruction (`lddw` included), so that the distance between two ops is the number
+//! of instructions between them; [`Code::pc`] leads back to slots. Jumps hold the distance in ops.
+
+use crate::helper::Helper;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use skep_isa::{AluOp, AtomicOp, CondOp, Pc, Size};
+use skep_prog::Prog;
+
+/// What the loop dispatches on: an instruction with its width and operand kind settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[rustfmt::skip]
+pub(crate) enum OpCode {
+    Add64X, Sub64X, Mul64X, Div64X, SDiv64X, Or64X, And64X, Lsh64X, Rsh64X, Mod64X, SMod64X, Xor64X,
+    Mov64X, Arsh64X,
+    Add64K, Sub64K, Mul64K, Div64K, SDiv64K, Or64K, And64K, Lsh64K, Rsh64K, Mod64K, SMod64K, Xor64K,
+    Mov64K, Arsh64K,
+    Add32X, Sub32X, Mul32X, Div32X, SDiv32X, Or32X, And32X, Lsh32X, Rsh32X, Mod32X, SMod32X, Xor32X,
+    Mov32X, Arsh32X,
+    Add32K, Sub32K, Mul32K, Div32K, SDiv32K, Or32K, And32K, Lsh32K, Rsh32K, Mod32K, SMod32K, Xor32K,
+    Mov32K, Arsh32K,
+    Neg64, Neg32,
+    MovSx8To64, MovSx16To64, MovSx32To64, MovSx8To32, MovSx16To32,
+    Trunc16, Trunc32, Nop, Swap16, Swap32, Swap64,
+    Load8, Load16, Load32, Load64, LoadSx8, LoadSx16, LoadSx32,
+    Store8X, Store16X, Store32X, Store64X, Store8K, Store16K, Store32K, Store64K,
+    /// `imm` is the row of [`Code::atomics`].
+    Atomic, LoadAcquire, StoreRelease,
+    /// `imm` is the offset; the access size is in `off`.
+    LoadAbs, LoadInd,
+    Eq64X, Gt64X, Ge64X, Set64X, Ne64X, SGt64X, SGe64X, Lt64X, Le64X, SLt64X, SLe64X,
+    Eq64K, Gt64K, Ge64K, Set64K, Ne64K, SGt64K, SGe64K, Lt64K, Le64K, SLt64K, SLe64K,
+    Eq32X, Gt32X, Ge32X, Set32X, Ne32X, SGt32X, SGe32X, Lt32X, Le32X, SLt32X, SLe32X,
+    Eq32K, Gt32K, Ge32K, Set32K, Ne32K, SGt32K, SGe32K, Lt32K, Le32K, SLt32K, SLe32K,
+    Jump, JumpReg, MayGoto,
+    /// `imm` is the index into the helper table of the code.
+    Helper,
+    CallLocal, CallReg, Exit,
+    /// `imm` is the index of the reason in [`Code::traps`].
+    Trap,
+    // What follows is several instructions in one op: see `fuse`.
+    /// `dst = src op third`, or with `imm`.
+    MoveAdd64X, MoveSub64X, MoveMul64X, MoveDiv64X, MoveSDiv64X, MoveOr64X, MoveAnd64X,
+    MoveLsh64X, MoveRsh64X, MoveMod64X, MoveSMod64X, MoveXor64X, MoveArsh64X,
+    MoveAdd64K, MoveSub64K, MoveMul64K, MoveDiv64K, MoveSDiv64K, MoveOr64K, MoveAnd64K,
+    MoveLsh64K, MoveRsh64K, MoveMod64K, MoveSMod64K, MoveXor64K, MoveArsh64K,
+    MoveAdd32X, MoveSub32X, MoveMul32X, MoveDiv32X, MoveSDiv32X, MoveOr32X, MoveAnd32X,
+    MoveLsh32X, MoveRsh32X, MoveMod32X, MoveSMod32X, MoveXor32X, MoveArsh32X,
+    MoveAdd32K, MoveSub32K, MoveMul32K, MoveDiv32K, MoveSDiv32K, MoveOr32K, MoveAnd32K,
+    MoveLsh32K, MoveRsh32K, MoveMod32K, MoveSMod32K, MoveXor32K, MoveArsh32K,
+    /// `dst = src << imm[0] >> imm[1]`, skipping `third` ops.
+    ShiftUp, ShiftUpSigned,
+    /// `dst = src + third; imm[0] = *(dst + off)`, skipping `imm[1]` ops.
+    AddLoad8, AddLoad16, AddLoad32, AddLoad64,
+    /// `imm[0] = *(src + off); *(dst + imm[1]) = imm[0]`
+    Copy8, Copy16, Copy32, Copy64,
+    /// `dst += imm[0]; if src op imm[1] goto off[0]`, and else `goto off[1]` if `third` is 1.
+    StepEq, StepGt, StepGe, StepSet, StepNe, StepSGt, StepSGe, StepLt, StepLe, StepSLt, StepSLe,
+}
+
+/// One decoded instruction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    pub(crate) code: OpCode,
+    pub(crate) dst: u8,
+    pub(crate) src: u8,
+    /// A third register or a small number, in ops made of several instructions.
+    pub(crate) third: u8,
+    /// Byte offset of an access, or ops to skip of a jump.
+    pub(crate) off: i32,
+    /// Immediate, already extended to the width of the operation.
+    pub(crate) imm: u64,
+}
+
+use OpCode as O;
+
+/// `[64-bit, 32-bit][register, immediate][AluOp]`
+#[rustfmt::skip]
+const ALU: [[[OpCode; 14]; 2]; 2] = [
+    [
+        [O::Add64X, O::Sub64X, O::Mul64X, O::Div64X, O::SDiv64X, O::Or64X, O::And64X, O::Lsh64X,
+         O::Rsh64X, O::Mod64X, O::SMod64X, O::Xor64X, O::Mov64X, O::Arsh64X],
+        [O::Add64K, O::Sub64K, O::Mul64K, O::Div64K, O::SDiv64K, O::Or64K, O::And64K, O::Lsh64K,
+         O::Rsh64K, O::Mod64K, O::SMod64K, O::Xor64K, O::Mov64K, O::Arsh64K],
+    ],
+    [
+        [O::Add32X, O::Sub32X, O::Mul32X, O::Div32X, O::SDiv32X, O::Or32X, O::And32X, O::Lsh32X,
+         O::Rsh32X, O::Mod32X, O::SMod32X, O::Xor32X, O::Mov32X, O::Arsh32X],
+        [O::Add32K, O::Sub32K, O::Mul32K, O::Div32K, O::SDiv32K, O::Or32K, O::And32K, O::Lsh32K,
+         O::Rsh32K, O::Mod32K, O::SMod32K, O::Xor32K, O::Mov32K, O::Arsh32K],
+    ],
+];
+
+/// `[64-bit, 32-bit][register, immediate][CondOp]`
+#[rustfmt::skip]
+const COND: [[[OpCode; 11]; 2]; 2] = [
+    [
+        [O::Eq64X, O::Gt64X, O::Ge64X, O::Set64X, O::Ne64X, O::SGt64X, O::SGe64X, O::Lt64X, O::Le64X,
+         O::SLt64X, O::SLe64X],
+        [O::Eq64K, O::Gt64K, O::Ge64K, O::Set64K, O::Ne64K, O::SGt64K, O::SGe64K, O::Lt64K, O::Le64K,
+         O::SLt64K, O::SLe64K],
+    ],
+    [
+        [O::Eq32X, O::Gt32X, O::Ge32X, O::Set32X, O::Ne32X, O::SGt32X, O::SGe32X, O::Lt32X, O::Le32X,
+         O::SLt32X, O::SLe32X],
+        [O::Eq32K, O::Gt32K, O::Ge32K, O::Set32K, O::Ne32K, O::SGt32K, O::SGe32K, O::Lt32K, O::Le32K,
+         O::SLt32K, O::SLe32K],
+    ],
+];
+
+/// `[64-bit, 32-bit][register, immediate][AluOp without Mov]`
+#[rustfmt::skip]
+const MOVE: [[[OpCode; 13]; 2]; 2] = [
+    [
+        [O::MoveAdd64X, O::MoveSub64X, O::MoveMul64X, O::MoveDiv64X, O::MoveSDiv64X,
+         O::MoveOr64X, O::MoveAnd64X, O::MoveLsh64X, O::MoveRsh64X, O::MoveMod64X, O::MoveSMod64X,
+         O::MoveXor64X, O::MoveArsh64X],
+        [O::MoveAdd64K, O::MoveSub64K, O::MoveMul64K, O::MoveDiv64K, O::MoveSDiv64K,
+         O::MoveOr64K, O::MoveAnd64K, O::MoveLsh64K, O::MoveRsh64K, O::MoveMod64K, O::MoveSMod64K,
+         O::MoveXor64K, O::MoveArsh64K],
+    ],
+    [
+        [O::MoveAdd32X, O::MoveSub32X, O::MoveMul32X, O::MoveDiv32X, O::MoveSDiv32X,
+         O::MoveOr32X, O::MoveAnd32X, O::MoveLsh32X, O::MoveRsh32X, O::MoveMod32X, O::MoveSMod32X,
+         O::MoveXor32X, O::MoveArsh32X],
+        [O::MoveAdd32K, O::MoveSub32K, O::MoveMul32K, O::MoveDiv32K, O::MoveSDiv32K,
+         O::MoveOr32K, O::MoveAnd32K, O::MoveLsh32K, O::MoveRsh32K, O::MoveMod32K, O::MoveSMod32K,
+         O::MoveXor32K, O::MoveArsh32K],
+    ],
+];
+
+#[rustfmt::skip]
+const STEP: [OpCode; 11] = [
+    O::StepEq, O::StepGt, O::StepGe, O::StepSet, O::StepNe, O::StepSGt,
+    O::StepSGe, O::StepLt, O::StepLe, O::StepSLt, O::StepSLe,
+];
+
+impl OpCode {
+    /// Arithmetic; `wide` is 64 bits, `imm` an immediate operand.
+    pub(crate) const fn alu(op: AluOp, wide: bool, imm: bool) -> Self {
+        ALU[!wide as usize][imm as usize][op as usize]
+    }
+
+    /// A conditional jump.
+    pub(crate) const fn cond(op: CondOp, wide: bool, imm: bool) -> Self {
+        COND[!wide as usize][imm as usize][op as usize]
+    }
+
+    /// Arithmetic on a copy; `None` for a copy of a copy.
+    pub(crate) const fn moved(op: AluOp, wide: bool, imm: bool) -> Option<Self> {
+        let at = match op {
+            AluOp::Mov => return None,
+            AluOp::Arsh => 12,
+            op => op as usize,
+        };
+        Some(MOVE[!wide as usize][imm as usize][at])
+    }
+
+    /// A step and a condition on 64 bits with an immediate.
+    pub(crate) const fn step(op: CondOp) -> Self {
+        STEP[op as usize]
+    }
+
+    pub(crate) const fn load(size: Size) -> Self {
+        [Self::Load8, Self::Load16, Self::Load32, Self::Load64][size as usize]
+    }
+
+    pub(crate) const fn store(size: Size, imm: bool) -> Self {
+        [
+            [Self::Store8X, Self::Store16X, Self::Store32X, Self::Store64X],
+            [Self::Store8K, Self::Store16K, Self::Store32K, Self::Store64K],
+        ][imm as usize][size as usize]
+    }
+}
+
+/// A program ready for the interpreter.
+pub(crate) struct Code<S> {
+    pub(crate) prog: Prog,
+    pub(crate) ops: Vec<Op>,
+    /// Slot of each op.
+    pub(crate) pcs: Vec<Pc>,
+    /// Helpers by the `imm` of [`OpCode::Helper`].
+    pub(crate) helpers: Vec<Arc<Helper<S>>>,
+    /// Size and operation of the atomic ops.
+    pub(crate) atomics: Vec<(Size, AtomicOp)>,
+    /// What trap ops report.
+    pub(crate) traps: Vec<&'static str>,
+}
+
+impl<S> Code<S> {
+    /// The slot of an op.
+    pub(crate) fn pc(&self, op: usize) -> Pc {
+        self.pcs.get(op).copied().unwrap_or_default()
+    }
+}

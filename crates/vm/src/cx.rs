@@ -1,0 +1,142 @@
+//! What a helper sees of a run, and the run's accounts.
+
+use crate::code::Code;
+use crate::fault::{Fault, FaultKind};
+use crate::helper::Stop;
+use crate::interp::interp;
+use crate::machine::{Limits, Machine};
+use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
+use alloc::boxed::Box;
+use core::cell::Cell;
+use skep_map::{Cpu, Map};
+
+/// A run as its helpers see it.
+pub struct Cx<'r, S> {
+    /// The program's memory.
+    pub mem: Memory<'r>,
+    /// The embedder's state.
+    pub state: &'r mut S,
+    pub(crate) machine: &'r Machine<S>,
+    pub(crate) cpu: Cpu,
+    pub(crate) stack: &'r [Cell<u8>],
+    pub(crate) meter: Meter,
+    /// Functions active.
+    pub(crate) depth: u32,
+    /// Tail calls made.
+    pub(crate) tail_calls: u32,
+}
+
+impl<'r, S> Cx<'r, S> {
+    /// The CPU whose per-CPU values this run sees.
+    #[must_use]
+    pub const fn cpu(&self) -> Cpu {
+        self.cpu
+    }
+
+    /// The map a handle in a register stands for.
+    #[must_use]
+    pub fn map(&self, handle: u64) -> Option<&'r Map> {
+        self.machine.maps.get(memory::map_of(handle)? as usize)
+    }
+
+    /// The address of a byte in the values of the map with this handle.
+    #[must_use]
+    pub fn value_address(&self, handle: u64, at: usize) -> Option<u64> {
+        let region = memory::MAPS.checked_add(memory::map_of(handle)?)?;
+        Some(memory::address(region, u32::try_from(at).ok()?))
+    }
+
+    /// Calls a function of the running program by its address, as `bpf_loop` calls back.
+    ///
+    /// # Errors
+    /// [`Stop`] if the address is no function, too many are active, or the function faults.
+    pub fn call(&mut self, func: u64, args: [u64; 5]) -> Result<u64, Stop> {
+        let (prog, op) = memory::func_of(func)
+            .and_then(|id| Some((self.machine.codes.get((id >> 24) as usize)?, id & 0xff_ffff)))
+            .ok_or(FaultKind::Unsupported {
+                what: alloc::format!("a callback to {func:#x}, which is no function"),
+            })?;
+        interp(self, prog, op as usize, args).map_err(Stop::Nested)
+    }
+
+    /// Opens a frame and returns its r10.
+    pub(crate) fn enter(&mut self) -> Option<u64> {
+        if self.depth == MAX_FRAMES {
+            return None;
+        }
+        self.depth += 1;
+        self.mem.set_frames(self.stack, self.depth);
+        let top = FRAME_SIZE * (MAX_FRAMES - self.depth + 1);
+        let frame = (top - FRAME_SIZE) as usize..top as usize;
+        for cell in self.stack.get(frame).unwrap_or_default() {
+            cell.set(0);
+        }
+        Some(memory::address(memory::STACK, top))
+    }
+
+    /// Closes the frame opened last.
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+        self.mem.set_frames(self.stack, self.depth);
+    }
+
+    /// The fault of an op, with all that is known of the place.
+    #[cold]
+    pub(crate) fn fault(&self, code: &Code<S>, op: usize, kind: FaultKind) -> Box<Fault> {
+        let pc = code.pc(op);
+        Box::new(Fault {
+            prog: code.prog.name.clone(),
+            pc,
+            line: code.prog.line_at(pc).cloned(),
+            kind,
+        })
+    }
+}
+
+/// Instructions between two looks at the clock.
+const SLICE: u64 = 1 << 16;
+
+/// The account of instructions. The loop counts down a slice in a register; the rest is here.
+pub(crate) struct Meter {
+    limits: Limits,
+    clock: fn() -> u64,
+    /// Not yet handed out.
+    left: u64,
+    /// Handed out and not used; negative when the loop has overdrawn by less than a program's length.
+    pub(crate) slice: isize,
+}
+
+impl Meter {
+    pub(crate) fn new(limits: Limits, clock: fn() -> u64) -> Self {
+        let mut this = Self { limits, clock, left: limits.insns, slice: 0 };
+        this.grant();
+        this
+    }
+
+    fn grant(&mut self) {
+        let grant = self.left.min(SLICE);
+        self.left -= grant;
+        self.slice += isize::try_from(grant).unwrap_or(isize::MAX);
+    }
+
+    /// Hands out more once the slice is used up.
+    #[cold]
+    pub(crate) fn refill(&mut self) -> Result<(), FaultKind> {
+        if self.limits.deadline.is_some_and(|deadline| (self.clock)() > deadline) {
+            return Err(FaultKind::Deadline);
+        }
+        while self.slice < 0 {
+            if self.left == 0 {
+                return Err(FaultKind::Budget { insns: self.limits.insns });
+            }
+            self.grant();
+        }
+        Ok(())
+    }
+
+    /// Instructions used so far.
+    pub(crate) fn used(&self) -> u64 {
+        let handed_out = self.limits.insns - self.left;
+        handed_out.saturating_add_signed(-(self.slice as i64))
+    }
+}

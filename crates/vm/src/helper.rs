@@ -1,0 +1,176 @@
+//! What programs call by number: the registry, and closures as helpers.
+
+use crate::Cx;
+use crate::fault::{AccessError, FaultKind};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use skep_abi::Errno;
+
+/// A helper that did not return to the program.
+#[derive(Debug)]
+pub enum Stop {
+    /// The run faults at the calling instruction.
+    Fault(FaultKind),
+    /// The helper touched memory on the program's behalf, and may not.
+    Access(AccessError),
+    /// A callback faulted: the fault knows its own place.
+    Nested(Box<crate::Fault>),
+    /// The program is replaced by another (`bpf_tail_call`).
+    TailCall(u32),
+}
+
+impl From<AccessError> for Stop {
+    fn from(access: AccessError) -> Self {
+        Self::Access(access)
+    }
+}
+
+impl From<FaultKind> for Stop {
+    fn from(kind: FaultKind) -> Self {
+        Self::Fault(kind)
+    }
+}
+
+/// What a helper is at run time: r1 to r5 in, r0 out.
+pub(crate) type HelperFn<S> = dyn Fn(&mut Cx<'_, S>, [u64; 5]) -> Result<u64, Stop> + Send + Sync;
+
+/// A named helper.
+pub(crate) struct Helper<S> {
+    pub(crate) name: String,
+    pub(crate) run: Box<HelperFn<S>>,
+}
+
+/// Helpers by number. `S` is the embedder's state, which helpers get to see.
+pub struct Helpers<S> {
+    by_id: BTreeMap<i32, Arc<Helper<S>>>,
+}
+
+impl<S> Default for Helpers<S> {
+    fn default() -> Self {
+        Self { by_id: BTreeMap::new() }
+    }
+}
+
+impl<S> Helpers<S> {
+    /// No helpers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a helper, in place of any other of that number. Closures take up to five integers,
+    /// preceded by `&mut Cx<S>` if they want memory, maps or state, and return an integer, `()`, or a
+    /// `Result` of one with [`Errno`] (negated in r0) or [`Stop`] (ends the run).
+    #[must_use]
+    pub fn with<A>(mut self, id: i32, name: &str, helper: impl IntoHelper<S, A>) -> Self {
+        let helper = Helper { name: name.to_string(), run: helper.into_helper() };
+        self.by_id.insert(id, Arc::new(helper));
+        self
+    }
+
+    /// Numbers there are, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = i32> + '_ {
+        self.by_id.keys().copied()
+    }
+
+    pub(crate) fn get(&self, id: i32) -> Option<&Arc<Helper<S>>> {
+        self.by_id.get(&id)
+    }
+}
+
+/// An argument register as an integer.
+pub trait FromReg {
+    /// Truncates as C does when it converts an argument.
+    fn from_reg(value: u64) -> Self;
+}
+
+/// A result as r0.
+pub trait IntoReg {
+    /// Sign-extends signed integers.
+    fn into_reg(self) -> Result<u64, Stop>;
+}
+
+macro_rules! reg {
+    ($($ty:ty)*) => {$(
+        impl FromReg for $ty {
+            #[expect(clippy::allow_attributes, reason = "not every width loses something")]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "C conversion")]
+            fn from_reg(value: u64) -> Self {
+                value as Self
+            }
+        }
+
+        impl IntoReg for $ty {
+            #[expect(clippy::allow_attributes, reason = "not every type has a sign")]
+            #[allow(clippy::cast_sign_loss, clippy::cast_lossless, reason = "C conversion")]
+            fn into_reg(self) -> Result<u64, Stop> {
+                Ok(self as u64)
+            }
+        }
+    )*};
+}
+reg! { u64 i64 u32 i32 }
+
+impl IntoReg for () {
+    fn into_reg(self) -> Result<u64, Stop> {
+        Ok(0)
+    }
+}
+
+impl<T: IntoReg> IntoReg for Result<T, Errno> {
+    fn into_reg(self) -> Result<u64, Stop> {
+        self.map_or_else(|errno| Ok(errno.r0()), T::into_reg)
+    }
+}
+
+impl<T: IntoReg> IntoReg for Result<T, Stop> {
+    fn into_reg(self) -> Result<u64, Stop> {
+        self?.into_reg()
+    }
+}
+
+/// Closures that can be helpers; `A` tells their argument lists apart.
+pub trait IntoHelper<S, A> {
+    #[doc(hidden)]
+    fn into_helper(self) -> Box<HelperFn<S>>;
+}
+
+macro_rules! into_helper {
+    ($($arg:ident)*) => {
+        impl<S, F, R, $($arg),*> IntoHelper<S, (R, $($arg,)*)> for F
+        where
+            F: Fn($($arg),*) -> R + Send + Sync + 'static,
+            R: IntoReg,
+            $($arg: FromReg,)*
+        {
+            fn into_helper(self) -> Box<HelperFn<S>> {
+                Box::new(move |_, args| {
+                    let mut _args = args.into_iter();
+                    self($($arg::from_reg(_args.next().unwrap_or_default())),*).into_reg()
+                })
+            }
+        }
+
+        impl<S, F, R, $($arg),*> IntoHelper<S, (Cx<'static, S>, R, $($arg,)*)> for F
+        where
+            F: Fn(&mut Cx<'_, S>, $($arg),*) -> R + Send + Sync + 'static,
+            R: IntoReg,
+            $($arg: FromReg,)*
+        {
+            fn into_helper(self) -> Box<HelperFn<S>> {
+                Box::new(move |cx, args| {
+                    let mut _args = args.into_iter();
+                    self(cx, $($arg::from_reg(_args.next().unwrap_or_default())),*).into_reg()
+                })
+            }
+        }
+    };
+}
+into_helper! {}
+into_helper! { A }
+into_helper! { A B }
+into_helper! { A B C }
+into_helper! { A B C D }
+into_helper! { A B C D E }

@@ -1,0 +1,565 @@
+//! The loop.
+//!
+//! A hot path: registers, the position and the rest of the slice stand in local variables, and one flat
+//! match dispatches on the decoded op. Each arm is one call or one macro.
+//!
+//! # Accounts
+//!
+//! `limit - at` is what is left of the slice of instructions. Going on by one op takes one, since `at`
+//! grows; a jump moves `limit` along with `at`. Only taken jumps and calls look whether the slice is
+//! used up: between two of them a program can run at most its own length.
+
+use crate::arith::{alu32, alu64, cond32, cond64};
+use crate::code::{Code, OpCode as O};
+use crate::cx::Cx;
+use crate::fault::{AccessError, Fault, FaultKind};
+use crate::helper::Stop;
+use crate::memory::{self, MAX_FRAMES};
+use crate::translate::OP_BITS;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use skep_isa::{AluOp, AtomicOp, CondOp, Reg, Size};
+
+/// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
+const MAX_LOOPS: u32 = 8 * 1024 * 1024;
+/// Tail calls a run may make. Kernel: `MAX_TAIL_CALL_CNT`.
+pub(crate) const MAX_TAIL_CALLS: u32 = 33;
+
+/// What a call saves.
+struct Frame<'r, S> {
+    code: &'r Code<S>,
+    /// Op to return to.
+    at: usize,
+    /// r6 to r10.
+    saved: [u64; 5],
+    may_goto: u32,
+}
+
+/// Runs a function from its first op until it returns.
+///
+/// Nested calls of BPF functions are frames in a list; callbacks from helpers recurse, at most
+/// `MAX_FRAMES` deep.
+#[expect(clippy::too_many_lines, reason = "one flat match over the ops")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless,
+    reason = "the instruction set is made of such casts"
+)]
+pub(crate) fn interp<'r, S>(
+    cx: &mut Cx<'r, S>,
+    mut code: &'r Code<S>,
+    entry: usize,
+    args: [u64; 5],
+) -> Result<u64, Box<Fault>> {
+    let mut frames: Vec<Frame<'r, S>> = Vec::new();
+    let mut ops = &code.ops[..];
+    let mut rest = &ops[entry..];
+    // As many as a `u8` can name, so that no bound is left to check.
+    let mut regs = [0u64; 256];
+    regs[1..6].copy_from_slice(&args);
+    let mut may_goto = MAX_LOOPS;
+    regs[10] = match cx.enter() {
+        Some(top) => top,
+        None => return Err(cx.fault(code, entry, FaultKind::CallDepth { max: MAX_FRAMES })),
+    };
+    let mut limit = (rest.len() as isize).wrapping_sub(cx.meter.slice);
+
+    loop {
+        let Some((op, behind)) = rest.split_first() else {
+            // `check_flow` has seen that no path leaves the ops.
+            return Err(cx.fault(code, ops.len(), FaultKind::Budget { insns: 0 }));
+        };
+        rest = behind;
+
+        macro_rules! dst {
+            () => {
+                regs[usize::from(op.dst)]
+            };
+        }
+        macro_rules! src {
+            () => {
+                regs[usize::from(op.src)]
+            };
+        }
+        // Index of the next op.
+        macro_rules! at {
+            () => {
+                ops.len() - rest.len()
+            };
+        }
+        macro_rules! slice {
+            () => {
+                (rest.len() as isize).wrapping_sub(limit)
+            };
+        }
+        macro_rules! fault {
+            ($kind:expr) => {{
+                cx.meter.slice = slice!();
+                return Err(cx.fault(code, at!() - 1, $kind));
+            }};
+        }
+        macro_rules! refill {
+            () => {
+                if slice!() < 0 {
+                    cx.meter.slice = slice!();
+                    if let Err(kind) = cx.meter.refill() {
+                        return Err(cx.fault(code, at!(), kind));
+                    }
+                    limit = (rest.len() as isize).wrapping_sub(cx.meter.slice);
+                }
+            };
+        }
+        macro_rules! jump {
+            ($by:expr) => {{
+                let by = $by as isize;
+                rest = &ops[at!().wrapping_add_signed(by)..];
+                limit = limit.wrapping_sub(by);
+                refill!();
+            }};
+        }
+        macro_rules! branch {
+            ($taken:expr) => {
+                if $taken {
+                    jump!(op.off)
+                }
+            };
+        }
+        macro_rules! go {
+            // To an op of any code, with the slice as it is.
+            ($code:expr, $target:expr) => {{
+                let slice = slice!();
+                ops = &$code.ops;
+                rest = &ops[$target..];
+                limit = (rest.len() as isize).wrapping_sub(slice);
+                refill!();
+            }};
+        }
+        macro_rules! access {
+            ($base:expr, $result:expr) => {
+                match $result {
+                    Ok(value) => value,
+                    Err(access) => fault!(access_fault(cx, access, $base, op.off)),
+                }
+            };
+        }
+        macro_rules! load {
+            ($size:literal, $as:ty) => {{
+                let addr = src!().wrapping_add(op.off as u64);
+                dst!() = access!(op.src, cx.mem.load::<$size>(addr)) as $as as i64 as u64;
+            }};
+        }
+        macro_rules! store {
+            ($size:literal, $value:expr) => {{
+                let addr = dst!().wrapping_add(op.off as u64);
+                access!(op.dst, cx.mem.store::<$size>(addr, $value));
+            }};
+        }
+        macro_rules! call {
+            ($code:expr, $target:expr) => {{
+                let Some(top) = cx.enter() else {
+                    fault!(FaultKind::CallDepth { max: MAX_FRAMES })
+                };
+                let saved = [regs[6], regs[7], regs[8], regs[9], regs[10]];
+                frames.push(Frame { code, at: at!(), saved, may_goto });
+                regs[10] = top;
+                may_goto = MAX_LOOPS;
+                let target = $target;
+                code = $code;
+                go!(code, target);
+            }};
+        }
+
+        macro_rules! ret {
+            ($value:expr) => {{
+                let value = $value;
+                cx.leave();
+                let Some(frame) = frames.pop() else {
+                    cx.meter.slice = slice!();
+                    return Ok(value);
+                };
+                regs[0] = value;
+                regs[6..11].copy_from_slice(&frame.saved);
+                code = frame.code;
+                may_goto = frame.may_goto;
+                go!(code, frame.at);
+            }};
+        }
+        macro_rules! help {
+            ($helper:expr) => {{
+                let helper = $helper;
+                cx.meter.slice = slice!();
+                match (helper.run)(cx, [regs[1], regs[2], regs[3], regs[4], regs[5]]) {
+                    Ok(value) => regs[0] = value,
+                    Err(Stop::TailCall(prog)) => {
+                        code = &cx.machine.codes[prog as usize];
+                        ops = &code.ops;
+                        rest = ops;
+                        may_goto = MAX_LOOPS;
+                    }
+                    Err(stop) => return Err(stopped(cx, code, at!() - 1, &helper.name, stop)),
+                }
+                limit = (rest.len() as isize).wrapping_sub(cx.meter.slice);
+                refill!();
+            }};
+        }
+
+        // The ops below stand for several instructions.
+        macro_rules! skip {
+            ($ops:expr) => {
+                rest = rest.get($ops..).unwrap_or_default()
+            };
+        }
+        macro_rules! moved {
+            ($value:expr) => {{
+                dst!() = $value;
+                skip!(1);
+            }};
+        }
+        macro_rules! add_load {
+            ($size:literal) => {{
+                let base = src!().wrapping_add(regs[usize::from(op.third)]);
+                dst!() = base;
+                skip!((op.imm >> 32) as usize);
+                let addr = base.wrapping_add(op.off as u64);
+                regs[usize::from(op.imm as u8)] = access!(op.dst, cx.mem.load::<$size>(addr));
+            }};
+        }
+        macro_rules! copy {
+            ($size:literal) => {{
+                let from = src!().wrapping_add(op.off as u64);
+                let value = access!(op.src, cx.mem.load::<$size>(from));
+                regs[usize::from(op.imm as u8)] = value;
+                skip!(1);
+                let off = (op.imm as i64 >> 32) as i32;
+                let to = dst!().wrapping_add(off as u64);
+                if let Err(access) = cx.mem.store::<$size>(to, value) {
+                    fault!(access_fault(cx, access, op.dst, off));
+                }
+            }};
+        }
+        macro_rules! step {
+            ($cond:expr) => {{
+                dst!() = dst!().wrapping_add(op.imm as i32 as u64);
+                skip!(usize::from(op.third >> 1));
+                if cond64($cond, src!(), (op.imm as i64 >> 32) as u64) {
+                    jump!(op.off as i16);
+                } else if op.third & 1 != 0 {
+                    skip!(1);
+                    jump!(op.off >> 16);
+                }
+            }};
+        }
+
+        match op.code {
+            O::Add64X => dst!() = alu64(AluOp::Add, dst!(), src!()),
+            O::Sub64X => dst!() = alu64(AluOp::Sub, dst!(), src!()),
+            O::Mul64X => dst!() = alu64(AluOp::Mul, dst!(), src!()),
+            O::Div64X => dst!() = alu64(AluOp::Div, dst!(), src!()),
+            O::SDiv64X => dst!() = alu64(AluOp::SDiv, dst!(), src!()),
+            O::Or64X => dst!() = alu64(AluOp::Or, dst!(), src!()),
+            O::And64X => dst!() = alu64(AluOp::And, dst!(), src!()),
+            O::Lsh64X => dst!() = alu64(AluOp::Lsh, dst!(), src!()),
+            O::Rsh64X => dst!() = alu64(AluOp::Rsh, dst!(), src!()),
+            O::Mod64X => dst!() = alu64(AluOp::Mod, dst!(), src!()),
+            O::SMod64X => dst!() = alu64(AluOp::SMod, dst!(), src!()),
+            O::Xor64X => dst!() = alu64(AluOp::Xor, dst!(), src!()),
+            O::Mov64X => dst!() = alu64(AluOp::Mov, dst!(), src!()),
+            O::Arsh64X => dst!() = alu64(AluOp::Arsh, dst!(), src!()),
+            O::Add64K => dst!() = alu64(AluOp::Add, dst!(), op.imm),
+            O::Sub64K => dst!() = alu64(AluOp::Sub, dst!(), op.imm),
+            O::Mul64K => dst!() = alu64(AluOp::Mul, dst!(), op.imm),
+            O::Div64K => dst!() = alu64(AluOp::Div, dst!(), op.imm),
+            O::SDiv64K => dst!() = alu64(AluOp::SDiv, dst!(), op.imm),
+            O::Or64K => dst!() = alu64(AluOp::Or, dst!(), op.imm),
+            O::And64K => dst!() = alu64(AluOp::And, dst!(), op.imm),
+            O::Lsh64K => dst!() = alu64(AluOp::Lsh, dst!(), op.imm),
+            O::Rsh64K => dst!() = alu64(AluOp::Rsh, dst!(), op.imm),
+            O::Mod64K => dst!() = alu64(AluOp::Mod, dst!(), op.imm),
+            O::SMod64K => dst!() = alu64(AluOp::SMod, dst!(), op.imm),
+            O::Xor64K => dst!() = alu64(AluOp::Xor, dst!(), op.imm),
+            O::Mov64K => dst!() = alu64(AluOp::Mov, dst!(), op.imm),
+            O::Arsh64K => dst!() = alu64(AluOp::Arsh, dst!(), op.imm),
+            O::Add32X => dst!() = alu32(AluOp::Add, dst!(), src!()),
+            O::Sub32X => dst!() = alu32(AluOp::Sub, dst!(), src!()),
+            O::Mul32X => dst!() = alu32(AluOp::Mul, dst!(), src!()),
+            O::Div32X => dst!() = alu32(AluOp::Div, dst!(), src!()),
+            O::SDiv32X => dst!() = alu32(AluOp::SDiv, dst!(), src!()),
+            O::Or32X => dst!() = alu32(AluOp::Or, dst!(), src!()),
+            O::And32X => dst!() = alu32(AluOp::And, dst!(), src!()),
+            O::Lsh32X => dst!() = alu32(AluOp::Lsh, dst!(), src!()),
+            O::Rsh32X => dst!() = alu32(AluOp::Rsh, dst!(), src!()),
+            O::Mod32X => dst!() = alu32(AluOp::Mod, dst!(), src!()),
+            O::SMod32X => dst!() = alu32(AluOp::SMod, dst!(), src!()),
+            O::Xor32X => dst!() = alu32(AluOp::Xor, dst!(), src!()),
+            O::Mov32X => dst!() = alu32(AluOp::Mov, dst!(), src!()),
+            O::Arsh32X => dst!() = alu32(AluOp::Arsh, dst!(), src!()),
+            O::Add32K => dst!() = alu32(AluOp::Add, dst!(), op.imm),
+            O::Sub32K => dst!() = alu32(AluOp::Sub, dst!(), op.imm),
+            O::Mul32K => dst!() = alu32(AluOp::Mul, dst!(), op.imm),
+            O::Div32K => dst!() = alu32(AluOp::Div, dst!(), op.imm),
+            O::SDiv32K => dst!() = alu32(AluOp::SDiv, dst!(), op.imm),
+            O::Or32K => dst!() = alu32(AluOp::Or, dst!(), op.imm),
+            O::And32K => dst!() = alu32(AluOp::And, dst!(), op.imm),
+            O::Lsh32K => dst!() = alu32(AluOp::Lsh, dst!(), op.imm),
+            O::Rsh32K => dst!() = alu32(AluOp::Rsh, dst!(), op.imm),
+            O::Mod32K => dst!() = alu32(AluOp::Mod, dst!(), op.imm),
+            O::SMod32K => dst!() = alu32(AluOp::SMod, dst!(), op.imm),
+            O::Xor32K => dst!() = alu32(AluOp::Xor, dst!(), op.imm),
+            O::Mov32K => dst!() = alu32(AluOp::Mov, dst!(), op.imm),
+            O::Arsh32K => dst!() = alu32(AluOp::Arsh, dst!(), op.imm),
+            O::Neg64 => dst!() = dst!().wrapping_neg(),
+            O::Neg32 => dst!() = (dst!() as u32).wrapping_neg() as u64,
+            O::MovSx8To64 => dst!() = src!() as i8 as i64 as u64,
+            O::MovSx16To64 => dst!() = src!() as i16 as i64 as u64,
+            O::MovSx32To64 => dst!() = src!() as i32 as i64 as u64,
+            O::MovSx8To32 => dst!() = src!() as i8 as i32 as u32 as u64,
+            O::MovSx16To32 => dst!() = src!() as i16 as i32 as u32 as u64,
+            O::Trunc16 => dst!() = dst!() as u16 as u64,
+            O::Trunc32 => dst!() = dst!() as u32 as u64,
+            O::Nop => {}
+            O::Swap16 => dst!() = (dst!() as u16).swap_bytes() as u64,
+            O::Swap32 => dst!() = (dst!() as u32).swap_bytes() as u64,
+            O::Swap64 => dst!() = dst!().swap_bytes(),
+            O::Load8 => load!(1, u64),
+            O::Load16 => load!(2, u64),
+            O::Load32 => load!(4, u64),
+            O::Load64 => load!(8, u64),
+            O::LoadSx8 => load!(1, i8),
+            O::LoadSx16 => load!(2, i16),
+            O::LoadSx32 => load!(4, i32),
+            O::Store8X => store!(1, src!()),
+            O::Store16X => store!(2, src!()),
+            O::Store32X => store!(4, src!()),
+            O::Store64X => store!(8, src!()),
+            O::Store8K => store!(1, op.imm),
+            O::Store16K => store!(2, op.imm),
+            O::Store32K => store!(4, op.imm),
+            O::Store64K => store!(8, op.imm),
+            O::Atomic => {
+                let (size, atomic) = code.atomics[op.imm as usize];
+                let addr = dst!().wrapping_add(op.off as u64);
+                let old = access!(op.dst, cx.mem.atomic(addr, size, atomic, src!(), regs[0]));
+                match atomic {
+                    AtomicOp::CmpXchg => regs[0] = old,
+                    atomic if atomic.fetches() => src!() = old,
+                    _ => {}
+                }
+            }
+            O::LoadAcquire => {
+                let addr = src!().wrapping_add(op.off as u64);
+                dst!() = access!(op.src, cx.mem.load_acquire(addr, op.imm as usize));
+            }
+            O::StoreRelease => {
+                let addr = dst!().wrapping_add(op.off as u64);
+                access!(op.dst, cx.mem.store_release(addr, op.imm as usize, src!()));
+            }
+            O::LoadAbs | O::LoadInd => {
+                let index = if op.code == O::LoadInd { src!() as u32 } else { 0 };
+                let off = (op.imm as u32).wrapping_add(index) as i32;
+                match cx.mem.load_abs(off, size_of_bytes(op.off)) {
+                    Some(value) => regs[0] = value,
+                    // Kernel: `bpf_gen_ld_abs`, which returns 0 from the function.
+                    None => ret!(0),
+                }
+            }
+            O::Eq64X => branch!(cond64(CondOp::Eq, dst!(), src!())),
+            O::Gt64X => branch!(cond64(CondOp::Gt, dst!(), src!())),
+            O::Ge64X => branch!(cond64(CondOp::Ge, dst!(), src!())),
+            O::Set64X => branch!(cond64(CondOp::Set, dst!(), src!())),
+            O::Ne64X => branch!(cond64(CondOp::Ne, dst!(), src!())),
+            O::SGt64X => branch!(cond64(CondOp::SGt, dst!(), src!())),
+            O::SGe64X => branch!(cond64(CondOp::SGe, dst!(), src!())),
+            O::Lt64X => branch!(cond64(CondOp::Lt, dst!(), src!())),
+            O::Le64X => branch!(cond64(CondOp::Le, dst!(), src!())),
+            O::SLt64X => branch!(cond64(CondOp::SLt, dst!(), src!())),
+            O::SLe64X => branch!(cond64(CondOp::SLe, dst!(), src!())),
+            O::Eq64K => branch!(cond64(CondOp::Eq, dst!(), op.imm)),
+            O::Gt64K => branch!(cond64(CondOp::Gt, dst!(), op.imm)),
+            O::Ge64K => branch!(cond64(CondOp::Ge, dst!(), op.imm)),
+            O::Set64K => branch!(cond64(CondOp::Set, dst!(), op.imm)),
+            O::Ne64K => branch!(cond64(CondOp::Ne, dst!(), op.imm)),
+            O::SGt64K => branch!(cond64(CondOp::SGt, dst!(), op.imm)),
+            O::SGe64K => branch!(cond64(CondOp::SGe, dst!(), op.imm)),
+            O::Lt64K => branch!(cond64(CondOp::Lt, dst!(), op.imm)),
+            O::Le64K => branch!(cond64(CondOp::Le, dst!(), op.imm)),
+            O::SLt64K => branch!(cond64(CondOp::SLt, dst!(), op.imm)),
+            O::SLe64K => branch!(cond64(CondOp::SLe, dst!(), op.imm)),
+            O::Eq32X => branch!(cond32(CondOp::Eq, dst!(), src!())),
+            O::Gt32X => branch!(cond32(CondOp::Gt, dst!(), src!())),
+            O::Ge32X => branch!(cond32(CondOp::Ge, dst!(), src!())),
+            O::Set32X => branch!(cond32(CondOp::Set, dst!(), src!())),
+            O::Ne32X => branch!(cond32(CondOp::Ne, dst!(), src!())),
+            O::SGt32X => branch!(cond32(CondOp::SGt, dst!(), src!())),
+            O::SGe32X => branch!(cond32(CondOp::SGe, dst!(), src!())),
+            O::Lt32X => branch!(cond32(CondOp::Lt, dst!(), src!())),
+            O::Le32X => branch!(cond32(CondOp::Le, dst!(), src!())),
+            O::SLt32X => branch!(cond32(CondOp::SLt, dst!(), src!())),
+            O::SLe32X => branch!(cond32(CondOp::SLe, dst!(), src!())),
+            O::Eq32K => branch!(cond32(CondOp::Eq, dst!(), op.imm)),
+            O::Gt32K => branch!(cond32(CondOp::Gt, dst!(), op.imm)),
+            O::Ge32K => branch!(cond32(CondOp::Ge, dst!(), op.imm)),
+            O::Set32K => branch!(cond32(CondOp::Set, dst!(), op.imm)),
+            O::Ne32K => branch!(cond32(CondOp::Ne, dst!(), op.imm)),
+            O::SGt32K => branch!(cond32(CondOp::SGt, dst!(), op.imm)),
+            O::SGe32K => branch!(cond32(CondOp::SGe, dst!(), op.imm)),
+            O::Lt32K => branch!(cond32(CondOp::Lt, dst!(), op.imm)),
+            O::Le32K => branch!(cond32(CondOp::Le, dst!(), op.imm)),
+            O::SLt32K => branch!(cond32(CondOp::SLt, dst!(), op.imm)),
+            O::SLe32K => branch!(cond32(CondOp::SLe, dst!(), op.imm)),
+            O::Jump => jump!(op.off),
+            O::MayGoto => {
+                if may_goto == 0 {
+                    jump!(op.off)
+                } else {
+                    may_goto -= 1;
+                }
+            }
+            O::JumpReg => match function(cx, dst!()) {
+                Some((to, target)) if core::ptr::eq(to, code) => go!(code, target),
+                _ => fault!(not_a_function(op.dst, dst!())),
+            },
+            O::Helper => help!(&code.helpers[op.imm as usize]),
+            O::CallLocal => call!(code, at!().wrapping_add_signed(op.off as isize)),
+            O::CallReg => {
+                let value = dst!();
+                if let Some((to, target)) = function(cx, value) {
+                    call!(to, target);
+                } else {
+                    let id = i32::try_from(value).ok();
+                    match id.and_then(|id| cx.machine.helpers.get(id)) {
+                        Some(helper) => help!(helper),
+                        None => fault!(not_a_function(op.dst, value)),
+                    }
+                }
+            }
+            O::Exit => ret!(regs[0]),
+            O::MoveAdd64X => moved!(alu64(AluOp::Add, src!(), regs[usize::from(op.third)])),
+            O::MoveSub64X => moved!(alu64(AluOp::Sub, src!(), regs[usize::from(op.third)])),
+            O::MoveMul64X => moved!(alu64(AluOp::Mul, src!(), regs[usize::from(op.third)])),
+            O::MoveDiv64X => moved!(alu64(AluOp::Div, src!(), regs[usize::from(op.third)])),
+            O::MoveSDiv64X => moved!(alu64(AluOp::SDiv, src!(), regs[usize::from(op.third)])),
+            O::MoveOr64X => moved!(alu64(AluOp::Or, src!(), regs[usize::from(op.third)])),
+            O::MoveAnd64X => moved!(alu64(AluOp::And, src!(), regs[usize::from(op.third)])),
+            O::MoveLsh64X => moved!(alu64(AluOp::Lsh, src!(), regs[usize::from(op.third)])),
+            O::MoveRsh64X => moved!(alu64(AluOp::Rsh, src!(), regs[usize::from(op.third)])),
+            O::MoveMod64X => moved!(alu64(AluOp::Mod, src!(), regs[usize::from(op.third)])),
+            O::MoveSMod64X => moved!(alu64(AluOp::SMod, src!(), regs[usize::from(op.third)])),
+            O::MoveXor64X => moved!(alu64(AluOp::Xor, src!(), regs[usize::from(op.third)])),
+            O::MoveArsh64X => moved!(alu64(AluOp::Arsh, src!(), regs[usize::from(op.third)])),
+            O::MoveAdd64K => moved!(alu64(AluOp::Add, src!(), op.imm)),
+            O::MoveSub64K => moved!(alu64(AluOp::Sub, src!(), op.imm)),
+            O::MoveMul64K => moved!(alu64(AluOp::Mul, src!(), op.imm)),
+            O::MoveDiv64K => moved!(alu64(AluOp::Div, src!(), op.imm)),
+            O::MoveSDiv64K => moved!(alu64(AluOp::SDiv, src!(), op.imm)),
+            O::MoveOr64K => moved!(alu64(AluOp::Or, src!(), op.imm)),
+            O::MoveAnd64K => moved!(alu64(AluOp::And, src!(), op.imm)),
+            O::MoveLsh64K => moved!(alu64(AluOp::Lsh, src!(), op.imm)),
+            O::MoveRsh64K => moved!(alu64(AluOp::Rsh, src!(), op.imm)),
+            O::MoveMod64K => moved!(alu64(AluOp::Mod, src!(), op.imm)),
+            O::MoveSMod64K => moved!(alu64(AluOp::SMod, src!(), op.imm)),
+            O::MoveXor64K => moved!(alu64(AluOp::Xor, src!(), op.imm)),
+            O::MoveArsh64K => moved!(alu64(AluOp::Arsh, src!(), op.imm)),
+            O::MoveAdd32X => moved!(alu32(AluOp::Add, src!(), regs[usize::from(op.third)])),
+            O::MoveSub32X => moved!(alu32(AluOp::Sub, src!(), regs[usize::from(op.third)])),
+            O::MoveMul32X => moved!(alu32(AluOp::Mul, src!(), regs[usize::from(op.third)])),
+            O::MoveDiv32X => moved!(alu32(AluOp::Div, src!(), regs[usize::from(op.third)])),
+            O::MoveSDiv32X => moved!(alu32(AluOp::SDiv, src!(), regs[usize::from(op.third)])),
+            O::MoveOr32X => moved!(alu32(AluOp::Or, src!(), regs[usize::from(op.third)])),
+            O::MoveAnd32X => moved!(alu32(AluOp::And, src!(), regs[usize::from(op.third)])),
+            O::MoveLsh32X => moved!(alu32(AluOp::Lsh, src!(), regs[usize::from(op.third)])),
+            O::MoveRsh32X => moved!(alu32(AluOp::Rsh, src!(), regs[usize::from(op.third)])),
+            O::MoveMod32X => moved!(alu32(AluOp::Mod, src!(), regs[usize::from(op.third)])),
+            O::MoveSMod32X => moved!(alu32(AluOp::SMod, src!(), regs[usize::from(op.third)])),
+            O::MoveXor32X => moved!(alu32(AluOp::Xor, src!(), regs[usize::from(op.third)])),
+            O::MoveArsh32X => moved!(alu32(AluOp::Arsh, src!(), regs[usize::from(op.third)])),
+            O::MoveAdd32K => moved!(alu32(AluOp::Add, src!(), op.imm)),
+            O::MoveSub32K => moved!(alu32(AluOp::Sub, src!(), op.imm)),
+            O::MoveMul32K => moved!(alu32(AluOp::Mul, src!(), op.imm)),
+            O::MoveDiv32K => moved!(alu32(AluOp::Div, src!(), op.imm)),
+            O::MoveSDiv32K => moved!(alu32(AluOp::SDiv, src!(), op.imm)),
+            O::MoveOr32K => moved!(alu32(AluOp::Or, src!(), op.imm)),
+            O::MoveAnd32K => moved!(alu32(AluOp::And, src!(), op.imm)),
+            O::MoveLsh32K => moved!(alu32(AluOp::Lsh, src!(), op.imm)),
+            O::MoveRsh32K => moved!(alu32(AluOp::Rsh, src!(), op.imm)),
+            O::MoveMod32K => moved!(alu32(AluOp::Mod, src!(), op.imm)),
+            O::MoveSMod32K => moved!(alu32(AluOp::SMod, src!(), op.imm)),
+            O::MoveXor32K => moved!(alu32(AluOp::Xor, src!(), op.imm)),
+            O::MoveArsh32K => moved!(alu32(AluOp::Arsh, src!(), op.imm)),
+            O::ShiftUp => {
+                dst!() = src!() << (op.imm & 63) >> (op.imm >> 32 & 63);
+                skip!(usize::from(op.third));
+            }
+            O::ShiftUpSigned => {
+                let up = (src!() << (op.imm & 63)) as i64;
+                dst!() = (up >> (op.imm >> 32 & 63)) as u64;
+                skip!(usize::from(op.third));
+            }
+            O::AddLoad8 => add_load!(1),
+            O::AddLoad16 => add_load!(2),
+            O::AddLoad32 => add_load!(4),
+            O::AddLoad64 => add_load!(8),
+            O::Copy8 => copy!(1),
+            O::Copy16 => copy!(2),
+            O::Copy32 => copy!(4),
+            O::Copy64 => copy!(8),
+            O::StepEq => step!(CondOp::Eq),
+            O::StepGt => step!(CondOp::Gt),
+            O::StepGe => step!(CondOp::Ge),
+            O::StepSet => step!(CondOp::Set),
+            O::StepNe => step!(CondOp::Ne),
+            O::StepSGt => step!(CondOp::SGt),
+            O::StepSGe => step!(CondOp::SGe),
+            O::StepLt => step!(CondOp::Lt),
+            O::StepLe => step!(CondOp::Le),
+            O::StepSLt => step!(CondOp::SLt),
+            O::StepSLe => step!(CondOp::SLe),
+            O::Trap => fault!(FaultKind::Unsupported { what: code.traps[op.imm as usize].into() }),
+        }
+    }
+}
+
+/// The function behind an address that `lddw` made.
+fn function<'r, S>(cx: &Cx<'r, S>, addr: u64) -> Option<(&'r Code<S>, usize)> {
+    let id = memory::func_of(addr)?;
+    let code = cx.machine.codes.get((id >> OP_BITS) as usize)?;
+    Some((code, (id & ((1 << OP_BITS) - 1)) as usize))
+}
+
+#[cold]
+fn not_a_function(reg: u8, value: u64) -> FaultKind {
+    FaultKind::NotAFunction { reg: Reg::new(reg).unwrap_or(Reg::R0), value }
+}
+
+#[cold]
+fn access_fault<S>(cx: &Cx<'_, S>, access: AccessError, base: u8, off: i32) -> FaultKind {
+    let place = cx.mem.place(access.addr);
+    FaultKind::Access { access, base: Reg::new(base).map(|base| (base, off)), place, helper: None }
+}
+
+/// The fault of a helper that did not return.
+#[cold]
+fn stopped<S>(cx: &Cx<'_, S>, code: &Code<S>, op: usize, name: &str, stop: Stop) -> Box<Fault> {
+    match stop {
+        Stop::Nested(fault) => fault,
+        Stop::Fault(kind) => cx.fault(code, op, kind),
+        Stop::Access(access) => {
+            let place = cx.mem.place(access.addr);
+            let helper = Some(name.into());
+            cx.fault(code, op, FaultKind::Access { access, base: None, place, helper })
+        }
+        // The macro that calls helpers has taken this one.
+        Stop::TailCall(_) => {
+            cx.fault(code, op, FaultKind::Unsupported { what: "a tail call here".into() })
+        }
+    }
+}
+
+fn size_of_bytes(bytes: i32) -> Size {
+    match bytes {
+        1 => Size::B,
+        2 => Size::H,
+        _ => Size::W,
+    }
+}

@@ -1,0 +1,151 @@
+//! Programs loaded together, and a run of one of them.
+
+use crate::code::Code;
+use crate::cx::{Cx, Meter};
+use crate::fault::Fault;
+use crate::helper::Helpers;
+use crate::interp::interp;
+use crate::memory::{Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
+use crate::translate::{LoadError, translate};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use skep_map::{Cpu, Map};
+use skep_prog::Prog;
+
+/// What a run may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Instructions; those of callbacks and tail-called programs count.
+    pub insns: u64,
+    /// When to stop, on the clock of [`Machine::clock`], in nanoseconds.
+    pub deadline: Option<u64>,
+}
+
+impl Default for Limits {
+    /// 2³² instructions, no deadline.
+    fn default() -> Self {
+        Self { insns: 1 << 32, deadline: None }
+    }
+}
+
+/// Programs that share maps and helpers, ready to run. `S` is what helpers get to see of the
+/// embedder.
+pub struct Machine<S> {
+    pub(crate) codes: Vec<Code<S>>,
+    pub(crate) maps: Vec<Map>,
+    pub(crate) helpers: Helpers<S>,
+    pub(crate) clock: fn() -> u64,
+}
+
+impl<S> Machine<S> {
+    /// A machine without programs. `maps` are those that programs name by index.
+    #[must_use]
+    pub fn new(helpers: Helpers<S>, maps: Vec<Map>) -> Self {
+        Self { codes: Vec::new(), maps, helpers, clock: || 0 }
+    }
+
+    /// The clock of deadlines: nanoseconds that only grow. Without one, deadlines never pass.
+    #[must_use]
+    pub fn clock(mut self, clock: fn() -> u64) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Adds a program and returns its index, by which it is run and tail-called.
+    ///
+    /// # Errors
+    /// [`LoadError`] if control could leave the program, or if it names a map or helper that is not
+    /// there.
+    pub fn load(&mut self, prog: &Prog) -> Result<usize, LoadError> {
+        self.codes.push(translate(prog, self.codes.len(), &self.helpers, &self.maps)?);
+        Ok(self.codes.len() - 1)
+    }
+
+    /// The maps.
+    #[must_use]
+    pub fn maps(&self) -> &[Map] {
+        &self.maps
+    }
+}
+
+/// What a run sees and may use up; memory is lent for the run.
+#[derive(Default)]
+pub struct Input<'m> {
+    /// Initial r1 to r5.
+    pub args: [u64; 5],
+    /// The context, at [`address`](crate::address)`(CTX, 0)`.
+    pub ctx: &'m [Cell<u8>],
+    /// Whether the program may write the context.
+    pub ctx_writable: bool,
+    /// The embedder's memory, at [`address`](crate::address)`(MEM, 0)`.
+    pub mem: &'m [Cell<u8>],
+    /// The packet, from [`PACKET_BASE`](crate::PACKET_BASE); returned in [`Output`].
+    pub packet: PacketBuf,
+    /// The CPU whose per-CPU values the program sees.
+    pub cpu: u32,
+    /// When to give up.
+    pub limits: Limits,
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct Output {
+    /// r0, or why there is none.
+    pub result: Result<u64, Box<Fault>>,
+    /// The packet as the program left it.
+    pub packet: PacketBuf,
+    /// Instructions executed.
+    pub insns: u64,
+}
+
+/// One thread's scratch memory. Runs follow each other in it without allocation.
+pub struct Vm {
+    stack: Box<[u8]>,
+    regions: RegionStorage,
+}
+
+impl Default for Vm {
+    fn default() -> Self {
+        Self { stack: alloc::vec![0; STACK_SIZE].into(), regions: RegionStorage::default() }
+    }
+}
+
+impl Vm {
+    /// A stack of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs a program of the machine to its end.
+    ///
+    /// # Panics
+    /// If the machine has no program `prog`.
+    pub fn run<S>(
+        &mut self,
+        machine: &Machine<S>,
+        prog: usize,
+        state: &mut S,
+        input: Input<'_>,
+    ) -> Output {
+        let stack = cells(&mut self.stack);
+        let mut mem = Memory::new(core::mem::take(&mut self.regions), stack);
+        mem.set_ctx(input.ctx, input.ctx_writable);
+        mem.set_mem(input.mem);
+        mem.packet = input.packet;
+        for map in &machine.maps {
+            mem.push_map(map);
+        }
+        let meter = Meter::new(input.limits, machine.clock);
+        let mut cx =
+            Cx { mem, state, machine, cpu: Cpu(input.cpu), stack, meter, depth: 0, tail_calls: 0 };
+        let code = &machine.codes[prog];
+        let result = interp(&mut cx, code, 0, input.args);
+        let insns = cx.meter.used();
+        let packet = core::mem::take(&mut cx.mem.packet);
+        cx.mem.close_records();
+        self.regions = cx.mem.into_storage();
+        Output { result, packet, insns }
+    }
+}

@@ -1,0 +1,261 @@
+//! From a program to the interpreter's code: each instruction decoded once, each reference resolved.
+
+use crate::code::{Code, Op, OpCode as O};
+use crate::fuse::fuse;
+use crate::helper::Helpers;
+use crate::memory::{self, MAPS};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use skep_abi::helper_name;
+use skep_isa::{Call, ImmSrc, Insn, Pc, Reg, Size, Src, StaticBranch, Swap, Width};
+use skep_map::Map;
+use skep_prog::{FlowError, Prog, check_flow};
+
+/// Why a program cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are glossary terms")]
+pub enum LoadError {
+    /// Control could leave the program.
+    #[error("{prog}: {source}")]
+    Flow { prog: String, source: FlowError },
+    /// The embedder offers no such helper.
+    #[error("{prog}, insn {pc}: no helper {id} ({name}) in the user engine")]
+    Helper { prog: String, pc: Pc, id: i32, name: &'static str },
+    /// The image has no such map.
+    #[error("{prog}, insn {pc}: map {idx} of {maps}")]
+    Map { prog: String, pc: Pc, idx: i32, maps: usize },
+    /// The map has no single value to point into.
+    #[error("{prog}, insn {pc}: {map} is no array of one value")]
+    NoValue { prog: String, pc: Pc, map: String },
+    /// Something that only the kernel has.
+    #[error("{prog}, insn {pc}: {what} only exist in the kernel")]
+    KernelOnly { prog: String, pc: Pc, what: &'static str },
+    /// More instructions than a function address can name.
+    #[error("{prog}: {insns} instructions, at most {max}")]
+    TooLong { prog: String, insns: usize, max: usize },
+}
+
+/// Bits of a function address that name the op.
+pub(crate) const OP_BITS: u32 = 24;
+
+pub(crate) fn translate<S>(
+    prog: &Prog,
+    index: usize,
+    helpers: &Helpers<S>,
+    maps: &[Map],
+) -> Result<Code<S>, LoadError> {
+    let name = || prog.name.clone();
+    check_flow(&prog.insns).map_err(|source| LoadError::Flow { prog: name(), source })?;
+    let max = 1 << OP_BITS;
+    if prog.insns.len() > max {
+        return Err(LoadError::TooLong { prog: name(), insns: prog.insns.len(), max });
+    }
+    let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
+    let mut op_at = alloc::vec![0u32; prog.insns.len()];
+    for (pc, op) in pcs.iter().zip(0..) {
+        op_at[pc.index()] = op;
+    }
+    let code = Code {
+        prog: prog.clone(),
+        ops: Vec::with_capacity(pcs.len()),
+        pcs,
+        helpers: Vec::new(),
+        atomics: Vec::new(),
+        traps: Vec::new(),
+    };
+    let mut cx = Translation { code, op_at, index, helpers, maps };
+    for (pc, insn) in prog.insns.iter() {
+        let op = cx.insn(pc, insn)?;
+        cx.code.ops.push(op);
+    }
+    fuse(&mut cx.code.ops, &prog.insns);
+    Ok(cx.code)
+}
+
+struct Translation<'a, S> {
+    code: Code<S>,
+    /// The op of each slot.
+    op_at: Vec<u32>,
+    /// Index of the program in the machine.
+    index: usize,
+    helpers: &'a Helpers<S>,
+    maps: &'a [Map],
+}
+
+const NONE: Op = Op { code: O::Nop, dst: 0, src: 0, third: 0, off: 0, imm: 0 };
+
+const fn extend(imm: i32) -> u64 {
+    (imm as i64).cast_unsigned()
+}
+
+impl<S> Translation<'_, S> {
+    fn name(&self) -> String {
+        self.code.prog.name.clone()
+    }
+
+    /// Ops from the one after `pc` to the target of a jump, which `check_flow` has found to exist.
+    fn distance(&self, pc: Pc, off: i32) -> i32 {
+        let op = |pc: Pc| self.op_at.get(pc.index()).copied().unwrap_or_default();
+        let target = pc.jump(off).map_or(0, op);
+        target.cast_signed() - op(pc).cast_signed() - 1
+    }
+
+    fn insn(&mut self, pc: Pc, insn: Insn) -> Result<Op, LoadError> {
+        let two = |code, dst: Reg, src: Reg| Op { code, dst: dst.num(), src: src.num(), ..NONE };
+        Ok(match insn {
+            Insn::Alu { width, op, dst, src } => {
+                let code = O::alu(op, width == Width::W64, matches!(src, Src::Imm(_)));
+                with_src(code, dst, src)
+            }
+            Insn::MovSx { width, from, dst, src } => two(movsx(width, from), dst, src),
+            Insn::Neg { width, dst } => {
+                two(if width == Width::W64 { O::Neg64 } else { O::Neg32 }, dst, dst)
+            }
+            Insn::Swap { kind, size, dst } => two(swap(kind, size), dst, dst),
+            Insn::AddrSpaceCast { .. } => self.trap("addr_space_cast (arenas)"),
+            Insn::LoadImm { dst, imm } => {
+                Op { code: O::Mov64K, dst: dst.num(), imm: self.load_imm(pc, imm)?, ..NONE }
+            }
+            Insn::LoadAbs { size, imm } => {
+                Op { code: O::LoadAbs, off: size.bytes().into(), imm: extend(imm), ..NONE }
+            }
+            Insn::LoadInd { size, src, imm } => {
+                let off = size.bytes().into();
+                Op { code: O::LoadInd, src: src.num(), off, imm: extend(imm), ..NONE }
+            }
+            Insn::Load { size, dst, base, off } => {
+                Op { off: off.into(), ..two(O::load(size), dst, base) }
+            }
+            Insn::LoadSx { size, dst, base, off } => {
+                let code = match size {
+                    Size::B => O::LoadSx8,
+                    Size::H => O::LoadSx16,
+                    Size::W | Size::Dw => O::LoadSx32,
+                };
+                Op { off: off.into(), ..two(code, dst, base) }
+            }
+            Insn::Store { size, base, off, src } => {
+                let op = with_src(O::store(size, matches!(src, Src::Imm(_))), base, src);
+                Op { off: off.into(), ..op }
+            }
+            Insn::Atomic { size, op, base, off, src } => {
+                self.code.atomics.push((size, op));
+                let imm = self.code.atomics.len() as u64 - 1;
+                Op { off: off.into(), imm, ..two(O::Atomic, base, src) }
+            }
+            Insn::LoadAcquire { size, dst, base, off } => {
+                Op { off: off.into(), imm: size.bytes().into(), ..two(O::LoadAcquire, dst, base) }
+            }
+            Insn::StoreRelease { size, base, off, src } => {
+                Op { off: off.into(), imm: size.bytes().into(), ..two(O::StoreRelease, base, src) }
+            }
+            Insn::JumpIf { width, op, dst, src, off } => {
+                let code = O::cond(op, width == Width::W64, matches!(src, Src::Imm(_)));
+                Op { off: self.distance(pc, off.into()), ..with_src(code, dst, src) }
+            }
+            Insn::Jump { off } => self.jump(O::Jump, pc, off.into()),
+            Insn::JumpLong { off } => self.jump(O::Jump, pc, off),
+            Insn::Static { branch: StaticBranch::Goto, off } => self.jump(O::Jump, pc, off.into()),
+            Insn::StaticLong { branch: StaticBranch::Goto, off } => self.jump(O::Jump, pc, off),
+            Insn::Static { .. } | Insn::StaticLong { .. } => NONE,
+            Insn::JumpReg { dst } => two(O::JumpReg, dst, dst),
+            Insn::MayGoto { off } => self.jump(O::MayGoto, pc, off.into()),
+            Insn::Call(call) => self.call(pc, call)?,
+            Insn::Exit => Op { code: O::Exit, ..NONE },
+        })
+    }
+
+    fn jump(&self, code: O, pc: Pc, off: i32) -> Op {
+        Op { code, off: self.distance(pc, off), ..NONE }
+    }
+
+    fn trap(&mut self, what: &'static str) -> Op {
+        self.code.traps.push(what);
+        Op { code: O::Trap, imm: self.code.traps.len() as u64 - 1, ..NONE }
+    }
+
+    fn call(&mut self, pc: Pc, call: Call) -> Result<Op, LoadError> {
+        match call {
+            Call::Helper(id) => {
+                let helper = self.helpers.get(id).ok_or_else(|| LoadError::Helper {
+                    prog: self.name(),
+                    pc,
+                    id,
+                    name: u32::try_from(id).ok().and_then(helper_name).unwrap_or("unknown"),
+                })?;
+                self.code.helpers.push(helper.clone());
+                let imm = self.code.helpers.len() as u64 - 1;
+                Ok(Op { code: O::Helper, imm, ..NONE })
+            }
+            Call::Local(off) => Ok(self.jump(O::CallLocal, pc, off)),
+            Call::Kfunc { .. } => {
+                Err(LoadError::KernelOnly { prog: self.name(), pc, what: "kernel functions" })
+            }
+            Call::Reg(reg) => Ok(Op { code: O::CallReg, dst: reg.num(), ..NONE }),
+        }
+    }
+
+    fn load_imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, LoadError> {
+        let kernel = |what| Err(LoadError::KernelOnly { prog: self.name(), pc, what });
+        match imm {
+            ImmSrc::Value(value) => Ok(value),
+            ImmSrc::MapIdx(idx) => Ok(memory::map_handle(self.map(pc, idx)?.0)),
+            ImmSrc::MapIdxValue { idx, at } => {
+                let (n, map) = self.map(pc, idx)?;
+                let no_value = || LoadError::NoValue {
+                    prog: self.name(),
+                    pc,
+                    map: map.def().name.to_string(),
+                };
+                if !matches!(map, Map::KeyValue(_)) || map.def().max_entries != 1 {
+                    return Err(no_value());
+                }
+                let region = MAPS.checked_add(n).ok_or_else(no_value)?;
+                Ok(memory::address(region, at.cast_unsigned()))
+            }
+            ImmSrc::Func(off) => {
+                let op = pc.jump(off).and_then(|pc| self.op_at.get(pc.index()).copied());
+                let prog = u32::try_from(self.index).unwrap_or(u32::MAX);
+                Ok(memory::func_address(prog << OP_BITS | op.unwrap_or_default()))
+            }
+            ImmSrc::MapFd(_) | ImmSrc::MapValue { .. } => kernel("map file descriptors"),
+            ImmSrc::BtfId { .. } => kernel("kernel variables"),
+        }
+    }
+
+    fn map(&self, pc: Pc, idx: i32) -> Result<(u32, &Map), LoadError> {
+        let unknown = || LoadError::Map { prog: self.name(), pc, idx, maps: self.maps.len() };
+        let n = u32::try_from(idx).map_err(|_| unknown())?;
+        Ok((n, self.maps.get(n as usize).ok_or_else(unknown)?))
+    }
+}
+
+fn with_src(code: O, dst: Reg, src: Src) -> Op {
+    match src {
+        Src::Reg(src) => Op { code, dst: dst.num(), src: src.num(), ..NONE },
+        Src::Imm(imm) => Op { code, dst: dst.num(), imm: extend(imm), ..NONE },
+    }
+}
+
+fn movsx(width: Width, from: Size) -> O {
+    match (width, from) {
+        (Width::W64, Size::B) => O::MovSx8To64,
+        (Width::W64, Size::H) => O::MovSx16To64,
+        (Width::W64, Size::W | Size::Dw) => O::MovSx32To64,
+        (Width::W32, Size::B) => O::MovSx8To32,
+        (Width::W32, Size::H | Size::W | Size::Dw) => O::MovSx16To32,
+    }
+}
+
+/// Programs are little-endian here whatever the host is.
+fn swap(kind: Swap, size: Size) -> O {
+    match (kind, size) {
+        (Swap::Le, Size::B | Size::H) => O::Trunc16,
+        (Swap::Le, Size::W) => O::Trunc32,
+        (Swap::Le, Size::Dw) => O::Nop,
+        (Swap::Be | Swap::Always, Size::B | Size::H) => O::Swap16,
+        (Swap::Be | Swap::Always, Size::W) => O::Swap32,
+        (Swap::Be | Swap::Always, Size::Dw) => O::Swap64,
+    }
+}
