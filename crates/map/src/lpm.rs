@@ -4,8 +4,11 @@
 //! bit first.
 //!
 //! The trie has a node for each entry, and an *intermediate* one wherever two entries part ways.
-//! Below a node are longer prefixes that begin with its own, by their next bit. As in the kernel, an
-//! update gives an entry a new cell: see [`Hash`](crate::Hash).
+//! Below a node are longer prefixes that begin with its own, by their next bit.
+//!
+//! As in the kernel, an update gives an entry a new cell: a program that looked the value up before
+//! keeps the old one. There it is kept until the program ends; here, until all other free cells, of
+//! which there are [`SPARE`] at least, were used.
 //!
 //! Source: `kernel/bpf/lpm_trie.c`.
 
@@ -24,6 +27,9 @@ use nodes::{Link, Node, Nodes, Prefix};
 use skep_abi::Errno;
 use skep_prog::MapDef;
 
+/// Cells beyond those of a full map.
+const SPARE: u32 = 64;
+
 /// `lpm_trie`
 #[derive(Debug)]
 pub struct LpmTrie {
@@ -32,7 +38,6 @@ pub struct LpmTrie {
     nodes: Nodes,
     /// Bits of data in a key.
     bits: u32,
-    cpus: usize,
     writer: Seq<Writer>,
     entries: AtomicUsize,
 }
@@ -41,8 +46,6 @@ pub struct LpmTrie {
 struct Writer {
     nodes: Pool,
     cells: Pool,
-    /// By CPU, the cell whose entry got another one: the next to be used so.
-    spare: Vec<Option<u32>>,
 }
 
 /// Where an update or removal happens.
@@ -57,19 +60,15 @@ struct Spot {
 }
 
 impl LpmTrie {
-    pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
-        let cells = def.max_entries.checked_add(cpus).ok_or(Errno::ENOMEM)?;
+    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
+        let cells = def.max_entries.checked_add(SPARE).ok_or(Errno::ENOMEM)?;
         let count = def.max_entries.checked_mul(2).ok_or(Errno::ENOMEM)?;
         let data_size = (def.key_size as usize).checked_sub(4).ok_or(Errno::EINVAL)?;
-        let mut spare = Vec::new();
-        spare.try_reserve_exact(cpus as usize).map_err(|_| Errno::ENOMEM)?;
-        spare.resize(cpus as usize, None);
-        let writer = Writer { nodes: Pool::new(count)?, cells: Pool::new(cells)?, spare };
+        let writer = Writer { nodes: Pool::new(count)?, cells: Pool::new(cells)? };
         Ok(Self {
             values: Values::new(def.value_size as usize, cells as usize)?,
             nodes: Nodes::new(count as usize, data_size)?,
             bits: (def.key_size - 4) * 8,
-            cpus: cpus as usize,
             writer: Seq::new(writer),
             entries: AtomicUsize::new(0),
             def,
@@ -77,10 +76,10 @@ impl LpmTrie {
     }
 
     /// Bytes a map can come to take.
-    pub(crate) fn bytes(def: &MapDef, cpus: u32) -> u64 {
+    pub(crate) fn bytes(def: &MapDef) -> u64 {
         let node = Nodes::node_size((def.key_size as usize).saturating_sub(4)) as u64;
         let cell = u64::from(def.value_size).next_multiple_of(8);
-        let cells = (u64::from(def.max_entries) + u64::from(cpus)).saturating_mul(cell + 4);
+        let cells = (u64::from(def.max_entries) + u64::from(SPARE)).saturating_mul(cell + 4);
         (u64::from(def.max_entries) * 2).saturating_mul(node + 4).saturating_add(cells)
     }
 
@@ -138,10 +137,10 @@ impl LpmTrie {
     }
 
     /// Kernel: `trie_update_elem`.
-    fn put(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
+    fn put(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let prefix = self.prefix(key)?;
         sized(value, self.values.value_size())?;
-        if flags > EXIST || cpu.index() >= self.cpus {
+        if flags > EXIST {
             return Err(Errno::EINVAL);
         }
         let key = prefix.ok_or(Errno::EINVAL)?;
@@ -156,12 +155,15 @@ impl LpmTrie {
             _ => {}
         }
         self.writer.change(&mut writer, |writer| {
-            let cell = writer.cell(old, cpu).ok_or(Errno::ENOMEM)?;
+            let cell = writer.cells.take_coldest().ok_or(Errno::ENOMEM)?;
             let written = self.values.write(cell as usize * self.values.stride(), value);
             debug_assert!(written.is_some(), "bug: no cell {cell}");
             match exact {
                 Some(node) => self.nodes.set_entry(node, key, Some(cell)),
                 None => self.attach(writer, &spot, key, cell).ok_or(Errno::ENOMEM)?,
+            }
+            if let Some(old) = old {
+                writer.cells.retire(old);
             }
             self.entries.store(self.entries() + usize::from(old.is_none()), Relaxed);
             Ok(())
@@ -263,17 +265,6 @@ impl LpmTrie {
     }
 }
 
-impl Writer {
-    /// A cell for the new value of an entry.
-    fn cell(&mut self, old: Option<u32>, cpu: Cpu) -> Option<u32> {
-        let swapped = match old {
-            Some(old) => self.spare.get_mut(cpu.index())?.replace(old),
-            None => None,
-        };
-        swapped.or_else(|| self.cells.take())
-    }
-}
-
 impl KeyValue for LpmTrie {
     fn def(&self) -> &MapDef {
         &self.def
@@ -289,8 +280,8 @@ impl KeyValue for LpmTrie {
         Some(cell as usize * self.values.stride())
     }
 
-    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
-        self.put(key, value, flags, cpu)
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: Cpu) -> Result<(), Errno> {
+        self.put(key, value, flags)
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
@@ -301,7 +292,7 @@ impl KeyValue for LpmTrie {
         let cell = self.nodes.cell(node).ok_or(Errno::ENOENT)?;
         self.writer.change(&mut writer, |writer| {
             self.nodes.set_cell(node, None);
-            writer.cells.give(cell);
+            writer.cells.retire(cell);
             self.detach(writer, &spot, node);
             self.entries.store(self.entries() - 1, Relaxed);
         });
@@ -322,7 +313,7 @@ impl UserSide for LpmTrie {
     }
 
     fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.put(key, value, flags, Cpu(0))
+        self.put(key, value, flags)
     }
 
     fn take_user(&self, _key: &[u8], _out: &mut Vec<u8>) -> Result<(), Errno> {

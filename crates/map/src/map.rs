@@ -111,7 +111,7 @@ impl Map {
             MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
                 Hash::bytes(def, cpus)
             }
-            MapType::LpmTrie => LpmTrie::bytes(def, cpus),
+            MapType::LpmTrie => LpmTrie::bytes(def),
             _ => return None,
         })
     }
@@ -122,7 +122,7 @@ impl Map {
             MapType::Ringbuf => Self::RingBuf(Arc::new(RingBuf::new(def)?)),
             MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
             MapType::PercpuArray => Self::KeyValue(Arc::new(Array::new(def, cpus as usize)?)),
-            MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def, cpus)?)),
+            MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def)?)),
             MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
             _ => Self::KeyValue(Arc::new(Hash::new(def, cpus)?)),
         })

@@ -79,8 +79,8 @@ const PERCPU_VALUE_MAX: u32 = 32 << 10;
 const KMALLOC_MAX: u32 = 4 << 20;
 /// `sizeof(struct htab_elem)`
 const HASH_ELEM: u32 = 48;
-/// `sizeof(struct lpm_trie_node)`
-const TRIE_NODE: u32 = 40;
+/// `sizeof(struct lpm_trie_node)` since Linux 6.14
+const TRIE_NODE: u32 = 24;
 const PAGE: u32 = 4096;
 
 type Verdict = Result<(), (Rule, Errno)>;
@@ -163,7 +163,7 @@ fn check_trie(def: &MapDef) -> Verdict {
     flags(def, F_NO_PREALLOC | F_NUMA_NODE | F_ACCESS)?;
     key(def, 5..=260, "5 to 260")?;
     let fits = (1..=KMALLOC_MAX - 256 - TRIE_NODE).contains(&def.value_size);
-    value(def, fits, Errno::EINVAL, "1 to 4194008")
+    value(def, fits, Errno::EINVAL, "1 to 4194024")
 }
 
 /// Kernel: `ringbuf_map_alloc`.
