@@ -9,7 +9,7 @@ include="-I/usr/include/$(uname -m)-linux-gnu"
 build() { # compiler, source, output, flags
 	cc=$1 src=$2 out=$3
 	shift 3
-	"clang-$cc" -O2 -g -target bpf "-ffile-prefix-map=$PWD=corpus/obj" $include "$@" -c "$src.c" -o "$out"
+	"clang-$cc" -O2 -g -target bpf -fdebug-compilation-dir=. $include "$@" -c "$src.c" -o "$out"
 	llvm-strip-19 -g "$out"
 }
 
