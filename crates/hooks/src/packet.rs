@@ -73,7 +73,7 @@ pub struct Packet {
     hard_end: usize,
     /// A tunnel header was put in front, so there can be no second.
     encapsulated: bool,
-    /// Length of the frame when it was captured.
+    /// Length of the frame when it was captured, with the tag beside it.
     captured: usize,
     /// Everything but the bytes.
     pub meta: PacketMeta,
@@ -102,8 +102,8 @@ impl Packet {
         self.end = HEADROOM + len;
         self.meta_len = 0;
         self.encapsulated = false;
-        self.captured = len;
         self.meta = meta;
+        self.captured = self.frame().len();
         self.classify();
     }
 
