@@ -5,6 +5,9 @@ use flate2::write::GzEncoder;
 use std::io::{self, BufWriter, Write};
 use zstd::stream::write::Encoder;
 
+/// Bytes written at once.
+const CHUNK: usize = 1 << 16;
+
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compression {
@@ -23,13 +26,14 @@ pub(super) enum Output {
 impl Output {
     pub(super) fn new(file: Box<dyn Write>, compression: Compression) -> io::Result<Self> {
         Ok(match compression {
-            Compression::None => Self::Plain(BufWriter::new(file)),
-            Compression::Gzip => {
-                Self::Gzip(BufWriter::new(GzEncoder::new(file, flate2::Compression::default())))
-            }
+            Compression::None => Self::Plain(BufWriter::with_capacity(CHUNK, file)),
+            Compression::Gzip => Self::Gzip(BufWriter::with_capacity(
+                CHUNK,
+                GzEncoder::new(file, flate2::Compression::default()),
+            )),
             Compression::Zstd => {
                 let level = zstd::DEFAULT_COMPRESSION_LEVEL;
-                Self::Zstd(BufWriter::new(Encoder::new(file, level)?))
+                Self::Zstd(BufWriter::with_capacity(CHUNK, Encoder::new(file, level)?))
             }
         })
     }

@@ -274,7 +274,7 @@ fn any_sequence_of_operations() {
 }
 
 fn any_operation(packet: &mut Packet, rng: &mut impl rand::Rng) {
-    let delta = [rng.random(), rng.random_range(-300..300)][rng.random_range(0..2)];
+    let delta: i32 = [rng.random(), rng.random_range(-300..300)][rng.random_range(0..2)];
     let len = delta.cast_unsigned();
     let _ = match rng.random_range(0..14) {
         0 => packet.adjust_head(delta),
