@@ -28,6 +28,7 @@
 extern crate alloc;
 
 mod arith;
+mod builtin;
 mod code;
 mod cx;
 mod fault;
@@ -38,6 +39,7 @@ mod machine;
 mod memory;
 mod translate;
 
+pub use builtin::{Env, builtin};
 pub use cx::Cx;
 pub use fault::{AccessError, Denied, Fault, FaultKind};
 pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};

@@ -18,7 +18,7 @@ use skep_prog::Prog;
 pub struct Limits {
     /// Instructions; those of callbacks and tail-called programs count.
     pub insns: u64,
-    /// When to stop, on the clock of [`Machine::clock`], in nanoseconds.
+    /// When to stop, on the clock of [`Machine::with_clock`], in nanoseconds.
     pub deadline: Option<u64>,
 }
 
@@ -36,18 +36,32 @@ pub struct Machine<S> {
     pub(crate) maps: Vec<Map>,
     pub(crate) helpers: Helpers<S>,
     pub(crate) clock: fn() -> u64,
+    cpus: u32,
 }
 
 impl<S> Machine<S> {
-    /// A machine without programs. `maps` are those that programs name by index.
+    /// A machine of one CPU, without programs. `maps` are those that programs name by index.
     #[must_use]
     pub fn new(helpers: Helpers<S>, maps: Vec<Map>) -> Self {
-        Self { codes: Vec::new(), maps, helpers, clock: || 0 }
+        Self { codes: Vec::new(), maps, helpers, clock: || 0, cpus: 1 }
+    }
+
+    /// The number of CPUs that the maps were made for.
+    #[must_use]
+    pub fn with_cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// The number of CPUs.
+    #[must_use]
+    pub const fn cpus(&self) -> u32 {
+        self.cpus
     }
 
     /// The clock of deadlines: nanoseconds that only grow. Without one, deadlines never pass.
     #[must_use]
-    pub fn clock(mut self, clock: fn() -> u64) -> Self {
+    pub fn with_clock(mut self, clock: fn() -> u64) -> Self {
         self.clock = clock;
         self
     }

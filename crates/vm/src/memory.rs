@@ -107,6 +107,8 @@ enum Kind<'m> {
         ring: &'m RingBuf,
         record: Record,
     },
+    /// Bytes of a helper, read-only.
+    Copy(Vec<u8>),
 }
 
 /// Where the headers of the packet are, for `LD_ABS` with negative offsets.
@@ -214,7 +216,23 @@ impl<'m> Memory<'m> {
 
     /// A ring buffer record, touchable until it is taken back. Returns its address.
     pub(crate) fn push_record(&mut self, ring: &'m RingBuf, record: Record) -> u64 {
-        let region = Region { rd: &[], wr: &[], lo: 0, kind: Kind::Record { ring, record } };
+        self.push(Kind::Record { ring, record })
+    }
+
+    /// Bytes for the program to read until they are dropped. Returns their address.
+    pub(crate) fn push_copy(&mut self, bytes: Vec<u8>) -> u64 {
+        self.push(Kind::Copy(bytes))
+    }
+
+    /// Takes away what [`Memory::push_copy`] gave.
+    pub(crate) fn drop_copy(&mut self, addr: u64) {
+        if let Some(region) = self.regions.get_mut(split(addr).0 as usize) {
+            region.kind = Kind::Free;
+        }
+    }
+
+    fn push(&mut self, kind: Kind<'m>) -> u64 {
+        let region = Region { rd: &[], wr: &[], lo: 0, kind };
         let idx = self.regions.iter().position(|r| matches!(r.kind, Kind::Free));
         let idx = idx.unwrap_or(self.regions.len());
         match self.regions.get_mut(idx) {
@@ -355,6 +373,7 @@ impl<'m> Memory<'m> {
         let (idx, at) = split(addr);
         let deny = |why| AccessError { addr, size: len, write, why };
         let region = match self.regions.get(idx as usize) {
+            Some(Region { kind: Kind::Copy(_), .. }) => return Err(deny(Denied::ReadOnly)),
             Some(region) if matches!(region.kind, Kind::Bytes(_)) => region,
             _ => return Err(deny(Denied::NoRegion)),
         };
@@ -393,6 +412,13 @@ impl<'m> Memory<'m> {
         if addr >> 32 == u64::from(PACKET) {
             let found = self.packet_at(addr, out.len(), false)?;
             out.copy_from_slice(self.packet.bytes.get(found).ok_or(deny)?);
+            return Ok(());
+        }
+        let (idx, at) = split(addr);
+        if let Some(Kind::Copy(bytes)) = self.regions.get(idx as usize).map(|r| &r.kind) {
+            let at = at as usize;
+            let end = at.checked_add(out.len()).ok_or(deny)?;
+            out.copy_from_slice(bytes.get(at..end).ok_or(deny)?);
             return Ok(());
         }
         for (byte, cell) in out.iter_mut().zip(self.cells(addr, deny.size, false)?) {
@@ -564,6 +590,7 @@ impl<'m> Memory<'m> {
             Kind::Bytes(_) => region.rd.len(),
             Kind::Map { map, .. } => map.values().len(),
             Kind::Record { record, .. } => record.len as usize,
+            Kind::Copy(ref bytes) => bytes.len(),
         };
         len.checked_sub(at)
     }
@@ -590,6 +617,7 @@ impl<'m> Memory<'m> {
                 place(&name, lo, values.value_size())
             }
             Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
+            Kind::Copy(ref bytes) => place("map key", 0, bytes.len()),
         })
     }
 }

@@ -1,0 +1,98 @@
+//! Ring buffers and perf events: what programs tell the user.
+
+use super::argument;
+use crate::Cx;
+use crate::helper::{Helpers, Stop};
+use skep_abi::Errno;
+use skep_map::{Map, RingBuf};
+
+pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
+    helpers
+        .with(25, "bpf_perf_event_output", perf_event_output)
+        .with(130, "bpf_ringbuf_output", output)
+        .with(131, "bpf_ringbuf_reserve", reserve)
+        .with(132, "bpf_ringbuf_submit", submit)
+        .with(133, "bpf_ringbuf_discard", discard)
+        .with(134, "bpf_ringbuf_query", query)
+}
+
+fn ring<'r, S>(cx: &Cx<'r, S>, helper: &'static str, handle: u64) -> Result<&'r RingBuf, Stop> {
+    match cx.map(handle) {
+        Some(Map::RingBuf(ring)) => Ok(ring),
+        _ => Err(argument(helper, 1, "a ring buffer", handle)),
+    }
+}
+
+fn output<S>(
+    cx: &mut Cx<'_, S>,
+    handle: u64,
+    data: u64,
+    size: u64,
+    flags: u64,
+) -> Result<u64, Stop> {
+    let ring = ring(cx, "bpf_ringbuf_output", handle)?;
+    let bytes = cx.mem.read_vec(data, size)?;
+    Ok(ring.output(&bytes, flags).map_or_else(|errno| errno.r0(), |()| 0))
+}
+
+/// Address of the record, or null.
+fn reserve<S>(cx: &mut Cx<'_, S>, handle: u64, size: u64, flags: u64) -> Result<u64, Stop> {
+    let ring = ring(cx, "bpf_ringbuf_reserve", handle)?;
+    Ok(ring.reserve(size, flags).map_or(0, |record| cx.mem.push_record(ring, record)))
+}
+
+fn submit<S>(cx: &mut Cx<'_, S>, record: u64) -> Result<(), Stop> {
+    let (ring, record) = cx
+        .mem
+        .take_record(record)
+        .ok_or_else(|| argument("bpf_ringbuf_submit", 1, "a reserved record", record))?;
+    ring.submit(record);
+    Ok(())
+}
+
+fn discard<S>(cx: &mut Cx<'_, S>, record: u64) -> Result<(), Stop> {
+    let (ring, record) = cx
+        .mem
+        .take_record(record)
+        .ok_or_else(|| argument("bpf_ringbuf_discard", 1, "a reserved record", record))?;
+    ring.discard(record);
+    Ok(())
+}
+
+fn query<S>(cx: &mut Cx<'_, S>, handle: u64, what: u64) -> Result<u64, Stop> {
+    Ok(ring(cx, "bpf_ringbuf_query", handle)?.query(what))
+}
+
+/// Low half of the flags: the index, or this CPU.
+const CURRENT_CPU: u64 = 0xffff_ffff;
+/// Bytes of the packet to append, from this bit. Kernel: `BPF_F_CTXLEN_MASK`.
+const CTXLEN_SHIFT: u32 = 32;
+const CTXLEN_MASK: u64 = 0xf_ffff << CTXLEN_SHIFT;
+
+fn perf_event_output<S>(
+    cx: &mut Cx<'_, S>,
+    _ctx: u64,
+    handle: u64,
+    flags: u64,
+    data: u64,
+    size: u64,
+) -> Result<u64, Stop> {
+    let Some(Map::PerfEvents(events)) = cx.map(handle) else {
+        return Err(argument("bpf_perf_event_output", 2, "a perf event array", handle));
+    };
+    if flags & !(CURRENT_CPU | CTXLEN_MASK) != 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let mut bytes = cx.mem.read_vec(data, size)?;
+    let packet = &cx.mem.packet;
+    let packet = packet.bytes.get(packet.start..packet.end).unwrap_or_default();
+    let extra = usize::try_from((flags & CTXLEN_MASK) >> CTXLEN_SHIFT).unwrap_or(usize::MAX);
+    let Some(extra) = packet.get(..extra) else { return Ok(Errno::EFAULT.r0()) };
+    bytes.extend_from_slice(extra);
+    let cpu = cx.cpu();
+    let index = match flags & CURRENT_CPU {
+        CURRENT_CPU => cpu.0,
+        index => u32::try_from(index).unwrap_or(u32::MAX),
+    };
+    Ok(events.output(index, cpu, &bytes).map_or_else(|errno| errno.r0(), |()| 0))
+}

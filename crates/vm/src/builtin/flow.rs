@@ -1,0 +1,84 @@
+//! Helpers that decide what runs next.
+
+use super::argument;
+use super::map::key_value;
+use crate::Cx;
+use crate::helper::{Helpers, Stop};
+use crate::interp::MAX_TAIL_CALLS;
+use alloc::vec::Vec;
+use skep_abi::Errno;
+use skep_map::Map;
+
+pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
+    helpers
+        .with(12, "bpf_tail_call", tail_call)
+        .with(164, "bpf_for_each_map_elem", for_each)
+        .with(181, "bpf_loop", repeat)
+}
+
+/// Goes on with the program at an index of a prog array; returns only if there is none.
+fn tail_call<S>(cx: &mut Cx<'_, S>, _ctx: u64, handle: u64, index: u32) -> Result<u64, Stop> {
+    let Some(Map::Progs(progs)) = cx.map(handle) else {
+        return Err(argument("bpf_tail_call", 2, "a prog array", handle));
+    };
+    let known = |&prog: &u32| (prog as usize) < cx.machine.codes.len();
+    match progs.get(index).filter(known) {
+        Some(prog) if cx.tail_calls < MAX_TAIL_CALLS => {
+            cx.tail_calls += 1;
+            Err(Stop::TailCall(prog))
+        }
+        _ => Ok(Errno::ENOENT.r0()),
+    }
+}
+
+/// Kernel: `BPF_MAX_LOOPS`.
+const MAX_LOOPS: u32 = 8 * 1024 * 1024;
+
+/// Calls `func(i, ctx)` for i from 0 until it returns nonzero; returns how often.
+fn repeat<S>(cx: &mut Cx<'_, S>, times: u32, func: u64, ctx: u64, flags: u64) -> Result<u64, Stop> {
+    if flags != 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    if times > MAX_LOOPS {
+        return Ok(Errno::E2BIG.r0());
+    }
+    for i in 0..u64::from(times) {
+        if cx.call(func, [i, ctx, 0, 0, 0])? != 0 {
+            return Ok(i + 1);
+        }
+    }
+    Ok(times.into())
+}
+
+/// Calls `func(map, key, value, ctx)` for each entry until it returns nonzero; returns how often.
+fn for_each<S>(
+    cx: &mut Cx<'_, S>,
+    handle: u64,
+    func: u64,
+    ctx: u64,
+    flags: u64,
+) -> Result<u64, Stop> {
+    let map = key_value(cx, "bpf_for_each_map_elem", handle)?;
+    if flags != 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    // The callback may delete what it is shown, so the keys are listed first.
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut next = alloc::vec![0; map.def().key_size as usize];
+    while map.next_key(keys.last().map(Vec::as_slice), &mut next).is_ok() {
+        keys.push(next.clone());
+    }
+    let mut seen = 0;
+    for key in keys {
+        let at = map.lookup(&key, cx.cpu());
+        let Some(value) = at.and_then(|at| cx.value_address(handle, at)) else { continue };
+        let key = cx.mem.push_copy(key);
+        let stop = cx.call(func, [handle, key, value, ctx, 0]);
+        cx.mem.drop_copy(key);
+        seen += 1;
+        if stop? != 0 {
+            break;
+        }
+    }
+    Ok(seen)
+}
