@@ -147,6 +147,30 @@ impl Packet {
         &mut self.buf
     }
 
+    /// Lends the whole buffer to an engine for a run; until [`Packet::return_buffer`] the packet has
+    /// no bytes, and only its bounds and metadata may be used.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buf)
+    }
+
+    /// Takes back what [`Packet::take_buffer`] lent.
+    ///
+    /// # Panics
+    /// If the buffer has not kept its length.
+    pub fn return_buffer(&mut self, buf: Vec<u8>) {
+        assert!(buf.len() >= self.end, "bug: a lent buffer came back shorter");
+        self.buf = buf;
+    }
+
+    /// Where a header begins in the buffer.
+    #[must_use]
+    pub const fn header_at(&self, header: Header) -> usize {
+        match header {
+            Header::Mac => self.mac,
+            Header::Net => self.net,
+        }
+    }
+
     /// The part of the buffer that a program may touch: metadata and data.
     #[must_use]
     pub fn window(&self) -> Range<usize> {

@@ -49,9 +49,8 @@ impl<W: Finish> PacketSink for PcapWriter<W> {
         let seconds = u32::try_from(seconds).map_err(|_| SinkError::Time { seconds })?;
         let fraction = if self.nanos { nanos } else { nanos / 1000 };
         let (len, wire_len) = lengths(packet);
-        for word in [seconds, fraction, len, wire_len] {
-            self.out.write_all(&word.to_le_bytes())?;
-        }
+        let header = [seconds, fraction, len, wire_len].map(u32::to_le_bytes);
+        self.out.write_all(header.as_flattened())?;
         Ok(packet.frame().write_to(&mut self.out)?)
     }
 
