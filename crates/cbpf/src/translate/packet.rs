@@ -58,10 +58,10 @@ impl Translator {
             // cuts it, which is the same.
             return self.push(Insn::LoadInd { size: host(size), src: X, imm: k.cast_signed() });
         }
-        self.alu(AluOp::Mov, PTR, Src::Reg(X));
-        if k != 0 {
-            self.alu(AluOp::Add, PTR, imm(k));
-        }
+        // In this order: Linux 6.18 remembers `X + k` as X with an offset, and later takes the offset
+        // for one of the packet pointer.
+        self.alu(AluOp::Mov, PTR, imm(k));
+        self.alu(AluOp::Add, PTR, Src::Reg(X));
         self.ptr_position();
         let max = MAX_OFF.wrapping_sub(size.bytes().into());
         self.unless(CondOp::Le, PTR, imm(max), Width::W64);

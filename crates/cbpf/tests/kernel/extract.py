@@ -45,34 +45,19 @@ SHIM = r"""
 #endif
 
 typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t u64;
-typedef int8_t s8; typedef int16_t s16; typedef int32_t s32; typedef int64_t s64;
+typedef int32_t s32; typedef int64_t s64;
 #define BIT(n) (1UL << (n))
 #define GFP_KERNEL 0
-#define U8_MAX UINT8_MAX
 #define S16_MAX INT16_MAX
-#define S16_MIN INT16_MIN
 #define S32_MAX INT32_MAX
 #define S32_MIN INT32_MIN
 #define U32_MAX UINT32_MAX
-#define U16_MAX UINT16_MAX
 #define S64_MAX INT64_MAX
-#define S64_MIN INT64_MIN
-#define U64_MAX UINT64_MAX
-#define __init
-#define __initconst
-#define __init_or_module
 #define BUG_ON(x) do { if (x) abort(); } while (0)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define min(a, b) ((a) < (b) ? (a) : (b))
 #define max(a, b) ((a) > (b) ? (a) : (b))
 #define kmalloc_array(n, size, flags) calloc(n, size)
-#define kcalloc(n, size, flags) calloc(n, size)
-#define kzalloc(size, flags) calloc(1, size)
-#define kmalloc(size, flags) calloc(1, size)
-#define kfree free
-#define swab16 __builtin_bswap16
-#define swab32 __builtin_bswap32
-#define swab64 __builtin_bswap64
 #define cpu_to_le16(x) (x)
 #define cpu_to_le32(x) (x)
 #define cpu_to_le64(x) (x)
@@ -80,19 +65,12 @@ typedef int8_t s8; typedef int16_t s16; typedef int32_t s32; typedef int64_t s64
 #define cpu_to_be32 __builtin_bswap32
 #define cpu_to_be64 __builtin_bswap64
 #define htons __builtin_bswap16
-#define pr_info(...) 0
 #define ETH_P_IP 0x0800
 #define ETH_HLEN 14
 #define BPF_MAXINSNS 4096
 #define MAX_BPF_STACK 512
-#define BPF_CALL_1(name, t1, a1) static u64 name(t1 a1)
-#define BPF_CAST_CALL(x) (x)
-#define __bpf_call_base 0
-#define bpf_get_smp_processor_id 0
 static u64 div64_u64(u64 a, u64 b) { return a / b; }
 static u64 div64_u64_rem(u64 a, u64 b, u64 *r) { *r = a % b; return a / b; }
-static u64 get_unaligned_u64(const void *p) { u64 v; memcpy(&v, p, 8); return v; }
-#define do_div(n, d) ({ u64 rem_ = (n) % (d); (n) /= (d); rem_; })
 
 struct rnd_state { u32 s1, s2, s3, s4; };
 struct net { int unused; };

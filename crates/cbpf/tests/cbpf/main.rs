@@ -1,0 +1,13 @@
+//! Tests of the public interface.
+
+mod check;
+mod ebpf;
+mod generate;
+mod kernel;
+mod listing;
+mod payload;
+mod random;
+mod roundtrip;
+mod run;
+mod tcpdump;
+mod translate;

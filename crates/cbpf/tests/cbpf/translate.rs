@@ -1,0 +1,192 @@
+//! Translations give the answers of the interpreter.
+
+use crate::ebpf::Machine;
+use crate::generate;
+use rand::RngCore;
+use skep_cbpf::{
+    Ancillary, Device, Packet, RawInsn, Target, TranslateError, Verdict, check, print, translate,
+};
+use skep_isa::{Insn, Insns, Pc};
+
+const TARGETS: [Target; 4] = [
+    Target::SocketFilter,
+    Target::Xdp(Verdict::XDP),
+    Target::Tc(Verdict::TC),
+    Target::Tc(Verdict { accept: 77, reject: -1 }),
+];
+
+/// What the hook returns for this answer of the interpreter.
+pub(crate) fn verdict(target: Target, answer: u32) -> u32 {
+    match target {
+        Target::SocketFilter => answer,
+        Target::Xdp(v) | Target::Tc(v) if answer == 0 => v.reject.cast_unsigned(),
+        Target::Xdp(v) | Target::Tc(v) => v.accept.cast_unsigned(),
+    }
+}
+
+/// Linux loads no program with instructions that nothing leads to.
+#[track_caller]
+fn all_reached(insns: &Insns) {
+    let mut reached = vec![false; insns.len() + 1];
+    reached[0] = true;
+    for (pc, insn) in insns.iter() {
+        assert!(reached[pc.index()], "nothing leads to {pc}: {insn:?}");
+        if insn.falls_through() {
+            reached[pc.index() + 1] = true;
+        }
+        if let Some(target) = insn.jump_off().map(|off| pc.jump(off).unwrap()) {
+            reached[target.index()] = true;
+        }
+    }
+    assert!(!reached[insns.len()], "the end is no instruction");
+}
+
+#[track_caller]
+fn same_answers(raws: &[RawInsn], frames: &[Vec<u8>], mark: u32) -> u32 {
+    let program = check(raws).unwrap();
+    let mut runs = 0;
+    for target in TARGETS {
+        let Ok(insns) = translate(&program, target) else { continue };
+        all_reached(&insns);
+        for frame in frames {
+            let mut packet = Packet::ethernet(frame, u32::try_from(frame.len()).unwrap());
+            packet.meta.mark = mark;
+            packet.meta.random = 7;
+            packet.meta.device = Some(Device { index: 3, hardware: 1 });
+            if target == Target::SocketFilter {
+                (packet.data, packet.len) = (14, packet.len - 14);
+            }
+            let want = verdict(target, program.run(&packet));
+            let got = Machine::run(&insns, target, &packet);
+            let listing = print(raws, skep_cbpf::Format::Text);
+            assert_eq!(got, want, "{target:?}\n{frame:02x?}\n{listing}");
+            runs += 1;
+        }
+    }
+    runs
+}
+
+#[test]
+fn random_programs() {
+    let rng = &mut generate::rng(1);
+    let mut runs = 0;
+    let mut programs = 0;
+    while programs < 4000 {
+        let raws = generate::program(rng);
+        // A second random number is another one here than for the helper.
+        let randoms = raws.iter().filter(|raw| raw.k == Ancillary::Random.k()).count();
+        if check(&raws).is_err() || randoms > 1 {
+            continue;
+        }
+        programs += 1;
+        let frames: Vec<_> = (0..4).map(|_| generate::packet(rng)).collect();
+        runs += same_answers(&raws, &frames, rng.next_u32());
+    }
+    assert!(runs > 4 * 3 * programs, "{runs} runs of {programs} programs");
+}
+
+#[test]
+fn loads_around_every_end() {
+    let frame: Vec<u8> = (1..=60).collect();
+    let frames: Vec<_> = (14..=60).map(|len| frame[..len].to_vec()).collect();
+    let ret = RawInsn::stmt(0x16, 0);
+    for code in [0x20, 0x28, 0x30, 0xb1] {
+        for k in [0, 1, 13, 14, 57, 60, 0xfff0_0000, 0xfff0_0020, 0xffe0_0005, 0xffdf_ffff, 0xfffc]
+        {
+            same_answers(&[RawInsn::stmt(code, k), ret], &frames, 0);
+            if code == 0xb1 {
+                continue;
+            }
+            for x in [0, 5, u32::MAX, 0x7fff_ffff, 0x8000_0000, 0xfff0_0001, 0xffe0_0000] {
+                let load = RawInsn::stmt(code + 0x20, k.wrapping_sub(x));
+                same_answers(&[RawInsn::stmt(0x01, x), load, ret], &frames, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn packets_end_at_65535_with_direct_access() {
+    let frame = vec![1; 70_000];
+    let packet = Packet::new(&frame);
+    let target = Target::Xdp(Verdict::XDP);
+    let run = |insns: &[RawInsn]| {
+        Machine::run(&translate(&check(insns).unwrap(), target).unwrap(), target, &packet)
+    };
+    let (abs, ind, ret) = (0x28, 0x48, RawInsn::stmt(0x06, 1));
+    for (at, want) in [(0xfffc, 2), (0xfffd, 2), (0xfffe, 1), (0x1_0000, 1), (69_999, 1)] {
+        assert_eq!(run(&[RawInsn::stmt(abs, at), ret]), want, "{at:#x}");
+        assert_eq!(run(&[RawInsn::stmt(0x01, at), RawInsn::stmt(ind, 0), ret]), want, "{at:#x}");
+    }
+}
+
+#[test]
+fn missing_data_is_named() {
+    use Ancillary as Anc;
+    let everywhere = [Anc::Nlattr, Anc::NlattrNest, Anc::PayOffset, Anc::HaType];
+    let xdp_has = [Anc::IfIndex, Anc::Cpu, Anc::Random, Anc::AluXorX];
+    for &(anc, name) in &skep_cbpf::table::ANCILLARY {
+        let insns = [RawInsn::stmt(0x07, 0), RawInsn::stmt(0x20, anc.k()), RawInsn::stmt(0x16, 0)];
+        let program = check(&insns).unwrap();
+        for target in TARGETS {
+            let xdp = matches!(target, Target::Xdp(_));
+            let missing = everywhere.contains(&anc) || (xdp && !xdp_has.contains(&anc));
+            match translate(&program, target) {
+                Ok(_) => assert!(!missing, "{name} {target:?}"),
+                Err(error) => {
+                    assert!(missing, "{error}");
+                    let TranslateError::Unsupported { pc, anc: which, .. } = error else {
+                        panic!("{error}")
+                    };
+                    assert_eq!((pc, which), (1, anc));
+                }
+            }
+        }
+        same_answers(&insns, &[vec![0; 40]], 0x1234_5678);
+    }
+    let error = TranslateError::Unsupported { pc: 4, anc: Anc::PayOffset, hook: "XDP" };
+    assert_eq!(error.to_string(), "insn 4: ancillary data `poff` does not exist for XDP");
+}
+
+#[test]
+fn what_cannot_be_reached_is_left_out() {
+    let (ret, ja) = (RawInsn::stmt(0x06, 1), |k| RawInsn::stmt(0x05, k));
+    // Ancillary data that does not exist there does not matter then.
+    let dead = RawInsn::stmt(0x20, Ancillary::Nlattr.k());
+    same_answers(&[ja(1), dead, ret], &[vec![0; 20]], 0);
+    same_answers(&[ret, dead, ret], &[vec![0; 20]], 0);
+    // With direct access, nothing goes on from a load that no packet is long enough for.
+    same_answers(&[RawInsn::stmt(0x20, 0x10_0000), RawInsn::stmt(0x07, 0), ret], &[vec![0; 20]], 0);
+    let program = check(&[ja(1), dead, ret]).unwrap();
+    // The prologue of 3, the jump, and the return of 2.
+    assert_eq!(translate(&program, Target::SocketFilter).unwrap().len(), 6);
+}
+
+#[test]
+fn far_jumps_take_the_long_form() {
+    let mut insns = vec![RawInsn::stmt(0x05, 4093)];
+    insns.push(RawInsn::stmt(0x16, 0));
+    insns.resize(4095, RawInsn::stmt(0x04, 1));
+    insns.push(RawInsn::stmt(0x06, 5));
+    let jump_of = |insns: &[RawInsn], target| {
+        let program = check(insns).unwrap();
+        *translate(&program, target).unwrap().get(Pc(5)).unwrap()
+    };
+    // All between is dead.
+    assert_eq!(jump_of(&insns, Target::Xdp(Verdict::XDP)), Insn::Jump { off: 0 });
+    // 3050 indirect loads of up to 16 slots, which a conditional jump leads into. Linux's own
+    // conversion of the jump over them is short enough.
+    let mut insns = vec![RawInsn::jump(0x15, 1, 0, 1), RawInsn::stmt(0x05, 3051)];
+    insns.resize(3053, RawInsn::stmt(0x48, 0));
+    insns.push(RawInsn::stmt(0x06, 5));
+    let program = check(&insns).unwrap();
+    let translated = translate(&program, Target::Xdp(Verdict::XDP)).unwrap();
+    all_reached(&translated);
+    let long = translated.iter().find_map(|(_, insn)| match insn {
+        Insn::JumpLong { off } => Some(off),
+        _ => None,
+    });
+    assert!(long.is_some_and(|off| off > i32::from(i16::MAX)), "{long:?}");
+    let packet = Packet::new(&[0; 64]);
+    assert_eq!(Machine::run(&translated, Target::Xdp(Verdict::XDP), &packet), 2);
+}
