@@ -13,8 +13,6 @@
 
 mod order;
 mod table;
-#[cfg(test)]
-mod tests;
 
 use crate::key_value::{EXIST, NOEXIST, prepare, sized};
 use crate::pool::Pool;
@@ -90,8 +88,8 @@ impl Hash {
         let copies = if is_percpu(def.map_type) { u64::from(cpus) } else { 1 };
         let values = u64::from(def.value_size).next_multiple_of(8).saturating_mul(copies);
         let table = table::node_size(def.key_size as usize) as u64;
-        // Links of the pool and the order; at most two buckets for each slot.
-        values.saturating_add(table + 4 + 8 + 8).saturating_mul(slots)
+        // Links of the pool and the order; at most four buckets for each slot.
+        values.saturating_add(table + 4 + 8 + 16).saturating_mul(slots)
     }
 
     /// One for each entry, and where updates take a new cell, one for each CPU.

@@ -13,8 +13,6 @@
 //! Source: `kernel/bpf/lpm_trie.c`.
 
 mod nodes;
-#[cfg(test)]
-mod tests;
 
 use crate::key_value::{EXIST, NOEXIST, prepare, sized};
 use crate::pool::Pool;

@@ -29,9 +29,11 @@ pub(super) const fn node_size(key_size: usize) -> usize {
 }
 
 impl Table {
-    /// As in the kernel there are as many buckets as entries, rounded up to a power of two.
+    /// Twice as many buckets as the kernel has, which takes the entries' number rounded up to a power
+    /// of two: half the chains to walk.
     pub(super) fn new(max_entries: u32, slots: u32, key_size: usize) -> Result<Self, Errno> {
-        let buckets = max_entries.checked_next_power_of_two().ok_or(Errno::ENOMEM)?;
+        let buckets = max_entries.checked_next_power_of_two().and_then(|n| n.checked_mul(2));
+        let buckets = buckets.ok_or(Errno::ENOMEM)?;
         let stride = node_size(key_size);
         let bytes = |count: u32, size: usize| (count as usize).checked_mul(size);
         let heads = bytes(buckets, 4).ok_or(Errno::ENOMEM)?;

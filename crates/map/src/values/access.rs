@@ -30,6 +30,15 @@ pub(super) unsafe fn load(place: NonNull<u8>, size: Size) -> u64 {
         // SAFETY: the caller's promise, and the alignment was just tested.
         return unsafe { load_aligned(place, size, Relaxed) };
     }
+    // SAFETY: the caller's promise.
+    unsafe { load_bytes(place, bytes) }
+}
+
+/// # Safety
+///
+/// As for [`load`]; `bytes` is at most 8.
+#[cold]
+unsafe fn load_bytes(place: NonNull<u8>, bytes: usize) -> u64 {
     let mut out = [0; 8];
     let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes };
     // SAFETY: the caller's promise.
@@ -47,6 +56,15 @@ pub(super) unsafe fn store(place: NonNull<u8>, size: Size, value: u64) {
         // SAFETY: the caller's promise, and the alignment was just tested.
         return unsafe { store_aligned(place, size, value, Relaxed) };
     }
+    // SAFETY: the caller's promise.
+    unsafe { store_bytes(place, bytes, value) }
+}
+
+/// # Safety
+///
+/// As for [`load_bytes`].
+#[cold]
+unsafe fn store_bytes(place: NonNull<u8>, bytes: usize, value: u64) {
     let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes };
     // SAFETY: the caller's promise.
     unsafe { write(place, &value.to_ne_bytes()[at..at + bytes]) };
