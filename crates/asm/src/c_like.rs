@@ -88,7 +88,7 @@ fn value<'a>(cur: &mut Cursor<'a, '_>, dst: RegName, code: Option<u8>) -> Result
         Tok::Word(word) if cur.peek_at(1) == Tok::Op("(") && !lddw::is_function(word) => {
             function(cur, dst, word)?
         }
-        Tok::Word(word) => match mnemonic::swap(word) {
+        Tok::Word(word) => match swap_word(cur, word) {
             Some((kind, size)) => swap(cur, dst, kind, size)?,
             None => return symbol(cur, dst),
         },
@@ -96,6 +96,12 @@ fn value<'a>(cur: &mut Cursor<'a, '_>, dst: RegName, code: Option<u8>) -> Result
         _ => return Err(cur.unexpected("a value")),
     };
     Ok(insn.into())
+}
+
+/// `be16` before a register; anywhere else it is a name like any other.
+fn swap_word(cur: &Cursor<'_, '_>, word: &str) -> Option<(Swap, Size)> {
+    let before_reg = matches!(cur.peek_at(1), Tok::Word(next) if looks_like_reg(next));
+    mnemonic::swap(word).filter(|_| before_reg)
 }
 
 /// `r1 = 5`, `r1 = 5 ll`

@@ -28,6 +28,7 @@ mod map_text;
 mod mnemonic;
 mod operand;
 mod parse;
+mod print;
 mod prog_text;
 mod report;
 mod resolve;
@@ -35,3 +36,4 @@ mod stmt;
 mod token;
 
 pub use parse::{assemble, parse};
+pub use print::{Dialect, ListOptions, PrintOptions, list, print, print_insn};

@@ -27,9 +27,9 @@ pub(crate) enum Kind<'a> {
 
 /// How lines begin that a verifier log has besides instructions.
 #[rustfmt::skip]
-const NOISE: [&str; 20] = [
+const NOISE: [&str; 18] = [
     "processed ", "func#", "mark_precise:", "last_idx ", "regs=", "parent ", "Validating ",
-    "Live regs before", "verification time", "stack depth ", "propagating ", "caller:", "callee:",
+    "Live regs before", "verification time", "stack depth ", "propagating ",
     "returning from callee", "to caller at ", "Func#", "-- BEGIN PROG LOAD LOG --",
     "-- END PROG LOAD LOG --", "BPF program load failed", "arg#",
 ];
@@ -82,6 +82,10 @@ fn header(text: &str) -> Option<Kind<'_>> {
     // `int main(struct xdp_md * ctx):`, and `bpf_prog_0123456789abcdef_main:` is a plain label.
     let signature = text.strip_suffix("):")?;
     let before = &signature[..signature.find('(')?];
+    let words = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ' ' | '*');
+    if !before.chars().all(words) {
+        return None;
+    }
     let name = before.rsplit([' ', '*']).next()?;
     (!name.is_empty()).then_some(Kind::Header(name))
 }
@@ -93,7 +97,9 @@ fn is_state(text: &str) -> bool {
     });
     let Some(reg) = after_frame.strip_prefix('R') else { return after_frame.starts_with("fp-") };
     let rest = reg.trim_start_matches(is_digit);
-    rest.len() < reg.len() && rest.starts_with(['=', '_'])
+    let mark =
+        rest.strip_prefix('_').map_or(rest, |mark| mark.trim_start_matches(char::is_alphabetic));
+    rest.len() < reg.len() && mark.starts_with('=')
 }
 
 fn numbered<'a>(line: &'a str, number: &str, rest: &'a str) -> Kind<'a> {
@@ -156,6 +162,9 @@ mod tests {
             ("", Kind::Plain),
             ("loop:", Kind::Plain),
             ("safe:", Kind::Plain),
+            ("R0_x:", Kind::Plain),
+            ("# as main(x):", Kind::Plain),
+            ("/* as main(x):", Kind::Plain),
             ("   5: (bf) r1 = r2", insn(5, Some(0xbf), 10)),
             ("5: r1 = r2", insn(5, None, 3)),
             ("5: (u8) r1", insn(5, None, 3)),

@@ -117,7 +117,14 @@ impl<'a> Text<'a> {
 
     fn line(&mut self, place: Place<'a>) -> Result<(), Diagnostic> {
         let Place { line, base, .. } = place;
-        let kind = if self.in_comment { Kind::Plain } else { listing::classify(line) };
+        let kind = match listing::classify(line) {
+            _ if self.in_comment => Kind::Plain,
+            // A verifier log has these before the states of both frames at a call.
+            Kind::Plain if self.in_listing() && matches!(line, "caller:" | "callee:") => {
+                Kind::Noise
+            }
+            kind => kind,
+        };
         match kind {
             Kind::Plain => self.assembly(place),
             Kind::Insn { at, code, raw, rest } => {
@@ -140,6 +147,12 @@ impl<'a> Text<'a> {
             }
             Kind::Noise => Ok(()),
         }
+    }
+
+    /// Whether the last instruction came from a listing.
+    fn in_listing(&self) -> bool {
+        let last = self.progs.last().and_then(|prog| prog.stmts.last());
+        last.is_some_and(|(_, at)| at.slot.is_some())
     }
 
     /// Labels, then a directive or an instruction or nothing.
