@@ -1,5 +1,7 @@
 //! Random operations on every map of keys and values, against a list of entries.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers")]
+
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use skep_abi::{Errno, MapType};

@@ -95,7 +95,8 @@ fn too_much_is_an_error() {
 #[test]
 #[rustfmt::skip]
 fn atomics() {
-    let new: [(AtomicOp, fn(u64, u64, u64) -> u64); 10] = [
+    type New = fn(u64, u64, u64) -> u64;
+    let new: [(AtomicOp, New); 10] = [
         (AtomicOp::Add, |old, src, _| old.wrapping_add(src)),
         (AtomicOp::Or, |old, src, _| old | src),
         (AtomicOp::And, |old, src, _| old & src),
