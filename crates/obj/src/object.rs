@@ -132,13 +132,15 @@ fn progs(
     Ok(progs)
 }
 
-/// The section name that was probably meant is the one with the fewest changes.
+/// The section name that was probably meant is the one with the fewest changes; of those, one as
+/// long.
 fn unknown(section: &str) -> ObjError {
     let whole = section.strip_prefix('?').unwrap_or(section);
     let base = whole.split('/').next().unwrap_or(whole);
-    let near = skep_abi::SECTIONS
-        .iter()
-        .min_by_key(|row| changes(if row.takes_target { base } else { whole }, row.name));
+    let near = skep_abi::SECTIONS.iter().min_by_key(|row| {
+        let name = if row.takes_target { base } else { whole };
+        (changes(name, row.name), name.len().abs_diff(row.name.len()))
+    });
     let near = near.map_or("", |row| row.name);
     ObjError::UnknownSection { section: section.into(), near }
 }

@@ -3,11 +3,11 @@
 //! `corpus/obj/NAME.o` must give `corpus/obj/NAME.txt`: the image, or the error. `UPDATE=1` rewrites
 //! the texts.
 
+use crate::chain;
 use skep_btf::{Body, Btf, TypeId};
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_obj::ObjError;
 use skep_prog::{Image, Initial, MapDef, Prog};
-use std::error::Error;
 use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -52,16 +52,6 @@ fn examples_become_images() {
             assert!(!prog.lines.is_empty(), "{}: {}", object.display(), prog.name);
         }
     }
-}
-
-fn chain(err: &ObjError) -> String {
-    let mut text = err.to_string();
-    let mut source = err.source();
-    while let Some(err) = source {
-        write!(text, ": {err}").unwrap();
-        source = err.source();
-    }
-    text
 }
 
 fn dump(image: Result<Image, ObjError>) -> String {
