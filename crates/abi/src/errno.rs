@@ -54,6 +54,7 @@ errno! {
     EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
     ENOBUFS = 105, "no buffer space";
+    EALREADY = 114, "already in progress";
     ENOTSUPP = 524, "operation not supported by the kernel";
 }
 

@@ -28,7 +28,6 @@
 //! `net/core/skbuff.c` of Linux; draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 
 mod capture;
-mod errno;
 mod hook;
 mod link;
 mod live;
@@ -36,7 +35,7 @@ mod packet;
 mod sink;
 
 pub use capture::{CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file};
-pub use errno::Errno;
+pub use skep_abi::Errno;
 pub use hook::{Action, Hook, Verdict};
 pub use link::{LinkType, PktType};
 pub use live::{DeviceError, PacketSender, PacketSocket, SocketOptions, Tap, TapKind};

@@ -1,0 +1,23 @@
+//! The helpers of packet hooks, on top of those that every program may call.
+
+mod bytes;
+mod csum;
+mod room;
+mod send;
+
+use crate::host::Host;
+use skep_abi::Errno;
+use skep_vm::{Helpers, builtin};
+
+/// All that the user engine offers to programs at packet hooks.
+pub(crate) fn helpers() -> Helpers<Host> {
+    let helpers = bytes::add(builtin());
+    let helpers = csum::add(helpers);
+    let helpers = room::add(helpers);
+    send::add(helpers)
+}
+
+/// What a helper leaves in r0 for the outcome of an operation.
+fn status(result: Result<(), Errno>) -> u64 {
+    result.map_or_else(Errno::r0, |()| 0)
+}

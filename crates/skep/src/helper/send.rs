@@ -1,0 +1,40 @@
+//! Packets sent elsewhere.
+
+use crate::host::{Host, Redirect, with_packet};
+use skep_abi::Errno;
+use skep_hooks::Hook;
+use skep_vm::{Cx, Helpers};
+
+pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
+    helpers.with(13, "bpf_clone_redirect", clone_redirect).with(23, "bpf_redirect", redirect)
+}
+
+/// `BPF_F_INGRESS`
+const INGRESS: u64 = 1;
+const TC_ACT_SHOT: u64 = 2;
+const TC_ACT_REDIRECT: u64 = 7;
+const XDP_ABORTED: u64 = 0;
+const XDP_REDIRECT: u64 = 4;
+
+/// Kernel: `bpf_redirect`, `bpf_xdp_redirect`.
+fn redirect(cx: &mut Cx<'_, Host>, ifindex: u32, flags: u64) -> u64 {
+    let (refused, accepted, allowed) = match cx.state.hook {
+        Hook::Xdp => (XDP_ABORTED, XDP_REDIRECT, 0),
+        _ => (TC_ACT_SHOT, TC_ACT_REDIRECT, INGRESS),
+    };
+    if flags & !allowed != 0 {
+        return refused;
+    }
+    cx.state.redirect = Some(Redirect { ifindex });
+    accepted
+}
+
+/// Kernel: `bpf_clone_redirect`.
+fn clone_redirect(cx: &mut Cx<'_, Host>, _ctx: u64, ifindex: u32, flags: u64) -> Result<(), Errno> {
+    if flags & !INGRESS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let copy = with_packet(cx, |packet| packet.clone());
+    cx.state.clones.push((ifindex, copy));
+    Ok(())
+}

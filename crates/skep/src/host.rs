@@ -1,0 +1,130 @@
+//! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
+
+use skep_hooks::{Hook, Packet};
+use skep_vm::{Cx, Env, Headers, PACKET_BASE, PacketBuf};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+/// Where `bpf_ktime_get_ns` takes the time from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// The packet's timestamp, so that a run over a capture gives the same every time.
+    #[default]
+    Packet,
+    /// The host's monotonic clock.
+    Host,
+}
+
+/// Where a redirect helper sends the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Redirect {
+    pub(crate) ifindex: u32,
+}
+
+/// The state of the machine.
+pub(crate) struct Host {
+    pub(crate) hook: Hook,
+    /// Its bytes are in the engine's memory while a program runs.
+    pub(crate) packet: Packet,
+    pub(crate) redirect: Option<Redirect>,
+    /// Copies that the program sent on.
+    pub(crate) clones: Vec<(u32, Packet)>,
+    pub(crate) printed: Vec<String>,
+    pub(crate) clock: Clock,
+    random: u64,
+    ctx: Vec<u8>,
+}
+
+impl Host {
+    pub(crate) fn new(hook: Hook, clock: Clock) -> Self {
+        Self {
+            hook,
+            packet: Packet::new(),
+            redirect: None,
+            clones: Vec::new(),
+            printed: Vec::new(),
+            clock,
+            random: SEED,
+            ctx: Vec::new(),
+        }
+    }
+
+    /// Lends the packet's bytes to the engine.
+    pub(crate) fn lend(&mut self) -> PacketBuf {
+        let window = self.packet.window();
+        let headers = Headers {
+            mac: self.packet.header_at(skep_hooks::Header::Mac),
+            net: self.packet.header_at(skep_hooks::Header::Net),
+        };
+        PacketBuf {
+            start: window.start,
+            end: window.end,
+            writable: writes_packets(self.hook),
+            headers,
+            bytes: self.packet.take_buffer(),
+        }
+    }
+}
+
+/// Whether programs of the hook may write to the packet. Kernel: `may_access_direct_pkt_data`.
+const fn writes_packets(hook: Hook) -> bool {
+    matches!(hook, Hook::Xdp | Hook::TcIngress | Hook::TcEgress | Hook::SchedAct)
+}
+
+/// Where the sequence of "random" numbers starts: runs repeat.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Env for Host {
+    fn monotonic_ns(&mut self) -> u64 {
+        match self.clock {
+            Clock::Packet => self.packet.meta.timestamp,
+            Clock::Host => monotonic(),
+        }
+    }
+
+    /// SplitMix64, upper half.
+    fn random(&mut self) -> u32 {
+        self.random = self.random.wrapping_add(SEED);
+        let z = (self.random ^ self.random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ z >> 31) >> 32).unwrap_or_default()
+    }
+
+    fn print(&mut self, text: String) {
+        self.printed.push(text);
+    }
+}
+
+/// Nanoseconds since the process first asked.
+pub(crate) fn monotonic() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Hands the packet, bytes and all, to an operation.
+pub(crate) fn with_packet<R>(cx: &mut Cx<'_, Host>, operation: impl FnOnce(&mut Packet) -> R) -> R {
+    let host = &mut *cx.state;
+    host.packet.return_buffer(std::mem::take(&mut cx.mem.packet.bytes));
+    let result = operation(&mut host.packet);
+    cx.mem.packet = host.lend();
+    result
+}
+
+/// The same for an operation that may move the packet's bounds or change its metadata: the context
+/// follows.
+pub(crate) fn change_packet<R>(
+    cx: &mut Cx<'_, Host>,
+    operation: impl FnOnce(&mut Packet) -> R,
+) -> R {
+    let hook = cx.state.hook;
+    let mut ctx = std::mem::take(&mut cx.state.ctx);
+    ctx.resize(hook.ctx_len(), 0);
+    // The context is there for as long as the program runs.
+    let _ = cx.mem.read(skep_vm::address(skep_vm::CTX, 0), &mut ctx);
+    hook.read_ctx(&mut cx.state.packet, &ctx);
+    let result = with_packet(cx, operation);
+    hook.write_ctx(&cx.state.packet, PACKET_BASE, &mut ctx);
+    cx.mem.poke_ctx(0, &ctx);
+    cx.state.ctx = ctx;
+    result
+}

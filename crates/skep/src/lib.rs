@@ -1,0 +1,39 @@
+//! All of BPF: programs from objects and assembly, run over packets in this process.
+//!
+//! An [`Image`] is what [`read_image`] makes of a file's bytes. A [`Session`] is a program of it,
+//! loaded into the user engine with its maps; it takes packets and gives verdicts.
+//!
+//! ```
+//! use skep::{Options, Packet, PacketMeta, Session, read_image};
+//!
+//! let text = b".section \"xdp\"\nfew:\n r2 = *(u32 *)(r1 + 4)\n r0 = 1\n exit\n";
+//! let image = read_image(text, "few.s").unwrap().image;
+//! let mut session = Session::load(&image, None, Options::default()).unwrap();
+//! let mut packet = Packet::new();
+//! packet.reset(&[0; 60], PacketMeta::default());
+//! assert_eq!(session.run(&mut packet).unwrap().verdict.name, "XDP_DROP");
+//! ```
+//!
+//! Below lie crates for each part, all re-exported where this crate's types need them.
+#![forbid(unsafe_code)]
+
+mod event;
+mod helper;
+mod host;
+mod input;
+mod link;
+mod session;
+mod view;
+
+pub use event::{Event, EventKind};
+pub use host::Clock;
+pub use input::{InputError, ReadImage, read_image};
+pub use link::LoadError;
+pub use session::{Options, Outcome, Session};
+pub use skep_hooks::{
+    Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
+    PacketSink, PacketSource, Progress, SinkError, Verdict,
+};
+pub use skep_prog::{Image, MapDef, Prog};
+pub use skep_vm::Fault;
+pub use view::{Entry, MapView};

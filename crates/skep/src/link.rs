@@ -1,0 +1,160 @@
+//! A program and all it can reach, as a machine: its maps made, its prog arrays filled.
+
+use crate::helper::helpers;
+use crate::host::{Host, monotonic};
+use skep_abi::ProgType;
+use skep_isa::{ImmSrc, Insn, Pc};
+use skep_map::{Limits, Map, MapError};
+use skep_prog::{Image, Initial, Prog};
+use skep_vm::Machine;
+use std::collections::BTreeMap;
+
+/// Why a program of an image cannot run here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The image has no programs.
+    #[error("there is no program in it")]
+    NoProg,
+    /// The image has no program of that name.
+    #[error("no program `{name}`; there are {}", .known.join(", "))]
+    UnknownProg {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Several programs and none chosen.
+    #[error("there are several programs, choose one: {}", .known.join(", "))]
+    WhichProg {
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// No packets come to such a program.
+    #[error("{prog}: programs of type {prog_type} are not run over packets")]
+    NoHook {
+        /// The program.
+        prog: String,
+        /// Its type.
+        prog_type: ProgType,
+    },
+    /// A map cannot be made.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// A program refers to something that the user engine does not have.
+    #[error(transparent)]
+    Prog(#[from] skep_vm::LoadError),
+    /// A prog array is to hold a program that is not there.
+    #[error("map {map}: entry {index} names the program `{prog}`, which does not exist")]
+    Entry {
+        /// The map.
+        map: String,
+        /// Its index.
+        index: u32,
+        /// The name.
+        prog: String,
+    },
+}
+
+/// A machine with one program and all it can reach.
+pub(crate) struct Linked {
+    pub(crate) machine: Machine<Host>,
+    /// Of each map of the machine, its index in the image.
+    pub(crate) maps: Vec<usize>,
+}
+
+/// Loads a program, the programs in its prog arrays, and the maps that these use.
+pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, LoadError> {
+    let mut reach = Reach { image, maps: Vec::new(), progs: Vec::new() };
+    reach.add(&prog.name)?;
+    let mut limits = Limits::default();
+    let mut maps = Vec::new();
+    for &map in &reach.maps {
+        maps.push(Map::within(&image.maps[map], cpus, &mut limits)?);
+    }
+    let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);
+    let mut ids = BTreeMap::new();
+    for &at in &reach.progs {
+        let prog = reach.renumbered(&image.progs[at]);
+        let id = u32::try_from(machine.load(&prog)?).unwrap_or(u32::MAX);
+        ids.insert(prog.name, id);
+    }
+    for map in machine.maps() {
+        let (Map::Progs(progs), Initial::Progs(entries)) = (map, &map.def().initial) else {
+            continue;
+        };
+        for (index, name) in entries {
+            // An index beyond the map is refused when the image is read.
+            let _ = progs.set(*index, ids.get(name).copied());
+        }
+    }
+    Ok(Linked { machine, maps: reach.maps })
+}
+
+/// What a program can get to, by index in the image.
+struct Reach<'a> {
+    image: &'a Image,
+    maps: Vec<usize>,
+    progs: Vec<usize>,
+}
+
+impl Reach<'_> {
+    /// Adds a program, the maps it names, and the programs in them.
+    fn add(&mut self, name: &str) -> Result<(), LoadError> {
+        let mut names = vec![name.to_string()];
+        while let Some(name) = names.pop() {
+            let Some(at) = self.image.progs.iter().position(|prog| prog.name == name) else {
+                continue;
+            };
+            if self.progs.contains(&at) {
+                continue;
+            }
+            self.progs.push(at);
+            for idx in self.image.progs[at].insns.iter().filter_map(|(_, insn)| map_idx(&insn)) {
+                if self.maps.contains(&idx) || idx >= self.image.maps.len() {
+                    continue;
+                }
+                self.maps.push(idx);
+                names.extend(self.entries(idx)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The programs in a prog array.
+    fn entries(&self, idx: usize) -> Result<Vec<String>, LoadError> {
+        let map = &self.image.maps[idx];
+        let Initial::Progs(entries) = &map.initial else { return Ok(Vec::new()) };
+        for (index, prog) in entries {
+            if self.image.prog(prog).is_none() {
+                let (map, prog) = (map.name.clone(), prog.clone());
+                return Err(LoadError::Entry { map, index: *index, prog });
+            }
+        }
+        Ok(entries.iter().map(|(_, prog)| prog.clone()).collect())
+    }
+
+    /// The program with map indices of the machine instead of the image.
+    fn renumbered(&self, prog: &Prog) -> Prog {
+        let mut prog = prog.clone();
+        let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
+        for pc in pcs {
+            let Some(Insn::LoadImm { imm, .. }) = prog.insns.get_mut(pc) else { continue };
+            if let ImmSrc::MapIdx(idx) | ImmSrc::MapIdxValue { idx, .. } = imm {
+                let at = self.maps.iter().position(|&map| usize::try_from(*idx) == Ok(map));
+                // An index that the image does not have stays and is refused by the engine.
+                *idx = at.and_then(|at| i32::try_from(at).ok()).unwrap_or(i32::MAX);
+            }
+        }
+        prog
+    }
+}
+
+fn map_idx(insn: &Insn) -> Option<usize> {
+    match insn {
+        Insn::LoadImm { imm: ImmSrc::MapIdx(idx) | ImmSrc::MapIdxValue { idx, .. }, .. } => {
+            usize::try_from(*idx).ok()
+        }
+        _ => None,
+    }
+}

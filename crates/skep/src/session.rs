@@ -1,0 +1,178 @@
+//! A program loaded into the user engine, taking packets.
+
+use crate::event::{self, Event};
+use crate::host::{Clock, Host, monotonic};
+use crate::link::{Linked, LoadError, link};
+use crate::view::MapView;
+use skep_abi::{AttachType, ProgType};
+use skep_hooks::{Action, Hook, Packet, Verdict};
+use skep_prog::{Image, Prog};
+use skep_vm::{CTX, Fault, Input, Limits, PACKET_BASE, Vm, address, cells};
+use std::time::Duration;
+
+/// How a program is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// CPUs that per-CPU maps have values for; programs run on the first.
+    pub cpus: u32,
+    /// Most instructions for one packet.
+    pub insns: u64,
+    /// Longest time for one packet.
+    pub time: Duration,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    /// One CPU, 2³² instructions or ten seconds for a packet, time from the packets.
+    fn default() -> Self {
+        let time = Duration::from_secs(10);
+        Self { cpus: 1, insns: 1 << 32, time, clock: Clock::Packet }
+    }
+}
+
+/// What became of a packet.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the program said.
+    pub verdict: Verdict,
+    /// The interface to redirect to, where the verdict is to redirect.
+    pub redirect: Option<u32>,
+    /// Copies that the program sent to other interfaces.
+    pub clones: Vec<(u32, Packet)>,
+    /// Instructions executed.
+    pub insns: u64,
+}
+
+/// A program with its maps, ready for packets.
+pub struct Session {
+    image: Image,
+    prog: String,
+    linked: Linked,
+    host: Host,
+    vm: Vm,
+    ctx: Vec<u8>,
+    options: Options,
+}
+
+impl Session {
+    /// Loads the program of this name, or the only one there is.
+    ///
+    /// # Errors
+    /// [`LoadError`], before anything runs.
+    pub fn load(image: &Image, prog: Option<&str>, options: Options) -> Result<Self, LoadError> {
+        let prog = choose(image, prog)?;
+        let hook = hook_of(prog).ok_or_else(|| LoadError::NoHook {
+            prog: prog.name.clone(),
+            prog_type: prog.prog_type,
+        })?;
+        Ok(Self {
+            linked: link(image, prog, options.cpus)?,
+            prog: prog.name.clone(),
+            image: image.clone(),
+            host: Host::new(hook, options.clock),
+            vm: Vm::new(),
+            ctx: Vec::new(),
+            options,
+        })
+    }
+
+    /// The program's name.
+    #[must_use]
+    pub fn prog(&self) -> &str {
+        &self.prog
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub const fn hook(&self) -> Hook {
+        self.host.hook
+    }
+
+    /// Runs the program on a packet, which it may change. The packet is left as its hook leaves it:
+    /// a socket filter's is cut to what is kept.
+    ///
+    /// # Errors
+    /// The [`Fault`] of a program that did what it may not. The packet is then as far as it got.
+    pub fn run(&mut self, packet: &mut Packet) -> Result<Outcome, Box<Fault>> {
+        let hook = self.host.hook;
+        if hook.is_skb() {
+            packet.untag();
+        }
+        hook.enter(packet);
+        hook.write_ctx(packet, PACKET_BASE, &mut self.ctx);
+        std::mem::swap(&mut self.host.packet, packet);
+        self.host.redirect = None;
+        let now = monotonic();
+        let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
+        let input = Input {
+            args: [address(CTX, 0), 0, 0, 0, 0],
+            packet: self.host.lend(),
+            ctx: cells(&mut self.ctx),
+            ctx_writable: hook.is_skb(),
+            limits: Limits { insns: self.options.insns, deadline: now.checked_add(time) },
+            ..Input::default()
+        };
+        let output = self.vm.run(&self.linked.machine, 0, &mut self.host, input);
+        self.host.packet.return_buffer(output.packet.bytes);
+        std::mem::swap(&mut self.host.packet, packet);
+        hook.read_ctx(packet, &self.ctx);
+        let clones = std::mem::take(&mut self.host.clones);
+        let verdict = hook.verdict(output.result?);
+        if let (Action::Pass, Some(keep)) = (verdict.action, verdict.keep) {
+            packet.trim(keep as usize);
+        }
+        let redirect = match verdict.action {
+            Action::Redirect => self.host.redirect.map(|to| to.ifindex),
+            _ => None,
+        };
+        Ok(Outcome { verdict, redirect, clones, insns: output.insns })
+    }
+
+    /// Hands out what programs have reported since the last call, each map's events in order.
+    pub fn events(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        for text in self.host.printed.drain(..) {
+            sink(Event { map: None, kind: event::EventKind::Print(text) });
+        }
+        event::drain(&self.image, &self.linked, sink);
+    }
+
+    /// The maps that the program can reach, in the order of the image.
+    pub fn maps(&self) -> impl Iterator<Item = MapView<'_>> {
+        let mut order: Vec<usize> = (0..self.linked.maps.len()).collect();
+        order.sort_by_key(|&at| self.linked.maps[at]);
+        order.into_iter().map(|at| MapView {
+            btf: self.image.btf.as_deref(),
+            map: &self.linked.machine.maps()[at],
+        })
+    }
+}
+
+fn choose<'a>(image: &'a Image, name: Option<&str>) -> Result<&'a Prog, LoadError> {
+    let known = || image.progs.iter().map(|prog| prog.name.clone()).collect();
+    match (name, &image.progs[..]) {
+        (_, []) => Err(LoadError::NoProg),
+        (None, [prog]) => Ok(prog),
+        (None, _) => Err(LoadError::WhichProg { known: known() }),
+        (Some(name), _) => image
+            .prog(name)
+            .ok_or_else(|| LoadError::UnknownProg { name: name.to_string(), known: known() }),
+    }
+}
+
+fn hook_of(prog: &Prog) -> Option<Hook> {
+    let egress = matches!(
+        prog.attach_type,
+        Some(AttachType::TcxEgress | AttachType::CgroupInetEgress | AttachType::NetkitPeer)
+    );
+    Some(match prog.prog_type {
+        ProgType::Xdp => Hook::Xdp,
+        ProgType::SchedCls if egress => Hook::TcEgress,
+        ProgType::SchedCls => Hook::TcIngress,
+        ProgType::SchedAct => Hook::SchedAct,
+        ProgType::SocketFilter => Hook::SocketFilter,
+        ProgType::CgroupSkb if egress => Hook::CgroupSkbEgress,
+        ProgType::CgroupSkb => Hook::CgroupSkbIngress,
+        _ => return None,
+    })
+}
