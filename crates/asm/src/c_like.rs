@@ -39,7 +39,7 @@ pub(crate) fn store_release<'a>(cur: &mut Cursor<'a, '_>) -> Result<Stmt<'a>> {
 pub(crate) fn lock<'a>(cur: &mut Cursor<'a, '_>) -> Result<Stmt<'a>> {
     cur.form = "lock *(u64 *)(r1 + 8) += r2";
     cur.bump();
-    let span = cur.span();
+    let span = cur.span_at(2);
     let (size, base, off) = place(cur)?;
     atomic_size(cur, span, size)?;
     let op = match cur.peek() {

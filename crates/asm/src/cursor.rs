@@ -10,6 +10,8 @@ pub(crate) struct Cursor<'a, 't> {
     end: usize,
     /// How the statement is written, once the reader knows.
     pub(crate) form: &'static str,
+    /// Stands before `form`: one form serves many first words.
+    pub(crate) word: &'a str,
     /// Doubts that are no errors.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -17,7 +19,7 @@ pub(crate) struct Cursor<'a, 't> {
 impl<'a, 't> Cursor<'a, 't> {
     pub(crate) fn new(toks: &'t [Token<'a>]) -> Self {
         let end = toks.last().map_or(0, |last| last.span.end);
-        Self { toks, end, form: "", warnings: Vec::new() }
+        Self { toks, end, form: "", word: "", warnings: Vec::new() }
     }
 
     pub(crate) fn peek(&self) -> Tok<'a> {
@@ -88,6 +90,10 @@ impl<'a, 't> Cursor<'a, 't> {
 
     /// Adds how the statement is written.
     pub(crate) fn with_form(&self, diag: Diagnostic) -> Diagnostic {
-        if self.form.is_empty() { diag } else { diag.help(format!("write `{}`", self.form)) }
+        if self.form.is_empty() {
+            diag
+        } else {
+            diag.help(format!("write `{}{}`", self.word, self.form))
+        }
     }
 }

@@ -59,6 +59,8 @@ fn dispute(prog: &ProgText<'_>, slot: u32, first: usize, second: usize) -> Diagn
 fn gap(prog: &ProgText<'_>, next: u32, slot: u32, n: usize) -> Diagnostic {
     let title = if slot < next {
         format!("instruction {slot} begins inside the one before")
+    } else if slot - next == 1 {
+        format!("the listing lacks instruction {next}")
     } else {
         format!("the listing lacks instructions {next} to {}", slot - 1)
     };

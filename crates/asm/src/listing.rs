@@ -37,14 +37,14 @@ const NOISE: [&str; 18] = [
 /// Tells what a line is.
 pub(crate) fn classify(line: &str) -> Kind<'_> {
     let text = line.trim();
+    if let Some(header) = header(text) {
+        return header;
+    }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits > 0
         && let Some(rest) = text[digits..].strip_prefix(':')
     {
         return numbered(line, &text[..digits], rest);
-    }
-    if let Some(header) = header(text) {
-        return header;
     }
     let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     let path = text.strip_prefix("from ").is_some_and(|rest| rest.starts_with(is_digit));
@@ -180,6 +180,7 @@ mod tests {
             ("bpf_prog_6deef7357e7b4530_main:", Kind::Plain),
             ("Disassembly of section xdp:", Kind::Section("xdp")),
             ("x.o:\tfile format elf64-bpf", Kind::Noise),
+            ("\t\t0000000000000008:  R_BPF_64_64\tcounts", Kind::Reloc("counts")),
             ("\t\t00000000000000e8:  R_BPF_64_64\tcounts", Kind::Reloc("counts")),
             ("       b7 00 00 00 02 00 00 00", Kind::Noise),
         ];

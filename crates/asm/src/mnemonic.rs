@@ -51,29 +51,23 @@ pub(crate) enum Branch {
 }
 
 impl Form {
-    /// How such a statement is written.
+    /// How such a statement goes on after its first word.
     pub(crate) const fn usage(self) -> &'static str {
         match self {
-            Self::Alu(..) => "add %r1, %r2",
-            Self::MovSx(..) => "movsx864 %r1, %r2",
-            Self::Neg(_) => "neg %r1",
-            Self::Swap(..) => "be16 %r1",
-            Self::Cast => "addr_space_cast %r1, %r2, 0, 1",
-            Self::Lddw => "lddw %r1, 0x1122334455667788",
-            Self::LoadAbs(_) => "ldabsw 12",
-            Self::LoadInd(_) => "ldindw %r1, 12",
-            Self::Load(_) | Self::LoadSx(_) => "ldxw %r1, [%r2+4]",
-            Self::LoadAcquire(_) => "load_acqw %r1, [%r2+4]",
-            Self::StoreImm(_) => "stw [%r1+4], 5",
-            Self::StoreReg(_) => "stxw [%r1+4], %r2",
-            Self::StoreRelease(_) => "store_relw [%r1+4], %r2",
-            Self::Lock => "lock fetch_add [%r1+8], %r2",
-            Self::JumpIf(..) => "jeq %r1, %r2, label",
-            Self::Jump(_) => "goto label",
-            Self::JumpReg => "gotox r1",
-            Self::Call => "call name",
-            Self::CallReg => "callx r1",
-            Self::Exit => "exit",
+            Self::Alu(..) | Self::MovSx(..) => " %r1, %r2",
+            Self::Neg(_) | Self::Swap(..) | Self::JumpReg | Self::CallReg => " %r1",
+            Self::Cast => " %r1, %r2, 0, 1",
+            Self::Lddw => " %r1, 0x1122334455667788",
+            Self::LoadAbs(_) => " 12",
+            Self::LoadInd(_) => " %r1, 12",
+            Self::Load(_) | Self::LoadSx(_) | Self::LoadAcquire(_) => " %r1, [%r2+4]",
+            Self::StoreImm(_) => " [%r1+4], 5",
+            Self::StoreReg(_) | Self::StoreRelease(_) => " [%r1+4], %r2",
+            Self::Lock => " fetch_add [%r1+8], %r2",
+            Self::JumpIf(..) => " %r1, %r2, label",
+            Self::Jump(_) => " label",
+            Self::Call => " name",
+            Self::Exit => "",
         }
     }
 }

@@ -47,7 +47,7 @@ impl<'a> Cursor<'a, '_> {
         let span = self.span();
         let name = self.any_reg()?;
         if name.width == Width::W32 {
-            return Err(self.width_error(span, name, Width::W64));
+            return Err(width_error(span, name, Width::W64));
         }
         Ok(name.reg)
     }
@@ -56,7 +56,7 @@ impl<'a> Cursor<'a, '_> {
     pub(crate) fn reg_of(&mut self, width: Width) -> Result<Reg, Diagnostic> {
         let span = self.span();
         let name = self.any_reg()?;
-        if name.width == width { Ok(name.reg) } else { Err(self.width_error(span, name, width)) }
+        if name.width == width { Ok(name.reg) } else { Err(width_error(span, name, width)) }
     }
 
     /// A register that holds `size` bytes: both names do up to 32 bits, as LLVM and the kernel differ.
@@ -64,30 +64,18 @@ impl<'a> Cursor<'a, '_> {
         if size == Size::Dw { self.reg() } else { Ok(self.any_reg()?.reg) }
     }
 
-    fn width_error(&self, span: Span, name: RegName, width: Width) -> Diagnostic {
-        let right = if width == Width::W64 { 'r' } else { 'w' };
-        let title = format!("expected a {}-bit register", width.bits());
-        self.with_form(
-            Diagnostic::error("asm.register-width", title)
-                .label(span, format!("`{right}{}` would be one", name.reg.num())),
-        )
-    }
-
     pub(crate) fn unknown_reg(&self, word: &str) -> Diagnostic {
-        let label = if looks_like_reg(word) {
-            "the last register is r10".into()
-        } else {
-            let names = (0..=10).flat_map(|n| [format!("r{n}"), format!("w{n}")]);
-            let names: Vec<_> = names.collect();
-            closest(word, names.iter().map(String::as_str))
-                .map_or("expected a register, r0 to r10".into(), |name| {
-                    format!("did you mean `{name}`?")
-                })
-        };
-        self.with_form(
-            Diagnostic::error("asm.unknown-register", format!("unknown register `{word}`"))
-                .label(self.span(), label),
-        )
+        let diag = Diagnostic::error("asm.unknown-register", format!("unknown register `{word}`"));
+        if looks_like_reg(word) {
+            return diag.label(self.span(), "the last register is r10");
+        }
+        let names: Vec<_> = (0..=10).flat_map(|n| [format!("r{n}"), format!("w{n}")]).collect();
+        let bare = word.strip_prefix('%').unwrap_or(word);
+        let label = closest(bare, names.iter().map(String::as_str))
+            .map_or("expected a register, r0 to r10".into(), |name| {
+                format!("did you mean `{name}`?")
+            });
+        self.with_form(diag.label(self.span(), label))
     }
 
     /// Whether a number comes next, perhaps after a sign.
@@ -155,15 +143,9 @@ impl<'a> Cursor<'a, '_> {
     /// is sign-extended to 64 bits.
     pub(crate) fn src_extended(&mut self, width: Width) -> Result<Src, Diagnostic> {
         let span = self.span();
-        let written = match self.peek() {
-            Tok::Num(value) => i128::from(value),
-            _ => 0,
-        };
+        let unsigned = matches!(self.peek(), Tok::Num(value) if value <= u32::MAX.into());
         let src = self.src(width)?;
-        if let (Src::Imm(imm), Width::W64) = (src, width)
-            && imm < 0
-            && (0..1 << 32).contains(&written)
-        {
+        if let (Src::Imm(imm @ ..0), Width::W64, true) = (src, width, unsigned) {
             let becomes = i64::from(imm).cast_unsigned();
             self.warnings.push(
                 Diagnostic::warning(
@@ -221,6 +203,13 @@ impl<'a> Cursor<'a, '_> {
                 .label(self.span(), r#"known are \n \r \t \0 \\ \" \' \xHH"#)
         })
     }
+}
+
+fn width_error(span: Span, name: RegName, width: Width) -> Diagnostic {
+    let right = if width == Width::W64 { 'r' } else { 'w' };
+    let title = format!("expected a {}-bit register", width.bits());
+    Diagnostic::error("asm.register-width", title)
+        .label(span, format!("`{right}{}` would be one", name.reg.num()))
 }
 
 /// The 32 bits an assembler makes of a number.

@@ -59,6 +59,7 @@ pub(crate) fn stmt<'a>(cur: &mut Cursor<'a, '_>, code: Option<u8>) -> Result<Stm
         Tok::Word(word) => match mnemonic::find(word) {
             Some(form) => {
                 cur.bump();
+                (cur.word, cur.form) = (word, form.usage());
                 form_of(cur, form)?
             }
             None => return Err(unknown(cur, word)),
@@ -70,7 +71,6 @@ pub(crate) fn stmt<'a>(cur: &mut Cursor<'a, '_>, code: Option<u8>) -> Result<Stm
 }
 
 fn form_of<'a>(cur: &mut Cursor<'a, '_>, form: Form) -> Result<Stmt<'a>, Diagnostic> {
-    cur.form = form.usage();
     match form {
         Form::Lddw => {
             let dst = cur.reg()?;
