@@ -242,17 +242,26 @@ impl Values {
         debug_assert!(stored.is_some(), "bug: {at} is outside the table");
     }
 
-    /// Whether the bytes at `at` are `bytes`.
+    /// Whether the words at `at` are `bytes`, padded with zeroes.
     #[inline]
     pub(crate) fn holds(&self, at: usize, bytes: &[u8]) -> bool {
-        let (words, rest) = bytes.as_chunks::<8>();
-        words
-            .iter()
-            .enumerate()
-            .all(|(n, word)| self.load(at + n * 8, Size::Dw) == Some(u64::from_ne_bytes(*word)))
-            && rest.iter().enumerate().all(|(n, byte)| {
-                self.load(at + words.len() * 8 + n, Size::B) == Some(u64::from(*byte))
-            })
+        padded(bytes).enumerate().all(|(n, word)| self.load(at + n * 8, Size::Dw) == Some(word))
+    }
+
+    /// Writes `bytes`, padded with zeroes, by words alone: races with [`Values::holds`] and
+    /// [`Values::get_padded`] are races of words.
+    pub(crate) fn set_padded(&self, at: usize, bytes: &[u8]) {
+        let mut words = padded(bytes).enumerate();
+        let stored = words.try_for_each(|(n, word)| self.store(at + n * 8, Size::Dw, word));
+        debug_assert!(stored.is_some(), "bug: {at} is outside the table");
+    }
+
+    /// Counterpart of [`Values::set_padded`].
+    pub(crate) fn get_padded(&self, at: usize, out: &mut [u8]) {
+        for (n, bytes) in out.chunks_mut(8).enumerate() {
+            let word = self.load(at + n * 8, Size::Dw).unwrap_or(0).to_ne_bytes();
+            bytes.copy_from_slice(&word[..bytes.len()]);
+        }
     }
 
     /// Address of `len` bytes inside one value.
@@ -308,4 +317,16 @@ impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Values({} x {} bytes)", self.len / self.stride, self.value_size)
     }
+}
+
+/// The words of some bytes, padded with zeroes.
+#[inline]
+pub(crate) fn padded(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let last = (!rest.is_empty()).then(|| {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        last
+    });
+    words.iter().copied().chain(last).map(u64::from_ne_bytes)
 }

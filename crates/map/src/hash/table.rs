@@ -4,6 +4,7 @@
 //! there are slots, and their result counts only if [`Seq`](crate::seq::Seq) says so.
 
 use crate::Values;
+use crate::values::{low32, padded};
 use skep_abi::Errno;
 
 /// Of a slot in the table: the next slot of the chain plus 1, the hash, then the key.
@@ -72,16 +73,14 @@ impl Table {
 
     /// Copies the key of a slot.
     pub(super) fn read_key(&self, slot: u32, out: &mut [u8]) {
-        let read = self.nodes.read(self.node(slot) + KEY, out);
-        debug_assert!(read.is_some(), "bug: no slot {slot}");
+        self.nodes.get_padded(self.node(slot) + KEY, out);
     }
 
     /// Makes a slot the first of its chain.
     pub(super) fn link(&self, slot: u32, hash: u32, key: &[u8]) {
         debug_assert_eq!(key.len(), self.key_size, "bug: key size");
         let node = self.node(slot);
-        let written = self.nodes.write(node + KEY, key);
-        debug_assert!(written.is_some(), "bug: no slot {slot}");
+        self.nodes.set_padded(node + KEY, key);
         self.nodes.set_word(node + HASH, hash);
         self.nodes.set_word(node + NEXT, self.head(hash));
         self.heads.set_word(self.bucket(hash), slot + 1);
@@ -123,16 +122,9 @@ impl Table {
 /// them collide, which costs time in proportion to the entries and no more.
 #[inline]
 pub(super) fn hash(key: &[u8]) -> u32 {
-    let (words, rest) = key.as_chunks::<8>();
-    let mut hash = key.len() as u64;
-    for word in words {
-        hash = fold(hash ^ u64::from_le_bytes(*word));
-    }
-    if !rest.is_empty() {
-        let last = rest.iter().rfold(0, |last, &byte| last << 8 | u64::from(byte));
-        hash = fold(hash ^ last);
-    }
-    crate::values::low32(hash ^ hash >> 32)
+    let start = key.len() as u64;
+    let hash = padded(key).fold(start, |hash, word| fold(hash ^ word.to_le()));
+    low32(hash ^ hash >> 32)
 }
 
 /// The factor is the fraction of the golden ratio; the summand keeps 0 from being a fixed point.

@@ -1,6 +1,7 @@
 //! Nodes of the trie, in a table of atomic words.
 
 use crate::Values;
+use crate::values::padded;
 use skep_abi::Errno;
 use skep_isa::Size;
 
@@ -85,8 +86,7 @@ impl Nodes {
     pub(super) fn set_entry(&self, node: Node, key: Prefix<'_>, cell: Option<u32>) {
         let at = self.entry(node.0);
         self.table.set_word(at + LEN, key.len);
-        let written = self.table.write(at + DATA, key.data);
-        debug_assert!(written.is_some(), "bug: no node {node:?}");
+        self.table.set_padded(at + DATA, key.data);
         self.set_cell(node, cell);
     }
 
@@ -113,9 +113,9 @@ impl Nodes {
     }
 
     pub(super) fn bit(&self, node: Node, index: u32) -> bool {
-        let at = self.entry(node.0) + DATA + index as usize / 8;
-        let byte = self.table.load(at, Size::B).unwrap_or(0);
-        byte >> (7 - index % 8) & 1 == 1
+        let at = self.entry(node.0) + DATA + index as usize / 64 * 8;
+        let word = u64::from_be_bytes(self.table.load(at, Size::Dw).unwrap_or(0).to_ne_bytes());
+        word >> (63 - index % 64) & 1 == 1
     }
 
     /// Bits at the start that both prefixes have in common.
@@ -125,11 +125,9 @@ impl Nodes {
         let limit = self.prefix_len(node).min(key.len);
         let data = self.entry(node.0) + DATA;
         let mut matched = 0;
-        for (n, chunk) in key.data.chunks(8).enumerate() {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+        for (n, word) in padded(key.data).enumerate() {
             let other = self.table.load(data + n * 8, Size::Dw).unwrap_or(0);
-            let equal = (u64::from_ne_bytes(word) ^ other).to_be().leading_zeros();
+            let equal = (word ^ other).to_be().leading_zeros();
             matched += equal;
             if equal < 64 || matched >= limit {
                 break;
@@ -142,7 +140,8 @@ impl Nodes {
     pub(super) fn read_key(&self, node: Node, out: &mut [u8]) -> Option<()> {
         let (len, data) = out.split_first_chunk_mut()?;
         *len = self.prefix_len(node).to_ne_bytes();
-        self.table.read(self.entry(node.0) + DATA, data.get_mut(..self.data_size)?)
+        self.table.get_padded(self.entry(node.0) + DATA, data.get_mut(..self.data_size)?);
+        Some(())
     }
 
     fn entry(&self, entry: u32) -> usize {
