@@ -144,6 +144,9 @@ pub enum ObjError {
     /// Initial content beyond the map.
     #[error("map '{map}': initial value for index {index}, max_entries is {max_entries}")]
     InitialIndex { map: String, index: u32, max_entries: u32 },
+    /// A subprogram in a prog array.
+    #[error("map '{map}': index {index} is to be '{func}', which is no program by itself")]
+    InitialProg { map: String, index: u32, func: String },
     /// A data section larger than a map's value can be.
     #[error("section '{section}' has {size} bytes, the limit is {limit}")]
     DataSize { section: String, size: u64, limit: u32 },

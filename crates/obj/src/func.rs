@@ -17,7 +17,8 @@ pub(crate) struct Func<'a> {
     /// Known to this file only: no program of its own.
     pub(crate) local: bool,
     pub(crate) insns: Insns,
-    /// Calls of functions and their addresses: where, and number of the function; ascending.
+    /// Calls of functions and their addresses: where, and number of the function. Complete and
+    /// ascending after [`relocate`](crate::reloc::relocate).
     pub(crate) calls: Vec<(Pc, usize)>,
     /// Its type.
     pub(crate) type_id: Option<TypeId>,

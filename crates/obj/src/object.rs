@@ -5,13 +5,14 @@ use crate::elf::Elf;
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
 use crate::{ObjError, core_reloc, data, lines, link, map, reloc, statics};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use skep_abi::{ProgType, Section};
 use skep_btf::{Body, Btf, BtfExt, Kind};
-use skep_prog::{Image, Prog, check_flow};
+use skep_prog::{Image, Initial, Prog, check_flow};
 
 /// Section of functions that are no programs by themselves.
 const TEXT: &str = ".text";
@@ -53,10 +54,12 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
         lines::attach(&elf, btf, &ext, &mut funcs, &mut budget)?;
     }
     reloc::relocate(&elf, &mut funcs, &maps)?;
-    statics::fill(&elf, &funcs, &mut maps)?;
+    statics::fill(&elf, &funcs, &mut maps, &mut budget)?;
 
     let progs = progs(&elf, &funcs, btf.as_ref(), &mut budget)?;
-    Ok(Image { progs, maps: maps.defs, license: license(&elf), btf: btf.map(Arc::new) })
+    let image = Image { progs, maps: maps.defs, license: license(&elf), btf: btf.map(Arc::new) };
+    initial_progs(&image)?;
+    Ok(image)
 }
 
 /// The types, with variables where the object has them.
@@ -88,6 +91,19 @@ fn externs(btf: &Btf) -> Result<(), ObjError> {
             names.push_str(name);
         }
         return Err(ObjError::Externs { section, names });
+    }
+    Ok(())
+}
+
+/// Functions that are no programs by themselves cannot be in a prog array.
+fn initial_progs(image: &Image) -> Result<(), ObjError> {
+    let known: BTreeSet<&str> = image.progs.iter().map(|prog| prog.name.as_str()).collect();
+    for map in &image.maps {
+        let Initial::Progs(progs) = &map.initial else { continue };
+        if let Some((index, func)) = progs.iter().find(|(_, name)| !known.contains(&**name)) {
+            let (map, func) = (map.name.clone(), func.clone());
+            return Err(ObjError::InitialProg { map, index: *index, func });
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::ObjError;
 use crate::elf::{Elf, Place, Reloc};
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
 
@@ -37,8 +38,9 @@ pub(crate) fn relocate(elf: &Elf<'_>, funcs: &mut Funcs<'_>, maps: &Maps) -> Res
             }
         }
     }
-    for func in 0..funcs.list.len() {
-        local_calls(elf, funcs, func)?;
+    let all: Result<Vec<_>, _> = funcs.list.iter().map(|func| calls(elf, funcs, func)).collect();
+    for (func, calls) in funcs.list.iter_mut().zip(all?) {
+        func.calls = calls;
     }
     Ok(())
 }
@@ -145,27 +147,22 @@ fn low_half(addend: u64) -> i32 {
     i32::from_le_bytes([a, b, c, d])
 }
 
-/// Calls inside a section whose distance the compiler knew.
-fn local_calls(elf: &Elf<'_>, funcs: &mut Funcs<'_>, index: usize) -> Result<(), ObjError> {
-    let func = funcs.list.get_mut(index).expect("bug: an index below the length");
-    func.calls.sort_unstable();
-    let mut found = Vec::new();
-    let func = funcs.list.get(index).expect("bug: an index below the length");
+/// All calls of a function: those with a relocation, and those inside a section, whose distance the
+/// compiler knew.
+fn calls(elf: &Elf<'_>, funcs: &Funcs<'_>, func: &Func<'_>) -> Result<Vec<(Pc, usize)>, ObjError> {
+    let mut calls: BTreeMap<Pc, usize> = func.calls.iter().copied().collect();
     for (pc, insn) in func.insns.iter() {
         let off = match insn {
             Insn::Call(Call::Local(off)) | Insn::LoadImm { imm: ImmSrc::Func(off), .. } => off,
             _ => continue,
         };
-        if func.calls.binary_search_by_key(&pc, |&(pc, _)| pc).is_err() {
-            let callee =
-                callee_of(func.start, pc, off).and_then(|at| funcs.starting(func.section, at));
-            found.push((pc, callee.ok_or_else(|| no_callee(elf, func, pc, off))?));
+        if let Entry::Vacant(call) = calls.entry(pc) {
+            let at = callee_of(func.start, pc, off);
+            let callee = at.and_then(|at| funcs.starting(func.section, at));
+            call.insert(callee.ok_or_else(|| no_callee(elf, func, pc, off))?);
         }
     }
-    let func = funcs.list.get_mut(index).expect("bug: an index below the length");
-    func.calls.extend(found);
-    func.calls.sort_unstable();
-    Ok(())
+    Ok(calls.into_iter().collect())
 }
 
 /// The byte of the section that a call at `pc` of a function leads to.

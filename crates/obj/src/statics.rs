@@ -3,17 +3,24 @@
 //! Of libbpf: `bpf_object__collect_map_relos`.
 
 use crate::ObjError;
+use crate::budget::Budget;
 use crate::data;
 use crate::elf::Elf;
 use crate::func::Funcs;
 use crate::map::{MAPS, Maps};
 use crate::reloc::{R_BPF_64_ABS64, Site, Target};
 use alloc::string::String;
+use core::mem::size_of;
 use skep_abi::MapType;
-use skep_prog::Initial;
+use skep_prog::{Initial, MapDef};
 
 /// Fills in `initial` of maps whose definition names programs or maps.
-pub(crate) fn fill(elf: &Elf<'_>, funcs: &Funcs<'_>, maps: &mut Maps) -> Result<(), ObjError> {
+pub(crate) fn fill(
+    elf: &Elf<'_>,
+    funcs: &Funcs<'_>,
+    maps: &mut Maps,
+    budget: &mut Budget,
+) -> Result<(), ObjError> {
     for (index, section) in elf.sections.iter().enumerate() {
         let is_maps = section.name == MAPS;
         if !is_maps && data::kind(section).is_none() {
@@ -24,59 +31,77 @@ pub(crate) fn fill(elf: &Elf<'_>, funcs: &Funcs<'_>, maps: &mut Maps) -> Result<
             if !is_maps {
                 return Err(site.bad("data cannot hold addresses"));
             }
-            entry(&site, funcs, maps)?;
+            entry(&site, funcs, maps, budget)?;
         }
     }
     Ok(())
 }
 
 /// One pointer in the array `values` of a map.
-fn entry(site: &Site<'_, '_>, funcs: &Funcs<'_>, maps: &mut Maps) -> Result<(), ObjError> {
+fn entry(
+    site: &Site<'_, '_>,
+    funcs: &Funcs<'_>,
+    maps: &mut Maps,
+    budget: &mut Budget,
+) -> Result<(), ObjError> {
     if site.reloc.kind != R_BPF_64_ABS64 {
         return Err(site.bad("this type of relocation has no meaning in a map"));
     }
-    let at = site.reloc.at;
-    let (map, within) =
-        maps.holding(site.section, at).ok_or_else(|| site.bad("no map is defined there"))?;
-    let values_at = maps.values_at(site.section, at);
-    let within = values_at.and_then(|start| within.checked_sub(start));
-    let index = match within {
-        Some(within) if within % 8 == 0 => u32::try_from(within / 8).ok(),
-        _ => None,
-    };
-    let index = index.ok_or_else(|| site.bad("only 'values' of a map takes addresses"))?;
-    let target = site.target(addend(site)?, funcs, maps)?;
-    let name = |map: usize| maps.defs.get(map).map_or(String::new(), |def| def.name.clone());
-    let value = match target {
-        Target::Func(func) => Value::Prog(funcs.list.get(func).map_or("", |f| f.name).into()),
-        Target::Map(map) => Value::Map(name(map)),
+    let (map, index) = slot(site, maps)?;
+    let target = match site.target(addend(site)?, funcs, maps)? {
+        Target::Func(func) => {
+            let func = funcs.list.get(func).expect("bug: targets exist");
+            Value::Prog(func.name.into())
+        }
+        Target::Map(map) => {
+            Value::Map(maps.defs.get(map).expect("bug: targets exist").name.clone())
+        }
         Target::Data(..) => return Err(site.bad("a map holds no addresses of data")),
     };
-    let def = maps.defs.get_mut(map).expect("bug: found above");
-    // A hash of maps takes the index as its key.
+    let (Value::Prog(name) | Value::Map(name)) = &target;
+    budget.spend(name.len().saturating_add(size_of::<(u32, String)>()))?;
+    let def = maps.defs.get_mut(map).expect("bug: slots are in maps");
+    // In a hash of maps the index is the key.
     if index >= def.max_entries && def.map_type != MapType::HashOfMaps {
         let (map, max_entries) = (def.name.clone(), def.max_entries);
         return Err(ObjError::InitialIndex { map, index, max_entries });
     }
-    match (value, def.map_type, &mut def.initial) {
-        (Value::Prog(name), MapType::ProgArray, Initial::Progs(progs)) => progs.push((index, name)),
-        (Value::Prog(name), MapType::ProgArray, initial) => {
-            *initial = Initial::Progs([(index, name)].into());
-        }
-        (Value::Map(_), MapType::ProgArray, _) => {
-            return Err(site.bad("a prog array holds programs"));
-        }
-        (Value::Map(name), _, Initial::Maps(maps)) => maps.push((index, name)),
-        (Value::Map(name), _, initial) => *initial = Initial::Maps([(index, name)].into()),
-        (Value::Prog(_), ..) => return Err(site.bad("a map of maps holds maps")),
-    }
-    Ok(())
+    store(def, index, target).map_err(|why| site.bad(why))
+}
+
+/// The map and index that the relocated bytes are the initial value of.
+fn slot(site: &Site<'_, '_>, maps: &Maps) -> Result<(usize, u32), ObjError> {
+    let (map, at) = maps
+        .holding(site.section, site.reloc.at)
+        .ok_or_else(|| site.bad("no map is defined there"))?;
+    let start = maps.values_at(site.section, site.reloc.at);
+    let index = match start.and_then(|start| at.checked_sub(start)) {
+        Some(within) if within % 8 == 0 => u32::try_from(within / 8).ok(),
+        _ => None,
+    };
+    Ok((map, index.ok_or_else(|| site.bad("only 'values' of a map takes addresses"))?))
 }
 
 /// What an entry names.
 enum Value {
     Prog(String),
     Map(String),
+}
+
+fn store(def: &mut MapDef, index: u32, value: Value) -> Result<(), &'static str> {
+    match (value, def.map_type == MapType::ProgArray) {
+        (Value::Prog(name), true) => match &mut def.initial {
+            Initial::Progs(progs) => progs.push((index, name)),
+            initial => *initial = Initial::Progs([(index, name)].into()),
+        },
+        (Value::Map(name), false) => match &mut def.initial {
+            Initial::Maps(maps) => maps.push((index, name)),
+            initial => *initial = Initial::Maps([(index, name)].into()),
+        },
+        (Value::Map(_), true) => return Err("a prog array holds programs"),
+        (Value::Prog(_), false) => return Err("a map of maps holds maps"),
+    }
+    Ok(())
 }
 
 /// The addend: what stands where the address is to be.

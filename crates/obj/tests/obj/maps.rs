@@ -147,7 +147,7 @@ fn variables_that_are_no_maps_are_refused() {
 }
 
 /// A map with `values` at byte 16 and a relocation of type `kind` at byte `at` by symbol `name`.
-fn initial(map_type: u32, at: u64, name: &str, kind: u32) -> Vec<u8> {
+fn initial(map_type: u32, at: u64, name: &str, kind: u32) -> Object {
     let mut types = Types::new();
     let number = types.uint(map_type);
     let entries = types.uint(4);
@@ -165,22 +165,22 @@ fn initial(map_type: u32, at: u64, name: &str, kind: u32) -> Vec<u8> {
     object.symbol("d", OBJECT, data, 0, 8);
     let index = object.symbols.iter().position(|symbol| symbol.name == name.as_bytes()).unwrap();
     object.relocs(1, &[(at, u32::try_from(index).unwrap() + 1, kind)]);
-    object.build()
+    object
 }
 
 #[test]
 fn values_name_programs_and_maps() {
-    let image =
-        skep_obj::parse(&initial(3, 32, "f", 2)).unwrap_or_else(|e| panic!("{}", chain(&e)));
+    let image = skep_obj::parse(&initial(3, 32, "f", 2).build())
+        .unwrap_or_else(|e| panic!("{}", chain(&e)));
     assert_eq!(image.maps[0].map_type, MapType::ProgArray);
     assert_eq!(image.maps[0].initial, Initial::Progs(vec![(2, "f".into())]));
-    let image = skep_obj::parse(&initial(12, 16, "m", 2)).unwrap();
+    let image = skep_obj::parse(&initial(12, 16, "m", 2).build()).unwrap();
     assert_eq!(image.maps[0].initial, Initial::Maps(vec![(0, "m".into())]));
     assert_eq!(image.maps[0].inner.as_ref().unwrap().map_type, MapType::Array);
 
     let case = |map_type, at, name: &str, kind, why: &str| {
         let want = format!("section '.maps': relocation of byte {at} by '{name}': {why}");
-        refused(&initial(map_type, at, name, kind), &want);
+        refused(&initial(map_type, at, name, kind).build(), &want);
     };
     case(3, 32, "f", 1, "this type of relocation has no meaning in a map");
     case(3, 64, "f", 2, "no map is defined there");
@@ -189,7 +189,18 @@ fn values_name_programs_and_maps() {
     case(3, 16, "m", 2, "a prog array holds programs");
     case(3, 16, "d", 2, "a map holds no addresses of data");
     case(12, 16, "f", 2, "a map of maps holds maps");
-    refused(&initial(3, 48, "f", 2), "map 'm': initial value for index 4, max_entries is 4");
+    refused(
+        &initial(3, 48, "f", 2).build(),
+        "map 'm': initial value for index 4, max_entries is 4",
+    );
+}
+
+#[test]
+fn a_prog_array_holds_no_subprograms() {
+    let mut object = initial(3, 24, "f", 2);
+    let f = object.symbols.iter_mut().find(|symbol| symbol.name == b"f").unwrap();
+    f.global = false;
+    refused(&object.build(), "map 'm': index 1 is to be 'f', which is no program by itself");
 }
 
 #[test]
