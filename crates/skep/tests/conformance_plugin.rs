@@ -1,13 +1,20 @@
 //! The plug-in of the public conformance suite keeps to its protocol.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
-/// Examples are built beside the tests.
-fn plugin() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("examples").join("conformance_plugin")
+/// The plug-in, built: a run of this test alone would not build the package's examples.
+fn plugin() -> &'static Path {
+    static PLUGIN: LazyLock<PathBuf> = LazyLock::new(|| {
+        let args = ["build", "--quiet", "--package", "skep", "--example", "conformance_plugin"];
+        assert!(Command::new(env!("CARGO")).args(args).status().unwrap().success());
+        let test = std::env::current_exe().unwrap();
+        let target = test.ancestors().find(|dir| dir.ends_with("debug")).expect("a dev build");
+        target.join("examples").join("conformance_plugin")
+    });
+    &PLUGIN
 }
 
 fn run(args: &[&str], program: &str) -> Output {
