@@ -1,0 +1,231 @@
+//! Accesses of any length to any region, and what there is to say about a refused one.
+
+use super::{Kind, Memory, PACKET, PACKET_BASE, Region, split};
+use crate::fault::{AccessError, Denied};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use skep_isa::Size;
+use skep_map::Values;
+
+impl<'m> Memory<'m> {
+    pub(super) fn load_slow(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
+        let mut bytes = [0; 8];
+        let denied = AccessError { addr, size, write: false, why: Denied::Outside };
+        if let Some((values, at)) = self.values(addr, size, false)? {
+            return values.load(at, size_of_bytes(size)).ok_or(denied);
+        }
+        self.read(addr, bytes.get_mut(..size).ok_or(denied)?)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    pub(super) fn store_slow(
+        &mut self,
+        addr: u64,
+        size: usize,
+        value: u64,
+    ) -> Result<(), AccessError> {
+        let denied = AccessError { addr, size, write: true, why: Denied::Outside };
+        if let Some((values, at)) = self.values(addr, size, true)? {
+            return values.store(at, size_of_bytes(size), value).ok_or(denied);
+        }
+        self.write(addr, value.to_le_bytes().get(..size).ok_or(denied)?)
+    }
+
+    /// The shared memory behind an address, if it is that of a map or record.
+    pub(super) fn values(
+        &self,
+        addr: u64,
+        size: usize,
+        write: bool,
+    ) -> Result<Option<(&'m Values, usize)>, AccessError> {
+        let (region, at) = split(addr);
+        let deny = |why| AccessError { addr, size, write, why };
+        match self.regions.get(region as usize).map(|r| &r.kind) {
+            Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
+            Some(Kind::Map { rd: false, .. }) if !write => Err(deny(Denied::WriteOnly)),
+            Some(Kind::Map { map, .. }) => Ok(Some((map.values(), at as usize))),
+            Some(&Kind::Record { ring, record }) => {
+                let at = at as usize;
+                if at.checked_add(size).is_none_or(|end| end > record.len as usize) {
+                    return Err(deny(Denied::Outside));
+                }
+                Ok(Some((ring.values(), record.at + at)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Private bytes behind an address.
+    fn cells(&self, addr: u64, len: usize, write: bool) -> Result<&'m [Cell<u8>], AccessError> {
+        let (idx, at) = split(addr);
+        let deny = |why| AccessError { addr, size: len, write, why };
+        let region = match self.regions.get(idx as usize) {
+            Some(Region { kind: Kind::Copy(_), .. }) => return Err(deny(Denied::ReadOnly)),
+            Some(region) if matches!(region.kind, Kind::Bytes(_)) => region,
+            _ => return Err(deny(Denied::NoRegion)),
+        };
+        let at = at.wrapping_sub(region.lo) as usize;
+        let end = at.checked_add(len).ok_or(deny(Denied::Outside))?;
+        let all = if write { region.wr } else { region.rd };
+        all.get(at..end).ok_or_else(|| {
+            deny(if region.rd.get(at..end).is_some() { Denied::ReadOnly } else { Denied::Outside })
+        })
+    }
+
+    /// Copies bytes out, from any region.
+    ///
+    /// # Errors
+    /// [`AccessError`] unless all of them may be read.
+    pub fn read(&self, addr: u64, out: &mut [u8]) -> Result<(), AccessError> {
+        let deny = AccessError { addr, size: out.len(), write: false, why: Denied::Outside };
+        if let Some((values, at)) = self.values(addr, out.len(), false)? {
+            return values.read(at, out).ok_or(deny);
+        }
+        if addr >> 32 == u64::from(PACKET) {
+            let found = self.packet_at(addr, out.len(), false)?;
+            out.copy_from_slice(self.packet.bytes.get(found).ok_or(deny)?);
+            return Ok(());
+        }
+        let (idx, at) = split(addr);
+        if let Some(Kind::Copy(bytes)) = self.regions.get(idx as usize).map(|r| &r.kind) {
+            let at = at as usize;
+            let end = at.checked_add(out.len()).ok_or(deny)?;
+            out.copy_from_slice(bytes.get(at..end).ok_or(deny)?);
+            return Ok(());
+        }
+        for (byte, cell) in out.iter_mut().zip(self.cells(addr, deny.size, false)?) {
+            *byte = cell.get();
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in, to any region.
+    ///
+    /// # Errors
+    /// [`AccessError`] unless all of them may be written.
+    pub fn write(&mut self, addr: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        let deny = AccessError { addr, size: bytes.len(), write: true, why: Denied::Outside };
+        if let Some((values, at)) = self.values(addr, bytes.len(), true)? {
+            return values.write(at, bytes).ok_or(deny);
+        }
+        if addr >> 32 == u64::from(PACKET) {
+            let found = self.packet_at(addr, bytes.len(), true)?;
+            self.packet.bytes.get_mut(found).ok_or(deny)?.copy_from_slice(bytes);
+            return Ok(());
+        }
+        for (byte, cell) in bytes.iter().zip(self.cells(addr, bytes.len(), true)?) {
+            cell.set(*byte);
+        }
+        Ok(())
+    }
+
+    /// Copies `len` bytes out; a length beyond what the region holds fails before any allocation.
+    ///
+    /// # Errors
+    /// [`AccessError`] unless all of them may be read.
+    pub fn read_vec(&self, addr: u64, len: u64) -> Result<Vec<u8>, AccessError> {
+        let size = usize::try_from(len).unwrap_or(usize::MAX);
+        let deny = AccessError { addr, size, write: false, why: Denied::Outside };
+        if self.len_of(addr).is_none_or(|all| size > all) {
+            // Zero bytes may be taken from anywhere.
+            return if len == 0 { Ok(Vec::new()) } else { Err(self.explain(deny)) };
+        }
+        let mut out = alloc::vec![0; size];
+        self.read(addr, &mut out)?;
+        Ok(out)
+    }
+
+    /// The reason an access of one byte would be refused, for a refusal of more.
+    fn explain(&self, deny: AccessError) -> AccessError {
+        let why = match self.read(deny.addr, &mut [0]) {
+            Err(err) => err.why,
+            Ok(()) => Denied::Outside,
+        };
+        AccessError { why, ..deny }
+    }
+
+    /// A text that ends with NUL, without it, at most `max` bytes.
+    ///
+    /// # Errors
+    /// [`AccessError`] if readable memory ends before the text does.
+    pub fn read_str(&self, addr: u64, max: usize) -> Result<Vec<u8>, AccessError> {
+        let mut text = Vec::new();
+        while text.len() < max {
+            let mut byte = [0];
+            self.read(addr.wrapping_add(text.len() as u64), &mut byte)?;
+            match byte {
+                [0] => break,
+                [byte] => text.push(byte),
+            }
+        }
+        Ok(text)
+    }
+
+    /// Bytes that may be read from `addr` to the end of its region.
+    fn len_of(&self, addr: u64) -> Option<usize> {
+        let (idx, at) = split(addr);
+        let region = self.regions.get(idx as usize)?;
+        let at = at.wrapping_sub(region.lo) as usize;
+        let len = match region.kind {
+            Kind::Nothing | Kind::Free => 0,
+            Kind::Bytes(_) if idx == PACKET => {
+                let start = split(addr).1.wrapping_sub(PACKET_BASE) as usize;
+                return self.packet.end.checked_sub(start);
+            }
+            Kind::Bytes(_) => region.rd.len(),
+            Kind::Map { map, .. } => map.values().len(),
+            Kind::Record { record, .. } => record.len as usize,
+            Kind::Copy(ref bytes) => bytes.len(),
+        };
+        len.checked_sub(at)
+    }
+
+    /// Name, bounds and position of an address, for messages.
+    pub(crate) fn place(&self, addr: u64) -> Option<Place> {
+        let (idx, at) = split(addr);
+        let region = self.regions.get(idx as usize)?;
+        let place = |name: &str, lo, len| Place { region: name.into(), at, lo, len };
+        Some(match region.kind {
+            Kind::Nothing | Kind::Free => return None,
+            Kind::Bytes(name) if idx == PACKET => {
+                let packet = &self.packet;
+                let lo = PACKET_BASE.saturating_add(u32::try_from(packet.start).ok()?);
+                place(name, lo, packet.end.saturating_sub(packet.start))
+            }
+            Kind::Bytes(_) if region.rd.is_empty() => return None,
+            Kind::Bytes(name) => place(name, region.lo, region.rd.len()),
+            Kind::Map { map, .. } => {
+                let name = alloc::format!("map {}", map.def().name);
+                let values = map.values();
+                // A value, not the whole store, is what an access must stay inside.
+                let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
+                place(&name, lo, values.value_size())
+            }
+            Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
+            Kind::Copy(ref bytes) => place("map key", 0, bytes.len()),
+        })
+    }
+}
+
+/// Where an address lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the region: `stack`, `map flows`.
+    pub region: String,
+    /// Position in the region.
+    pub at: u32,
+    /// First position that may be touched.
+    pub lo: u32,
+    /// Bytes from there that may be touched.
+    pub len: usize,
+}
+
+pub(super) const fn size_of_bytes(size: usize) -> Size {
+    match size {
+        1 => Size::B,
+        2 => Size::H,
+        4 => Size::W,
+        _ => Size::Dw,
+    }
+}

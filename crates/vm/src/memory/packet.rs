@@ -1,0 +1,91 @@
+//! The packet: an owned buffer of which the program sees a part.
+
+use super::{Memory, PACKET_BASE, split};
+use crate::fault::{AccessError, Denied};
+use alloc::vec::Vec;
+use core::ops::Range;
+use skep_isa::Size;
+
+/// Where the headers of the packet are, for `LD_ABS` with negative offsets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers {
+    /// Bytes from the start of the buffer to the link-layer header.
+    pub mac: usize,
+    /// Bytes from the start of the buffer to the network header.
+    pub net: usize,
+}
+
+/// The packet a program works on: one buffer, of which it sees a part.
+#[derive(Clone, Debug, Default)]
+pub struct PacketBuf {
+    /// All bytes, room in front of and behind the packet included.
+    pub bytes: Vec<u8>,
+    /// First byte the program sees.
+    pub start: usize,
+    /// End of what it sees, exclusive.
+    pub end: usize,
+    /// Whether it may write.
+    pub writable: bool,
+    /// Where the headers are.
+    pub headers: Headers,
+}
+
+impl PacketBuf {
+    /// The visible bytes at a position in the region.
+    #[inline(always)]
+    pub(super) fn find(&self, at: u32, len: usize) -> Option<Range<usize>> {
+        let start = at.wrapping_sub(PACKET_BASE) as usize;
+        let end = start.checked_add(len)?;
+        (start >= self.start && end <= self.end).then_some(start..end)
+    }
+}
+
+impl Memory<'_> {
+    #[inline(always)]
+    pub(super) fn load_packet<const N: usize>(&self, addr: u64) -> Result<u64, AccessError> {
+        let found = self.packet.find(split(addr).1, N);
+        match found.and_then(|at| self.packet.bytes.get(at)?.first_chunk::<N>()) {
+            Some(chunk) => {
+                let mut bytes = [0; 8];
+                for (byte, from) in bytes.iter_mut().zip(chunk) {
+                    *byte = *from;
+                }
+                Ok(u64::from_le_bytes(bytes))
+            }
+            None => self.load_slow(addr, N),
+        }
+    }
+
+    /// The part of the packet buffer behind an address.
+    pub(super) fn packet_at(
+        &self,
+        addr: u64,
+        len: usize,
+        write: bool,
+    ) -> Result<Range<usize>, AccessError> {
+        let deny = |why| AccessError { addr, size: len, write, why };
+        if addr < u64::from(PACKET_BASE) {
+            return Err(deny(Denied::Null));
+        }
+        let found = self.packet.find(split(addr).1, len).ok_or(deny(Denied::Outside))?;
+        if write && !self.packet.writable { Err(deny(Denied::ReadOnly)) } else { Ok(found) }
+    }
+
+    /// Big-endian packet bytes for `LD_ABS`: offsets from 0 are in what the program sees, those from
+    /// `SKF_NET_OFF` and `SKF_LL_OFF` in the headers. Kernel: `bpf_internal_load_pointer_neg_helper`.
+    pub(crate) fn load_abs(&self, off: i32, size: Size) -> Option<u64> {
+        const SKF_NET_OFF: i32 = -0x10_0000;
+        const SKF_LL_OFF: i32 = -0x20_0000;
+        let packet = &self.packet;
+        let (base, off) = match off {
+            0.. => (packet.start, off),
+            SKF_NET_OFF.. => (packet.headers.net, off.checked_sub(SKF_NET_OFF)?),
+            SKF_LL_OFF.. => (packet.headers.mac, off.checked_sub(SKF_LL_OFF)?),
+            _ => return None,
+        };
+        let at = base.checked_add(usize::try_from(off).ok()?)?;
+        let end = at.checked_add(size.bytes().into()).filter(|&end| end <= packet.end)?;
+        let bytes = packet.bytes.get(at..end)?;
+        Some(bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)))
+    }
+}

@@ -1,0 +1,54 @@
+//! Regions that come and go during a run.
+
+use super::{Kind, Memory, Region, address, split};
+use alloc::vec::Vec;
+use skep_map::{Record, RingBuf};
+
+impl<'m> Memory<'m> {
+    /// A ring buffer record, touchable until it is taken back. Returns its address.
+    pub(crate) fn push_record(&mut self, ring: &'m RingBuf, record: Record) -> u64 {
+        self.push(Kind::Record { ring, record })
+    }
+
+    /// Bytes for the program to read until they are dropped. Returns their address.
+    pub(crate) fn push_copy(&mut self, bytes: Vec<u8>) -> u64 {
+        self.push(Kind::Copy(bytes))
+    }
+
+    /// Takes away what [`Memory::push_copy`] gave.
+    pub(crate) fn drop_copy(&mut self, addr: u64) {
+        if let Some(region) = self.regions.get_mut(split(addr).0 as usize) {
+            region.kind = Kind::Free;
+        }
+    }
+
+    fn push(&mut self, kind: Kind<'m>) -> u64 {
+        let region = Region { rd: &[], wr: &[], lo: 0, kind };
+        let idx = self.regions.iter().position(|r| matches!(r.kind, Kind::Free));
+        let idx = idx.unwrap_or(self.regions.len());
+        match self.regions.get_mut(idx) {
+            Some(free) => *free = region,
+            None => self.regions.push(region),
+        }
+        address(u32::try_from(idx).unwrap_or(u32::MAX), 0)
+    }
+
+    /// Takes back a record by its address.
+    pub(crate) fn take_record(&mut self, addr: u64) -> Option<(&'m RingBuf, Record)> {
+        let (region, 0) = split(addr) else { return None };
+        let kind = &mut self.regions.get_mut(region as usize)?.kind;
+        let Kind::Record { ring, record } = *kind else { return None };
+        *kind = Kind::Free;
+        Some((ring, record))
+    }
+
+    /// Takes back all records that are still open.
+    pub(crate) fn close_records(&mut self) {
+        for region in &mut self.regions {
+            if let Kind::Record { ring, record } = region.kind {
+                ring.discard(record);
+                region.kind = Kind::Free;
+            }
+        }
+    }
+}
