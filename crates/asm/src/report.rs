@@ -2,22 +2,22 @@
 
 use skep_diag::{Diagnostic, Span};
 
-/// Errors after which reading stops: a text that is something else altogether has an error per line.
+/// Errors after which reading stops, and warnings that are kept: a text that is something else
+/// altogether has one per line.
 const MOST: usize = 50;
 
 #[derive(Default)]
 pub(crate) struct Report {
     diags: Vec<Diagnostic>,
     errors: usize,
+    warnings: usize,
 }
 
 impl Report {
     pub(crate) fn push(&mut self, diag: Diagnostic) {
-        if diag.is_error() {
-            self.errors += 1;
-        }
-        // Warnings are as many as lines; errors are bounded by whoever asks `is_full`.
-        if self.diags.len() < 2 * MOST {
+        let count = if diag.is_error() { &mut self.errors } else { &mut self.warnings };
+        *count += 1;
+        if *count <= MOST {
             self.diags.push(diag);
         }
     }
@@ -36,6 +36,7 @@ impl Report {
         );
     }
 
+    /// Whether to stop reading.
     pub(crate) const fn is_full(&self) -> bool {
         self.errors >= MOST
     }
@@ -47,8 +48,29 @@ impl Report {
     pub(crate) fn into_diags(mut self) -> Vec<Diagnostic> {
         if self.is_full() {
             let title = format!("{} errors, the rest of the text was not read", self.errors);
-            self.diags.push(Diagnostic::error("asm.too-many-errors", title));
+            self.diags.push(Diagnostic::error("asm.too-many", title));
+        }
+        if self.warnings > MOST {
+            let title = format!("{} more warnings are not shown", self.warnings - MOST);
+            self.diags.push(Diagnostic::warning("asm.too-many", title));
         }
         self.diags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_kept_after_any_number_of_warnings() {
+        let mut report = Report::default();
+        (0..1000).for_each(|_| report.push(Diagnostic::warning("a.b", "doubtful")));
+        report.push(Diagnostic::error("a.c", "wrong"));
+        assert!(report.has_errors() && !report.is_full());
+        let diags = report.into_diags();
+        assert_eq!(diags.len(), MOST + 2);
+        assert_eq!(diags[MOST].title, "wrong");
+        assert_eq!(diags[MOST + 1].title, "950 more warnings are not shown");
     }
 }

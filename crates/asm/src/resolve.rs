@@ -9,7 +9,7 @@ use skep_abi::{HELPERS, helper_id};
 use skep_diag::{Diagnostic, Source, Span, closest};
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
 use skep_prog::{Image, Initial, LineInfo, Prog, Subprog};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Puts the image together.
@@ -40,15 +40,15 @@ pub(crate) fn image(
 
 /// Members of maps exist.
 fn check_members(data: &Data<'_>, image: &Image, report: &mut Report) {
+    let progs: BTreeSet<&str> = image.progs.iter().map(|prog| prog.name.as_str()).collect();
+    let maps: BTreeSet<&str> = data.maps.iter().map(|map| map.name.as_str()).collect();
     for (map, name, span) in &data.members {
-        let (what, names): (_, Vec<&str>) = match data.maps[*map].initial {
-            Initial::Progs(_) => {
-                ("program", image.progs.iter().map(|prog| prog.name.as_str()).collect())
-            }
-            _ => ("map", data.maps.iter().map(|map| map.name.as_str()).collect()),
+        let (what, names) = match data.maps[*map].initial {
+            Initial::Progs(_) => ("program", &progs),
+            _ => ("map", &maps),
         };
-        if !names.contains(&name.as_str()) && !report.is_full() {
-            report.push(unknown(what, name, *span, names.into_iter()));
+        if !names.contains(name.as_str()) && !report.is_full() {
+            report.push(unknown(what, name, *span, names.iter().copied()));
         }
     }
 }
