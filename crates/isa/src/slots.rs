@@ -27,7 +27,7 @@ pub enum SlotError {
         slots: usize,
     },
     /// A slot does not decode.
-    #[error("insn {pc}: {source}")]
+    #[error("insn {pc} is no instruction")]
     Insn {
         /// Where.
         pc: Pc,

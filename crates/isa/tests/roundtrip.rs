@@ -58,15 +58,30 @@ fn big_endian_slots_mirror_little_endian_ones() {
 
 #[test]
 fn errors_name_slot_and_field() {
-    let text = |bytes: &[u8]| decode(bytes).unwrap_err().to_string();
+    let text = |bytes: &[u8]| {
+        let err = decode(bytes).unwrap_err();
+        match std::error::Error::source(&err) {
+            Some(source) => format!("{err}: {source}"),
+            None => err.to_string(),
+        }
+    };
     assert_eq!(text(&[0; 7]), "7 bytes are no whole number of 8-byte instructions");
-    assert_eq!(text(&[0xff; 8]), "insn 0: unknown opcode 0xff");
-    assert_eq!(text(&[0x18, 1, 0, 0, 0, 0, 0, 0]), "insn 0: lddw needs a second slot");
+    assert_eq!(text(&[0xff; 8]), "insn 0 is no instruction: unknown opcode 0xff");
+    assert_eq!(
+        text(&[0x18, 1, 0, 0, 0, 0, 0, 0]),
+        "insn 0 is no instruction: lddw needs a second slot"
+    );
     let mut exit_then_bad = vec![0x95, 0, 0, 0, 0, 0, 0, 0];
     exit_then_bad.extend([0xbf, 0xb1, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(text(&exit_then_bad), "insn 1: register r11 in field src, the last is r10");
+    assert_eq!(
+        text(&exit_then_bad),
+        "insn 1 is no instruction: register r11 in field src, the last is r10"
+    );
     exit_then_bad[8..].copy_from_slice(&[0x95, 0, 1, 0, 0, 0, 0, 0]);
-    assert_eq!(text(&exit_then_bad), "insn 1: opcode 0x95 does not take 0x1 in field off");
+    assert_eq!(
+        text(&exit_then_bad),
+        "insn 1 is no instruction: opcode 0x95 does not take 0x1 in field off"
+    );
 }
 
 #[test]

@@ -22,7 +22,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err((err, code)) => {
-            eprintln!("error: {err}");
+            let mut cause = err.source();
+            eprint!("error: {err}");
+            while let Some(err) = cause {
+                eprint!(": {err}");
+                cause = err.source();
+            }
+            eprintln!();
             code.into()
         }
     }

@@ -17,7 +17,7 @@ use skep_prog::{FlowError, Prog, check_flow};
 #[expect(missing_docs, reason = "fields are glossary terms")]
 pub enum LoadError {
     /// Control could leave the program.
-    #[error("{prog}: {source}")]
+    #[error("{prog}: control leaves the program")]
     Flow { prog: String, source: FlowError },
     /// The embedder offers no such helper.
     #[error("{prog}, insn {pc}: no helper {id} ({name}) in the user engine")]
