@@ -18,6 +18,7 @@ use crate::memory::{self, MAX_FRAMES};
 use crate::translate::OP_BITS;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::hint::cold_path;
 use skep_isa::{AluOp, AtomicOp, CondOp, Reg, Size};
 
 /// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
@@ -69,7 +70,7 @@ pub(crate) fn interp<'r, S>(
     loop {
         let Some((op, behind)) = rest.split_first() else {
             // `check_flow` has seen that no path leaves the ops.
-            return Err(cx.fault(code, ops.len(), FaultKind::Budget { insns: 0 }));
+            left_the_ops();
         };
         rest = behind;
 
@@ -103,6 +104,7 @@ pub(crate) fn interp<'r, S>(
         macro_rules! refill {
             () => {
                 if slice!() < 0 {
+                    cold_path();
                     cx.meter.slice = slice!();
                     if let Err(kind) = cx.meter.refill() {
                         return Err(cx.fault(code, at!(), kind));
@@ -137,24 +139,44 @@ pub(crate) fn interp<'r, S>(
             }};
         }
         macro_rules! access {
-            ($base:expr, $result:expr) => {
+            ($base:expr, $off:expr, $result:expr) => {
                 match $result {
                     Ok(value) => value,
-                    Err(access) => fault!(access_fault(cx, access, $base, op.off)),
+                    Err(access) => fault!(access_fault(cx, access, $base, $off)),
                 }
             };
         }
-        macro_rules! load {
-            ($size:literal, $as:ty) => {{
-                let addr = src!().wrapping_add(op.off as u64);
-                dst!() = access!(op.src, cx.mem.load::<$size>(addr)) as $as as i64 as u64;
+        // Of memory at a register and an offset.
+        macro_rules! peek {
+            ($size:literal, $base:expr, $off:expr) => {{
+                let addr = regs[usize::from($base)].wrapping_add($off as u64);
+                match cx.mem.load::<$size>(addr) {
+                    Some(value) => value,
+                    None => {
+                        cold_path();
+                        access!($base, $off, cx.mem.load_slow(addr, $size))
+                    }
+                }
             }};
         }
-        macro_rules! store {
-            ($size:literal, $value:expr) => {{
-                let addr = dst!().wrapping_add(op.off as u64);
-                access!(op.dst, cx.mem.store::<$size>(addr, $value));
+        macro_rules! poke {
+            ($size:literal, $base:expr, $off:expr, $value:expr) => {{
+                let addr = regs[usize::from($base)].wrapping_add($off as u64);
+                if cx.mem.store::<$size>(addr, $value).is_none() {
+                    cold_path();
+                    access!($base, $off, cx.mem.store_slow(addr, $size, $value));
+                }
             }};
+        }
+        macro_rules! load {
+            ($size:literal, $as:ty) => {
+                dst!() = peek!($size, op.src, op.off) as $as as i64 as u64
+            };
+        }
+        macro_rules! store {
+            ($size:literal, $value:expr) => {
+                poke!($size, op.dst, op.off, $value)
+            };
         }
         macro_rules! call {
             ($code:expr, $target:expr) => {{
@@ -208,7 +230,10 @@ pub(crate) fn interp<'r, S>(
         // The ops below stand for several instructions.
         macro_rules! skip {
             ($ops:expr) => {
-                rest = rest.get($ops..).unwrap_or_default()
+                match rest.get($ops..) {
+                    Some(behind) => rest = behind,
+                    None => left_the_ops(),
+                }
             };
         }
         macro_rules! moved {
@@ -221,28 +246,28 @@ pub(crate) fn interp<'r, S>(
             ($size:literal) => {{
                 let base = src!().wrapping_add(regs[usize::from(op.third)]);
                 dst!() = base;
-                skip!((op.imm >> 32) as usize);
-                let addr = base.wrapping_add(op.off as u64);
-                regs[usize::from(op.imm as u8)] = access!(op.dst, cx.mem.load::<$size>(addr));
+                if op.imm >> 32 == 1 {
+                    skip!(1)
+                } else {
+                    skip!(2)
+                }
+                regs[usize::from(op.imm as u8)] = peek!($size, op.dst, op.off);
             }};
         }
         macro_rules! copy {
             ($size:literal) => {{
-                let from = src!().wrapping_add(op.off as u64);
-                let value = access!(op.src, cx.mem.load::<$size>(from));
+                let value = peek!($size, op.src, op.off);
                 regs[usize::from(op.imm as u8)] = value;
                 skip!(1);
-                let off = (op.imm as i64 >> 32) as i32;
-                let to = dst!().wrapping_add(off as u64);
-                if let Err(access) = cx.mem.store::<$size>(to, value) {
-                    fault!(access_fault(cx, access, op.dst, off));
-                }
+                poke!($size, op.dst, (op.imm as i64 >> 32) as i32, value);
             }};
         }
         macro_rules! step {
             ($cond:expr) => {{
                 dst!() = dst!().wrapping_add(op.imm as i32 as u64);
-                skip!(usize::from(op.third >> 1));
+                if op.third & 2 != 0 {
+                    skip!(1);
+                }
                 if cond64($cond, src!(), (op.imm as i64 >> 32) as u64) {
                     jump!(op.off as i16);
                 } else if op.third & 1 != 0 {
@@ -340,7 +365,8 @@ pub(crate) fn interp<'r, S>(
             O::Atomic => {
                 let (size, atomic) = code.atomics[op.imm as usize];
                 let addr = dst!().wrapping_add(op.off as u64);
-                let old = access!(op.dst, cx.mem.atomic(addr, size, atomic, src!(), regs[0]));
+                let old =
+                    access!(op.dst, op.off, cx.mem.atomic(addr, size, atomic, src!(), regs[0]));
                 match atomic {
                     AtomicOp::CmpXchg => regs[0] = old,
                     atomic if atomic.fetches() => src!() = old,
@@ -349,11 +375,11 @@ pub(crate) fn interp<'r, S>(
             }
             O::LoadAcquire => {
                 let addr = src!().wrapping_add(op.off as u64);
-                dst!() = access!(op.src, cx.mem.load_acquire(addr, op.imm as usize));
+                dst!() = access!(op.src, op.off, cx.mem.load_acquire(addr, op.imm as usize));
             }
             O::StoreRelease => {
                 let addr = dst!().wrapping_add(op.off as u64);
-                access!(op.dst, cx.mem.store_release(addr, op.imm as usize, src!()));
+                access!(op.dst, op.off, cx.mem.store_release(addr, op.imm as usize, src!()));
             }
             O::LoadAbs | O::LoadInd => {
                 let index = if op.code == O::LoadInd { src!() as u32 } else { 0 };
@@ -489,12 +515,12 @@ pub(crate) fn interp<'r, S>(
             O::MoveArsh32K => moved!(alu32(AluOp::Arsh, src!(), op.imm)),
             O::ShiftUp => {
                 dst!() = src!() << (op.imm & 63) >> (op.imm >> 32 & 63);
-                skip!(usize::from(op.third));
+                if op.third == 1 { skip!(1) } else { skip!(2) }
             }
             O::ShiftUpSigned => {
                 let up = (src!() << (op.imm & 63)) as i64;
                 dst!() = (up >> (op.imm >> 32 & 63)) as u64;
-                skip!(usize::from(op.third));
+                if op.third == 1 { skip!(1) } else { skip!(2) }
             }
             O::AddLoad8 => add_load!(1),
             O::AddLoad16 => add_load!(2),
@@ -518,6 +544,12 @@ pub(crate) fn interp<'r, S>(
             O::Trap => fault!(FaultKind::Unsupported { what: code.traps[op.imm as usize].into() }),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn left_the_ops() -> ! {
+    panic!("bug: control left the ops")
 }
 
 /// The function behind an address that `lddw` made.

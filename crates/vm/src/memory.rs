@@ -26,9 +26,9 @@ mod temporary;
 pub use access::Place;
 pub use packet::{Headers, PacketBuf};
 
-use crate::fault::AccessError;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::hint::cold_path;
 use skep_map::{KeyValue, Map, Record, RingBuf};
 
 /// The packet's region.
@@ -88,22 +88,24 @@ pub(crate) fn func_of(addr: u64) -> Option<u32> {
     (region == FUNCS).then_some(op)
 }
 
-/// One region.
-struct Region<'m> {
-    /// What may be read; empty for what is not plain bytes.
+/// The private bytes of a region.
+#[derive(Clone, Copy, Default)]
+struct Bytes<'m> {
+    /// What may be read.
     rd: &'m [Cell<u8>],
     /// What may be written: the same bytes or none.
     wr: &'m [Cell<u8>],
     /// Position of the first of them.
     lo: u32,
-    kind: Kind<'m>,
 }
 
+/// What a region is.
 enum Kind<'m> {
     /// A map without values.
     Nothing,
     /// Was a record; may be used again.
     Free,
+    /// Bytes of the embedder, named for messages: one of the first four regions.
     Bytes(&'static str),
     Map {
         map: &'m dyn KeyValue,
@@ -120,7 +122,9 @@ enum Kind<'m> {
 
 /// The address space of one run.
 pub struct Memory<'m> {
-    regions: Vec<Region<'m>>,
+    /// Those of packet (none, as the packet is owned), stack, context and embedder's memory.
+    bytes: [Bytes<'m>; MAPS as usize],
+    regions: Vec<Kind<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
     pub packet: PacketBuf,
 }
@@ -133,13 +137,9 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 impl<'m> Memory<'m> {
     pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>]) -> Self {
         let mut regions = storage.reuse();
-        regions.extend(["packet", "stack", "context", "memory"].map(|name| Region {
-            rd: &[],
-            wr: &[],
-            lo: 0,
-            kind: Kind::Bytes(name),
-        }));
-        let mut this = Self { regions, packet: PacketBuf::default() };
+        regions.extend(["packet", "stack", "context", "memory"].map(Kind::Bytes));
+        let bytes = [Bytes::default(); MAPS as usize];
+        let mut this = Self { bytes, regions, packet: PacketBuf::default() };
         this.set(STACK, stack, 0, true);
         this
     }
@@ -150,10 +150,8 @@ impl<'m> Memory<'m> {
 
     /// Gives a byte region its content, from position `lo` of the region.
     fn set(&mut self, region: u32, bytes: &'m [Cell<u8>], lo: u32, writable: bool) {
-        if let Some(slot) = self.regions.get_mut(region as usize) {
-            slot.rd = bytes;
-            slot.wr = if writable { bytes } else { &[] };
-            slot.lo = lo;
+        if let Some(slot) = self.bytes.get_mut(region as usize) {
+            *slot = Bytes { rd: bytes, wr: if writable { bytes } else { &[] }, lo };
         }
     }
 
@@ -184,62 +182,47 @@ impl<'m> Memory<'m> {
             }
             _ => Kind::Nothing,
         };
-        self.regions.push(Region { rd: &[], wr: &[], lo: 0, kind });
+        self.regions.push(kind);
     }
 
+    /// Loads `N` bytes, 1 to 8, zero-extended, if they are private ones; for all others there is
+    /// [`Memory::load_slow`].
     #[inline(always)]
-    fn rd<const N: usize>(&self, addr: u64) -> Option<&[Cell<u8>; N]> {
+    pub(crate) fn load<const N: usize>(&self, addr: u64) -> Option<u64> {
         let (region, at) = split(addr);
-        let region = self.regions.get(region as usize)?;
-        let at = at.wrapping_sub(region.lo) as usize;
-        region.rd.get(at..at + N)?.as_array()
+        let bytes = self.bytes.get(region as usize)?;
+        let at = at.wrapping_sub(bytes.lo) as usize;
+        let Some(cells) = bytes.rd.get(at..at.checked_add(N)?) else {
+            cold_path();
+            return self.load_packet::<N>(addr);
+        };
+        let mut value = [0; 8];
+        for (byte, cell) in value.iter_mut().zip(cells.as_array::<N>()?) {
+            *byte = cell.get();
+        }
+        Some(u64::from_le_bytes(value))
     }
 
+    /// Stores the low `N` bytes, if they are private ones; for all others there is
+    /// [`Memory::store_slow`].
     #[inline(always)]
-    fn wr<const N: usize>(&self, addr: u64) -> Option<&[Cell<u8>; N]> {
+    pub(crate) fn store<const N: usize>(&mut self, addr: u64, value: u64) -> Option<()> {
         let (region, at) = split(addr);
-        let region = self.regions.get(region as usize)?;
-        let at = at.wrapping_sub(region.lo) as usize;
-        region.wr.get(at..at + N)?.as_array()
-    }
-
-    /// Loads `N` bytes, 1 to 8, zero-extended.
-    #[inline(always)]
-    pub(crate) fn load<const N: usize>(&self, addr: u64) -> Result<u64, AccessError> {
-        match self.rd::<N>(addr) {
-            Some(cells) => {
-                let mut bytes = [0; 8];
-                for (byte, cell) in bytes.iter_mut().zip(cells) {
-                    *byte = cell.get();
-                }
-                Ok(u64::from_le_bytes(bytes))
-            }
-            None if addr >> 32 == 0 => self.load_packet::<N>(addr),
-            None => self.load_slow(addr, N),
+        let bytes = self.bytes.get(region as usize)?;
+        let at = at.wrapping_sub(bytes.lo) as usize;
+        let Some(cells) = bytes.wr.get(at..at.checked_add(N)?) else {
+            cold_path();
+            return self.store_packet::<N>(addr, value);
+        };
+        for (byte, cell) in value.to_le_bytes().iter().zip(cells.as_array::<N>()?) {
+            cell.set(*byte);
         }
-    }
-
-    /// Stores the low `N` bytes.
-    #[inline(always)]
-    pub(crate) fn store<const N: usize>(
-        &mut self,
-        addr: u64,
-        value: u64,
-    ) -> Result<(), AccessError> {
-        match self.wr::<N>(addr) {
-            Some(cells) => {
-                for (byte, cell) in value.to_le_bytes().iter().zip(cells) {
-                    cell.set(*byte);
-                }
-                Ok(())
-            }
-            None => self.store_slow(addr, N, value),
-        }
+        Some(())
     }
 
     /// Overwrites a field of the context, which the program itself may not be able to write.
     pub fn poke_ctx(&self, at: usize, bytes: &[u8]) {
-        let ctx = self.regions.get(CTX as usize).and_then(|region| region.rd.get(at..));
+        let ctx = self.bytes.get(CTX as usize).and_then(|bytes| bytes.rd.get(at..));
         for (byte, cell) in bytes.iter().zip(ctx.unwrap_or_default()) {
             cell.set(*byte);
         }
@@ -248,16 +231,16 @@ impl<'m> Memory<'m> {
 
 /// The allocation of a run's regions, kept for the next run.
 #[derive(Default)]
-pub(crate) struct RegionStorage(Vec<Region<'static>>);
+pub(crate) struct RegionStorage(Vec<Kind<'static>>);
 
 impl RegionStorage {
-    fn keep(mut regions: Vec<Region<'_>>) -> Self {
+    fn keep(mut regions: Vec<Kind<'_>>) -> Self {
         regions.clear();
         // Collecting an empty vector in place keeps its allocation and sheds its lifetime.
         Self(regions.into_iter().map(|_| unreachable!("the vector is empty")).collect())
     }
 
-    fn reuse<'m>(self) -> Vec<Region<'m>> {
+    fn reuse<'m>(self) -> Vec<Kind<'m>> {
         self.0
     }
 }

@@ -1,6 +1,6 @@
 //! Accesses of any length to any region, and what there is to say about a refused one.
 
-use super::{Kind, Memory, PACKET, PACKET_BASE, Region, split};
+use super::{Kind, Memory, PACKET, PACKET_BASE, split};
 use crate::fault::{AccessError, Denied};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +9,10 @@ use skep_isa::Size;
 use skep_map::Values;
 
 impl<'m> Memory<'m> {
-    pub(super) fn load_slow(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
+    /// Loads from any region.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn load_slow(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
         let mut bytes = [0; 8];
         let denied = AccessError { addr, size, write: false, why: Denied::Outside };
         if let Some((values, at)) = self.values(addr, size, false)? {
@@ -19,7 +22,10 @@ impl<'m> Memory<'m> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    pub(super) fn store_slow(
+    /// Stores to any region.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn store_slow(
         &mut self,
         addr: u64,
         size: usize,
@@ -41,7 +47,7 @@ impl<'m> Memory<'m> {
     ) -> Result<Option<(&'m Values, usize)>, AccessError> {
         let (region, at) = split(addr);
         let deny = |why| AccessError { addr, size, write, why };
-        match self.regions.get(region as usize).map(|r| &r.kind) {
+        match self.regions.get(region as usize) {
             Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
             Some(Kind::Map { rd: false, .. }) if !write => Err(deny(Denied::WriteOnly)),
             Some(Kind::Map { map, .. }) => Ok(Some((map.values(), at as usize))),
@@ -60,16 +66,15 @@ impl<'m> Memory<'m> {
     fn cells(&self, addr: u64, len: usize, write: bool) -> Result<&'m [Cell<u8>], AccessError> {
         let (idx, at) = split(addr);
         let deny = |why| AccessError { addr, size: len, write, why };
-        let region = match self.regions.get(idx as usize) {
-            Some(Region { kind: Kind::Copy(_), .. }) => return Err(deny(Denied::ReadOnly)),
-            Some(region) if matches!(region.kind, Kind::Bytes(_)) => region,
-            _ => return Err(deny(Denied::NoRegion)),
-        };
-        let at = at.wrapping_sub(region.lo) as usize;
+        if let Some(Kind::Copy(_)) = self.regions.get(idx as usize) {
+            return Err(deny(Denied::ReadOnly));
+        }
+        let bytes = self.bytes.get(idx as usize).ok_or(deny(Denied::NoRegion))?;
+        let at = at.wrapping_sub(bytes.lo) as usize;
         let end = at.checked_add(len).ok_or(deny(Denied::Outside))?;
-        let all = if write { region.wr } else { region.rd };
+        let all = if write { bytes.wr } else { bytes.rd };
         all.get(at..end).ok_or_else(|| {
-            deny(if region.rd.get(at..end).is_some() { Denied::ReadOnly } else { Denied::Outside })
+            deny(if bytes.rd.get(at..end).is_some() { Denied::ReadOnly } else { Denied::Outside })
         })
     }
 
@@ -88,7 +93,7 @@ impl<'m> Memory<'m> {
             return Ok(());
         }
         let (idx, at) = split(addr);
-        if let Some(Kind::Copy(bytes)) = self.regions.get(idx as usize).map(|r| &r.kind) {
+        if let Some(Kind::Copy(bytes)) = self.regions.get(idx as usize) {
             let at = at as usize;
             let end = at.checked_add(out.len()).ok_or(deny)?;
             out.copy_from_slice(bytes.get(at..end).ok_or(deny)?);
@@ -165,15 +170,15 @@ impl<'m> Memory<'m> {
     /// Bytes that may be read from `addr` to the end of its region.
     fn len_of(&self, addr: u64) -> Option<usize> {
         let (idx, at) = split(addr);
-        let region = self.regions.get(idx as usize)?;
-        let at = at.wrapping_sub(region.lo) as usize;
-        let len = match region.kind {
+        let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
+        let at = at.wrapping_sub(bytes.lo) as usize;
+        let len = match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => 0,
             Kind::Bytes(_) if idx == PACKET => {
                 let start = split(addr).1.wrapping_sub(PACKET_BASE) as usize;
                 return self.packet.end.checked_sub(start);
             }
-            Kind::Bytes(_) => region.rd.len(),
+            Kind::Bytes(_) => bytes.rd.len(),
             Kind::Map { map, .. } => map.values().len(),
             Kind::Record { record, .. } => record.len as usize,
             Kind::Copy(ref bytes) => bytes.len(),
@@ -184,17 +189,17 @@ impl<'m> Memory<'m> {
     /// Name, bounds and position of an address, for messages.
     pub(crate) fn place(&self, addr: u64) -> Option<Place> {
         let (idx, at) = split(addr);
-        let region = self.regions.get(idx as usize)?;
+        let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
         let place = |name: &str, lo, len| Place { region: name.into(), at, lo, len };
-        Some(match region.kind {
+        Some(match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => return None,
             Kind::Bytes(name) if idx == PACKET => {
                 let packet = &self.packet;
                 let lo = PACKET_BASE.saturating_add(u32::try_from(packet.start).ok()?);
                 place(name, lo, packet.end.saturating_sub(packet.start))
             }
-            Kind::Bytes(_) if region.rd.is_empty() => return None,
-            Kind::Bytes(name) => place(name, region.lo, region.rd.len()),
+            Kind::Bytes(_) if bytes.rd.is_empty() => return None,
+            Kind::Bytes(name) => place(name, bytes.lo, bytes.rd.len()),
             Kind::Map { map, .. } => {
                 let name = alloc::format!("map {}", map.def().name);
                 let values = map.values();

@@ -1,6 +1,6 @@
 //! The packet: an owned buffer of which the program sees a part.
 
-use super::{Memory, PACKET_BASE, split};
+use super::{Memory, PACKET_BASE};
 use crate::fault::{AccessError, Denied};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -31,10 +31,10 @@ pub struct PacketBuf {
 }
 
 impl PacketBuf {
-    /// The visible bytes at a position in the region.
+    /// The visible bytes at an address.
     #[inline(always)]
-    pub(super) fn find(&self, at: u32, len: usize) -> Option<Range<usize>> {
-        let start = at.wrapping_sub(PACKET_BASE) as usize;
+    pub(super) fn find(&self, addr: u64, len: usize) -> Option<Range<usize>> {
+        let start = usize::try_from(addr.wrapping_sub(PACKET_BASE.into())).ok()?;
         let end = start.checked_add(len)?;
         (start >= self.start && end <= self.end).then_some(start..end)
     }
@@ -42,18 +42,19 @@ impl PacketBuf {
 
 impl Memory<'_> {
     #[inline(always)]
-    pub(super) fn load_packet<const N: usize>(&self, addr: u64) -> Result<u64, AccessError> {
-        let found = self.packet.find(split(addr).1, N);
-        match found.and_then(|at| self.packet.bytes.get(at)?.first_chunk::<N>()) {
-            Some(chunk) => {
-                let mut bytes = [0; 8];
-                for (byte, from) in bytes.iter_mut().zip(chunk) {
-                    *byte = *from;
-                }
-                Ok(u64::from_le_bytes(bytes))
-            }
-            None => self.load_slow(addr, N),
-        }
+    pub(super) fn load_packet<const N: usize>(&self, addr: u64) -> Option<u64> {
+        let found = self.packet.find(addr, N)?;
+        let mut value = [0; 8];
+        value.first_chunk_mut::<N>()?.copy_from_slice(self.packet.bytes.get(found)?);
+        Some(u64::from_le_bytes(value))
+    }
+
+    #[inline(always)]
+    pub(super) fn store_packet<const N: usize>(&mut self, addr: u64, value: u64) -> Option<()> {
+        let found = self.packet.find(addr, N).filter(|_| self.packet.writable)?;
+        let bytes = self.packet.bytes.get_mut(found)?;
+        bytes.copy_from_slice(value.to_le_bytes().first_chunk::<N>()?);
+        Some(())
     }
 
     /// The part of the packet buffer behind an address.
@@ -67,7 +68,7 @@ impl Memory<'_> {
         if addr < u64::from(PACKET_BASE) {
             return Err(deny(Denied::Null));
         }
-        let found = self.packet.find(split(addr).1, len).ok_or(deny(Denied::Outside))?;
+        let found = self.packet.find(addr, len).ok_or(deny(Denied::Outside))?;
         if write && !self.packet.writable { Err(deny(Denied::ReadOnly)) } else { Ok(found) }
     }
 

@@ -1,6 +1,6 @@
 //! Regions that come and go during a run.
 
-use super::{Kind, Memory, Region, address, split};
+use super::{Kind, Memory, address, split};
 use alloc::vec::Vec;
 use skep_map::{Record, RingBuf};
 
@@ -17,18 +17,17 @@ impl<'m> Memory<'m> {
 
     /// Takes away what [`Memory::push_copy`] gave.
     pub(crate) fn drop_copy(&mut self, addr: u64) {
-        if let Some(region) = self.regions.get_mut(split(addr).0 as usize) {
-            region.kind = Kind::Free;
+        if let Some(kind) = self.regions.get_mut(split(addr).0 as usize) {
+            *kind = Kind::Free;
         }
     }
 
     fn push(&mut self, kind: Kind<'m>) -> u64 {
-        let region = Region { rd: &[], wr: &[], lo: 0, kind };
-        let idx = self.regions.iter().position(|r| matches!(r.kind, Kind::Free));
+        let idx = self.regions.iter().position(|kind| matches!(kind, Kind::Free));
         let idx = idx.unwrap_or(self.regions.len());
         match self.regions.get_mut(idx) {
-            Some(free) => *free = region,
-            None => self.regions.push(region),
+            Some(free) => *free = kind,
+            None => self.regions.push(kind),
         }
         address(u32::try_from(idx).unwrap_or(u32::MAX), 0)
     }
@@ -36,7 +35,7 @@ impl<'m> Memory<'m> {
     /// Takes back a record by its address.
     pub(crate) fn take_record(&mut self, addr: u64) -> Option<(&'m RingBuf, Record)> {
         let (region, 0) = split(addr) else { return None };
-        let kind = &mut self.regions.get_mut(region as usize)?.kind;
+        let kind = self.regions.get_mut(region as usize)?;
         let Kind::Record { ring, record } = *kind else { return None };
         *kind = Kind::Free;
         Some((ring, record))
@@ -44,10 +43,10 @@ impl<'m> Memory<'m> {
 
     /// Takes back all records that are still open.
     pub(crate) fn close_records(&mut self) {
-        for region in &mut self.regions {
-            if let Kind::Record { ring, record } = region.kind {
+        for kind in &mut self.regions {
+            if let Kind::Record { ring, record } = *kind {
                 ring.discard(record);
-                region.kind = Kind::Free;
+                *kind = Kind::Free;
             }
         }
     }
