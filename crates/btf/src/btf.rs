@@ -67,6 +67,10 @@ impl Btf {
     /// The kernel follows 32 types (`MAX_RESOLVE_DEPTH`), beginning anew at some kinds.
     pub const MAX_NESTING: u8 = 64;
 
+    /// Bytes of the longest name. The kernel refuses names from 512 bytes on (`KSYM_NAME_LEN`), which
+    /// compilers of languages with generics exceed in objects.
+    pub const MAX_NAME: usize = 4096;
+
     /// Reads and checks a `.BTF` section or the BTF of a kernel.
     ///
     /// # Errors
@@ -192,6 +196,17 @@ impl Btf {
             *at = off.unwrap_or(*at);
         }
         true
+    }
+
+    /// Refuses a name that would be costly to read again and again: names may overlap in the string
+    /// section, so that a small input can hold many long ones.
+    pub(crate) fn check_name(&self, off: u32, at: usize) -> Result<(), BtfError> {
+        let start = usize::try_from(off).unwrap_or(usize::MAX);
+        let text = self.strings.get(start..).unwrap_or_default();
+        match text.iter().take(Self::MAX_NAME.saturating_add(1)).any(|&byte| byte == 0) {
+            true => Ok(()),
+            false => Err(BtfError::NameLen { at, off, limit: Self::MAX_NAME }),
+        }
     }
 
     /// The name at `off`; one that is no UTF-8 is cut where it stops being so.

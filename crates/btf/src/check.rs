@@ -60,6 +60,7 @@ impl Check<'_> {
             if usize::try_from(off).map_or(true, |off| off >= len) {
                 return Err(BtfError::Str { at: pos_at(self.at, word), off, len });
             }
+            self.btf.check_name(off, pos_at(self.at, word))?;
         }
         Ok(())
     }

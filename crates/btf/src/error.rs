@@ -39,6 +39,9 @@ pub enum BtfError {
     /// A string offset beyond the string section.
     #[error("byte {at}: string offset {off} is beyond the {len} bytes of strings")]
     Str { at: usize, off: u32, len: usize },
+    /// A name longer than any that is looked at.
+    #[error("byte {at}: the name at string offset {off} is longer than {limit} bytes")]
+    NameLen { at: usize, off: u32, limit: usize },
     /// A kind that is not known.
     #[error("byte {at}: type {id} has kind {kind}, known are 1 to 19")]
     Kind { at: usize, id: TypeId, kind: u32 },

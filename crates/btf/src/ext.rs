@@ -177,6 +177,7 @@ impl Area<'_> {
         let at = self.at;
         let [name, count] = self.take("section header")?;
         self.string(at, name)?;
+        self.btf.check_name(name, at)?;
         if count == 0 {
             return Err(BtfError::NoRecords { at, what: self.what });
         }

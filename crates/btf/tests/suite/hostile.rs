@@ -139,7 +139,7 @@ fn long_names_count() {
     let mut b = Builder::default();
     let int = b.int("int", 4, 0);
     let id = b.fields("s", STRUCT, 4, &[("", int, 0); 60_000]);
-    let long = b.string(&"n".repeat(1 << 16));
+    let long = b.string(&"n".repeat(Btf::MAX_NAME));
     // All members share one long name.
     for word in b.words[4 + 3..].chunks_exact_mut(3) {
         word[0] = long;
@@ -149,10 +149,18 @@ fn long_names_count() {
 }
 
 #[test]
+fn longer_names_are_refused() {
+    let mut b = Builder::default();
+    b.int(&"n".repeat(Btf::MAX_NAME + 1), 4, 0);
+    let err = b.parse().unwrap_err();
+    assert_eq!(err.to_string(), "byte 24: the name at string offset 1 is longer than 4096 bytes");
+}
+
+#[test]
 fn long_names_of_types_count() {
     let mut b = Builder::default();
     let int = b.int("_Bool", 1, BOOL);
-    let int = b.to(&"n".repeat(1 << 20), TYPEDEF, int);
+    let int = b.to(&"n".repeat(Btf::MAX_NAME), TYPEDEF, int);
     let array = b.array(int, 1 << 18);
     let anonymous = b.fields("", STRUCT, 1, &[("", int, 0); 60_000]);
     let outer = b.fields("s", STRUCT, 1, &[("", anonymous, 0)]);
