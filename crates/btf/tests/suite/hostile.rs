@@ -167,7 +167,7 @@ fn long_names_of_types_count() {
     let btf = b.build();
     for id in [array, outer] {
         let shown = btf.show(id, &[0; 1 << 18], ByteOrder::Little).to_string();
-        assert!(shown.len() < 100, "{} bytes", shown.len());
+        assert!(shown.len() < 10_000, "{} bytes", shown.len());
     }
 }
 
