@@ -30,7 +30,7 @@ pub(crate) enum Kind<'a> {
 const NOISE: [&str; 18] = [
     "processed ", "func#", "mark_precise:", "last_idx ", "regs=", "parent ", "Validating ",
     "Live regs before", "verification time", "stack depth ", "propagating ",
-    "returning from callee", "to caller at ", "Func#", "-- BEGIN PROG LOAD LOG --",
+    "returning from callee", "to caller at ", "Func#", "libbpf: ",
     "-- END PROG LOAD LOG --", "BPF program load failed", "arg#",
 ];
 
@@ -48,7 +48,13 @@ pub(crate) fn classify(line: &str) -> Kind<'_> {
     }
     let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     let path = text.strip_prefix("from ").is_some_and(|rest| rest.starts_with(is_digit));
-    if path || begins(&NOISE) || text.contains(":\tfile format ") || is_state(text) {
+    // `(0) frame 0 insn 19 +live -8`
+    let live = text
+        .strip_prefix('(')
+        .and_then(|rest| rest.trim_start_matches(is_digit).strip_prefix(") "));
+    let live =
+        live.is_some_and(|rest| rest.starts_with("frame ") || rest.starts_with("live stack"));
+    if path || live || begins(&NOISE) || text.contains(":\tfile format ") || is_state(text) {
         return Kind::Noise;
     }
     if bytes(text).is_some_and(|(_, len)| len == text.len()) {
@@ -107,9 +113,11 @@ fn numbered<'a>(line: &'a str, number: &str, rest: &'a str) -> Kind<'a> {
     let text = rest.trim_start();
     // The trimmed end does not matter to what reads on.
     let offset = |rest: &str| rest.as_ptr() as usize - line.as_ptr() as usize;
-    if text.is_empty() || is_state(text) {
+    // `safe`: explored before, from a state that covers this one.
+    if text.is_empty() || text == "safe" || is_state(text) {
         return Kind::Noise;
     }
+    let text = without_live_regs(text);
     if let Some((code, insn)) = opcode(text) {
         return Kind::Insn { at, code: Some(code), raw: None, rest: offset(insn) };
     }
@@ -117,6 +125,18 @@ fn numbered<'a>(line: &'a str, number: &str, rest: &'a str) -> Kind<'a> {
         return Kind::Insn { at, code: None, raw: insn, rest: offset(&text[len..]) };
     }
     Kind::Insn { at, code: None, raw: None, rest: offset(text) }
+}
+
+/// What follows `.1........ ` of the table of live registers, a place for each but r10.
+fn without_live_regs(text: &str) -> &str {
+    match text.split_once(' ') {
+        Some((mask, rest))
+            if mask.len() == 10 && mask.bytes().all(|c| c == b'.' || c.is_ascii_digit()) =>
+        {
+            rest
+        }
+        _ => text,
+    }
 }
 
 /// `(bf) …`
@@ -169,6 +189,10 @@ mod tests {
             ("5: r1 = r2", insn(5, None, 3)),
             ("5: (u8) r1", insn(5, None, 3)),
             ("99999999999: exit", Kind::Plain),
+            ("  7: 0.2345.... (95) exit", insn(7, Some(0x95), 20)),
+            ("19: safe", Kind::Noise),
+            ("(0) frame 0 insn 19 +live -8 ", Kind::Noise),
+            ("libbpf: prog 'main': -- BEGIN PROG LOAD LOG --", Kind::Noise),
             ("0: R1=ctx() R10=fp0", Kind::Noise),
             ("7: frame1: R6=ctx()", Kind::Noise),
             ("R0_w=scalar()", Kind::Noise),

@@ -89,6 +89,14 @@ struct Place<'a> {
     number: u32,
 }
 
+impl Place<'_> {
+    /// Where a part of the line stands.
+    fn span_of(&self, part: &str) -> Span {
+        let start = self.base + (part.as_ptr() as usize - self.line.as_ptr() as usize);
+        Span::new(start, start + part.len())
+    }
+}
+
 impl<'a> Text<'a> {
     fn new(source: &Source<'a>, default_type: ProgType) -> Self {
         Self {
@@ -132,19 +140,13 @@ impl<'a> Text<'a> {
                 let place = Place { line: &line[rest..], base: base + rest, ..place };
                 self.listed(place, at)
             }
-            Kind::Header(name) => {
-                let span = Span::new(base, base + line.len());
-                self.prog().define(name.into(), span, true)
-            }
+            Kind::Header(name) => self.prog().define(name.into(), place.span_of(name), true),
             Kind::Section(name) => {
-                let span = Span::new(base, base + line.len());
+                let span = place.span_of(name);
                 self.begin(ProgText::in_section(name, span, self.default_type));
                 Ok(())
             }
-            Kind::Reloc(name) => {
-                self.relocate(name, Span::new(base, base + line.len()));
-                Ok(())
-            }
+            Kind::Reloc(name) => self.relocate(name, place.span_of(name)),
             Kind::Noise => Ok(()),
         }
     }
@@ -231,19 +233,25 @@ impl<'a> Text<'a> {
     }
 
     /// Puts a symbol into the instruction read last.
-    fn relocate(&mut self, name: &'a str, span: Span) {
-        let Some(stmt) = self.prog().last_mut() else { return };
+    fn relocate(&mut self, name: &'a str, span: Span) -> Result<(), Diagnostic> {
+        let Some(stmt) = self.prog().last_mut() else { return Ok(()) };
         let what = match stmt.insn {
             Insn::LoadImm { imm: ImmSrc::Value(at), .. } =>
             {
                 #[expect(clippy::cast_possible_truncation, reason = "an addend of 32 bits")]
                 What::Symbol((at as u32).cast_signed())
             }
-            // A call of a section has its target as an offset already.
-            Insn::Call(Call::Local(_)) if !name.starts_with('.') => What::Func,
-            _ => return,
+            Insn::Call(Call::Local(_)) if name.starts_with('.') => {
+                let title = format!("the call leads into section `{name}`");
+                return Err(Diagnostic::error("asm.listing", title)
+                    .label(span, "not linked")
+                    .help("paste the listing of a linked program, or read the object itself"));
+            }
+            Insn::Call(Call::Local(_)) => What::Func,
+            _ => return Ok(()),
         };
         stmt.refer = Some(Refer { what, name: name.into(), span });
+        Ok(())
     }
 
     /// The program that instructions go to.

@@ -77,6 +77,9 @@ impl Resolver<'_, '_> {
         for &n in &self.layout.order {
             let (stmt, at) = &self.prog.stmts[n];
             let pc = Pc(self.layout.pcs[n]);
+            if at.slot.is_some() && stmt.refer.is_none() && is_unlinked(stmt.insn) {
+                report.push(unlinked(at.span));
+            }
             let insn = match &stmt.refer {
                 Some(refer) if !report.is_full() => self.resolve(stmt.insn, refer, pc),
                 _ => Ok(stmt.insn),
@@ -170,7 +173,9 @@ impl Resolver<'_, '_> {
                 }
                 (What::Symbol(_), None) => {
                     let names = self.data.symbols.keys().map(|name| &**name);
-                    Err(unknown("symbol", name, span, names.chain(self.label_names())))
+                    // A register with a typing error looks like a symbol too.
+                    let regs = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10"];
+                    Err(unknown("symbol", name, span, names.chain(self.label_names()).chain(regs)))
                 }
                 _ => Err(self.unknown_map(name, span)),
             };
@@ -244,6 +249,17 @@ impl Resolver<'_, '_> {
         }
         name
     }
+}
+
+/// A call that leads to itself is what compilers write where the linker is to put the target.
+fn is_unlinked(insn: Insn) -> bool {
+    insn == Insn::Call(Call::Local(-1))
+}
+
+fn unlinked(span: Span) -> Diagnostic {
+    Diagnostic::warning("asm.listing", "the call leads to itself")
+        .label(span, "")
+        .help("calls look so before linking; `llvm-objdump -dr` shows where they lead")
 }
 
 fn line_info(source: &Source<'_>, file: &Arc<str>, pc: Pc, at: &At<'_>) -> LineInfo {

@@ -116,9 +116,9 @@ fn random_characters() {
 }
 
 #[test]
-fn every_prefix_of_the_corpus() {
+fn prefixes_of_the_corpus() {
     for seed in seeds() {
-        for (end, _) in seed.char_indices() {
+        for (end, _) in seed.char_indices().step_by(5) {
             try_text(&seed[..end]);
         }
     }

@@ -169,21 +169,26 @@ fn called(prog: &Prog) -> BTreeSet<Pc> {
 }
 
 /// A name for each slot that needs one: the program's, those of its functions, and invented ones.
+/// Linked files may have static functions of one name, of which all but the first get another.
 fn labels(prog: &Prog) -> BTreeMap<Pc, String> {
-    let mut labels: BTreeMap<Pc, String> =
-        prog.subprogs.iter().map(|sub| (sub.start, sub.name.clone())).collect();
-    labels.insert(Pc(0), prog.name.clone());
-    let taken: BTreeSet<String> = labels.values().cloned().collect();
-    let called = called(prog);
-    for pc in targets(&prog.insns) {
-        if prog.insns.get(pc).is_none() || labels.contains_key(&pc) {
-            continue;
+    let mut labels = BTreeMap::from([(Pc(0), prog.name.clone())]);
+    let mut taken = BTreeSet::from([prog.name.clone()]);
+    let mut add = |labels: &mut BTreeMap<_, _>, pc: Pc, mut label: String, other: &str| {
+        if labels.contains_key(&pc) {
+            return;
         }
-        let mut label = if called.contains(&pc) { format!("func_{pc}") } else { format!("L{pc}") };
-        while taken.contains(&label) {
-            label.push('_');
+        while !taken.insert(label.clone()) {
+            label += other;
         }
         labels.insert(pc, label);
+    };
+    for sub in &prog.subprogs {
+        add(&mut labels, sub.start, sub.name.clone(), &format!(".{}", sub.start));
+    }
+    let called = called(prog);
+    for pc in targets(&prog.insns).into_iter().filter(|&pc| prog.insns.get(pc).is_some()) {
+        let label = if called.contains(&pc) { format!("func_{pc}") } else { format!("L{pc}") };
+        add(&mut labels, pc, label, "_");
     }
     labels
 }

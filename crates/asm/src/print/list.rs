@@ -1,9 +1,11 @@
 //! A listing as llvm-objdump makes it.
 
 use super::image::source_line;
+use super::name::name;
 use super::{Dialect, Operands, insn_text};
 use skep_isa::{Call, Insn, Pc};
 use skep_prog::{MapDef, Prog};
+use std::borrow::Cow;
 
 /// How to list.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,8 +63,9 @@ fn target(prog: &Prog, pc: Pc, insn: &Insn) -> Option<String> {
     let target = pc.jump(off)?;
     let sub = prog.subprog_at(target)?;
     let at = u64::from(target.0 - sub.start.0) * 8;
-    let name = visible(&sub.name);
-    Some(if at == 0 { name } else { format!("{name}+{at:#x}") })
+    // A name that would need quotes cannot have them here, and the offset says as much.
+    let Cow::Borrowed(name) = name(&sub.name) else { return None };
+    Some(if at == 0 { name.into() } else { format!("{name}+{at:#x}") })
 }
 
 /// A name without what would break the line.
