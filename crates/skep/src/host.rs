@@ -121,9 +121,12 @@ pub(crate) fn change_packet<R>(
     ctx.resize(hook.ctx_len(), 0);
     // The context is there for as long as the program runs.
     let _ = cx.mem.read(skep_vm::address(skep_vm::CTX, 0), &mut ctx);
-    hook.read_ctx(&mut cx.state.packet, &ctx);
-    let result = with_packet(cx, operation);
-    hook.write_ctx(&cx.state.packet, PACKET_BASE, &mut ctx);
+    let result = with_packet(cx, |packet| {
+        hook.read_ctx(packet, &ctx);
+        let result = operation(packet);
+        hook.write_ctx(packet, PACKET_BASE, &mut ctx);
+        result
+    });
     cx.mem.poke_ctx(0, &ctx);
     cx.state.ctx = ctx;
     result

@@ -163,7 +163,12 @@ fn choose<'a>(image: &'a Image, name: Option<&str>) -> Result<&'a Prog, LoadErro
 fn hook_of(prog: &Prog) -> Option<Hook> {
     let egress = matches!(
         prog.attach_type,
-        Some(AttachType::TcxEgress | AttachType::CgroupInetEgress | AttachType::NetkitPeer)
+        Some(
+            AttachType::TcxEgress
+                | AttachType::CgroupInetEgress
+                | AttachType::NetkitPrimary
+                | AttachType::NetkitPeer
+        )
     );
     Some(match prog.prog_type {
         ProgType::Xdp => Hook::Xdp,
