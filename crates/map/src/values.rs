@@ -323,10 +323,21 @@ impl fmt::Debug for Values {
 #[inline]
 pub(crate) fn padded(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let (words, rest) = bytes.as_chunks::<8>();
-    let last = (!rest.is_empty()).then(|| {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        last
-    });
-    words.iter().copied().chain(last).map(u64::from_ne_bytes)
+    let last = (!rest.is_empty()).then(|| padded_word(rest));
+    words.iter().map(|word| u64::from_ne_bytes(*word)).chain(last)
+}
+
+/// At most 7 bytes as a word. Copying a number of bytes that is not constant would cost more than
+/// the rest of a map lookup.
+#[inline]
+fn padded_word(bytes: &[u8]) -> u64 {
+    let word = match (bytes.first_chunk(), bytes.last_chunk()) {
+        // Where the two overlap they have the same bits.
+        (Some(first), Some(last)) => {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            u64::from(first) | u64::from(last) << ((bytes.len() - 4) * 8)
+        }
+        _ => bytes.iter().rfold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    word.to_le()
 }

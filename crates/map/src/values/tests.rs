@@ -68,6 +68,29 @@ fn padding_belongs_to_whole_cells_only() {
 }
 
 #[test]
+fn words_are_padded_at_the_end() {
+    let bytes: Vec<u8> = (1..=24).collect();
+    for len in 0..=bytes.len() {
+        let mut expected = bytes[..len].to_vec();
+        expected.resize(len.next_multiple_of(8), 0);
+        let words: Vec<u8> = padded(&bytes[..len]).flat_map(u64::to_ne_bytes).collect();
+        assert_eq!(words, expected);
+
+        let values = Values::new(32, 1).unwrap();
+        values.set_padded(8, &bytes[..len]);
+        assert!(values.holds(8, &bytes[..len]));
+        assert!((0..len).all(|n| {
+            let mut other = bytes[..len].to_vec();
+            other[n] ^= 0x80;
+            !values.holds(8, &other)
+        }));
+        let mut out = std::vec![0; len];
+        values.get_padded(8, &mut out);
+        assert_eq!(out, bytes[..len]);
+    }
+}
+
+#[test]
 fn remainders_are_exact() {
     for value_size in [1, 8, 24, 56, 1000, 4104, 65_528] {
         let values = Values::new(value_size, 1).unwrap();
