@@ -118,12 +118,7 @@ fn number<'a>(cur: &mut Cursor<'a, '_>, dst: RegName, code: Option<u8>) -> Resul
 /// `r1 = … ll`
 fn symbol<'a>(cur: &mut Cursor<'a, '_>, dst: RegName) -> Result<Stmt<'a>> {
     cur.form = "r1 = name ll";
-    if dst.width == Width::W32 {
-        let title = "only 64-bit registers take `ll` values and names";
-        let label = format!("`r{} = …` would do", dst.reg.num());
-        return Err(Diagnostic::error("asm.register-width", title).label(cur.span(), label));
-    }
-    lddw::operand(cur, dst.reg)
+    lddw::operand(cur, dst.of(Width::W64)?)
 }
 
 /// `-r1`
@@ -138,11 +133,9 @@ fn neg(cur: &mut Cursor<'_, '_>, dst: RegName) -> Result<Insn> {
 fn swap(cur: &mut Cursor<'_, '_>, dst: RegName, kind: Swap, size: Size) -> Result<Insn> {
     cur.form = "r1 = be16 r1";
     cur.bump();
-    same(cur, RegName { width: Width::W64, ..dst })?;
-    if dst.width == Width::W32 {
-        return Err(cur.unexpected("a 64-bit register on the left"));
-    }
-    Ok(Insn::Swap { kind, size, dst: dst.reg })
+    let reg = dst.of(Width::W64)?;
+    same(cur, dst)?;
+    Ok(Insn::Swap { kind, size, dst: reg })
 }
 
 /// The instruction has one register; it is written twice.
@@ -183,19 +176,13 @@ fn load(cur: &mut Cursor<'_, '_>, dst: RegName) -> Result<Insn> {
         return packet(cur, dst, size, signed, span);
     }
     let (base, off) = parenthesised(cur)?;
-    if dst.width == Width::W32 && (signed || size == Size::Dw) {
-        let title = "the loaded value takes a 64-bit register";
-        return Err(Diagnostic::error("asm.register-width", title)
-            .label(span, format!("`r{} = …` would do", dst.reg.num())));
-    }
-    let dst = dst.reg;
     match (signed, size) {
-        (false, _) => Ok(Insn::Load { size, dst, base, off }),
+        (false, _) => Ok(Insn::Load { size, dst: dst.holds(size)?, base, off }),
         (true, Size::Dw) => {
             Err(Diagnostic::error("asm.access-type", "64 bits have no sign to extend")
                 .label(span, "did you mean `u64`?"))
         }
-        (true, _) => Ok(Insn::LoadSx { size, dst, base, off }),
+        (true, _) => Ok(Insn::LoadSx { size, dst: dst.of(Width::W64)?, base, off }),
     }
 }
 
@@ -213,7 +200,8 @@ fn packet(
             .label(span, "u8, u16 or u32"));
     }
     if dst.reg != Reg::R0 {
-        return Err(cur.unexpected("r0 on the left of a packet load"));
+        return Err(Diagnostic::error("asm.register-differs", "a packet load ends in r0")
+            .label(dst.span, "`r0` would do"));
     }
     cur.expect("[")?;
     let insn = if cur.at_number() {
@@ -284,9 +272,7 @@ fn atomic_rest(
     dst: RegName,
     (size, op, base, off): (Size, AtomicOp, Reg, i16),
 ) -> Result<Insn> {
-    if size == Size::Dw && dst.width == Width::W32 {
-        return Err(cur.unexpected("a 64-bit register on the left of a 64-bit operation"));
-    }
+    dst.holds(size)?;
     cur.expect(",")?;
     let result = |reg| if reg == dst.reg { Ok(()) } else { Err(dst.reg) };
     let mut span = cur.span();
@@ -314,11 +300,8 @@ fn load_acquire(cur: &mut Cursor<'_, '_>, dst: RegName) -> Result<Insn> {
     cur.bump();
     cur.expect("(")?;
     let (size, base, off) = pointer(cur)?;
-    if size == Size::Dw && dst.width == Width::W32 {
-        return Err(cur.unexpected("a 64-bit register on the left of a 64-bit operation"));
-    }
     cur.expect(")")?;
-    Ok(Insn::LoadAcquire { size, dst: dst.reg, base, off })
+    Ok(Insn::LoadAcquire { size, dst: dst.holds(size)?, base, off })
 }
 
 /// `addr_space_cast(r2, 0, 1)`
@@ -326,14 +309,12 @@ fn addr_space_cast(cur: &mut Cursor<'_, '_>, dst: RegName) -> Result<Insn> {
     cur.form = "r1 = addr_space_cast(r2, 0, 1)";
     cur.bump();
     cur.expect("(")?;
-    if dst.width == Width::W32 {
-        return Err(cur.unexpected("a 64-bit register on the left"));
-    }
+    let dst = dst.of(Width::W64)?;
     let src = cur.reg()?;
     cur.expect(",")?;
     let cast = cast(cur)?;
     cur.expect(")")?;
-    Ok(Insn::AddrSpaceCast { cast, dst: dst.reg, src })
+    Ok(Insn::AddrSpaceCast { cast, dst, src })
 }
 
 /// `0, 1` or `1, 0`: the address spaces of both operands.

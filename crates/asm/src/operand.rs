@@ -11,6 +11,26 @@ use std::borrow::Cow;
 pub(crate) struct RegName {
     pub(crate) reg: Reg,
     pub(crate) width: Width,
+    pub(crate) span: Span,
+}
+
+impl RegName {
+    /// The register, if the name is the one for this width.
+    pub(crate) fn of(self, width: Width) -> Result<Reg, Diagnostic> {
+        if self.width == width {
+            return Ok(self.reg);
+        }
+        let right = if width == Width::W64 { 'r' } else { 'w' };
+        let title = format!("expected a {}-bit register", width.bits());
+        Err(Diagnostic::error("asm.register-width", title)
+            .label(self.span, format!("`{right}{}` would be one", self.reg.num())))
+    }
+
+    /// The register, if the name may stand for `size` bytes: both do up to 32 bits, as LLVM and the
+    /// kernel differ.
+    pub(crate) fn holds(self, size: Size) -> Result<Reg, Diagnostic> {
+        if size == Size::Dw { self.of(Width::W64) } else { Ok(self.reg) }
+    }
 }
 
 /// Whether the word has the form of a register, existing or not.
@@ -20,7 +40,7 @@ pub(crate) fn looks_like_reg(word: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
 }
 
-fn reg_name(word: &str) -> Option<RegName> {
+fn reg_name(word: &str) -> Option<(Reg, Width)> {
     let word = word.strip_prefix('%').unwrap_or(word);
     let (width, digits) = match word.strip_prefix('w') {
         Some(digits) => (Width::W32, digits),
@@ -30,38 +50,32 @@ fn reg_name(word: &str) -> Option<RegName> {
     if digits.len() > 1 && digits.starts_with('0') {
         return None;
     }
-    Some(RegName { reg: Reg::new(digits.parse().ok()?)?, width })
+    Some((Reg::new(digits.parse().ok()?)?, width))
 }
 
 impl<'a> Cursor<'a, '_> {
     /// Any register.
     pub(crate) fn any_reg(&mut self) -> Result<RegName, Diagnostic> {
         let Tok::Word(word) = self.peek() else { return Err(self.unexpected("a register")) };
-        let reg = reg_name(word).ok_or_else(|| self.unknown_reg(word))?;
+        let (reg, width) = reg_name(word).ok_or_else(|| self.unknown_reg(word))?;
+        let span = self.span();
         self.bump();
-        Ok(reg)
+        Ok(RegName { reg, width, span })
     }
 
     /// A register by its 64-bit name.
     pub(crate) fn reg(&mut self) -> Result<Reg, Diagnostic> {
-        let span = self.span();
-        let name = self.any_reg()?;
-        if name.width == Width::W32 {
-            return Err(width_error(span, name, Width::W64));
-        }
-        Ok(name.reg)
+        self.reg_of(Width::W64)
     }
 
     /// A register by the name for this width.
     pub(crate) fn reg_of(&mut self, width: Width) -> Result<Reg, Diagnostic> {
-        let span = self.span();
-        let name = self.any_reg()?;
-        if name.width == width { Ok(name.reg) } else { Err(width_error(span, name, width)) }
+        self.any_reg()?.of(width)
     }
 
-    /// A register that holds `size` bytes: both names do up to 32 bits, as LLVM and the kernel differ.
+    /// A register that holds `size` bytes.
     pub(crate) fn reg_for(&mut self, size: Size) -> Result<Reg, Diagnostic> {
-        if size == Size::Dw { self.reg() } else { Ok(self.any_reg()?.reg) }
+        self.any_reg()?.holds(size)
     }
 
     pub(crate) fn unknown_reg(&self, word: &str) -> Diagnostic {
@@ -205,13 +219,6 @@ impl<'a> Cursor<'a, '_> {
     }
 }
 
-fn width_error(span: Span, name: RegName, width: Width) -> Diagnostic {
-    let right = if width == Width::W64 { 'r' } else { 'w' };
-    let title = format!("expected a {}-bit register", width.bits());
-    Diagnostic::error("asm.register-width", title)
-        .label(span, format!("`{right}{}` would be one", name.reg.num()))
-}
-
 /// The 32 bits an assembler makes of a number.
 pub(crate) fn wrap_imm(value: i128) -> Option<i32> {
     if let Ok(imm) = i32::try_from(value) {
@@ -260,7 +267,6 @@ mod tests {
         for bad in ["r11", "r01", "r", "x1", "r-1", "%", "r256", "rr1", "R1"] {
             assert_eq!(reg_name(bad), None, "{bad}");
         }
-        let w10 = RegName { reg: Reg::FP, width: Width::W32 };
-        assert_eq!(reg_name("%w10"), Some(w10));
+        assert_eq!(reg_name("%w10"), Some((Reg::FP, Width::W32)));
     }
 }

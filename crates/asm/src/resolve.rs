@@ -25,7 +25,8 @@ pub(crate) fn image(
     let mut image = Image::default();
     let mut spans = BTreeMap::new();
     for text in progs.iter().filter(|text| !text.is_empty()) {
-        let resolver = Resolver { prog: text, layout: layout(text, report), data: &data };
+        let layout = layout(text, report);
+        let resolver = Resolver { prog: text, layout, data: &data, progs: &progs };
         let prog = resolver.prog(source, &file, report);
         if let Some(first) = spans.insert(prog.name.clone(), text.span) {
             report.duplicate("program", &prog.name, text.span, first);
@@ -68,6 +69,8 @@ struct Resolver<'p, 'a> {
     prog: &'p ProgText<'a>,
     layout: Layout,
     data: &'p Data<'a>,
+    /// All programs of the text.
+    progs: &'p [ProgText<'a>],
 }
 
 impl Resolver<'_, '_> {
@@ -148,7 +151,9 @@ impl Resolver<'_, '_> {
     }
 
     fn func(&self, name: &str, span: Span) -> Result<Pc, Diagnostic> {
-        self.label(name).ok_or_else(|| unknown("subprogram", name, span, self.label_names()))
+        self.label(name).ok_or_else(|| {
+            self.elsewhere(name, unknown("subprogram", name, span, self.label_names()))
+        })
     }
 
     fn call(&self, name: &str, span: Span, pc: Pc) -> Result<Insn, Diagnostic> {
@@ -160,7 +165,17 @@ impl Resolver<'_, '_> {
         }
         let short = name.strip_prefix("bpf_").unwrap_or(name);
         let names = self.label_names().chain(HELPERS.into_iter().skip(1));
-        Err(unknown("subprogram or helper", short, span, names))
+        Err(self.elsewhere(name, unknown("subprogram or helper", short, span, names)))
+    }
+
+    /// Adds that another program has such a label.
+    fn elsewhere(&self, name: &str, diag: Diagnostic) -> Diagnostic {
+        match self.progs.iter().find_map(|prog| prog.labels.get(name)) {
+            Some(label) => diag
+                .context(label.span, "belongs to another program")
+                .help("each program needs its own copy of a subprogram"),
+            None => diag,
+        }
     }
 
     fn address(&self, what: What, name: &str, span: Span, pc: Pc) -> Result<ImmSrc, Diagnostic> {

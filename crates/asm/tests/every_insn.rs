@@ -1,6 +1,8 @@
 //! Every instruction there is, printed and read again in each dialect, and against LLVM.
 
-use skep_asm::{Dialect, assemble, print_insn};
+use skep_abi::ProgType;
+use skep_asm::{Dialect, ListOptions, assemble, list, parse, print_insn};
+use skep_diag::Source;
 use skep_isa::{Call, ImmSrc, Insn, Insns, RawInsn, Size};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -176,4 +178,37 @@ fn llvm_prints_our_text() {
     // And without bytes the text is enough, where it is known.
     let got = assemble(&newer).unwrap_or_else(|diags| panic!("{diags:#?}"));
     assert_eq!(got.to_le_bytes(), bytes(insns));
+}
+
+/// One text that both assemblers read, listed by both.
+#[test]
+fn our_listing_is_that_of_llvm() {
+    let text = "\
+main:
+    r6 = r1
+    r1 = 0x1122334455667788 ll
+loop:
+    if r1 == 0 goto done
+    w1 = *(u32 *)(r6 + 16)
+    r1 >>= 1
+    if w1 s< w2 goto done
+    goto loop
+done:
+    r0 = atomic_fetch_or((u64 *)(r6 - 8), r0)
+    gotol loop
+    exit
+";
+    let symbol = format!(".type main,@function\n{text}.size main, .-main\n");
+    let Some(object) = llvm_mc("listing", &symbol) else { return };
+    let (image, _) = parse(&Source::new("", text), ProgType::Xdp).unwrap();
+    for bytes in [true, false] {
+        let args: &[&str] = if bytes { &[] } else { &["--no-show-raw-insn"] };
+        let Some(theirs) = llvm_objdump(&object, args) else { return };
+        let theirs = &theirs[theirs.find("0000000000000000 <main>:").unwrap()..];
+        // objdump knows the labels by name.
+        let theirs = theirs.replace("<loop>", "<main+0x18>").replace("<done>", "<main+0x40>");
+        let lines = theirs.lines().filter(|line| !line.is_empty() && !line.ends_with(">:"));
+        let ours = list(&image.progs[0], &[], &ListOptions { bytes, ..ListOptions::default() });
+        assert_eq!(ours.lines().skip(1).collect::<Vec<_>>(), lines.collect::<Vec<_>>());
+    }
 }
