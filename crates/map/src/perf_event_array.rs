@@ -7,6 +7,8 @@ use crate::Cpu;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
 use skep_abi::Errno;
 use skep_prog::MapDef;
 use spin::Mutex;
@@ -23,6 +25,8 @@ const LOST_BYTES: usize = 24;
 pub struct PerfEventArray {
     def: MapDef,
     queues: Vec<Mutex<Queue>>,
+    /// Samples so far.
+    clock: AtomicU64,
 }
 
 /// What a reader gets.
@@ -46,7 +50,8 @@ pub enum PerfEvent {
 
 #[derive(Debug, Default)]
 struct Queue {
-    events: VecDeque<PerfEvent>,
+    /// With the time of output.
+    events: VecDeque<(u64, PerfEvent)>,
     bytes: usize,
     /// Since the last event in the queue.
     lost: u64,
@@ -59,7 +64,7 @@ impl PerfEventArray {
         let mut queues = Vec::new();
         queues.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
         queues.resize_with(count, Mutex::default);
-        Ok(Self { def, queues })
+        Ok(Self { def, queues, clock: AtomicU64::new(0) })
     }
 
     /// Most bytes that all queues hold together.
@@ -88,26 +93,29 @@ impl PerfEventArray {
         if index != cpu.0 {
             return Err(Errno::EOPNOTSUPP);
         }
-        queue.lock().push(cpu, bytes)
+        queue.lock().push(cpu, bytes, &self.clock)
     }
 
-    /// The next event: of the first CPU that has one, in the order of output.
+    /// The oldest event of all queues. A loss after which its CPU put nothing out comes last.
     pub fn next(&self) -> Option<PerfEvent> {
-        let mut cpus = (0..).map(Cpu).zip(&self.queues);
-        cpus.find_map(|(cpu, queue)| queue.lock().pop(cpu))
+        let cpus = (0..).map(Cpu).zip(&self.queues);
+        let oldest = cpus
+            .filter_map(|(cpu, queue)| Some((queue.lock().time()?, cpu, queue)))
+            .min_by_key(|(time, ..)| *time);
+        oldest.and_then(|(_, cpu, queue)| queue.lock().pop(cpu))
     }
 }
 
 impl Queue {
-    fn push(&mut self, cpu: Cpu, bytes: &[u8]) -> Result<(), Errno> {
-        let pushed = self.try_push(cpu, bytes);
+    fn push(&mut self, cpu: Cpu, bytes: &[u8], clock: &AtomicU64) -> Result<(), Errno> {
+        let pushed = self.try_push(cpu, bytes, clock);
         if pushed.is_err() {
             self.lost = self.lost.saturating_add(1);
         }
         pushed
     }
 
-    fn try_push(&mut self, cpu: Cpu, bytes: &[u8]) -> Result<(), Errno> {
+    fn try_push(&mut self, cpu: Cpu, bytes: &[u8], clock: &AtomicU64) -> Result<(), Errno> {
         let lost = if self.lost > 0 { LOST_BYTES } else { 0 };
         let size = sample_bytes(bytes.len()).saturating_add(lost);
         if size > QUEUE_BYTES - self.bytes {
@@ -117,17 +125,24 @@ impl Queue {
         copy.try_reserve_exact(bytes.len()).map_err(|_| Errno::ENOSPC)?;
         self.events.try_reserve(2).map_err(|_| Errno::ENOSPC)?;
         copy.extend_from_slice(bytes);
+        let time = clock.fetch_add(1, Relaxed);
         if self.lost > 0 {
-            self.events.push_back(PerfEvent::Lost { cpu, count: self.lost });
+            self.events.push_back((time, PerfEvent::Lost { cpu, count: self.lost }));
             self.lost = 0;
         }
-        self.events.push_back(PerfEvent::Sample { cpu, bytes: copy.into() });
+        self.events.push_back((time, PerfEvent::Sample { cpu, bytes: copy.into() }));
         self.bytes += size;
         Ok(())
     }
 
+    /// Of the next event, if there is one.
+    fn time(&self) -> Option<u64> {
+        let lost = (self.lost > 0).then_some(u64::MAX);
+        self.events.front().map(|(time, _)| *time).or(lost)
+    }
+
     fn pop(&mut self, cpu: Cpu) -> Option<PerfEvent> {
-        let event = self.events.pop_front();
+        let event = self.events.pop_front().map(|(_, event)| event);
         self.bytes -= match &event {
             Some(PerfEvent::Sample { bytes, .. }) => sample_bytes(bytes.len()),
             Some(PerfEvent::Lost { .. }) => LOST_BYTES,
