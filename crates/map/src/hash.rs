@@ -1,7 +1,8 @@
 //! Hash maps: plain, per CPU, and with the least recently used entry making room.
 //!
 //! As in the kernel, updating an entry of a map that is not per CPU gives it a new cell: a program
-//! that looked the value up before keeps the old one, until the next such update on the same CPU takes the cell.
+//! that looked the value up before keeps the old one, until the next such update on the same CPU
+//! takes the cell.
 //!
 //! Eviction is exact: when the map is full, the entry goes that programs looked up or anybody
 //! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
