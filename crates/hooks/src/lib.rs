@@ -35,9 +35,9 @@ mod packet;
 mod sink;
 
 pub use capture::{CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file};
-pub use skep_abi::Errno;
 pub use hook::{Action, Hook, Verdict};
 pub use link::{LinkType, PktType};
 pub use live::{DeviceError, PacketSender, PacketSocket, SocketOptions, Tap, TapKind};
 pub use packet::{Frame, Header, Packet, PacketMeta, SockFields, VlanTag, csum_diff};
 pub use sink::{Finish, Outputs, PacketSink, PcapWriter, PcapngWriter, SinkError, create};
+pub use skep_abi::Errno;

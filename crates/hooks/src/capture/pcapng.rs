@@ -287,7 +287,7 @@ impl Head {
         let Self { unit, at, kind, len } = *self;
         let value = u64::from(len);
         if len < self.least() || len % 4 != 0 {
-            let expected = u64::from(len.max(self.least()).next_multiple_of(4));
+            let expected = u64::from(len.max(self.least())).next_multiple_of(4);
             let field = "length";
             return Err(CaptureError::Inconsistent { unit, at, field, value, expected });
         }

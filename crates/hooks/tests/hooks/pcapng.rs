@@ -187,6 +187,7 @@ fn damage_is_named_with_block_and_byte() {
     fails(set(52, 30), "block 3 at byte 48: length is 30, must be 32");
     fails(set(52, 42), "block 3 at byte 48: length is 42, must be 44");
     fails(set(52, 0), "block 3 at byte 48: length is 0, must be 32");
+    fails(set(52, u32::MAX), "block 3 at byte 48: length is 4294967295, must be 4294967296");
     fails(set(52, 1 << 30), "block 3 at byte 48: length is 1073741824, the limit is 1048576");
     fails(set(68, 9), "block 3 at byte 48: captured length is 9, the limit is 8");
     fails(set(68, u32::MAX), "block 3 at byte 48: captured length is 4294967295, the limit is 8");
