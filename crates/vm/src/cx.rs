@@ -56,6 +56,10 @@ impl<'r, S> Cx<'r, S> {
             .ok_or(FaultKind::Unsupported {
                 what: alloc::format!("a callback to {func:#x}, which is no function"),
             })?;
+        // A function that neither jumps nor calls does not look at its account.
+        if self.meter.slice < 0 {
+            self.meter.refill()?;
+        }
         interp(self, prog, op as usize, args).map_err(Stop::Nested)
     }
 
