@@ -43,22 +43,37 @@ pub(crate) enum OpCode {
     Trap,
     // What follows is several instructions in one op: see `fuse`.
     /// `dst = src op third`, or with `imm`.
-    MoveAdd64X, MoveSub64X, MoveMul64X, MoveDiv64X, MoveSDiv64X, MoveOr64X, MoveAnd64X,
-    MoveLsh64X, MoveRsh64X, MoveMod64X, MoveSMod64X, MoveXor64X, MoveArsh64X,
-    MoveAdd64K, MoveSub64K, MoveMul64K, MoveDiv64K, MoveSDiv64K, MoveOr64K, MoveAnd64K,
-    MoveLsh64K, MoveRsh64K, MoveMod64K, MoveSMod64K, MoveXor64K, MoveArsh64K,
-    MoveAdd32X, MoveSub32X, MoveMul32X, MoveDiv32X, MoveSDiv32X, MoveOr32X, MoveAnd32X,
-    MoveLsh32X, MoveRsh32X, MoveMod32X, MoveSMod32X, MoveXor32X, MoveArsh32X,
-    MoveAdd32K, MoveSub32K, MoveMul32K, MoveDiv32K, MoveSDiv32K, MoveOr32K, MoveAnd32K,
-    MoveLsh32K, MoveRsh32K, MoveMod32K, MoveSMod32K, MoveXor32K, MoveArsh32K,
+    MoveAdd64X, MoveSub64X, MoveMul64X, MoveDiv64X, MoveOr64X, MoveAnd64X, MoveLsh64X,
+    MoveRsh64X, MoveMod64X, MoveXor64X, MoveArsh64X,
+    MoveAdd64K, MoveSub64K, MoveMul64K, MoveDiv64K, MoveOr64K, MoveAnd64K, MoveLsh64K,
+    MoveRsh64K, MoveMod64K, MoveXor64K, MoveArsh64K,
+    MoveAdd32X, MoveSub32X, MoveMul32X, MoveDiv32X, MoveOr32X, MoveAnd32X, MoveLsh32X,
+    MoveRsh32X, MoveMod32X, MoveXor32X, MoveArsh32X,
+    MoveAdd32K, MoveSub32K, MoveMul32K, MoveDiv32K, MoveOr32K, MoveAnd32K, MoveLsh32K,
+    MoveRsh32K, MoveMod32K, MoveXor32K, MoveArsh32K,
     /// `dst = src << imm[0] >> imm[1]`, skipping `third` ops.
     ShiftUp, ShiftUpSigned,
+    /// `third = src >> imm[1]; dst = src << imm[0] | third`, or shifting left first, skipping `off` ops.
+    RightLeft64, RightLeft32, LeftRight64, LeftRight32,
     /// `dst = src + third; imm[0] = *(dst + off)`, skipping `imm[1]` ops.
     AddLoad8, AddLoad16, AddLoad32, AddLoad64,
+    /// `third = imm[1] << imm[2]`, then as `AddLoad` with `third` as the index, skipping `imm[3]` ops.
+    IndexLoad8, IndexLoad16, IndexLoad32, IndexLoad64,
     /// `imm[0] = *(src + off); *(dst + imm[1]) = imm[0]`
     Copy8, Copy16, Copy32, Copy64,
-    /// `dst += imm[0]; if src op imm[1] goto off[0]`, and else `goto off[1]` if `third` is 1.
-    StepEq, StepGt, StepGe, StepSet, StepNe, StepSGt, StepSGe, StepLt, StepLe, StepSLt, StepSLe,
+    /// `dst += imm[0]; src += imm[1]`
+    AddAdd,
+    /// `dst = src + imm[0]; goto off`, after skipping `third` ops.
+    StepJump,
+    /// `dst = src + imm[0]; if third op imm[1] goto off[0]`, and perhaps `goto off[1]`: see `fuse::Step`.
+    StepEq64X, StepGt64X, StepGe64X, StepSet64X, StepNe64X, StepSGt64X, StepSGe64X, StepLt64X,
+    StepLe64X, StepSLt64X, StepSLe64X,
+    StepEq64K, StepGt64K, StepGe64K, StepSet64K, StepNe64K, StepSGt64K, StepSGe64K, StepLt64K,
+    StepLe64K, StepSLt64K, StepSLe64K,
+    StepEq32X, StepGt32X, StepGe32X, StepSet32X, StepNe32X, StepSGt32X, StepSGe32X, StepLt32X,
+    StepLe32X, StepSLt32X, StepSLe32X,
+    StepEq32K, StepGt32K, StepGe32K, StepSet32K, StepNe32K, StepSGt32K, StepSGe32K, StepLt32K,
+    StepLe32K, StepSLt32K, StepSLe32K,
 }
 
 /// One decoded instruction.
@@ -111,31 +126,38 @@ const COND: [[[OpCode; 11]; 2]; 2] = [
     ],
 ];
 
-/// `[64-bit, 32-bit][register, immediate][AluOp without Mov]`
+/// `[64-bit, 32-bit][register, immediate]`, and as [`moved_column`] says.
 #[rustfmt::skip]
-const MOVE: [[[OpCode; 13]; 2]; 2] = [
+const MOVE: [[[OpCode; 11]; 2]; 2] = [
     [
-        [O::MoveAdd64X, O::MoveSub64X, O::MoveMul64X, O::MoveDiv64X, O::MoveSDiv64X,
-         O::MoveOr64X, O::MoveAnd64X, O::MoveLsh64X, O::MoveRsh64X, O::MoveMod64X, O::MoveSMod64X,
-         O::MoveXor64X, O::MoveArsh64X],
-        [O::MoveAdd64K, O::MoveSub64K, O::MoveMul64K, O::MoveDiv64K, O::MoveSDiv64K,
-         O::MoveOr64K, O::MoveAnd64K, O::MoveLsh64K, O::MoveRsh64K, O::MoveMod64K, O::MoveSMod64K,
-         O::MoveXor64K, O::MoveArsh64K],
+        [O::MoveAdd64X, O::MoveSub64X, O::MoveMul64X, O::MoveDiv64X, O::MoveOr64X, O::MoveAnd64X,
+         O::MoveLsh64X, O::MoveRsh64X, O::MoveMod64X, O::MoveXor64X, O::MoveArsh64X],
+        [O::MoveAdd64K, O::MoveSub64K, O::MoveMul64K, O::MoveDiv64K, O::MoveOr64K, O::MoveAnd64K,
+         O::MoveLsh64K, O::MoveRsh64K, O::MoveMod64K, O::MoveXor64K, O::MoveArsh64K],
     ],
     [
-        [O::MoveAdd32X, O::MoveSub32X, O::MoveMul32X, O::MoveDiv32X, O::MoveSDiv32X,
-         O::MoveOr32X, O::MoveAnd32X, O::MoveLsh32X, O::MoveRsh32X, O::MoveMod32X, O::MoveSMod32X,
-         O::MoveXor32X, O::MoveArsh32X],
-        [O::MoveAdd32K, O::MoveSub32K, O::MoveMul32K, O::MoveDiv32K, O::MoveSDiv32K,
-         O::MoveOr32K, O::MoveAnd32K, O::MoveLsh32K, O::MoveRsh32K, O::MoveMod32K, O::MoveSMod32K,
-         O::MoveXor32K, O::MoveArsh32K],
+        [O::MoveAdd32X, O::MoveSub32X, O::MoveMul32X, O::MoveDiv32X, O::MoveOr32X, O::MoveAnd32X,
+         O::MoveLsh32X, O::MoveRsh32X, O::MoveMod32X, O::MoveXor32X, O::MoveArsh32X],
+        [O::MoveAdd32K, O::MoveSub32K, O::MoveMul32K, O::MoveDiv32K, O::MoveOr32K, O::MoveAnd32K,
+         O::MoveLsh32K, O::MoveRsh32K, O::MoveMod32K, O::MoveXor32K, O::MoveArsh32K],
     ],
 ];
 
+/// `[64-bit, 32-bit][register, immediate][CondOp]`
 #[rustfmt::skip]
-const STEP: [OpCode; 11] = [
-    O::StepEq, O::StepGt, O::StepGe, O::StepSet, O::StepNe, O::StepSGt,
-    O::StepSGe, O::StepLt, O::StepLe, O::StepSLt, O::StepSLe,
+const STEP: [[[OpCode; 11]; 2]; 2] = [
+    [
+        [O::StepEq64X, O::StepGt64X, O::StepGe64X, O::StepSet64X, O::StepNe64X, O::StepSGt64X,
+         O::StepSGe64X, O::StepLt64X, O::StepLe64X, O::StepSLt64X, O::StepSLe64X],
+        [O::StepEq64K, O::StepGt64K, O::StepGe64K, O::StepSet64K, O::StepNe64K, O::StepSGt64K,
+         O::StepSGe64K, O::StepLt64K, O::StepLe64K, O::StepSLt64K, O::StepSLe64K],
+    ],
+    [
+        [O::StepEq32X, O::StepGt32X, O::StepGe32X, O::StepSet32X, O::StepNe32X, O::StepSGt32X,
+         O::StepSGe32X, O::StepLt32X, O::StepLe32X, O::StepSLt32X, O::StepSLe32X],
+        [O::StepEq32K, O::StepGt32K, O::StepGe32K, O::StepSet32K, O::StepNe32K, O::StepSGt32K,
+         O::StepSGe32K, O::StepLt32K, O::StepLe32K, O::StepSLt32K, O::StepSLe32K],
+    ],
 ];
 
 impl OpCode {
@@ -149,19 +171,17 @@ impl OpCode {
         COND[!wide as usize][imm as usize][op as usize]
     }
 
-    /// Arithmetic on a copy; `None` for a copy of a copy.
+    /// Arithmetic on a copy; `None` for a copy of a copy and for signed division.
     pub(crate) const fn moved(op: AluOp, wide: bool, imm: bool) -> Option<Self> {
-        let at = match op {
-            AluOp::Mov => return None,
-            AluOp::Arsh => 12,
-            op => op as usize,
-        };
-        Some(MOVE[!wide as usize][imm as usize][at])
+        match moved_column(op) {
+            Some(column) => Some(MOVE[!wide as usize][imm as usize][column]),
+            None => None,
+        }
     }
 
-    /// A step and a condition on 64 bits with an immediate.
-    pub(crate) const fn step(op: CondOp) -> Self {
-        STEP[op as usize]
+    /// A step and a conditional jump.
+    pub(crate) const fn step(op: CondOp, wide: bool, imm: bool) -> Self {
+        STEP[!wide as usize][imm as usize][op as usize]
     }
 
     pub(crate) const fn load(size: Size) -> Self {
@@ -174,6 +194,24 @@ impl OpCode {
             [Self::Store8K, Self::Store16K, Self::Store32K, Self::Store64K],
         ][imm as usize][size as usize]
     }
+}
+
+/// The column of `MOVE`.
+const fn moved_column(op: AluOp) -> Option<usize> {
+    Some(match op {
+        AluOp::Add => 0,
+        AluOp::Sub => 1,
+        AluOp::Mul => 2,
+        AluOp::Div => 3,
+        AluOp::Or => 4,
+        AluOp::And => 5,
+        AluOp::Lsh => 6,
+        AluOp::Rsh => 7,
+        AluOp::Mod => 8,
+        AluOp::Xor => 9,
+        AluOp::Arsh => 10,
+        AluOp::SDiv | AluOp::SMod | AluOp::Mov => return None,
+    })
 }
 
 /// A program ready for the interpreter.

@@ -100,19 +100,26 @@ impl<'r, S> Cx<'r, S> {
 /// Instructions between two looks at the clock.
 const SLICE: u64 = 1 << 16;
 
-/// The account of instructions. The loop counts down a slice in a register; the rest is here.
+/// The account of instructions.
+///
+/// The loop counts nothing: each instruction makes the rest of its ops shorter by one, and jumps say
+/// from what length to what length they go. What is left of the slice is the rest's length less
+/// [`Meter::limit`].
 pub(crate) struct Meter {
     limits: Limits,
     clock: fn() -> u64,
     /// Not yet handed out.
     left: u64,
-    /// Handed out and not used; negative when the loop has overdrawn by less than a program's length.
-    pub(crate) slice: isize,
+    /// Handed out and not used, as of [`Meter::pause`]; negative when the loop has overdrawn by less
+    /// than a program's length.
+    slice: isize,
+    /// Length of the rest at which the slice is used up.
+    limit: isize,
 }
 
 impl Meter {
     pub(crate) fn new(limits: Limits, clock: fn() -> u64) -> Self {
-        let mut this = Self { limits, clock, left: limits.insns, slice: 0 };
+        let mut this = Self { limits, clock, left: limits.insns, slice: 0, limit: 0 };
         this.grant();
         this
     }
@@ -121,6 +128,30 @@ impl Meter {
         let grant = self.left.min(SLICE);
         self.left -= grant;
         self.slice += isize::try_from(grant).unwrap_or(isize::MAX);
+    }
+
+    /// Starts to count with `rest` ops to the end.
+    #[inline(always)]
+    pub(crate) fn resume(&mut self, rest: usize) {
+        self.limit = rest.cast_signed().wrapping_sub(self.slice);
+    }
+
+    /// Writes down what has been used with `rest` ops to the end.
+    #[inline(always)]
+    pub(crate) fn pause(&mut self, rest: usize) {
+        self.slice = rest.cast_signed().wrapping_sub(self.limit);
+    }
+
+    /// Goes from `from` ops before the end to `to` at no cost.
+    #[inline(always)]
+    pub(crate) fn jump(&mut self, from: usize, to: usize) {
+        self.limit = self.limit.wrapping_add(to.wrapping_sub(from).cast_signed());
+    }
+
+    /// Whether more than the slice has been used with `rest` ops to the end.
+    #[inline(always)]
+    pub(crate) fn overdrawn(&self, rest: usize) -> bool {
+        rest.cast_signed().wrapping_sub(self.limit) < 0
     }
 
     /// Hands out more once the slice is used up.

@@ -10,10 +10,12 @@
 
 use crate::code::{Op, OpCode as O};
 use alloc::vec::Vec;
-use skep_isa::{AluOp, Insn, Insns, Src, Width};
+use skep_isa::{AluOp, Insn, Insns, Reg, Src, Width};
 
-/// Register numbers from 11 exist in the interpreter but in no program.
+/// A register that takes what nobody wants. Numbers from 11 exist in the interpreter but in no program.
 const SCRATCH: u8 = 255;
+/// A register that stays zero.
+const ZERO: u8 = 254;
 
 /// Replaces the first op of each sequence; `ops` are those of `insns`, one by one.
 pub(crate) fn fuse(ops: &mut [Op], insns: &Insns) {
@@ -24,9 +26,18 @@ pub(crate) fn fuse(ops: &mut [Op], insns: &Insns) {
     for at in (0..ops.len()).rev() {
         let (insns, plain) = (&insns[at..], &plain[at..]);
         let cost = |len: usize| dispatches.get(at + len).copied().unwrap_or_default() + 1;
-        let choices =
-            [shift(insns), add_load(insns), step(insns, plain), copy(insns), moved(insns)];
-        let best = choices.into_iter().flatten().min_by_key(|&(_, len)| cost(len));
+        let choices = [
+            rotate(insns),
+            shift(insns),
+            index_load(insns),
+            add_load(insns),
+            copy(insns),
+            moved(insns),
+            add_add(insns),
+        ];
+        let steps = Step::ALL.map(|step| step.fuse(insns, plain, at));
+        let choices = choices.into_iter().chain(steps).flatten();
+        let best = choices.min_by_key(|&(_, len)| cost(len));
         match best {
             Some((op, len)) if cost(len) <= cost(1) => {
                 ops[at] = op;
@@ -146,30 +157,180 @@ fn copy(insns: &[Insn]) -> Fused {
     Some((Op { code, dst: to.num(), src: from.num(), third: 0, off: off.into(), imm }, 2))
 }
 
-/// `dst += k; if reg op k goto a; goto b`: the step or the last jump may be missing, not both.
-fn step(insns: &[Insn], plain: &[Op]) -> Fused {
-    let (stepped, cond) = match *insns.first()? {
-        Insn::Alu { width: Width::W64, op: AluOp::Add, dst, src: Src::Imm(by) } => {
-            (Some((dst, by)), 1)
-        }
-        _ => (None, 0),
-    };
-    let Insn::JumpIf { width: Width::W64, op, dst: reg, src: Src::Imm(imm), .. } =
-        *insns.get(cond)?
+/// `t = src; t >>= a; dst = src; dst <<= b; dst |= t`, and the same with left and right exchanged:
+/// the two halves of a rotation. The second copy is missing if it is `src` that changes.
+fn rotate(insns: &[Insn]) -> Fused {
+    let (width, AluOp::Mov, part, Src::Reg(src), insns) = alu(insns)? else { return None };
+    let (_, first, _, Src::Imm(by), insns) = alu(insns).filter(|a| (a.0, a.2) == (width, part))?
     else {
         return None;
     };
-    let taken = i16::try_from(plain.get(cond)?.off).ok()?;
-    let other = match insns.get(cond + 1) {
-        Some(Insn::Jump { .. }) => plain.get(cond + 1).and_then(|op| i16::try_from(op.off).ok()),
-        _ => None,
+    let (dst, insns, len) = match alu(insns)? {
+        (w, AluOp::Mov, dst, Src::Reg(from), rest) if w == width && from == src => (dst, rest, 5),
+        _ => (src, insns, 4),
     };
-    if stepped.is_none() && other.is_none() {
+    let (_, second, _, Src::Imm(other), insns) =
+        alu(insns).filter(|a| (a.0, a.2) == (width, dst))?
+    else {
+        return None;
+    };
+    let (_, AluOp::Or, _, joined, _) = alu(insns).filter(|a| (a.0, a.2) == (width, dst))? else {
+        return None;
+    };
+    let wide = width == Width::W64;
+    let (code, left, right) = match (first, second) {
+        (AluOp::Rsh, AluOp::Lsh) if wide => (O::RightLeft64, other, by),
+        (AluOp::Rsh, AluOp::Lsh) => (O::RightLeft32, other, by),
+        (AluOp::Lsh, AluOp::Rsh) if wide => (O::LeftRight64, by, other),
+        (AluOp::Lsh, AluOp::Rsh) => (O::LeftRight32, by, other),
+        _ => return None,
+    };
+    if joined != Src::Reg(part) || part == src || part == dst {
         return None;
     }
-    let (dst, by) = stepped.map_or((SCRATCH, 0), |(dst, by)| (dst.num(), by));
-    let off = i32::from(taken) & 0xffff | i32::from(other.unwrap_or(0)) << 16;
-    let third = u8::from(other.is_some()) | u8::from(stepped.is_some()) << 1;
-    let op = Op { code: O::step(op), dst, src: reg.num(), third, off, imm: pack(by, imm) };
-    Some((op, usize::from(stepped.is_some()) + 1 + usize::from(other.is_some())))
+    let mask = if wide { 63 } else { 31 };
+    let imm = pack(left & mask, right & mask);
+    let (dst, src, third) = (dst.num(), src.num(), part.num());
+    Some((Op { code, dst, src, third, off: len - 1, imm }, usize::try_from(len).ok()?))
+}
+
+/// Splits an arithmetic instruction off.
+fn alu(insns: &[Insn]) -> Option<(Width, AluOp, Reg, Src, &[Insn])> {
+    let (&Insn::Alu { width, op, dst, src }, rest) = insns.split_first()? else { return None };
+    Some((width, op, dst, src, rest))
+}
+
+/// `index = from; index <<= k; dst = base; dst += index; reg = *(dst + off)`; the first copy may be
+/// missing.
+fn index_load(insns: &[Insn]) -> Fused {
+    let (from, shift, copied) = match alu(insns)? {
+        (Width::W64, AluOp::Mov, index, Src::Reg(from), rest) => (Some((index, from)), rest, 1),
+        _ => (None, insns, 0),
+    };
+    let (Width::W64, AluOp::Lsh, index, Src::Imm(by), rest) = alu(shift)? else { return None };
+    let (load, len) = add_load(rest).filter(|&(op, len)| len == 3 && op.third == index.num())?;
+    if from.is_some_and(|(copy, _)| copy != index) || load.src == index.num() {
+        return None;
+    }
+    let code = match load.code {
+        O::AddLoad8 => O::IndexLoad8,
+        O::AddLoad16 => O::IndexLoad16,
+        O::AddLoad32 => O::IndexLoad32,
+        _ => O::IndexLoad64,
+    };
+    let from = from.map_or(index, |(_, from)| from).num();
+    let len = len + 1 + copied;
+    let by = u8::try_from(by & 63).ok()?;
+    let skip = u8::try_from(len).ok()? - 1;
+    let imm = u32::from_le_bytes([load.imm.to_le_bytes()[0], from, by, skip]).into();
+    Some((Op { code, imm, ..load }, len))
+}
+
+/// `dst += a; src += b`
+fn add_add(insns: &[Insn]) -> Fused {
+    let (Width::W64, AluOp::Add, dst, Src::Imm(a), rest) = alu(insns)? else { return None };
+    let (Width::W64, AluOp::Add, src, Src::Imm(b), _) = alu(rest)? else { return None };
+    let op = Op { code: O::AddAdd, dst: dst.num(), src: src.num(), imm: pack(a, b), ..NONE };
+    Some((op, 2))
+}
+
+/// `dst = src + k`, in the instructions that come before a jump.
+#[derive(Clone, Copy)]
+enum Step {
+    /// No instruction.
+    Nothing,
+    /// `dst += k`
+    Add,
+    /// `dst = src`
+    Copy,
+    /// `dst = k`
+    Set,
+    /// `dst = src; dst += k`
+    CopyAdd,
+}
+
+impl Step {
+    const ALL: [Self; 5] = [Self::Nothing, Self::Add, Self::Copy, Self::Set, Self::CopyAdd];
+
+    /// `dst`, `src`, `k` and the number of instructions.
+    fn parse(self, insns: &[Insn]) -> Option<(u8, u8, i32, u8)> {
+        if matches!(self, Self::Nothing) {
+            return Some((SCRATCH, ZERO, 0, 0));
+        }
+        Some(match (self, alu(insns)?) {
+            (Self::Add, (Width::W64, AluOp::Add, dst, Src::Imm(by), _)) => {
+                (dst.num(), dst.num(), by, 1)
+            }
+            (Self::Copy, (Width::W64, AluOp::Mov, dst, Src::Reg(src), _)) => {
+                (dst.num(), src.num(), 0, 1)
+            }
+            // What is not negative is the same in both widths.
+            (Self::Set, (width, AluOp::Mov, dst, Src::Imm(value), _))
+                if width == Width::W64 || value >= 0 =>
+            {
+                (dst.num(), ZERO, value, 1)
+            }
+            (Self::CopyAdd, (Width::W64, AluOp::Mov, dst, Src::Reg(src), rest)) => {
+                match alu(rest)? {
+                    (Width::W64, AluOp::Add, changed, Src::Imm(by), _) if changed == dst => {
+                        (dst.num(), src.num(), by, 2)
+                    }
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The step, a conditional jump and perhaps a jump; or the step and a jump.
+    ///
+    /// In `third`: the register of the condition in bits 0 to 3, the instructions of the step in bits
+    /// 4 and 5, and whether a jump follows in bit 6.
+    fn fuse(self, insns: &[Insn], plain: &[Op], pos: usize) -> Fused {
+        let (dst, src, by, steps) = self.parse(insns)?;
+        let at = usize::from(steps);
+        let jump = plain.get(at)?.off;
+        let (width, op, reg, operand) = match *insns.get(at)? {
+            Insn::JumpIf { width, op, dst, src, .. } => (width, op, dst, src),
+            Insn::Jump { .. } if at > 0 => {
+                let imm = pack(by, 0);
+                let op = Op { code: O::StepJump, dst, src, third: steps, off: jump, imm };
+                return Some((op, at + 1));
+            }
+            _ => return None,
+        };
+        let over = usize::try_from(jump).ok()? == pos + at + 2;
+        let (off, tail) = match insns.get(at + 1..) {
+            Some(tail) if over && let Some((dst, src, by)) = small_move(tail) => {
+                (i32::from_le_bytes([dst, src, by.to_le_bytes()[0], by.to_le_bytes()[1]]), 2)
+            }
+            Some([Insn::Jump { .. }, ..]) => {
+                let other = u16::try_from(plain.get(at + 1)?.off).ok()?;
+                (i32::from(u16::try_from(jump).ok()?) | i32::from(other) << 16, 1)
+            }
+            _ => (u16::try_from(jump).ok()?.into(), 0),
+        };
+        let len = at + 1 + usize::from(tail != 0);
+        if len == 1 {
+            return None;
+        }
+        let (imm, k) = match operand {
+            Src::Reg(reg) => (false, reg.num().into()),
+            Src::Imm(k) => (true, k),
+        };
+        let third = reg.num() | steps << 4 | tail << 6;
+        let code = O::step(op, width == Width::W64, imm);
+        Some((Op { code, dst, src, third, off, imm: pack(by, k) }, len))
+    }
+}
+
+/// `dst = src + k` in one copy.
+fn small_move(insns: &[Insn]) -> Option<(u8, u8, i16)> {
+    Some(match alu(insns)? {
+        (Width::W64, AluOp::Mov, dst, Src::Reg(src), _) => (dst.num(), src.num(), 0),
+        (width, AluOp::Mov, dst, Src::Imm(k), _) if width == Width::W64 || k >= 0 => {
+            (dst.num(), ZERO, i16::try_from(k).ok()?)
+        }
+        _ => return None,
+    })
 }

@@ -1,13 +1,19 @@
 //! The loop.
 //!
-//! A hot path: registers, the position and the rest of the slice stand in local variables, and one flat
-//! match dispatches on the decoded op. Each arm is one call or one macro.
+//! A hot path: registers and the rest of the ops stand in local variables, and one flat match
+//! dispatches on the decoded op. Each arm is one call or one macro.
+//!
+//! # Speed
+//!
+//! What bounds the loop is how early the processor knows the next op, more than the number of host
+//! instructions. So the rest of the ops is an iterator, which moves on without a load; how many ops to
+//! skip is found by branches, which are predicted, and not by arithmetic on what was loaded; jumps hold
+//! the index of their target.
 //!
 //! # Accounts
 //!
-//! `limit - at` is what is left of the slice of instructions. Going on by one op takes one, since `at`
-//! grows; a jump moves `limit` along with `at`. Only taken jumps and calls look whether the slice is
-//! used up: between two of them a program can run at most its own length.
+//! [`Meter`](crate::cx::Meter) counts by the length of the rest. Only taken jumps and calls look
+//! whether the slice is used up: between two of them a program can run at most its own length.
 
 use crate::arith::{alu32, alu64, cond32, cond64};
 use crate::code::{Code, OpCode as O};
@@ -18,8 +24,8 @@ use crate::memory::{self, MAX_FRAMES};
 use crate::translate::OP_BITS;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::hint::cold_path;
-use skep_isa::{AluOp, AtomicOp, CondOp, Reg, Size};
+use core::hint::{cold_path, select_unpredictable};
+use skep_isa::{AluOp, AtomicOp, CondOp, Reg};
 
 /// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
 const MAX_LOOPS: u32 = 8 * 1024 * 1024;
@@ -56,7 +62,7 @@ pub(crate) fn interp<'r, S>(
 ) -> Result<u64, Box<Fault>> {
     let mut frames: Vec<Frame<'r, S>> = Vec::new();
     let mut ops = &code.ops[..];
-    let mut rest = &ops[entry..];
+    let mut rest = ops[entry..].iter();
     // As many as a `u8` can name, so that no bound is left to check.
     let mut regs = [0u64; 256];
     regs[1..6].copy_from_slice(&args);
@@ -65,14 +71,10 @@ pub(crate) fn interp<'r, S>(
         Some(top) => top,
         None => return Err(cx.fault(code, entry, FaultKind::CallDepth { max: MAX_FRAMES })),
     };
-    let mut limit = (rest.len() as isize).wrapping_sub(cx.meter.slice);
+    cx.meter.resume(rest.len());
 
     loop {
-        let Some((op, behind)) = rest.split_first() else {
-            // `check_flow` has seen that no path leaves the ops.
-            left_the_ops();
-        };
-        rest = behind;
+        let Some(op) = rest.next() else { left_the_ops() };
 
         macro_rules! dst {
             () => {
@@ -90,34 +92,24 @@ pub(crate) fn interp<'r, S>(
                 ops.len() - rest.len()
             };
         }
-        macro_rules! slice {
-            () => {
-                (rest.len() as isize).wrapping_sub(limit)
-            };
-        }
         macro_rules! fault {
-            ($kind:expr) => {{
-                cx.meter.slice = slice!();
-                return Err(cx.fault(code, at!() - 1, $kind));
-            }};
+            ($kind:expr) => {
+                return Err(fault(cx, code, rest.len(), $kind))
+            };
         }
         macro_rules! refill {
             () => {
-                if slice!() < 0 {
+                if cx.meter.overdrawn(rest.len()) {
                     cold_path();
-                    cx.meter.slice = slice!();
-                    if let Err(kind) = cx.meter.refill() {
-                        return Err(cx.fault(code, at!(), kind));
-                    }
-                    limit = (rest.len() as isize).wrapping_sub(cx.meter.slice);
+                    refill(cx, code, rest.len())?;
                 }
             };
         }
         macro_rules! jump {
-            ($by:expr) => {{
-                let by = $by as isize;
-                rest = &ops[at!().wrapping_add_signed(by)..];
-                limit = limit.wrapping_sub(by);
+            ($target:expr) => {{
+                let from = rest.len();
+                rest = ops[$target as usize..].iter();
+                cx.meter.jump(from, rest.len());
                 refill!();
             }};
         }
@@ -129,20 +121,20 @@ pub(crate) fn interp<'r, S>(
             };
         }
         macro_rules! go {
-            // To an op of any code, with the slice as it is.
+            // To an op of any code.
             ($code:expr, $target:expr) => {{
-                let slice = slice!();
+                let from = rest.len();
                 ops = &$code.ops;
-                rest = &ops[$target..];
-                limit = (rest.len() as isize).wrapping_sub(slice);
+                rest = ops[$target..].iter();
+                cx.meter.jump(from, rest.len());
                 refill!();
             }};
         }
         macro_rules! access {
-            ($base:expr, $off:expr, $result:expr) => {
+            ($base:expr, $result:expr) => {
                 match $result {
                     Ok(value) => value,
-                    Err(access) => fault!(access_fault(cx, access, $base, $off)),
+                    Err(access) => return Err(denied(cx, code, rest.len(), $base, access)),
                 }
             };
         }
@@ -154,7 +146,7 @@ pub(crate) fn interp<'r, S>(
                     Some(value) => value,
                     None => {
                         cold_path();
-                        access!($base, $off, cx.mem.load_slow(addr, $size))
+                        load(cx, code, rest.len(), ($base, $off), addr, $size)?
                     }
                 }
             }};
@@ -164,7 +156,7 @@ pub(crate) fn interp<'r, S>(
                 let addr = regs[usize::from($base)].wrapping_add($off as u64);
                 if cx.mem.store::<$size>(addr, $value).is_none() {
                     cold_path();
-                    access!($base, $off, cx.mem.store_slow(addr, $size, $value));
+                    store(cx, code, rest.len(), ($base, $off), (addr, $value), $size)?;
                 }
             }};
         }
@@ -198,7 +190,7 @@ pub(crate) fn interp<'r, S>(
                 let value = $value;
                 cx.leave();
                 let Some(frame) = frames.pop() else {
-                    cx.meter.slice = slice!();
+                    cx.meter.pause(rest.len());
                     return Ok(value);
                 };
                 regs[0] = value;
@@ -211,28 +203,36 @@ pub(crate) fn interp<'r, S>(
         macro_rules! help {
             ($helper:expr) => {{
                 let helper = $helper;
-                cx.meter.slice = slice!();
+                cx.meter.pause(rest.len());
                 match (helper.run)(cx, [regs[1], regs[2], regs[3], regs[4], regs[5]]) {
                     Ok(value) => regs[0] = value,
                     Err(Stop::TailCall(prog)) => {
                         code = &cx.machine.codes[prog as usize];
                         ops = &code.ops;
-                        rest = ops;
+                        rest = ops.iter();
                         may_goto = MAX_LOOPS;
                     }
                     Err(stop) => return Err(stopped(cx, code, at!() - 1, &helper.name, stop)),
                 }
-                limit = (rest.len() as isize).wrapping_sub(cx.meter.slice);
+                cx.meter.resume(rest.len());
                 refill!();
             }};
+        }
+        macro_rules! load_abs {
+            ($index:expr) => {
+                match cx.mem.load_abs((op.imm as i32).wrapping_add($index as i32), op.off) {
+                    Some(value) => regs[0] = value,
+                    // Kernel: `bpf_gen_ld_abs`, which returns 0 from the function.
+                    None => ret!(0),
+                }
+            };
         }
 
         // The ops below stand for several instructions.
         macro_rules! skip {
             ($ops:expr) => {
-                match rest.get($ops..) {
-                    Some(behind) => rest = behind,
-                    None => left_the_ops(),
+                if rest.nth($ops - 1).is_none() {
+                    left_the_ops();
                 }
             };
         }
@@ -262,19 +262,64 @@ pub(crate) fn interp<'r, S>(
                 poke!($size, op.dst, (op.imm as i64 >> 32) as i32, value);
             }};
         }
-        macro_rules! step {
-            ($cond:expr) => {{
-                dst!() = dst!().wrapping_add(op.imm as i32 as u64);
-                if op.third & 2 != 0 {
-                    skip!(1);
+        macro_rules! rotate {
+            ($int:ty, $left_first:literal) => {{
+                let value = src!() as $int;
+                let left = value << (op.imm as $int & (<$int>::BITS - 1) as $int);
+                let right = value >> ((op.imm >> 32) as $int & (<$int>::BITS - 1) as $int);
+                regs[usize::from(op.third)] = (if $left_first { left } else { right }).into();
+                dst!() = (left | right).into();
+                if op.off == 3 { skip!(3) } else { skip!(4) }
+            }};
+        }
+        macro_rules! index_load {
+            ($size:literal) => {{
+                let [reg, from, by, len, ..] = op.imm.to_le_bytes();
+                let index = regs[usize::from(from)] << (by & 63);
+                regs[usize::from(op.third)] = index;
+                dst!() = src!().wrapping_add(index);
+                if len == 3 {
+                    skip!(3)
+                } else {
+                    skip!(4)
                 }
-                if cond64($cond, src!(), (op.imm as i64 >> 32) as u64) {
-                    jump!(op.off as i16);
-                } else if op.third & 1 != 0 {
+                regs[usize::from(reg)] = peek!($size, op.dst, op.off);
+            }};
+        }
+        macro_rules! step {
+            ($holds:ident, $cond:expr, $operand:ident) => {{
+                dst!() = src!().wrapping_add(op.imm as i32 as u64);
+                if op.third & 0x10 != 0 {
                     skip!(1);
-                    jump!(op.off >> 16);
+                } else if op.third & 0x20 != 0 {
+                    skip!(2);
+                }
+                let operand = (op.imm as i64 >> 32) as u64;
+                let holds = $holds($cond, regs[usize::from(op.third & 15)], $operand!(operand));
+                if op.third & 0x80 != 0 {
+                    let [to, from, ..] = op.off.to_le_bytes();
+                    let value = regs[usize::from(from)].wrapping_add((op.off >> 16) as u64);
+                    let old = regs[usize::from(to)];
+                    regs[usize::from(to)] = select_unpredictable(holds, old, value);
+                    skip!(1);
+                    cx.meter.jump(usize::from(holds), 0);
+                } else if holds {
+                    jump!(op.off as u16);
+                } else if op.third & 0x40 != 0 {
+                    skip!(1);
+                    jump!(op.off as u32 >> 16);
                 }
             }};
+        }
+        macro_rules! register {
+            ($number:expr) => {
+                regs[usize::from($number as u8)]
+            };
+        }
+        macro_rules! number {
+            ($number:expr) => {
+                $number
+            };
         }
 
         match op.code {
@@ -366,7 +411,7 @@ pub(crate) fn interp<'r, S>(
                 let (size, atomic) = code.atomics[op.imm as usize];
                 let addr = dst!().wrapping_add(op.off as u64);
                 let old =
-                    access!(op.dst, op.off, cx.mem.atomic(addr, size, atomic, src!(), regs[0]));
+                    access!((op.dst, op.off), cx.mem.atomic(addr, size, atomic, src!(), regs[0]));
                 match atomic {
                     AtomicOp::CmpXchg => regs[0] = old,
                     atomic if atomic.fetches() => src!() = old,
@@ -375,21 +420,14 @@ pub(crate) fn interp<'r, S>(
             }
             O::LoadAcquire => {
                 let addr = src!().wrapping_add(op.off as u64);
-                dst!() = access!(op.src, op.off, cx.mem.load_acquire(addr, op.imm as usize));
+                dst!() = access!((op.src, op.off), cx.mem.load_acquire(addr, op.imm as usize));
             }
             O::StoreRelease => {
                 let addr = dst!().wrapping_add(op.off as u64);
-                access!(op.dst, op.off, cx.mem.store_release(addr, op.imm as usize, src!()));
+                access!((op.dst, op.off), cx.mem.store_release(addr, op.imm as usize, src!()));
             }
-            O::LoadAbs | O::LoadInd => {
-                let index = if op.code == O::LoadInd { src!() as u32 } else { 0 };
-                let off = (op.imm as u32).wrapping_add(index) as i32;
-                match cx.mem.load_abs(off, size_of_bytes(op.off)) {
-                    Some(value) => regs[0] = value,
-                    // Kernel: `bpf_gen_ld_abs`, which returns 0 from the function.
-                    None => ret!(0),
-                }
-            }
+            O::LoadAbs => load_abs!(0),
+            O::LoadInd => load_abs!(src!()),
             O::Eq64X => branch!(cond64(CondOp::Eq, dst!(), src!())),
             O::Gt64X => branch!(cond64(CondOp::Gt, dst!(), src!())),
             O::Ge64X => branch!(cond64(CondOp::Ge, dst!(), src!())),
@@ -447,7 +485,7 @@ pub(crate) fn interp<'r, S>(
                 _ => fault!(not_a_function(op.dst, dst!())),
             },
             O::Helper => help!(&code.helpers[op.imm as usize]),
-            O::CallLocal => call!(code, at!().wrapping_add_signed(op.off as isize)),
+            O::CallLocal => call!(code, op.off as usize),
             O::CallReg => {
                 let value = dst!();
                 if let Some((to, target)) = function(cx, value) {
@@ -465,52 +503,44 @@ pub(crate) fn interp<'r, S>(
             O::MoveSub64X => moved!(alu64(AluOp::Sub, src!(), regs[usize::from(op.third)])),
             O::MoveMul64X => moved!(alu64(AluOp::Mul, src!(), regs[usize::from(op.third)])),
             O::MoveDiv64X => moved!(alu64(AluOp::Div, src!(), regs[usize::from(op.third)])),
-            O::MoveSDiv64X => moved!(alu64(AluOp::SDiv, src!(), regs[usize::from(op.third)])),
             O::MoveOr64X => moved!(alu64(AluOp::Or, src!(), regs[usize::from(op.third)])),
             O::MoveAnd64X => moved!(alu64(AluOp::And, src!(), regs[usize::from(op.third)])),
             O::MoveLsh64X => moved!(alu64(AluOp::Lsh, src!(), regs[usize::from(op.third)])),
             O::MoveRsh64X => moved!(alu64(AluOp::Rsh, src!(), regs[usize::from(op.third)])),
             O::MoveMod64X => moved!(alu64(AluOp::Mod, src!(), regs[usize::from(op.third)])),
-            O::MoveSMod64X => moved!(alu64(AluOp::SMod, src!(), regs[usize::from(op.third)])),
             O::MoveXor64X => moved!(alu64(AluOp::Xor, src!(), regs[usize::from(op.third)])),
             O::MoveArsh64X => moved!(alu64(AluOp::Arsh, src!(), regs[usize::from(op.third)])),
             O::MoveAdd64K => moved!(alu64(AluOp::Add, src!(), op.imm)),
             O::MoveSub64K => moved!(alu64(AluOp::Sub, src!(), op.imm)),
             O::MoveMul64K => moved!(alu64(AluOp::Mul, src!(), op.imm)),
             O::MoveDiv64K => moved!(alu64(AluOp::Div, src!(), op.imm)),
-            O::MoveSDiv64K => moved!(alu64(AluOp::SDiv, src!(), op.imm)),
             O::MoveOr64K => moved!(alu64(AluOp::Or, src!(), op.imm)),
             O::MoveAnd64K => moved!(alu64(AluOp::And, src!(), op.imm)),
             O::MoveLsh64K => moved!(alu64(AluOp::Lsh, src!(), op.imm)),
             O::MoveRsh64K => moved!(alu64(AluOp::Rsh, src!(), op.imm)),
             O::MoveMod64K => moved!(alu64(AluOp::Mod, src!(), op.imm)),
-            O::MoveSMod64K => moved!(alu64(AluOp::SMod, src!(), op.imm)),
             O::MoveXor64K => moved!(alu64(AluOp::Xor, src!(), op.imm)),
             O::MoveArsh64K => moved!(alu64(AluOp::Arsh, src!(), op.imm)),
             O::MoveAdd32X => moved!(alu32(AluOp::Add, src!(), regs[usize::from(op.third)])),
             O::MoveSub32X => moved!(alu32(AluOp::Sub, src!(), regs[usize::from(op.third)])),
             O::MoveMul32X => moved!(alu32(AluOp::Mul, src!(), regs[usize::from(op.third)])),
             O::MoveDiv32X => moved!(alu32(AluOp::Div, src!(), regs[usize::from(op.third)])),
-            O::MoveSDiv32X => moved!(alu32(AluOp::SDiv, src!(), regs[usize::from(op.third)])),
             O::MoveOr32X => moved!(alu32(AluOp::Or, src!(), regs[usize::from(op.third)])),
             O::MoveAnd32X => moved!(alu32(AluOp::And, src!(), regs[usize::from(op.third)])),
             O::MoveLsh32X => moved!(alu32(AluOp::Lsh, src!(), regs[usize::from(op.third)])),
             O::MoveRsh32X => moved!(alu32(AluOp::Rsh, src!(), regs[usize::from(op.third)])),
             O::MoveMod32X => moved!(alu32(AluOp::Mod, src!(), regs[usize::from(op.third)])),
-            O::MoveSMod32X => moved!(alu32(AluOp::SMod, src!(), regs[usize::from(op.third)])),
             O::MoveXor32X => moved!(alu32(AluOp::Xor, src!(), regs[usize::from(op.third)])),
             O::MoveArsh32X => moved!(alu32(AluOp::Arsh, src!(), regs[usize::from(op.third)])),
             O::MoveAdd32K => moved!(alu32(AluOp::Add, src!(), op.imm)),
             O::MoveSub32K => moved!(alu32(AluOp::Sub, src!(), op.imm)),
             O::MoveMul32K => moved!(alu32(AluOp::Mul, src!(), op.imm)),
             O::MoveDiv32K => moved!(alu32(AluOp::Div, src!(), op.imm)),
-            O::MoveSDiv32K => moved!(alu32(AluOp::SDiv, src!(), op.imm)),
             O::MoveOr32K => moved!(alu32(AluOp::Or, src!(), op.imm)),
             O::MoveAnd32K => moved!(alu32(AluOp::And, src!(), op.imm)),
             O::MoveLsh32K => moved!(alu32(AluOp::Lsh, src!(), op.imm)),
             O::MoveRsh32K => moved!(alu32(AluOp::Rsh, src!(), op.imm)),
             O::MoveMod32K => moved!(alu32(AluOp::Mod, src!(), op.imm)),
-            O::MoveSMod32K => moved!(alu32(AluOp::SMod, src!(), op.imm)),
             O::MoveXor32K => moved!(alu32(AluOp::Xor, src!(), op.imm)),
             O::MoveArsh32K => moved!(alu32(AluOp::Arsh, src!(), op.imm)),
             O::ShiftUp => {
@@ -530,17 +560,72 @@ pub(crate) fn interp<'r, S>(
             O::Copy16 => copy!(2),
             O::Copy32 => copy!(4),
             O::Copy64 => copy!(8),
-            O::StepEq => step!(CondOp::Eq),
-            O::StepGt => step!(CondOp::Gt),
-            O::StepGe => step!(CondOp::Ge),
-            O::StepSet => step!(CondOp::Set),
-            O::StepNe => step!(CondOp::Ne),
-            O::StepSGt => step!(CondOp::SGt),
-            O::StepSGe => step!(CondOp::SGe),
-            O::StepLt => step!(CondOp::Lt),
-            O::StepLe => step!(CondOp::Le),
-            O::StepSLt => step!(CondOp::SLt),
-            O::StepSLe => step!(CondOp::SLe),
+            O::RightLeft64 => rotate!(u64, false),
+            O::RightLeft32 => rotate!(u32, false),
+            O::LeftRight64 => rotate!(u64, true),
+            O::LeftRight32 => rotate!(u32, true),
+            O::IndexLoad8 => index_load!(1),
+            O::IndexLoad16 => index_load!(2),
+            O::IndexLoad32 => index_load!(4),
+            O::IndexLoad64 => index_load!(8),
+            O::AddAdd => {
+                dst!() = dst!().wrapping_add(op.imm as i32 as u64);
+                src!() = src!().wrapping_add((op.imm as i64 >> 32) as u64);
+                skip!(1);
+            }
+            O::StepJump => {
+                dst!() = src!().wrapping_add(op.imm as i32 as u64);
+                if op.third == 1 {
+                    skip!(1)
+                } else {
+                    skip!(2)
+                }
+                jump!(op.off);
+            }
+            O::StepEq64X => step!(cond64, CondOp::Eq, register),
+            O::StepGt64X => step!(cond64, CondOp::Gt, register),
+            O::StepGe64X => step!(cond64, CondOp::Ge, register),
+            O::StepSet64X => step!(cond64, CondOp::Set, register),
+            O::StepNe64X => step!(cond64, CondOp::Ne, register),
+            O::StepSGt64X => step!(cond64, CondOp::SGt, register),
+            O::StepSGe64X => step!(cond64, CondOp::SGe, register),
+            O::StepLt64X => step!(cond64, CondOp::Lt, register),
+            O::StepLe64X => step!(cond64, CondOp::Le, register),
+            O::StepSLt64X => step!(cond64, CondOp::SLt, register),
+            O::StepSLe64X => step!(cond64, CondOp::SLe, register),
+            O::StepEq64K => step!(cond64, CondOp::Eq, number),
+            O::StepGt64K => step!(cond64, CondOp::Gt, number),
+            O::StepGe64K => step!(cond64, CondOp::Ge, number),
+            O::StepSet64K => step!(cond64, CondOp::Set, number),
+            O::StepNe64K => step!(cond64, CondOp::Ne, number),
+            O::StepSGt64K => step!(cond64, CondOp::SGt, number),
+            O::StepSGe64K => step!(cond64, CondOp::SGe, number),
+            O::StepLt64K => step!(cond64, CondOp::Lt, number),
+            O::StepLe64K => step!(cond64, CondOp::Le, number),
+            O::StepSLt64K => step!(cond64, CondOp::SLt, number),
+            O::StepSLe64K => step!(cond64, CondOp::SLe, number),
+            O::StepEq32X => step!(cond32, CondOp::Eq, register),
+            O::StepGt32X => step!(cond32, CondOp::Gt, register),
+            O::StepGe32X => step!(cond32, CondOp::Ge, register),
+            O::StepSet32X => step!(cond32, CondOp::Set, register),
+            O::StepNe32X => step!(cond32, CondOp::Ne, register),
+            O::StepSGt32X => step!(cond32, CondOp::SGt, register),
+            O::StepSGe32X => step!(cond32, CondOp::SGe, register),
+            O::StepLt32X => step!(cond32, CondOp::Lt, register),
+            O::StepLe32X => step!(cond32, CondOp::Le, register),
+            O::StepSLt32X => step!(cond32, CondOp::SLt, register),
+            O::StepSLe32X => step!(cond32, CondOp::SLe, register),
+            O::StepEq32K => step!(cond32, CondOp::Eq, number),
+            O::StepGt32K => step!(cond32, CondOp::Gt, number),
+            O::StepGe32K => step!(cond32, CondOp::Ge, number),
+            O::StepSet32K => step!(cond32, CondOp::Set, number),
+            O::StepNe32K => step!(cond32, CondOp::Ne, number),
+            O::StepSGt32K => step!(cond32, CondOp::SGt, number),
+            O::StepSGe32K => step!(cond32, CondOp::SGe, number),
+            O::StepLt32K => step!(cond32, CondOp::Lt, number),
+            O::StepLe32K => step!(cond32, CondOp::Le, number),
+            O::StepSLt32K => step!(cond32, CondOp::SLt, number),
+            O::StepSLe32K => step!(cond32, CondOp::SLe, number),
             O::Trap => fault!(FaultKind::Unsupported { what: code.traps[op.imm as usize].into() }),
         }
     }
@@ -564,10 +649,66 @@ fn not_a_function(reg: u8, value: u64) -> FaultKind {
     FaultKind::NotAFunction { reg: Reg::new(reg).unwrap_or(Reg::R0), value }
 }
 
+/// The fault of the op before the last `rest` ones.
 #[cold]
-fn access_fault<S>(cx: &Cx<'_, S>, access: AccessError, base: u8, off: i32) -> FaultKind {
+#[inline(never)]
+fn fault<S>(cx: &mut Cx<'_, S>, code: &Code<S>, rest: usize, kind: FaultKind) -> Box<Fault> {
+    cx.meter.pause(rest);
+    cx.fault(code, code.ops.len() - rest - 1, kind)
+}
+
+/// The slice is used up.
+#[cold]
+#[inline(never)]
+fn refill<S>(cx: &mut Cx<'_, S>, code: &Code<S>, rest: usize) -> Result<(), Box<Fault>> {
+    cx.meter.pause(rest);
+    if let Err(kind) = cx.meter.refill() {
+        return Err(cx.fault(code, code.ops.len() - rest, kind));
+    }
+    cx.meter.resume(rest);
+    Ok(())
+}
+
+/// Loads what is not private memory; `base` is a register and the offset that has been added to it.
+#[cold]
+#[inline(never)]
+fn load<S>(
+    cx: &mut Cx<'_, S>,
+    code: &Code<S>,
+    rest: usize,
+    base: (u8, i32),
+    addr: u64,
+    size: usize,
+) -> Result<u64, Box<Fault>> {
+    cx.mem.load_slow(addr, size).map_err(|access| denied(cx, code, rest, base, access))
+}
+
+/// Stores to what is not private memory.
+#[cold]
+#[inline(never)]
+fn store<S>(
+    cx: &mut Cx<'_, S>,
+    code: &Code<S>,
+    rest: usize,
+    base: (u8, i32),
+    (addr, value): (u64, u64),
+    size: usize,
+) -> Result<(), Box<Fault>> {
+    cx.mem.store_slow(addr, size, value).map_err(|access| denied(cx, code, rest, base, access))
+}
+
+#[cold]
+#[inline(never)]
+fn denied<S>(
+    cx: &mut Cx<'_, S>,
+    code: &Code<S>,
+    rest: usize,
+    (base, off): (u8, i32),
+    access: AccessError,
+) -> Box<Fault> {
     let place = cx.mem.place(access.addr);
-    FaultKind::Access { access, base: Reg::new(base).map(|base| (base, off)), place, helper: None }
+    let base = Reg::new(base).map(|base| (base, off));
+    fault(cx, code, rest, FaultKind::Access { access, base, place, helper: None })
 }
 
 /// The fault of a helper that did not return.
@@ -585,13 +726,5 @@ fn stopped<S>(cx: &Cx<'_, S>, code: &Code<S>, op: usize, name: &str, stop: Stop)
         Stop::TailCall(_) => {
             cx.fault(code, op, FaultKind::Unsupported { what: "a tail call here".into() })
         }
-    }
-}
-
-fn size_of_bytes(bytes: i32) -> Size {
-    match bytes {
-        1 => Size::B,
-        2 => Size::H,
-        _ => Size::W,
     }
 }

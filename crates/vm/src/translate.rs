@@ -94,11 +94,10 @@ impl<S> Translation<'_, S> {
         self.code.prog.name.clone()
     }
 
-    /// Ops from the one after `pc` to the target of a jump, which `check_flow` has found to exist.
-    fn distance(&self, pc: Pc, off: i32) -> i32 {
-        let op = |pc: Pc| self.op_at.get(pc.index()).copied().unwrap_or_default();
-        let target = pc.jump(off).map_or(0, op);
-        target.cast_signed() - op(pc).cast_signed() - 1
+    /// The op of a jump's target, which `check_flow` has found to exist.
+    fn target(&self, pc: Pc, off: i32) -> i32 {
+        let target = pc.jump(off).and_then(|pc| self.op_at.get(pc.index()).copied());
+        target.unwrap_or_default().cast_signed()
     }
 
     fn insn(&mut self, pc: Pc, insn: Insn) -> Result<Op, LoadError> {
@@ -152,7 +151,7 @@ impl<S> Translation<'_, S> {
             }
             Insn::JumpIf { width, op, dst, src, off } => {
                 let code = O::cond(op, width == Width::W64, matches!(src, Src::Imm(_)));
-                Op { off: self.distance(pc, off.into()), ..with_src(code, dst, src) }
+                Op { off: self.target(pc, off.into()), ..with_src(code, dst, src) }
             }
             Insn::Jump { off } => self.jump(O::Jump, pc, off.into()),
             Insn::JumpLong { off } => self.jump(O::Jump, pc, off),
@@ -167,7 +166,7 @@ impl<S> Translation<'_, S> {
     }
 
     fn jump(&self, code: O, pc: Pc, off: i32) -> Op {
-        Op { code, off: self.distance(pc, off), ..NONE }
+        Op { code, off: self.target(pc, off), ..NONE }
     }
 
     fn trap(&mut self, what: &'static str) -> Op {

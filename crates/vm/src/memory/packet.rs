@@ -4,7 +4,6 @@ use super::{Memory, PACKET_BASE};
 use crate::fault::{AccessError, Denied};
 use alloc::vec::Vec;
 use core::ops::Range;
-use skep_isa::Size;
 
 /// Where the headers of the packet are, for `LD_ABS` with negative offsets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,7 +73,7 @@ impl Memory<'_> {
 
     /// Big-endian packet bytes for `LD_ABS`: offsets from 0 are in what the program sees, those from
     /// `SKF_NET_OFF` and `SKF_LL_OFF` in the headers. Kernel: `bpf_internal_load_pointer_neg_helper`.
-    pub(crate) fn load_abs(&self, off: i32, size: Size) -> Option<u64> {
+    pub(crate) fn load_abs(&self, off: i32, size: i32) -> Option<u64> {
         const SKF_NET_OFF: i32 = -0x10_0000;
         const SKF_LL_OFF: i32 = -0x20_0000;
         let packet = &self.packet;
@@ -85,7 +84,7 @@ impl Memory<'_> {
             _ => return None,
         };
         let at = base.checked_add(usize::try_from(off).ok()?)?;
-        let end = at.checked_add(size.bytes().into()).filter(|&end| end <= packet.end)?;
+        let end = at.checked_add(usize::try_from(size).ok()?).filter(|&end| end <= packet.end)?;
         let bytes = packet.bytes.get(at..end)?;
         Some(bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)))
     }
