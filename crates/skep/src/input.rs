@@ -30,6 +30,12 @@ pub enum InputError {
         /// What is wrong with it, by position in the text.
         Vec<Diagnostic>,
     ),
+    /// A listing of classic BPF that does not follow its form.
+    #[error(transparent)]
+    Classic(#[from] skep_cbpf::ParseError),
+    /// Bytes in hex that are no instructions.
+    #[error(transparent)]
+    Insn(#[from] skep_isa::SlotError),
     /// Neither ELF nor text.
     #[error("neither an ELF object nor assembly text: byte {byte:#04x} at offset {at}")]
     Unknown {

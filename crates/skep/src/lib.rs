@@ -17,6 +17,7 @@
 //! Below lie crates for each part, all re-exported where this crate's types need them.
 #![forbid(unsafe_code)]
 
+mod code;
 mod event;
 mod helper;
 mod host;
@@ -25,11 +26,12 @@ mod link;
 mod session;
 mod view;
 
+pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
-pub use session::{Options, Outcome, Session};
+pub use session::{Options, Outcome, Session, choose};
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,

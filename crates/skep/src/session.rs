@@ -148,7 +148,11 @@ impl Session {
     }
 }
 
-fn choose<'a>(image: &'a Image, name: Option<&str>) -> Result<&'a Prog, LoadError> {
+/// The program of this name, or the only one there is.
+///
+/// # Errors
+/// [`LoadError`] with the names that there are.
+pub fn choose<'a>(image: &'a Image, name: Option<&str>) -> Result<&'a Prog, LoadError> {
     let known = || image.progs.iter().map(|prog| prog.name.clone()).collect();
     match (name, &image.progs[..]) {
         (_, []) => Err(LoadError::NoProg),

@@ -1,7 +1,8 @@
 //! Maps to look at.
 
+use skep_abi::MapType;
 use skep_btf::{Btf, ByteOrder, Shown, TypeId};
-use skep_map::{KeyValue, Map};
+use skep_map::Map;
 use skep_prog::MapDef;
 
 /// A map of a session.
@@ -10,15 +11,15 @@ pub struct MapView<'a> {
     pub(crate) map: &'a Map,
 }
 
-/// One entry, by its types.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// The key.
-    pub key: Shown,
-    /// The value; of each CPU, in per-CPU maps.
-    pub values: Vec<Shown>,
-    /// Whether all bytes of all values are zero, as in array entries never written.
-    pub zero: bool,
+/// One entry.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    btf: Option<&'a Btf>,
+    def: &'a MapDef,
+    /// The key's bytes.
+    pub key: Vec<u8>,
+    /// The value's bytes; in per-CPU maps those of each CPU, each padded to eight bytes.
+    pub value: Vec<u8>,
 }
 
 impl<'a> MapView<'a> {
@@ -43,6 +44,12 @@ impl<'a> MapView<'a> {
         self.len() == 0
     }
 
+    /// Whether each CPU has values of its own.
+    #[must_use]
+    pub fn is_per_cpu(&self) -> bool {
+        is_per_cpu(self.def())
+    }
+
     /// Records a ring buffer had no room for.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -53,7 +60,7 @@ impl<'a> MapView<'a> {
     }
 
     /// The entries, in the map's order.
-    pub fn entries(&self) -> impl Iterator<Item = Entry> + use<'a> {
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         let (btf, def) = (self.btf, self.def());
         let map = match self.map {
             Map::KeyValue(map) => Some(&**map),
@@ -64,27 +71,42 @@ impl<'a> MapView<'a> {
             let map = map?;
             let mut key = vec![0; def.key_size as usize];
             map.next_key(last.as_deref(), &mut key).ok()?;
-            let entry = entry(btf, map, &key);
-            last = Some(key);
-            Some(entry)
+            let mut value = Vec::new();
+            // An entry deleted by another thread meanwhile shows as one without values.
+            let _ = map.lookup_user(&key, &mut value);
+            last = Some(key.clone());
+            Some(Entry { btf, def, key, value })
         })
     }
 }
 
-fn entry(btf: Option<&Btf>, map: &dyn KeyValue, key: &[u8]) -> Entry {
-    let def = map.def();
-    let mut bytes = Vec::new();
-    // An entry deleted by another thread meanwhile shows as one without values.
-    let _ = map.lookup_user(key, &mut bytes);
-    let size = def.value_size as usize;
-    // The values of per-CPU maps stand padded to eight bytes, one for each CPU.
-    let chunk = if bytes.len() > size { size.next_multiple_of(8) } else { size.max(1) };
-    let value = |bytes: &[u8]| show(btf, def.value_type, &bytes[..size.min(bytes.len())]);
-    Entry {
-        key: show(btf, def.key_type, key),
-        values: bytes.chunks(chunk).map(value).collect(),
-        zero: bytes.iter().all(|&byte| byte == 0),
+impl Entry<'_> {
+    /// The key by its type.
+    #[must_use]
+    pub fn show_key(&self) -> Shown {
+        show(self.btf, self.def.key_type, &self.key)
     }
+
+    /// The value by its type; of each CPU, in per-CPU maps.
+    #[must_use]
+    pub fn show_values(&self) -> Vec<Shown> {
+        let size = self.def.value_size as usize;
+        // The values of per-CPU maps stand padded to eight bytes, one for each CPU.
+        let chunk = if is_per_cpu(self.def) { size.next_multiple_of(8) } else { size };
+        let show =
+            |bytes: &[u8]| show(self.btf, self.def.value_type, bytes.get(..size).unwrap_or(bytes));
+        self.value.chunks(chunk.max(1)).map(show).collect()
+    }
+
+    /// Whether all bytes of all values are zero, as in array entries never written.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.value.iter().all(|&byte| byte == 0)
+    }
+}
+
+const fn is_per_cpu(def: &MapDef) -> bool {
+    matches!(def.map_type, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash)
 }
 
 /// By type; without one, what is as long as an integer is one.
