@@ -1,0 +1,80 @@
+//! What is told of a run, in one of two forms.
+
+use super::arg::WhichMaps;
+use super::counts::Counts;
+use super::input::Inputs;
+use super::{json::Json, text::Text};
+use crate::term::Out;
+use skep::{Event, Hook, Outcome, Packet, Session};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// A form. Nothing is kept back: what is told first is written first.
+pub(crate) trait Report {
+    /// Before the first packet.
+    fn start(
+        &mut self,
+        out: &mut Out<'_>,
+        file: &Path,
+        session: &Session,
+        inputs: &Inputs<'_>,
+    ) -> io::Result<()>;
+
+    /// A packet has been run.
+    fn packet(&mut self, out: &mut Out<'_>, passed: &Passed<'_>) -> io::Result<()>;
+
+    /// The program reported something.
+    fn event(&mut self, out: &mut Out<'_>, event: &Event<'_>) -> io::Result<()>;
+
+    /// After the last packet.
+    fn end(
+        &mut self,
+        out: &mut Out<'_>,
+        summary: &Summary<'_>,
+        session: &Session,
+    ) -> io::Result<()>;
+}
+
+/// A packet that has been run.
+pub(crate) struct Passed<'a> {
+    /// From 1, over all inputs.
+    pub(crate) number: u64,
+    /// Bytes it came with.
+    pub(crate) bytes: usize,
+    pub(crate) outcome: &'a Outcome,
+    /// As the program left it.
+    pub(crate) packet: &'a Packet,
+}
+
+/// A whole run.
+pub(crate) struct Summary<'a> {
+    pub(crate) counts: &'a Counts,
+    /// From before the first packet to after the last.
+    pub(crate) time: Duration,
+    /// Outputs and numbers of packets.
+    pub(crate) written: Vec<(String, u64)>,
+}
+
+/// The form that was asked for.
+pub(crate) fn reporter(json: bool, maps: WhichMaps, most: Option<usize>) -> Box<dyn Report> {
+    let limit = |most| if most == 0 { usize::MAX } else { most };
+    if json {
+        Box::new(Json { maps, most: limit(most.unwrap_or(0)) })
+    } else {
+        Box::new(Text::new(maps, limit(most.unwrap_or(20))))
+    }
+}
+
+/// What to call a hook.
+pub(crate) const fn hook_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Xdp => "xdp",
+        Hook::TcIngress => "tc ingress",
+        Hook::TcEgress => "tc egress",
+        Hook::SchedAct => "tc action",
+        Hook::SocketFilter => "socket filter",
+        Hook::CgroupSkbIngress => "cgroup_skb ingress",
+        Hook::CgroupSkbEgress => "cgroup_skb egress",
+    }
+}

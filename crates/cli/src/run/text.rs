@@ -1,0 +1,158 @@
+//! A run for people.
+
+mod map;
+mod numbers;
+
+use super::arg::WhichMaps;
+use super::counts::Counts;
+use super::input::Inputs;
+use super::maps::chosen;
+use super::report::{Passed, Report, Summary, hook_name};
+use crate::failure::visible;
+use crate::table::{Align, Cell, Table, thousands};
+use crate::term::{Out, Palette};
+use anstyle::Style;
+use skep::{Action, Event, EventKind, Session};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Events as they come, then tables.
+pub(crate) struct Text {
+    maps: WhichMaps,
+    /// Most entries of a map.
+    most: usize,
+    /// Records and losses by map.
+    events: BTreeMap<String, Heard>,
+    /// Whether there are lines between the head and the tables.
+    any_lines: bool,
+}
+
+/// What came through a ring buffer or perf event array.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    records: u64,
+    lost: u64,
+}
+
+impl Text {
+    pub(crate) const fn new(maps: WhichMaps, most: usize) -> Self {
+        Self { maps, most, events: BTreeMap::new(), any_lines: false }
+    }
+}
+
+impl Report for Text {
+    fn start(
+        &mut self,
+        out: &mut Out<'_>,
+        file: &Path,
+        session: &Session,
+        inputs: &Inputs<'_>,
+    ) -> io::Result<()> {
+        let name = out.style.name;
+        let (prog, hook) = (visible(session.prog()), hook_name(session.hook()));
+        let (file, inputs) = (visible(&file.to_string_lossy()), visible(&inputs.name()));
+        let rest = format!("of {file} at {hook}, interpreted, over {inputs}");
+        out.wrapped(0, &[(name, &prog), (Style::new(), &rest)])?;
+        writeln!(out)
+    }
+
+    fn packet(&mut self, out: &mut Out<'_>, passed: &Passed<'_>) -> io::Result<()> {
+        self.any_lines = true;
+        let verdict = passed.outcome.verdict;
+        let style = verdict_style(verdict.action, &out.style);
+        let len = passed.packet.frame().len();
+        write!(out, "{:>6}  {style}{verdict}{style:#}  {} bytes", passed.number, passed.bytes)?;
+        if len != passed.bytes {
+            write!(out, ", now {len}")?;
+        }
+        match passed.outcome.redirect {
+            Some(ifindex) => writeln!(out, ", to interface {ifindex}"),
+            None => writeln!(out),
+        }
+    }
+
+    fn event(&mut self, out: &mut Out<'_>, event: &Event<'_>) -> io::Result<()> {
+        self.any_lines = true;
+        let faint = out.style.faint;
+        let map = event.map.unwrap_or("printk");
+        let mut heard = self.events.get(map).copied().unwrap_or_default();
+        write!(out, "{faint}{}:{faint:#} ", visible(map))?;
+        match &event.kind {
+            EventKind::Print(text) => writeln!(out, "{}", visible(text.trim_end_matches('\n')))?,
+            EventKind::Record(value) => {
+                heard.records += 1;
+                writeln!(out, "{value}")?;
+            }
+            EventKind::Lost(count) => {
+                heard.lost += count;
+                writeln!(out, "{count} lost")?;
+            }
+        }
+        if event.map.is_some() {
+            self.events.insert(map.to_string(), heard);
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        out: &mut Out<'_>,
+        summary: &Summary<'_>,
+        session: &Session,
+    ) -> io::Result<()> {
+        if self.any_lines {
+            writeln!(out)?;
+        }
+        if summary.counts.packets() == 0 {
+            writeln!(out, "no packets")?;
+        } else {
+            verdicts(summary.counts, &out.style).write(out, 0)?;
+            writeln!(out)?;
+            numbers::throughput(summary, out)?;
+        }
+        for (name, packets) in &summary.written {
+            let plural = if *packets == 1 { "" } else { "s" };
+            writeln!(out, "{} packet{plural} written to {}", thousands(*packets), visible(name))?;
+        }
+        for view in chosen(session, self.maps) {
+            writeln!(out)?;
+            let heard = self.events.get(&view.def().name).copied().unwrap_or_default();
+            map::write(out, &view, self, heard)?;
+        }
+        Ok(())
+    }
+}
+
+/// Packets, bytes and share of each verdict.
+fn verdicts(counts: &Counts, style: &Palette) -> Table {
+    let total = counts.total();
+    let mut table = Table::new(vec![Align::Left, Align::Right, Align::Right, Align::Right]);
+    table.head(["verdict", "packets", "bytes", "share"], style.faint);
+    let mut row = |name: String, style: Style, sum: super::counts::Sum| {
+        let cells = [
+            thousands(sum.packets),
+            thousands(sum.bytes),
+            numbers::share(sum.packets, total.packets),
+        ];
+        let mut row = vec![Cell { text: name, style }];
+        row.extend(cells.map(Cell::from));
+        table.row(row);
+    };
+    let rows = counts.rows();
+    for verdict in &rows {
+        row(verdict.name(), verdict_style(verdict.action(), style), verdict.sum);
+    }
+    if rows.len() > 1 {
+        row("total".to_string(), Style::new(), total);
+    }
+    table
+}
+
+const fn verdict_style(action: Action, style: &Palette) -> Style {
+    match action {
+        Action::Pass => style.good,
+        Action::Drop | Action::Aborted => style.bad,
+        Action::Tx | Action::Redirect => style.other,
+    }
+}
