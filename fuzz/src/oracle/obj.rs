@@ -1,0 +1,74 @@
+//! ELF objects: what parses is a consistent image of bounded size.
+
+use skep_isa::{ImmSrc, Insn};
+use skep_prog::{Image, Initial, Prog};
+
+/// Bytes that programs and data of any object may take, and how many times its own size beyond that.
+const BASE: usize = 64 << 20;
+const TIMES: usize = 16;
+
+/// Input: a file.
+pub fn check(data: &[u8]) {
+    if let Err(error) = skep_obj::layout(data) {
+        assert!(!error.to_string().is_empty());
+    }
+    match skep_obj::parse(data) {
+        Ok(image) => {
+            consistent(&image);
+            assert!(size(&image) <= BASE + TIMES * data.len(), "{} bytes", size(&image));
+            for prog in &image.progs {
+                let _ = skep_asm::list(prog, &image.maps, &skep_asm::ListOptions::default());
+            }
+            if image.progs.iter().map(|prog| prog.insns.len()).sum::<usize>() < 1000 {
+                prints(&image);
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fn consistent(image: &Image) {
+    for prog in &image.progs {
+        let len = prog.insns.len();
+        assert!(prog.subprogs.iter().all(|sub| sub.start.index() < len), "{}", prog.name);
+        assert!(prog.subprogs.is_sorted_by(|a, b| a.start < b.start), "{}", prog.name);
+        assert!(prog.lines.iter().all(|line| line.pc.index() < len), "{}", prog.name);
+        assert!(prog.lines.is_sorted_by_key(|line| line.pc), "{}", prog.name);
+        maps_exist(image, prog);
+    }
+    for map in &image.maps {
+        if let (Some(btf), Some(ty)) = (&image.btf, map.value_type) {
+            assert!(btf.get(ty).is_some(), "{}", map.name);
+        }
+        if let Initial::Value(value) = &map.initial {
+            assert_eq!(value.len(), map.value_size as usize, "{}", map.name);
+        }
+    }
+}
+
+fn maps_exist(image: &Image, prog: &Prog) {
+    for (pc, insn) in prog.insns.iter() {
+        let Insn::LoadImm { imm: ImmSrc::MapIdx(idx) | ImmSrc::MapIdxValue { idx, .. }, .. } = insn
+        else {
+            continue;
+        };
+        let idx = usize::try_from(idx).expect("a map has an index");
+        assert!(idx < image.maps.len(), "insn {pc} of {}: map {idx}", prog.name);
+    }
+}
+
+fn size(image: &Image) -> usize {
+    let progs = image.progs.iter().map(|prog| prog.insns.len() * 8 + prog.lines.len() * 8);
+    let data = image.maps.iter().map(|map| match &map.initial {
+        Initial::Value(value) => value.len(),
+        _ => 0,
+    });
+    progs.chain(data).sum()
+}
+
+/// Images print; names of an ELF file need not be names of the language, so nothing is read back.
+fn prints(image: &Image) {
+    for dialect in [skep_asm::Dialect::CLike, skep_asm::Dialect::Mnemonic] {
+        let _ = skep_asm::print(image, &skep_asm::PrintOptions { dialect, source: true });
+    }
+}
