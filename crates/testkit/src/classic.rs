@@ -1,0 +1,1 @@
+//! Random classic programs.

@@ -1,0 +1,25 @@
+//! Generators and oracles: the user engine against the kernel.
+//!
+//! [`program`] makes random programs. [`user`] and [`kernel`] run a program of an image over packets,
+//! one in [`skep::Session`], the other in the kernel by `BPF_PROG_TEST_RUN`, and say what came of it
+//! in the same terms, an [`Outcome`]; [`compare`] puts the two together and makes a program that they
+//! disagree on as small as it easily can.
+//!
+//! For development only: nothing that users run depends on this crate.
+#![forbid(unsafe_code)]
+
+mod compare;
+mod frame;
+mod generate;
+mod host;
+mod kernel;
+mod outcome;
+mod user;
+
+pub use compare::{Compared, Difference, compare, differential};
+pub use frame::{Frame, packet};
+pub use generate::{PACKET_LEN, program};
+pub use host::{Host, host};
+pub use kernel::{Refused, kernel};
+pub use outcome::{MapContent, Outcome, Ran};
+pub use user::user;

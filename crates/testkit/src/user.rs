@@ -1,0 +1,70 @@
+//! The user engine as an oracle.
+
+use crate::{Frame, Host, MapContent, Outcome, Ran};
+use skep::{EventKind, Image, LoadError, MapView, Options, Packet, Session};
+use skep_abi::{MapType, ProgType};
+use skep_btf::Shown;
+use std::collections::BTreeMap;
+
+/// Runs the program over the frames.
+///
+/// # Errors
+/// If the program cannot be loaded.
+///
+/// # Panics
+/// If the image has no such program.
+pub fn user(
+    host: Host,
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+) -> Result<Outcome, LoadError> {
+    // Without types, records come as bytes.
+    let image = Image { btf: None, ..image.clone() };
+    let prog_type =
+        image.prog(prog).expect("bug: a test names a program that is not there").prog_type;
+    let options = Options { cpus: host.cpus, insns: 1 << 24, ..Options::default() };
+    let mut session = Session::load(&image, Some(prog), options)?;
+    let mut packet = Packet::new();
+    let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    let mut runs = Vec::new();
+    for frame in frames {
+        frame.for_user(prog_type, &mut packet);
+        runs.push(run(&mut session, prog_type, &mut packet));
+        session.events(&mut |event| {
+            if let (Some(map), EventKind::Record(Shown::Bytes(bytes))) = (event.map, event.kind) {
+                records.entry(map.to_string()).or_default().push(bytes);
+            }
+        });
+    }
+    let maps = session.maps().map(|map| content(&map, &mut records)).collect();
+    Ok(Outcome { runs, maps })
+}
+
+fn run(session: &mut Session, prog_type: ProgType, packet: &mut Packet) -> Ran {
+    match session.run(packet) {
+        Ok(outcome) => {
+            // A socket filter cannot change the packet, and the session cuts it.
+            let data = if prog_type == ProgType::SocketFilter { &[] } else { packet.data() };
+            Ran::Done { retval: outcome.verdict.code, data: data.to_vec() }
+        }
+        Err(fault) => Ran::Failed(fault.to_string()),
+    }
+}
+
+fn content(map: &MapView<'_>, records: &mut BTreeMap<String, Vec<Vec<u8>>>) -> MapContent {
+    let name = map.def().name.clone();
+    let mut entries: Vec<_> = map.entries().map(|entry| (entry.key, entry.value)).collect();
+    entries.sort();
+    let mut records = records.remove(&name).unwrap_or_default();
+    if map.def().map_type == MapType::PerfEventArray {
+        records.iter_mut().for_each(pad);
+    }
+    entries.extend(records.into_iter().map(|bytes| (Vec::new(), bytes)));
+    MapContent { name, entries }
+}
+
+/// As the kernel pads a perf event, whose four bytes of length count. Kernel: `perf_prepare_sample`.
+fn pad(record: &mut Vec<u8>) {
+    record.resize((record.len() + 4).next_multiple_of(8) - 4, 0);
+}
