@@ -31,7 +31,7 @@ pub(crate) struct Asm {
     /// The program to write, where the text has several.
     #[arg(long, value_name = "NAME")]
     prog: Option<String>,
-    /// Write bytes in hex, an instruction on a line.
+    /// Write bytes in hex, a slot on a line.
     #[arg(long, conflicts_with = "c")]
     hex: bool,
     /// Write a C array of struct bpf_insn.
@@ -73,6 +73,14 @@ impl Asm {
         let prog = skep::choose(&image, self.prog.as_deref())
             .map_err(|err| load_failure(&self.file, &err))?;
         warn_of_maps(prog, &mut term.err)?;
+        if term.out.is_terminal
+            && !self.hex
+            && !self.c
+            && self.out.as_deref().is_some_and(file::is_std)
+        {
+            let text = "raw instructions are not written to a terminal";
+            return Err(Failure::new(Kind::Usage, text).help("write --hex, or name a file"));
+        }
         let bytes = self.form(prog, &image);
         match self.out.as_deref().filter(|out| !file::is_std(out)) {
             Some(path) => fs::write(path, bytes).map_err(|err| Failure::file(path, &err))?,

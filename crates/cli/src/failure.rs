@@ -97,7 +97,7 @@ impl Failure {
     /// Says it.
     pub(crate) fn show(&self, err: &mut Out<'_>) -> io::Result<()> {
         let (text, help) = match self {
-            Self::Output(source) => (format!("writing the output: {source}"), None),
+            Self::Output(source) => (format!("writing the output: {}", chain(source)), None),
             Self::Message { text, help, .. } => (text.clone(), help.as_deref()),
             Self::Text(text) => return text.show(err),
             Self::Said(_) => return Ok(()),
@@ -129,7 +129,12 @@ fn chain(err: &(dyn Error + 'static)) -> String {
         }
         source = cause.source();
     }
-    text
+    without_number(&text).to_string()
+}
+
+/// Errors of the system end in their number, which says nothing that the words do not.
+fn without_number(text: &str) -> &str {
+    text.rsplit_once(" (os error ").map_or(text, |(words, _)| words)
 }
 
 /// Names from files may hold what a terminal would obey.

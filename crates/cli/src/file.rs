@@ -41,13 +41,20 @@ pub(crate) fn name(path: &Path) -> PathBuf {
     if is_std(path) { "<stdin>".into() } else { path.into() }
 }
 
-/// An object or assembly text as an image. Warnings about a text go to `err`.
-pub(crate) fn image(path: &Path, err: &mut Out<'_>) -> Result<Image, Failure> {
+/// An object or assembly text, read.
+pub(crate) struct Program {
+    pub(crate) image: Image,
+    /// The assembly text, if it is one.
+    pub(crate) text: Option<String>,
+}
+
+/// Reads an object or assembly text. Warnings about a text go to `err`.
+pub(crate) fn program(path: &Path, err: &mut Out<'_>) -> Result<Program, Failure> {
     let bytes = read(path)?;
     let ReadImage { image, warnings } = skep::read_image(&bytes, &name(path).to_string_lossy())
         .map_err(|err| failure(path, &bytes, err))?;
     warn(path, &bytes, &warnings, err)?;
-    Ok(image)
+    Ok(Program { image, text: String::from_utf8(bytes).ok() })
 }
 
 /// Shows warnings about a text.
@@ -75,7 +82,7 @@ pub(crate) fn failure(path: &Path, bytes: &[u8], err: InputError) -> Failure {
         ) => Failure::at(Kind::Unsupported, &name, &err),
         InputError::Unknown { .. } if is_capture(bytes) => {
             let text = format!("{}: a packet capture, not a program", name.display());
-            Failure::new(Kind::Input, text).help("captures are read with -r")
+            Failure::new(Kind::Input, text).help("`skep run PROGRAM -r CAPTURE` reads captures")
         }
         err => Failure::at(Kind::Input, &name, &err),
     }

@@ -17,6 +17,7 @@ use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::term::{Out, Term};
 use arg::{RedirectTo, Which, WhichMaps};
+use clap::ArgGroup;
 use counts::Counts;
 use input::{Inputs, Step};
 use output::Outputs;
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 /// The program runs in this process, without privileges, every memory access checked. Packets come
 /// from captures (pcap or pcapng, plain or compressed by gzip or zstd) or from a device.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("packets").args(["read", "interface"]).required(true))]
 pub(crate) struct Run {
     /// ELF object or assembly text; - is standard input.
     #[arg(value_name = "PROGRAM")]
@@ -43,10 +44,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME")]
     prog: Option<String>,
     /// Read packets from a capture; may be given several times; - is standard input.
-    #[arg(short, long = "read", value_name = "FILE", required_unless_present = "interface")]
+    #[arg(short, long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
     /// Take packets from a network interface, tap:NAME or tun:NAME.
-    #[arg(short, long, value_name = "DEV", conflicts_with = "read")]
+    #[arg(short, long, value_name = "DEV")]
     interface: Option<String>,
     /// Stop after this many packets.
     #[arg(short, long, value_name = "N")]
@@ -102,8 +103,9 @@ Exit codes:
 
 impl Run {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
-        let image = file::image(&self.file, &mut term.err)?;
-        let mut session = self.load(&image)?;
+        self.check_standard(&term.out)?;
+        let program = file::program(&self.file, &mut term.err)?;
+        let mut session = self.load(&program.image)?;
         let mut inputs = Inputs::new(&self.read, self.interface.as_deref())?;
         inputs.open()?;
         self.check_outputs()?;
@@ -133,13 +135,18 @@ impl Run {
         let Loop { mut progress, mut outputs, counts, .. } = looping;
         progress.end();
         let finished = outputs.finish();
-        let summary = Summary { counts: &counts, time, written: outputs.written() };
+        let live = self.interface.is_some();
+        let summary = Summary { counts: &counts, time, live, written: outputs.written() };
         report.end(out, &summary, &session)?;
+        if let (true, Err(Ended::Fault(place))) = (self.json, &ended) {
+            writeln!(out, "{}", fault::to_json(place, &program))?;
+            return Err(Failure::Said(Kind::Input));
+        }
         out.flush()?;
         match ended {
             Ok(()) => finished,
             Err(Ended::Failed(failure)) => Err(failure),
-            Err(Ended::Fault(place)) => Err(fault::failure(&place, &image)),
+            Err(Ended::Fault(place)) => Err(fault::failure(&place, &program)),
         }
     }
 
@@ -149,6 +156,19 @@ impl Run {
         let options = Options { cpus: self.cpus, insns: self.budget, time: self.deadline, clock };
         Session::load(image, self.prog.as_deref(), options)
             .map_err(|err| load_failure(&self.file, &err))
+    }
+
+    /// Standard input is one input, and a terminal shows no captures.
+    fn check_standard(&self, out: &Out<'_>) -> Result<(), Failure> {
+        let inputs = self.read.iter().chain([&self.file]);
+        if inputs.filter(|path| file::is_std(path)).count() > 1 {
+            return Err(Failure::new(Kind::Usage, "standard input can be read only once"));
+        }
+        if out.is_terminal && self.out.as_deref().is_some_and(file::is_std) {
+            let text = "packets are not written to a terminal";
+            return Err(Failure::new(Kind::Usage, text).help("name a file, or pipe them on"));
+        }
+        Ok(())
     }
 
     /// An output that is also an input would be emptied before it is read.
@@ -223,6 +243,7 @@ struct Loop<'a> {
     counts: Counts,
     verbose: bool,
     count: u64,
+    /// Whether lines and the bar share a terminal.
     interactive: bool,
 }
 
@@ -248,29 +269,27 @@ impl Loop<'_> {
     ) -> Result<(), Ended> {
         let bytes = packet.frame().len();
         let result = session.run(packet);
+        let mut lines = false;
         if let Ok(outcome) = &result {
             self.counts.add(outcome, bytes);
             if self.verbose {
-                self.quiet_progress();
+                lines = true;
+                self.progress.give_way();
                 let number = self.counts.packets();
                 self.report.packet(out, &Passed { number, bytes, outcome, packet })?;
             }
         }
         let mut written = Ok(());
-        let mut any = false;
         session.events(&mut |event| {
-            if !any {
-                any = true;
-                if self.interactive {
-                    self.progress.end();
-                }
-            }
             if written.is_ok() {
+                lines = true;
+                self.progress.give_way();
                 written = self.report.event(out, &event);
             }
         });
         written?;
-        if (any || self.verbose) && self.inputs.is_live() {
+        // Lines on the terminal come before the bar that may follow.
+        if lines && (self.interactive || self.inputs.is_live()) {
             out.flush()?;
         }
         self.progress.tick(&self.inputs);
@@ -281,13 +300,6 @@ impl Loop<'_> {
                 let input = input.to_string();
                 Err(Ended::Fault(fault::Place { fault, input, number, bytes }))
             }
-        }
-    }
-
-    /// Lines on the terminal and a bar at its end do not go together.
-    fn quiet_progress(&mut self) {
-        if self.interactive {
-            self.progress.end();
         }
     }
 }

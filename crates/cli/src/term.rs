@@ -54,7 +54,7 @@ impl<'a> Out<'a> {
 
 impl Out<'_> {
     /// Writes a line after `indent` spaces, broken between words where the output ends; what goes on
-    /// is indented further.
+    /// is indented further. A space that does not break (U+00A0) comes out as a plain one.
     pub(crate) fn wrapped(&mut self, indent: usize, parts: &[(Style, &str)]) -> io::Result<()> {
         let width = self.width.unwrap_or(usize::MAX);
         let further = indent + 2;
@@ -73,6 +73,7 @@ impl Out<'_> {
                     write!(self, " ")?;
                     col += 1;
                 }
+                let word = word.replace('\u{a0}', " ");
                 write!(self, "{style}{word}{style:#}")?;
                 col += len;
             }

@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Kind};
 use crate::term::Out;
 use serde_json::{Value, json};
-use skep_abi::ProgType;
+use skep_abi::{ProgType, Section};
 use skep_cbpf::{Format, RawInsn, Target, Verdict};
 use skep_prog::{Image, Prog};
 use std::io::Write;
@@ -46,5 +46,6 @@ pub(super) fn translate(name: &Path, insns: &[RawInsn], to: Ebpf) -> Result<Imag
         .map_err(|err| Failure::at(Kind::Unsupported, name, &err))?;
     let mut prog = Prog::new("filter", prog_type, insns);
     prog.section = section.to_string();
+    prog.attach_type = Section::find(section).and_then(|(row, _)| row.attach_type);
     Ok(Image { progs: vec![prog], ..Image::default() })
 }

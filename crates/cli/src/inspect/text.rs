@@ -22,15 +22,13 @@ pub(super) fn write(
         "" => "no license".to_string(),
         license => format!("license {}", visible(license)),
     };
-    let types = image.btf.as_deref().map_or(0, skep_btf::Btf::len);
-    let name_style = out.style.name;
-    let name = visible(&name.to_string_lossy());
-    let parts = [
-        format!("{kind},"),
-        format!("{license},"),
-        format!("{} BTF types", thousands(types as u64)),
-    ];
-    out.wrapped(0, &[(name_style, &format!("{name}:")), (Style::new(), &parts.join(" "))])?;
+    let types = match image.btf.as_deref().map_or(0, skep_btf::Btf::len) {
+        0 => "no BTF".to_string(),
+        types => format!("{} BTF types", thousands(types as u64)),
+    };
+    let name = format!("{}:", visible(&name.to_string_lossy()));
+    let rest = format!("{kind}, {license}, {types}");
+    out.wrapped(0, &[(out.style.name, &name), (Style::new(), &rest)])?;
     if let Some(layout) = facts.layout {
         writeln!(out)?;
         sections(layout, out)?;

@@ -4,6 +4,7 @@ use super::arg::{RedirectTo, Which};
 use super::device;
 use super::input::Inputs;
 use crate::failure::{Failure, Kind};
+use crate::file;
 use skep::{Action, Outcome, Packet, PacketSink, SinkError};
 use skep_hooks::{PacketSender, create};
 use std::collections::BTreeMap;
@@ -72,7 +73,11 @@ impl Outputs {
 
     /// Names of the outputs and how many packets went there.
     pub(crate) fn written(&mut self) -> Vec<(String, u64)> {
-        self.all().map(|out| (out.name.display().to_string(), out.packets)).collect()
+        let name = |out: &Output| match file::is_std(&out.name) {
+            true => "standard output".to_string(),
+            false => out.name.display().to_string(),
+        };
+        self.all().map(|out| (name(out), out.packets)).collect()
     }
 }
 
@@ -100,19 +105,17 @@ impl Output {
 }
 
 fn failure(name: &Path, err: SinkError) -> Failure {
-    let kind = match err {
+    match err {
         // Standard output, as a pipe.
-        SinkError::Io(err) if name == Path::new("-") => return Failure::Output(err),
-        SinkError::Io(err) => return Failure::file(name, &err),
-        SinkError::Extension { .. } => Kind::Usage,
-        _ => Kind::Input,
-    };
-    let (mixed, extension) =
-        (matches!(err, SinkError::Mixed { .. }), matches!(err, SinkError::Extension { .. }));
-    if extension {
+        SinkError::Io(err) if file::is_std(name) => Failure::Output(err),
+        SinkError::Io(err) => Failure::file(name, &err),
         // It names the file itself.
-        return Failure::of(kind, &err).help("to send on an interface, write dev:NAME");
+        SinkError::Extension { .. } => {
+            Failure::of(Kind::Usage, &err).help("to send packets on an interface, write dev:NAME")
+        }
+        SinkError::Mixed { .. } => {
+            Failure::at(Kind::Input, name, &err).help("write to a .pcapng file")
+        }
+        err => Failure::at(Kind::Input, name, &err),
     }
-    let failure = Failure::at(kind, name, &err);
-    if mixed { failure.help("write to a .pcapng file") } else { failure }
 }

@@ -15,7 +15,7 @@ enum State {
     Hidden,
     /// To be seen if the run still goes on then.
     From(Instant, u64),
-    Shown(ProgressBar),
+    Shown(ProgressBar, u64),
 }
 
 /// How long a run may take without a bar.
@@ -44,18 +44,24 @@ impl Progress {
             State::Hidden => {}
             State::From(from, total) => {
                 if Instant::now() >= *from {
-                    self.state = State::Shown(bar(*total));
+                    self.state = State::Shown(bar(*total), *total);
                 }
             }
-            State::Shown(bar) => bar.set_position(inputs.read()),
+            State::Shown(bar, _) => bar.set_position(inputs.read()),
+        }
+    }
+
+    /// Makes way for a line; the bar comes back when there have been none for a while.
+    pub(crate) fn give_way(&mut self) {
+        if let State::Shown(bar, total) = &self.state {
+            bar.finish_and_clear();
+            self.state = State::From(Instant::now() + PATIENCE, *total);
         }
     }
 
     /// Removes the bar for good.
     pub(crate) fn end(&mut self) {
-        if let State::Shown(bar) = &self.state {
-            bar.finish_and_clear();
-        }
+        self.give_way();
         self.state = State::Hidden;
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) counts: &'a Counts,
     /// From before the first packet to after the last.
     pub(crate) time: Duration,
+    /// Whether most of the time went by waiting for packets.
+    pub(crate) live: bool,
     /// Outputs and numbers of packets.
     pub(crate) written: Vec<(String, u64)>,
 }

@@ -105,7 +105,7 @@ impl Report for Text {
             writeln!(out)?;
         }
         if summary.counts.packets() == 0 {
-            writeln!(out, "no packets")?;
+            writeln!(out, "no packets were run")?;
         } else {
             verdicts(summary.counts, &out.style).write(out, 0)?;
             writeln!(out)?;

@@ -51,7 +51,10 @@ fn facts(map: &MapView<'_>, heard: Heard) -> String {
             format!("{kind}, {records} record{plural}, {} lost", thousands(lost))
         }
         MapType::ProgArray => format!("{kind}, {} of {} entries", progs(def), def.max_entries),
-        MapType::Array | MapType::PercpuArray => format!("{kind}, {} entries", def.max_entries),
+        MapType::Array | MapType::PercpuArray => {
+            let plural = if def.max_entries == 1 { "entry" } else { "entries" };
+            format!("{kind}, {} {plural}", def.max_entries)
+        }
         _ => format!("{kind}, {} of {} entries", map.len(), def.max_entries),
     }
 }
@@ -130,8 +133,9 @@ fn together(mut values: Vec<Shown>) -> Shown {
     }
 }
 
+/// A line that may be broken, but not between a name and its value.
 fn wrapped(out: &mut Out<'_>, text: &str) -> io::Result<()> {
-    out.wrapped(INDENT, &[(Style::new(), text)])
+    out.wrapped(INDENT, &[(Style::new(), &text.replace(": ", ":\u{a0}"))])
 }
 
 /// A column for each member of the keys, an arrow, and a column for each member of the values.

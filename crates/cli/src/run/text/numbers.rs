@@ -15,13 +15,17 @@ pub(super) fn throughput(summary: &Summary<'_>, out: &mut Out<'_>) -> io::Result
     let (packets, bytes, insns) =
         (total.packets as f64, total.bytes as f64, summary.counts.insns() as f64);
     let plural = if total.packets == 1 { "" } else { "s" };
+    let cost = if summary.live {
+        String::new()
+    } else {
+        format!("{} and ", time(summary.time.div_f64(packets)))
+    };
     let line = format!(
-        "{} packet{plural} in {}: {}packets/s, {}bit/s; per packet {} and {} instructions",
+        "{} packet{plural} in {}: {}packets/s, {}bit/s; per packet {cost}{} instructions",
         thousands(total.packets),
         time(summary.time),
         scaled(packets / seconds),
         scaled(bytes * 8.0 / seconds),
-        time(summary.time.div_f64(packets)),
         three_digits(insns / packets),
     );
     out.wrapped(0, &[(Style::new(), &line)])
@@ -60,8 +64,8 @@ fn scaled(number: f64) -> String {
 /// As many decimals as make three digits.
 fn three_digits(number: f64) -> String {
     match number {
-        100.0.. => format!("{number:.0}"),
-        10.0.. => format!("{number:.1}"),
+        99.95.. => format!("{number:.0}"),
+        9.995.. => format!("{number:.1}"),
         _ => format!("{number:.2}"),
     }
 }
@@ -83,6 +87,7 @@ mod tests {
         }
         assert_eq!(scaled(1_240_000.0), "1.24 M");
         assert_eq!(scaled(12.0), "12.0 ");
+        assert_eq!(scaled(9.999), "10.0 ");
         assert_eq!(share(1, 3), "33.3%");
         assert_eq!(share(0, 0), "0.0%");
     }

@@ -1,0 +1,147 @@
+//! What is printed, word by word, in `corpus/cli`. `UPDATE=1` rewrites it.
+
+use crate::bin::{Ran, command, root, skep_with};
+use std::fs;
+use std::path::PathBuf;
+
+/// File, environment, arguments.
+const CASES: &[(&str, &str, &str)] = &[
+    ("run-flows", "", "run examples/xdp_flows.o -r examples/traffic.pcap"),
+    ("run-flows-narrow", "40", "run examples/xdp_flows.o -r examples/traffic.pcap --max-entries 3"),
+    (
+        "run-flows-all-maps",
+        "",
+        "run examples/xdp_flows.o -r examples/traffic.pcap --maps all --max-entries 2 --cpus 2",
+    ),
+    ("run-flows-json", "", "run examples/xdp_flows.o -r examples/traffic.pcap -c 4 -v --json"),
+    ("run-firewall", "", "run examples/xdp_firewall.o -r examples/traffic.pcap"),
+    ("run-ringbuf", "", "run examples/ringbuf_events.o -r examples/traffic.pcap"),
+    ("run-ringbuf-json", "", "run examples/ringbuf_events.o -r examples/traffic.pcap -c 60 --json"),
+    ("run-perf", "", "run examples/perf_events.o -r examples/traffic.pcapng"),
+    ("run-printk", "", "run examples/subprogs.o -r examples/traffic.pcap"),
+    (
+        "run-tail-calls",
+        "",
+        "run examples/tail_calls.o --prog parse_ethernet -r examples/traffic.pcap",
+    ),
+    (
+        "run-socket",
+        "",
+        "run examples/socket_filter.o --prog udp_headers -r examples/traffic.pcap -v -c 30",
+    ),
+    ("run-cgroup", "", "run examples/cgroup_skb.o -r examples/traffic.pcap --max-entries 4"),
+    ("run-rewrite", "", "run examples/tc_rewrite.o -r examples/traffic.pcap -v -c 20"),
+    (
+        "run-assembly",
+        "",
+        "run examples/count.s -r examples/traffic.pcap -r examples/big-endian.pcap",
+    ),
+    ("run-fault", "", "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng"),
+    ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap"),
+    ("run-fault-json", "", "run corpus/cli/fault.s -r examples/traffic.pcap --json"),
+    (
+        "run-fault-compiled",
+        "",
+        "run examples/xdp_flows.o -r examples/traffic.pcap --budget 10 --maps none",
+    ),
+    ("run-help", "", "run --help"),
+    ("asm-listing", "", "asm examples/drop_icmp.s"),
+    ("asm-hex", "", "asm examples/drop_icmp.s --hex"),
+    ("asm-c", "", "asm examples/count.s --c"),
+    ("asm-errors", "", "asm corpus/cli/errors.s"),
+    ("asm-errors-narrow", "40", "asm corpus/cli/errors.s"),
+    ("asm-errors-json", "", "asm corpus/cli/errors.s --json"),
+    ("dis-object", "", "dis examples/subprogs.o --source"),
+    ("dis-mnemonic", "", "dis examples/count.s --dialect mnemonic"),
+    ("dis-bytes", "", "dis examples/socket_filter.o --bytes --prog dns_classic"),
+    ("dis-json", "", "dis examples/drop_icmp.s --json"),
+    ("dis-classic", "", "dis corpus/cli/port80.ddd"),
+    ("dis-classic-xdp", "", "dis corpus/cli/port80.ddd --ebpf=xdp"),
+    ("inspect", "", "inspect examples/tail_calls.o"),
+    ("inspect-narrow", "40", "inspect examples/xdp_flows.o"),
+    ("inspect-assembly", "", "inspect examples/count.s"),
+    ("inspect-json", "", "inspect examples/xdp_firewall.o --json"),
+    ("inspect-core", "", "inspect corpus/obj/core.o"),
+    ("help", "", "--help"),
+];
+
+fn path(name: &str) -> PathBuf {
+    root().join("corpus/cli").join(name).with_extension("txt")
+}
+
+#[test]
+fn output_is_as_written_down() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    for (name, columns, args) in CASES {
+        let mut command = command(args.split_whitespace());
+        if !columns.is_empty() {
+            command.env("COLUMNS", columns);
+        }
+        let got = transcript(args, &command.output().unwrap().into());
+        if update {
+            fs::write(path(name), got).unwrap();
+        } else if fs::read_to_string(path(name)).unwrap_or_default() != got {
+            wrong.push(format!("{name}:\n{got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_has_a_case() {
+    for entry in fs::read_dir(root().join("corpus/cli")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            assert!(CASES.iter().any(|(name, ..)| *name == stem), "{stem}.txt has no case");
+        }
+    }
+}
+
+fn transcript(args: &str, ran: &Ran) -> String {
+    let out = without_speed(&ran.out);
+    format!("$ skep {args}\n{out}{}[{}]\n", ran.err, ran.code)
+}
+
+/// Times differ; what was counted does not.
+fn without_speed(out: &str) -> String {
+    let mut text = String::new();
+    let mut lines = out.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.contains(" packets in ") && line.starts_with(|c: char| c.is_ascii_digit()) {
+            let mut whole = line.to_string();
+            while let Some(more) = lines.next_if(|line| line.starts_with("  ")) {
+                whole.push_str(&more[1..]);
+            }
+            let (packets, rest) = whole.split_once(" in ").unwrap();
+            let (_, insns) = rest.split_once(" and ").unwrap();
+            text += &format!("{packets} in TIME: RATE; per packet TIME and {insns}\n");
+        } else if let Some((before, rest)) = line.split_once("\"seconds\":") {
+            let (_, after) = rest.split_once(',').unwrap();
+            text += &format!("{before}\"seconds\":TIME,{after}\n");
+        } else {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn compression_and_standard_input_make_no_difference() {
+    let of = |ran: Ran| {
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let (_, tables) = without_speed(&ran.out)
+            .split_once('\n')
+            .map(|(a, b)| (a.to_string(), b.to_string()))
+            .unwrap();
+        tables
+    };
+    let run = "run examples/xdp_flows.o -r";
+    let want = of(crate::bin::skep(&format!("{run} examples/traffic.pcap")));
+    for file in ["examples/traffic.pcap.gz", "examples/traffic.pcap.zst"] {
+        assert_eq!(of(crate::bin::skep(&format!("{run} {file}"))), want, "{file}");
+        assert_eq!(of(skep_with(&format!("{run} -"), file)), want, "{file} on standard input");
+    }
+}
