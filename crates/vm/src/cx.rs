@@ -100,6 +100,9 @@ impl<'r, S> Cx<'r, S> {
 /// Instructions between two looks at the clock.
 const SLICE: u64 = 1 << 16;
 
+/// Bytes that a call may copy for nothing.
+const FREE_COPY: u64 = 4096;
+
 /// The account of instructions.
 ///
 /// The loop counts nothing: each instruction makes the rest of its ops shorter by one, and jumps say
@@ -152,6 +155,15 @@ impl Meter {
     #[inline(always)]
     pub(crate) fn overdrawn(&self, rest: usize) -> bool {
         rest.cast_signed().wrapping_sub(self.limit) < 0
+    }
+
+    /// Takes what a helper did for the program when it copied so many bytes: an instruction for each
+    /// 64, so that neither budget nor deadline can be outrun by helpers. What most helpers copy is free.
+    pub(crate) fn charge(&mut self, copied: u64) {
+        if copied > FREE_COPY {
+            let insns = isize::try_from(copied / 64).unwrap_or(isize::MAX);
+            self.slice = self.slice.saturating_sub(insns);
+        }
     }
 
     /// Hands out more once the slice is used up.

@@ -214,6 +214,7 @@ pub(crate) fn interp<'r, S>(
                     }
                     Err(stop) => return Err(stopped(cx, code, at!() - 1, &helper.name, stop)),
                 }
+                cx.meter.charge(cx.mem.take_copied());
                 cx.meter.resume(rest.len());
                 refill!();
             }};

@@ -16,7 +16,8 @@ use skep_prog::Prog;
 /// What a run may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Instructions; those of callbacks and tail-called programs count.
+    /// Instructions; those of callbacks and tail-called programs count, and helpers that copy more
+    /// than 4096 bytes count one for each 64.
     pub insns: u64,
     /// When to stop, on the clock of [`Machine::with_clock`], in nanoseconds.
     pub deadline: Option<u64>,

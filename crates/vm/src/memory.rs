@@ -127,6 +127,8 @@ pub struct Memory<'m> {
     regions: Vec<Kind<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
     pub packet: PacketBuf,
+    /// Bytes that helpers have copied since somebody asked.
+    copied: Cell<u64>,
 }
 
 /// Turns exclusive bytes into what [`Memory`] takes.
@@ -139,7 +141,8 @@ impl<'m> Memory<'m> {
         let mut regions = storage.reuse();
         regions.extend(["packet", "stack", "context", "memory"].map(Kind::Bytes));
         let bytes = [Bytes::default(); MAPS as usize];
-        let mut this = Self { bytes, regions, packet: PacketBuf::default() };
+        let copied = Cell::new(0);
+        let mut this = Self { bytes, regions, packet: PacketBuf::default(), copied };
         this.set(STACK, stack, 0, true);
         this
     }

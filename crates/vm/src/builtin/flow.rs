@@ -5,9 +5,10 @@ use super::map::key_value;
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
 use crate::interp::MAX_TAIL_CALLS;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use skep_abi::Errno;
-use skep_map::Map;
+use skep_abi::{Errno, MapType};
+use skep_map::{KeyValue, Map};
 
 pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
     helpers
@@ -62,14 +63,8 @@ fn for_each<S>(
     if flags != 0 {
         return Ok(Errno::EINVAL.r0());
     }
-    // The callback may delete what it is shown, so the keys are listed first.
-    let mut keys: Vec<Vec<u8>> = Vec::new();
-    let mut next = alloc::vec![0; map.def().key_size as usize];
-    while map.next_key(keys.last().map(Vec::as_slice), &mut next).is_ok() {
-        keys.push(next.clone());
-    }
     let mut seen = 0;
-    for key in keys {
+    for key in keys(map) {
         let at = map.lookup(&key, cx.cpu());
         let Some(value) = at.and_then(|at| cx.value_address(handle, at)) else { continue };
         let key = cx.mem.push_copy(key);
@@ -81,4 +76,19 @@ fn for_each<S>(
         }
     }
     Ok(seen)
+}
+
+/// The keys of a map.
+fn keys(map: &dyn KeyValue) -> Box<dyn Iterator<Item = Vec<u8>>> {
+    // Arrays can be large without taking memory, and lose no entries.
+    if matches!(map.def().map_type, MapType::Array | MapType::PercpuArray) {
+        return Box::new((0..map.def().max_entries).map(|n| n.to_ne_bytes().to_vec()));
+    }
+    // From others the callback may delete what it is shown, so the keys are listed first.
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut next = alloc::vec![0; map.def().key_size as usize];
+    while map.next_key(keys.last().map(Vec::as_slice), &mut next).is_ok() {
+        keys.push(next.clone());
+    }
+    Box::new(keys.into_iter())
 }

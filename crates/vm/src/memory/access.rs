@@ -83,6 +83,7 @@ impl<'m> Memory<'m> {
     /// # Errors
     /// [`AccessError`] unless all of them may be read.
     pub fn read(&self, addr: u64, out: &mut [u8]) -> Result<(), AccessError> {
+        self.count(out.len());
         let deny = AccessError { addr, size: out.len(), write: false, why: Denied::Outside };
         if let Some((values, at)) = self.values(addr, out.len(), false)? {
             return values.read(at, out).ok_or(deny);
@@ -110,6 +111,7 @@ impl<'m> Memory<'m> {
     /// # Errors
     /// [`AccessError`] unless all of them may be written.
     pub fn write(&mut self, addr: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        self.count(bytes.len());
         let deny = AccessError { addr, size: bytes.len(), write: true, why: Denied::Outside };
         if let Some((values, at)) = self.values(addr, bytes.len(), true)? {
             return values.write(at, bytes).ok_or(deny);
@@ -123,6 +125,15 @@ impl<'m> Memory<'m> {
             cell.set(*byte);
         }
         Ok(())
+    }
+
+    fn count(&self, bytes: usize) {
+        self.copied.set(self.copied.get().saturating_add(bytes as u64));
+    }
+
+    /// The bytes that helpers have copied since the last time.
+    pub(crate) fn take_copied(&self) -> u64 {
+        self.copied.take()
     }
 
     /// Copies `len` bytes out; a length beyond what the region holds fails before any allocation.
