@@ -21,7 +21,7 @@ pub enum EventKind {
     Print(String),
     /// A record of a ring buffer or a perf event, by its BTF type if the object names one.
     Record(Shown),
-    /// Records that found no room.
+    /// Records, or lines of text, that found no room.
     Lost(u64),
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Host {
     /// Copies that the program sent on.
     pub(crate) clones: Vec<(u32, Packet)>,
     pub(crate) printed: Vec<String>,
+    /// Lines that were too many.
+    pub(crate) unprinted: u64,
     pub(crate) clock: Clock,
     random: u64,
     ctx: Vec<u8>,
@@ -43,6 +45,7 @@ impl Host {
             redirect: None,
             clones: Vec::new(),
             printed: Vec::new(),
+            unprinted: 0,
             clock,
             random: SEED,
             ctx: Vec::new(),
@@ -74,6 +77,9 @@ const fn writes_packets(hook: Hook) -> bool {
 /// Where the sequence of "random" numbers starts: runs repeat.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Lines kept until somebody asks for events. Linux keeps 1.4 MB for each CPU.
+const MAX_LINES: usize = 1 << 14;
+
 impl Env for Host {
     fn monotonic_ns(&mut self) -> u64 {
         match self.clock {
@@ -91,7 +97,11 @@ impl Env for Host {
     }
 
     fn print(&mut self, text: String) {
-        self.printed.push(text);
+        if self.printed.len() < MAX_LINES {
+            self.printed.push(text);
+        } else {
+            self.unprinted += 1;
+        }
     }
 }
 

@@ -134,6 +134,10 @@ impl Session {
         for text in self.host.printed.drain(..) {
             sink(Event { map: None, kind: event::EventKind::Print(text) });
         }
+        match std::mem::take(&mut self.host.unprinted) {
+            0 => {}
+            lost => sink(Event { map: None, kind: event::EventKind::Lost(lost) }),
+        }
         event::drain(&self.image, &self.linked, sink);
     }
 

@@ -29,10 +29,16 @@ fn redirect(cx: &mut Cx<'_, Host>, ifindex: u32, flags: u64) -> u64 {
     accepted
 }
 
+/// Copies that one run may send: more memory than for these, no program gets.
+const MAX_CLONES: usize = 1024;
+
 /// Kernel: `bpf_clone_redirect`.
 fn clone_redirect(cx: &mut Cx<'_, Host>, _ctx: u64, ifindex: u32, flags: u64) -> Result<(), Errno> {
     if flags & !INGRESS != 0 {
         return Err(Errno::EINVAL);
+    }
+    if cx.state.clones.len() >= MAX_CLONES {
+        return Err(Errno::ENOMEM);
     }
     let copy = with_packet(cx, |packet| packet.clone());
     cx.state.clones.push((ifindex, copy));
