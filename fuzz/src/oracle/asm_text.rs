@@ -6,6 +6,9 @@ use skep_asm::{Dialect, ListOptions, PrintOptions, list, parse, print};
 use skep_diag::{Diagnostic, Renderer, Source, to_json};
 use skep_prog::{Image, MapDef, Prog};
 
+/// Diagnostics rendered of one text.
+const SHOWN: usize = 4;
+
 /// Input: a text.
 pub fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -23,7 +26,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn show(diags: &[Diagnostic], source: &Source<'_>) {
-    for diag in diags {
+    for diag in diags.iter().take(SHOWN) {
         assert!(!Renderer::plain().render(diag, source).is_empty());
         assert!(!Renderer::coloured().width(0).render(diag, source).is_empty());
         assert!(to_json(diag, source).is_object());

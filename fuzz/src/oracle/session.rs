@@ -1,7 +1,7 @@
 //! The whole way: bytes of a file, its programs on a packet, its maps shown.
 
 use super::bytes::Bytes;
-use skep::{InputError, MapView, Options, Packet, PacketMeta, Session, read_image};
+use skep::{EventKind, InputError, MapView, Options, Packet, PacketMeta, Session, read_image};
 use skep_diag::{Renderer, Source};
 use std::time::Duration;
 
@@ -45,11 +45,17 @@ fn run(mut session: Session, frame: &[u8]) {
     for len in [frame.len(), frame.len() / 2, frame.len()] {
         packet.reset(&frame[..len], PacketMeta { ifindex: 1, ..PacketMeta::default() });
         match session.run(&mut packet) {
-            Ok(outcome) => assert!(!outcome.verdict.name.is_empty()),
+            Ok(outcome) => {
+                assert!(!outcome.verdict.name.is_empty());
+                assert!(outcome.clones.len() <= 1024);
+            }
             Err(fault) => assert!(!fault.to_string().is_empty()),
         }
     }
-    session.events(&mut |event| assert!(!format!("{event:?}").is_empty()));
+    session.events(&mut |event| match event.kind {
+        EventKind::Print(text) => assert!(text.chars().count() < 1024),
+        kind => assert!(!format!("{kind:?}").is_empty()),
+    });
     session.maps().take(SHOWN).for_each(|map| show(&map));
 }
 

@@ -40,8 +40,10 @@ fn format_text<S>(cx: &Cx<'_, S>, addr: u64, size: u32) -> Result<Vec<u8>, Stop>
     Ok(text)
 }
 
+/// Prints the text as far as the kernel's buffer would hold it; returns its whole length.
 fn print<S: Env>(cx: &mut Cx<'_, S>, text: &[u8]) -> u64 {
-    cx.state.print(String::from_utf8_lossy(text).into_owned());
+    let shown = text.get(..MAX_TEXT - 1).unwrap_or(text);
+    cx.state.print(String::from_utf8_lossy(shown).into_owned());
     text.len() as u64
 }
 
