@@ -74,14 +74,14 @@ pub(crate) struct Run {
     /// Print JSON, one object on a line.
     #[arg(long)]
     json: bool,
-    /// Most instructions for one packet.
-    #[arg(long, value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
+    /// Most instructions for one packet [default: 2^32].
+    #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
     /// Longest time for one packet: 5s, 20ms.
-    #[arg(long, value_name = "TIME", value_parser = arg::duration, default_value = "10s")]
+    #[arg(long, help_heading = "Engine", value_name = "TIME", value_parser = arg::duration, default_value = "10s")]
     deadline: Duration,
     /// CPUs that per-CPU maps have values for.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
+    #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
 }
 
@@ -112,11 +112,8 @@ impl Run {
         let outputs = Outputs::open(self.out.as_deref(), self.write, &self.redirect, &inputs)?;
         let interactive = term.out.is_terminal && term.err.is_terminal;
         let progress = Progress::new(term.err.is_terminal, inputs.total());
-        let out = if self.out.as_deref().is_some_and(file::is_std) {
-            &mut term.err
-        } else {
-            &mut term.out
-        };
+        let taken = self.outs().any(|out| file::is_std(out));
+        let out = if taken { &mut term.err } else { &mut term.out };
         let mut report = reporter(self.json, self.maps, self.max_entries);
         report.start(out, &self.file, &session, &inputs)?;
         let mut looping = Loop {
@@ -142,6 +139,9 @@ impl Run {
             writeln!(out, "{}", fault::to_json(place, &program))?;
             return Err(Failure::Said(Kind::Input));
         }
+        if ended.is_err() && interactive {
+            writeln!(out)?;
+        }
         out.flush()?;
         match ended {
             Ok(()) => finished,
@@ -160,29 +160,41 @@ impl Run {
 
     /// Standard input is one input, and a terminal shows no captures.
     fn check_standard(&self, out: &Out<'_>) -> Result<(), Failure> {
-        let inputs = self.read.iter().chain([&self.file]);
-        if inputs.filter(|path| file::is_std(path)).count() > 1 {
+        if self.inputs().filter(|path| file::is_std(path)).count() > 1 {
             return Err(Failure::new(Kind::Usage, "standard input can be read only once"));
         }
-        if out.is_terminal && self.out.as_deref().is_some_and(file::is_std) {
+        if out.is_terminal && self.outs().any(|out| file::is_std(out)) {
             let text = "packets are not written to a terminal";
             return Err(Failure::new(Kind::Usage, text).help("name a file, or pipe them on"));
         }
         Ok(())
     }
 
-    /// An output that is also an input would be emptied before it is read.
+    fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.read.iter().chain([&self.file])
+    }
+
+    fn outs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.out.iter().chain(self.redirect.iter().map(|redirect| &redirect.to))
+    }
+
+    /// An output that is also an input would be emptied before it is read, and one that is given
+    /// twice would be written over.
     fn check_outputs(&self) -> Result<(), Failure> {
-        let redirects = self.redirect.iter().map(|redirect| &redirect.to);
-        for out in self.out.iter().chain(redirects) {
-            let same = |input: &&PathBuf| match (input.canonicalize(), out.canonicalize()) {
-                (Ok(input), Ok(out)) => input == out,
-                _ => false,
+        let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => a == b,
+        };
+        for (at, out) in self.outs().enumerate() {
+            let what = if !file::is_std(out) && self.inputs().any(|input| same(input, out)) {
+                "is read and cannot be written as well"
+            } else if self.outs().take(at).any(|other| same(other, out)) {
+                "is given for two outputs"
+            } else {
+                continue;
             };
-            if let Some(input) = self.read.iter().chain([&self.file]).find(same) {
-                let text = format!("{}: is read and cannot be written as well", input.display());
-                return Err(Failure::new(Kind::Usage, text).help("write to another file"));
-            }
+            let text = format!("{}: {what}", out.display());
+            return Err(Failure::new(Kind::Usage, text).help("write to another file"));
         }
         Ok(())
     }

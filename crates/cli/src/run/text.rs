@@ -62,7 +62,7 @@ impl Report for Text {
         let verdict = passed.outcome.verdict;
         let style = verdict_style(verdict.action, &out.style);
         let len = passed.packet.frame().len();
-        write!(out, "{:>6}  {style}{verdict}{style:#}  {} bytes", passed.number, passed.bytes)?;
+        write!(out, "{:>6}  {style}{verdict:<11}{style:#}  {} bytes", passed.number, passed.bytes)?;
         if len != passed.bytes {
             write!(out, ", now {len}")?;
         }
@@ -82,7 +82,7 @@ impl Report for Text {
             EventKind::Print(text) => writeln!(out, "{}", visible(text.trim_end_matches('\n')))?,
             EventKind::Record(value) => {
                 heard.records += 1;
-                writeln!(out, "{value}")?;
+                writeln!(out, "{}", visible(&value.to_string()))?;
             }
             EventKind::Lost(count) => {
                 heard.lost += count;

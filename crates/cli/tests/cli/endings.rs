@@ -22,6 +22,7 @@ const CASES: &[(&str, i32, &str)] = &[
     ("run examples/socket_filter.o -r examples/traffic.pcap", 2, "error: examples/socket_filter.o: there are several programs, choose one: dns, dns_classic, udp_headers"),
     ("run examples/count.s -r examples/traffic.pcap -w examples/traffic.pcap", 2, "error: examples/traffic.pcap: is read and cannot be written as well"),
     ("run examples/count.s -r examples/traffic.pcap -w out.txt", 2, "error: \"out.txt\" names no capture format: .pcap or .pcapng, then perhaps .gz or .zst"),
+    ("run examples/count.s -r examples/traffic.pcap -w - --redirect 1=-", 2, "error: -: is given for two outputs"),
     ("run - -r -", 2, "error: standard input can be read only once"),
     ("asm examples/count.s --hex --c", 2, "error: the argument '--hex' cannot be used with '--c'"),
     ("dis examples/count.s --ebpf", 2, "error: examples/count.s: eBPF already, --ebpf translates classic BPF"),

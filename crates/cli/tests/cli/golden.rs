@@ -39,11 +39,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("run-fault", "", "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng"),
     ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap"),
     ("run-fault-json", "", "run corpus/cli/fault.s -r examples/traffic.pcap --json"),
-    (
-        "run-fault-compiled",
-        "",
-        "run examples/xdp_flows.o -r examples/traffic.pcap --budget 10 --maps none",
-    ),
+    ("run-fault-compiled", "", "run corpus/cli/fault.o -r examples/traffic.pcap"),
     ("run-help", "", "run --help"),
     ("asm-listing", "", "asm examples/drop_icmp.s"),
     ("asm-hex", "", "asm examples/drop_icmp.s --hex"),

@@ -107,7 +107,7 @@ fn entries(out: &mut Out<'_>, content: &Content<'_>) -> io::Result<()> {
         return table.write(out, INDENT);
     }
     for Pair { key, value } in &rows {
-        let line = format!("{key} → {value}");
+        let line = visible(&format!("{key} → {value}"));
         if line.chars().count() + INDENT <= out.width.unwrap_or(usize::MAX) {
             writeln!(out, "{:INDENT$}{line}", "")?;
         } else {
@@ -135,6 +135,7 @@ fn together(mut values: Vec<Shown>) -> Shown {
 
 /// A line that may be broken, but not between a name and its value.
 fn wrapped(out: &mut Out<'_>, text: &str) -> io::Result<()> {
+    let text = visible(text);
     out.wrapped(INDENT, &[(Style::new(), &text.replace(": ", ":\u{a0}"))])
 }
 
@@ -151,7 +152,8 @@ fn table(rows: &[Pair], style: &Palette) -> Table {
             columns.names.clone().unwrap_or_else(|| vec![or.to_string()])
         };
         let names = [head(&keys, "key"), vec![String::new()], head(&values, "value")].concat();
-        table.row(names.into_iter().map(|text| Cell { text, style: style.faint }).collect());
+        let cell = |text: String| Cell { text: visible(&text), style: style.faint };
+        table.row(names.into_iter().map(cell).collect());
     }
     for pair in rows {
         let mut row = keys.cells(&pair.key);
@@ -200,7 +202,7 @@ impl Columns {
     }
 
     fn cells(&self, value: &Shown) -> Vec<Cell> {
-        let cell = |text| Cell { text, style: Style::new() };
+        let cell = |text: String| Cell::from(visible(&text));
         match (&self.names, value) {
             (Some(names), Shown::Struct(members)) => {
                 let text = |name| {
