@@ -2,7 +2,7 @@
 
 use crate::{Frame, Host, PACKET_LEN, Refused, kernel, packet, program, user};
 use skep_asm::PrintOptions;
-use skep_isa::{ImmSrc, Insn, Pc};
+use skep_isa::{ImmSrc, Insn, Pc, Reg};
 use skep_prog::Image;
 use std::fmt;
 
@@ -77,7 +77,8 @@ fn smaller(mut image: Image, prog: &str, has: impl Fn(&Image) -> bool) -> Image 
         let Some(&insn) = image.progs[at].insns.get(pc) else { continue };
         let nothing = match insn {
             Insn::LoadImm { dst, .. } => Insn::LoadImm { dst, imm: ImmSrc::Value(0) },
-            Insn::Exit => continue,
+            // What initialises the stack stays: the kernel lets programs read what was there before.
+            Insn::Exit | Insn::Store { base: Reg::FP, .. } => continue,
             _ => Insn::Jump { off: 0 },
         };
         if nothing == insn {

@@ -95,13 +95,18 @@ impl Generator {
     }
 
     /// An access at `pointer + off + (number & mask)`.
+    ///
+    /// In this order, and never `number += pointer`: of that, Linux 6.18 takes the frame of a stack
+    /// pointer from what was in the register before (`adjust_ptr_min_max_vals` leaves `frameno`), so
+    /// that in a subprogram it follows the stack of the program instead, and removes code that runs.
     fn at_index(&mut self, body: &mut Body, pointer: Reg, mask: i32, off: i16, size: Size) {
-        let Some([base]) = self.free(body) else { return };
-        let index = self.number(body);
-        body.code.mov(base, index);
+        let Some([base, index]) = self.free(body) else { return };
+        let number = self.number(body);
+        body.code.mov(index, number);
         let width = self.width();
-        body.code.push(Insn::Alu { width, op: AluOp::And, dst: base, src: Src::Imm(mask) });
-        body.code.alu(AluOp::Add, base, Src::Reg(pointer));
+        body.code.push(Insn::Alu { width, op: AluOp::And, dst: index, src: Src::Imm(mask) });
+        body.code.mov(base, pointer);
+        body.code.alu(AluOp::Add, base, Src::Reg(index));
         self.access(body, Place { base, off, size }, &[base]);
         self.forget(body, &[base]);
     }
