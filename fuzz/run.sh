@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs fuzz targets, each for a bounded time: fuzz/run.sh [--seconds N] [TARGET…]
 #
-# Builds with the stable toolchain what `cargo fuzz run --sanitizer none` builds: libFuzzer with
-# coverage, overflow checks and debug assertions, no sanitizer. Fails if a target panics, takes more
-# than ten seconds for an input or more than 2 GiB; the input is then in fuzz/artifacts.
-# `cargo +nightly fuzz run TARGET` works too.
+# The layout is cargo-fuzz's. Without that tool, this builds with the stable toolchain what
+# `cargo fuzz run --sanitizer none` builds: libFuzzer with coverage, overflow checks and debug
+# assertions. Each target starts from corpus/ and examples/. Fails if one panics, takes more than ten
+# seconds for an input or more than 2 GiB; the input is then in fuzz/artifacts.
 set -eu
 cd "$(dirname "$0")"
 
@@ -33,7 +33,8 @@ RUSTFLAGS="$coverage -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks --cf
 bin=${CARGO_TARGET_DIR:-target}/$host/release
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 mkdir -p artifacts
 for target; do
     [ -x "$bin/$target" ] || { echo "run.sh: there is no target $target" >&2; exit 2; }
@@ -42,14 +43,14 @@ for target; do
     *) max_len=4096 ;;
     esac
     mkdir "$work/$target" "$work/$target.new"
-    if SKEP_SEEDS="$work/$target" "$bin/$target" "$work/$target.new" "$work/$target" -max_total_time="$seconds" \
-        -max_len="$max_len" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-        -artifact_prefix="artifacts/$target-" 2>"$work/log"; then
+    if SKEP_SEEDS="$work/$target" "$bin/$target" "$work/$target.new" "$work/$target" \
+        -max_total_time="$seconds" -max_len="$max_len" -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=1 -artifact_prefix="artifacts/$target-" 2>"$work/log"; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
         rss=$(sed -n 's/^stat::peak_rss_mb: *//p' "$work/log")
         echo "$target: $runs inputs, $rss MiB, nothing found"
     else
-        sed -n '/panicked at\|libFuzzer: \(timeout\|out-of-memory\)/,$p' "$work/log" | head -n 60 >&2
+        sed -n '/panicked at\|ERROR: libFuzzer/,$p' "$work/log" | head -n 60 >&2
         echo "$target: found something; the input is in $PWD/artifacts:" >&2
         ls -t artifacts | grep "^$target-" | head -n 1 >&2
         exit 1
