@@ -3,7 +3,7 @@
 use crate::diags;
 use crate::failure::{Failure, Kind};
 use crate::file;
-use crate::run::load_failure;
+use crate::load;
 use crate::term::{Out, Term};
 use crate::value::hex;
 use skep::{InputError, ReadImage};
@@ -71,7 +71,7 @@ impl Asm {
             return Ok(());
         }
         let prog = skep::choose(&image, self.prog.as_deref())
-            .map_err(|err| load_failure(&self.file, &err))?;
+            .map_err(|err| load::failure(&self.file, &err))?;
         warn_of_maps(prog, &mut term.err)?;
         if term.out.is_terminal
             && !self.hex
@@ -125,7 +125,7 @@ impl Asm {
         let chosen: Vec<&Prog> = match &self.prog {
             Some(name) => {
                 let prog = skep::choose(image, Some(name));
-                vec![prog.map_err(|err| load_failure(&self.file, &err))?]
+                vec![prog.map_err(|err| load::failure(&self.file, &err))?]
             }
             None => image.progs.iter().collect(),
         };

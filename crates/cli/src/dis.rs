@@ -5,7 +5,7 @@ mod json;
 
 use crate::failure::{Failure, Kind};
 use crate::file;
-use crate::run::load_failure;
+use crate::load;
 use crate::term::{Out, Term};
 use classic::Ebpf;
 use skep::{Code, read_code};
@@ -124,7 +124,7 @@ impl Dis {
     fn image(&self, mut image: Image, out: &mut Out<'_>) -> Result<(), Failure> {
         if let Some(name) = self.prog.as_deref() {
             let prog = skep::choose(&image, Some(name));
-            let prog = prog.map_err(|err| load_failure(&self.file, &err))?.clone();
+            let prog = prog.map_err(|err| load::failure(&self.file, &err))?.clone();
             image.progs = vec![prog];
         }
         let (dialect, source) = (self.dialect.into(), self.source);

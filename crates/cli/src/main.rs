@@ -13,6 +13,7 @@ mod dis;
 mod failure;
 mod file;
 mod inspect;
+mod load;
 mod man;
 mod run;
 mod table;

@@ -8,23 +8,25 @@ mod input;
 mod json;
 mod maps;
 mod output;
+mod packets;
 mod progress;
 mod report;
 mod stop;
 mod text;
 
 use crate::failure::{Failure, Kind};
-use crate::file;
+use crate::file::{self, Program};
+use crate::load;
 use crate::term::{Out, Term};
 use arg::{RedirectTo, Which, WhichMaps};
 use clap::ArgGroup;
 use counts::Counts;
-use input::{Inputs, Step};
+use input::Inputs;
 use output::Outputs;
+use packets::{Ended, Loop};
 use progress::Progress;
-use report::{Passed, Report, Summary, reporter};
-use skep::{Clock, LoadError, Options, Packet, Session};
-use skep_map::MapError;
+use report::{Summary, reporter};
+use skep::{Clock, Options, Session};
 use skep_prog::Image;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -110,43 +112,54 @@ impl Run {
         inputs.open()?;
         self.check_outputs()?;
         let outputs = Outputs::open(self.out.as_deref(), self.write, &self.redirect, &inputs)?;
-        let interactive = term.out.is_terminal && term.err.is_terminal;
         let progress = Progress::new(term.err.is_terminal, inputs.total());
         let taken = self.outs().any(|out| file::is_std(out));
+        let shared = term.err.is_terminal;
         let out = if taken { &mut term.err } else { &mut term.out };
-        let mut report = reporter(self.json, self.maps, self.max_entries);
-        report.start(out, &self.file, &session, &inputs)?;
         let mut looping = Loop {
             inputs,
             outputs,
             progress,
-            report: &mut *report,
+            report: reporter(self.json, self.maps, self.max_entries),
             counts: Counts::default(),
             verbose: self.verbose,
             count: self.count.unwrap_or(u64::MAX),
-            interactive,
+            interactive: shared && out.is_terminal,
         };
+        looping.report.start(out, &self.file, &session, &looping.inputs)?;
         let start = Instant::now();
         let ended = looping.packets(&mut session, out);
         let time = start.elapsed();
-        let Loop { mut progress, mut outputs, counts, .. } = looping;
-        progress.end();
-        let finished = outputs.finish();
-        let live = self.interface.is_some();
-        let summary = Summary { counts: &counts, time, live, written: outputs.written() };
-        report.end(out, &summary, &session)?;
+        self.conclude(looping, ended, time, &session, &program, out)
+    }
+
+    /// Ends outputs and report, then says why there are no more packets.
+    fn conclude(
+        &self,
+        mut looping: Loop<'_>,
+        ended: Result<(), Ended>,
+        time: Duration,
+        session: &Session,
+        program: &Program,
+        out: &mut Out<'_>,
+    ) -> Result<(), Failure> {
+        looping.progress.end();
+        let finished = looping.outputs.finish();
+        let (live, written) = (self.interface.is_some(), looping.outputs.written());
+        let summary = Summary { counts: &looping.counts, time, live, written };
+        looping.report.end(out, &summary, session)?;
         if let (true, Err(Ended::Fault(place))) = (self.json, &ended) {
-            writeln!(out, "{}", fault::to_json(place, &program))?;
+            writeln!(out, "{}", fault::to_json(place, program))?;
             return Err(Failure::Said(Kind::Input));
         }
-        if ended.is_err() && interactive {
+        if ended.is_err() && looping.interactive {
             writeln!(out)?;
         }
         out.flush()?;
         match ended {
             Ok(()) => finished,
             Err(Ended::Failed(failure)) => Err(failure),
-            Err(Ended::Fault(place)) => Err(fault::failure(&place, &program)),
+            Err(Ended::Fault(place)) => Err(fault::failure(&place, program)),
         }
     }
 
@@ -155,7 +168,7 @@ impl Run {
         let clock = if self.interface.is_some() { Clock::Host } else { Clock::Packet };
         let options = Options { cpus: self.cpus, insns: self.budget, time: self.deadline, clock };
         Session::load(image, self.prog.as_deref(), options)
-            .map_err(|err| load_failure(&self.file, &err))
+            .map_err(|err| load::failure(&self.file, &err))
     }
 
     /// Standard input is one input, and a terminal shows no captures.
@@ -197,121 +210,5 @@ impl Run {
             return Err(Failure::new(Kind::Usage, text).help("write to another file"));
         }
         Ok(())
-    }
-}
-
-/// Why a program cannot be run, for people.
-pub(crate) fn load_failure(path: &Path, err: &LoadError) -> Failure {
-    let kind = match err {
-        LoadError::UnknownProg { .. } | LoadError::WhichProg { .. } => Kind::Usage,
-        LoadError::NoHook { .. }
-        | LoadError::Map(MapError::Unsupported { .. })
-        | LoadError::Prog(
-            skep_vm::LoadError::Helper { .. }
-            | skep_vm::LoadError::KernelOnly { .. }
-            | skep_vm::LoadError::TooLong { .. },
-        ) => Kind::Unsupported,
-        _ => Kind::Input,
-    };
-    let failure = Failure::at(kind, &file::name(path), err);
-    match err {
-        LoadError::UnknownProg { name, known } => {
-            match skep_diag::closest(name, known.iter().map(String::as_str)) {
-                Some(near) => failure.help(format!("did you mean --prog {near}?")),
-                None => failure,
-            }
-        }
-        LoadError::WhichProg { known } => match known.first() {
-            Some(first) => failure.help(format!("add, for example, --prog {first}")),
-            None => failure,
-        },
-        LoadError::NoHook { .. } => {
-            failure.help("xdp, tc, socket filter and cgroup_skb programs are")
-        }
-        _ => failure,
-    }
-}
-
-/// Why packets are no longer run, other than that there are no more.
-enum Ended {
-    /// Something else failed.
-    Failed(Failure),
-    /// The program did.
-    Fault(fault::Place),
-}
-
-impl<E: Into<Failure>> From<E> for Ended {
-    fn from(err: E) -> Self {
-        Self::Failed(err.into())
-    }
-}
-
-/// All that takes part while packets are run.
-struct Loop<'a> {
-    inputs: Inputs<'a>,
-    outputs: Outputs,
-    progress: Progress,
-    report: &'a mut dyn Report,
-    counts: Counts,
-    verbose: bool,
-    count: u64,
-    /// Whether lines and the bar share a terminal.
-    interactive: bool,
-}
-
-impl Loop<'_> {
-    fn packets(&mut self, session: &mut Session, out: &mut Out<'_>) -> Result<(), Ended> {
-        stop::on_signals();
-        let mut packet = Packet::new();
-        while self.counts.packets() < self.count && !stop::asked() {
-            match self.inputs.next(&mut packet)? {
-                Step::Packet => self.packet(session, &mut packet, out)?,
-                Step::Idle => out.flush()?,
-                Step::End => break,
-            }
-        }
-        Ok(())
-    }
-
-    fn packet(
-        &mut self,
-        session: &mut Session,
-        packet: &mut Packet,
-        out: &mut Out<'_>,
-    ) -> Result<(), Ended> {
-        let bytes = packet.frame().len();
-        let result = session.run(packet);
-        let mut lines = false;
-        if let Ok(outcome) = &result {
-            self.counts.add(outcome, bytes);
-            if self.verbose {
-                lines = true;
-                self.progress.give_way();
-                let number = self.counts.packets();
-                self.report.packet(out, &Passed { number, bytes, outcome, packet })?;
-            }
-        }
-        let mut written = Ok(());
-        session.events(&mut |event| {
-            if written.is_ok() {
-                lines = true;
-                self.progress.give_way();
-                written = self.report.event(out, &event);
-            }
-        });
-        written?;
-        // Lines on the terminal come before the bar that may follow.
-        if lines && (self.interactive || self.inputs.is_live()) {
-            out.flush()?;
-        }
-        self.progress.tick(&self.inputs);
-        match result {
-            Ok(outcome) => Ok(self.outputs.route(packet, &outcome)?),
-            Err(fault) => {
-                let (input, number) = self.inputs.place();
-                let input = input.to_string();
-                Err(Ended::Fault(fault::Place { fault, input, number, bytes }))
-            }
-        }
     }
 }
