@@ -21,7 +21,7 @@ pub fn write(target: &'static str) {
 /// All files of the places that seeds come from.
 fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for dir in ["corpus/asm", "corpus/obj", "examples"] {
+    for dir in ["corpus/asm", "corpus/exec", "corpus/obj", "examples"] {
         for entry in fs::read_dir(root.join(dir))? {
             files.push(entry?.path());
         }
@@ -78,6 +78,7 @@ impl Seeds {
                 self.write("session", &with_packet(bytes))?;
                 self.programs(bytes)
             }
+            "case" => self.cases(&String::from_utf8_lossy(bytes)),
             "txt" if path.parent().is_some_and(|dir| dir.ends_with("asm")) => {
                 self.cases(&String::from_utf8_lossy(bytes))
             }
