@@ -45,7 +45,7 @@ pub(crate) struct Asm {
 const EXAMPLES: &str = "\
 Examples:
   skep asm examples/count.s
-  echo 'r0 = 2; exit' | tr ';' '\\n' | skep asm - --hex
+  printf 'r0 = 2\\nexit\\n' | skep asm - --hex
   skep asm drop.s -o drop.bin
 
 Exit codes:

@@ -73,7 +73,8 @@ pub(crate) struct Run {
     /// Show each packet's verdict.
     #[arg(short, long)]
     verbose: bool,
-    /// Print JSON, one object on a line.
+    /// Print JSON, one object on a line; its type is packet, print, event, lost, summary, map or
+    /// fault.
     #[arg(long)]
     json: bool,
     /// Most instructions for one packet [default: 2^32].

@@ -33,6 +33,7 @@ pub fn read_code(bytes: &[u8], name: &str) -> Result<Code, InputError> {
         let raw = !bytes.starts_with(b"\x7fELF") && bytes.len().is_multiple_of(8);
         return match skep_isa::decode(bytes) {
             Ok(insns) if raw => Ok(Code::Insns(insns)),
+            Err(err) if raw && !bytes.is_empty() => Err(err.into()),
             _ => Ok(Code::Image(read_image(bytes, name)?)),
         };
     };
@@ -85,9 +86,11 @@ mod tests {
     #[test]
     fn content_says_what_it_is() {
         let exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
-        let table: [(&[u8], &str); 13] = [
+        let table: [(&[u8], &str); 15] = [
             (&exit, "1 insns"),
             (&[exit, exit].concat(), "2 insns"),
+            (&[0xff, 0, 0, 0, 0, 0, 0, 0], "insn 0 is no instruction"),
+            (&[0x95, 0, 0], "neither an ELF object nor assembly text: byte 0x95 at offset 0"),
             (b"95 00 00 00 00 00 00 00", "1 insns"),
             (b"9500000000000000\n0x9500000000000000", "2 insns"),
             (b"0x95, 0x00, 0x00, 0x00, 0, 0, 0, 0", "the assembly text has errors"),
