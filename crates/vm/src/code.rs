@@ -1,7 +1,7 @@
 //! A program decoded once into the form that the interpreter's loop dispatches on.
 //!
 //! One [`Op`] per instruction (`lddw` included), so that the distance between two ops is the number
-//! of instructions between them; [`Code::pc`] leads back to slots. Jumps hold the distance in ops.
+//! of instructions between them; [`Code::pc`] leads back to slots. Jumps hold the index of their target.
 
 use crate::helper::Helper;
 use alloc::sync::Arc;
@@ -65,7 +65,7 @@ pub(crate) enum OpCode {
     AddAdd,
     /// `dst = src + imm[0]; goto off`, after skipping `third` ops.
     StepJump,
-    /// `dst = src + imm[0]; if third op imm[1] goto off[0]`, and perhaps `goto off[1]`: see `fuse::Step`.
+    /// `dst = src + imm[0]; if third op imm[1] goto off[0]`, and more: see `fuse::Step`.
     StepEq64X, StepGt64X, StepGe64X, StepSet64X, StepNe64X, StepSGt64X, StepSGe64X, StepLt64X,
     StepLe64X, StepSLt64X, StepSLe64X,
     StepEq64K, StepGt64K, StepGe64K, StepSet64K, StepNe64K, StepSGt64K, StepSGe64K, StepLt64K,
@@ -84,7 +84,7 @@ pub(crate) struct Op {
     pub(crate) src: u8,
     /// A third register or a small number, in ops made of several instructions.
     pub(crate) third: u8,
-    /// Byte offset of an access, or ops to skip of a jump.
+    /// Byte offset of an access, or index of the op a jump goes to.
     pub(crate) off: i32,
     /// Immediate, already extended to the width of the operation.
     pub(crate) imm: u64,

@@ -5,6 +5,9 @@
 //! replaced by one that does the work of all and skips the rest. The ops it skips stay where they are,
 //! so that a jump into the middle finds them, and so that distances still count instructions.
 //!
+//! A jump over one move, as compilers write a choice between two values, becomes a choice without a
+//! branch, which no processor can mispredict.
+//!
 //! Overlapping sequences compete; from the end backwards, each op takes the choice with the fewest
 //! dispatches to the end of the program.
 
@@ -149,7 +152,7 @@ fn copy(insns: &[Insn]) -> Fused {
     else {
         return None;
     };
-    if stored != size || value != reg || to == reg {
+    if stored != size || value != reg {
         return None;
     }
     let code = [O::Copy8, O::Copy16, O::Copy32, O::Copy64][size as usize];
@@ -209,7 +212,7 @@ fn index_load(insns: &[Insn]) -> Fused {
     };
     let (Width::W64, AluOp::Lsh, index, Src::Imm(by), rest) = alu(shift)? else { return None };
     let (load, len) = add_load(rest).filter(|&(op, len)| len == 3 && op.third == index.num())?;
-    if from.is_some_and(|(copy, _)| copy != index) || load.src == index.num() {
+    if from.is_some_and(|(copy, _)| copy != index) {
         return None;
     }
     let code = match load.code {
@@ -282,10 +285,12 @@ impl Step {
         })
     }
 
-    /// The step, a conditional jump and perhaps a jump; or the step and a jump.
+    /// The step, a conditional jump, and perhaps a jump or the one move it jumps over; or the step and
+    /// a jump. `pos` is the index of the first op.
     ///
     /// In `third`: the register of the condition in bits 0 to 3, the instructions of the step in bits
-    /// 4 and 5, and whether a jump follows in bit 6.
+    /// 4 and 5, whether a jump follows in bit 6, or a move in bit 7. In `off`: the targets of both jumps;
+    /// or the two registers of the move and what it adds.
     fn fuse(self, insns: &[Insn], plain: &[Op], pos: usize) -> Fused {
         let (dst, src, by, steps) = self.parse(insns)?;
         let at = usize::from(steps);
