@@ -145,16 +145,22 @@ impl Vm {
         input: Input<'_>,
     ) -> Output {
         let stack = cells(&mut self.stack);
-        let mut mem = Memory::new(core::mem::take(&mut self.regions), stack);
-        mem.set_ctx(input.ctx, input.ctx_writable);
-        mem.set_mem(input.mem);
-        mem.packet = input.packet;
+        let mut cx = Cx {
+            mem: Memory::new(core::mem::take(&mut self.regions), stack),
+            state,
+            machine,
+            cpu: Cpu(input.cpu),
+            stack,
+            meter: Meter::new(input.limits, machine.clock),
+            depth: 0,
+            tail_calls: 0,
+        };
+        cx.mem.set_ctx(input.ctx, input.ctx_writable);
+        cx.mem.set_mem(input.mem);
+        cx.mem.packet = input.packet;
         for map in &machine.maps {
-            mem.push_map(map);
+            cx.mem.push_map(map);
         }
-        let meter = Meter::new(input.limits, machine.clock);
-        let mut cx =
-            Cx { mem, state, machine, cpu: Cpu(input.cpu), stack, meter, depth: 0, tail_calls: 0 };
         let code = &machine.codes[prog];
         let result = interp(&mut cx, code, 0, input.args);
         let insns = cx.meter.used();

@@ -139,12 +139,15 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 impl<'m> Memory<'m> {
     pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>]) -> Self {
         let mut regions = storage.reuse();
-        regions.extend(["packet", "stack", "context", "memory"].map(Kind::Bytes));
-        let bytes = [Bytes::default(); MAPS as usize];
-        let copied = Cell::new(0);
-        let mut this = Self { bytes, regions, packet: PacketBuf::default(), copied };
-        this.set(STACK, stack, 0, true);
-        this
+        regions
+            .extend(["packet", "stack", "context", "memory"].iter().map(|name| Kind::Bytes(name)));
+        let none = Bytes::default();
+        Self {
+            bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
+            regions,
+            packet: PacketBuf::default(),
+            copied: Cell::new(0),
+        }
     }
 
     pub(crate) fn into_storage(self) -> RegionStorage {
