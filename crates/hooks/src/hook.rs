@@ -70,6 +70,7 @@ impl Hook {
     /// socket addresses, and clean scratch words where the kernel does not pass them on.
     pub fn enter(self, packet: &mut Packet) {
         packet.classify();
+        packet.enter();
         packet.show_from(self.starts_at());
         match self {
             Self::Xdp | Self::TcIngress | Self::TcEgress | Self::SchedAct => {}

@@ -75,6 +75,8 @@ pub struct Packet {
     encapsulated: bool,
     /// Length of the frame when it was captured, with the tag beside it.
     captured: usize,
+    /// Length on the wire when it came to the hook.
+    entered: u32,
     /// Everything but the bytes.
     pub meta: PacketMeta,
 }
@@ -105,6 +107,7 @@ impl Packet {
         self.meta = meta;
         self.captured = self.frame().len();
         self.classify();
+        self.enter();
     }
 
     /// Reads protocol and place of the network header from the link header.
@@ -112,6 +115,17 @@ impl Packet {
         let layers = self.meta.link.classify(&self.buf[self.mac..self.end]);
         self.meta.protocol = layers.protocol;
         self.net = self.mac + layers.header;
+    }
+
+    /// Keeps the length on the wire as programs at a hook see it, whatever they do to the packet.
+    /// Kernel: `qdisc_skb_cb(skb)->pkt_len`, set before the first program.
+    pub(crate) fn enter(&mut self) {
+        self.entered = self.wire_len();
+    }
+
+    /// The length on the wire when the packet came to the hook.
+    pub(crate) const fn entered_len(&self) -> u32 {
+        self.entered
     }
 
     /// Sets where the data that programs see begins. [`Hook::enter`](crate::Hook::enter) does it as

@@ -139,7 +139,7 @@ fn write_packet(ctx: &mut Ctx<'_>, packet: &Packet) {
         ctx.put32(at::VLAN_TCI, u32::from(tag.tci));
         ctx.put32(at::VLAN_PROTO, u32::from(tag.proto.to_be()));
     }
-    ctx.put32(at::WIRE_LEN, packet.wire_len());
+    ctx.put32(at::WIRE_LEN, packet.entered_len());
     ctx.put32(at::GSO_SEGS, meta.gso_segs);
     ctx.put32(at::GSO_SIZE, meta.gso_size);
 }

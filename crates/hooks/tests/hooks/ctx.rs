@@ -206,3 +206,18 @@ fn reading_back_what_was_written_changes_nothing() {
     Hook::Xdp.read_ctx(&mut packet, &[0xff; 192]);
     assert_eq!(packet.meta, before);
 }
+
+/// Kernel: `bpf_skb_change_tail` and its kin leave `qdisc_skb_cb(skb)->pkt_len` as it was.
+#[test]
+fn the_length_on_the_wire_is_that_of_the_arrival() {
+    const WIRE_LEN: usize = 160;
+    let mut packet = at(Hook::TcIngress, &udp4(b"payload"));
+    let arrived = packet.wire_len();
+    assert_eq!(word(&ctx(Hook::TcIngress, &packet), WIRE_LEN), arrived);
+    packet.change_tail(arrived + 20, 0).unwrap();
+    packet.vlan_push(0x8100, 5).unwrap();
+    assert_eq!(word(&ctx(Hook::TcIngress, &packet), WIRE_LEN), arrived);
+    assert_eq!(packet.wire_len(), arrived + 24, "what goes out is longer");
+    Hook::TcEgress.enter(&mut packet);
+    assert_eq!(word(&ctx(Hook::TcEgress, &packet), WIRE_LEN), arrived + 24);
+}
