@@ -35,7 +35,7 @@ impl fmt::Display for Difference {
 /// Random program number `seed`, over random packets.
 #[must_use]
 pub fn differential(host: Host, seed: u64) -> Compared {
-    let packets = [0, 1].map(|n| packet(seed ^ n << 63, PACKET_LEN + 20));
+    let packets = [0, 1].map(|n| packet(seed ^ n << 63, PACKET_LEN + 20 + (seed % 100) as usize));
     compare(host, &program(seed), "main", &packets.each_ref().map(|bytes| Frame(bytes)))
 }
 

@@ -52,15 +52,16 @@ impl Frame<'_> {
     }
 }
 
-/// Random bytes of a frame whose protocol neither engine knows.
+/// Random bytes of a frame: of IP, or of a protocol that neither engine knows. Those of IP must be long
+/// enough for its header.
 #[must_use]
 pub fn packet(seed: u64, len: usize) -> Vec<u8> {
-    /// Local experiments: IEEE 802, table of EtherTypes.
-    const EXPERIMENT: [u8; 2] = [0x88, 0xb5];
+    /// IPv4, IPv6 and local experiments: IEEE 802, table of EtherTypes.
+    const PROTOCOLS: [[u8; 2]; 3] = [[0x08, 0x00], [0x86, 0xdd], [0x88, 0xb5]];
     let mut rng = StdRng::seed_from_u64(seed);
     let mut bytes: Vec<u8> = (0..len).map(|_| rng.random()).collect();
     if let Some(protocol) = bytes.get_mut(12..14) {
-        protocol.copy_from_slice(&EXPERIMENT);
+        protocol.copy_from_slice(&PROTOCOLS[rng.random_range(0..PROTOCOLS.len())]);
     }
     bytes
 }

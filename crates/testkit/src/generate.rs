@@ -3,9 +3,9 @@
 //! A program is made of statements, after each of which the same holds, so that any statement may
 //! follow any other:
 //!
-//! - r9 is the value of an array map; with direct packet access r6 is the context and r8 the start
-//!   of the packet, of which [`PACKET_LEN`] bytes may be touched. All other registers are numbers
-//!   that are initialised.
+//! - r9 is the value of an array map. In the program itself r6 is the context, and with direct packet
+//!   access r8 the start of the packet, of which [`PACKET_LEN`] bytes may be touched. All other
+//!   registers are numbers that are initialised.
 //! - 64 bytes of stack below the frame pointer are initialised and hold numbers.
 //!
 //! No pointer reaches the end: the program adds up much of what it computes and loads, stores the sum,
@@ -15,8 +15,10 @@
 mod call;
 mod code;
 mod compute;
+mod context;
 mod flow;
 mod memory;
+mod shape;
 
 use code::{Code, join};
 use rand::rngs::StdRng;
@@ -98,7 +100,9 @@ struct Body {
     numbers: Vec<Reg>,
     /// Those of them that statements may not change at present.
     frozen: Vec<Reg>,
-    /// Whether r6 is the context and r8 the packet.
+    /// Whether r6 is the context.
+    ctx: bool,
+    /// Whether r8 is the packet.
     packet: bool,
     /// Functions around this one.
     depth: u32,
@@ -109,18 +113,16 @@ struct Body {
 impl Body {
     fn new(numbers: impl IntoIterator<Item = u8>, packet: bool, depth: u32) -> Self {
         let numbers = numbers.into_iter().filter_map(Reg::new).collect();
-        Self { code: Code::default(), numbers, frozen: Vec::new(), packet, depth, nesting: 0 }
+        let (code, frozen, ctx) = (Code::default(), Vec::new(), depth == 0);
+        Self { code, numbers, frozen, ctx, packet, depth, nesting: 0 }
     }
 }
 
 impl Generator {
     fn main(&mut self, size: u32) -> Code {
         let packet = self.prog_type != ProgType::SocketFilter;
-        let mut body = if packet {
-            Body::new([0, 1, 2, 3, 4, 5, 7], true, 0)
-        } else {
-            Body::new(0..9, false, 0)
-        };
+        let last = if packet { 7 } else { 8 };
+        let mut body = Body::new((0..=last).filter(|&n| n != 6), packet, 0);
         body.code.mov(Reg::R6, Reg::R1);
         self.init_stack(&mut body);
         find_value(&mut body);
@@ -144,8 +146,10 @@ impl Generator {
 
     fn statement(&mut self, body: &mut Body) {
         match self.rng.random_range(0..100) {
-            0..38 => self.compute(body),
-            38..46 => self.stack(body),
+            0..30 => self.compute(body),
+            30..34 if body.ctx => self.context(body),
+            34..38 if body.packet => self.shape(body),
+            30..46 => self.stack(body),
             46..54 => self.value(body),
             54..57 => self.data(body),
             57..66 if body.packet => self.packet(body),

@@ -43,18 +43,29 @@ pub fn kernel(image: &Image, prog: &str, frames: &[Frame<'_>]) -> Result<Outcome
     Ok(Outcome { runs, maps })
 }
 
+/// `sizeof(struct __sk_buff)`. Given a context, even one of zeroes, a test run fills in `wire_len`.
+const SK_BUFF: [u8; 192] = [0; 192];
+
 fn run(loaded: &Loaded<Kernel>, prog_type: ProgType, frame: &Frame<'_>) -> Ran {
-    match loaded.test_run(&TestInput { data: frame.0, ..TestInput::default() }) {
+    let ctx: &[u8] = if prog_type == ProgType::Xdp { &[] } else { &SK_BUFF };
+    match loaded.test_run(&TestInput { data: frame.0, ctx, ..TestInput::default() }) {
         Ok(output) => {
             let shown = if prog_type == ProgType::SocketFilter {
                 &[]
             } else {
                 output.data.get(Frame::extra(prog_type)..).unwrap_or_default()
             };
-            Ran::Done { retval: output.retval, data: shown.to_vec() }
+            Ran::Done { retval: output.retval, data: shown.to_vec(), fields: fields(&output.ctx) }
         }
         Err(err) => Ran::Failed(err.to_string()),
     }
+}
+
+/// `mark`, `priority` and `cb` of a `struct __sk_buff`.
+fn fields(ctx: &[u8]) -> Vec<u32> {
+    const AT: [usize; 7] = [8, 32, 48, 52, 56, 60, 64];
+    let field = |at: usize| Some(u32::from_ne_bytes(*ctx.get(at..)?.first_chunk()?));
+    AT.into_iter().filter_map(field).collect()
 }
 
 /// Takes records out while the program runs.

@@ -5,12 +5,14 @@ use std::fmt;
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
-    /// Low half of r0, and the packet as the program left it.
+    /// Low half of r0, and packet and context as the program left them.
     Done {
         /// What the program returned.
         retval: u32,
         /// Its bytes from the first one that the program saw.
         data: Vec<u8>,
+        /// `mark`, `priority` and `cb`, where programs may write them.
+        fields: Vec<u32>,
     },
     /// The user engine stopped the program, or the kernel did not take the packet.
     Failed(String),
@@ -57,15 +59,37 @@ impl Outcome {
 
 fn map_difference(user: &MapContent, kernel: &MapContent) -> String {
     let mut out = format!("map {}:", user.name);
+    let shared = |entry: &(Vec<u8>, Vec<u8>)| {
+        user.entries.iter().filter(|(key, _)| *key == entry.0).count() == 1
+            && kernel.entries.iter().filter(|(key, _)| *key == entry.0).count() == 1
+    };
     for entry in &user.entries {
-        if !kernel.entries.contains(entry) {
-            out += &format!("\n  user   {} = {}", Hex(&entry.0), Hex(&entry.1));
+        let other = kernel.entries.iter().find(|(key, _)| *key == entry.0);
+        match other.filter(|_| shared(entry)) {
+            Some(other) => out += &value_difference(&entry.0, &entry.1, &other.1),
+            None if kernel.entries.contains(entry) => {}
+            None => out += &format!("\n  user   {} = {}", Hex(&entry.0), Hex(&entry.1)),
         }
     }
     for entry in &kernel.entries {
-        if !user.entries.contains(entry) {
+        if !user.entries.contains(entry) && !shared(entry) {
             out += &format!("\n  kernel {} = {}", Hex(&entry.0), Hex(&entry.1));
         }
+    }
+    out
+}
+
+/// The words of eight bytes in which two values of a key differ.
+fn value_difference(key: &[u8], user: &[u8], kernel: &[u8]) -> String {
+    let mut out = String::new();
+    for (at, (a, b)) in user.chunks(8).zip(kernel.chunks(8)).enumerate() {
+        if a != b {
+            let at = 8 * at;
+            out += &format!("\n  {}, byte {at}: user {}, kernel {}", Hex(key), Hex(a), Hex(b));
+        }
+    }
+    if user.len() != kernel.len() {
+        out += &format!("\n  {}: {} and {} bytes", Hex(key), user.len(), kernel.len());
     }
     out
 }
@@ -73,7 +97,9 @@ fn map_difference(user: &MapContent, kernel: &MapContent) -> String {
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done { retval, data } => write!(f, "{retval:#x}, {}", Hex(data)),
+            Self::Done { retval, data, fields } => {
+                write!(f, "{retval:#x}, {fields:x?}, {}", Hex(data))
+            }
             Self::Failed(why) => f.write_str(why),
         }
     }

@@ -44,9 +44,19 @@ pub fn user(
 fn run(session: &mut Session, prog_type: ProgType, packet: &mut Packet) -> Ran {
     match session.run(packet) {
         Ok(outcome) => {
-            // A socket filter cannot change the packet, and the session cuts it.
-            let data = if prog_type == ProgType::SocketFilter { &[] } else { packet.data() };
-            Ran::Done { retval: outcome.verdict.code, data: data.to_vec() }
+            let data = match prog_type {
+                // It cannot change the packet, and the session cuts it.
+                ProgType::SocketFilter => Vec::new(),
+                // A test run returns metadata and packet.
+                ProgType::Xdp => [packet.metadata(), packet.data()].concat(),
+                _ => packet.data().to_vec(),
+            };
+            let meta = &packet.meta;
+            let fields = match prog_type {
+                ProgType::Xdp => Vec::new(),
+                _ => [&[meta.mark, meta.priority], &meta.cb[..]].concat(),
+            };
+            Ran::Done { retval: outcome.verdict.code, data, fields }
         }
         Err(fault) => Ran::Failed(fault.to_string()),
     }

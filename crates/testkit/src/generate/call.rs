@@ -12,7 +12,7 @@ const ARGS: [Reg; 5] = [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5];
 
 impl Generator {
     /// Whether statements here may change r0 to r5.
-    fn may_call(&self, body: &Body) -> bool {
+    pub(super) fn may_call(&self, body: &Body) -> bool {
         body.frozen.iter().all(|&reg| reg > Reg::R5)
     }
 
@@ -86,7 +86,7 @@ impl Generator {
     }
 
     /// Gives r1 to r5 numbers again.
-    fn after_call(&mut self, body: &mut Body) {
+    pub(super) fn after_call(&mut self, body: &mut Body) {
         let kept: Vec<Reg> =
             body.numbers.iter().copied().filter(|reg| !ARGS.contains(reg)).collect();
         for dst in ARGS {
