@@ -63,7 +63,7 @@ pub(crate) enum OpCode {
     Copy8, Copy16, Copy32, Copy64,
     /// `dst += imm[0]; src += imm[1]`
     AddAdd,
-    /// `dst = src + imm[0]; goto off`, after skipping `third` ops.
+    /// `dst = src + imm[0]; goto off`; `third` as `fuse::Step` says.
     StepJump,
     /// `dst = src + imm[0]; if third op imm[1] goto off[0]`, and more: see `fuse::Step`.
     StepEq64X, StepGt64X, StepGe64X, StepSet64X, StepNe64X, StepSGt64X, StepSGe64X, StepLt64X,

@@ -73,10 +73,11 @@ fn moved(insns: &[Insn]) -> Fused {
     };
     // A 32-bit operation looks at no more than a 32-bit copy has.
     let cut = copied == Width::W32 && width == Width::W64;
-    if changed != dst || operand == Src::Reg(dst) || cut {
+    if changed != dst || cut {
         return None;
     }
     let (third, imm) = match operand {
+        Src::Reg(reg) if reg == dst => (src.num(), 0),
         Src::Reg(reg) => (reg.num(), 0),
         Src::Imm(imm) => (0, i64::from(imm).cast_unsigned()),
     };
@@ -246,6 +247,8 @@ enum Step {
     Add,
     /// `dst = src`
     Copy,
+    /// `dst = src` on 32 bits
+    CopyLow,
     /// `dst = k`
     Set,
     /// `dst = src; dst += k`
@@ -253,9 +256,10 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 5] = [Self::Nothing, Self::Add, Self::Copy, Self::Set, Self::CopyAdd];
+    const ALL: [Self; 6] =
+        [Self::Nothing, Self::Add, Self::Copy, Self::CopyLow, Self::Set, Self::CopyAdd];
 
-    /// `dst`, `src`, `k` and the number of instructions.
+    /// `dst`, `src`, `k` and the number of instructions; 3 for a single one on 32 bits.
     fn parse(self, insns: &[Insn]) -> Option<(u8, u8, i32, u8)> {
         if matches!(self, Self::Nothing) {
             return Some((SCRATCH, ZERO, 0, 0));
@@ -266,6 +270,9 @@ impl Step {
             }
             (Self::Copy, (Width::W64, AluOp::Mov, dst, Src::Reg(src), _)) => {
                 (dst.num(), src.num(), 0, 1)
+            }
+            (Self::CopyLow, (Width::W32, AluOp::Mov, dst, Src::Reg(src), _)) => {
+                (dst.num(), src.num(), 0, 3)
             }
             // What is not negative is the same in both widths.
             (Self::Set, (width, AluOp::Mov, dst, Src::Imm(value), _))
@@ -288,12 +295,12 @@ impl Step {
     /// The step, a conditional jump, and perhaps a jump or the one move it jumps over; or the step and
     /// a jump. `pos` is the index of the first op.
     ///
-    /// In `third`: the register of the condition in bits 0 to 3, the instructions of the step in bits
-    /// 4 and 5, whether a jump follows in bit 6, or a move in bit 7. In `off`: the targets of both jumps;
+    /// In `third`: the register of the condition in bits 0 to 3, what `parse` says of the instructions of
+    /// the step in bits 4 and 5, whether a jump follows in bit 6, or a move in bit 7. In `off`: the targets of both jumps;
     /// or the two registers of the move and what it adds.
     fn fuse(self, insns: &[Insn], plain: &[Op], pos: usize) -> Fused {
         let (dst, src, by, steps) = self.parse(insns)?;
-        let at = usize::from(steps);
+        let at = if steps == 3 { 1 } else { usize::from(steps) };
         let jump = plain.get(at)?.off;
         let (width, op, reg, operand) = match *insns.get(at)? {
             Insn::JumpIf { width, op, dst, src, .. } => (width, op, dst, src),

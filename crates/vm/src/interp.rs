@@ -287,14 +287,23 @@ pub(crate) fn interp<'r, S>(
                 regs[usize::from(reg)] = peek!($size, op.dst, op.off);
             }};
         }
+        // What `fuse::Step` says of its instructions.
+        macro_rules! take_steps {
+            ($steps:expr) => {
+                if $steps & 1 != 0 {
+                    skip!(1);
+                    if $steps & 2 != 0 {
+                        dst!() = dst!() as u32 as u64;
+                    }
+                } else if $steps & 2 != 0 {
+                    skip!(2);
+                }
+            };
+        }
         macro_rules! step {
             ($holds:ident, $cond:expr, $operand:ident) => {{
                 dst!() = src!().wrapping_add(op.imm as i32 as u64);
-                if op.third & 0x10 != 0 {
-                    skip!(1);
-                } else if op.third & 0x20 != 0 {
-                    skip!(2);
-                }
+                take_steps!(op.third >> 4);
                 let operand = (op.imm as i64 >> 32) as u64;
                 let holds = $holds($cond, regs[usize::from(op.third & 15)], $operand!(operand));
                 if op.third & 0x80 != 0 {
@@ -576,11 +585,7 @@ pub(crate) fn interp<'r, S>(
             }
             O::StepJump => {
                 dst!() = src!().wrapping_add(op.imm as i32 as u64);
-                if op.third == 1 {
-                    skip!(1)
-                } else {
-                    skip!(2)
-                }
+                take_steps!(op.third);
                 jump!(op.off);
             }
             O::StepEq64X => step!(cond64, CondOp::Eq, register),
