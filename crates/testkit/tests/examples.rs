@@ -49,9 +49,15 @@ fn check(
     let frames: Vec<Frame<'_>> =
         frames.iter().filter(|bytes| taken(bytes, prog_type)).map(|bytes| Frame(bytes)).collect();
     assert!(frames.len() > 700, "{} frames are left", frames.len());
-    let kernel =
-        kernel(image, prog, &frames).map_err(|err| format!("{}\n{}", err.reason, err.log))?;
     let user = user(host, image, prog, &frames).map_err(|err| err.to_string())?;
+    let kernel = match kernel(image, prog, &frames) {
+        Ok(kernel) => kernel,
+        Err(refused) if REFUSED.contains(&prog) => {
+            let faults = user.runs.iter().all(|ran| matches!(ran, Ran::Failed(_)));
+            return if faults { Ok(()) } else { Err(format!("refused: {}", refused.reason)) };
+        }
+        Err(refused) => return Err(format!("{}\n{}", refused.reason, refused.log)),
+    };
     let done = kernel.runs.iter().filter(|ran| matches!(ran, Ran::Done { .. })).count();
     if done < frames.len() {
         let not = kernel.runs.iter().zip(&frames).find(|(ran, _)| !matches!(ran, Ran::Done { .. }));
