@@ -3,7 +3,7 @@
 use crate::code::Code;
 use crate::fault::{Fault, FaultKind};
 use crate::helper::Stop;
-use crate::interp::interp;
+use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
 use alloc::boxed::Box;
@@ -51,16 +51,14 @@ impl<'r, S> Cx<'r, S> {
     /// # Errors
     /// [`Stop`] if the address is no function, too many are active, or the function faults.
     pub fn call(&mut self, func: u64, args: [u64; 5]) -> Result<u64, Stop> {
-        let (prog, op) = memory::func_of(func)
-            .and_then(|id| Some((self.machine.codes.get((id >> 24) as usize)?, id & 0xff_ffff)))
-            .ok_or(FaultKind::Unsupported {
-                what: alloc::format!("a callback to {func:#x}, which is no function"),
-            })?;
+        let (prog, op) = function(self, func).ok_or(FaultKind::Unsupported {
+            what: alloc::format!("a callback to {func:#x}, which is no function"),
+        })?;
         // A function that neither jumps nor calls does not look at its account.
         if self.meter.slice < 0 {
             self.meter.refill()?;
         }
-        interp(self, prog, op as usize, args).map_err(Stop::Nested)
+        interp(self, prog, op, args).map_err(Stop::Nested)
     }
 
     /// Opens a frame and returns its r10.

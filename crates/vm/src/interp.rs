@@ -643,11 +643,12 @@ fn left_the_ops() -> ! {
     panic!("bug: control left the ops")
 }
 
-/// The function behind an address that `lddw` made.
-fn function<'r, S>(cx: &Cx<'r, S>, addr: u64) -> Option<(&'r Code<S>, usize)> {
+/// The code and op behind a function address; programs may make up addresses.
+pub(crate) fn function<'r, S>(cx: &Cx<'r, S>, addr: u64) -> Option<(&'r Code<S>, usize)> {
     let id = memory::func_of(addr)?;
     let code = cx.machine.codes.get((id >> OP_BITS) as usize)?;
-    Some((code, (id & ((1 << OP_BITS) - 1)) as usize))
+    let op = (id & ((1 << OP_BITS) - 1)) as usize;
+    (op < code.ops.len()).then_some((code, op))
 }
 
 #[cold]
