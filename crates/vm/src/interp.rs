@@ -21,7 +21,6 @@ use crate::cx::Cx;
 use crate::fault::{AccessError, Fault, FaultKind};
 use crate::helper::Stop;
 use crate::memory::{self, MAX_FRAMES};
-use crate::translate::OP_BITS;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hint::{cold_path, select_unpredictable};
@@ -206,7 +205,7 @@ pub(crate) fn interp<'r, S>(
                 cx.meter.pause(rest.len());
                 match (helper.run)(cx, [regs[1], regs[2], regs[3], regs[4], regs[5]]) {
                     Ok(value) => regs[0] = value,
-                    Err(Stop::TailCall(prog)) => {
+                    Err(Stop::TailCall(prog)) if (prog as usize) < cx.machine.codes.len() => {
                         code = &cx.machine.codes[prog as usize];
                         ops = &code.ops;
                         rest = ops.iter();
@@ -645,10 +644,9 @@ fn left_the_ops() -> ! {
 
 /// The code and op behind a function address; programs may make up addresses.
 pub(crate) fn function<'r, S>(cx: &Cx<'r, S>, addr: u64) -> Option<(&'r Code<S>, usize)> {
-    let id = memory::func_of(addr)?;
-    let code = cx.machine.codes.get((id >> OP_BITS) as usize)?;
-    let op = (id & ((1 << OP_BITS) - 1)) as usize;
-    (op < code.ops.len()).then_some((code, op))
+    let (prog, op) = memory::func_of(addr)?;
+    let code = cx.machine.codes.get(prog as usize)?;
+    ((op as usize) < code.ops.len()).then_some((code, op as usize))
 }
 
 #[cold]
@@ -729,9 +727,10 @@ fn stopped<S>(cx: &Cx<'_, S>, code: &Code<S>, op: usize, name: &str, stop: Stop)
             let helper = Some(name.into());
             cx.fault(code, op, FaultKind::Access { access, base: None, place, helper })
         }
-        // The macro that calls helpers has taken this one.
-        Stop::TailCall(_) => {
-            cx.fault(code, op, FaultKind::Unsupported { what: "a tail call here".into() })
+        // Where the program exists, the macro that calls helpers has taken this one.
+        Stop::TailCall(prog) => {
+            let what = alloc::format!("a tail call to program {prog}, which does not exist");
+            cx.fault(code, op, FaultKind::Unsupported { what })
         }
     }
 }

@@ -43,7 +43,8 @@ pub const MEM: u32 = 3;
 pub(crate) const MAPS: u32 = 4;
 /// Region number of map handles, which are no memory.
 const HANDLES: u32 = 0x4000_0000;
-/// Region number of function addresses, which are no memory.
+/// Region number of function addresses of the first program, which are no memory; the other programs
+/// follow.
 const FUNCS: u32 = 0x4000_0001;
 
 /// Position of byte 0 of the packet buffer in its region; below it lies the null page.
@@ -77,15 +78,15 @@ pub(crate) fn map_of(handle: u64) -> Option<u32> {
     (region == HANDLES).then_some(idx)
 }
 
-/// The address of a function, by its op.
-pub(crate) const fn func_address(op: u32) -> u64 {
-    address(FUNCS, op)
+/// The address of a function, by its program and op.
+pub(crate) const fn func_address(prog: u32, op: u32) -> u64 {
+    address(FUNCS.wrapping_add(prog), op)
 }
 
-/// The op of a function address.
-pub(crate) fn func_of(addr: u64) -> Option<u32> {
+/// The program and op of a function address.
+pub(crate) fn func_of(addr: u64) -> Option<(u32, u32)> {
     let (region, op) = split(addr);
-    (region == FUNCS).then_some(op)
+    Some((region.checked_sub(FUNCS)?, op))
 }
 
 /// The private bytes of a region.

@@ -31,13 +31,13 @@ pub enum LoadError {
     /// Something that only the kernel has.
     #[error("{prog}, insn {pc}: {what} only exist in the kernel")]
     KernelOnly { prog: String, pc: Pc, what: &'static str },
-    /// More instructions than a function address can name.
+    /// More instructions than the interpreter numbers.
     #[error("{prog}: {insns} instructions, at most {max}")]
     TooLong { prog: String, insns: usize, max: usize },
 }
 
-/// Bits of a function address that name the op.
-pub(crate) const OP_BITS: u32 = 24;
+/// Instructions of a program, far below what an `i32` can count.
+const MAX_INSNS: usize = 1 << 24;
 
 pub(crate) fn translate<S>(
     prog: &Prog,
@@ -47,9 +47,9 @@ pub(crate) fn translate<S>(
 ) -> Result<Code<S>, LoadError> {
     let name = || prog.name.clone();
     check_flow(&prog.insns).map_err(|source| LoadError::Flow { prog: name(), source })?;
-    let max = 1 << OP_BITS;
-    if prog.insns.len() > max {
-        return Err(LoadError::TooLong { prog: name(), insns: prog.insns.len(), max });
+    if prog.insns.len() > MAX_INSNS {
+        let insns = prog.insns.len();
+        return Err(LoadError::TooLong { prog: name(), insns, max: MAX_INSNS });
     }
     let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
     let mut op_at = alloc::vec![0u32; prog.insns.len()];
@@ -216,7 +216,7 @@ impl<S> Translation<'_, S> {
             ImmSrc::Func(off) => {
                 let op = pc.jump(off).and_then(|pc| self.op_at.get(pc.index()).copied());
                 let prog = u32::try_from(self.index).unwrap_or(u32::MAX);
-                Ok(memory::func_address(prog << OP_BITS | op.unwrap_or_default()))
+                Ok(memory::func_address(prog, op.unwrap_or_default()))
             }
             ImmSrc::MapFd(_) | ImmSrc::MapValue { .. } => kernel("map file descriptors"),
             ImmSrc::BtfId { .. } => kernel("kernel variables"),

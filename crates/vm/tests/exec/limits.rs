@@ -112,3 +112,28 @@ fn recursion_ends_at_the_depth_limit() {
         assert_eq!(output.result.unwrap_err().kind, FaultKind::CallDepth { max: 8 }, "{text}");
     }
 }
+
+#[test]
+fn a_tail_call_to_nowhere_is_a_fault() {
+    let helpers = Helpers::new()
+        .with(1, "astray", |_: &mut Cx<'_, ()>| -> Result<u64, Stop> { Err(Stop::TailCall(7)) });
+    let mut machine = Machine::new(helpers, Vec::new());
+    let insns = skep_asm::assemble("call 1\n exit").unwrap();
+    machine.load(&Prog::new("astray", ProgType::SocketFilter, insns)).unwrap();
+    let fault = Vm::new().run(&machine, 0, &mut (), Input::default()).result.unwrap_err();
+    assert!(fault.to_string().contains("program 7, which does not exist"), "{fault}");
+}
+
+#[test]
+fn a_function_of_any_program_has_an_address() {
+    let mut machine: Machine<()> = Machine::new(Helpers::new(), Vec::new());
+    for n in 0..300 {
+        let text = format!("r6 = f ll\n callx r6\n exit\n f: r0 = {n}\n exit");
+        let insns = skep_asm::assemble(&text).unwrap();
+        machine.load(&Prog::new("many", ProgType::SocketFilter, insns)).unwrap();
+    }
+    for n in [0, 1, 255, 256, 299] {
+        let output = Vm::new().run(&machine, n, &mut (), Input::default());
+        assert_eq!(output.result.unwrap(), n as u64);
+    }
+}
