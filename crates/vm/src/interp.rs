@@ -15,16 +15,21 @@
 //! [`Meter`](crate::cx::Meter) counts by the length of the rest. Only taken jumps and calls look
 //! whether the slice is used up: between two of them a program can run at most its own length.
 
+mod rare;
+
+pub(crate) use rare::function;
+use rare::{denied, fault, left_the_ops, load, not_a_function, refill, stopped, store};
+
 use crate::arith::{alu32, alu64, cond32, cond64};
 use crate::code::{Code, OpCode as O};
 use crate::cx::Cx;
-use crate::fault::{AccessError, Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 use crate::helper::Stop;
-use crate::memory::{self, MAX_FRAMES};
+use crate::memory::MAX_FRAMES;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hint::{cold_path, select_unpredictable};
-use skep_isa::{AluOp, AtomicOp, CondOp, Reg};
+use skep_isa::{AluOp, AtomicOp, CondOp};
 
 /// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
 const MAX_LOOPS: u32 = 8 * 1024 * 1024;
@@ -632,105 +637,6 @@ pub(crate) fn interp<'r, S>(
             O::StepSLt32K => step!(cond32, CondOp::SLt, number),
             O::StepSLe32K => step!(cond32, CondOp::SLe, number),
             O::Trap => fault!(FaultKind::Unsupported { what: code.traps[op.imm as usize].into() }),
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn left_the_ops() -> ! {
-    panic!("bug: control left the ops")
-}
-
-/// The code and op behind a function address; programs may make up addresses.
-pub(crate) fn function<'r, S>(cx: &Cx<'r, S>, addr: u64) -> Option<(&'r Code<S>, usize)> {
-    let (prog, op) = memory::func_of(addr)?;
-    let code = cx.machine.codes.get(prog as usize)?;
-    ((op as usize) < code.ops.len()).then_some((code, op as usize))
-}
-
-#[cold]
-fn not_a_function(reg: u8, value: u64) -> FaultKind {
-    FaultKind::NotAFunction { reg: Reg::new(reg).unwrap_or(Reg::R0), value }
-}
-
-/// The fault of the op before the last `rest` ones.
-#[cold]
-#[inline(never)]
-fn fault<S>(cx: &mut Cx<'_, S>, code: &Code<S>, rest: usize, kind: FaultKind) -> Box<Fault> {
-    cx.meter.pause(rest);
-    cx.fault(code, code.ops.len() - rest - 1, kind)
-}
-
-/// The slice is used up.
-#[cold]
-#[inline(never)]
-fn refill<S>(cx: &mut Cx<'_, S>, code: &Code<S>, rest: usize) -> Result<(), Box<Fault>> {
-    cx.meter.pause(rest);
-    if let Err(kind) = cx.meter.refill() {
-        return Err(cx.fault(code, code.ops.len() - rest, kind));
-    }
-    cx.meter.resume(rest);
-    Ok(())
-}
-
-/// Loads what is not private memory; `base` is a register and the offset that has been added to it.
-#[cold]
-#[inline(never)]
-fn load<S>(
-    cx: &mut Cx<'_, S>,
-    code: &Code<S>,
-    rest: usize,
-    base: (u8, i32),
-    addr: u64,
-    size: usize,
-) -> Result<u64, Box<Fault>> {
-    cx.mem.load_slow(addr, size).map_err(|access| denied(cx, code, rest, base, access))
-}
-
-/// Stores to what is not private memory.
-#[cold]
-#[inline(never)]
-fn store<S>(
-    cx: &mut Cx<'_, S>,
-    code: &Code<S>,
-    rest: usize,
-    base: (u8, i32),
-    (addr, value): (u64, u64),
-    size: usize,
-) -> Result<(), Box<Fault>> {
-    cx.mem.store_slow(addr, size, value).map_err(|access| denied(cx, code, rest, base, access))
-}
-
-#[cold]
-#[inline(never)]
-fn denied<S>(
-    cx: &mut Cx<'_, S>,
-    code: &Code<S>,
-    rest: usize,
-    (base, off): (u8, i32),
-    access: AccessError,
-) -> Box<Fault> {
-    let place = cx.mem.place(access.addr);
-    let base = Reg::new(base).map(|base| (base, off));
-    fault(cx, code, rest, FaultKind::Access { access, base, place, helper: None })
-}
-
-/// The fault of a helper that did not return.
-#[cold]
-fn stopped<S>(cx: &Cx<'_, S>, code: &Code<S>, op: usize, name: &str, stop: Stop) -> Box<Fault> {
-    match stop {
-        Stop::Nested(fault) => fault,
-        Stop::Fault(kind) => cx.fault(code, op, kind),
-        Stop::Access(access) => {
-            let place = cx.mem.place(access.addr);
-            let helper = Some(name.into());
-            cx.fault(code, op, FaultKind::Access { access, base: None, place, helper })
-        }
-        // Where the program exists, the macro that calls helpers has taken this one.
-        Stop::TailCall(prog) => {
-            let what = alloc::format!("a tail call to program {prog}, which does not exist");
-            cx.fault(code, op, FaultKind::Unsupported { what })
         }
     }
 }
