@@ -104,7 +104,8 @@ fn documents_mention_only_what_exists() {
             let concrete = !path.contains(['*', '{', '…', '$']) && !path.contains("NAME");
             let output = [".pcap", ".pcapng"].iter().any(|end| path.ends_with(end));
             if concrete && !output && top.iter().any(|dir| path.starts_with(dir)) {
-                let path = path.split('#').next().unwrap_or(path);
+                // A place in the file may follow.
+                let path = path.split(['#', ':']).next().unwrap_or(path);
                 if !root().join(path).exists() {
                     missing.push(format!("{text}: {path}"));
                 }

@@ -23,13 +23,14 @@ impl Memory<'_> {
         if let Some((values, at)) = self.values(addr, bytes, true)? {
             return values.atomic(at, size, op, src, r0).map_err(|_| deny(Denied::Outside));
         }
-        // Private bytes belong to this thread alone: a load and a store will do.
+        // Private bytes belong to this thread alone: a load and a store will do. What cannot be written
+        // is refused even if nothing would change.
         let mut old = [0; 8];
-        self.read(addr, old.get_mut(..bytes).unwrap_or_default())?;
+        self.read(addr, old.get_mut(..bytes).unwrap_or_default())
+            .map_err(|access| AccessError { write: true, ..access })?;
         let old = u64::from_le_bytes(old);
-        if let Some(new) = modify(size, op, old, src, r0) {
-            self.write(addr, new.to_le_bytes().get(..bytes).unwrap_or_default())?;
-        }
+        let new = modify(size, op, old, src, r0);
+        self.write(addr, new.to_le_bytes().get(..bytes).unwrap_or_default())?;
         Ok(old)
     }
 
@@ -65,16 +66,16 @@ impl Memory<'_> {
     }
 }
 
-/// The value an atomic operation leaves in memory; `None` if memory keeps what it has.
-fn modify(size: Size, op: AtomicOp, old: u64, src: u64, r0: u64) -> Option<u64> {
+/// The value an atomic operation leaves in memory.
+fn modify(size: Size, op: AtomicOp, old: u64, src: u64, r0: u64) -> u64 {
     let narrow = |v: u64| if size == Size::W { v & 0xffff_ffff } else { v };
-    Some(narrow(match op {
+    narrow(match op {
         AtomicOp::Add | AtomicOp::FetchAdd => old.wrapping_add(src),
         AtomicOp::Or | AtomicOp::FetchOr => old | src,
         AtomicOp::And | AtomicOp::FetchAnd => old & src,
         AtomicOp::Xor | AtomicOp::FetchXor => old ^ src,
         AtomicOp::Xchg => src,
         AtomicOp::CmpXchg if old == narrow(r0) => src,
-        AtomicOp::CmpXchg => return None,
-    }))
+        AtomicOp::CmpXchg => old,
+    })
 }
