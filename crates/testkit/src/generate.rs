@@ -19,6 +19,7 @@ mod context;
 mod flow;
 mod memory;
 mod shape;
+mod text;
 
 use code::{Code, join};
 use rand::rngs::StdRng;
@@ -43,6 +44,11 @@ const HASH_VALUE: i16 = 16;
 /// The data section.
 const DATA: i32 = 2;
 const DATA_SIZE: i16 = 64;
+/// The section of constants.
+const TEXTS: i32 = 3;
+
+/// `BPF_F_RDONLY_PROG`
+const RDONLY_PROG: u32 = 1 << 7;
 
 /// Initialised stack.
 const STACK: i16 = 64;
@@ -81,7 +87,13 @@ fn maps(value: Vec<u8>, data: Vec<u8>) -> Vec<MapDef> {
         MapDef::new(".data", MapType::Array, 4, u32::from(DATA_SIZE.unsigned_abs()), 1);
     section.data = Some(DataKind::Data);
     section.initial = Initial::Value(data);
-    vec![values, hash, section]
+    let constants = text::FORMATS.concat().into_bytes();
+    let size = u32::try_from(constants.len()).expect("bug: the constants are few");
+    let mut texts = MapDef::new(".rodata", MapType::Array, 4, size, 1);
+    texts.data = Some(DataKind::Rodata);
+    texts.flags = RDONLY_PROG;
+    texts.initial = Initial::Value(constants);
+    vec![values, hash, section, texts]
 }
 
 struct Generator {

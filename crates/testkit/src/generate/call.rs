@@ -105,7 +105,8 @@ impl Generator {
         if !self.may_call(body) {
             return self.compute(body);
         }
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..14) {
+            10.. => self.text(body),
             0..4 => self.map_update(body),
             4..6 => self.map_call(body, 3),
             6..8 => self.map_lookup(body),
