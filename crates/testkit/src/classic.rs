@@ -1,1 +1,0 @@
-//! Random classic programs.
