@@ -38,6 +38,7 @@ struct flow_stats {
     __u64 packets;
     __u64 bytes;
     __u8 tcp_flags; // of all its packets
+    __u8 pad[7];    // named, so that the initialiser below clears it: maps hold every byte
 };
 
 struct {

@@ -77,6 +77,8 @@ pub struct Packet {
     captured: usize,
     /// Length on the wire when it came to the hook.
     entered: u32,
+    /// Checksums that a program has declared checked, less one (`CHECKSUM_UNNECESSARY`).
+    checked: Option<u8>,
     /// Everything but the bytes.
     pub meta: PacketMeta,
 }
@@ -104,6 +106,7 @@ impl Packet {
         self.end = HEADROOM + len;
         self.meta_len = 0;
         self.encapsulated = false;
+        self.checked = None;
         self.meta = meta;
         self.captured = self.frame().len();
         self.classify();

@@ -21,6 +21,23 @@ const IPV6: u64 = 1 << 7;
 const MANGLED_0: u16 = 0xffff;
 
 impl Packet {
+    /// Asks for (`level` 0, `BPF_CSUM_LEVEL_QUERY`) or changes how many checksums count as checked
+    /// (1 one more, 2 one less, 3 none).
+    ///
+    /// Kernel: `bpf_csum_level`.
+    pub fn csum_level(&mut self, level: u64) -> Result<u32, Errno> {
+        /// `SKB_MAX_CSUM_LEVEL`
+        const MAX: u8 = 3;
+        self.checked = match (level, self.checked) {
+            (0, checked) => return checked.map(u32::from).ok_or(Errno::EACCES),
+            (1, checked) => Some(checked.map_or(0, |level| MAX.min(level + 1))),
+            (2, checked) => checked.and_then(|level| level.checked_sub(1)),
+            (3, _) => None,
+            _ => return Err(Errno::EINVAL),
+        };
+        Ok(0)
+    }
+
     /// Updates an IP header checksum at `off`: the field `from` of the size in `flags` became `to`,
     /// or with size 0 the sum changed by `to`.
     ///

@@ -93,10 +93,14 @@ impl Packet {
         };
         let len = delta.unsigned_abs() as usize;
         if delta < 0 {
-            self.shrink_room(at, len, base, flags)
+            self.shrink_room(at, len, base, flags)?;
         } else {
-            self.grow_room(at, len, flags)
+            self.grow_room(at, len, flags)?;
         }
+        if flags & room::NO_CSUM_RESET == 0 {
+            self.checked = None;
+        }
+        Ok(())
     }
 
     /// Kernel: `bpf_skb_net_shrink` and the checks for it.

@@ -13,9 +13,7 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
             load(cx, to, len, |packet| packet.load_bytes(off, len).map(<[u8]>::to_vec))
         })
         .with(68, "bpf_skb_load_bytes_relative", load_relative)
-        .with(189, "bpf_xdp_load_bytes", |cx: &mut Cx<'_, Host>, _ctx: u64, off, to, len| {
-            load(cx, to, len, |packet| packet.xdp_load_bytes(off, len).map(<[u8]>::to_vec))
-        })
+        .with(189, "bpf_xdp_load_bytes", xdp_load)
         .with(
             190,
             "bpf_xdp_store_bytes",
@@ -52,6 +50,17 @@ fn load(
             }
             Ok(errno.r0())
         }
+    }
+}
+
+/// Leaves the destination as it is where there are not so many bytes.
+fn xdp_load(cx: &mut Cx<'_, Host>, _ctx: u64, off: u32, to: u64, len: u32) -> Result<u64, Stop> {
+    match with_packet(cx, |packet| packet.xdp_load_bytes(off, len).map(<[u8]>::to_vec)) {
+        Ok(bytes) => {
+            cx.mem.write(to, &bytes)?;
+            Ok(0)
+        }
+        Err(errno) => Ok(errno.r0()),
     }
 }
 

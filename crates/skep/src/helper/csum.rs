@@ -23,9 +23,11 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
             },
         )
         .with(28, "bpf_csum_diff", diff)
-        // Packets from captures come without a checksum made by hardware.
+        // Packets from captures come without a checksum of the device's.
         .with(40, "bpf_csum_update", |_ctx: u64, _csum: u32| Errno::ENOTSUPP.r0())
-        .with(100, "bpf_csum_level", |_ctx: u64, _level: u64| Errno::EACCES.r0())
+        .with(135, "bpf_csum_level", |cx: &mut Cx<'_, Host>, _ctx: u64, level: u64| {
+            with_packet(cx, |packet| packet.csum_level(level).map_or_else(Errno::r0, u64::from))
+        })
 }
 
 fn diff(

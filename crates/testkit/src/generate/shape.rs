@@ -32,7 +32,7 @@ const XDP: [Row; 6] = [
     (54, &[Arg::Of(&[-36, -32, -8, -4, -3, 0, 4, 8])], true), // adjust_meta
     (65, &[Arg::Range(-12, 60)], true), // adjust_tail
     (188, &[], false), // get_buff_len
-    (189, &[Arg::Range(0, 20), Arg::Stack, Arg::Len], false), // load_bytes
+    (189, &[OFFSET, Arg::Stack, Arg::Len], false), // load_bytes
     (190, &[OFFSET, Arg::Stack, Arg::Len], false), // store_bytes
 ];
 
@@ -41,7 +41,7 @@ const ROOM: &[i32] =
     &[0, 0, 0, 1, 2, 4, 6, 2 | 8, 2 | 16, 4 | 8, 4 | 16, 8 | 16, 32, 1 | 32, 64, 128, 256, 512];
 
 #[rustfmt::skip]
-const TC: [Row; 13] = [
+const TC: [Row; 14] = [
     (9, &[OFFSET, Arg::Stack, Arg::Len, Arg::Of(&[0, 0, 1, 2, 3, 4])], true), // skb_store_bytes
     (26, &[OFFSET, Arg::Stack, Arg::Len], false), // skb_load_bytes
     (68, &[OFFSET, Arg::Stack, Arg::Len, Arg::Of(&[0, 1, 1, 2])], false), // skb_load_bytes_relative
@@ -55,6 +55,7 @@ const TC: [Row; 13] = [
     (43, &[Arg::Range(0, 40), Arg::Of(&[0, 0, 0, 0, 1])], true), // skb_change_head
     (48, &[Arg::Number], false), // set_hash
     (50, &[Arg::Range(-12, 40), Arg::Of(&[0, 0, 1, 1, 2]), Arg::Of(ROOM)], true), // skb_adjust_room
+    (135, &[Arg::Of(&[0, 0, 1, 1, 2, 3, 4])], false), // csum_level
 ];
 
 impl Generator {

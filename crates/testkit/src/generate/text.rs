@@ -32,11 +32,12 @@ pub(super) const FORMATS: [&str; 20] = [
 const CHARS: &[u8] = b"  -+0011xX7789afAFgz\0";
 
 impl Generator {
-    /// A number read from text, or a format filled in.
+    /// A number read from text, a comparison, or a format filled in.
     pub(super) fn text(&mut self, body: &mut Body) {
         match self.rng.random_range(0..4) {
             0 => self.parse_number(body, 105),
             1 => self.parse_number(body, 106),
+            2 => self.compare_text(body),
             _ => self.format(body),
         }
         self.count(body, Reg::R0);
@@ -46,7 +47,7 @@ impl Generator {
     fn parse_number(&mut self, body: &mut Body, helper: i32) {
         self.write_text(body);
         body.code.push(Insn::Store { size: Size::Dw, base: Reg::FP, off: KEY, src: Src::Imm(0) });
-        let (len, base) = (self.rng.random_range(1..=16), self.pick(&[0, 0, 8, 10, 2, 33]));
+        let (len, base) = (self.rng.random_range(1..=16), self.pick(&[0, 0, 8, 10, 16, 2, 33]));
         stack_pointer(body, Reg::R1, VALUE);
         body.code.set(Reg::R2, len);
         body.code.set(Reg::R3, base);
@@ -54,6 +55,16 @@ impl Generator {
         body.code.push(Insn::Call(Call::Helper(helper)));
         body.code.push(Insn::Load { size: Size::Dw, dst: Reg::R1, base: Reg::FP, off: KEY });
         self.count(body, Reg::R1);
+    }
+
+    /// `bpf_strncmp`
+    fn compare_text(&mut self, body: &mut Body) {
+        self.write_text(body);
+        let len = self.rng.random_range(1..=16);
+        stack_pointer(body, Reg::R1, VALUE);
+        body.code.set(Reg::R2, len);
+        self.constant(body, Reg::R3);
+        body.code.push(Insn::Call(Call::Helper(182)));
     }
 
     /// `bpf_snprintf`, of two numbers, to initialised stack.

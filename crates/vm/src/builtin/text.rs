@@ -110,14 +110,14 @@ fn snprintf<S>(
     Ok(len)
 }
 
-/// Compares as `strncmp`, the second text from read-only memory.
+/// Compares as the kernel's `strncmp`, to -1, 0 or 1; the second text from read-only memory.
 fn strncmp<S>(cx: &mut Cx<'_, S>, a: u64, size: u32, b: u64) -> Result<i32, Stop> {
     for i in 0..u64::from(size) {
         let (mut x, mut y) = ([0], [0]);
         cx.mem.read(a.wrapping_add(i), &mut x)?;
         cx.mem.read(b.wrapping_add(i), &mut y)?;
         if x != y || x == [0] {
-            return Ok(i32::from(x[0]) - i32::from(y[0]));
+            return Ok(i32::from(x > y) - i32::from(x < y));
         }
     }
     Ok(0)
@@ -125,14 +125,15 @@ fn strncmp<S>(cx: &mut Cx<'_, S>, a: u64, size: u32, b: u64) -> Result<i32, Stop
 
 /// Sign, digits and base of a number at the start of a text; the number of bytes it takes.
 ///
-/// Kernel: `__bpf_strtoull`.
+/// Kernel: `__bpf_strtoull`. Where base 16 is asked for, `0x` is no digit, whatever follows it.
 fn number(text: &[u8], base: u64) -> Result<(bool, u64, usize), Errno> {
     let spaces = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let rest = text.get(spaces..).unwrap_or_default();
     let negative = rest.first() == Some(&b'-');
     let rest = rest.get(usize::from(negative)..).unwrap_or_default();
     let (radix, prefix) = match (base, rest) {
-        (0 | 16, [b'0', b'x' | b'X', digit, ..]) if digit.is_ascii_hexdigit() => (16, 2),
+        (0, [b'0', b'x' | b'X', digit, ..]) if digit.is_ascii_hexdigit() => (16, 2),
+        (16, [b'0', b'x' | b'X', ..]) => (16, 2),
         (0, [b'0', ..]) => (8, 0),
         (0, _) => (10, 0),
         (8 | 10 | 16, _) => (base, 0),
