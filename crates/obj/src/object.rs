@@ -57,7 +57,13 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     statics::fill(&elf, &funcs, &mut maps, &mut budget)?;
 
     let progs = progs(&elf, &funcs, btf.as_ref(), &mut budget)?;
-    let image = Image { progs, maps: maps.defs, license: license(&elf), btf: btf.map(Arc::new) };
+    let image = Image {
+        progs,
+        maps: maps.defs,
+        license: license(&elf),
+        btf: btf.map(Arc::new),
+        kconfig: Vec::new(),
+    };
     initial_progs(&image)?;
     Ok(image)
 }
