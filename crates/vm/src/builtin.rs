@@ -6,7 +6,10 @@
 mod event;
 mod flow;
 mod format;
+mod iter;
 mod map;
+mod mark;
+mod string;
 mod text;
 mod time;
 
@@ -34,7 +37,10 @@ pub fn builtin<S: Env + 'static>() -> Helpers<S> {
     let helpers = time::add(helpers);
     let helpers = text::add(helpers);
     let helpers = flow::add(helpers);
-    event::add(helpers)
+    let helpers = event::add(helpers);
+    let helpers = iter::add(helpers);
+    let helpers = string::add(helpers);
+    mark::add(helpers)
 }
 
 /// Room for a key or value that is usually short.

@@ -72,7 +72,10 @@ impl<S> Machine<S> {
     /// # Errors
     /// [`LoadError`] if control could leave the program, or if it names a map or helper that is not
     /// there.
-    pub fn load(&mut self, prog: &Prog) -> Result<usize, LoadError> {
+    pub fn load(&mut self, prog: &Prog) -> Result<usize, LoadError>
+    where
+        S: 'static,
+    {
         self.codes.push(translate(prog, self.codes.len(), &self.helpers, &self.maps)?);
         Ok(self.codes.len() - 1)
     }

@@ -45,6 +45,8 @@ pub(crate) const MAPS: u32 = 4;
 const HANDLES: u32 = 0x4000_0000;
 /// Region number of function addresses, which are no memory.
 const FUNCS: u32 = 0x4000_0001;
+/// Region number of kernel symbols, which are no memory.
+const SYMBOLS: u32 = 0x4000_0002;
 
 /// Position of byte 0 of the packet buffer in its region; below it lies the null page.
 pub const PACKET_BASE: u32 = 0x1_0000;
@@ -80,6 +82,11 @@ pub(crate) fn map_of(handle: u64) -> Option<u32> {
 /// The address of a function, by its op.
 pub(crate) const fn func_address(op: u32) -> u64 {
     address(FUNCS, op)
+}
+
+/// An address for a symbol of the kernel that is more than its absence: nothing is there.
+pub(crate) const fn symbol_address(idx: u32) -> u64 {
+    address(SYMBOLS, idx)
 }
 
 /// The op of a function address.

@@ -4,6 +4,9 @@ use super::{Kind, Memory, address, split};
 use alloc::vec::Vec;
 use skep_map::{Record, RingBuf};
 
+/// Copies that a run may hold.
+const MAX_COPIES: usize = 1024;
+
 impl<'m> Memory<'m> {
     /// A ring buffer record, touchable until it is taken back. Returns its address.
     pub(crate) fn push_record(&mut self, ring: &'m RingBuf, record: Record) -> u64 {
@@ -17,9 +20,14 @@ impl<'m> Memory<'m> {
 
     /// Takes away what [`Memory::push_copy`] gave.
     pub(crate) fn drop_copy(&mut self, addr: u64) {
-        if let Some(kind) = self.regions.get_mut(split(addr).0 as usize) {
+        if let Some(kind @ Kind::Copy(_)) = self.regions.get_mut(split(addr).0 as usize) {
             *kind = Kind::Free;
         }
+    }
+
+    /// Whether a program that never gives anything back may have more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.regions.iter().filter(|kind| matches!(kind, Kind::Copy(_))).count() < MAX_COPIES
     }
 
     fn push(&mut self, kind: Kind<'m>) -> u64 {
