@@ -140,12 +140,17 @@ impl Btf {
     /// A variable is as large as its type. An array without length has size 0.
     #[must_use]
     pub fn size_of(&self, id: TypeId) -> Option<u32> {
+        self.size_with(id, POINTER_SIZE)
+    }
+
+    /// [`Btf::size_of`] where pointers have another size.
+    pub(crate) fn size_with(&self, id: TypeId, pointer: u32) -> Option<u32> {
         let (mut id, mut count) = (id, 1_u32);
         // Ends: neither aliases nor array elements form a cycle.
         let size = loop {
             match self.resolve(id)?.body {
                 Body::Int(int) => break int.size,
-                Body::Ptr(_) => break POINTER_SIZE,
+                Body::Ptr(_) => break pointer,
                 Body::Struct { size, .. }
                 | Body::Union { size, .. }
                 | Body::Enum { size, .. }
@@ -161,6 +166,27 @@ impl Btf {
             }
         };
         count.checked_mul(size)
+    }
+
+    /// Bytes of a pointer where the types are from, as the size of `long` tells; 8 when there is none.
+    ///
+    /// Of libbpf: `determine_ptr_size`.
+    #[must_use]
+    pub fn pointer_size(&self) -> u32 {
+        const NAMES: [&str; 8] = [
+            "long",
+            "long int",
+            "int long",
+            "unsigned long",
+            "long unsigned",
+            "unsigned long int",
+            "unsigned int long",
+            "long unsigned int",
+        ];
+        let ints = self.ids().filter_map(|id| self.record(id)).filter(|r| r.kind == Kind::Int);
+        let is_long = |off| NAMES.iter().any(|name| self.is_named(off, name));
+        let mut sizes = ints.filter(|int| matches!(int.third, 4 | 8) && is_long(int.name));
+        sizes.next().map_or(POINTER_SIZE, |int| int.third)
     }
 
     /// The string at `off`, with U+FFFD for what is no UTF-8; source lines can be in any encoding.
@@ -215,9 +241,17 @@ impl Btf {
     }
 
     fn is_named(&self, off: u32, name: &str) -> bool {
+        self.after(off, name).and_then(<[u8]>::first) == Some(&0)
+    }
+
+    /// Whether the string at `off` begins so.
+    pub(crate) fn starts_with(&self, off: u32, prefix: &str) -> bool {
+        self.after(off, prefix).is_some()
+    }
+
+    fn after(&self, off: u32, prefix: &str) -> Option<&[u8]> {
         let at = usize::try_from(off).unwrap_or(usize::MAX);
-        let rest = self.strings.get(at..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
-        rest.and_then(<[u8]>::first) == Some(&0)
+        self.strings.get(at..)?.strip_prefix(prefix.as_bytes())
     }
 
     fn c_str(&self, off: u32) -> &[u8] {
@@ -229,6 +263,11 @@ impl Btf {
     pub(crate) fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
         let last = u32::try_from(self.len()).unwrap_or(u32::MAX);
         (1..=last).map(TypeId)
+    }
+
+    /// Kind and name of a type.
+    pub(crate) fn head(&self, id: TypeId) -> Option<(Kind, u32)> {
+        self.record(id).map(|record| (record.kind, record.name))
     }
 
     pub(crate) fn record(&self, id: TypeId) -> Option<Record<'_>> {

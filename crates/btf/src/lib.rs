@@ -23,6 +23,8 @@
 //! assert_eq!(shown.to_string(), "{addr: 10.0.0.1}");
 //! ```
 //!
+//! [`fixup`] adapts programs to the types of another kernel.
+//!
 //! Start reading at [`Btf`]. Sources: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h` and
 //! `kernel/bpf/btf.c` of Linux.
 #![no_std]
@@ -35,6 +37,7 @@ mod btf;
 mod check;
 mod error;
 mod ext;
+pub mod fixup;
 mod kind;
 mod nesting;
 mod order;
