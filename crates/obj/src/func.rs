@@ -20,6 +20,8 @@ pub(crate) struct Func<'a> {
     /// Calls of functions and their addresses: where, and number of the function. Complete and
     /// ascending after [`relocate`](crate::reloc::relocate).
     pub(crate) calls: Vec<(Pc, usize)>,
+    /// What only a kernel has: where, and number among the object's.
+    pub(crate) ksyms: Vec<(Pc, usize)>,
     /// Its type.
     pub(crate) type_id: Option<TypeId>,
     /// Its source lines, counted from its own start; ascending.
@@ -126,6 +128,7 @@ impl<'a> Func<'a> {
             local: symbol.local,
             insns: decode(bytes, symbol, section)?,
             calls: Vec::new(),
+            ksyms: Vec::new(),
             type_id: None,
             lines: Vec::new(),
             core: None,

@@ -129,7 +129,7 @@ fn functions_that_are_none_are_refused() {
     case(
         &[LDDW, Insn::Exit],
         &[("f", 0, 8), ("g", 8, 16)],
-        "function 'f' at byte 0 of section 'xdp': insn 0: lddw needs a second slot",
+        "function 'f' at byte 0 of section 'xdp': insn 0 is no instruction: lddw needs a second slot",
     );
     case(
         &[Insn::Jump { off: 3 }, Insn::Exit],

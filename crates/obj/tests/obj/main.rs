@@ -5,6 +5,7 @@ mod dump;
 mod files;
 mod functions;
 mod hostile;
+mod kconfig;
 mod maps;
 
 use skep_obj::ObjError;
