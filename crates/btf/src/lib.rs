@@ -43,6 +43,7 @@ mod nesting;
 mod order;
 mod parse;
 mod show;
+mod source;
 mod types;
 
 pub use btf::{Btf, StrOff, TypeId};
