@@ -1,7 +1,7 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
 use skep_hooks::{Hook, Packet};
-use skep_vm::{Cx, Env, Headers, PACKET_BASE, PacketBuf};
+use skep_vm::{Cx, Env, Headers, Memory, PACKET_BASE, PacketBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -103,7 +103,20 @@ impl Env for Host {
             self.unprinted += 1;
         }
     }
+
+    fn packet_data(&self) -> Option<usize> {
+        let window = self.packet.window();
+        Some(self.packet.header_at(self.hook.starts_at()).clamp(window.start, window.end))
+    }
+
+    fn invalidate_hash(&mut self, mem: &Memory<'_>) {
+        self.packet.meta.hash = 0;
+        mem.poke_ctx(SKB_HASH, &[0; 4]);
+    }
 }
+
+/// Position of `hash` in `struct __sk_buff`.
+const SKB_HASH: usize = 68;
 
 /// Nanoseconds since the process first asked.
 pub(crate) fn monotonic() -> u64 {

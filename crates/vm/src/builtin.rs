@@ -3,6 +3,7 @@
 //! [`builtin`] is the list; what a helper needs of the outside world comes from [`Env`], which the
 //! embedder's state implements. Numbers and meaning are those of `include/uapi/linux/bpf.h`.
 
+mod dynptr;
 mod event;
 mod flow;
 mod format;
@@ -27,6 +28,14 @@ pub trait Env {
     fn random(&mut self) -> u32;
     /// A line of `bpf_trace_printk`.
     fn print(&mut self, text: String);
+
+    /// Where in the packet's buffer the data begins that the hook shows, if there is a packet.
+    fn packet_data(&self) -> Option<usize> {
+        None
+    }
+
+    /// The packet has changed in a way that its hash no longer fits; the context is to follow.
+    fn invalidate_hash(&mut self, _mem: &Memory<'_>) {}
 }
 
 /// All helpers of this module.
@@ -38,6 +47,7 @@ pub fn builtin<S: Env + 'static>() -> Helpers<S> {
     let helpers = text::add(helpers);
     let helpers = flow::add(helpers);
     let helpers = event::add(helpers);
+    let helpers = dynptr::add(helpers);
     let helpers = iter::add(helpers);
     let helpers = string::add(helpers);
     mark::add(helpers)

@@ -4,6 +4,8 @@ use skep_abi::ProgType;
 use skep_prog::{Extern, Prog};
 use skep_vm::{Env, Input, LoadError, MEM, Machine, Output, Vm, address, builtin, cells};
 
+#[path = "helpers/dynptr.rs"]
+mod dynptr;
 #[path = "helpers/iter.rs"]
 mod iter;
 #[path = "helpers/kfunc.rs"]
