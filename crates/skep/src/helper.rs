@@ -21,3 +21,16 @@ pub(crate) fn helpers() -> Helpers<Host> {
 fn status(result: Result<(), Errno>) -> u64 {
     result.map_or_else(Errno::r0, |()| 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_have_the_numbers_of_the_kernel() {
+        for (id, name) in helpers().names() {
+            let known = u32::try_from(id).ok().and_then(skep_abi::helper_name);
+            assert_eq!(Some(name), known.map(|name| format!("bpf_{name}")).as_deref(), "{id}");
+        }
+    }
+}

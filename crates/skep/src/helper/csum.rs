@@ -25,7 +25,11 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(28, "bpf_csum_diff", diff)
         // Packets from captures come without a checksum made by hardware.
         .with(40, "bpf_csum_update", |_ctx: u64, _csum: u32| Errno::ENOTSUPP.r0())
-        .with(100, "bpf_csum_level", |_ctx: u64, _level: u64| Errno::EACCES.r0())
+        .with(135, "bpf_csum_level", |_ctx: u64, operation: u64| match operation {
+            0 => Errno::EACCES.r0(),
+            1..=3 => 0,
+            _ => Errno::EINVAL.r0(),
+        })
 }
 
 fn diff(
