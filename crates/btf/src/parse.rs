@@ -142,6 +142,7 @@ fn starts(
         let id = starts.len().saturating_add(first);
         starts.push(u32::try_from(pos).map_err(|_| BtfError::TooMany { types: id })?);
         if rest.is_empty() {
+            starts.shrink_to_fit();
             return Ok(starts);
         }
         let len = record_len(rest, order, pos_at(types_at, pos), id.saturating_add(1))?;

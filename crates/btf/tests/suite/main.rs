@@ -7,6 +7,7 @@ mod hostile;
 mod kernel;
 mod lookup;
 mod malformed;
+mod open;
 mod show;
 
 use skep_btf::{Btf, ByteOrder};
