@@ -7,6 +7,7 @@ use crate::interp::interp;
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_map::{Cpu, Map};
 
@@ -20,6 +21,8 @@ pub struct Cx<'r, S> {
     pub(crate) cpu: Cpu,
     pub(crate) stack: &'r [Cell<u8>],
     pub(crate) meter: Meter,
+    /// Addresses of the spin locks that this run holds.
+    pub(crate) locks: Vec<u64>,
     /// Functions active.
     pub(crate) depth: u32,
     /// Tail calls made.
@@ -51,16 +54,20 @@ impl<'r, S> Cx<'r, S> {
     /// # Errors
     /// [`Stop`] if the address is no function, too many are active, or the function faults.
     pub fn call(&mut self, func: u64, args: [u64; 5]) -> Result<u64, Stop> {
-        let (prog, op) = memory::func_of(func)
-            .and_then(|id| Some((self.machine.codes.get((id >> 24) as usize)?, id & 0xff_ffff)))
-            .ok_or(FaultKind::Unsupported {
-                what: alloc::format!("a callback to {func:#x}, which is no function"),
-            })?;
+        let (prog, op) = self.code_of(func).ok_or_else(|| FaultKind::Unsupported {
+            what: alloc::format!("a callback to {func:#x}, which is no function"),
+        })?;
         // A function that neither jumps nor calls does not look at its account.
         if self.meter.slice < 0 {
             self.meter.refill()?;
         }
-        interp(self, prog, op as usize, args).map_err(Stop::Nested)
+        interp(self, prog, op, args).map_err(Stop::Nested)
+    }
+
+    /// The program and op of a function's address.
+    pub(crate) fn code_of(&self, func: u64) -> Option<(&'r Code<S>, usize)> {
+        let id = memory::func_of(func)?;
+        Some((self.machine.codes.get((id >> 24) as usize)?, (id & 0xff_ffff) as usize))
     }
 
     /// Opens a frame and returns its r10.
@@ -164,6 +171,12 @@ impl Meter {
             let insns = isize::try_from(copied / 64).unwrap_or(isize::MAX);
             self.slice = self.slice.saturating_sub(insns);
         }
+    }
+
+    /// Takes instructions that a helper waited for.
+    pub(crate) fn spend(&mut self, insns: isize) -> Result<(), FaultKind> {
+        self.slice = self.slice.saturating_sub(insns);
+        if self.slice < 0 { self.refill() } else { Ok(()) }
     }
 
     /// Hands out more once the slice is used up.

@@ -1,5 +1,6 @@
 //! Programs loaded together, and a run of one of them.
 
+use crate::builtin::{self, Env, Expired};
 use crate::code::Code;
 use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
@@ -147,6 +148,33 @@ impl Vm {
         state: &mut S,
         input: Input<'_>,
     ) -> Output {
+        let args = input.args;
+        self.enter(machine, state, input, |cx| {
+            let machine = cx.machine;
+            interp(cx, &machine.codes[prog], 0, args)
+        })
+    }
+
+    /// Calls back for a timer of the embedder's [`Env::timers`]; nothing happens if its entry is gone.
+    /// There is no context, memory or packet.
+    pub fn fire<S: Env>(
+        &mut self,
+        machine: &Machine<S>,
+        state: &mut S,
+        timer: &Expired,
+        limits: Limits,
+    ) -> Output {
+        let input = Input { limits, ..Input::default() };
+        self.enter(machine, state, input, |cx| builtin::fire(cx, timer))
+    }
+
+    fn enter<S>(
+        &mut self,
+        machine: &Machine<S>,
+        state: &mut S,
+        input: Input<'_>,
+        body: impl FnOnce(&mut Cx<'_, S>) -> Result<u64, Box<Fault>>,
+    ) -> Output {
         let stack = cells(&mut self.stack);
         let mut mem = Memory::new(core::mem::take(&mut self.regions), stack);
         mem.set_ctx(input.ctx, input.ctx_writable);
@@ -155,11 +183,19 @@ impl Vm {
         for map in &machine.maps {
             mem.push_map(map);
         }
-        let meter = Meter::new(input.limits, machine.clock);
-        let mut cx =
-            Cx { mem, state, machine, cpu: Cpu(input.cpu), stack, meter, depth: 0, tail_calls: 0 };
-        let code = &machine.codes[prog];
-        let result = interp(&mut cx, code, 0, input.args);
+        let mut cx = Cx {
+            mem,
+            state,
+            machine,
+            cpu: Cpu(input.cpu),
+            stack,
+            meter: Meter::new(input.limits, machine.clock),
+            locks: Vec::new(),
+            depth: 0,
+            tail_calls: 0,
+        };
+        let result = body(&mut cx);
+        builtin::release(&mut cx);
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();

@@ -2,7 +2,9 @@
 
 use skep_abi::ProgType;
 use skep_prog::{Extern, Prog};
-use skep_vm::{Env, Input, LoadError, MEM, Machine, Output, Vm, address, builtin, cells};
+use skep_vm::{
+    Env, Input, LoadError, MEM, Machine, Output, Task, Traced, Vm, address, builtin, cells,
+};
 
 #[path = "helpers/dynptr.rs"]
 mod dynptr;
@@ -12,10 +14,31 @@ mod iter;
 mod kfunc;
 #[path = "helpers/string.rs"]
 mod string;
+#[path = "helpers/task.rs"]
+mod task;
+#[path = "helpers/trace.rs"]
+mod trace;
 
-/// A world where time stands still.
-#[derive(Default)]
-struct World;
+/// A world where time stands still, and somebody in it.
+struct World {
+    task: Task,
+    traced: Option<Traced>,
+}
+
+impl World {
+    fn new() -> Self {
+        let task = Task {
+            tid: 8,
+            pid: 7,
+            uid: 1000,
+            gid: 100,
+            comm: b"worker".to_vec(),
+            cgroups: vec![1, 20, 30],
+            pid_ns: (4, 99),
+        };
+        Self { task, traced: None }
+    }
+}
 
 impl Env for World {
     fn monotonic_ns(&mut self) -> u64 {
@@ -27,6 +50,14 @@ impl Env for World {
     }
 
     fn print(&mut self, _text: String) {}
+
+    fn task(&self) -> &Task {
+        &self.task
+    }
+
+    fn traced(&self) -> Option<&Traced> {
+        self.traced.as_ref()
+    }
 }
 
 /// A program in which `@name` is a kernel function and `@?name` one that may be absent.
@@ -60,7 +91,7 @@ fn run_in(text: &str, mem: &mut [u8]) -> Output {
     let machine = load(&prog(text)).unwrap_or_else(|err| panic!("{text}: {err}"));
     let args = [address(MEM, 0), mem.len() as u64, 0, 0, 0];
     let input = Input { args, mem: cells(mem), ..Input::default() };
-    Vm::new().run(&machine, 0, &mut World, input)
+    Vm::new().run(&machine, 0, &mut World::new(), input)
 }
 
 #[track_caller]

@@ -127,6 +127,21 @@ impl<'m> Memory<'m> {
         Ok(())
     }
 
+    /// Writes zeroes.
+    ///
+    /// # Errors
+    /// [`AccessError`] unless all of the bytes may be written.
+    pub fn zero(&mut self, addr: u64, len: u64) -> Result<(), AccessError> {
+        const ZEROES: [u8; 64] = [0; 64];
+        let mut done = 0;
+        while done < len {
+            let part = usize::try_from(len - done).unwrap_or(ZEROES.len()).min(ZEROES.len());
+            self.write(addr.wrapping_add(done), ZEROES.get(..part).unwrap_or_default())?;
+            done += part as u64;
+        }
+        Ok(())
+    }
+
     fn count(&self, bytes: usize) {
         self.copied.set(self.copied.get().saturating_add(bytes as u64));
     }

@@ -39,7 +39,8 @@ fn address_of(name: &str, weak: bool) -> Result<i64, String> {
     let imm = ImmSrc::BtfId { id: 0, fd: Extern::FD };
     *prog.insns.get_mut(Pc(0)).unwrap() = Insn::LoadImm { dst: Reg::R0, imm };
     let machine = load(&prog).map_err(|err| err.to_string())?;
-    let output = skep_vm::Vm::new().run(&machine, 0, &mut super::World, skep_vm::Input::default());
+    let output =
+        skep_vm::Vm::new().run(&machine, 0, &mut super::World::new(), skep_vm::Input::default());
     Ok(output.result.unwrap().cast_signed())
 }
 
