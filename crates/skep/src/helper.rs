@@ -2,6 +2,7 @@
 
 mod bytes;
 mod csum;
+mod meta;
 mod room;
 mod send;
 
@@ -13,6 +14,7 @@ use skep_vm::{Helpers, builtin};
 pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = bytes::add(builtin());
     let helpers = csum::add(helpers);
+    let helpers = meta::add(helpers);
     let helpers = room::add(helpers);
     send::add(helpers)
 }

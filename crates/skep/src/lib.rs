@@ -24,6 +24,7 @@ mod host;
 mod input;
 mod link;
 mod session;
+mod task;
 mod view;
 
 pub use code::{Code, read_code};
@@ -37,5 +38,5 @@ pub use skep_hooks::{
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
 pub use skep_prog::{Image, MapDef, Prog};
-pub use skep_vm::Fault;
+pub use skep_vm::{Fault, Task};
 pub use view::{Entry, MapView};

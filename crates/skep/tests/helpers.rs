@@ -6,6 +6,12 @@ use skep_prog::Extern;
 
 #[path = "helpers/dynptr.rs"]
 mod dynptr;
+#[path = "helpers/lock.rs"]
+mod lock;
+#[path = "helpers/meta.rs"]
+mod meta;
+#[path = "helpers/timer.rs"]
+mod timer;
 
 /// An image of one program in which `@name` is a kernel function.
 fn image(text: &str) -> skep::Image {
