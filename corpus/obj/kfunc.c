@@ -3,23 +3,25 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-struct rq;
+struct rq {
+	unsigned int nr_running;
+};
 
-extern int bpf_xdp_metadata_rx_hash(const struct xdp_md *ctx, __u32 *hash) __ksym;
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *timestamp) __ksym;
 extern void bpf_rcu_read_lock(void) __ksym;
 extern void bpf_rcu_read_unlock(void) __ksym;
 extern int bpf_unheard_of(int arg) __ksym __weak;
-extern const void bpf_prog_fops __ksym;
+extern const void bpf_map_put __ksym;
 extern const struct rq runqueues __ksym;
 extern const int bpf_prog_active __ksym __weak;
 
 SEC("xdp")
-int hash(struct xdp_md *ctx)
+int stamp(struct xdp_md *ctx)
 {
-	__u32 hash = 0;
+	__u64 stamp = 0;
 
-	bpf_xdp_metadata_rx_hash(ctx, &hash);
-	return hash;
+	bpf_xdp_metadata_rx_timestamp(ctx, &stamp);
+	return stamp;
 }
 
 static __attribute__((noinline)) int locked(struct xdp_md *ctx)
@@ -30,7 +32,7 @@ static __attribute__((noinline)) int locked(struct xdp_md *ctx)
 	if (bpf_unheard_of)
 		sum = bpf_unheard_of(1);
 	bpf_rcu_read_unlock();
-	return sum + (long)&bpf_prog_fops;
+	return sum + (long)&bpf_map_put;
 }
 
 SEC("tc")

@@ -117,11 +117,6 @@ pub enum ObjError {
     TooLarge { limit: usize },
 
     // What only a kernel can provide.
-    /// CO-RE.
-    #[error(
-        "program '{prog}': function '{func}', insn {insn} needs {kind} of '{target}' in the running kernel's BTF (CO-RE), which is not supported"
-    )]
-    CoreReloc { prog: String, func: String, insn: Pc, kind: &'static str, target: String },
     /// A variable of `.kconfig` of a type that no configuration has values for.
     #[error(
         "extern '{name}' of section '.kconfig' is no bool, char, integer, tristate or char array"

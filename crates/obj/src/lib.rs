@@ -4,7 +4,8 @@
 //! subprograms they call behind them, maps with types and initial content, source lines, BTF.
 //! [`layout`] lists what stands in a file without making an image of it.
 //!
-//! [`fill_kconfig`] gives the variables of `.kconfig` their values.
+//! [`relocate`] fits an image to the types of a kernel (CO-RE), [`fill_kconfig`] gives the variables of
+//! `.kconfig` their values.
 //!
 //! This crate opens no files and asks no kernel: what a kernel has is given to it, or named in the
 //! image for those who load it.
@@ -41,6 +42,7 @@ mod object;
 mod reloc;
 mod statics;
 
+pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
 pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
 pub use layout::{Layout, SectionInfo, layout};

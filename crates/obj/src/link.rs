@@ -11,7 +11,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
-use skep_prog::{Extern, LineInfo, Subprog};
+use skep_prog::{CoreReloc, Extern, LineInfo, Subprog};
 
 /// The parts of a `Prog` that linking makes.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Linked {
     pub(crate) subprogs: Vec<Subprog>,
     pub(crate) lines: Vec<LineInfo>,
     pub(crate) externs: Vec<Extern>,
+    /// By ascending position.
+    pub(crate) core_relocs: Vec<CoreReloc>,
     /// Number of each function that was placed, in their order.
     pub(crate) funcs: Vec<usize>,
 }
@@ -51,6 +53,7 @@ pub(crate) fn link(
             path.pop();
         }
     }
+    linked.core_relocs.sort_by_key(|core| core.pc);
     linked.fix_calls(funcs, &starts);
     linked.name_externs(funcs, &starts, externs, budget)?;
     Ok(linked)
@@ -75,6 +78,8 @@ impl Linked {
         self.lines.extend(
             func.lines.iter().map(|line| LineInfo { pc: shift(start, line.pc), ..line.clone() }),
         );
+        let core = func.core.iter().map(|core| CoreReloc { pc: shift(start, core.pc), ..*core });
+        self.core_relocs.extend(core);
         self.funcs.push(index);
         Ok(start)
     }
@@ -144,7 +149,8 @@ fn cost(func: &Func<'_>) -> usize {
     let insns = func.insns.len().saturating_mul(size_of::<Option<Insn>>());
     let lines = func.lines.len().saturating_mul(size_of::<LineInfo>());
     let name = func.name.len().saturating_add(size_of::<Subprog>());
-    insns.saturating_add(lines).saturating_add(name)
+    let core = func.core.len().saturating_mul(size_of::<CoreReloc>());
+    insns.saturating_add(lines).saturating_add(name).saturating_add(core)
 }
 
 fn shift(start: Pc, pc: Pc) -> Pc {

@@ -6,7 +6,7 @@ use crate::externs::Externs;
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
 use crate::reloc::Known;
-use crate::{ObjError, core_reloc, data, lines, link, map, reloc, statics};
+use crate::{ObjError, data, lines, link, map, reloc, statics};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -58,7 +58,7 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     reloc::relocate(&elf, &mut funcs, &known)?;
     statics::fill(&elf, &funcs, &mut maps, &mut budget)?;
 
-    let progs = progs(&elf, &funcs, &externs, btf.as_ref(), &mut budget)?;
+    let progs = progs(&elf, &funcs, &externs, &mut budget)?;
     let image = Image {
         progs,
         maps: maps.defs,
@@ -105,7 +105,6 @@ fn progs(
     elf: &Elf<'_>,
     funcs: &Funcs<'_>,
     externs: &Externs<'_>,
-    btf: Option<&Btf>,
     budget: &mut Budget,
 ) -> Result<Vec<Prog>, ObjError> {
     let section = |func: &Func<'_>| elf.sections.get(func.section).map_or("", |s| s.name);
@@ -121,13 +120,13 @@ fn progs(
         };
         if !func.local {
             let linked = link::link(index, funcs, externs, budget)?;
-            core_reloc::refuse(func.name, &linked.funcs, funcs, btf)?;
             let mut prog = Prog::new(func.name, prog_type, linked.insns);
             prog.section = section.into();
             prog.attach_type = attach_type;
             prog.subprogs = linked.subprogs;
             prog.lines = linked.lines;
             prog.externs = linked.externs;
+            prog.core_relocs = linked.core_relocs;
             check_flow(&prog.insns)
                 .map_err(|source| ObjError::Flow { prog: func.name.into(), source })?;
             budget.spend(size_of::<Prog>().saturating_add(section.len()))?;

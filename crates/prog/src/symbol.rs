@@ -40,6 +40,12 @@ pub struct CoreReloc {
     pub kind: u32,
 }
 
+impl CoreReloc {
+    /// The helper that a poisoned instruction calls: one whose relocation had nothing to match, and
+    /// which must not run. No kernel has it; the number is libbpf's (`bpf_core_poison_insn`).
+    pub const POISON: i32 = 0x0bad_2310;
+}
+
 /// A variable of `.kconfig`: a value of the kernel's configuration that a loader fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kconfig {

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use skep_abi::helper_name;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg, Size, Src, StaticBranch, Swap, Width};
 use skep_map::Map;
-use skep_prog::{Extern, FlowError, Prog, check_flow};
+use skep_prog::{CoreReloc, Extern, FlowError, Prog, check_flow};
 
 /// Why a program cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum LoadError {
     /// A variable of the kernel.
     #[error("{prog}, insn {pc}: {name} only exists in the kernel")]
     Ksym { prog: String, pc: Pc, name: String },
+    /// An instruction that has not been fitted to the types of any kernel.
+    #[error("{prog}, insn {pc} depends on the types of a kernel (CO-RE), and none were given")]
+    CoreReloc { prog: String, pc: Pc },
     /// The image has no such map.
     #[error("{prog}, insn {pc}: map {idx} of {maps}")]
     Map { prog: String, pc: Pc, idx: i32, maps: usize },
@@ -66,6 +69,9 @@ pub(crate) fn translate<S: 'static>(
     let max = 1 << OP_BITS;
     if prog.insns.len() > max {
         return Err(LoadError::TooLong { prog: name(), insns: prog.insns.len(), max });
+    }
+    if let Some(core) = prog.core_relocs.first() {
+        return Err(LoadError::CoreReloc { prog: name(), pc: core.pc });
     }
     let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
     let mut op_at = alloc::vec![0u32; prog.insns.len()];
@@ -192,6 +198,9 @@ impl<S: 'static> Translation<'_, S> {
 
     fn call(&mut self, pc: Pc, call: Call) -> Result<Op, LoadError> {
         match call {
+            Call::Helper(CoreReloc::POISON) => {
+                Ok(self.trap("what depends on a type or field that the given types lack"))
+            }
             Call::Helper(id) => {
                 let helper = self.helpers.get(id).ok_or_else(|| LoadError::Helper {
                     prog: self.name(),

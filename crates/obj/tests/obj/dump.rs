@@ -4,6 +4,7 @@
 //! the texts.
 
 use crate::chain;
+use skep_btf::fixup::{CoreKind, spell};
 use skep_btf::{Body, Btf, TypeId};
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_obj::ObjError;
@@ -124,6 +125,12 @@ fn dump_prog(out: &mut String, prog: &Prog, image: &Image) {
         let weak = if ext.weak { ", weak" } else { "" };
         writeln!(out, "  extern {}, {}{weak}", ext.name, ty(image.btf.as_deref(), ext.type_id))
             .unwrap();
+    }
+    for core in &prog.core_relocs {
+        let btf = image.btf.as_deref().unwrap();
+        let kind = CoreKind::new(core.kind).unwrap();
+        let what = spell(btf, core.ty, core.access, core.kind);
+        writeln!(out, "  insn {} holds {kind} of {what}", core.pc).unwrap();
     }
     for (pc, insn) in prog.insns.iter() {
         if let Some(line) = prog.lines.iter().find(|line| line.pc == pc) {

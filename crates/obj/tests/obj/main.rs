@@ -1,6 +1,7 @@
 //! Objects of compilers, objects made by hand, and objects made to harm.
 
 mod build;
+mod core;
 mod dump;
 mod files;
 mod functions;
