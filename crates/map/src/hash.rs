@@ -8,7 +8,8 @@
 //! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
 //! and inactive entries are sorted by it now and then, each CPU keeps a stock of free entries, and a
 //! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). A separate order
-//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for.
+//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for; it does
+//! round the number of entries up to a multiple of the CPUs.
 //!
 //! Source: `kernel/bpf/hashtab.c`.
 
@@ -17,6 +18,7 @@ mod table;
 
 use crate::key_value::{EXIST, NOEXIST, prepare, sized};
 use crate::pool::Pool;
+use crate::rules::is_of_handles;
 use crate::seq::{Guard, Seq};
 use crate::{Cpu, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
@@ -27,7 +29,8 @@ use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
 use table::{Found, Key, Table};
 
-/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`.
+/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`; `devmap_hash` and `sockhash`, whose values
+/// are as in a [`HandleArray`](crate::HandleArray).
 #[derive(Debug)]
 pub struct Hash {
     def: MapDef,
@@ -298,6 +301,9 @@ impl UserSide for Hash {
     }
 
     fn take_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        if is_of_handles(self.def.map_type) {
+            return Err(Errno::ENOTSUPP);
+        }
         sized(key, self.def.key_size as usize)?;
         prepare(out, self.user_size())?;
         let mut writer = self.writer.lock();
