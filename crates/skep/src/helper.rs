@@ -4,7 +4,9 @@ mod bytes;
 mod csum;
 mod meta;
 mod room;
+mod route;
 mod send;
+mod socket;
 
 use crate::host::Host;
 use skep_abi::Errno;
@@ -16,6 +18,8 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = csum::add(helpers);
     let helpers = meta::add(helpers);
     let helpers = room::add(helpers);
+    let helpers = route::add(helpers);
+    let helpers = socket::add(helpers);
     send::add(helpers)
 }
 

@@ -1,5 +1,6 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
+use crate::network::Network;
 use crate::task;
 use skep_hooks::{Hook, Packet};
 use skep_vm::{Cx, Env, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
@@ -38,6 +39,9 @@ pub(crate) struct Host {
     /// The current thread; read when a program asks first, unless somebody sets it.
     pub(crate) task: OnceCell<Task>,
     pub(crate) timers: Timers,
+    pub(crate) network: Network,
+    /// Sockets that the program holds: where it sees them, and their places in the network's list.
+    pub(crate) held: Vec<(u64, usize)>,
     random: u64,
     ctx: Vec<u8>,
 }
@@ -54,6 +58,8 @@ impl Host {
             clock,
             task: OnceCell::new(),
             timers: Timers::default(),
+            network: Network::default(),
+            held: Vec::new(),
             random: SEED,
             ctx: Vec::new(),
         }

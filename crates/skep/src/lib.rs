@@ -23,6 +23,7 @@ mod helper;
 mod host;
 mod input;
 mod link;
+mod network;
 mod session;
 mod task;
 mod view;
@@ -32,6 +33,7 @@ pub use event::{Event, EventKind};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
+pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,

@@ -3,6 +3,7 @@
 use crate::event::{self, Event};
 use crate::host::{Clock, Host, monotonic};
 use crate::link::{Linked, LoadError, link};
+use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_hooks::{Action, Hook, Packet, Verdict};
@@ -100,6 +101,11 @@ impl Session {
         self.host.task = task.into();
     }
 
+    /// Sets what programs find when they look up routes and sockets; nothing, until it is set.
+    pub fn set_network(&mut self, network: Network) {
+        self.host.network = network;
+    }
+
     /// Runs the program on a packet, which it may change. The packet is left as its hook leaves it:
     /// a socket filter's is cut to what is kept.
     ///
@@ -115,6 +121,7 @@ impl Session {
         hook.write_ctx(packet, PACKET_BASE, &mut self.ctx);
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
+        self.host.held.clear();
         let limits = self.limits(self.options.insns);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],

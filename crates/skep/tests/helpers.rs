@@ -10,6 +10,8 @@ mod dynptr;
 mod lock;
 #[path = "helpers/meta.rs"]
 mod meta;
+#[path = "helpers/network.rs"]
+mod network;
 #[path = "helpers/timer.rs"]
 mod timer;
 

@@ -123,8 +123,8 @@ enum Kind<'m> {
         ring: &'m RingBuf,
         record: Record,
     },
-    /// Bytes of a helper, read-only.
-    Copy(Vec<u8>),
+    /// Bytes of a helper, read-only, named for messages.
+    Copy(&'static str, Vec<u8>),
 }
 
 /// The address space of one run.

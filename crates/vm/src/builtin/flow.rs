@@ -67,7 +67,7 @@ fn for_each<S>(
     for key in keys(map) {
         let at = map.lookup(&key, cx.cpu());
         let Some(value) = at.and_then(|at| cx.value_address(handle, at)) else { continue };
-        let key = cx.mem.push_copy(key);
+        let key = cx.mem.push_copy("map key", key);
         let stop = cx.call(func, [handle, key, value, ctx, 0]);
         cx.mem.drop_copy(key);
         seen += 1;

@@ -80,8 +80,10 @@ fn bits_new<S>(cx: &mut Cx<'_, S>, it: u64, words: u64, count: u32) -> Result<u6
     };
     let bits = match *bytes.as_slice() {
         [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        _ if cx.mem.has_room() => cx.mem.push_copy(bytes),
-        _ => return Ok(Errno::ENOMEM.r0()),
+        _ => match cx.mem.show("bits", bytes) {
+            Some(addr) => addr,
+            None => return Ok(Errno::ENOMEM.r0()),
+        },
     };
     cx.mem.write(it, &bits.to_le_bytes())?;
     cx.mem.write(it.wrapping_add(BITS_COUNT), &(count * 64).to_le_bytes())?;

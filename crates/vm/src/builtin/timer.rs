@@ -187,7 +187,7 @@ pub(crate) fn fire<S: Env>(cx: &mut Cx<'_, S>, timer: &Expired) -> Result<u64, B
         }
         return Ok(0);
     };
-    let key = cx.mem.push_copy(key);
+    let key = cx.mem.push_copy("map key", key);
     let running = |cx: &mut Cx<'_, S>, addr| {
         if let Some(timers) = cx.state.timers() {
             timers.running = addr;
