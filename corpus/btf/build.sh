@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 tmp=$(mktemp -d)
 trap 'rm -r "$tmp"' EXIT
 for order in el eb; do
-	for name in flows.bpf core.bpf core_target; do
+	for name in flows.bpf core.bpf core_target layouts; do
 		clang-19 -target "bpf$order" -g -O2 -mcpu=v3 -ffile-prefix-map="$PWD"=. \
 			-fdebug-compilation-dir=. -c "$name.c" -o "$tmp/$name.o"
 		out=${name%.bpf}.$order

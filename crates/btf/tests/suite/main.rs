@@ -1,6 +1,7 @@
 //! Tests of the public interface: built types, compiled objects, the running kernel.
 
 mod builder;
+mod dump;
 mod ext;
 mod fixup;
 mod hostile;
