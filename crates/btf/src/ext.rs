@@ -210,7 +210,7 @@ impl Area<'_> {
     }
 
     fn string(&self, at: usize, off: u32) -> Result<(), BtfError> {
-        let len = self.btf.strings.len();
+        let len = self.btf.strings_len();
         match usize::try_from(off) {
             Ok(pos) if pos < len => Ok(()),
             _ => Err(BtfError::Str { at, off, len }),

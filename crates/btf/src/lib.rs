@@ -23,6 +23,8 @@
 //! assert_eq!(shown.to_string(), "{addr: 10.0.0.1}");
 //! ```
 //!
+//! [`dump_c`] writes types as a C header. [`fixup`] adapts programs to the types of another kernel.
+//!
 //! Start reading at [`Btf`]. Sources: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h` and
 //! `kernel/bpf/btf.c` of Linux.
 #![no_std]
@@ -33,16 +35,20 @@ extern crate alloc;
 
 mod btf;
 mod check;
+mod dump;
 mod error;
 mod ext;
+pub mod fixup;
 mod kind;
 mod nesting;
 mod order;
 mod parse;
 mod show;
+mod source;
 mod types;
 
 pub use btf::{Btf, StrOff, TypeId};
+pub use dump::{DumpError, dump_c};
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, LineInfo, SecRecords};
 pub use kind::Kind;

@@ -18,6 +18,13 @@ impl ByteOrder {
         }
     }
 
+    pub(crate) const fn bytes(self, word: u32) -> [u8; 4] {
+        match self {
+            Self::Little => word.to_le_bytes(),
+            Self::Big => word.to_be_bytes(),
+        }
+    }
+
     /// The number whose digits, to the base 256, are `bytes`; at most the last 16 digits count.
     pub(crate) fn uint(self, bytes: &[u8]) -> u128 {
         let push = |num: u128, &byte: &u8| (num << 8) | u128::from(byte);

@@ -16,6 +16,9 @@ pub enum LoadError {
     /// The image has no program of that name.
     #[error("no program `{prog}`")]
     UnknownProg { prog: String },
+    /// An instruction has not been fitted to the kernel's types.
+    #[error("{prog}, insn {pc} depends on the types of a kernel (CO-RE), and none were given")]
+    CoreReloc { prog: String, pc: Pc },
     /// An instruction names a map by a negative number.
     #[error("{prog}, insn {pc}: there is no map {idx}")]
     MapIndex { prog: String, pc: Pc, idx: i32 },
@@ -60,6 +63,9 @@ impl<B: Bpf> Loaded<B> {
         let mut progs = Vec::new();
         for &at in &reach.progs {
             let prog = &image.progs[at];
+            if let Some(core) = prog.core_relocs.first() {
+                return Err(LoadError::CoreReloc { prog: prog.name.clone(), pc: core.pc });
+            }
             let loaded = load_prog(&sys, image, prog, &number)
                 .map_err(|source| LoadError::Prog { prog: prog.name.clone(), source })?;
             progs.push((at, loaded));

@@ -159,7 +159,7 @@ fn image() -> Image {
             outer,
         ],
         license: "GPL".into(),
-        btf: None,
+        ..Image::default()
     }
 }
 

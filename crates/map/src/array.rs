@@ -2,7 +2,7 @@
 //!
 //! Source: `kernel/bpf/arraymap.c`.
 
-use crate::key_value::{EXIST, F_LOCK, NOEXIST, prepare, sized};
+use crate::key_value::{EXIST, F_LOCK, NOEXIST, next_index, prepare, sized};
 use crate::{Cpu, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use skep_abi::{Errno, MapType};
@@ -120,19 +120,9 @@ impl UserSide for Array {
         Err(Errno::ENOTSUPP)
     }
 
-    /// Kernel: `array_map_get_next_key`.
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         sized(next, 4)?;
-        let index = match key {
-            None => u32::MAX,
-            Some(key) => u32::from_ne_bytes(*key.as_array().ok_or(Errno::EINVAL)?),
-        };
-        let following = if index < self.def.max_entries { index + 1 } else { 0 };
-        if following == self.def.max_entries {
-            return Err(Errno::ENOENT);
-        }
-        next.copy_from_slice(&following.to_ne_bytes());
-        Ok(())
+        next_index(self.def.max_entries, key, next)
     }
 
     fn entries(&self) -> usize {

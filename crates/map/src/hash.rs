@@ -8,7 +8,8 @@
 //! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
 //! and inactive entries are sorted by it now and then, each CPU keeps a stock of free entries, and a
 //! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). A separate order
-//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for.
+//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for; it does
+//! round the number of entries up to a multiple of the CPUs.
 //!
 //! Source: `kernel/bpf/hashtab.c`.
 
@@ -17,7 +18,8 @@ mod table;
 
 use crate::key_value::{EXIST, NOEXIST, prepare, sized};
 use crate::pool::Pool;
-use crate::seq::Seq;
+use crate::rules::is_of_handles;
+use crate::seq::{Guard, Seq};
 use crate::{Cpu, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicUsize;
@@ -25,9 +27,10 @@ use core::sync::atomic::Ordering::Relaxed;
 use order::Order;
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
-use table::{Table, hash};
+use table::{Found, Key, Table};
 
-/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`.
+/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`; `devmap_hash` and `sockhash`, whose values
+/// are as in a [`HandleArray`](crate::HandleArray).
 #[derive(Debug)]
 pub struct Hash {
     def: MapDef,
@@ -111,14 +114,11 @@ impl Hash {
     }
 
     /// Makes a slot the most recently used one, if that matters.
-    fn touch(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        let writer = self.writer.lock();
-        let slot = self.table.find(hash, key)?;
-        if let Some(order) = &self.order {
-            order.remove(slot);
-            order.insert(slot);
-        }
-        drop(writer);
+    fn touch(&self, key: Key<'_>) -> Option<u32> {
+        // Nobody looks at the order without the lock but to see which slot is the newest.
+        let _writer = self.writer.lock();
+        let slot = self.table.find(key)?.slot;
+        self.reorder(Some(slot), slot);
         Some(slot)
     }
 
@@ -128,52 +128,60 @@ impl Hash {
         if flags > EXIST {
             return Err(Errno::EINVAL);
         }
-        let hash = hash(key);
+        let key = Key::new(key);
         let mut writer = self.writer.lock();
-        match self.table.find(hash, key) {
+        match self.table.find(key) {
             Some(_) if flags == NOEXIST => Err(Errno::EEXIST),
             None if flags == EXIST => Err(Errno::ENOENT),
-            Some(slot) if self.percpu => {
-                self.fill(slot, given);
-                self.reorder(Some(slot), slot);
+            Some(old) if self.percpu => {
+                self.fill(old.slot, given);
+                self.reorder(Some(old.slot), old.slot);
                 Ok(())
             }
-            old => self.insert(&mut writer, (hash, key), given, old),
+            Some(old) => self.replace(&mut writer, key, given, old),
+            None => self.insert(&mut writer, key, given),
         }
     }
 
-    /// Links a new slot, in place of `old` if given.
+    /// Links a new slot in place of `old`.
+    fn replace(
+        &self,
+        writer: &mut Guard<'_, Writer>,
+        key: Key<'_>,
+        given: Given<'_>,
+        old: Found,
+    ) -> Result<(), Errno> {
+        let cpu = if let Given::One(cpu, _) = given { cpu } else { Cpu(0) };
+        writer.change();
+        let slot = writer.swap(old.slot, cpu).ok_or(Errno::E2BIG)?;
+        self.fill(slot, given);
+        self.table.replace(old, slot, key);
+        self.reorder(Some(old.slot), slot);
+        Ok(())
+    }
+
+    /// Links a slot for a key that has none.
     fn insert(
         &self,
-        writer: &mut Writer,
-        (hash, key): (u32, &[u8]),
+        writer: &mut Guard<'_, Writer>,
+        key: Key<'_>,
         given: Given<'_>,
-        old: Option<u32>,
     ) -> Result<(), Errno> {
-        let full = old.is_none() && self.entries() == self.def.max_entries as usize;
+        let full = self.entries() == self.def.max_entries as usize;
         let evict = if full { Some(self.oldest().ok_or(Errno::E2BIG)?) } else { None };
-        self.writer.change(writer, |writer| {
-            if let Some(slot) = evict {
-                self.unlink(writer, slot);
-            }
-            let slot = match (old, given) {
-                (Some(old), Given::One(cpu, _)) => writer.swap(old, cpu),
-                (Some(old), Given::All(_)) => writer.swap(old, Cpu(0)),
-                (None, _) => writer.pool.take(),
-            };
-            let slot = slot.ok_or(Errno::E2BIG)?;
-            if self.percpu {
-                (0..self.cpus).for_each(|cpu| self.values.clear_cell(self.at(slot, cpu)));
-            }
-            self.fill(slot, given);
-            self.table.link(slot, hash, key);
-            match old {
-                Some(old) => self.table.unlink(old),
-                None => self.entries.store(self.entries() + 1, Relaxed),
-            }
-            self.reorder(old, slot);
-            Ok(())
-        })
+        writer.change();
+        if let Some(slot) = evict {
+            self.unlink(writer, self.table.locate(slot));
+        }
+        let slot = writer.pool.take().ok_or(Errno::E2BIG)?;
+        if self.percpu {
+            (0..self.cpus).for_each(|cpu| self.values.clear_cell(self.at(slot, cpu)));
+        }
+        self.fill(slot, given);
+        self.table.link(slot, key);
+        self.entries.store(self.entries() + 1, Relaxed);
+        self.reorder(None, slot);
+        Ok(())
     }
 
     fn oldest(&self) -> Option<u32> {
@@ -190,8 +198,9 @@ impl Hash {
         }
     }
 
-    fn unlink(&self, writer: &mut Writer, slot: u32) {
-        self.table.unlink(slot);
+    fn unlink(&self, writer: &mut Writer, found: Found) {
+        let slot = found.slot;
+        self.table.unlink(found);
         if let Some(order) = &self.order {
             order.remove(slot);
         }
@@ -246,10 +255,10 @@ impl KeyValue for Hash {
         if key.len() != self.def.key_size as usize || cpu.index() >= self.cpus {
             return None;
         }
-        let hash = hash(key);
-        let mut slot = self.writer.read(|| self.table.find(hash, key))?;
+        let key = Key::new(key);
+        let mut slot = self.writer.read(|| self.table.find(key))?.slot;
         if self.order.as_ref().is_some_and(|order| order.newest() != Some(slot)) {
-            slot = self.touch(hash, key)?;
+            slot = self.touch(key)?;
         }
         Some(self.at(slot, cpu.index()))
     }
@@ -265,8 +274,9 @@ impl KeyValue for Hash {
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
         let mut writer = self.writer.lock();
-        let slot = self.table.find(hash(key), key).ok_or(Errno::ENOENT)?;
-        self.writer.change(&mut writer, |writer| self.unlink(writer, slot));
+        let found = self.table.find(Key::new(key)).ok_or(Errno::ENOENT)?;
+        writer.change();
+        self.unlink(&mut writer, found);
         Ok(())
     }
 }
@@ -275,11 +285,11 @@ impl UserSide for Hash {
     fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
         prepare(out, self.user_size())?;
-        let hash = hash(key);
+        let key = Key::new(key);
         // A cell gets a new owner in a change, which makes this read again.
         let found = self.writer.read(|| {
-            let slot = self.table.find(hash, key)?;
-            self.read(slot, out);
+            let found = self.table.find(key)?;
+            self.read(found.slot, out);
             Some(())
         });
         found.ok_or(Errno::ENOENT)
@@ -291,12 +301,16 @@ impl UserSide for Hash {
     }
 
     fn take_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        if is_of_handles(self.def.map_type) {
+            return Err(Errno::ENOTSUPP);
+        }
         sized(key, self.def.key_size as usize)?;
         prepare(out, self.user_size())?;
         let mut writer = self.writer.lock();
-        let slot = self.table.find(hash(key), key).ok_or(Errno::ENOENT)?;
-        self.read(slot, out);
-        self.writer.change(&mut writer, |writer| self.unlink(writer, slot));
+        let found = self.table.find(Key::new(key)).ok_or(Errno::ENOENT)?;
+        self.read(found.slot, out);
+        writer.change();
+        self.unlink(&mut writer, found);
         Ok(())
     }
 
@@ -308,8 +322,8 @@ impl UserSide for Hash {
         sized(next, size)?;
         key.map_or(Ok(()), |key| sized(key, size))?;
         let found = self.writer.read(|| {
-            let slot = key.and_then(|key| self.table.find(hash(key), key));
-            let slot = self.table.following(slot)?;
+            let found = key.and_then(|key| self.table.find(Key::new(key)));
+            let slot = self.table.following(found.map(|found| found.slot))?;
             self.table.read_key(slot, next);
             Some(())
         });

@@ -105,3 +105,19 @@ pub(crate) fn prepare(out: &mut Vec<u8>, len: usize) -> Result<(), Errno> {
     out.resize(len, 0);
     Ok(())
 }
+
+/// The index after one, the first for `None` and for one beyond the end.
+///
+/// Kernel: `array_map_get_next_key`.
+pub(crate) fn next_index(len: u32, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+    let index = match key {
+        None => u32::MAX,
+        Some(key) => u32::from_ne_bytes(*key.as_array().ok_or(Errno::EINVAL)?),
+    };
+    let following = if index < len { index + 1 } else { 0 };
+    if following == len {
+        return Err(Errno::ENOENT);
+    }
+    next.copy_from_slice(&following.to_ne_bytes());
+    Ok(())
+}

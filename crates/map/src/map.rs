@@ -1,11 +1,15 @@
 //! A map of any kind.
 
+use crate::arena::{Arena, PAGE};
 use crate::array::Array;
 use crate::hash::Hash;
 use crate::key_value::ANY;
 use crate::lpm::LpmTrie;
 use crate::rules::{self, F_RDONLY_PROG, F_WRONLY_PROG};
-use crate::{KeyValue, MapError, PerfEventArray, ProgArray, RingBuf, Rule};
+use crate::{
+    BloomFilter, HandleArray, KeyValue, MapError, MapOfMaps, PerfEventArray, ProgArray, Queue,
+    RingBuf, Rule, StackTrace, Storage,
+};
 use alloc::sync::Arc;
 use skep_abi::{Errno, MapType};
 use skep_prog::{DataKind, Initial, MapDef};
@@ -21,6 +25,21 @@ pub enum Map {
     RingBuf(Arc<RingBuf>),
     /// `perf_event_array`
     PerfEvents(Arc<PerfEventArray>),
+    /// `queue`, `stack`
+    Queue(Arc<Queue>),
+    /// `bloom_filter`
+    Bloom(Arc<BloomFilter>),
+    /// `array_of_maps`, `hash_of_maps`
+    Maps(Arc<MapOfMaps>),
+    /// `user_ringbuf`: what [`RingBuf::output`] takes from the user, programs get by
+    /// [`RingBuf::next`].
+    UserRing(Arc<RingBuf>),
+    /// `stack_trace`
+    Stacks(Arc<StackTrace>),
+    /// `sk_storage`, `task_storage`, `inode_storage`, `cgrp_storage`
+    Storage(Arc<Storage>),
+    /// `arena`
+    Arena(Arc<Arena>),
 }
 
 /// What maps may take. Maps reserve address space for all their entries at once, and memory as
@@ -52,6 +71,8 @@ impl ProgAccess {
     #[must_use]
     pub fn of(def: &MapDef) -> Self {
         let constant = matches!(def.data, Some(DataKind::Rodata | DataKind::Kconfig));
+        // What programs see of an entry is the kernel's own.
+        let constant = constant || rules::is_of_handles(def.map_type);
         Self {
             read: def.flags & F_WRONLY_PROG == 0,
             write: def.flags & F_RDONLY_PROG == 0 && !constant,
@@ -107,11 +128,29 @@ impl Map {
             MapType::PercpuArray => values.saturating_mul(cpus.into()),
             MapType::ProgArray => entries * 8,
             MapType::PerfEventArray => PerfEventArray::bytes(cpus),
-            MapType::Ringbuf => entries * 2,
+            MapType::Ringbuf | MapType::UserRingbuf => entries * 2,
             MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
                 Hash::bytes(def, cpus)
             }
+            MapType::DevmapHash | MapType::Sockhash => Hash::bytes(def, cpus),
             MapType::LpmTrie => LpmTrie::bytes(def),
+            MapType::Queue | MapType::Stack => values,
+            MapType::BloomFilter => BloomFilter::bytes(def),
+            MapType::ArrayOfMaps | MapType::HashOfMaps => {
+                entries.saturating_mul(u64::from(def.key_size) + 64)
+            }
+            MapType::Devmap | MapType::Cpumap | MapType::Xskmap => {
+                values.saturating_add(entries * 4)
+            }
+            MapType::Sockmap | MapType::ReuseportSockarray | MapType::CgroupArray => {
+                values.saturating_add(entries * 4)
+            }
+            MapType::StackTrace => StackTrace::bytes(def),
+            MapType::SkStorage
+            | MapType::TaskStorage
+            | MapType::InodeStorage
+            | MapType::CgrpStorage => Storage::bytes(def, cpus),
+            MapType::Arena => entries * (u64::from(PAGE) + 1),
             _ => return None,
         })
     }
@@ -124,6 +163,24 @@ impl Map {
             MapType::PercpuArray => Self::KeyValue(Arc::new(Array::new(def, cpus as usize)?)),
             MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def)?)),
             MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
+            MapType::Queue | MapType::Stack => Self::Queue(Arc::new(Queue::new(def)?)),
+            MapType::BloomFilter => Self::Bloom(Arc::new(BloomFilter::new(def)?)),
+            MapType::ArrayOfMaps | MapType::HashOfMaps => {
+                Self::Maps(Arc::new(MapOfMaps::new(def)?))
+            }
+            MapType::UserRingbuf => Self::UserRing(Arc::new(RingBuf::new(def)?)),
+            MapType::StackTrace => Self::Stacks(Arc::new(StackTrace::new(def)?)),
+            MapType::SkStorage
+            | MapType::TaskStorage
+            | MapType::InodeStorage
+            | MapType::CgrpStorage => Self::Storage(Arc::new(Storage::new(def, cpus)?)),
+            MapType::Arena => Self::Arena(Arc::new(Arena::new(def)?)),
+            MapType::Devmap
+            | MapType::Cpumap
+            | MapType::Xskmap
+            | MapType::Sockmap
+            | MapType::ReuseportSockarray
+            | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def)?)),
             _ => Self::KeyValue(Arc::new(Hash::new(def, cpus)?)),
         })
     }
@@ -144,6 +201,13 @@ impl Map {
             Self::Progs(map) => map.def(),
             Self::RingBuf(map) => map.def(),
             Self::PerfEvents(map) => map.def(),
+            Self::Queue(map) => map.def(),
+            Self::Bloom(map) => map.def(),
+            Self::Maps(map) => map.def(),
+            Self::UserRing(map) => map.def(),
+            Self::Stacks(map) => map.def(),
+            Self::Storage(map) => map.def(),
+            Self::Arena(map) => map.def(),
         }
     }
 
@@ -158,6 +222,11 @@ fn with_default_size(def: &MapDef, cpus: u32) -> MapDef {
     let mut def = def.clone();
     if def.map_type == MapType::PerfEventArray && def.max_entries == 0 {
         def.max_entries = cpus;
+    }
+    // Orders for each CPU have equal shares of the entries. Kernel: `htab_map_alloc`.
+    if rules::has_percpu_lru(&def) && cpus != 0 {
+        let rounded = def.max_entries.checked_next_multiple_of(cpus);
+        def.max_entries = rounded.unwrap_or(def.max_entries / cpus * cpus);
     }
     def
 }

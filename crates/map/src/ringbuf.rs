@@ -15,7 +15,6 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use skep_abi::Errno;
-use skep_isa::{AtomicOp, Size};
 use skep_prog::MapDef;
 use spin::Mutex;
 
@@ -134,10 +133,11 @@ impl RingBuf {
 
     fn commit(&self, record: Record, discard: u32) {
         let Some(at) = record.at.checked_sub(8) else { return };
-        let busy = u64::from(record.len | BUSY);
-        let done = u64::from(record.len | discard);
+        let Some(header) = self.values.half_words().get(at / 4) else { return };
         // A header that says something else is not that of a reserved record.
-        let _ = self.values.atomic(at, Size::W, AtomicOp::CmpXchg, done, busy);
+        if header.load(Relaxed) == record.len | BUSY {
+            header.store(record.len | discard, Release);
+        }
     }
 
     /// Reserves, fills and submits a record.
@@ -188,8 +188,8 @@ impl RingBuf {
                 return false;
             }
             let at = self.at(consumer);
-            let Ok(header) = self.values.load_acquire(at, Size::W) else { return false };
-            let header = crate::values::low32(header);
+            let Some(header) = self.values.half_words().get(at / 4) else { return false };
+            let header = header.load(Acquire);
             if header & BUSY != 0 {
                 return false;
             }

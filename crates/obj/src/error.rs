@@ -117,14 +117,11 @@ pub enum ObjError {
     TooLarge { limit: usize },
 
     // What only a kernel can provide.
-    /// CO-RE.
+    /// A variable of `.kconfig` of a type that no configuration has values for.
     #[error(
-        "program '{prog}': function '{func}', insn {insn} needs {kind} of '{target}' in the running kernel's BTF (CO-RE), which is not supported"
+        "extern '{name}' of section '.kconfig' is no bool, char, integer, tristate or char array"
     )]
-    CoreReloc { prog: String, func: String, insn: Pc, kind: &'static str, target: String },
-    /// External variables and kernel functions.
-    #[error("section '{section}': only a kernel has {names}, which is not supported")]
-    Externs { section: &'static str, names: String },
+    KconfigType { name: String },
 
     // Maps and data.
     /// `struct bpf_map_def`.

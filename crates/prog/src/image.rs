@@ -1,6 +1,6 @@
 //! Programs and maps that belong together.
 
-use crate::{MapDef, Prog};
+use crate::{Kconfig, MapDef, Prog};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,6 +13,8 @@ pub struct Image {
     pub progs: Vec<Prog>,
     /// `ImmSrc::MapIdx(n)` is the n-th.
     pub maps: Vec<MapDef>,
+    /// Variables of the map of kind [`DataKind::Kconfig`](crate::DataKind), if there is one.
+    pub kconfig: Vec<Kconfig>,
     /// From the section `license`; empty where there is none.
     pub license: String,
     /// The types that [`MapDef`] and [`Subprog`](crate::Subprog) refer to.

@@ -23,7 +23,9 @@ mod helper;
 mod host;
 mod input;
 mod link;
+mod network;
 mod session;
+mod task;
 mod view;
 
 pub use code::{Code, read_code};
@@ -31,11 +33,12 @@ pub use event::{Event, EventKind};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
+pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
 pub use skep_prog::{Image, MapDef, Prog};
-pub use skep_vm::Fault;
+pub use skep_vm::{Fault, Task};
 pub use view::{Entry, MapView};

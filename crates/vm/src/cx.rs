@@ -7,6 +7,7 @@ use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_map::{Cpu, Map};
 
@@ -20,6 +21,8 @@ pub struct Cx<'r, S> {
     pub(crate) cpu: Cpu,
     pub(crate) stack: &'r [Cell<u8>],
     pub(crate) meter: Meter,
+    /// Addresses of the spin locks that this run holds.
+    pub(crate) locks: Vec<u64>,
     /// Functions active.
     pub(crate) depth: u32,
     /// Tail calls made.
@@ -162,6 +165,12 @@ impl Meter {
             let insns = isize::try_from(copied / 64).unwrap_or(isize::MAX);
             self.slice = self.slice.saturating_sub(insns);
         }
+    }
+
+    /// Takes instructions that a helper waited for.
+    pub(crate) fn spend(&mut self, insns: isize) -> Result<(), FaultKind> {
+        self.slice = self.slice.saturating_sub(insns);
+        if self.slice < 0 { self.refill() } else { Ok(()) }
     }
 
     /// Hands out more once the slice is used up.

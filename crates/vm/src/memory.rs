@@ -46,6 +46,8 @@ const HANDLES: u32 = 0x4000_0000;
 /// Region number of function addresses of the first program, which are no memory; the other programs
 /// follow.
 const FUNCS: u32 = 0x4000_0001;
+/// Region number of kernel symbols, which are no memory.
+const SYMBOLS: u32 = 0x3fff_ffff;
 
 /// Position of byte 0 of the packet buffer in its region; below it lies the null page.
 pub const PACKET_BASE: u32 = 0x1_0000;
@@ -83,6 +85,11 @@ pub(crate) const fn func_address(prog: u32, op: u32) -> u64 {
     address(FUNCS.wrapping_add(prog), op)
 }
 
+/// An address for a symbol of the kernel that is more than its absence: nothing is there.
+pub(crate) const fn symbol_address(idx: u32) -> u64 {
+    address(SYMBOLS, idx)
+}
+
 /// The program and op of a function address.
 pub(crate) fn func_of(addr: u64) -> Option<(u32, u32)> {
     let (region, op) = split(addr);
@@ -117,8 +124,8 @@ enum Kind<'m> {
         ring: &'m RingBuf,
         record: Record,
     },
-    /// Bytes of a helper, read-only.
-    Copy(Vec<u8>),
+    /// Bytes of a helper, read-only, named for messages.
+    Copy(&'static str, Vec<u8>),
 }
 
 /// The address space of one run.

@@ -3,10 +3,16 @@
 use crate::host::{Host, Redirect, with_packet};
 use skep_abi::Errno;
 use skep_hooks::Hook;
-use skep_vm::{Cx, Helpers};
+use skep_vm::{Cx, Helpers, Stop};
 
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
-    helpers.with(13, "bpf_clone_redirect", clone_redirect).with(23, "bpf_redirect", redirect)
+    helpers
+        .with(13, "bpf_clone_redirect", clone_redirect)
+        .with(23, "bpf_redirect", redirect)
+        .with(152, "bpf_redirect_neigh", redirect_neigh)
+        .with(155, "bpf_redirect_peer", |cx: &mut Cx<'_, Host>, ifindex: u32, flags: u64| {
+            hand_on(cx, ifindex, flags == 0)
+        })
 }
 
 /// `BPF_F_INGRESS`
@@ -27,6 +33,30 @@ fn redirect(cx: &mut Cx<'_, Host>, ifindex: u32, flags: u64) -> u64 {
     }
     cx.state.redirect = Some(Redirect { ifindex });
     accepted
+}
+
+/// The next hop is the kernel's to find; what counts here is the device. Kernel: `bpf_redirect_neigh`.
+fn redirect_neigh(
+    cx: &mut Cx<'_, Host>,
+    ifindex: u32,
+    params: u64,
+    len: i32,
+    flags: u64,
+) -> Result<u64, Stop> {
+    /// Bytes of `struct bpf_redir_neigh`.
+    const PARAMS: usize = 20;
+    if len != 0 && usize::try_from(len).is_ok_and(|len| len >= PARAMS) {
+        cx.mem.read(params, &mut [0; PARAMS])?;
+    }
+    Ok(hand_on(cx, ifindex, flags == 0 && !(1..20).contains(&len)))
+}
+
+fn hand_on(cx: &mut Cx<'_, Host>, ifindex: u32, accepted: bool) -> u64 {
+    if !accepted {
+        return TC_ACT_SHOT;
+    }
+    cx.state.redirect = Some(Redirect { ifindex });
+    TC_ACT_REDIRECT
 }
 
 /// Copies that one run may send: more memory than for these, no program gets.

@@ -66,7 +66,7 @@ impl<'m> Memory<'m> {
     fn cells(&self, addr: u64, len: usize, write: bool) -> Result<&'m [Cell<u8>], AccessError> {
         let (idx, at) = split(addr);
         let deny = |why| AccessError { addr, size: len, write, why };
-        if let Some(Kind::Copy(_)) = self.regions.get(idx as usize) {
+        if let Some(Kind::Copy(..)) = self.regions.get(idx as usize) {
             return Err(deny(Denied::ReadOnly));
         }
         let bytes = self.bytes.get(idx as usize).ok_or(deny(Denied::NoRegion))?;
@@ -94,7 +94,7 @@ impl<'m> Memory<'m> {
             return Ok(());
         }
         let (idx, at) = split(addr);
-        if let Some(Kind::Copy(bytes)) = self.regions.get(idx as usize) {
+        if let Some(Kind::Copy(_, bytes)) = self.regions.get(idx as usize) {
             let at = at as usize;
             let end = at.checked_add(out.len()).ok_or(deny)?;
             out.copy_from_slice(bytes.get(at..end).ok_or(deny)?);
@@ -123,6 +123,21 @@ impl<'m> Memory<'m> {
         }
         for (byte, cell) in bytes.iter().zip(self.cells(addr, bytes.len(), true)?) {
             cell.set(*byte);
+        }
+        Ok(())
+    }
+
+    /// Writes zeroes.
+    ///
+    /// # Errors
+    /// [`AccessError`] unless all of the bytes may be written.
+    pub fn zero(&mut self, addr: u64, len: u64) -> Result<(), AccessError> {
+        const ZEROES: [u8; 64] = [0; 64];
+        let mut done = 0;
+        while done < len {
+            let part = usize::try_from(len - done).unwrap_or(ZEROES.len()).min(ZEROES.len());
+            self.write(addr.wrapping_add(done), ZEROES.get(..part).unwrap_or_default())?;
+            done += part as u64;
         }
         Ok(())
     }
@@ -192,7 +207,7 @@ impl<'m> Memory<'m> {
             Kind::Bytes(_) => bytes.rd.len(),
             Kind::Map { map, .. } => map.values().len(),
             Kind::Record { record, .. } => record.len as usize,
-            Kind::Copy(ref bytes) => bytes.len(),
+            Kind::Copy(_, ref bytes) => bytes.len(),
         };
         len.checked_sub(at)
     }
@@ -219,7 +234,7 @@ impl<'m> Memory<'m> {
                 place(&name, lo, values.value_size())
             }
             Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
-            Kind::Copy(ref bytes) => place("map key", 0, bytes.len()),
+            Kind::Copy(name, ref bytes) => place(name, 0, bytes.len()),
         })
     }
 }
