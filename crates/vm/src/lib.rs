@@ -3,7 +3,7 @@
 //!
 //! Every memory access is checked against what the program may touch, under an instruction budget and
 //! a deadline; a [`Fault`] names instruction, source line, register and region. Programs see virtual
-//! addresses only ([`memory`]). No I/O, no clock, no code generation: what a program needs of the
+//! addresses only (`memory.rs`). No I/O, no clock, no code generation: what a program needs of the
 //! outside comes in through helpers.
 //!
 //! ```

@@ -4,7 +4,7 @@
 use super::bytes::Bytes;
 use super::program;
 use skep_abi::{MapType, ProgType};
-use skep_isa::{ImmSrc, Insn, Insns, Pc};
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
 use skep_map::{Cpu, KeyValue, Map};
 use skep_prog::{MapDef, Prog};
 use skep_vm::{
@@ -39,12 +39,19 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// Programs that see addresses of functions see where these are.
+/// Programs that see addresses of functions, or make them up, see where these are.
 fn knows_its_place(insns: &Insns) -> bool {
-    insns.iter().any(|(_, insn)| {
-        matches!(insn, Insn::LoadImm { imm: ImmSrc::Func(_), .. } | Insn::JumpReg { .. })
+    insns.iter().any(|(_, insn)| match insn {
+        Insn::LoadImm { imm: ImmSrc::Func(_), .. }
+        | Insn::JumpReg { .. }
+        | Insn::Call(Call::Reg(_)) => true,
+        Insn::LoadImm { imm: ImmSrc::Value(value), .. } => value >> 32 > MAP_HANDLES,
+        _ => false,
     })
 }
+
+/// The region of map handles, in front of those of function addresses.
+const MAP_HANDLES: u64 = 0x4000_0000;
 
 /// The interpreter executes common sequences as one; it has to do the same with something between.
 fn same_one_by_one(insns: &Insns, packet: &[u8], first: Outcome) {
