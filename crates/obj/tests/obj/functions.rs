@@ -100,6 +100,33 @@ fn text_alone_gives_programs_without_a_type() {
 }
 
 #[test]
+fn a_function_of_several_names_has_the_first_global_one() {
+    let mut object = Object::default();
+    let text = object.code(".text", &[Insn::Exit, Insn::Exit]);
+    let xdp = object.code("xdp", &[CALL, CALL, Insn::Exit]);
+    let mut calls = Vec::new();
+    for (name, global, at) in [("a", false, 0), ("b", true, 0), ("c", true, 0), ("d", false, 8)] {
+        let symbol =
+            Symbol { name: name.into(), kind: FUNC, global, section: text, value: at, size: 8 };
+        object.symbols.push(symbol);
+        calls.push(u32::try_from(object.symbols.len()).unwrap());
+    }
+    for name in ["main", "same"] {
+        object.symbol(name, FUNC, xdp, 0, 24);
+    }
+    object.relocs(xdp, &[(0, calls[0], R_CALL), (8, calls[2], R_CALL)]);
+    let image = parse(&object);
+    assert_eq!(image.progs.len(), 1);
+    let expected = [("main", 0), ("b", 3)];
+    assert_eq!(functions(&image, "main"), expected.map(|(name, at)| (name.into(), at)));
+    // The same start alone does not make it the same function.
+    object.symbols[5].size = 16;
+    let range =
+        "function 'main' is bytes 0..24 of section 'xdp', must be whole instructions before byte 0";
+    refused(&object.build(), range);
+}
+
+#[test]
 fn functions_that_are_none_are_refused() {
     let case = |insns: &[Insn], symbols: &[(&str, u64, u64)], want: &str| {
         let mut object = Object::default();
