@@ -1,6 +1,6 @@
 //! Functions: where they begin and end, and what calls and addresses lead to.
 
-use crate::build::{CALL, CODE, FUNC, LDDW, OBJECT, Object, PROGBITS, SECTION, Symbol};
+use crate::build::{CALL, CODE, FUNC, LDDW, OBJECT, Object, PROGBITS, SECTION, Symbol, Types};
 use crate::{chain, refused};
 use skep_abi::ProgType;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
@@ -124,6 +124,48 @@ fn a_function_of_several_names_has_the_first_global_one() {
     let range =
         "function 'main' is bytes 0..24 of section 'xdp', must be whole instructions before byte 0";
     refused(&object.build(), range);
+}
+
+#[test]
+fn a_program_has_the_function_that_is_called_when_it_throws() {
+    let object = |tags: &[&str], calls_it: bool| {
+        let mut types = Types::new();
+        let proto = types.push("", 13, 0, 1, &[]);
+        let main = types.push("main", 12, 1, proto, &[]);
+        for tag in tags {
+            types.push(tag, 17, 0, main, &[u32::MAX]);
+        }
+        let mut object = Object::default();
+        let text = object.code(".text", &[Insn::Exit; 2]);
+        let first = if calls_it { CALL } else { Insn::Exit };
+        let xdp = object.code("xdp", &[first, Insn::Exit]);
+        object.symbol("other", FUNC, text, 0, 8);
+        let caught = object.symbol("caught", FUNC, text, 8, 8);
+        object.symbol("main", FUNC, xdp, 0, 16);
+        if calls_it {
+            object.relocs(xdp, &[(0, caught, R_CALL)]);
+        }
+        object.section(".BTF", PROGBITS, 0, &types.build());
+        object
+    };
+    let names = |tags: &[&str], calls_it| functions(&parse(&object(tags, calls_it)), "main");
+    let both = [("main", 0), ("caught", 2)].map(|(name, at)| (name.into(), at));
+    assert_eq!(names(&["exception_callback:caught"], false), both);
+    assert_eq!(names(&["exception_callback:caught"], true), both);
+    assert_eq!(names(&["exception_callback:caught"; 2], false), [("main".into(), 0)]);
+    assert_eq!(names(&["caught"], false), [("main".into(), 0)]);
+    for name in ["", "main", "nobody"] {
+        let want = format!(
+            "program 'main': exception callback '{name}' is no global function of section '.text'"
+        );
+        refused(&object(&[&format!("exception_callback:{name}")], false).build(), &want);
+    }
+    let mut local = object(&["exception_callback:caught"], false);
+    local.symbols[1].global = false;
+    refused(
+        &local.build(),
+        "program 'main': exception callback 'caught' is no global function of section '.text'",
+    );
 }
 
 #[test]
