@@ -8,6 +8,8 @@ use skep_prog::Extern;
 mod dynptr;
 #[path = "helpers/lock.rs"]
 mod lock;
+#[path = "helpers/map.rs"]
+mod map;
 #[path = "helpers/meta.rs"]
 mod meta;
 #[path = "helpers/network.rs"]
