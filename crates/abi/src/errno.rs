@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn r0_is_the_negated_number() {
-        assert_eq!(Errno::ENOENT.r0(), -2i64 as u64);
+        assert_eq!(Errno::ENOENT.r0(), (-2i64).cast_unsigned());
         assert_eq!(Errno::from_number(7), Errno::E2BIG);
         assert_eq!(Errno::E2BIG.name(), "E2BIG");
     }
