@@ -44,10 +44,16 @@ pub enum Feature {
     LoadAcquire,
     /// The kernel's own types, for CO-RE relocation.
     KernelBtf,
+    /// Iterators that may sleep.
+    SleepableIter,
+    /// Programs at user-space probes that may sleep.
+    SleepableUprobe,
+    /// Programs of kernel structures that may sleep.
+    SleepableStructOps,
 }
 
 /// Words and first release, in the order of the variants.
-const ROWS: [(Feature, &str, Release); 18] = [
+const ROWS: [(Feature, &str, Release); 21] = [
     (Feature::JumpLess, "jumps on less than", v(4, 14)),
     (Feature::BpfCalls, "calls of BPF functions", v(4, 16)),
     (Feature::Jump32, "32-bit jumps (v3)", v(5, 1)),
@@ -66,6 +72,9 @@ const ROWS: [(Feature, &str, Release); 18] = [
     (Feature::AddrSpaceCast, "casts between address spaces", v(6, 9)),
     (Feature::LoadAcquire, "load-acquire and store-release", v(6, 15)),
     (Feature::KernelBtf, "types of the kernel (CO-RE)", v(5, 4)),
+    (Feature::SleepableIter, "sleepable iterators", v(5, 18)),
+    (Feature::SleepableUprobe, "sleepable probes of user space", v(6, 0)),
+    (Feature::SleepableStructOps, "sleepable programs of structures", v(6, 3)),
 ];
 
 impl Feature {
