@@ -6,6 +6,8 @@ use skep_prog::Extern;
 
 #[path = "helpers/dynptr.rs"]
 mod dynptr;
+#[path = "helpers/hostile.rs"]
+mod hostile;
 #[path = "helpers/lock.rs"]
 mod lock;
 #[path = "helpers/map.rs"]
