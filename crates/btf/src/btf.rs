@@ -331,7 +331,7 @@ impl Btf {
         self.text_at(off).strip_prefix(prefix.as_bytes())
     }
 
-    fn c_str(&self, off: u32) -> &[u8] {
+    pub(crate) fn c_str(&self, off: u32) -> &[u8] {
         self.text_at(off).split(|&byte| byte == 0).next().unwrap_or_default()
     }
 
@@ -349,7 +349,7 @@ impl Btf {
         self.base_strings().saturating_add(self.source.strings().len())
     }
 
-    fn base_strings(&self) -> usize {
+    pub(crate) fn base_strings(&self) -> usize {
         self.base.as_ref().map_or(0, |base| base.strings_len())
     }
 

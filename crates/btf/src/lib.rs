@@ -35,6 +35,7 @@ extern crate alloc;
 
 mod btf;
 mod check;
+mod dedup;
 mod dump;
 mod error;
 mod ext;
@@ -46,8 +47,10 @@ mod parse;
 mod show;
 mod source;
 mod types;
+mod write;
 
 pub use btf::{Btf, StrOff, TypeId};
+pub use dedup::{Dedup, dedup};
 pub use dump::{DumpError, dump_c};
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, LineInfo, SecRecords};
@@ -55,3 +58,4 @@ pub use kind::Kind;
 pub use order::ByteOrder;
 pub use show::Shown;
 pub use types::{Body, FuncLinkage, Int, List, Member, Param, SecVar, Type, VarLinkage, Variant};
+pub use write::{Builder, Def, WriteError};

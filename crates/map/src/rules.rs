@@ -71,8 +71,8 @@ pub enum Rule {
 const F_NO_PREALLOC: u32 = 1;
 const F_NO_COMMON_LRU: u32 = 1 << 1;
 const F_NUMA_NODE: u32 = 1 << 2;
-const F_RDONLY: u32 = 1 << 3;
-const F_WRONLY: u32 = 1 << 4;
+pub(crate) const F_RDONLY: u32 = 1 << 3;
+pub(crate) const F_WRONLY: u32 = 1 << 4;
 const F_ZERO_SEED: u32 = 1 << 6;
 pub(crate) const F_RDONLY_PROG: u32 = 1 << 7;
 pub(crate) const F_WRONLY_PROG: u32 = 1 << 8;

@@ -106,6 +106,11 @@ pub enum ObjError {
     /// A call that leads into a function.
     #[error("function '{func}' of section '{section}', insn {insn}: no function begins at {off:+}")]
     NoCallee { func: String, section: String, insn: Pc, off: i32 },
+    /// The function that is to be called when a program throws.
+    #[error(
+        "program '{prog}': exception callback '{func}' is no global function of section '.text'"
+    )]
+    NoCallback { prog: String, func: String },
     /// A jump leaves the program.
     #[error("program '{prog}'")]
     Flow { prog: String, source: FlowError },

@@ -48,7 +48,9 @@ impl<'a> Funcs<'a> {
                 _ => None,
             })
             .collect();
-        symbols.sort_by_key(|&(section, symbol)| (section, symbol.value));
+        symbols.sort_by_key(|&(section, symbol)| (section, symbol.value, symbol.local));
+        // Of several names for the same bytes the first global one counts.
+        symbols.dedup_by_key(|&mut (section, symbol)| (section, symbol.value, symbol.size));
         let mut list = Vec::new();
         for (i, &(index, symbol)) in symbols.iter().enumerate() {
             let next = symbols.get(i.saturating_add(1)).filter(|&&(section, _)| section == index);

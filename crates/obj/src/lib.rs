@@ -31,6 +31,7 @@ mod core_reloc;
 mod data;
 mod elf;
 mod error;
+mod exception;
 mod externs;
 mod func;
 mod kconfig;

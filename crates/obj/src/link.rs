@@ -29,9 +29,11 @@ pub(crate) struct Linked {
 /// Most slots a program may have, as in the kernel (`BPF_COMPLEXITY_LIMIT_INSNS`).
 const MAX_SLOTS: usize = 1_000_000;
 
-/// Makes the program that begins with function `root`.
+/// Makes the program that begins with function `root`. The function `last` stands in it even if nothing
+/// calls it.
 pub(crate) fn link(
     root: usize,
+    last: Option<usize>,
     funcs: &Funcs<'_>,
     externs: &Externs<'_>,
     budget: &mut Budget,
@@ -39,7 +41,7 @@ pub(crate) fn link(
     let mut linked = Linked::default();
     let mut starts = BTreeMap::new();
     let mut path = Vec::new();
-    let mut next = Some(root);
+    let (mut next, mut last) = (Some(root), last);
     // Ends: each function is placed once, and each of its calls is followed once.
     loop {
         if let Some(index) = next.filter(|index| !starts.contains_key(index)) {
@@ -47,8 +49,11 @@ pub(crate) fn link(
             starts.insert(index, linked.place(index, func, budget)?);
             path.push(func.calls.iter());
         }
-        let Some(calls) = path.last_mut() else { break };
-        next = calls.next().map(|&(_, callee)| callee);
+        next = match path.last_mut() {
+            Some(calls) => calls.next().map(|&(_, callee)| callee),
+            None if last.is_none() => break,
+            None => last.take(),
+        };
         if next.is_none() {
             path.pop();
         }

@@ -6,8 +6,8 @@ use crate::externs::Externs;
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
 use crate::reloc::Known;
-use crate::{ObjError, data, lines, link, map, reloc, statics};
-use alloc::collections::BTreeSet;
+use crate::{ObjError, data, exception, lines, link, map, reloc, statics};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use skep_btf::{Btf, BtfExt};
 use skep_prog::{Image, Initial, Prog, check_flow};
 
 /// Section of functions that are no programs by themselves.
-const TEXT: &str = ".text";
+pub(crate) const TEXT: &str = ".text";
 
 /// Makes an image of a relocatable BPF object.
 ///
@@ -58,7 +58,8 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     reloc::relocate(&elf, &mut funcs, &known)?;
     statics::fill(&elf, &funcs, &mut maps, &mut budget)?;
 
-    let progs = progs(&elf, &funcs, &externs, &mut budget)?;
+    let callbacks = exception::callbacks(&elf, btf.as_ref(), &funcs)?;
+    let progs = progs(&elf, &funcs, &callbacks, &externs, &mut budget)?;
     let image = Image {
         progs,
         maps: maps.defs,
@@ -104,6 +105,7 @@ fn license(elf: &Elf<'_>) -> String {
 fn progs(
     elf: &Elf<'_>,
     funcs: &Funcs<'_>,
+    callbacks: &BTreeMap<&str, Option<usize>>,
     externs: &Externs<'_>,
     budget: &mut Budget,
 ) -> Result<Vec<Prog>, ObjError> {
@@ -119,7 +121,8 @@ fn progs(
             None => continue,
         };
         if !func.local {
-            let linked = link::link(index, funcs, externs, budget)?;
+            let callback = callbacks.get(func.name).copied().flatten();
+            let linked = link::link(index, callback, funcs, externs, budget)?;
             let mut prog = Prog::new(func.name, prog_type, linked.insns);
             prog.section = section.into();
             prog.attach_type = attach_type;

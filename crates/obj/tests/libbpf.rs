@@ -166,7 +166,8 @@ impl Tally {
 fn known(image: &Image, bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let at = |at: u32| usize::try_from(at).unwrap();
     let ends = image.kconfig.iter().skip(1).map(|var| at(var.at)).chain([bytes.len()]);
-    let vars = image.kconfig.iter().zip(ends).filter(|(var, _)| var.name.starts_with("CONFIG_"));
+    let given = |name: &str| CONFIG.lines().any(|line| line.split('=').next() == Some(name));
+    let vars = image.kconfig.iter().zip(ends).filter(|(var, _)| given(&var.name));
     vars.map(|(var, end)| (var.name.clone(), bytes[at(var.at)..end].to_vec())).collect()
 }
 

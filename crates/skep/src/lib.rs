@@ -23,6 +23,7 @@ mod helper;
 mod host;
 mod input;
 mod link;
+mod needs;
 mod network;
 mod session;
 mod task;
@@ -33,8 +34,10 @@ pub use event::{Event, EventKind};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
+pub use needs::{Need, NeedKind, Needs, needs};
 pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport};
 pub use session::{Options, Outcome, Session, choose};
+pub use skep_abi::Release;
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,

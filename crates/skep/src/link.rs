@@ -2,7 +2,7 @@
 
 use crate::helper::helpers;
 use crate::host::{Host, monotonic};
-use skep_abi::ProgType;
+use skep_abi::{Errno, ProgType};
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_map::{Limits, Map, MapError};
 use skep_prog::{Image, Initial, Prog};
@@ -54,6 +54,28 @@ pub enum LoadError {
         /// The name.
         prog: String,
     },
+    /// A map of maps is to hold a map that is not there.
+    #[error("map {map}: entry {index} names the map `{inner}`, which does not exist")]
+    Inner {
+        /// The map.
+        map: String,
+        /// Its index.
+        index: u32,
+        /// The name.
+        inner: String,
+    },
+    /// A map of maps cannot hold a map at an index.
+    #[error("map {map} cannot hold the map `{inner}` at entry {index}: {errno}")]
+    Unlike {
+        /// The map.
+        map: String,
+        /// Its index.
+        index: u32,
+        /// The name.
+        inner: String,
+        /// Why.
+        errno: Errno,
+    },
 }
 
 /// A machine with one program and all it can reach.
@@ -88,6 +110,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
             let _ = progs.set(*index, ids.get(name).copied());
         }
     }
+    reach.fill(machine.maps())?;
     Ok(Linked { machine, maps: reach.maps })
 }
 
@@ -116,6 +139,42 @@ impl Reach<'_> {
                 }
                 self.maps.push(idx);
                 names.extend(self.entries(idx)?);
+                self.add_inner(idx)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the maps in a map of maps.
+    fn add_inner(&mut self, idx: usize) -> Result<(), LoadError> {
+        let Initial::Maps(entries) = &self.image.maps[idx].initial else { return Ok(()) };
+        for (index, name) in entries {
+            let inner = self.image.maps.iter().position(|map| map.name == *name);
+            let Some(inner) = inner else {
+                let map = self.image.maps[idx].name.clone();
+                return Err(LoadError::Inner { map, index: *index, inner: name.clone() });
+            };
+            if !self.maps.contains(&inner) {
+                self.maps.push(inner);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts maps into maps of maps.
+    fn fill(&self, maps: &[Map]) -> Result<(), LoadError> {
+        for (map, &at) in maps.iter().zip(&self.maps) {
+            let (Map::Maps(outer), Initial::Maps(entries)) = (map, &self.image.maps[at].initial)
+            else {
+                continue;
+            };
+            for (index, name) in entries {
+                let is_it = |&(_, &at): &(&Map, &usize)| self.image.maps[at].name == *name;
+                let Some((inner, _)) = maps.iter().zip(&self.maps).find(is_it) else { continue };
+                outer.set(&index.to_le_bytes(), inner.clone(), 0).map_err(|errno| {
+                    let (map, inner) = (outer.def().name.clone(), name.clone());
+                    LoadError::Unlike { map, index: *index, inner, errno }
+                })?;
             }
         }
         Ok(())

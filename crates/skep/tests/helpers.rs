@@ -6,8 +6,12 @@ use skep_prog::Extern;
 
 #[path = "helpers/dynptr.rs"]
 mod dynptr;
+#[path = "helpers/hostile.rs"]
+mod hostile;
 #[path = "helpers/lock.rs"]
 mod lock;
+#[path = "helpers/map.rs"]
+mod map;
 #[path = "helpers/meta.rs"]
 mod meta;
 #[path = "helpers/network.rs"]

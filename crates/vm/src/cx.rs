@@ -7,6 +7,7 @@ use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_map::{Cpu, Map};
@@ -40,6 +41,12 @@ impl<'r, S> Cx<'r, S> {
     #[must_use]
     pub fn map(&self, handle: u64) -> Option<&'r Map> {
         self.machine.maps.get(memory::map_of(handle)? as usize)
+    }
+
+    /// The handle of a map, if it is one of the machine's.
+    pub(crate) fn handle_of(&self, map: &Map) -> Option<u64> {
+        let at = self.machine.maps.iter().position(|known| identity(known) == identity(map))?;
+        Some(memory::map_handle(u32::try_from(at).ok()?))
     }
 
     /// The address of a byte in the values of the map with this handle.
@@ -95,6 +102,22 @@ impl<'r, S> Cx<'r, S> {
             line: code.prog.line_at(pc).cloned(),
             kind,
         })
+    }
+}
+
+/// Where a map is: clones are at the same place.
+fn identity(map: &Map) -> *const () {
+    match map {
+        Map::KeyValue(map) => Arc::as_ptr(map).cast(),
+        Map::Progs(map) => Arc::as_ptr(map).cast(),
+        Map::RingBuf(map) | Map::UserRing(map) => Arc::as_ptr(map).cast(),
+        Map::PerfEvents(map) => Arc::as_ptr(map).cast(),
+        Map::Queue(map) => Arc::as_ptr(map).cast(),
+        Map::Bloom(map) => Arc::as_ptr(map).cast(),
+        Map::Maps(map) => Arc::as_ptr(map).cast(),
+        Map::Stacks(map) => Arc::as_ptr(map).cast(),
+        Map::Storage(map) => Arc::as_ptr(map).cast(),
+        Map::Arena(map) => Arc::as_ptr(map).cast(),
     }
 }
 

@@ -29,7 +29,7 @@ pub use packet::{Headers, PacketBuf};
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::hint::cold_path;
-use skep_map::{KeyValue, Map, Record, RingBuf};
+use skep_map::{Map, Record, RingBuf, Values};
 
 /// The packet's region.
 pub const PACKET: u32 = 0;
@@ -116,7 +116,8 @@ enum Kind<'m> {
     /// Bytes of the embedder, named for messages: one of the first four regions.
     Bytes(&'static str),
     Map {
-        map: &'m dyn KeyValue,
+        name: &'m str,
+        values: &'m Values,
         rd: bool,
         wr: bool,
     },
@@ -189,14 +190,18 @@ impl<'m> Memory<'m> {
 
     /// The values of the next map, readable and writable as its flags say.
     pub(crate) fn push_map(&mut self, map: &'m Map) {
-        let kind = match map {
-            Map::KeyValue(values) => {
-                let access = map.prog_access();
-                Kind::Map { map: &**values, rd: access.read, wr: access.write }
-            }
-            _ => Kind::Nothing,
+        let values = match map {
+            Map::KeyValue(map) => Some(map.values()),
+            Map::Storage(map) => Some(map.values()),
+            _ => None,
         };
-        self.regions.push(kind);
+        let access = map.prog_access();
+        self.regions.push(match values {
+            Some(values) => {
+                Kind::Map { name: &map.def().name, values, rd: access.read, wr: access.write }
+            }
+            None => Kind::Nothing,
+        });
     }
 
     /// Loads `N` bytes, 1 to 8, zero-extended, if they are private ones; for all others there is

@@ -6,6 +6,8 @@ use skep_vm::{
     Env, Input, LoadError, MEM, Machine, Output, Task, Traced, Vm, address, builtin, cells,
 };
 
+#[path = "helpers/drain.rs"]
+mod drain;
 #[path = "helpers/dynptr.rs"]
 mod dynptr;
 #[path = "helpers/iter.rs"]

@@ -1,6 +1,7 @@
 //! Tests of the public interface: built types, compiled objects, the running kernel.
 
 mod builder;
+mod dedup;
 mod dump;
 mod ext;
 mod fixup;
@@ -10,6 +11,7 @@ mod lookup;
 mod malformed;
 mod open;
 mod show;
+mod write;
 
 use skep_btf::{Btf, ByteOrder};
 use std::path::PathBuf;

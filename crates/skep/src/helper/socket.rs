@@ -1,7 +1,9 @@
 //! Sockets that the user describes.
 
+use super::status;
 use crate::host::Host;
 use crate::network::{Socket, Transport};
+use skep_map::{Map, Storage};
 use skep_vm::{Cx, FaultKind, Helpers, Stop};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -29,6 +31,11 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(98, "bpf_get_listener_sock", |cx: &mut Cx<'_, Host>, sk: u64| {
             let socket = held(cx, "bpf_get_listener_sock", sk)?;
             Ok::<_, Stop>(if socket.listens() { sk } else { 0 })
+        })
+        .with(107, "bpf_sk_storage_get", storage_get)
+        .with(108, "bpf_sk_storage_delete", |cx: &mut Cx<'_, Host>, map: u64, sk: u64| {
+            let (storage, object) = stored(cx, "bpf_sk_storage_delete", map, sk)?;
+            Ok::<_, Stop>(status(storage.delete(object)))
         })
         .with(46, "bpf_get_socket_cookie", |cx: &mut Cx<'_, Host>| {
             own(cx).map_or(0, |(at, _)| at as u64 + 1)
@@ -134,6 +141,47 @@ fn held(cx: &Cx<'_, Host>, helper: &str, sk: u64) -> Result<Socket, Stop> {
     let at = cx.state.held.iter().find(|&&(addr, _)| addr == sk);
     let socket = at.and_then(|&(_, at)| cx.state.network.sockets.get(at)).copied();
     socket.ok_or_else(|| no_socket(helper, sk))
+}
+
+/// A map of storage, and the number of a socket in it.
+fn stored<'r>(
+    cx: &Cx<'r, Host>,
+    helper: &str,
+    map: u64,
+    sk: u64,
+) -> Result<(&'r Storage, u64), Stop> {
+    held(cx, helper, sk)?;
+    let at = cx.state.held.iter().find(|&&(addr, _)| addr == sk).map_or(0, |&(_, at)| at);
+    match cx.map(map) {
+        Some(Map::Storage(storage)) => Ok((storage, at as u64 + 1)),
+        _ => {
+            let wants = "a map of socket storage";
+            Err(FaultKind::Argument { helper: helper.into(), arg: 1, wants, value: map }.into())
+        }
+    }
+}
+
+/// Address of the socket's value, or null. Kernel: `bpf_sk_storage_get`.
+fn storage_get(
+    cx: &mut Cx<'_, Host>,
+    map: u64,
+    sk: u64,
+    initial: u64,
+    flags: u64,
+) -> Result<u64, Stop> {
+    /// `BPF_SK_STORAGE_GET_F_CREATE`
+    const CREATE: u64 = 1;
+    let (storage, object) = stored(cx, "bpf_sk_storage_get", map, sk)?;
+    let at = match flags {
+        0 => storage.get(object),
+        CREATE if initial == 0 => storage.get_or_create(object, None).ok(),
+        CREATE => {
+            let initial = cx.mem.read_vec(initial, storage.def().value_size.into())?;
+            storage.get_or_create(object, Some(&initial)).ok()
+        }
+        _ => None,
+    };
+    Ok(at.and_then(|at| cx.value_address(map, at)).unwrap_or(0))
 }
 
 fn no_socket(helper: &str, value: u64) -> Stop {

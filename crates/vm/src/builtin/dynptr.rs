@@ -102,6 +102,10 @@ impl Dynptr {
     }
 
     fn store<S>(self, cx: &mut Cx<'_, S>, ptr: u64) -> Result<(), Stop> {
+        Ok(cx.mem.write(ptr, &self.to_bytes())?)
+    }
+
+    fn to_bytes(self) -> [u8; 16] {
         let flags = if self.read_only { READ_ONLY } else { 0 };
         let size = self.len | (self.kind as u32) << KIND_SHIFT | flags;
         let mut bytes = [0; 16];
@@ -109,7 +113,7 @@ impl Dynptr {
         for (byte, field) in bytes.iter_mut().zip(fields.chain(self.off.to_le_bytes())) {
             *byte = field;
         }
-        Ok(cx.mem.write(ptr, &bytes)?)
+        bytes
     }
 
     /// Kernel: `bpf_dynptr_check_off_len`.
@@ -136,6 +140,12 @@ impl Dynptr {
     fn gone(self) -> Errno {
         if self.kind == Kind::Skb { Errno::EFAULT } else { Errno::EINVAL }
     }
+}
+
+/// A dynptr over bytes that may only be read.
+pub(super) fn of_copy(data: u64, len: usize) -> Vec<u8> {
+    let len = u32::try_from(len).unwrap_or(u32::MAX).min(MAX_LEN);
+    Dynptr { data, kind: Kind::Local, read_only: true, off: 0, len }.to_bytes().to_vec()
 }
 
 fn set_null<S>(cx: &mut Cx<'_, S>, ptr: u64) -> Result<(), Stop> {

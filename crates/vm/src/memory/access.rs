@@ -50,7 +50,7 @@ impl<'m> Memory<'m> {
         match self.regions.get(region as usize) {
             Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
             Some(Kind::Map { rd: false, .. }) if !write => Err(deny(Denied::WriteOnly)),
-            Some(Kind::Map { map, .. }) => Ok(Some((map.values(), at as usize))),
+            Some(Kind::Map { values, .. }) => Ok(Some((values, at as usize))),
             Some(&Kind::Record { ring, record }) => {
                 let at = at as usize;
                 if at.checked_add(size).is_none_or(|end| end > record.len as usize) {
@@ -205,7 +205,7 @@ impl<'m> Memory<'m> {
                 return self.packet.end.checked_sub(start);
             }
             Kind::Bytes(_) => bytes.rd.len(),
-            Kind::Map { map, .. } => map.values().len(),
+            Kind::Map { values, .. } => values.len(),
             Kind::Record { record, .. } => record.len as usize,
             Kind::Copy(_, ref bytes) => bytes.len(),
         };
@@ -226,9 +226,8 @@ impl<'m> Memory<'m> {
             }
             Kind::Bytes(_) if bytes.rd.is_empty() => return None,
             Kind::Bytes(name) => place(name, bytes.lo, bytes.rd.len()),
-            Kind::Map { map, .. } => {
-                let name = alloc::format!("map {}", map.def().name);
-                let values = map.values();
+            Kind::Map { name, values, .. } => {
+                let name = alloc::format!("map {name}");
                 // A value, not the whole store, is what an access must stay inside.
                 let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
                 place(&name, lo, values.value_size())
