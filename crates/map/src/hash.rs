@@ -63,6 +63,14 @@ enum Given<'v> {
     All(&'v [u8]),
 }
 
+impl Given<'_> {
+    /// Kernel: `__dev_map_hash_update_elem` refuses the device of number 0.
+    fn is_no_device(self) -> bool {
+        let (Self::One(_, value) | Self::All(value)) = self;
+        value.first_chunk() == Some(&[0; 4])
+    }
+}
+
 impl Hash {
     pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
         let slots = Self::slots(&def, cpus).ok_or(Errno::ENOMEM)?;
@@ -124,6 +132,9 @@ impl Hash {
 
     fn put(&self, key: &[u8], given: Given<'_>, flags: u64) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
+        if self.def.map_type == MapType::DevmapHash && given.is_no_device() {
+            return Err(Errno::EINVAL);
+        }
         // Flag 4 asks for a spin lock in the value, of which nothing in a definition tells.
         if flags > EXIST {
             return Err(Errno::EINVAL);
@@ -132,7 +143,9 @@ impl Hash {
         let mut writer = self.writer.lock();
         match self.table.find(key) {
             Some(_) if flags == NOEXIST => Err(Errno::EEXIST),
-            None if flags == EXIST => Err(Errno::ENOENT),
+            None if flags == EXIST && self.def.map_type != MapType::DevmapHash => {
+                Err(Errno::ENOENT)
+            }
             Some(old) if self.percpu => {
                 self.fill(old.slot, given);
                 self.reorder(Some(old.slot), old.slot);

@@ -180,7 +180,7 @@ impl Map {
             | MapType::Xskmap
             | MapType::Sockmap
             | MapType::ReuseportSockarray
-            | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def)?)),
+            | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def, cpus)?)),
             _ => Self::KeyValue(Arc::new(Hash::new(def, cpus)?)),
         })
     }

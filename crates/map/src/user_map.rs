@@ -49,11 +49,10 @@ impl UserMap {
     ///
     /// # Errors
     ///
-    /// `EPERM` without the right to write, `EBUSY` if the map is frozen.
+    /// `EPERM` without the right to write, which a frozen map gives nobody; `EBUSY` if another thread
+    /// freezes it at the same time.
     pub fn freeze(&self) -> Result<(), Errno> {
-        if self.flags() & F_RDONLY != 0 {
-            return Err(Errno::EPERM);
-        }
+        self.may_write()?;
         if self.frozen.swap(true, AcqRel) { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
@@ -109,6 +108,19 @@ impl UserMap {
         }
     }
 
+    /// `BPF_MAP_UPDATE_ELEM` of a map of maps.
+    ///
+    /// # Errors
+    ///
+    /// As [`UserMap::update`] and [`MapOfMaps::set`](crate::MapOfMaps::set); `ENOTSUPP` for other maps.
+    pub fn update_map(&self, key: &[u8], map: Map, flags: u64) -> Result<(), Errno> {
+        self.may_write()?;
+        match &self.map {
+            Map::Maps(maps) => maps.set(key, map, flags),
+            _ => Err(Errno::ENOTSUPP),
+        }
+    }
+
     /// `BPF_MAP_DELETE_ELEM`
     ///
     /// # Errors
@@ -118,6 +130,7 @@ impl UserMap {
         self.may_write()?;
         match &self.map {
             Map::KeyValue(map) => map.delete(key),
+            Map::Maps(maps) => maps.delete(key),
             Map::Stacks(stacks) => stacks.delete_user(key),
             Map::Storage(storage) => storage.delete(object(key)?),
             Map::Queue(_) => Err(Errno::EINVAL),
