@@ -9,7 +9,7 @@ use skep_btf::Btf;
 use skep_btf::fixup::Target;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, RawInsn};
 use skep_obj::{KernelConfig, fill_kconfig, relocate};
-use skep_prog::{DataKind, Extern, Image, Initial, Prog};
+use skep_prog::{DataKind, Extern, Image, Initial, MapDef, Prog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,6 +79,7 @@ fn objects(dir: &Path) -> Vec<PathBuf> {
 struct Tally {
     objects: usize,
     progs: usize,
+    maps: usize,
     insns: usize,
     relocs: usize,
     poisoned: usize,
@@ -110,10 +111,10 @@ fn instructions_are_those_of_libbpf() {
             Err(why) => tally.refused.push(format!("skep: {}: {why}", object.display())),
         }
     }
-    let Tally { objects, progs, insns, relocs, poisoned, refused, differences } = tally;
+    let Tally { objects, progs, maps, insns, relocs, poisoned, refused, differences } = tally;
     eprintln!("{}", refused.join("\n"));
     eprintln!(
-        "{objects} objects, {progs} programs, {insns} instructions, {relocs} relocations, {poisoned} poisoned"
+        "{objects} objects, {maps} maps, {progs} programs, {insns} instructions, {relocs} relocations, {poisoned} poisoned"
     );
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
@@ -151,15 +152,42 @@ impl Tally {
                 Err(err) => self.differences.push(format!("{at}: theirs: {err}")),
             }
         }
+        self.maps += image.maps.len();
+        let at = object.display();
+        for (index, map) in image.maps.iter().enumerate() {
+            let pairs = [(":map", Some(map)), (":inner", map.inner.as_deref())];
+            for (what, map) in pairs {
+                let theirs = theirs.get(&format!("{what}{index}"));
+                let ours = map.map(words);
+                if ours.as_ref() != theirs {
+                    self.differences
+                        .push(format!("{at}: {what}{index}: {map:?}, theirs {theirs:?}"));
+                }
+            }
+        }
         let map = image.maps.iter().find(|map| map.data == Some(DataKind::Kconfig));
         if let (Some(theirs), Some(Initial::Value(ours))) =
             (theirs.get(".kconfig"), map.map(|map| &map.initial))
             && (ours.len() != theirs.len() || known(image, ours) != known(image, theirs))
         {
-            let at = object.display();
             self.differences.push(format!("{at}: .kconfig: {ours:?}, theirs {theirs:?}"));
         }
     }
+}
+
+/// What a definition says, as the dumper prints it.
+fn words(map: &MapDef) -> Vec<u8> {
+    let extra = u32::try_from(map.map_extra & 0xffff_ffff).unwrap();
+    let words = [
+        map.map_type.number(),
+        map.key_size,
+        map.value_size,
+        map.max_entries,
+        map.flags,
+        map.numa_node,
+        extra,
+    ];
+    words.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
 /// The variables whose values do not depend on the kernel.

@@ -2,7 +2,8 @@
 // Prints what libbpf makes of an object: `dump OBJECT [BTF [KCONFIG]]`.
 //
 // The kernel may refuse the programs; libbpf has relocated them by then. One line per program, its name
-// and its instructions in hexadecimal, and one for the content of `.kconfig`.
+// and its instructions in hexadecimal, one per map with its definition, and one for the content of
+// `.kconfig`.
 #include <bpf/libbpf.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,20 @@ static void hex(const char *name, const void *bytes, size_t len)
 	printf("\n");
 }
 
+/* What a definition says, in the order of the test's `words`. */
+static void define(const char *what, int index, const struct bpf_map *map)
+{
+	__u32 words[] = {
+		bpf_map__type(map),	   bpf_map__key_size(map),  bpf_map__value_size(map),
+		bpf_map__max_entries(map), bpf_map__map_flags(map), bpf_map__numa_node(map),
+		bpf_map__map_extra(map),
+	};
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s%d", what, index);
+	hex(name, words, sizeof(words));
+}
+
 static char *text_of(const char *path)
 {
 	static char text[1 << 20];
@@ -48,6 +63,7 @@ int main(int argc, char **argv)
 	struct bpf_program *prog;
 	struct bpf_map *map;
 	size_t len;
+	int index = 0;
 
 	if (argc < 2)
 		return 2;
@@ -62,8 +78,15 @@ int main(int argc, char **argv)
 	/* Sections that start with '?' are relocated too. */
 	bpf_object__for_each_program(prog, object)
 		bpf_program__set_autoload(prog, true);
-	bpf_object__for_each_map(map, object)
+	bpf_object__for_each_map(map, object) {
+		if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+			continue;
+		define(":map", index, map);
+		if (bpf_map__inner_map(map))
+			define(":inner", index, bpf_map__inner_map(map));
+		index++;
 		bpf_map__set_pin_path(map, NULL);
+	}
 	if (bpf_object__load(object) && !relocated)
 		return 1;
 	bpf_object__for_each_program(prog, object)
