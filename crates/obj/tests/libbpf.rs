@@ -5,6 +5,7 @@
 //! `SKEP_CORE_OBJECTS=DIR` compares all objects below a directory, `SKEP_CORE_BTF=FILE` fits them to
 //! the types in a file.
 
+use skep_abi::{AttachType, SECTIONS, Section};
 use skep_btf::Btf;
 use skep_btf::fixup::Target;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, RawInsn};
@@ -31,7 +32,10 @@ fn dumper() -> Result<PathBuf, String> {
         return Err(format!("no {KERNEL}"));
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/libbpf/dump.c");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libbpf-dump");
+    // Tests run side by side: each has its own.
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("main");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("libbpf-{name}"));
     let flags = env::var("SKEP_LIBBPF_FLAGS").unwrap_or("-lbpf".into());
     let status = Command::new("cc")
         .arg("-o")
@@ -271,6 +275,42 @@ impl Pair<'_> {
         let id = skep_btf::TypeId(id.cast_unsigned());
         self.kernel.get(id).map_or("", |ty| ty.name)
     }
+}
+
+#[test]
+fn sections_mean_what_they_mean_to_libbpf() {
+    let dumper = match dumper() {
+        Ok(dumper) => dumper,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let mut names = Vec::new();
+    for row in SECTIONS {
+        names.push(row.name.to_owned());
+        names.push(format!("{}/target", row.name));
+        names.push(format!("{}1", row.name));
+    }
+    let out = Command::new(dumper).arg("-s").args(&names).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let known: BTreeMap<&str, Vec<u32>> = text
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, types)| (name, types.split(' ').map(|ty| ty.parse().unwrap()).collect()))
+        .collect();
+    for name in &names {
+        let ours = Section::find(name);
+        let theirs = known.get(name.as_str());
+        let base = ours.map_or("", |(row, _)| row.name);
+        // Older releases lack some rows, and what they have has no meaning without.
+        let (Some(theirs), true) = (theirs, ours.is_none() || known.contains_key(base)) else {
+            assert!(ours.is_none() || !known.contains_key(base), "{name} only here");
+            continue;
+        };
+        let (row, _) = ours.unwrap_or_else(|| panic!("{name} only there"));
+        let attach = row.attach_type.map_or(0, AttachType::number);
+        assert_eq!(&[row.prog_type.number(), attach][..], theirs, "{name}");
+    }
+    assert!(known.len() > 100, "{}", known.len());
+    eprintln!("{} of {} names have a meaning", known.len(), names.len());
 }
 
 #[test]

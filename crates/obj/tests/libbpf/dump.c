@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Prints what libbpf makes of an object: `dump OBJECT [BTF [KCONFIG]]`.
+// Prints what libbpf makes of an object, `dump OBJECT [BTF [KCONFIG]]`, or of names of sections,
+// `dump -s NAME...`: program and attach type of each.
 //
 // The kernel may refuse the programs; libbpf has relocated them by then. One line per program, its name
 // and its instructions in hexadecimal, one per map with its definition, and one for the content of
@@ -56,6 +57,18 @@ static char *text_of(const char *path)
 	return text;
 }
 
+static int sections(char **names)
+{
+	for (; *names; names++) {
+		enum bpf_prog_type type;
+		enum bpf_attach_type attach;
+
+		if (!libbpf_prog_type_by_name(*names, &type, &attach))
+			printf("%s %d %d\n", *names, type, attach);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts);
@@ -68,6 +81,8 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	libbpf_set_print(quiet);
+	if (!strcmp(argv[1], "-s"))
+		return sections(argv + 2);
 	if (argc > 2 && argv[2][0])
 		opts.btf_custom_path = argv[2];
 	if (argc > 3)
