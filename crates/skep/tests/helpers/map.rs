@@ -120,12 +120,14 @@ fn a_redirection_goes_to_what_the_map_has() {
                  call bpf_map_update_elem\n"
             )
         };
-        let mut session = session(&format!(
+        let image = image(&format!(
             ".map d, {map_type}, key=4, value=4, entries=4\n.section \"xdp\"\np:\n{}{} r1 = d ll\n \
              r2 = {key}\n r3 = {flags}\n call bpf_redirect_map\n exit\n",
             put(1, 41),
             put(3, 43)
         ));
+        let options = Options { cpus: 4, ..Options::default() };
+        let mut session = Session::load(&image, None, options).unwrap();
         let mut packet = packet();
         packet.meta.ifindex = 41;
         let outcome = run(&mut session, &mut packet);
