@@ -386,8 +386,8 @@ fn create(host: Host, rng: &mut StdRng) -> Option<String> {
     if cpus || (map_type == MapType::StackTrace && def.flags & (1 << 5) != 0) {
         return None;
     }
-    // Asks for a name for a node of memory, and what is on offer is for the machine to say.
-    if def.flags & (1 << 2) != 0 {
+    // A node of memory, the types of another module, a token: each is a number of its own.
+    if def.flags & (1 << 2 | 1 << 15 | 1 << 16) != 0 {
         return None;
     }
     let kernel = make(&def, None).map(drop).map_err(|err| err.errno);
