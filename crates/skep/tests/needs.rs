@@ -86,6 +86,22 @@ fn what_is_not_known_is_said() {
     assert_eq!(needs.oldest(), Some(Release { major: 3, minor: 19 }));
 }
 
+#[test]
+fn weak_symbols_and_types_from_a_file_are_optional() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/obj");
+    let of = |name| needs(&read_image(&fs::read(root.join(name)).unwrap(), name).unwrap().image);
+    let optional = |needs: &Needs| -> Vec<String> {
+        needs.list.iter().filter(|need| need.optional).map(|need| need.name.clone()).collect()
+    };
+    let kfuncs = of("kfunc.o");
+    assert_eq!(optional(&kfuncs), ["bpf_unheard_of"]);
+    assert_eq!(kfuncs.unknown().count(), 0);
+    assert_eq!(kfuncs.oldest(), Some(Release { major: 6, minor: 3 }));
+    let core = of("core.o");
+    assert_eq!(optional(&core), ["types of the kernel (CO-RE)"]);
+    assert_eq!(core.reasons().next().unwrap().name, "bpf_probe_read_kernel");
+}
+
 /// Objects of a directory, by name.
 fn objects(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
