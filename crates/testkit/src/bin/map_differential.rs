@@ -25,6 +25,8 @@ type Answer = Result<Vec<u8>, Errno>;
 
 /// Operations on a map before the next one's turn.
 const STEPS: u64 = 2000;
+/// The same for maps of maps, after each update of which the kernel waits for programs that run.
+const FEW_STEPS: u64 = 60;
 
 fn main() -> ExitCode {
     let Some((operations, seed)) = arguments(std::env::args().skip(1)) else {
@@ -38,8 +40,9 @@ fn main() -> ExitCode {
     while done < operations {
         for def in definitions() {
             let differences = Pair::new(host, def.clone()).run(&mut rng);
-            done += STEPS;
-            *counts.entry(def.name.clone()).or_default() += STEPS;
+            let steps = steps(&def);
+            done += steps;
+            *counts.entry(def.name.clone()).or_default() += steps;
             different += report(&def.name, seed, differences);
         }
         let differences: Vec<String> = (0..STEPS).filter_map(|_| create(host, &mut rng)).collect();
@@ -52,6 +55,10 @@ fn main() -> ExitCode {
     }
     eprintln!("seed {seed}: {done} operations, {different} different");
     ExitCode::from(u8::from(different > 0))
+}
+
+fn steps(def: &MapDef) -> u64 {
+    if def.inner.is_some() { FEW_STEPS } else { STEPS }
 }
 
 fn arguments(mut args: impl Iterator<Item = String>) -> Option<(u64, u64)> {
@@ -160,7 +167,7 @@ impl Pair {
 
     /// The differences; the first is the last, as all that follows it may come from it.
     fn run(&self, rng: &mut StdRng) -> Vec<String> {
-        (0..STEPS)
+        (0..steps(&self.def))
             .find_map(|n| self.step(rng, n).map(|why| format!("step {n}: {why}")))
             .into_iter()
             .collect()
@@ -184,7 +191,7 @@ impl Pair {
             }
             17 => self.next("next", Some(&key)),
             18 => self.next("first", None),
-            _ if n + 20 > STEPS => {
+            _ if n + 20 > steps(&self.def) => {
                 let user = self.user.freeze().map(|()| Vec::new());
                 ("freeze", user, answer(Kernel.map_freeze(&self.kernel), Vec::new()))
             }
