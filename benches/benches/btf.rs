@@ -22,8 +22,10 @@ const TURNS: usize = 100;
 /// What is looked up: something in front, something large, something behind, and what does not exist.
 const NAMES: [&str; 4] = ["list_head", "task_struct", "sk_buff", "no_such_type"];
 
+type Open = fn() -> Types;
+
 /// Who looks up, and how the types get to memory.
-const ENGINES: [(&str, fn() -> Types); 4] = [
+const ENGINES: [(&str, Open); 4] = [
     ("skep, mapped", || Types::Skep(Btf::open(map()).expect("types of a kernel"))),
     ("skep, read and checked", || {
         let bytes = fs::read(path()).expect("a readable file");
@@ -73,7 +75,7 @@ fn table() {
 }
 
 /// Time of opening and of one look-up, and the bytes allocated then. Mapped files do not count.
-fn measure(open: fn() -> Types, name: &str) -> (Duration, usize) {
+fn measure(open: Open, name: &str) -> (Duration, usize) {
     let before = allocated();
     let start = Instant::now();
     let types = open();

@@ -43,7 +43,7 @@ pub(crate) fn measure(turns: u32) {
         (0..turns.min(5)).map(|_| stream()).reduce(|a, b| if a.rate() > b.rate() { a } else { b });
     let Some(best) = best else { return };
     println!(
-        "ring buffer, writer and reader at once: {:.1} million events/s read, {} written, {} lost",
+        "ring buffer, writer and reader at once: {:.1} million events/s read; {} read, {} lost",
         best.rate() / 1e6,
         best.read,
         best.lost

@@ -87,8 +87,10 @@ def main():
     printed = {}
     for ty, table in sorted(tables.items()):
         lines = []
-        for (field, access), attaches in sorted(table.items(), key=lambda row: (row[0][0][1], row[0][0][2], row[0][0][0], row[1])):
-            only = "EVERYWHERE" if len(attaches) == len(asked[ty]) else "&[" + ", ".join(attach[a] for a in attaches) + "]"
+        by_place = lambda row: (row[0][0][1], row[0][0][2], row[0][0][0], row[1])
+        for (field, access), attaches in sorted(table.items(), key=by_place):
+            everywhere = len(attaches) == len(asked[ty])
+            only = "EVERYWHERE" if everywhere else f"&[{', '.join(attach[a] for a in attaches)}]"
             (name, at, size), (what, read, parts, write) = field, access
             lines.append(f'    field("{name}", {at}, {size}, {what}, {read}, {str(parts).lower()}, {write}, {only}),')
         text = "\n".join(lines)

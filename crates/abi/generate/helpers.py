@@ -59,6 +59,12 @@ GROUPS = {
 }
 
 
+# What the verifier says where a helper is not for programs of the hook.
+REFUSALS = (
+    "cannot use helper", "unknown func", "invalid func", "not supported for program type", "supported only for",
+)
+
+
 def flag_names(btf):
     known = btf.enum("bpf_type_flag")
     names = {"PTR_MAYBE_NULL": "OR_NULL", "OBJ_RELEASE": "RELEASE"}
@@ -137,7 +143,7 @@ def admitted(btf):
         asked.append(hook)
         for id in range(1, len(btf.enum("bpf_func_id")) - 1):
             ok, log = loads(hook, call(id) + mov(0, 1) + EXIT)
-            refused = any(words in log for words in ("cannot use helper", "unknown func", "invalid func"))
+            refused = any(words in log for words in REFUSALS)
             if ok or (log.strip() and not refused):
                 out.setdefault(id, set()).add((hook.prog_type, hook.attach))
     return asked, out
@@ -155,7 +161,8 @@ def add_by_hand(ids, out):
         if (26, 23) in hooks:
             hooks.update(trampolines + lsm)
     out[ids["get_attach_cookie"]].discard((29, 43))
-    add("get_func_arg get_func_ret get_func_arg_cnt get_func_ip", trampolines)
+    add("get_func_arg get_func_ret get_func_arg_cnt", trampolines)
+    add("get_func_ip", trampolines[:3])
     add("inode_storage_get inode_storage_delete sk_storage_get sk_storage_delete bprm_opts_set "
         "ima_inode_hash ima_file_hash spin_lock spin_unlock", lsm)
     add("get_local_storage get_retval set_retval setsockopt getsockopt", [(29, 43)])
@@ -205,7 +212,8 @@ def main():
             continue
         hooks = out.get(id, set())
         types = {t for t, _ in hooks}
-        text = "EVERY" if types == all_but_lirc else "EVERY | LIRC_MODE2" if types == all_types else types_text(types, progs)
+        named = {all_but_lirc: "EVERY", all_types: "EVERY | LIRC_MODE2"}
+        text = named.get(frozenset(types)) or types_text(types, progs)
         part = [(t, a) for t, a in everywhere if t in types and (t, a) not in hooks and a is not None]
         only = sorted({a for t, a in hooks if a is not None and any(t == p for p, _ in part)})
         only = "&[" + ", ".join(attach[a] for a in only) + "]" if only else "NONE"

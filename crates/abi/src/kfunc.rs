@@ -59,6 +59,8 @@ pub mod flag {
     pub const TRUSTED_ARGS: u32 = 1 << 4;
     /// Only sleepable programs may call it.
     pub const SLEEPABLE: u32 = 1 << 5;
+    /// Harms the machine: crashes it, for one. Needs `CAP_SYS_BOOT`.
+    pub const DESTRUCTIVE: u32 = 1 << 6;
     /// Pointers may be trusted or protected by RCU.
     pub const RCU: u32 = 1 << 7;
     /// Makes an iterator.
@@ -77,12 +79,13 @@ pub mod flag {
     pub const ARENA_ARG2: u32 = 1 << 15;
 
     /// Each with the kernel's name.
-    pub(crate) const NAMES: [(u32, &str); 13] = [
+    pub(crate) const NAMES: [(u32, &str); 14] = [
         (ACQUIRE, "acquire"),
         (RELEASE, "release"),
         (RET_NULL, "ret_null"),
         (TRUSTED_ARGS, "trusted_args"),
         (SLEEPABLE, "sleepable"),
+        (DESTRUCTIVE, "destructive"),
         (RCU, "rcu"),
         (ITER_NEW, "iter_new"),
         (ITER_NEXT, "iter_next"),

@@ -76,7 +76,7 @@ const TAIL: &str = "\
 /// # bytes.extend(b"\0int\0key\0addr\0");
 /// let btf = skep_btf::Btf::parse(&bytes).unwrap();
 /// let header = skep_btf::dump_c(&btf).unwrap();
-/// assert!(header.contains("struct key {\n\tunsigned int addr;\n};"));
+/// assert!(header.contains("struct key {\n\tint addr;\n};"));
 /// ```
 pub fn dump_c(btf: &Btf) -> Result<String, DumpError> {
     btf.check()?;

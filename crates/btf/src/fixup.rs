@@ -14,7 +14,7 @@
 //!
 //! # Limits
 //!
-//! A search visits at most [`STEPS`] members and types; hostile types could otherwise make it take
+//! A search visits at most a million members and types; hostile types could otherwise make it take
 //! exponential time.
 
 mod compat;

@@ -23,7 +23,9 @@
 //! assert_eq!(shown.to_string(), "{addr: 10.0.0.1}");
 //! ```
 //!
-//! [`dump_c`] writes types as a C header. [`fixup`] adapts programs to the types of another kernel.
+//! [`Btf::open`] reads the types of a kernel where they lie and checks a type when it is asked for.
+//! [`fixup`] adapts programs to the types of another kernel. [`Builder`] makes types, [`dedup`] merges
+//! those of several objects, and [`dump_c`] writes them as a C header.
 //!
 //! Start reading at [`Btf`]. Sources: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h` and
 //! `kernel/bpf/btf.c` of Linux.

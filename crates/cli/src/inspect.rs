@@ -2,6 +2,7 @@
 
 mod facts;
 mod json;
+mod needs;
 mod text;
 mod type_name;
 
@@ -23,12 +24,16 @@ pub(crate) struct Inspect {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Show what it uses of a kernel, and the oldest release of Linux with all of it.
+    #[arg(long)]
+    needs: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   skep inspect examples/xdp_flows.o
   skep inspect prog.o --json | jq '.progs[].name'
+  skep inspect prog.o --needs
 
 Exit codes:
   0  the file was read, whether its programs run here or not
@@ -46,6 +51,15 @@ impl Inspect {
         let failed = match read {
             Ok(read) => {
                 file::warn(&self.file, &bytes, &read.warnings, &mut term.err)?;
+                if self.needs {
+                    let needs = skep::needs(&read.image);
+                    if self.json {
+                        needs::write_json(&needs, &mut term.out)?;
+                    } else {
+                        needs::write(&name, &needs, &mut term.out)?;
+                    }
+                    return Ok(());
+                }
                 let facts = Facts::of(&read.image, layout.as_ref());
                 if self.json {
                     json::write(&facts, &read.image, &mut term.out)?;
@@ -57,7 +71,7 @@ impl Inspect {
             Err(err) => err,
         };
         // Sections can be told even where no image can be made of them.
-        if let Some(layout) = layout.filter(|_| !self.json) {
+        if let Some(layout) = layout.filter(|_| !self.json && !self.needs) {
             text::sections(&layout, &mut term.out)?;
         }
         Err(file::failure(&self.file, &bytes, failed))

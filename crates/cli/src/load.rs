@@ -11,6 +11,7 @@ pub(crate) fn failure(path: &Path, err: &LoadError) -> Failure {
     let kind = match err {
         LoadError::UnknownProg { .. } | LoadError::WhichProg { .. } => Kind::Usage,
         LoadError::NoHook { .. }
+        | LoadError::Kconfig { .. }
         | LoadError::Map(MapError::Unsupported { .. })
         | LoadError::Prog(
             skep_vm::LoadError::Helper { .. }

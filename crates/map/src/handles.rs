@@ -25,17 +25,20 @@ pub struct HandleArray {
     present: Values,
     writer: Seq<()>,
     entries: AtomicUsize,
+    cpus: usize,
 }
 
 /// Kernel: `_cpu_map_entry_alloc` refuses longer queues.
 const CPU_QUEUE_MAX: u32 = 16384;
 
 impl HandleArray {
-    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
+    /// `cpus` is how many there are for a map of CPUs to name.
+    pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
         let len = def.max_entries as usize;
         let present = Values::new(len.checked_mul(4).ok_or(Errno::ENOMEM)?, 1)?;
         let values = Values::new(def.value_size as usize, len)?;
-        Ok(Self { def, values, present, writer: Seq::new(()), entries: AtomicUsize::new(0) })
+        let (writer, entries) = (Seq::new(()), AtomicUsize::new(0));
+        Ok(Self { def, values, present, writer, entries, cpus: cpus as usize })
     }
 
     fn index(&self, key: &[u8]) -> Result<Option<usize>, Errno> {
@@ -59,6 +62,9 @@ impl HandleArray {
             return Err(Errno::EEXIST);
         }
         let remove = by_index && self.is_removal(value)?;
+        if self.def.map_type == MapType::Cpumap && index >= self.cpus {
+            return Err(Errno::ENODEV);
+        }
         let mut writer = self.writer.lock();
         match self.is_present(index) {
             true if flags == NOEXIST => return Err(Errno::EEXIST),

@@ -16,11 +16,11 @@
 mod order;
 mod table;
 
-use crate::key_value::{EXIST, NOEXIST, prepare, sized};
+use crate::key_value::{EXIST, F_LOCK, NOEXIST, prepare, sized};
 use crate::pool::Pool;
 use crate::rules::is_of_handles;
 use crate::seq::{Guard, Seq};
-use crate::{Cpu, KeyValue, UserSide, Values};
+use crate::{Cpu, Fields, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
@@ -45,6 +45,7 @@ pub struct Hash {
     order: Option<Order>,
     writer: Seq<Writer>,
     entries: AtomicUsize,
+    fields: Fields,
 }
 
 #[derive(Debug)]
@@ -63,8 +64,16 @@ enum Given<'v> {
     All(&'v [u8]),
 }
 
+impl Given<'_> {
+    /// Kernel: `__dev_map_hash_update_elem` refuses the device of number 0.
+    fn is_no_device(self) -> bool {
+        let (Self::One(_, value) | Self::All(value)) = self;
+        value.first_chunk() == Some(&[0; 4])
+    }
+}
+
 impl Hash {
-    pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+    pub(crate) fn new(def: MapDef, cpus: u32, fields: &Fields) -> Result<Self, Errno> {
         let slots = Self::slots(&def, cpus).ok_or(Errno::ENOMEM)?;
         let percpu = is_percpu(def.map_type);
         let copies = if percpu { cpus as usize } else { 1 };
@@ -82,6 +91,7 @@ impl Hash {
             order: if lru { Some(Order::new(slots)?) } else { None },
             writer: Seq::new(Writer { pool: Pool::new(slots)?, spare }),
             entries: AtomicUsize::new(0),
+            fields: fields.clone(),
             def,
         })
     }
@@ -124,15 +134,27 @@ impl Hash {
 
     fn put(&self, key: &[u8], given: Given<'_>, flags: u64) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
-        // Flag 4 asks for a spin lock in the value, of which nothing in a definition tells.
-        if flags > EXIST {
+        if self.def.map_type == MapType::DevmapHash && given.is_no_device() {
+            return Err(Errno::EINVAL);
+        }
+        let (lock, flags) = (flags & F_LOCK != 0, flags & !F_LOCK);
+        if flags > EXIST || (lock && self.fields.spin_lock.is_none()) {
             return Err(Errno::EINVAL);
         }
         let key = Key::new(key);
         let mut writer = self.writer.lock();
         match self.table.find(key) {
             Some(_) if flags == NOEXIST => Err(Errno::EEXIST),
-            None if flags == EXIST => Err(Errno::ENOENT),
+            None if flags == EXIST && self.def.map_type != MapType::DevmapHash => {
+                Err(Errno::ENOENT)
+            }
+            // The value that is there changes, so that its lock means something.
+            Some(old) if lock => {
+                let at = self.at(old.slot, 0);
+                let (Given::One(_, value) | Given::All(value)) = given;
+                let write = || self.fields.write(&self.values, at, value).ok_or(Errno::EINVAL);
+                self.fields.locked(&self.values, at, write)?
+            }
             Some(old) if self.percpu => {
                 self.fill(old.slot, given);
                 self.reorder(Some(old.slot), old.slot);
@@ -210,8 +232,12 @@ impl Hash {
 
     fn fill(&self, slot: u32, given: Given<'_>) {
         let written = match given {
-            Given::One(cpu, value) => self.values.write(self.at(slot, cpu.index()), value),
-            Given::All(value) if !self.percpu => self.values.write(self.at(slot, 0), value),
+            Given::One(cpu, value) => {
+                self.fields.init(&self.values, self.at(slot, cpu.index()), value)
+            }
+            Given::All(value) if !self.percpu => {
+                self.fields.init(&self.values, self.at(slot, 0), value)
+            }
             Given::All(values) => {
                 let mut cpus = values.chunks(self.values.stride()).enumerate();
                 cpus.try_for_each(|(cpu, value)| self.values.write_cell(self.at(slot, cpu), value))
@@ -227,6 +253,7 @@ impl Hash {
         } else {
             self.values.read(self.at(slot, 0), out)
         };
+        self.fields.hide(out);
         debug_assert!(read.is_some(), "bug: no slot {slot}");
     }
 }
@@ -249,6 +276,10 @@ impl KeyValue for Hash {
 
     fn values(&self) -> &Values {
         &self.values
+    }
+
+    fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     fn lookup(&self, key: &[u8], cpu: Cpu) -> Option<usize> {

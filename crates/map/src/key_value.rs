@@ -1,6 +1,6 @@
 //! What maps of keys and values have in common.
 
-use crate::Values;
+use crate::{Fields, Values};
 use alloc::vec::Vec;
 use skep_abi::Errno;
 use skep_prog::MapDef;
@@ -23,6 +23,12 @@ pub trait KeyValue: UserSide {
 
     /// Where its values are.
     fn values(&self) -> &Values;
+
+    /// What of its values is not bytes to the user.
+    fn fields(&self) -> &Fields {
+        static NONE: Fields = Fields { spin_lock: None, opaque: Vec::new() };
+        &NONE
+    }
 
     /// Position in [`KeyValue::values`] of this CPU's value; counts as use where the map evicts by
     /// use.

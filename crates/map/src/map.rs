@@ -7,8 +7,8 @@ use crate::key_value::ANY;
 use crate::lpm::LpmTrie;
 use crate::rules::{self, F_RDONLY_PROG, F_WRONLY_PROG};
 use crate::{
-    BloomFilter, HandleArray, KeyValue, MapError, MapOfMaps, PerfEventArray, ProgArray, Queue,
-    RingBuf, Rule, StackTrace, Storage,
+    BloomFilter, Fields, HandleArray, KeyValue, MapError, MapOfMaps, PerfEventArray, ProgArray,
+    Queue, RingBuf, Rule, StackTrace, Storage,
 };
 use alloc::sync::Arc;
 use skep_abi::{Errno, MapType};
@@ -100,6 +100,21 @@ impl Map {
     /// The definition breaks a rule of the kernel, the type is not supported, or memory does not
     /// suffice.
     pub fn within(def: &MapDef, cpus: u32, limits: &mut Limits) -> Result<Self, MapError> {
+        Self::with_fields(def, cpus, limits, &Fields::default())
+    }
+
+    /// As [`Map::within`], for values with fields that are not bytes to the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Map::within`]; and for fields that are not inside values, or that maps of the type cannot
+    /// have.
+    pub fn with_fields(
+        def: &MapDef,
+        cpus: u32,
+        limits: &mut Limits,
+        fields: &Fields,
+    ) -> Result<Self, MapError> {
         let def = &with_default_size(def, cpus);
         let refused = |(rule, errno)| MapError::Refused { map: def.name.clone(), rule, errno };
         if cpus == 0 {
@@ -110,9 +125,10 @@ impl Map {
             map_type: def.map_type,
         })?;
         rules::check(def).map_err(refused)?;
+        fields.check(def).map_err(refused)?;
         let memory = || MapError::Memory { map: def.name.clone(), asked, left: limits.bytes };
         let left = limits.bytes.checked_sub(asked).ok_or_else(memory)?;
-        let map = Self::make(def.clone(), cpus).map_err(|_| memory())?;
+        let map = Self::make(def.clone(), cpus, fields).map_err(|_| memory())?;
         map.set_initial(def).map_err(refused)?;
         limits.bytes = left;
         Ok(map)
@@ -155,14 +171,16 @@ impl Map {
         })
     }
 
-    fn make(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+    fn make(def: MapDef, cpus: u32, fields: &Fields) -> Result<Self, Errno> {
         Ok(match def.map_type {
             MapType::ProgArray => Self::Progs(Arc::new(ProgArray::new(def)?)),
             MapType::Ringbuf => Self::RingBuf(Arc::new(RingBuf::new(def)?)),
             MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
-            MapType::PercpuArray => Self::KeyValue(Arc::new(Array::new(def, cpus as usize)?)),
+            MapType::PercpuArray => {
+                Self::KeyValue(Arc::new(Array::new(def, cpus as usize, fields)?))
+            }
             MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def)?)),
-            MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
+            MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1, fields)?)),
             MapType::Queue | MapType::Stack => Self::Queue(Arc::new(Queue::new(def)?)),
             MapType::BloomFilter => Self::Bloom(Arc::new(BloomFilter::new(def)?)),
             MapType::ArrayOfMaps | MapType::HashOfMaps => {
@@ -180,8 +198,8 @@ impl Map {
             | MapType::Xskmap
             | MapType::Sockmap
             | MapType::ReuseportSockarray
-            | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def)?)),
-            _ => Self::KeyValue(Arc::new(Hash::new(def, cpus)?)),
+            | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def, cpus)?)),
+            _ => Self::KeyValue(Arc::new(Hash::new(def, cpus, fields)?)),
         })
     }
 

@@ -59,10 +59,13 @@ impl MapOfMaps {
     /// full map or an index beyond the end; `EEXIST`, `ENOENT`.
     pub fn set(&self, key: &[u8], map: Map, flags: u64) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
-        if flags > EXIST || (self.is_array() && flags != ANY) || !alike(&self.inner, map.def()) {
+        if flags > EXIST || (self.is_array() && flags != ANY) {
             return Err(Errno::EINVAL);
         }
         self.check_index(key)?;
+        if !alike(&self.inner, map.def()) {
+            return Err(Errno::EINVAL);
+        }
         let mut maps = self.maps.write();
         let full = maps.len() == self.def.max_entries as usize;
         match maps.contains_key(key) {

@@ -62,6 +62,8 @@ pub enum Rule {
     Inner { map_type: MapType, inner: MapType },
     #[error("map_extra {map_extra:#x} is not for {map_type}")]
     Extra { map_type: MapType, map_extra: u64 },
+    #[error("{map_type} cannot have such fields in its values")]
+    Fields { map_type: MapType },
     #[error("initial value of {len} bytes where a value has {value_size}")]
     Initial { len: usize, value_size: u32 },
     #[error("no CPUs")]

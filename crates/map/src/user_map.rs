@@ -6,7 +6,7 @@
 
 use crate::key_value::{ANY, F_LOCK, sized};
 use crate::rules::{F_RDONLY, F_WRONLY};
-use crate::{Map, UserSide};
+use crate::{Cpu, Map, UserSide};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicBool;
@@ -49,11 +49,16 @@ impl UserMap {
     ///
     /// # Errors
     ///
-    /// `EPERM` without the right to write, `EBUSY` if the map is frozen.
+    /// `ENOTSUPP` for maps whose values have timers or their like,
+    /// `EPERM` without the right to write, which a frozen map gives nobody; `EBUSY` if another thread
+    /// freezes it at the same time.
     pub fn freeze(&self) -> Result<(), Errno> {
-        if self.flags() & F_RDONLY != 0 {
-            return Err(Errno::EPERM);
+        if let Map::KeyValue(map) = &self.map
+            && !map.fields().opaque.is_empty()
+        {
+            return Err(Errno::ENOTSUPP);
         }
+        self.may_write()?;
         if self.frozen.swap(true, AcqRel) { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
@@ -65,8 +70,17 @@ impl UserMap {
     /// `EOPNOTSUPP` where there are no values to read.
     pub fn lookup(&self, key: &[u8], out: &mut Vec<u8>, flags: u64) -> Result<(), Errno> {
         self.may_read()?;
-        no_flags(flags)?;
+        self.check_lock(flags & F_LOCK)?;
+        no_flags(flags & !F_LOCK)?;
         match &self.map {
+            Map::KeyValue(map) if flags & F_LOCK != 0 => {
+                let at = map.lookup(key, Cpu(0)).ok_or(Errno::ENOENT)?;
+                zeroed(out, map.def().value_size)?;
+                let (values, fields) = (map.values(), map.fields());
+                fields.locked(values, at, || values.read(at, out))?.ok_or(Errno::EINVAL)?;
+                fields.hide(out);
+                Ok(())
+            }
             Map::Queue(queue) => {
                 sized(key, 0)?;
                 zeroed(out, queue.def().value_size)?;
@@ -92,9 +106,7 @@ impl UserMap {
     /// `EPERM` for maps that are read-only or frozen, otherwise as the map itself.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         self.may_write()?;
-        if flags & F_LOCK != 0 {
-            return Err(Errno::EINVAL);
-        }
+        self.check_lock(flags)?;
         match &self.map {
             Map::Queue(queue) => {
                 sized(key, 0)?;
@@ -109,6 +121,19 @@ impl UserMap {
         }
     }
 
+    /// `BPF_MAP_UPDATE_ELEM` of a map of maps.
+    ///
+    /// # Errors
+    ///
+    /// As [`UserMap::update`] and [`MapOfMaps::set`](crate::MapOfMaps::set); `ENOTSUPP` for other maps.
+    pub fn update_map(&self, key: &[u8], map: Map, flags: u64) -> Result<(), Errno> {
+        self.may_write()?;
+        match &self.map {
+            Map::Maps(maps) => maps.set(key, map, flags),
+            _ => Err(Errno::ENOTSUPP),
+        }
+    }
+
     /// `BPF_MAP_DELETE_ELEM`
     ///
     /// # Errors
@@ -118,6 +143,7 @@ impl UserMap {
         self.may_write()?;
         match &self.map {
             Map::KeyValue(map) => map.delete(key),
+            Map::Maps(maps) => maps.delete(key),
             Map::Stacks(stacks) => stacks.delete_user(key),
             Map::Storage(storage) => storage.delete(object(key)?),
             Map::Queue(_) => Err(Errno::EINVAL),
@@ -284,6 +310,15 @@ impl UserMap {
         if self.flags() & F_RDONLY == 0 && !frozen { Ok(()) } else { Err(Errno::EPERM) }
     }
 
+    /// `EINVAL` for a lock that values do not have.
+    fn check_lock(&self, flags: u64) -> Result<(), Errno> {
+        let lockable = match &self.map {
+            Map::KeyValue(map) => map.fields().spin_lock.is_some(),
+            _ => false,
+        };
+        if flags & F_LOCK == 0 || lockable { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
     fn keyed(&self) -> Result<&dyn UserSide, Errno> {
         match &self.map {
             Map::KeyValue(map) => Ok(&**map),
@@ -324,7 +359,7 @@ fn each<T>(items: impl Iterator<Item = T>, mut act: impl FnMut(T) -> Result<(), 
     Batch { count, end: Ok(()) }
 }
 
-/// Flags of everything but updates: the spin lock, which no value has.
+/// Flags where there are none.
 fn no_flags(flags: u64) -> Result<(), Errno> {
     if flags == 0 { Ok(()) } else { Err(Errno::EINVAL) }
 }

@@ -81,7 +81,14 @@ fn numbers_of_objects_have_the_errors_of_their_types() {
     ];
     let table = [
         (Devmap, by_index.to_vec()),
-        (Cpumap, [by_index, &[(Put(16385, 0), err(Errno::EOVERFLOW))]].concat()),
+        (
+            Cpumap,
+            [
+                by_index,
+                &[(Put(16385, 0), err(Errno::EOVERFLOW)), (PutAt(2, 7), err(Errno::ENODEV))],
+            ]
+            .concat(),
+        ),
         (Xskmap, by_socket(OK, inval)),
         (Sockmap, by_socket(inval, inval)),
         (ReuseportSockarray, by_socket(noent, big)),

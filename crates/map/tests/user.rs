@@ -52,7 +52,7 @@ fn frozen_maps_are_read_by_users_and_written_by_programs() {
     let map = open(&def(MapType::Hash, 0));
     let other = map.clone();
     map.update(&[0; 4], &[1; 8], 0).unwrap();
-    assert_eq!((map.freeze(), other.freeze()), (Ok(()), Err(Errno::EBUSY)));
+    assert_eq!((map.freeze(), other.freeze()), (Ok(()), Err(Errno::EPERM)));
     for map in [&map, &other] {
         assert_eq!(map.update(&[0; 4], &[2; 8], 0), Err(Errno::EPERM));
         assert_eq!(map.delete(&[0; 4]), Err(Errno::EPERM));
@@ -253,4 +253,21 @@ fn no_update_of_a_value_of_its_own_is_lost() {
     map.lookup_user(&[0; 4], &mut out).unwrap();
     let sum: u64 = out.chunks(8).map(|value| u64::from_ne_bytes(value.try_into().unwrap())).sum();
     assert_eq!(sum, threads * leases * adds);
+}
+
+#[test]
+fn maps_of_maps_freeze_too() {
+    let inner = def(MapType::Array, 0);
+    let mut outer = MapDef::new("m", MapType::HashOfMaps, 4, 4, 2);
+    outer.inner = Some(Box::new(inner.clone()));
+    let outer = open(&outer);
+    let inner = || Map::new(&inner, 1).unwrap();
+    assert_eq!(outer.update_map(&[0; 4], inner(), 1), Ok(()));
+    assert_eq!(outer.update_map(&[0; 4], inner(), 1), Err(Errno::EEXIST));
+    assert_eq!(outer.update(&[0; 4], &[0; 4], 0), Err(Errno::ENOTSUPP), "a map is not bytes");
+    assert_eq!(outer.freeze(), Ok(()));
+    assert_eq!(outer.update_map(&[0; 4], inner(), 0), Err(Errno::EPERM));
+    assert_eq!(outer.delete(&[0; 4]), Err(Errno::EPERM));
+    let array = open(&def(MapType::Array, 0));
+    assert_eq!(array.update_map(&[0; 4], inner(), 0), Err(Errno::ENOTSUPP));
 }

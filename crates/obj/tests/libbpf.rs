@@ -5,11 +5,12 @@
 //! `SKEP_CORE_OBJECTS=DIR` compares all objects below a directory, `SKEP_CORE_BTF=FILE` fits them to
 //! the types in a file.
 
+use skep_abi::{AttachType, SECTIONS, Section};
 use skep_btf::Btf;
 use skep_btf::fixup::Target;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, RawInsn};
 use skep_obj::{KernelConfig, fill_kconfig, relocate};
-use skep_prog::{DataKind, Extern, Image, Initial, Prog};
+use skep_prog::{DataKind, Extern, Image, Initial, MapDef, Prog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +32,10 @@ fn dumper() -> Result<PathBuf, String> {
         return Err(format!("no {KERNEL}"));
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/libbpf/dump.c");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libbpf-dump");
+    // Tests run side by side: each has its own.
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("main");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("libbpf-{name}"));
     let flags = env::var("SKEP_LIBBPF_FLAGS").unwrap_or("-lbpf".into());
     let status = Command::new("cc")
         .arg("-o")
@@ -79,6 +83,7 @@ fn objects(dir: &Path) -> Vec<PathBuf> {
 struct Tally {
     objects: usize,
     progs: usize,
+    maps: usize,
     insns: usize,
     relocs: usize,
     poisoned: usize,
@@ -110,10 +115,10 @@ fn instructions_are_those_of_libbpf() {
             Err(why) => tally.refused.push(format!("skep: {}: {why}", object.display())),
         }
     }
-    let Tally { objects, progs, insns, relocs, poisoned, refused, differences } = tally;
+    let Tally { objects, progs, maps, insns, relocs, poisoned, refused, differences } = tally;
     eprintln!("{}", refused.join("\n"));
     eprintln!(
-        "{objects} objects, {progs} programs, {insns} instructions, {relocs} relocations, {poisoned} poisoned"
+        "{objects} objects, {maps} maps, {progs} programs, {insns} instructions, {relocs} relocations, {poisoned} poisoned"
     );
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
@@ -151,15 +156,42 @@ impl Tally {
                 Err(err) => self.differences.push(format!("{at}: theirs: {err}")),
             }
         }
+        self.maps += image.maps.len();
+        let at = object.display();
+        for (index, map) in image.maps.iter().enumerate() {
+            let pairs = [(":map", Some(map)), (":inner", map.inner.as_deref())];
+            for (what, map) in pairs {
+                let theirs = theirs.get(&format!("{what}{index}"));
+                let ours = map.map(words);
+                if ours.as_ref() != theirs {
+                    self.differences
+                        .push(format!("{at}: {what}{index}: {map:?}, theirs {theirs:?}"));
+                }
+            }
+        }
         let map = image.maps.iter().find(|map| map.data == Some(DataKind::Kconfig));
         if let (Some(theirs), Some(Initial::Value(ours))) =
             (theirs.get(".kconfig"), map.map(|map| &map.initial))
             && (ours.len() != theirs.len() || known(image, ours) != known(image, theirs))
         {
-            let at = object.display();
             self.differences.push(format!("{at}: .kconfig: {ours:?}, theirs {theirs:?}"));
         }
     }
+}
+
+/// What a definition says, as the dumper prints it.
+fn words(map: &MapDef) -> Vec<u8> {
+    let extra = u32::try_from(map.map_extra & 0xffff_ffff).unwrap();
+    let words = [
+        map.map_type.number(),
+        map.key_size,
+        map.value_size,
+        map.max_entries,
+        map.flags,
+        map.numa_node,
+        extra,
+    ];
+    words.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
 /// The variables whose values do not depend on the kernel.
@@ -243,6 +275,42 @@ impl Pair<'_> {
         let id = skep_btf::TypeId(id.cast_unsigned());
         self.kernel.get(id).map_or("", |ty| ty.name)
     }
+}
+
+#[test]
+fn sections_mean_what_they_mean_to_libbpf() {
+    let dumper = match dumper() {
+        Ok(dumper) => dumper,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let mut names = Vec::new();
+    for row in SECTIONS {
+        names.push(row.name.to_owned());
+        names.push(format!("{}/target", row.name));
+        names.push(format!("{}1", row.name));
+    }
+    let out = Command::new(dumper).arg("-s").args(&names).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let known: BTreeMap<&str, Vec<u32>> = text
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, types)| (name, types.split(' ').map(|ty| ty.parse().unwrap()).collect()))
+        .collect();
+    for name in &names {
+        let ours = Section::find(name);
+        let theirs = known.get(name.as_str());
+        let base = ours.map_or("", |(row, _)| row.name);
+        // Older releases lack some rows, and what they have has no meaning without.
+        let (Some(theirs), true) = (theirs, ours.is_none() || known.contains_key(base)) else {
+            assert!(ours.is_none() || !known.contains_key(base), "{name} only here");
+            continue;
+        };
+        let (row, _) = ours.unwrap_or_else(|| panic!("{name} only there"));
+        let attach = row.attach_type.map_or(0, AttachType::number);
+        assert_eq!(&[row.prog_type.number(), attach][..], theirs, "{name}");
+    }
+    assert!(known.len() > 100, "{}", known.len());
+    eprintln!("{} of {} names have a meaning", known.len(), names.len());
 }
 
 #[test]

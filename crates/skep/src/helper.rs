@@ -54,6 +54,13 @@ mod tests {
     }
 
     #[test]
+    fn kernel_functions_have_the_names_of_the_kernel() {
+        for name in helpers().kfuncs() {
+            assert!(skep_abi::Kfunc::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
     fn a_helper_is_served_or_refused_with_a_reason() {
         let helpers = helpers();
         let served: Vec<_> = helpers.ids().collect();
@@ -70,14 +77,15 @@ mod tests {
         let mut page = format!(
             "# Helpers and kernel functions of the user engine\n\n\
              <!-- Written by the tests of `crates/skep/src/helper.rs`; `UPDATE=1 cargo test -p skep` renews it. -->\n\n\
-             The user engine serves {served} of the {} helpers of Linux 6.18 and {} kernel functions. A\n\
-             program that calls any other is refused by name before it runs.\n\n\
+             The user engine serves {served} of the {} helpers of Linux 6.18 and {} of its {} kernel\n\
+             functions. A program that calls any other is refused by name before it runs.\n\n\
              Routes, sockets and devices are those that the user gives to a session (`Session::set_network`),\n\
              the current task is this thread unless another is set (`Session::set_task`). Timers are looked at\n\
              before each packet: with the clock of packets, a capture's own times drive them.\n\n\
              ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
             all().count(),
             packets.kfuncs().count(),
+            skep_abi::Kfunc::all().len(),
         );
         for (id, name) in packets.names() {
             let programs = if everywhere.contains(&id) { "every program" } else { "packets" };

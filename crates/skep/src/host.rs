@@ -2,10 +2,11 @@
 
 use crate::network::Network;
 use crate::task;
+use skep_btf::{Btf, TypeId};
 use skep_hooks::{Hook, Packet};
 use skep_vm::{Cx, Env, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where `bpf_ktime_get_ns` takes the time from.
@@ -40,6 +41,8 @@ pub(crate) struct Host {
     pub(crate) task: OnceCell<Task>,
     pub(crate) timers: Timers,
     pub(crate) network: Network,
+    /// Types of the program.
+    pub(crate) btf: Option<Arc<Btf>>,
     /// Sockets that the program holds: where it sees them, and their places in the network's list.
     pub(crate) held: Vec<(u64, usize)>,
     random: u64,
@@ -59,6 +62,7 @@ impl Host {
             task: OnceCell::new(),
             timers: Timers::default(),
             network: Network::default(),
+            btf: None,
             held: Vec::new(),
             random: SEED,
             ctx: Vec::new(),
@@ -119,6 +123,10 @@ impl Env for Host {
 
     fn task(&self) -> &Task {
         self.task.get_or_init(task::current)
+    }
+
+    fn size_of_type(&self, type_id: u32) -> Option<u32> {
+        self.btf.as_ref()?.size_of(TypeId(type_id))
     }
 
     fn timers(&mut self) -> Option<&mut Timers> {

@@ -5,7 +5,7 @@ use crate::host::{Host, monotonic};
 use skep_abi::{Errno, ProgType};
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_map::{Limits, Map, MapError};
-use skep_prog::{Image, Initial, Prog};
+use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
 use std::collections::BTreeMap;
 
@@ -37,6 +37,14 @@ pub enum LoadError {
         prog: String,
         /// Its type.
         prog_type: ProgType,
+    },
+    /// The program asks for the kernel's configuration.
+    #[error("{prog} needs the kernel's configuration, {var} and more, and none was given")]
+    Kconfig {
+        /// The program.
+        prog: String,
+        /// The first of the variables.
+        var: String,
     },
     /// A map cannot be made.
     #[error(transparent)]
@@ -92,6 +100,11 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     let mut limits = Limits::default();
     let mut maps = Vec::new();
     for &map in &reach.maps {
+        if image.maps[map].data == Some(DataKind::Kconfig)
+            && let Some(var) = image.unfilled()
+        {
+            return Err(LoadError::Kconfig { prog: prog.name.clone(), var: var.name.clone() });
+        }
         maps.push(Map::within(&image.maps[map], cpus, &mut limits)?);
     }
     let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);

@@ -73,11 +73,13 @@ impl Session {
             prog: prog.name.clone(),
             prog_type: prog.prog_type,
         })?;
+        let mut host = Host::new(hook, options.clock);
+        host.btf.clone_from(&image.btf);
         Ok(Self {
             linked: link(image, prog, options.cpus)?,
             prog: prog.name.clone(),
             image: image.clone(),
-            host: Host::new(hook, options.clock),
+            host,
             vm: Vm::new(),
             ctx: Vec::new(),
             options,

@@ -11,6 +11,7 @@ mod iter;
 mod lock;
 mod map;
 mod mark;
+mod object;
 mod string;
 mod task;
 mod text;
@@ -63,6 +64,11 @@ pub trait Env {
         None
     }
 
+    /// The size of a type of the program, by its number in the program's BTF.
+    fn size_of_type(&self, _type_id: u32) -> Option<u32> {
+        None
+    }
+
     /// `CLOCK_TAI`, nanoseconds.
     fn tai_ns(&mut self) -> u64 {
         self.monotonic_ns()
@@ -88,6 +94,7 @@ pub fn builtin<S: Env + 'static>() -> Helpers<S> {
     let helpers = event::add(helpers);
     let helpers = task::add(helpers);
     let helpers = lock::add(helpers);
+    let helpers = object::add(helpers);
     let helpers = timer::add(helpers);
     let helpers = trace::add(helpers);
     let helpers = dynptr::add(helpers);

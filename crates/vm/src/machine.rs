@@ -6,7 +6,7 @@ use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::interp;
-use crate::memory::{Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
+use crate::memory::{Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -118,15 +118,19 @@ pub struct Output {
     pub insns: u64,
 }
 
-/// One thread's scratch memory. Runs follow each other in it without allocation.
+/// One thread's scratch memory, and the objects that its programs make. Runs follow each other in it
+/// without allocation.
 pub struct Vm {
     stack: Box<[u8]>,
     regions: RegionStorage,
+    /// Objects that programs have made.
+    heap: Heap,
 }
 
 impl Default for Vm {
     fn default() -> Self {
-        Self { stack: alloc::vec![0; STACK_SIZE].into(), regions: RegionStorage::default() }
+        let stack = alloc::vec![0; STACK_SIZE].into();
+        Self { stack, regions: RegionStorage::default(), heap: Heap::default() }
     }
 }
 
@@ -190,6 +194,7 @@ impl Vm {
         cx.mem.set_ctx(input.ctx, input.ctx_writable);
         cx.mem.set_mem(input.mem);
         cx.mem.packet = input.packet;
+        cx.mem.heap = core::mem::take(&mut self.heap);
         for map in &machine.maps {
             cx.mem.push_map(map);
         }
@@ -198,6 +203,7 @@ impl Vm {
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
+        self.heap = core::mem::take(&mut cx.mem.heap);
         self.regions = cx.mem.into_storage();
         Output { result, packet, insns }
     }

@@ -9,6 +9,7 @@
 //! 0x00000000_xxxxxxxx  packet           0x00000003_xxxxxxxx  memory of the embedder
 //! 0x00000001_xxxxxxxx  stack            0x00000004_xxxxxxxx  values of map 0, then map 1, …
 //! 0x00000002_xxxxxxxx  context          after the maps       ring buffer records in the making
+//!                                       0x2nnnnnnn_xxxxxxxx  objects that programs make
 //! ```
 //!
 //! # Invariants
@@ -20,10 +21,12 @@
 
 mod access;
 mod atomic;
+mod heap;
 mod packet;
 mod temporary;
 
 pub use access::Place;
+pub(crate) use heap::Heap;
 pub use packet::{Headers, PacketBuf};
 
 use alloc::vec::Vec;
@@ -136,6 +139,8 @@ pub struct Memory<'m> {
     regions: Vec<Kind<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
     pub packet: PacketBuf,
+    /// Objects that programs have made.
+    pub(crate) heap: Heap,
     /// Bytes that helpers have copied since somebody asked.
     copied: Cell<u64>,
 }
@@ -155,6 +160,7 @@ impl<'m> Memory<'m> {
             bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
             regions,
             packet: PacketBuf::default(),
+            heap: Heap::default(),
             copied: Cell::new(0),
         }
     }

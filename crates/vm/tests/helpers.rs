@@ -14,6 +14,8 @@ mod dynptr;
 mod iter;
 #[path = "helpers/kfunc.rs"]
 mod kfunc;
+#[path = "helpers/object.rs"]
+mod object;
 #[path = "helpers/string.rs"]
 mod string;
 #[path = "helpers/task.rs"]
@@ -55,6 +57,10 @@ impl Env for World {
 
     fn task(&self) -> &Task {
         &self.task
+    }
+
+    fn size_of_type(&self, type_id: u32) -> Option<u32> {
+        (type_id == 1).then_some(32)
     }
 
     fn traced(&self) -> Option<&Traced> {

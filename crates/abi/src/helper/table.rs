@@ -183,7 +183,7 @@ pub(super) const HELPERS: &[Helper] = &[
     helper(170, "timer_set_callback", v(5, 15), GPL, ret(R::Int, 0), &[arg(Timer, 0), arg(Func, 0)], EVERY, NONE),
     helper(171, "timer_start", v(5, 15), GPL, ret(R::Int, 0), &[arg(Timer, 0), arg(Any, 0), arg(Any, 0)], EVERY, NONE),
     helper(172, "timer_cancel", v(5, 15), GPL, ret(R::Int, 0), &[arg(Timer, 0)], EVERY, NONE),
-    helper(173, "get_func_ip", v(5, 15), GPL, ret(R::Int, 0), &[arg(Ctx, 0)], TRACERS | SYSCALL, NONE),
+    helper(173, "get_func_ip", v(5, 15), GPL, ret(R::Int, 0), &[arg(Ctx, 0)], KPROBE | TRACING, &[TraceFentry, TraceFexit, ModifyReturn]),
     helper(174, "get_attach_cookie", v(5, 15), 0, ret(R::Int, 0), &[arg(Ctx, 0)], TRACERS, &[TraceRawTp, TraceFentry, TraceFexit, ModifyReturn, LsmMac]),
     helper(175, "task_pt_regs", v(5, 15), GPL, ret(R::BtfId, 0).of("pt_regs"), &[arg(BtfId, 0).of("task_struct")], EVERY, NONE),
     helper(176, "get_branch_snapshot", v(5, 16), GPL, ret(R::Int, 0), &[arg(Mem, UNINIT | WRITE), arg(SizeOrZero, 0)], EVERY, NONE),

@@ -12,6 +12,9 @@ words, and who may call it. Program types may have been admitted later than the 
 program that replaces a function (`ext`) may call what its target may. *GPL* needs a compatible \
 licence, *sleeps* a sleepable program; *packet* takes pointers into the packet as memory, *fast* leaves \
 r1 to r5 alone where the JIT knows it.\n\n\
+A kernel that may have a helper by backport can be asked: load a program of the type that calls it and \
+nothing else. `invalid func` in the log says that it does not have it, `unknown func` or `cannot use \
+helper` that programs of this type may not call it; complaints about registers say that they may.\n\n\
 | number | helper | since | returns | arguments | | program types |\n|---|---|---|---|---|---|---|\n";
 
 pub(super) fn helpers(out: &mut String) -> fmt::Result {
@@ -98,7 +101,7 @@ fn words(kind: &str, ty: &str, flags: u32, fixed: Option<String>) -> String {
 const KFUNCS: &str = "# Kernel functions\n\n\
 Functions of Linux 6.18 that programs may call by BTF (kfuncs). They are no promise: a release may \
 change, rename or drop them. *Since* is the release that has the name. Flags are those of the kernel \
-(`KF_*`).\n\n\
+(`KF_*`). A kernel has those that its BTF names with the tag `bpf_kfunc`, or a module's BTF does.\n\n\
 | group | function | since | flags | program types |\n|---|---|---|---|---|\n";
 
 pub(super) fn kfuncs(out: &mut String) -> fmt::Result {

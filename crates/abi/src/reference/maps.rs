@@ -8,7 +8,8 @@ use core::fmt::{self, Write};
 
 const MAPS: &str = "# Map types\n\n\
 What Linux 6.18 has, and the release that had it first; what keys, values and `max_entries` are; the \
-flags that creation takes, those in bold needed; the helpers that work with it.\n\n\
+flags that creation takes, those in bold needed; the helpers that work with it. A kernel that may have a \
+type by backport can be asked: create one of the least size.\n\n\
 | number | type | since | key | value | entries | flags | helpers | program types |\n\
 |---|---|---|---|---|---|---|---|---|\n";
 

@@ -9,7 +9,8 @@ use core::fmt::{self, Write};
 const PROGRAMS: &str = "# Program types\n\n\
 What Linux 6.18 has, and the release that had it first. *Results* are the values that the verifier lets \
 r0 have at exit, by place where they differ. Programs that need BTF name a function or type of the \
-kernel when they are loaded.\n\n\
+kernel when they are loaded. A kernel that may have a type by backport can be asked: load `r0 = 0; exit` \
+with it.\n\n\
 | number | type | since | context | results | needs BTF | sleepable |\n|---|---|---|---|---|---|---|\n";
 
 pub(super) fn programs(out: &mut String) -> fmt::Result {

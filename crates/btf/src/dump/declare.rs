@@ -231,7 +231,7 @@ impl<'a> Writer<'a> {
         for member in members.iter() {
             let bits = self.layout.bits(member);
             if !is_union && self.layout.natural(at, member, packed) != bits.start {
-                pad(&mut text, inner, at, bits.start);
+                self.pad(&mut text, inner, at, bits.start)?;
             }
             self.member(&mut text, member, bits.width, inner)?;
             (at, end) = (bits.end, end.max(bits.end));
@@ -240,10 +240,10 @@ impl<'a> Writer<'a> {
         let whole = u64::from(size).saturating_mul(8);
         if end.next_multiple_of(align.saturating_mul(8)) < whole {
             match is_union {
-                false => pad(&mut text, inner, end, whole),
+                false => self.pad(&mut text, inner, end, whole)?,
                 true => {
                     line(&mut text, inner, "struct {");
-                    pad(&mut text, inner.saturating_add(1), 0, whole);
+                    self.pad(&mut text, inner.saturating_add(1), 0, whole)?;
                     line(&mut text, inner, "};");
                 }
             }
@@ -254,6 +254,17 @@ impl<'a> Writer<'a> {
             text.push_str(" __attribute__((packed))");
         }
         Ok(text)
+    }
+
+    /// Fills bits. What is mostly filling would be a large text.
+    fn pad(&self, text: &mut String, level: usize, at: u64, end: u64) -> Result<(), DumpError> {
+        for (name, width) in padding(at, end) {
+            line(text, level, &format!("{name}: {width};"));
+            if text.len() > self.limit {
+                return Err(DumpError::Size { limit: self.limit });
+            }
+        }
+        Ok(())
     }
 
     fn member(
@@ -338,12 +349,6 @@ impl Quals {
 
 fn grouped(text: String, pointer: bool) -> String {
     if pointer { format!("({text})") } else { text }
-}
-
-fn pad(text: &mut String, level: usize, at: u64, end: u64) {
-    for (name, width) in padding(at, end) {
-        line(text, level, &format!("{name}: {width};"));
-    }
 }
 
 fn line(text: &mut String, level: usize, line: &str) {

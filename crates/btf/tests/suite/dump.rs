@@ -281,6 +281,11 @@ fn work_is_bounded() {
     b.to("t", TYPEDEF, last);
     assert!(matches!(dump_c(&b.build()), Err(DumpError::Size { .. })));
 
+    // Nothing but padding.
+    let mut b = Builder::default();
+    b.fields("s", STRUCT, u32::MAX, &[]);
+    assert!(matches!(dump_c(&b.build()), Err(DumpError::Size { .. })));
+
     // A chain of typedefs and pointers is long and harmless.
     let mut b = Builder::default();
     let mut last = b.int("int", 4, SIGNED);

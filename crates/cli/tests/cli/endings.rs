@@ -49,7 +49,8 @@ const CASES: &[(&str, i32, &str)] = &[
     ("asm examples/xdp_flows.o", 1, "error: examples/xdp_flows.o: an ELF object, not assembly text"),
     ("dis examples/traffic.pcap", 1, "error: examples/traffic.pcap: a packet capture, not a program"),
     // What is understood, but cannot be done.
-    ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: program 'on_close': function 'on_close', insn 0 needs field_byte_offset of 'struct sock.__sk_common.skc_state' in the running kernel's BTF (CO-RE), which is not supported"),
+    ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: on_close: programs of type kprobe are not run over packets"),
+    ("run corpus/obj/externs.o --prog version -r examples/traffic.pcap", 4, "error: corpus/obj/externs.o: version needs the kernel's configuration, CONFIG_NR_CPUS and more, and none was given"),
     ("run corpus/obj/basic.be.o -r examples/traffic.pcap", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
     ("asm examples/count.s -o count.o", 4, "error: writing ELF objects is not supported"),
     // Success.

@@ -57,6 +57,10 @@ const CASES: &[(&str, &str, &str)] = &[
     ("inspect-narrow", "40", "inspect examples/xdp_flows.o"),
     ("inspect-assembly", "", "inspect examples/count.s"),
     ("inspect-json", "", "inspect examples/xdp_firewall.o --json"),
+    ("inspect-needs", "", "inspect examples/tail_calls.o --needs"),
+    ("inspect-needs-narrow", "40", "inspect examples/ringbuf_events.o --needs"),
+    ("inspect-needs-json", "", "inspect examples/subprogs.o --needs --json"),
+    ("inspect-needs-core", "", "inspect corpus/obj/core.o --needs"),
     ("inspect-core", "", "inspect corpus/obj/core.o"),
     ("help", "", "--help"),
 ];

@@ -79,7 +79,7 @@ pub(super) fn check_storage(def: &MapDef) -> Verdict {
 
 /// Kernel: `stack_map_alloc`.
 pub(super) fn check_stacks(def: &MapDef) -> Verdict {
-    flags(def, F_NUMA_NODE | F_STACK_BUILD_ID)?;
+    flags(def, F_NUMA_NODE | F_RDONLY | F_WRONLY | F_STACK_BUILD_ID)?;
     if def.flags & F_STACK_BUILD_ID != 0 {
         let rule = Rule::Flags { map_type: def.map_type, flags: F_STACK_BUILD_ID };
         return Err((rule, Errno::ENOTSUPP));

@@ -76,7 +76,14 @@ fn the_addend_of_a_section_symbol_finds_the_function() {
     for (name, at) in [("a", 0), ("b", 8), ("c", 16)] {
         let (name, section) = (name.into(), text);
         let size = 8;
-        object.symbols.push(Symbol { name, kind: FUNC, global: false, section, value: at, size });
+        object.symbols.push(Symbol {
+            name,
+            kind: FUNC,
+            section,
+            value: at,
+            size,
+            ..Symbol::default()
+        });
     }
     object.symbol("main", FUNC, xdp, 0, 32);
     object.relocs(xdp, &[(8, section, R_64), (0, section, R_CALL)]);
@@ -106,8 +113,15 @@ fn a_function_of_several_names_has_the_first_global_one() {
     let xdp = object.code("xdp", &[CALL, CALL, Insn::Exit]);
     let mut calls = Vec::new();
     for (name, global, at) in [("a", false, 0), ("b", true, 0), ("c", true, 0), ("d", false, 8)] {
-        let symbol =
-            Symbol { name: name.into(), kind: FUNC, global, section: text, value: at, size: 8 };
+        let symbol = Symbol {
+            name: name.into(),
+            kind: FUNC,
+            global,
+            visibility: 0,
+            section: text,
+            value: at,
+            size: 8,
+        };
         object.symbols.push(symbol);
         calls.push(u32::try_from(object.symbols.len()).unwrap());
     }

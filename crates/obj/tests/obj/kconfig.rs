@@ -44,7 +44,9 @@ fn value<'a>(image: &'a Image, name: &str) -> &'a [u8] {
 #[test]
 fn variables_take_their_values() {
     let mut image = image();
+    assert_eq!(image.unfilled().map(|var| &*var.name), Some("CONFIG_NR_CPUS"));
     fill_kconfig(&mut image, &kernel(CONFIG)).unwrap();
+    assert_eq!(image.unfilled(), None);
     let cases: &[(&str, &[u8])] = &[
         ("LINUX_KERNEL_VERSION", &[5, 18, 6, 0]),
         ("LINUX_HAS_BPF_COOKIE", &[1]),

@@ -30,6 +30,7 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(192, "bpf_skb_set_tstamp", |cx: &mut Cx<'_, Host>, _ctx: u64, time, clock: u32| {
             status(change_packet(cx, |packet| set_tstamp(packet, time, clock)))
         });
+    let helpers = add_device(helpers);
     // A packet here comes without tunnel, route, transformation and owner.
     helpers
         .with(17, "bpf_get_cgroup_classid", || 0u64)
@@ -54,6 +55,50 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .without(21, "packets have no tunnel metadata")
         .without(30, "packets have no tunnel metadata")
         .without(33, "a process has no table of cgroups")
+}
+
+/// What the device has found out, for XDP. Where it has not, the answer is that of a driver that does
+/// not know the question.
+fn add_device(helpers: Helpers<Host>) -> Helpers<Host> {
+    helpers
+        .with_kfunc("bpf_xdp_metadata_rx_timestamp", |cx: &mut Cx<'_, Host>, _ctx: u64, to: u64| {
+            match cx.state.packet.meta.hwtstamp {
+                0 => Ok(Errno::EOPNOTSUPP.r0()),
+                time => put(cx, to, &time.to_le_bytes()),
+            }
+        })
+        .with_kfunc(
+            "bpf_xdp_metadata_rx_hash",
+            |cx: &mut Cx<'_, Host>, _ctx: u64, to: u64, kind: u64| match cx.state.packet.meta.hash {
+                0 => Ok(Errno::EOPNOTSUPP.r0()),
+                hash => {
+                    // `XDP_RSS_TYPE_NONE`: of what it was computed is not known.
+                    cx.mem.write(kind, &[0; 4])?;
+                    put(cx, to, &hash.to_le_bytes())
+                }
+            },
+        )
+        .with_kfunc(
+            "bpf_xdp_metadata_rx_vlan_tag",
+            |cx: &mut Cx<'_, Host>, _ctx: u64, proto: u64, tci: u64| match cx.state.packet.meta.vlan
+            {
+                None => Ok(Errno::EOPNOTSUPP.r0()),
+                Some(tag) => {
+                    cx.mem.write(proto, &tag.proto.to_be_bytes())?;
+                    put(cx, tci, &tag.tci.to_le_bytes())
+                }
+            },
+        )
+        .with_kfunc("bpf_xdp_pull_data", |cx: &mut Cx<'_, Host>, _ctx: u64, len: u32| {
+            // All of the packet is linear here.
+            let all = with_packet(cx, |packet| packet.data().len());
+            if len as usize > all { Errno::EINVAL.r0() } else { 0 }
+        })
+}
+
+fn put(cx: &mut Cx<'_, Host>, to: u64, bytes: &[u8]) -> Result<u64, Stop> {
+    cx.mem.write(to, bytes)?;
+    Ok(0)
 }
 
 /// Cookie of the network namespace that is there first.

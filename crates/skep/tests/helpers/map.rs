@@ -120,12 +120,14 @@ fn a_redirection_goes_to_what_the_map_has() {
                  call bpf_map_update_elem\n"
             )
         };
-        let mut session = session(&format!(
+        let image = image(&format!(
             ".map d, {map_type}, key=4, value=4, entries=4\n.section \"xdp\"\np:\n{}{} r1 = d ll\n \
              r2 = {key}\n r3 = {flags}\n call bpf_redirect_map\n exit\n",
             put(1, 41),
             put(3, 43)
         ));
+        let options = Options { cpus: 4, ..Options::default() };
+        let mut session = Session::load(&image, None, options).unwrap();
         let mut packet = packet();
         packet.meta.ifindex = 41;
         let outcome = run(&mut session, &mut packet);
@@ -140,4 +142,14 @@ fn a_redirection_goes_to_what_the_map_has() {
     assert_eq!(outcome("cpumap", 1, 8), ("XDP_ABORTED", None, vec![]));
     assert_eq!(outcome("devmap", 0, 8), ("XDP_REDIRECT", Some(43), vec![41]));
     assert_eq!(outcome("devmap", 0, 8 | 16), ("XDP_REDIRECT", Some(43), vec![]));
+}
+
+#[test]
+fn a_map_knows_how_many_it_has() {
+    let put = " r1 = h ll\n r2 = r10\n r2 += -4\n r3 = r10\n r3 += -4\n r4 = 0\n call bpf_map_update_elem\n";
+    let text = format!(
+        ".map h, hash, key=4, value=4, entries=8\n.section \"xdp\"\np:\n r1 = 1\n *(u32 *)(r10 - 4) = r1\n{put} \
+         r1 = 2\n *(u32 *)(r10 - 4) = r1\n{put} r1 = h ll\n call @bpf_map_sum_elem_count\n exit\n"
+    );
+    assert_eq!(code(&mut session(&text)), 2);
 }

@@ -128,3 +128,45 @@ fn the_current_thread_is_this_one_until_another_is_set() {
     session.set_task(Task { pid: 5, ..Task::default() });
     assert_eq!(run(&mut session, &mut packet()).verdict.code, 5);
 }
+
+#[test]
+fn a_device_tells_what_it_knows() {
+    let text = |kfunc: &str, size: &str| {
+        format!(
+            "r2 = r10\n r2 += -8\n r3 = r10\n r3 += -16\n *(u64 *)(r10 - 8) = 0\n call @{kfunc}\n \
+             if r0 != 0 goto +1\n r0 = *({size} *)(r10 - 8)\n exit"
+        )
+    };
+    let mut packet = packet();
+    let questions = [
+        (text("bpf_xdp_metadata_rx_timestamp", "u64"), 77),
+        (text("bpf_xdp_metadata_rx_hash", "u32"), 78),
+        (text("bpf_xdp_metadata_rx_vlan_tag", "u16"), 0x81),
+    ];
+    for (text, _) in &questions {
+        assert_eq!(r0_on("xdp", text, &mut packet), -95);
+    }
+    packet.meta.hwtstamp = 77;
+    packet.meta.hash = 78;
+    packet.meta.vlan = Some(skep_hooks::VlanTag { proto: 0x8100, tci: 5 });
+    for (text, want) in &questions {
+        assert_eq!(r0_on("xdp", text, &mut packet), *want, "{text}");
+    }
+    for (len, want) in [(64, 0), (65, -22)] {
+        let text = format!("r2 = {len}\n call @bpf_xdp_pull_data\n exit");
+        assert_eq!(r0("xdp", &text), want);
+    }
+}
+
+#[test]
+fn a_stream_of_text_is_an_event() {
+    let mut session = session(
+        ".section \"xdp\"\np:\n r1 = 0x0a6425203d206e ll\n *(u64 *)(r10 - 8) = r1\n r1 = 5\n \
+         *(u64 *)(r10 - 16) = r1\n r1 = 1\n r2 = r10\n r2 += -8\n r3 = r10\n r3 += -16\n r4 = 8\n \
+         r5 = 0\n call @bpf_stream_vprintk_impl\n exit\n",
+    );
+    assert_eq!(run(&mut session, &mut packet()).verdict.code, 0);
+    let mut lines = Vec::new();
+    session.events(&mut |event| lines.push(format!("{:?}", event.kind)));
+    assert_eq!(lines, [r#"Print("n = 5\n")"#]);
+}

@@ -25,6 +25,16 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(201, "bpf_dynptr_read", read)
         .with(202, "bpf_dynptr_write", write)
         .with(203, "bpf_dynptr_data", data);
+    let copies =
+        ["bpf_probe_read_user_dynptr", "bpf_probe_read_kernel_dynptr", "bpf_copy_from_user_dynptr"];
+    let helpers = copies.into_iter().fold(helpers, |helpers, name| helpers.with_kfunc(name, probe));
+    let texts = [
+        "bpf_probe_read_user_str_dynptr",
+        "bpf_probe_read_kernel_str_dynptr",
+        "bpf_copy_from_user_str_dynptr",
+    ];
+    let helpers =
+        texts.into_iter().fold(helpers, |helpers, name| helpers.with_kfunc(name, probe_str));
     helpers
         .with_kfunc("bpf_dynptr_from_skb", |cx: &mut Cx<'_, S>, _ctx: u64, flags, ptr| {
             from_packet(cx, Kind::Skb, flags, ptr)
@@ -366,4 +376,43 @@ fn fill<S: Env>(cx: &mut Cx<'_, S>, ptr: u64, off: u32, len: u32, byte: u32) -> 
         Ok(()) => store(cx, ptr, off, &alloc::vec![byte; len as usize], 0),
         Err(errno) => Ok(errno.r0()),
     }
+}
+
+/// Copies from any address; what cannot be read is an error of the call.
+fn probe<S: Env>(cx: &mut Cx<'_, S>, ptr: u64, off: u32, len: u32, from: u64) -> Result<u64, Stop> {
+    if let Some(errno) = refuses(cx, ptr, off, len)? {
+        return Ok(errno.r0());
+    }
+    match cx.mem.read_vec(from, len.into()) {
+        Ok(bytes) => store(cx, ptr, off, &bytes, 0),
+        Err(_) => Ok(Errno::EFAULT.r0()),
+    }
+}
+
+/// The same of a text with its NUL, cut to `len`; returns the bytes written.
+fn probe_str<S: Env>(
+    cx: &mut Cx<'_, S>,
+    ptr: u64,
+    off: u32,
+    len: u32,
+    from: u64,
+) -> Result<u64, Stop> {
+    if let Some(errno) = refuses(cx, ptr, off, len)? {
+        return Ok(errno.r0());
+    }
+    let Some(max) = (len as usize).checked_sub(1) else { return Ok(0) };
+    let Ok(mut text) = cx.mem.read_str(from, max) else { return Ok(Errno::EFAULT.r0()) };
+    text.push(0);
+    match store(cx, ptr, off, &text, 0)? {
+        0 => Ok(text.len() as u64),
+        errno => Ok(errno),
+    }
+}
+
+/// Why the range cannot be written.
+fn refuses<S>(cx: &Cx<'_, S>, ptr: u64, off: u32, len: u32) -> Result<Option<Errno>, Stop> {
+    Ok(match Dynptr::load(cx, ptr)? {
+        Some(dynptr) if !dynptr.read_only => dynptr.check(off, len).err(),
+        _ => Some(Errno::EINVAL),
+    })
 }

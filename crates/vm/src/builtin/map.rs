@@ -15,6 +15,9 @@ pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(88, "bpf_map_pop_elem", pop)
         .with(89, "bpf_map_peek_elem", peek)
         .with(195, "bpf_map_lookup_percpu_elem", lookup_percpu)
+        .with_kfunc("bpf_map_sum_elem_count", |cx: &mut Cx<'_, S>, handle: u64| {
+            key_value(cx, "bpf_map_sum_elem_count", handle).map(|map| map.entries() as u64)
+        })
 }
 
 /// The map of keys and values in argument 1.

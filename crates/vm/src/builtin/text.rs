@@ -18,6 +18,7 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(106, "bpf_strtoul", strtoul);
     let helpers = helpers
         .with_kfunc("bpf_copy_from_user_str", copy_str)
+        .with_kfunc("bpf_stream_vprintk_impl", stream_vprintk)
         .without(36, "a program run here has no memory of others to write");
     let reads = [
         (4, "bpf_probe_read"),
@@ -89,6 +90,25 @@ fn trace_vprintk<S: Env>(
     let text = arguments(cx, data, len)?.and_then(|args| format(&fmt, &args, &cx.mem));
     Ok(match text {
         Ok(text) => print(cx, &text),
+        Err(errno) => errno.r0(),
+    })
+}
+
+/// Text for one of the program's streams; here all go where `bpf_trace_printk` goes.
+fn stream_vprintk<S: Env>(
+    cx: &mut Cx<'_, S>,
+    _stream: u32,
+    fmt: u64,
+    data: u64,
+    len: u32,
+) -> Result<u64, Stop> {
+    let fmt = cx.mem.read_str(fmt, MAX_TEXT)?;
+    let text = arguments(cx, data, len)?.and_then(|args| format(&fmt, &args, &cx.mem));
+    Ok(match text {
+        Ok(text) => {
+            print(cx, &text);
+            0
+        }
         Err(errno) => errno.r0(),
     })
 }

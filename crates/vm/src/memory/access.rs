@@ -94,7 +94,11 @@ impl<'m> Memory<'m> {
             return Ok(());
         }
         let (idx, at) = split(addr);
-        if let Some(Kind::Copy(_, bytes)) = self.regions.get(idx as usize) {
+        let copy = match self.regions.get(idx as usize) {
+            Some(Kind::Copy(_, bytes)) => Some(bytes.as_slice()),
+            _ => self.heap.get(idx),
+        };
+        if let Some(bytes) = copy {
             let at = at as usize;
             let end = at.checked_add(out.len()).ok_or(deny)?;
             out.copy_from_slice(bytes.get(at..end).ok_or(deny)?);
@@ -119,6 +123,13 @@ impl<'m> Memory<'m> {
         if addr >> 32 == u64::from(PACKET) {
             let found = self.packet_at(addr, bytes.len(), true)?;
             self.packet.bytes.get_mut(found).ok_or(deny)?.copy_from_slice(bytes);
+            return Ok(());
+        }
+        let (idx, at) = split(addr);
+        if let Some(object) = self.heap.get_mut(idx) {
+            let at = at as usize;
+            let end = at.checked_add(bytes.len()).ok_or(deny)?;
+            object.get_mut(at..end).ok_or(deny)?.copy_from_slice(bytes);
             return Ok(());
         }
         for (byte, cell) in bytes.iter().zip(self.cells(addr, bytes.len(), true)?) {
@@ -197,6 +208,9 @@ impl<'m> Memory<'m> {
     fn len_of(&self, addr: u64) -> Option<usize> {
         let (idx, at) = split(addr);
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
+        if let Some(object) = self.heap.get(idx) {
+            return object.len().checked_sub(at as usize);
+        }
         let at = at.wrapping_sub(bytes.lo) as usize;
         let len = match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => 0,
@@ -217,6 +231,9 @@ impl<'m> Memory<'m> {
         let (idx, at) = split(addr);
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
         let place = |name: &str, lo, len| Place { region: name.into(), at, lo, len };
+        if let Some(object) = self.heap.get(idx) {
+            return Some(place("object", 0, object.len()));
+        }
         Some(match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => return None,
             Kind::Bytes(name) if idx == PACKET => {

@@ -131,3 +131,23 @@ fn a_forged_dynptr_reaches_nothing_beyond_the_programs_memory() {
                 r1 += -16\n r2 = 0\n call bpf_ringbuf_submit_dynptr\n exit";
     assert!(fault(text, &mut []).starts_with("bpf_ringbuf_submit_dynptr: argument 1 must be"));
 }
+
+#[test]
+fn what_can_be_read_goes_into_a_dynptr() {
+    let probe = |kfunc: &str, off: u32, len: u32, from: &str| {
+        let mut mem = *b"........text\0more";
+        let text = format!(
+            "r7 = r6\n r7 += 8\n {PTR} r2 = {off}\n r3 = {len}\n r4 = {from}\n call @{kfunc}"
+        );
+        (r0(&with(8, &text), &mut mem), mem[..8].to_vec())
+    };
+    let untouched = b"........".to_vec();
+    let (copy, text) = ("bpf_probe_read_kernel_dynptr", "bpf_copy_from_user_str_dynptr");
+    assert_eq!(probe(copy, 1, 6, "r7"), (0, b".text\0m.".to_vec()));
+    assert_eq!(probe(copy, 3, 6, "r7"), (-7, untouched.clone()));
+    assert_eq!(probe(copy, 1, 6, "8"), (-14, untouched.clone()));
+    assert_eq!(probe(text, 1, 7, "r7"), (5, b".text\0..".to_vec()));
+    assert_eq!(probe(text, 1, 3, "r7"), (3, b".te\0....".to_vec()));
+    assert_eq!(probe(text, 1, 0, "r7"), (0, untouched.clone()));
+    assert_eq!(probe(text, 2, 7, "r7"), (-7, untouched));
+}
