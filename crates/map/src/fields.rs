@@ -16,8 +16,9 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
 
-/// Tries at a lock before giving up: no program holds one for so long.
-const TRIES: u32 = 1 << 20;
+/// Looks at a lock before giving up, about a second: its owner may have lost its CPU for a while, but
+/// a run that ended in a fault may have left it held.
+const TRIES: u32 = 1 << 26;
 /// `sizeof(struct bpf_spin_lock)`
 const LOCK: u32 = 4;
 
@@ -101,7 +102,7 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if values have no lock, `EBUSY` if it is not to be had for long.
+    /// `EINVAL` if values have no lock, `EBUSY` if it stays held.
     pub(crate) fn locked<R>(
         &self,
         values: &Values,
@@ -119,7 +120,8 @@ impl Fields {
 
 fn acquire(lock: &AtomicU32) -> Result<(), Errno> {
     for _ in 0..TRIES {
-        if lock.compare_exchange_weak(0, 1, Acquire, Relaxed).is_ok() {
+        let free = lock.load(Relaxed) == 0;
+        if free && lock.compare_exchange_weak(0, 1, Acquire, Relaxed).is_ok() {
             return Ok(());
         }
         spin_loop();
