@@ -6,11 +6,13 @@ mod needs;
 mod text;
 mod type_name;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::file;
+use crate::kernel;
 use crate::term::Term;
 use facts::Facts;
 use skep::read_image;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Show the sections, programs, maps and needs of an object or assembly text.
@@ -27,6 +29,9 @@ pub(crate) struct Inspect {
     /// Show what it uses of a kernel, and the oldest release of Linux with all of it.
     #[arg(long)]
     needs: bool,
+    /// Print types as a C header; the file is BTF of a kernel, or a BPF object.
+    #[arg(long, conflicts_with_all = ["json", "needs"])]
+    btf_c: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -34,6 +39,7 @@ Examples:
   skep inspect examples/xdp_flows.o
   skep inspect prog.o --json | jq '.progs[].name'
   skep inspect prog.o --needs
+  skep inspect --btf-c /sys/kernel/btf/vmlinux > vmlinux.h
 
 Exit codes:
   0  the file was read, whether its programs run here or not
@@ -44,6 +50,9 @@ Exit codes:
 
 impl Inspect {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        if self.btf_c {
+            return self.header(term);
+        }
         let bytes = file::read(&self.file)?;
         let name = file::name(&self.file);
         let layout = skep_obj::layout(&bytes).ok();
@@ -75,5 +84,12 @@ impl Inspect {
             text::sections(&layout, &mut term.out)?;
         }
         Err(file::failure(&self.file, &bytes, failed))
+    }
+
+    fn header(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        let btf = kernel::types(&self.file)?;
+        let header = skep_btf::dump_c(&btf)
+            .map_err(|err| Failure::at(Kind::Input, &file::name(&self.file), &err))?;
+        Ok(term.out.write_all(header.as_bytes())?)
     }
 }

@@ -11,13 +11,11 @@ pub(crate) fn failure(path: &Path, err: &LoadError) -> Failure {
     let kind = match err {
         LoadError::UnknownProg { .. } | LoadError::WhichProg { .. } => Kind::Usage,
         LoadError::NoHook { .. }
-        | LoadError::Kconfig { .. }
         | LoadError::Map(MapError::Unsupported { .. })
         | LoadError::Prog(
             skep_vm::LoadError::Helper { .. }
             | skep_vm::LoadError::Kfunc { .. }
             | skep_vm::LoadError::Ksym { .. }
-            | skep_vm::LoadError::CoreReloc { .. }
             | skep_vm::LoadError::KernelOnly { .. }
             | skep_vm::LoadError::TooLong { .. },
         ) => Kind::Unsupported,

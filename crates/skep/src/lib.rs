@@ -19,6 +19,7 @@
 
 mod code;
 mod event;
+mod fit;
 mod helper;
 mod host;
 mod input;
@@ -31,6 +32,7 @@ mod view;
 
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
+pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
@@ -42,6 +44,7 @@ pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
+pub use skep_obj::{KernelConfig, Report};
 pub use skep_prog::{Image, MapDef, Prog};
 pub use skep_vm::{Fault, Task};
 pub use view::{Entry, MapView};
