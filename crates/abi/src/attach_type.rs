@@ -2,7 +2,8 @@
 //!
 //! Source: `enum bpf_attach_type` in `include/uapi/linux/bpf.h`, Linux 6.18.
 
-use crate::table_enum;
+use crate::release::v;
+use crate::{Release, table_enum};
 
 table_enum! {
     /// Where exactly a program is attached.
@@ -65,5 +66,43 @@ table_enum! {
         NetkitPeer = 55, "netkit_peer";
         TraceKprobeSession = 56, "trace_kprobe_session";
         TraceUprobeSession = 57, "trace_uprobe_session";
+    }
+}
+
+/// Numbers that releases began with: attach types were added in order.
+const SINCE: [(AttachType, Release); 22] = [
+    (AttachType::CgroupInetIngress, v(4, 10)),
+    (AttachType::CgroupSockOps, v(4, 13)),
+    (AttachType::SkSkbStreamParser, v(4, 14)),
+    (AttachType::CgroupDevice, v(4, 15)),
+    (AttachType::SkMsgVerdict, v(4, 17)),
+    (AttachType::CgroupUdp4Sendmsg, v(4, 18)),
+    (AttachType::FlowDissector, v(4, 20)),
+    (AttachType::CgroupSysctl, v(5, 2)),
+    (AttachType::CgroupGetsockopt, v(5, 3)),
+    (AttachType::TraceRawTp, v(5, 5)),
+    (AttachType::ModifyReturn, v(5, 7)),
+    (AttachType::TraceIter, v(5, 8)),
+    (AttachType::CgroupInetSockRelease, v(5, 9)),
+    (AttachType::SkSkbVerdict, v(5, 13)),
+    (AttachType::SkReuseportSelect, v(5, 14)),
+    (AttachType::PerfEvent, v(5, 15)),
+    (AttachType::TraceKprobeMulti, v(5, 18)),
+    (AttachType::LsmCgroup, v(6, 0)),
+    (AttachType::StructOps, v(6, 4)),
+    (AttachType::TcxIngress, v(6, 6)),
+    (AttachType::CgroupUnixConnect, v(6, 7)),
+    (AttachType::TraceKprobeSession, v(6, 10)),
+];
+
+impl AttachType {
+    /// First release that has it.
+    #[must_use]
+    pub fn since(self) -> Release {
+        if self == Self::TraceUprobeSession {
+            return v(6, 13);
+        }
+        let next = SINCE.partition_point(|&(first, _)| first <= self);
+        SINCE[next.saturating_sub(1)].1
     }
 }

@@ -1,241 +1,134 @@
-//! Helpers by number.
+//! Helpers: names, numbers, prototypes, callers.
 //!
-//! Source: `enum bpf_func_id` in `include/uapi/linux/bpf.h`, Linux 6.18.
+//! Source: `enum bpf_func_id` in `include/uapi/linux/bpf.h`, the `struct bpf_func_proto` of each helper
+//! and what the verifier admits, Linux 6.18.
+
+mod arg;
+mod table;
+
+use crate::{AttachType, ProgType, ProgTypes, Release};
+pub use arg::{Arg, ArgKind, Ret, RetKind, flag as arg_flag};
+
+/// What the kernel says of a helper.
+///
+/// Where program types have prototypes of their own (the socket in place of the context, say), this is
+/// the first that the kernel had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Helper {
+    /// Number in a call instruction.
+    pub id: u32,
+    /// Without `bpf_`.
+    pub name: &'static str,
+    /// First release that has it; program types may have been admitted later.
+    pub since: Release,
+    /// r0.
+    pub ret: Ret,
+    /// r1 and on.
+    pub args: &'static [Arg],
+    /// Program types that may call it.
+    pub progs: ProgTypes,
+    only: &'static [AttachType],
+    attrs: u8,
+}
+
+const GPL: u8 = 1;
+const PACKET: u8 = 2;
+const SLEEPS: u8 = 4;
+const FASTCALL: u8 = 8;
+
+impl Helper {
+    /// The helper with this number; `None` for 0 and where Linux has none.
+    #[must_use]
+    pub fn find(id: u32) -> Option<&'static Self> {
+        table::HELPERS.get(usize::try_from(id).ok()?.checked_sub(1)?)
+    }
+
+    /// All, by number.
+    #[must_use]
+    pub const fn all() -> &'static [Self] {
+        table::HELPERS
+    }
+
+    /// Whether programs need a licence compatible with the GPL.
+    #[must_use]
+    pub const fn is_gpl_only(&self) -> bool {
+        self.attrs & GPL != 0
+    }
+
+    /// Whether pointers into the packet may be passed as memory.
+    #[must_use]
+    pub const fn takes_packet(&self) -> bool {
+        self.attrs & PACKET != 0
+    }
+
+    /// Whether only sleepable programs may call it.
+    #[must_use]
+    pub const fn may_sleep(&self) -> bool {
+        self.attrs & SLEEPS != 0
+    }
+
+    /// Whether r1 to r5 may keep their values (`bpf_fastcall`).
+    #[must_use]
+    pub const fn is_fastcall(&self) -> bool {
+        self.attrs & FASTCALL != 0
+    }
+
+    /// Whether a program of this type, for this place, may call it.
+    #[must_use]
+    pub fn admits(&self, prog_type: ProgType, attach_type: Option<AttachType>) -> bool {
+        let mut listed = self.only_at(prog_type).peekable();
+        self.progs.contains(prog_type)
+            && (listed.peek().is_none() || listed.any(|attach| Some(attach) == attach_type))
+    }
+
+    /// The places of this program type where it may be called; none if that does not matter.
+    pub fn only_at(&self, prog_type: ProgType) -> impl Iterator<Item = AttachType> {
+        self.only.iter().copied().filter(move |attach| prog_type.info().attach.contains(attach))
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "columns of the table")]
+const fn helper(
+    id: u32,
+    name: &'static str,
+    since: Release,
+    attrs: u8,
+    ret: Ret,
+    args: &'static [Arg],
+    progs: u64,
+    only: &'static [AttachType],
+) -> Helper {
+    Helper { id, name, since, ret, args, progs: ProgTypes::of(progs), only, attrs }
+}
 
 /// Name of the helper without its `bpf_` prefix: `map_lookup_elem` for 1. `None` where Linux has none.
 #[must_use]
 pub fn helper_name(id: u32) -> Option<&'static str> {
-    HELPERS.get(usize::try_from(id).ok()?).copied().filter(|_| id != 0)
+    Helper::find(id).map(|helper| helper.name)
 }
 
 /// Number of the helper with this name, with or without `bpf_`.
 #[must_use]
 pub fn helper_id(name: &str) -> Option<u32> {
     let name = name.strip_prefix("bpf_").unwrap_or(name);
-    let at = HELPERS.iter().skip(1).position(|&known| known == name)?;
-    u32::try_from(at + 1).ok()
+    Helper::all().iter().find(|helper| helper.name == name).map(|helper| helper.id)
 }
 
 /// Names by number, 0 (`unspec`) included.
-#[rustfmt::skip]
-pub const HELPERS: [&str; 212] = [
-    /*   0 */ "unspec",
-    /*   1 */ "map_lookup_elem",
-    /*   2 */ "map_update_elem",
-    /*   3 */ "map_delete_elem",
-    /*   4 */ "probe_read",
-    /*   5 */ "ktime_get_ns",
-    /*   6 */ "trace_printk",
-    /*   7 */ "get_prandom_u32",
-    /*   8 */ "get_smp_processor_id",
-    /*   9 */ "skb_store_bytes",
-    /*  10 */ "l3_csum_replace",
-    /*  11 */ "l4_csum_replace",
-    /*  12 */ "tail_call",
-    /*  13 */ "clone_redirect",
-    /*  14 */ "get_current_pid_tgid",
-    /*  15 */ "get_current_uid_gid",
-    /*  16 */ "get_current_comm",
-    /*  17 */ "get_cgroup_classid",
-    /*  18 */ "skb_vlan_push",
-    /*  19 */ "skb_vlan_pop",
-    /*  20 */ "skb_get_tunnel_key",
-    /*  21 */ "skb_set_tunnel_key",
-    /*  22 */ "perf_event_read",
-    /*  23 */ "redirect",
-    /*  24 */ "get_route_realm",
-    /*  25 */ "perf_event_output",
-    /*  26 */ "skb_load_bytes",
-    /*  27 */ "get_stackid",
-    /*  28 */ "csum_diff",
-    /*  29 */ "skb_get_tunnel_opt",
-    /*  30 */ "skb_set_tunnel_opt",
-    /*  31 */ "skb_change_proto",
-    /*  32 */ "skb_change_type",
-    /*  33 */ "skb_under_cgroup",
-    /*  34 */ "get_hash_recalc",
-    /*  35 */ "get_current_task",
-    /*  36 */ "probe_write_user",
-    /*  37 */ "current_task_under_cgroup",
-    /*  38 */ "skb_change_tail",
-    /*  39 */ "skb_pull_data",
-    /*  40 */ "csum_update",
-    /*  41 */ "set_hash_invalid",
-    /*  42 */ "get_numa_node_id",
-    /*  43 */ "skb_change_head",
-    /*  44 */ "xdp_adjust_head",
-    /*  45 */ "probe_read_str",
-    /*  46 */ "get_socket_cookie",
-    /*  47 */ "get_socket_uid",
-    /*  48 */ "set_hash",
-    /*  49 */ "setsockopt",
-    /*  50 */ "skb_adjust_room",
-    /*  51 */ "redirect_map",
-    /*  52 */ "sk_redirect_map",
-    /*  53 */ "sock_map_update",
-    /*  54 */ "xdp_adjust_meta",
-    /*  55 */ "perf_event_read_value",
-    /*  56 */ "perf_prog_read_value",
-    /*  57 */ "getsockopt",
-    /*  58 */ "override_return",
-    /*  59 */ "sock_ops_cb_flags_set",
-    /*  60 */ "msg_redirect_map",
-    /*  61 */ "msg_apply_bytes",
-    /*  62 */ "msg_cork_bytes",
-    /*  63 */ "msg_pull_data",
-    /*  64 */ "bind",
-    /*  65 */ "xdp_adjust_tail",
-    /*  66 */ "skb_get_xfrm_state",
-    /*  67 */ "get_stack",
-    /*  68 */ "skb_load_bytes_relative",
-    /*  69 */ "fib_lookup",
-    /*  70 */ "sock_hash_update",
-    /*  71 */ "msg_redirect_hash",
-    /*  72 */ "sk_redirect_hash",
-    /*  73 */ "lwt_push_encap",
-    /*  74 */ "lwt_seg6_store_bytes",
-    /*  75 */ "lwt_seg6_adjust_srh",
-    /*  76 */ "lwt_seg6_action",
-    /*  77 */ "rc_repeat",
-    /*  78 */ "rc_keydown",
-    /*  79 */ "skb_cgroup_id",
-    /*  80 */ "get_current_cgroup_id",
-    /*  81 */ "get_local_storage",
-    /*  82 */ "sk_select_reuseport",
-    /*  83 */ "skb_ancestor_cgroup_id",
-    /*  84 */ "sk_lookup_tcp",
-    /*  85 */ "sk_lookup_udp",
-    /*  86 */ "sk_release",
-    /*  87 */ "map_push_elem",
-    /*  88 */ "map_pop_elem",
-    /*  89 */ "map_peek_elem",
-    /*  90 */ "msg_push_data",
-    /*  91 */ "msg_pop_data",
-    /*  92 */ "rc_pointer_rel",
-    /*  93 */ "spin_lock",
-    /*  94 */ "spin_unlock",
-    /*  95 */ "sk_fullsock",
-    /*  96 */ "tcp_sock",
-    /*  97 */ "skb_ecn_set_ce",
-    /*  98 */ "get_listener_sock",
-    /*  99 */ "skc_lookup_tcp",
-    /* 100 */ "tcp_check_syncookie",
-    /* 101 */ "sysctl_get_name",
-    /* 102 */ "sysctl_get_current_value",
-    /* 103 */ "sysctl_get_new_value",
-    /* 104 */ "sysctl_set_new_value",
-    /* 105 */ "strtol",
-    /* 106 */ "strtoul",
-    /* 107 */ "sk_storage_get",
-    /* 108 */ "sk_storage_delete",
-    /* 109 */ "send_signal",
-    /* 110 */ "tcp_gen_syncookie",
-    /* 111 */ "skb_output",
-    /* 112 */ "probe_read_user",
-    /* 113 */ "probe_read_kernel",
-    /* 114 */ "probe_read_user_str",
-    /* 115 */ "probe_read_kernel_str",
-    /* 116 */ "tcp_send_ack",
-    /* 117 */ "send_signal_thread",
-    /* 118 */ "jiffies64",
-    /* 119 */ "read_branch_records",
-    /* 120 */ "get_ns_current_pid_tgid",
-    /* 121 */ "xdp_output",
-    /* 122 */ "get_netns_cookie",
-    /* 123 */ "get_current_ancestor_cgroup_id",
-    /* 124 */ "sk_assign",
-    /* 125 */ "ktime_get_boot_ns",
-    /* 126 */ "seq_printf",
-    /* 127 */ "seq_write",
-    /* 128 */ "sk_cgroup_id",
-    /* 129 */ "sk_ancestor_cgroup_id",
-    /* 130 */ "ringbuf_output",
-    /* 131 */ "ringbuf_reserve",
-    /* 132 */ "ringbuf_submit",
-    /* 133 */ "ringbuf_discard",
-    /* 134 */ "ringbuf_query",
-    /* 135 */ "csum_level",
-    /* 136 */ "skc_to_tcp6_sock",
-    /* 137 */ "skc_to_tcp_sock",
-    /* 138 */ "skc_to_tcp_timewait_sock",
-    /* 139 */ "skc_to_tcp_request_sock",
-    /* 140 */ "skc_to_udp6_sock",
-    /* 141 */ "get_task_stack",
-    /* 142 */ "load_hdr_opt",
-    /* 143 */ "store_hdr_opt",
-    /* 144 */ "reserve_hdr_opt",
-    /* 145 */ "inode_storage_get",
-    /* 146 */ "inode_storage_delete",
-    /* 147 */ "d_path",
-    /* 148 */ "copy_from_user",
-    /* 149 */ "snprintf_btf",
-    /* 150 */ "seq_printf_btf",
-    /* 151 */ "skb_cgroup_classid",
-    /* 152 */ "redirect_neigh",
-    /* 153 */ "per_cpu_ptr",
-    /* 154 */ "this_cpu_ptr",
-    /* 155 */ "redirect_peer",
-    /* 156 */ "task_storage_get",
-    /* 157 */ "task_storage_delete",
-    /* 158 */ "get_current_task_btf",
-    /* 159 */ "bprm_opts_set",
-    /* 160 */ "ktime_get_coarse_ns",
-    /* 161 */ "ima_inode_hash",
-    /* 162 */ "sock_from_file",
-    /* 163 */ "check_mtu",
-    /* 164 */ "for_each_map_elem",
-    /* 165 */ "snprintf",
-    /* 166 */ "sys_bpf",
-    /* 167 */ "btf_find_by_name_kind",
-    /* 168 */ "sys_close",
-    /* 169 */ "timer_init",
-    /* 170 */ "timer_set_callback",
-    /* 171 */ "timer_start",
-    /* 172 */ "timer_cancel",
-    /* 173 */ "get_func_ip",
-    /* 174 */ "get_attach_cookie",
-    /* 175 */ "task_pt_regs",
-    /* 176 */ "get_branch_snapshot",
-    /* 177 */ "trace_vprintk",
-    /* 178 */ "skc_to_unix_sock",
-    /* 179 */ "kallsyms_lookup_name",
-    /* 180 */ "find_vma",
-    /* 181 */ "loop",
-    /* 182 */ "strncmp",
-    /* 183 */ "get_func_arg",
-    /* 184 */ "get_func_ret",
-    /* 185 */ "get_func_arg_cnt",
-    /* 186 */ "get_retval",
-    /* 187 */ "set_retval",
-    /* 188 */ "xdp_get_buff_len",
-    /* 189 */ "xdp_load_bytes",
-    /* 190 */ "xdp_store_bytes",
-    /* 191 */ "copy_from_user_task",
-    /* 192 */ "skb_set_tstamp",
-    /* 193 */ "ima_file_hash",
-    /* 194 */ "kptr_xchg",
-    /* 195 */ "map_lookup_percpu_elem",
-    /* 196 */ "skc_to_mptcp_sock",
-    /* 197 */ "dynptr_from_mem",
-    /* 198 */ "ringbuf_reserve_dynptr",
-    /* 199 */ "ringbuf_submit_dynptr",
-    /* 200 */ "ringbuf_discard_dynptr",
-    /* 201 */ "dynptr_read",
-    /* 202 */ "dynptr_write",
-    /* 203 */ "dynptr_data",
-    /* 204 */ "tcp_raw_gen_syncookie_ipv4",
-    /* 205 */ "tcp_raw_gen_syncookie_ipv6",
-    /* 206 */ "tcp_raw_check_syncookie_ipv4",
-    /* 207 */ "tcp_raw_check_syncookie_ipv6",
-    /* 208 */ "ktime_get_tai_ns",
-    /* 209 */ "user_ringbuf_drain",
-    /* 210 */ "cgrp_storage_get",
-    /* 211 */ "cgrp_storage_delete",
-];
+pub const HELPERS: [&str; 212] = {
+    let mut names = ["unspec"; 212];
+    let mut id = 1;
+    while id < names.len() {
+        names[id] = table::HELPERS[id - 1].name;
+        id += 1;
+    }
+    names
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AttachType::*;
 
     #[test]
     fn names_and_numbers_are_inverse() {
@@ -246,5 +139,47 @@ mod tests {
         assert_eq!(helper_id("bpf_map_lookup_elem"), Some(1));
         assert_eq!(helper_name(0), None);
         assert_eq!(helper_name(u32::MAX), None);
+    }
+
+    #[test]
+    fn rows_stand_by_number_and_by_release() {
+        assert_eq!(Helper::all().len(), 211);
+        for (at, helper) in Helper::all().iter().enumerate() {
+            assert_eq!(helper.id as usize, at + 1, "{}", helper.name);
+            assert!(helper.args.len() <= 5, "{}", helper.name);
+            assert!(helper.progs.iter().next().is_some(), "{}", helper.name);
+        }
+        assert!(Helper::all().is_sorted_by_key(|helper| helper.since));
+    }
+
+    #[test]
+    fn sizes_follow_memory_and_fixed_sizes_are_given() {
+        for helper in Helper::all() {
+            for (at, arg) in helper.args.iter().enumerate() {
+                let size = matches!(arg.kind, ArgKind::Size | ArgKind::SizeOrZero);
+                let mem = at.checked_sub(1).map(|before| helper.args[before].kind);
+                assert!(!size || mem == Some(ArgKind::Mem), "{}", helper.name);
+                assert_eq!(
+                    arg.flags & arg_flag::FIXED_SIZE != 0,
+                    arg.fixed != 0,
+                    "{}",
+                    helper.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn admission_depends_on_type_and_place() {
+        let admits = |name, prog_type, attach| {
+            Helper::find(helper_id(name).unwrap()).unwrap().admits(prog_type, attach)
+        };
+        assert!(admits("xdp_adjust_head", ProgType::Xdp, None));
+        assert!(!admits("xdp_adjust_head", ProgType::SchedCls, None));
+        assert!(admits("bind", ProgType::CgroupSockAddr, Some(CgroupInet4Connect)));
+        assert!(!admits("bind", ProgType::CgroupSockAddr, Some(CgroupInet4Bind)));
+        assert!(admits("seq_write", ProgType::Tracing, Some(TraceIter)));
+        assert!(!admits("seq_write", ProgType::Tracing, Some(TraceFentry)));
+        assert!(!admits("map_lookup_elem", ProgType::Unspec, None));
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Source: `enum bpf_map_type` in `include/uapi/linux/bpf.h`, Linux 6.18.
 
+mod info;
+
 use crate::table_enum;
+pub use info::{MapEntries, MapInfo, MapKey, MapValue};
 
 table_enum! {
     /// Kinds of map.

@@ -2,7 +2,13 @@
 //!
 //! Source: `enum bpf_prog_type` in `include/uapi/linux/bpf.h`, Linux 6.18.
 
+pub(crate) mod bits;
+mod info;
+mod set;
+
 use crate::table_enum;
+pub use info::{ProgInfo, Results};
+pub use set::ProgTypes;
 
 table_enum! {
     /// What a program is for: its hook, its context, its helpers.

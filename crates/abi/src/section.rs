@@ -1,6 +1,7 @@
 //! Section names of objects and what they say about the program inside.
 //!
-//! Source: the table `section_defs` of libbpf 1.7; the names are its interface with every object.
+//! Source: the table `section_defs` of libbpf 1.7; the names are its interface with every object. Its
+//! `fsession` is left out: the attach type is newer than Linux 6.18, whose numbers this crate has.
 
 use crate::{AttachType, ProgType};
 

@@ -12,18 +12,29 @@ use crate::{Btf, BtfError, Kind, TypeId};
 /// Bits of the second word that mean something. Kernel: `BTF_INFO_MASK`.
 const INFO_MASK: u32 = 0x9f00_ffff;
 
-/// Checks each type of `btf`, whose type section begins at byte `types_at`.
-pub(crate) fn check(btf: &Btf, types_at: usize) -> Result<(), BtfError> {
-    for (id, &start) in btf.ids().zip(&btf.starts) {
+/// Checks each type of `btf` that is not in its base.
+pub(crate) fn check(btf: &Btf) -> Result<(), BtfError> {
+    let types_at = btf.source.types_at();
+    for (id, &start) in btf.own_ids().zip(&btf.starts) {
         let Some(record) = btf.record(id) else { continue };
         let at = pos_at(types_at, usize::try_from(start).unwrap_or(usize::MAX));
-        let one = Check { btf, id, record, at };
-        one.info()?;
-        one.strings()?;
-        one.references()?;
-        one.fields()?;
+        check_one(btf, id, record, at)?;
     }
     Ok(())
+}
+
+/// Checks a type whose record begins at byte `at` of the input.
+pub(crate) fn check_one(
+    btf: &Btf,
+    id: TypeId,
+    record: Record<'_>,
+    at: usize,
+) -> Result<(), BtfError> {
+    let one = Check { btf, id, record, at };
+    one.info()?;
+    one.strings()?;
+    one.references()?;
+    one.fields()
 }
 
 struct Check<'a> {
@@ -54,7 +65,7 @@ impl Check<'_> {
 
     /// String offsets lie in the string section; since that ends with zero, so do the strings.
     fn strings(&self) -> Result<(), BtfError> {
-        let len = self.btf.strings.len();
+        let len = self.btf.strings_len();
         let entries = self.record.pick(self.record.kind.layout().strings);
         for (word, off) in [(0, self.record.name)].into_iter().chain(entries) {
             if usize::try_from(off).map_or(true, |off| off >= len) {

@@ -36,6 +36,9 @@ pub enum BtfError {
     /// The string section must begin and end with a zero byte.
     #[error("byte {at}: string section does not {what} with a zero byte")]
     Strings { at: usize, what: &'static str },
+    /// Split BTF and its base must be written alike.
+    #[error("byte order is not that of the base")]
+    BaseOrder,
     /// A string offset beyond the string section.
     #[error("byte {at}: string offset {off} is beyond the {len} bytes of strings")]
     Str { at: usize, off: u32, len: usize },

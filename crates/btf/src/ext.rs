@@ -100,6 +100,56 @@ impl BtfExt {
     }
 }
 
+impl BtfExt {
+    /// The bytes of a `.BTF.ext` section next to `btf`, in the byte order of the target. `None` when the
+    /// name of a section is no string of `btf`, or there are more records than can be counted.
+    #[must_use]
+    pub fn to_bytes(&self, btf: &Btf, order: ByteOrder) -> Option<Vec<u8>> {
+        let parts = [
+            records(&self.func_info, btf, |info| [info.insn_off, info.ty.0])?,
+            records(&self.line_info, btf, |info| {
+                let line_col = info.line << 10 | u32::from(info.column);
+                [info.insn_off, info.file.0, info.text.0, line_col]
+            })?,
+            records(&self.core_relos, btf, |relo| {
+                [relo.insn_off, relo.ty.0, relo.access.0, relo.kind]
+            })?,
+        ];
+        let mut bytes = Vec::from(order.magic());
+        bytes.extend([1, 0]);
+        bytes.extend(order.bytes(HEADER_LEN));
+        let mut off = 0_u32;
+        for part in &parts {
+            let len = u32::try_from(part.len()).ok()?.checked_mul(4)?;
+            bytes.extend(order.bytes(off));
+            bytes.extend(order.bytes(len));
+            off = off.checked_add(len)?;
+        }
+        bytes.extend(parts.iter().flatten().flat_map(|&word| order.bytes(word)));
+        Some(bytes)
+    }
+}
+
+/// Bytes of the header that is written.
+const HEADER_LEN: u32 = 32;
+
+/// Size of records, and then section after section.
+fn records<T: Copy, const N: usize>(
+    sections: &[SecRecords<T>],
+    btf: &Btf,
+    words: impl Fn(T) -> [u32; N],
+) -> Option<Vec<u32>> {
+    let mut out = Vec::new();
+    for SecRecords { section, records } in sections.iter().filter(|one| !one.records.is_empty()) {
+        if out.is_empty() {
+            out.push(u32::try_from(N).ok()?.checked_mul(4)?);
+        }
+        out.extend([btf.string(section)?.0, u32::try_from(records.len()).ok()?]);
+        out.extend(records.iter().flat_map(|&record| words(record)));
+    }
+    Some(out)
+}
+
 /// A part of the input that is being read, front to back.
 struct Area<'a> {
     what: &'static str,
@@ -210,7 +260,7 @@ impl Area<'_> {
     }
 
     fn string(&self, at: usize, off: u32) -> Result<(), BtfError> {
-        let len = self.btf.strings.len();
+        let len = self.btf.strings_len();
         match usize::try_from(off) {
             Ok(pos) if pos < len => Ok(()),
             _ => Err(BtfError::Str { at, off, len }),

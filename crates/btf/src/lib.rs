@@ -23,6 +23,10 @@
 //! assert_eq!(shown.to_string(), "{addr: 10.0.0.1}");
 //! ```
 //!
+//! [`Btf::open`] reads the types of a kernel where they lie and checks a type when it is asked for.
+//! [`fixup`] adapts programs to the types of another kernel. [`Builder`] makes types, [`dedup`] merges
+//! those of several objects, and [`dump_c`] writes them as a C header.
+//!
 //! Start reading at [`Btf`]. Sources: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h` and
 //! `kernel/bpf/btf.c` of Linux.
 #![no_std]
@@ -33,19 +37,27 @@ extern crate alloc;
 
 mod btf;
 mod check;
+mod dedup;
+mod dump;
 mod error;
 mod ext;
+pub mod fixup;
 mod kind;
 mod nesting;
 mod order;
 mod parse;
 mod show;
+mod source;
 mod types;
+mod write;
 
 pub use btf::{Btf, StrOff, TypeId};
+pub use dedup::{Dedup, dedup};
+pub use dump::{DumpError, dump_c};
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, LineInfo, SecRecords};
 pub use kind::Kind;
 pub use order::ByteOrder;
 pub use show::Shown;
 pub use types::{Body, FuncLinkage, Int, List, Member, Param, SecVar, Type, VarLinkage, Variant};
+pub use write::{Builder, Def, WriteError};

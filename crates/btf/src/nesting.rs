@@ -16,10 +16,10 @@ use crate::parse::pos_at;
 use crate::{Btf, BtfError, Kind, TypeId};
 use alloc::{vec, vec::Vec};
 
-/// Checks both relations; the type section begins at byte `types_at`.
-pub(crate) fn check(btf: &Btf, types_at: usize) -> Result<(), BtfError> {
-    check_relation(btf, types_at, by_value)?;
-    check_relation(btf, types_at, by_spelling)
+/// Checks both relations from the types on that are not in the base.
+pub(crate) fn check(btf: &Btf) -> Result<(), BtfError> {
+    check_relation(btf, by_value)?;
+    check_relation(btf, by_spelling)
 }
 
 fn by_value(kind: Kind) -> bool {
@@ -52,7 +52,6 @@ enum Mark {
 /// Depth-first search for cycles.
 struct Search<'a> {
     btf: &'a Btf,
-    types_at: usize,
     /// Which kinds of types the relation leads on from.
     follows: fn(Kind) -> bool,
     marks: Vec<Mark>,
@@ -60,10 +59,10 @@ struct Search<'a> {
     todo: Vec<TypeId>,
 }
 
-fn check_relation(btf: &Btf, types_at: usize, follows: fn(Kind) -> bool) -> Result<(), BtfError> {
+fn check_relation(btf: &Btf, follows: fn(Kind) -> bool) -> Result<(), BtfError> {
     let marks = vec![Mark::New; btf.len()];
-    let mut search = Search { btf, types_at, follows, marks, todo: Vec::new() };
-    btf.ids().try_for_each(|root| search.from(root))
+    let mut search = Search { btf, follows, marks, todo: Vec::new() };
+    btf.own_ids().try_for_each(|root| search.from(root))
 }
 
 impl<'a> Search<'a> {
@@ -127,8 +126,10 @@ impl<'a> Search<'a> {
 
     /// The position of the type's record in the input.
     fn at(&self, id: TypeId) -> usize {
-        let start = index(id).and_then(|index| self.btf.starts.get(index)).copied();
-        pos_at(self.types_at, usize::try_from(start.unwrap_or_default()).unwrap_or(usize::MAX))
+        let own = index(id).and_then(|index| index.checked_sub(self.btf.base_len()));
+        let start = own.and_then(|index| self.btf.starts.get(index)).copied();
+        let word = usize::try_from(start.unwrap_or_default()).unwrap_or(usize::MAX);
+        pos_at(self.btf.source.types_at(), word)
     }
 }
 

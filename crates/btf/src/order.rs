@@ -11,10 +11,25 @@ pub enum ByteOrder {
 }
 
 impl ByteOrder {
+    /// 0xeb9f, with which BTF and BTF.ext begin.
+    pub(crate) const fn magic(self) -> [u8; 2] {
+        match self {
+            Self::Little => [0x9f, 0xeb],
+            Self::Big => [0xeb, 0x9f],
+        }
+    }
+
     pub(crate) const fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
             Self::Little => u32::from_le_bytes(bytes),
             Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    pub(crate) const fn bytes(self, word: u32) -> [u8; 4] {
+        match self {
+            Self::Little => word.to_le_bytes(),
+            Self::Big => word.to_be_bytes(),
         }
     }
 

@@ -1,14 +1,31 @@
 //! From bytes to records.
 
 use crate::btf::{Record, kind_bits};
-use crate::{Btf, BtfError, ByteOrder, TypeId};
-use alloc::vec::Vec;
+use crate::{Btf, BtfError, ByteOrder, TypeId, source::Source};
+use alloc::{sync::Arc, vec::Vec};
+use core::ops::Range;
 
 /// Bytes of the header as far as it is known here; the kernel's later ones are longer.
 const HEADER_LEN: u32 = 24;
 
-/// Splits the input into records and strings. Also says where the type section begins.
-pub(crate) fn parse(bytes: &[u8]) -> Result<(Btf, usize), BtfError> {
+/// Finds the sections of the input and the records in it.
+pub(crate) fn parse(mut source: Source, base: Option<Arc<Btf>>) -> Result<Btf, BtfError> {
+    let (order, types, strings) = sections(source.bytes(), base.is_some())?;
+    if let Some(base) = &base
+        && base.order() != order
+    {
+        return Err(BtfError::BaseOrder);
+    }
+    source.set_sections(types, strings);
+    let first = base.as_ref().map_or(0, |base| base.len());
+    let starts = starts(source.words(), order, source.types_at(), first)?;
+    Ok(Btf { order, source, starts, base, checked: false })
+}
+
+type Sections = (ByteOrder, Range<usize>, Range<usize>);
+
+/// Where the types and the strings are.
+fn sections(bytes: &[u8], split: bool) -> Result<Sections, BtfError> {
     let (header, body) = Header::split(bytes, HEADER_LEN)?;
     let [type_off, type_len, str_off, str_len] = header.words();
     let types = header.section("type", body, type_off, type_len)?;
@@ -21,25 +38,25 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Btf, usize), BtfError> {
         return Err(BtfError::Overlap { type_off, type_end, str_off, str_end });
     }
     let at = header.at(str_off);
-    if strings.first() != Some(&0) {
+    // The strings of split BTF go on where those of its base end.
+    if !split && strings.first() != Some(&0) {
         return Err(BtfError::Strings { at, what: "begin" });
     }
-    if strings.last() != Some(&0) {
+    if strings.last().is_some_and(|&last| last != 0) {
         let at = at.saturating_add(strings.len());
         return Err(BtfError::Strings { at, what: "end" });
     }
     if type_off % 4 != 0 {
         return Err(BtfError::Align { at: 8, what: "type section offset", value: type_off });
     }
-    let (words, rest) = types.as_chunks::<4>();
     let types_at = header.at(type_off);
+    let rest = types.as_chunks::<4>().1;
     if !rest.is_empty() {
         let at = types_at.saturating_add(types.len()).saturating_sub(rest.len());
         return Err(BtfError::Short { at, what: "type", need: 4, have: rest.len() });
     }
-    let words: Vec<u32> = words.iter().map(|&word| header.order.u32(word)).collect();
-    let starts = starts(&words, types_at)?;
-    Ok((Btf { order: header.order, words, starts, strings: strings.to_vec() }, types_at))
+    let range = |at: usize, section: &[u8]| at..at.saturating_add(section.len());
+    Ok((header.order, range(types_at, types), range(at, strings)))
 }
 
 /// What BTF and BTF.ext begin with.
@@ -111,27 +128,35 @@ fn short(bytes: &[u8], need: u32) -> BtfError {
     BtfError::Short { at: 0, what: "header", need, have: bytes.len() }
 }
 
-/// Where each record begins, and where the last one ends.
-fn starts(words: &[u32], types_at: usize) -> Result<Vec<u32>, BtfError> {
-    let mut starts = Vec::new();
+/// Where each record begins, and where the last one ends. `first` types come before.
+fn starts(
+    words: &[[u8; 4]],
+    order: ByteOrder,
+    types_at: usize,
+    first: usize,
+) -> Result<Vec<u32>, BtfError> {
+    // Kernels have a type for each eight words or so.
+    let mut starts = Vec::with_capacity(words.len() / 8);
     let (mut pos, mut rest) = (0_usize, words);
     loop {
-        starts.push(u32::try_from(pos).map_err(|_| BtfError::TooMany { types: starts.len() })?);
+        let id = starts.len().saturating_add(first);
+        starts.push(u32::try_from(pos).map_err(|_| BtfError::TooMany { types: id })?);
         if rest.is_empty() {
+            starts.shrink_to_fit();
             return Ok(starts);
         }
-        let len = record_len(rest, pos_at(types_at, pos), starts.len())?;
+        let len = record_len(rest, order, pos_at(types_at, pos), id.saturating_add(1))?;
         rest = rest.get(len..).unwrap_or_default();
         pos = pos.saturating_add(len);
     }
 }
 
 /// Words of the record at the start of `rest`, which is type number `id`.
-fn record_len(rest: &[u32], at: usize, id: usize) -> Result<usize, BtfError> {
-    let record = Record::new(rest).ok_or_else(|| match rest {
+fn record_len(rest: &[[u8; 4]], order: ByteOrder, at: usize, id: usize) -> Result<usize, BtfError> {
+    let record = Record::new(rest, order).ok_or_else(|| match rest {
         [_, info, _, ..] => {
             let id = TypeId(u32::try_from(id).unwrap_or(u32::MAX));
-            BtfError::Kind { at: at.saturating_add(4), id, kind: kind_bits(*info) }
+            BtfError::Kind { at: at.saturating_add(4), id, kind: kind_bits(order.u32(*info)) }
         }
         _ => short_record(3, rest.len(), at),
     })?;

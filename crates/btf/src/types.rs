@@ -161,7 +161,7 @@ pub enum FuncLinkage {
 pub struct List<'a, T, const WORDS: usize> {
     btf: &'a Btf,
     flag: bool,
-    raw: &'a [[u32; WORDS]],
+    raw: &'a [[[u8; 4]; WORDS]],
     decode: fn(&'a Btf, bool, [u32; WORDS]) -> T,
 }
 
@@ -181,21 +181,25 @@ impl<'a, T, const WORDS: usize> List<'a, T, WORDS> {
     /// The entry at `index`, from 0.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<T> {
-        self.raw.get(index).map(|&raw| (self.decode)(self.btf, self.flag, raw))
+        self.raw.get(index).map(|&raw| (self.decode)(self.btf, self.flag, words(self.btf, raw)))
     }
 
     /// The entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + use<'a, T, WORDS> {
         let Self { btf, flag, raw, decode } = *self;
-        raw.iter().map(move |&words| decode(btf, flag, words))
+        raw.iter().map(move |&entry| decode(btf, flag, words(btf, entry)))
     }
 }
 
 impl<T, const WORDS: usize> List<'_, T, WORDS> {
     /// The first entry with such words; decodes none.
     pub(crate) fn position(&self, is: impl Fn(&[u32]) -> bool) -> Option<usize> {
-        self.raw.iter().position(|words| is(words))
+        self.raw.iter().position(|&raw| is(&words(self.btf, raw)))
     }
+}
+
+fn words<const WORDS: usize>(btf: &Btf, raw: [[u8; 4]; WORDS]) -> [u32; WORDS] {
+    raw.map(|word| btf.order.u32(word))
 }
 
 impl<T: fmt::Debug, const WORDS: usize> fmt::Debug for List<'_, T, WORDS> {
@@ -247,7 +251,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Decodes a record that [`Btf::parse`] has checked.
+    /// Decodes a record that has been checked.
     pub(crate) fn decode(btf: &'a Btf, record: Record<'a>) -> Self {
         let (size, ty, flag) = (record.third, TypeId(record.third), record.flag());
         match record.kind {

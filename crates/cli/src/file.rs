@@ -77,9 +77,7 @@ pub(crate) fn failure(path: &Path, bytes: &[u8], err: InputError) -> Failure {
             text: String::from_utf8_lossy(bytes).into_owned(),
             diags,
         })),
-        InputError::Object(
-            ObjError::CoreReloc { .. } | ObjError::Externs { .. } | ObjError::BigEndian,
-        ) => Failure::at(Kind::Unsupported, &name, &err),
+        InputError::Object(ObjError::BigEndian) => Failure::at(Kind::Unsupported, &name, &err),
         InputError::Unknown { .. } | InputError::Insn(_) if is_capture(bytes) => {
             let text = format!("{}: a packet capture, not a program", name.display());
             Failure::new(Kind::Input, text).help("`skep run PROGRAM -r CAPTURE` reads captures")

@@ -14,6 +14,8 @@ pub(crate) fn failure(path: &Path, err: &LoadError) -> Failure {
         | LoadError::Map(MapError::Unsupported { .. })
         | LoadError::Prog(
             skep_vm::LoadError::Helper { .. }
+            | skep_vm::LoadError::Kfunc { .. }
+            | skep_vm::LoadError::Ksym { .. }
             | skep_vm::LoadError::KernelOnly { .. }
             | skep_vm::LoadError::TooLong { .. },
         ) => Kind::Unsupported,

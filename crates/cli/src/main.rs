@@ -13,6 +13,7 @@ mod dis;
 mod failure;
 mod file;
 mod inspect;
+mod kernel;
 mod load;
 mod man;
 mod run;

@@ -16,8 +16,8 @@ mod text;
 
 use crate::failure::{Failure, Kind};
 use crate::file::{self, Program};
-use crate::load;
 use crate::term::{Out, Term};
+use crate::{kernel, load};
 use arg::{RedirectTo, Which, WhichMaps};
 use clap::ArgGroup;
 use counts::Counts;
@@ -26,8 +26,7 @@ use output::Outputs;
 use packets::{Ended, Loop};
 use progress::Progress;
 use report::{Summary, reporter};
-use skep::{Clock, Options, Session};
-use skep_prog::Image;
+use skep::{Clock, Image, LoadError, Options, Session, choose};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -86,6 +85,14 @@ pub(crate) struct Run {
     /// CPUs that per-CPU maps have values for.
     #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
+    /// Types of the kernel that the program is for: raw BTF, or a BPF object with them [default:
+    /// /sys/kernel/btf/vmlinux, where the program depends on types (CO-RE)].
+    #[arg(long, help_heading = "Kernel", value_name = "FILE")]
+    btf: Option<PathBuf>,
+    /// Configuration of that kernel, lines as CONFIG_HZ=250, read before the running kernel's
+    /// [default: /proc/config.gz or /boot/config-*, where the program asks for it].
+    #[arg(long, help_heading = "Kernel", value_name = "FILE")]
+    kconfig: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -107,8 +114,8 @@ Exit codes:
 impl Run {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
         self.check_standard(&term.out)?;
-        let program = file::program(&self.file, &mut term.err)?;
-        let mut session = self.load(&program.image)?;
+        let mut program = file::program(&self.file, &mut term.err)?;
+        let mut session = self.load(&mut program.image, &mut term.err)?;
         let mut inputs = Inputs::new(&self.read, self.interface.as_deref())?;
         inputs.open()?;
         self.check_outputs()?;
@@ -164,12 +171,24 @@ impl Run {
         }
     }
 
-    fn load(&self, image: &Image) -> Result<Session, Failure> {
+    /// Loads the program; first fits it to a kernel, if it turns out to need that.
+    fn load(&self, image: &mut Image, err: &mut Out<'_>) -> Result<Session, Failure> {
         // A capture should give the same every time; on a device time passes.
         let clock = if self.interface.is_some() { Clock::Host } else { Clock::Packet };
         let options = Options { cpus: self.cpus, insns: self.budget, time: self.deadline, clock };
-        Session::load(image, self.prog.as_deref(), options)
-            .map_err(|err| load::failure(&self.file, &err))
+        let load = |image: &Image| Session::load(image, self.prog.as_deref(), options);
+        let mut loaded = load(image);
+        if let Err(LoadError::Kconfig { .. }) = loaded {
+            kernel::fit_config(image, &self.file, self.kconfig.as_deref())?;
+            loaded = load(image);
+        }
+        if let Err(LoadError::Prog(skep_vm::LoadError::CoreReloc { .. })) = loaded {
+            let name = choose(image, self.prog.as_deref()).map(|prog| prog.name.clone());
+            let name = name.map_err(|err| load::failure(&self.file, &err))?;
+            kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), err)?;
+            loaded = load(image);
+        }
+        loaded.map_err(|err| load::failure(&self.file, &err))
     }
 
     /// Standard input is one input, and a terminal shows no captures.
@@ -185,7 +204,7 @@ impl Run {
     }
 
     fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
-        self.read.iter().chain([&self.file])
+        self.read.iter().chain([&self.file]).chain(&self.btf).chain(&self.kconfig)
     }
 
     fn outs(&self) -> impl Iterator<Item = &PathBuf> {

@@ -5,7 +5,7 @@ use crate::reach::{Reach, with_numbers};
 use crate::{TestInput, TestOutput, func_info};
 use skep_abi::Errno;
 use skep_isa::Pc;
-use skep_prog::{Image, Initial, MapDef, Prog};
+use skep_prog::{DataKind, Image, Initial, MapDef, Prog};
 use skep_sys::{Bpf, FuncInfo, ProgLoad, SysError};
 
 /// Why a program cannot be had from the kernel.
@@ -16,6 +16,12 @@ pub enum LoadError {
     /// The image has no program of that name.
     #[error("no program `{prog}`")]
     UnknownProg { prog: String },
+    /// An instruction has not been fitted to the kernel's types.
+    #[error("{prog}, insn {pc} depends on the types of a kernel (CO-RE), and none were given")]
+    CoreReloc { prog: String, pc: Pc },
+    /// The program asks for the kernel's configuration.
+    #[error("{prog} needs the kernel's configuration, {var} and more, and none was given")]
+    Kconfig { prog: String, var: String },
     /// An instruction names a map by a negative number.
     #[error("{prog}, insn {pc}: there is no map {idx}")]
     MapIndex { prog: String, pc: Pc, idx: i32 },
@@ -49,6 +55,7 @@ impl<B: Bpf> Loaded<B> {
     /// [`LoadError`]; what had been loaded is gone again.
     pub fn load(sys: B, image: &Image, prog: &str) -> Result<Self, LoadError> {
         let reach = Reach::of(image, prog)?;
+        check_fitted(image, prog, &reach)?;
         let mut maps = Vec::new();
         for &at in &reach.maps {
             maps.push((at, create(&sys, &image.maps[at])?));
@@ -96,6 +103,20 @@ impl<B: Bpf> Loaded<B> {
     pub fn entries(&self, map: &str) -> Option<Result<Vec<Entry>, SysError>> {
         let (def, map) = self.maps().find(|(def, _)| def.name == map)?;
         Some(entries_of(&self.sys, def, map))
+    }
+}
+
+/// Programs that are loaded as the compiler left them would look in the wrong places.
+fn check_fitted(image: &Image, prog: &str, reach: &Reach) -> Result<(), LoadError> {
+    for prog in reach.progs.iter().map(|&at| &image.progs[at]) {
+        if let Some(core) = prog.core_relocs.first() {
+            return Err(LoadError::CoreReloc { prog: prog.name.clone(), pc: core.pc });
+        }
+    }
+    let is_config = |&at: &usize| image.maps[at].data == Some(DataKind::Kconfig);
+    match image.unfilled().filter(|_| reach.maps.iter().any(is_config)) {
+        Some(var) => Err(LoadError::Kconfig { prog: prog.into(), var: var.name.clone() }),
+        None => Ok(()),
     }
 }
 

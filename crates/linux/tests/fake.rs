@@ -1,9 +1,9 @@
 //! Loading against a kernel that is none: it writes down what it is asked.
 
 use skep_abi::{Errno, MapType, ProgType};
-use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Reg, Src, Width};
+use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src, Width};
 use skep_linux::{LoadError, Loaded, TestInput, TestOutput};
-use skep_prog::{DataKind, Image, Initial, MapDef, Prog};
+use skep_prog::{CoreReloc, DataKind, Image, Initial, Kconfig, MapDef, Prog};
 use skep_sys::{Bpf, Cmd, MapCreate, ProgLoad, SysError};
 use std::cell::RefCell;
 use std::error::Error;
@@ -159,8 +159,16 @@ fn image() -> Image {
             outer,
         ],
         license: "GPL".into(),
-        btf: None,
+        ..Image::default()
     }
+}
+
+fn core_reloc() -> CoreReloc {
+    CoreReloc { pc: Pc(2), ty: Default::default(), access: Default::default(), kind: 0 }
+}
+
+fn config_hz() -> Kconfig {
+    Kconfig { name: "CONFIG_HZ".into(), at: 0, type_id: Default::default(), weak: false }
 }
 
 fn said(image: &Image, prog: &str) -> Vec<String> {
@@ -212,7 +220,7 @@ fn several_functions_get_types() {
         .zip([0, 3])
         .map(|(name, start)| skep_prog::Subprog {
             name: name.into(),
-            start: skep_isa::Pc(start),
+            start: Pc(start),
             type_id: None,
         })
         .collect();
@@ -240,6 +248,18 @@ fn what_is_not_there_is_named() {
         assert!(fake.said.borrow().is_empty(), "nothing was made");
     };
     check(|_| {}, "third", "no program `third`");
+    let fields = "first, insn 2 depends on the types of a kernel (CO-RE), and none were given";
+    check(|image| image.progs[0].core_relocs = vec![core_reloc()], "first", fields);
+    let config = "second needs the kernel's configuration, CONFIG_HZ and more, and none was given";
+    check(
+        |image| {
+            image.maps[3] = MapDef::new(".kconfig", MapType::Array, 4, 4, 1);
+            image.maps[3].data = Some(DataKind::Kconfig);
+            image.kconfig = vec![config_hz()];
+        },
+        "second",
+        config,
+    );
     check(|image| image.maps.truncate(1), "first", "first: there is no map 1, the image has 1");
     check(
         |image| image.progs[0] = prog("first", [load_map(-1)]),

@@ -2,8 +2,8 @@
 //!
 //! Source: `kernel/bpf/arraymap.c`.
 
-use crate::key_value::{EXIST, F_LOCK, NOEXIST, prepare, sized};
-use crate::{Cpu, KeyValue, UserSide, Values};
+use crate::key_value::{EXIST, F_LOCK, NOEXIST, next_index, prepare, sized};
+use crate::{Cpu, Fields, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
@@ -16,15 +16,16 @@ pub struct Array {
     values: Values,
     len: usize,
     cpus: usize,
+    fields: Fields,
 }
 
 impl Array {
     /// `cpus` is 1 unless values are per CPU.
-    pub(crate) fn new(def: MapDef, cpus: usize) -> Result<Self, Errno> {
+    pub(crate) fn new(def: MapDef, cpus: usize, fields: &Fields) -> Result<Self, Errno> {
         let len = def.max_entries as usize;
         let cells = len.checked_mul(cpus).ok_or(Errno::ENOMEM)?;
         let values = Values::new(def.value_size as usize, cells)?;
-        Ok(Self { def, values, len, cpus })
+        Ok(Self { def, values, len, cpus, fields: fields.clone() })
     }
 
     fn is_percpu(&self) -> bool {
@@ -38,8 +39,7 @@ impl Array {
         (index < self.len).then(|| (cpu * self.len + index) * self.values.stride())
     }
 
-    /// Kernel: `array_map_update_elem`. Nothing in a definition tells of a spin lock in the value,
-    /// so [`F_LOCK`] never finds one.
+    /// Kernel: `array_map_update_elem`.
     fn check(&self, key: &[u8], flags: u64) -> Result<usize, Errno> {
         sized(key, 4)?;
         if flags & !F_LOCK > EXIST {
@@ -49,7 +49,8 @@ impl Array {
         if flags & NOEXIST != 0 {
             return Err(Errno::EEXIST);
         }
-        if flags & F_LOCK != 0 { Err(Errno::EINVAL) } else { Ok(at) }
+        let lockable = self.fields.spin_lock.is_some();
+        if flags & F_LOCK != 0 && !lockable { Err(Errno::EINVAL) } else { Ok(at) }
     }
 
     fn cpu_size(&self) -> usize {
@@ -66,6 +67,10 @@ impl KeyValue for Array {
         &self.values
     }
 
+    fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     #[inline]
     fn lookup(&self, key: &[u8], cpu: Cpu) -> Option<usize> {
         let cpu = if self.cpus == 1 { 0 } else { cpu.index() };
@@ -76,7 +81,8 @@ impl KeyValue for Array {
         sized(value, self.values.value_size())?;
         self.check(key, flags)?;
         let at = self.lookup(key, cpu).ok_or(Errno::EINVAL)?;
-        self.values.write(at, value).ok_or(Errno::EINVAL)
+        let write = || self.fields.write(&self.values, at, value).ok_or(Errno::EINVAL);
+        if flags & F_LOCK == 0 { write() } else { self.fields.locked(&self.values, at, write)? }
     }
 
     fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
@@ -90,7 +96,9 @@ impl UserSide for Array {
         let at = self.at(key, 0).ok_or(Errno::ENOENT)?;
         if !self.is_percpu() {
             prepare(out, self.values.value_size())?;
-            return self.values.read(at, out).ok_or(Errno::EINVAL);
+            self.values.read(at, out).ok_or(Errno::EINVAL)?;
+            self.fields.hide(out);
+            return Ok(());
         }
         prepare(out, self.values.stride() * self.cpus)?;
         for (cpu, value) in out.chunks_mut(self.values.stride()).enumerate() {
@@ -102,7 +110,7 @@ impl UserSide for Array {
     /// Kernel: `bpf_percpu_array_update` for per-CPU values.
     fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         // The system call looks for the lock before anything else.
-        if flags & F_LOCK != 0 {
+        if flags & F_LOCK != 0 && self.fields.spin_lock.is_none() {
             return Err(Errno::EINVAL);
         }
         if !self.is_percpu() {
@@ -120,19 +128,9 @@ impl UserSide for Array {
         Err(Errno::ENOTSUPP)
     }
 
-    /// Kernel: `array_map_get_next_key`.
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         sized(next, 4)?;
-        let index = match key {
-            None => u32::MAX,
-            Some(key) => u32::from_ne_bytes(*key.as_array().ok_or(Errno::EINVAL)?),
-        };
-        let following = if index < self.def.max_entries { index + 1 } else { 0 };
-        if following == self.def.max_entries {
-            return Err(Errno::ENOENT);
-        }
-        next.copy_from_slice(&following.to_ne_bytes());
-        Ok(())
+        next_index(self.def.max_entries, key, next)
     }
 
     fn entries(&self) -> usize {

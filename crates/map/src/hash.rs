@@ -8,26 +8,29 @@
 //! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
 //! and inactive entries are sorted by it now and then, each CPU keeps a stock of free entries, and a
 //! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). A separate order
-//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for.
+//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for; it does
+//! round the number of entries up to a multiple of the CPUs.
 //!
 //! Source: `kernel/bpf/hashtab.c`.
 
 mod order;
 mod table;
 
-use crate::key_value::{EXIST, NOEXIST, prepare, sized};
+use crate::key_value::{EXIST, F_LOCK, NOEXIST, prepare, sized};
 use crate::pool::Pool;
-use crate::seq::Seq;
-use crate::{Cpu, KeyValue, UserSide, Values};
+use crate::rules::is_of_handles;
+use crate::seq::{Guard, Seq};
+use crate::{Cpu, Fields, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 use order::Order;
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
-use table::{Table, hash};
+use table::{Found, Key, Table};
 
-/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`.
+/// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`; `devmap_hash` and `sockhash`, whose values
+/// are as in a [`HandleArray`](crate::HandleArray).
 #[derive(Debug)]
 pub struct Hash {
     def: MapDef,
@@ -42,6 +45,7 @@ pub struct Hash {
     order: Option<Order>,
     writer: Seq<Writer>,
     entries: AtomicUsize,
+    fields: Fields,
 }
 
 #[derive(Debug)]
@@ -60,8 +64,16 @@ enum Given<'v> {
     All(&'v [u8]),
 }
 
+impl Given<'_> {
+    /// Kernel: `__dev_map_hash_update_elem` refuses the device of number 0.
+    fn is_no_device(self) -> bool {
+        let (Self::One(_, value) | Self::All(value)) = self;
+        value.first_chunk() == Some(&[0; 4])
+    }
+}
+
 impl Hash {
-    pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+    pub(crate) fn new(def: MapDef, cpus: u32, fields: &Fields) -> Result<Self, Errno> {
         let slots = Self::slots(&def, cpus).ok_or(Errno::ENOMEM)?;
         let percpu = is_percpu(def.map_type);
         let copies = if percpu { cpus as usize } else { 1 };
@@ -79,6 +91,7 @@ impl Hash {
             order: if lru { Some(Order::new(slots)?) } else { None },
             writer: Seq::new(Writer { pool: Pool::new(slots)?, spare }),
             entries: AtomicUsize::new(0),
+            fields: fields.clone(),
             def,
         })
     }
@@ -111,69 +124,86 @@ impl Hash {
     }
 
     /// Makes a slot the most recently used one, if that matters.
-    fn touch(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        let writer = self.writer.lock();
-        let slot = self.table.find(hash, key)?;
-        if let Some(order) = &self.order {
-            order.remove(slot);
-            order.insert(slot);
-        }
-        drop(writer);
+    fn touch(&self, key: Key<'_>) -> Option<u32> {
+        // Nobody looks at the order without the lock but to see which slot is the newest.
+        let _writer = self.writer.lock();
+        let slot = self.table.find(key)?.slot;
+        self.reorder(Some(slot), slot);
         Some(slot)
     }
 
     fn put(&self, key: &[u8], given: Given<'_>, flags: u64) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
-        // Flag 4 asks for a spin lock in the value, of which nothing in a definition tells.
-        if flags > EXIST {
+        if self.def.map_type == MapType::DevmapHash && given.is_no_device() {
             return Err(Errno::EINVAL);
         }
-        let hash = hash(key);
+        let (lock, flags) = (flags & F_LOCK != 0, flags & !F_LOCK);
+        if flags > EXIST || (lock && self.fields.spin_lock.is_none()) {
+            return Err(Errno::EINVAL);
+        }
+        let key = Key::new(key);
         let mut writer = self.writer.lock();
-        match self.table.find(hash, key) {
+        match self.table.find(key) {
             Some(_) if flags == NOEXIST => Err(Errno::EEXIST),
-            None if flags == EXIST => Err(Errno::ENOENT),
-            Some(slot) if self.percpu => {
-                self.fill(slot, given);
-                self.reorder(Some(slot), slot);
+            None if flags == EXIST && self.def.map_type != MapType::DevmapHash => {
+                Err(Errno::ENOENT)
+            }
+            // The value that is there changes, so that its lock means something.
+            Some(old) if lock => {
+                let at = self.at(old.slot, 0);
+                let (Given::One(_, value) | Given::All(value)) = given;
+                let write = || self.fields.write(&self.values, at, value).ok_or(Errno::EINVAL);
+                self.fields.locked(&self.values, at, write)?
+            }
+            Some(old) if self.percpu => {
+                self.fill(old.slot, given);
+                self.reorder(Some(old.slot), old.slot);
                 Ok(())
             }
-            old => self.insert(&mut writer, (hash, key), given, old),
+            Some(old) => self.replace(&mut writer, key, given, old),
+            None => self.insert(&mut writer, key, given),
         }
     }
 
-    /// Links a new slot, in place of `old` if given.
+    /// Links a new slot in place of `old`.
+    fn replace(
+        &self,
+        writer: &mut Guard<'_, Writer>,
+        key: Key<'_>,
+        given: Given<'_>,
+        old: Found,
+    ) -> Result<(), Errno> {
+        let cpu = if let Given::One(cpu, _) = given { cpu } else { Cpu(0) };
+        writer.change();
+        let slot = writer.swap(old.slot, cpu).ok_or(Errno::E2BIG)?;
+        self.fill(slot, given);
+        self.table.replace(old, slot, key);
+        self.reorder(Some(old.slot), slot);
+        Ok(())
+    }
+
+    /// Links a slot for a key that has none.
     fn insert(
         &self,
-        writer: &mut Writer,
-        (hash, key): (u32, &[u8]),
+        writer: &mut Guard<'_, Writer>,
+        key: Key<'_>,
         given: Given<'_>,
-        old: Option<u32>,
     ) -> Result<(), Errno> {
-        let full = old.is_none() && self.entries() == self.def.max_entries as usize;
+        let full = self.entries() == self.def.max_entries as usize;
         let evict = if full { Some(self.oldest().ok_or(Errno::E2BIG)?) } else { None };
-        self.writer.change(writer, |writer| {
-            if let Some(slot) = evict {
-                self.unlink(writer, slot);
-            }
-            let slot = match (old, given) {
-                (Some(old), Given::One(cpu, _)) => writer.swap(old, cpu),
-                (Some(old), Given::All(_)) => writer.swap(old, Cpu(0)),
-                (None, _) => writer.pool.take(),
-            };
-            let slot = slot.ok_or(Errno::E2BIG)?;
-            if self.percpu {
-                (0..self.cpus).for_each(|cpu| self.values.clear_cell(self.at(slot, cpu)));
-            }
-            self.fill(slot, given);
-            self.table.link(slot, hash, key);
-            match old {
-                Some(old) => self.table.unlink(old),
-                None => self.entries.store(self.entries() + 1, Relaxed),
-            }
-            self.reorder(old, slot);
-            Ok(())
-        })
+        writer.change();
+        if let Some(slot) = evict {
+            self.unlink(writer, self.table.locate(slot));
+        }
+        let slot = writer.pool.take().ok_or(Errno::E2BIG)?;
+        if self.percpu {
+            (0..self.cpus).for_each(|cpu| self.values.clear_cell(self.at(slot, cpu)));
+        }
+        self.fill(slot, given);
+        self.table.link(slot, key);
+        self.entries.store(self.entries() + 1, Relaxed);
+        self.reorder(None, slot);
+        Ok(())
     }
 
     fn oldest(&self) -> Option<u32> {
@@ -190,8 +220,9 @@ impl Hash {
         }
     }
 
-    fn unlink(&self, writer: &mut Writer, slot: u32) {
-        self.table.unlink(slot);
+    fn unlink(&self, writer: &mut Writer, found: Found) {
+        let slot = found.slot;
+        self.table.unlink(found);
         if let Some(order) = &self.order {
             order.remove(slot);
         }
@@ -201,8 +232,12 @@ impl Hash {
 
     fn fill(&self, slot: u32, given: Given<'_>) {
         let written = match given {
-            Given::One(cpu, value) => self.values.write(self.at(slot, cpu.index()), value),
-            Given::All(value) if !self.percpu => self.values.write(self.at(slot, 0), value),
+            Given::One(cpu, value) => {
+                self.fields.init(&self.values, self.at(slot, cpu.index()), value)
+            }
+            Given::All(value) if !self.percpu => {
+                self.fields.init(&self.values, self.at(slot, 0), value)
+            }
             Given::All(values) => {
                 let mut cpus = values.chunks(self.values.stride()).enumerate();
                 cpus.try_for_each(|(cpu, value)| self.values.write_cell(self.at(slot, cpu), value))
@@ -218,6 +253,7 @@ impl Hash {
         } else {
             self.values.read(self.at(slot, 0), out)
         };
+        self.fields.hide(out);
         debug_assert!(read.is_some(), "bug: no slot {slot}");
     }
 }
@@ -242,14 +278,18 @@ impl KeyValue for Hash {
         &self.values
     }
 
+    fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     fn lookup(&self, key: &[u8], cpu: Cpu) -> Option<usize> {
         if key.len() != self.def.key_size as usize || cpu.index() >= self.cpus {
             return None;
         }
-        let hash = hash(key);
-        let mut slot = self.writer.read(|| self.table.find(hash, key))?;
+        let key = Key::new(key);
+        let mut slot = self.writer.read(|| self.table.find(key))?.slot;
         if self.order.as_ref().is_some_and(|order| order.newest() != Some(slot)) {
-            slot = self.touch(hash, key)?;
+            slot = self.touch(key)?;
         }
         Some(self.at(slot, cpu.index()))
     }
@@ -265,8 +305,9 @@ impl KeyValue for Hash {
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
         let mut writer = self.writer.lock();
-        let slot = self.table.find(hash(key), key).ok_or(Errno::ENOENT)?;
-        self.writer.change(&mut writer, |writer| self.unlink(writer, slot));
+        let found = self.table.find(Key::new(key)).ok_or(Errno::ENOENT)?;
+        writer.change();
+        self.unlink(&mut writer, found);
         Ok(())
     }
 }
@@ -275,11 +316,11 @@ impl UserSide for Hash {
     fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
         sized(key, self.def.key_size as usize)?;
         prepare(out, self.user_size())?;
-        let hash = hash(key);
+        let key = Key::new(key);
         // A cell gets a new owner in a change, which makes this read again.
         let found = self.writer.read(|| {
-            let slot = self.table.find(hash, key)?;
-            self.read(slot, out);
+            let found = self.table.find(key)?;
+            self.read(found.slot, out);
             Some(())
         });
         found.ok_or(Errno::ENOENT)
@@ -291,12 +332,16 @@ impl UserSide for Hash {
     }
 
     fn take_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        if is_of_handles(self.def.map_type) {
+            return Err(Errno::ENOTSUPP);
+        }
         sized(key, self.def.key_size as usize)?;
         prepare(out, self.user_size())?;
         let mut writer = self.writer.lock();
-        let slot = self.table.find(hash(key), key).ok_or(Errno::ENOENT)?;
-        self.read(slot, out);
-        self.writer.change(&mut writer, |writer| self.unlink(writer, slot));
+        let found = self.table.find(Key::new(key)).ok_or(Errno::ENOENT)?;
+        self.read(found.slot, out);
+        writer.change();
+        self.unlink(&mut writer, found);
         Ok(())
     }
 
@@ -308,8 +353,8 @@ impl UserSide for Hash {
         sized(next, size)?;
         key.map_or(Ok(()), |key| sized(key, size))?;
         let found = self.writer.read(|| {
-            let slot = key.and_then(|key| self.table.find(hash(key), key));
-            let slot = self.table.following(slot)?;
+            let found = key.and_then(|key| self.table.find(Key::new(key)));
+            let slot = self.table.following(found.map(|found| found.slot))?;
             self.table.read_key(slot, next);
             Some(())
         });

@@ -1,6 +1,6 @@
 //! What maps of keys and values have in common.
 
-use crate::Values;
+use crate::{Fields, Values};
 use alloc::vec::Vec;
 use skep_abi::Errno;
 use skep_prog::MapDef;
@@ -23,6 +23,12 @@ pub trait KeyValue: UserSide {
 
     /// Where its values are.
     fn values(&self) -> &Values;
+
+    /// What of its values is not bytes to the user.
+    fn fields(&self) -> &Fields {
+        static NONE: Fields = Fields { spin_lock: None, opaque: Vec::new() };
+        &NONE
+    }
 
     /// Position in [`KeyValue::values`] of this CPU's value; counts as use where the map evicts by
     /// use.
@@ -103,5 +109,21 @@ pub(crate) fn prepare(out: &mut Vec<u8>, len: usize) -> Result<(), Errno> {
     out.clear();
     out.try_reserve(len).map_err(|_| Errno::ENOMEM)?;
     out.resize(len, 0);
+    Ok(())
+}
+
+/// The index after one, the first for `None` and for one beyond the end.
+///
+/// Kernel: `array_map_get_next_key`.
+pub(crate) fn next_index(len: u32, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+    let index = match key {
+        None => u32::MAX,
+        Some(key) => u32::from_ne_bytes(*key.as_array().ok_or(Errno::EINVAL)?),
+    };
+    let following = if index < len { index + 1 } else { 0 };
+    if following == len {
+        return Err(Errno::ENOENT);
+    }
+    next.copy_from_slice(&following.to_ne_bytes());
     Ok(())
 }

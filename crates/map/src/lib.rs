@@ -3,8 +3,7 @@
 //! A [`Map`] is made from a [`MapDef`](skep_prog::MapDef) under the kernel's rules and shared by any
 //! number of threads. Maps of keys and values are behind two small traits, [`KeyValue`] for what
 //! programs do and [`UserSide`] for what bpf(2) does; their values are cells of a [`Values`], which
-//! programs access by position. [`ProgArray`], [`RingBuf`] and [`PerfEventArray`] have methods of
-//! their own.
+//! programs access by position. All others have methods of their own.
 //!
 //! This crate knows nothing of programs or engines. It never blocks on anything but its own short
 //! spin locks, and calls nobody while it holds one.
@@ -35,26 +34,46 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod arena;
 mod array;
+mod bloom;
+mod cpu_pool;
+mod fields;
+mod handles;
 mod hash;
 mod key_value;
 mod lpm;
 mod map;
+mod map_of_maps;
 mod perf_event_array;
 mod pool;
 mod prog_array;
+mod queue;
 mod ringbuf;
 mod rules;
 mod seq;
+mod stack_trace;
+mod storage;
+mod user_map;
 mod values;
 
+pub use arena::Arena;
 pub use array::Array;
+pub use bloom::BloomFilter;
+pub use cpu_pool::{CpuLease, CpuPool};
+pub use fields::Fields;
+pub use handles::HandleArray;
 pub use hash::Hash;
 pub use key_value::{Cpu, KeyValue, UserSide};
 pub use lpm::LpmTrie;
 pub use map::{Limits, Map, ProgAccess};
+pub use map_of_maps::MapOfMaps;
 pub use perf_event_array::{PerfEvent, PerfEventArray};
 pub use prog_array::ProgArray;
+pub use queue::Queue;
 pub use ringbuf::{Record, RingBuf};
 pub use rules::{MapError, Rule};
+pub use stack_trace::StackTrace;
+pub use storage::Storage;
+pub use user_map::{Batch, UserMap};
 pub use values::{AccessError, Values};

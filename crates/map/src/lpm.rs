@@ -152,20 +152,19 @@ impl LpmTrie {
             None if self.entries() == self.def.max_entries as usize => return Err(Errno::ENOSPC),
             _ => {}
         }
-        self.writer.change(&mut writer, |writer| {
-            let cell = writer.cells.take_coldest().ok_or(Errno::ENOMEM)?;
-            let written = self.values.write(cell as usize * self.values.stride(), value);
-            debug_assert!(written.is_some(), "bug: no cell {cell}");
-            match exact {
-                Some(node) => self.nodes.set_entry(node, key, Some(cell)),
-                None => self.attach(writer, &spot, key, cell).ok_or(Errno::ENOMEM)?,
-            }
-            if let Some(old) = old {
-                writer.cells.retire(old);
-            }
-            self.entries.store(self.entries() + usize::from(old.is_none()), Relaxed);
-            Ok(())
-        })
+        writer.change();
+        let cell = writer.cells.take_coldest().ok_or(Errno::ENOMEM)?;
+        let written = self.values.write(cell as usize * self.values.stride(), value);
+        debug_assert!(written.is_some(), "bug: no cell {cell}");
+        match exact {
+            Some(node) => self.nodes.set_entry(node, key, Some(cell)),
+            None => self.attach(&mut writer, &spot, key, cell).ok_or(Errno::ENOMEM)?,
+        }
+        if let Some(old) = old {
+            writer.cells.retire(old);
+        }
+        self.entries.store(self.entries() + usize::from(old.is_none()), Relaxed);
+        Ok(())
     }
 
     /// Adds a node where none stands for the prefix. There is room: entries and the intermediate
@@ -288,12 +287,11 @@ impl KeyValue for LpmTrie {
         let spot = self.spot(key);
         let node = self.exact(&spot, key).ok_or(Errno::ENOENT)?;
         let cell = self.nodes.cell(node).ok_or(Errno::ENOENT)?;
-        self.writer.change(&mut writer, |writer| {
-            self.nodes.set_cell(node, None);
-            writer.cells.retire(cell);
-            self.detach(writer, &spot, node);
-            self.entries.store(self.entries() - 1, Relaxed);
-        });
+        writer.change();
+        self.nodes.set_cell(node, None);
+        writer.cells.retire(cell);
+        self.detach(&mut writer, &spot, node);
+        self.entries.store(self.entries() - 1, Relaxed);
         Ok(())
     }
 }

@@ -1,11 +1,15 @@
 //! A map of any kind.
 
+use crate::arena::{Arena, PAGE};
 use crate::array::Array;
 use crate::hash::Hash;
 use crate::key_value::ANY;
 use crate::lpm::LpmTrie;
 use crate::rules::{self, F_RDONLY_PROG, F_WRONLY_PROG};
-use crate::{KeyValue, MapError, PerfEventArray, ProgArray, RingBuf, Rule};
+use crate::{
+    BloomFilter, Fields, HandleArray, KeyValue, MapError, MapOfMaps, PerfEventArray, ProgArray,
+    Queue, RingBuf, Rule, StackTrace, Storage,
+};
 use alloc::sync::Arc;
 use skep_abi::{Errno, MapType};
 use skep_prog::{DataKind, Initial, MapDef};
@@ -21,6 +25,21 @@ pub enum Map {
     RingBuf(Arc<RingBuf>),
     /// `perf_event_array`
     PerfEvents(Arc<PerfEventArray>),
+    /// `queue`, `stack`
+    Queue(Arc<Queue>),
+    /// `bloom_filter`
+    Bloom(Arc<BloomFilter>),
+    /// `array_of_maps`, `hash_of_maps`
+    Maps(Arc<MapOfMaps>),
+    /// `user_ringbuf`: what [`RingBuf::output`] takes from the user, programs get by
+    /// [`RingBuf::next`].
+    UserRing(Arc<RingBuf>),
+    /// `stack_trace`
+    Stacks(Arc<StackTrace>),
+    /// `sk_storage`, `task_storage`, `inode_storage`, `cgrp_storage`
+    Storage(Arc<Storage>),
+    /// `arena`
+    Arena(Arc<Arena>),
 }
 
 /// What maps may take. Maps reserve address space for all their entries at once, and memory as
@@ -52,6 +71,8 @@ impl ProgAccess {
     #[must_use]
     pub fn of(def: &MapDef) -> Self {
         let constant = matches!(def.data, Some(DataKind::Rodata | DataKind::Kconfig));
+        // What programs see of an entry is the kernel's own.
+        let constant = constant || rules::is_of_handles(def.map_type);
         Self {
             read: def.flags & F_WRONLY_PROG == 0,
             write: def.flags & F_RDONLY_PROG == 0 && !constant,
@@ -79,6 +100,21 @@ impl Map {
     /// The definition breaks a rule of the kernel, the type is not supported, or memory does not
     /// suffice.
     pub fn within(def: &MapDef, cpus: u32, limits: &mut Limits) -> Result<Self, MapError> {
+        Self::with_fields(def, cpus, limits, &Fields::default())
+    }
+
+    /// As [`Map::within`], for values with fields that are not bytes to the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Map::within`]; and for fields that are not inside values, or that maps of the type cannot
+    /// have.
+    pub fn with_fields(
+        def: &MapDef,
+        cpus: u32,
+        limits: &mut Limits,
+        fields: &Fields,
+    ) -> Result<Self, MapError> {
         let def = &with_default_size(def, cpus);
         let refused = |(rule, errno)| MapError::Refused { map: def.name.clone(), rule, errno };
         if cpus == 0 {
@@ -89,9 +125,10 @@ impl Map {
             map_type: def.map_type,
         })?;
         rules::check(def).map_err(refused)?;
+        fields.check(def).map_err(refused)?;
         let memory = || MapError::Memory { map: def.name.clone(), asked, left: limits.bytes };
         let left = limits.bytes.checked_sub(asked).ok_or_else(memory)?;
-        let map = Self::make(def.clone(), cpus).map_err(|_| memory())?;
+        let map = Self::make(def.clone(), cpus, fields).map_err(|_| memory())?;
         map.set_initial(def).map_err(refused)?;
         limits.bytes = left;
         Ok(map)
@@ -107,24 +144,62 @@ impl Map {
             MapType::PercpuArray => values.saturating_mul(cpus.into()),
             MapType::ProgArray => entries * 8,
             MapType::PerfEventArray => PerfEventArray::bytes(cpus),
-            MapType::Ringbuf => entries * 2,
+            MapType::Ringbuf | MapType::UserRingbuf => entries * 2,
             MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
                 Hash::bytes(def, cpus)
             }
+            MapType::DevmapHash | MapType::Sockhash => Hash::bytes(def, cpus),
             MapType::LpmTrie => LpmTrie::bytes(def),
+            MapType::Queue | MapType::Stack => values,
+            MapType::BloomFilter => BloomFilter::bytes(def),
+            MapType::ArrayOfMaps | MapType::HashOfMaps => {
+                entries.saturating_mul(u64::from(def.key_size) + 64)
+            }
+            MapType::Devmap | MapType::Cpumap | MapType::Xskmap => {
+                values.saturating_add(entries * 4)
+            }
+            MapType::Sockmap | MapType::ReuseportSockarray | MapType::CgroupArray => {
+                values.saturating_add(entries * 4)
+            }
+            MapType::StackTrace => StackTrace::bytes(def),
+            MapType::SkStorage
+            | MapType::TaskStorage
+            | MapType::InodeStorage
+            | MapType::CgrpStorage => Storage::bytes(def, cpus),
+            MapType::Arena => entries * (u64::from(PAGE) + 1),
             _ => return None,
         })
     }
 
-    fn make(def: MapDef, cpus: u32) -> Result<Self, Errno> {
+    fn make(def: MapDef, cpus: u32, fields: &Fields) -> Result<Self, Errno> {
         Ok(match def.map_type {
             MapType::ProgArray => Self::Progs(Arc::new(ProgArray::new(def)?)),
             MapType::Ringbuf => Self::RingBuf(Arc::new(RingBuf::new(def)?)),
             MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
-            MapType::PercpuArray => Self::KeyValue(Arc::new(Array::new(def, cpus as usize)?)),
+            MapType::PercpuArray => {
+                Self::KeyValue(Arc::new(Array::new(def, cpus as usize, fields)?))
+            }
             MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def)?)),
-            MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1)?)),
-            _ => Self::KeyValue(Arc::new(Hash::new(def, cpus)?)),
+            MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1, fields)?)),
+            MapType::Queue | MapType::Stack => Self::Queue(Arc::new(Queue::new(def)?)),
+            MapType::BloomFilter => Self::Bloom(Arc::new(BloomFilter::new(def)?)),
+            MapType::ArrayOfMaps | MapType::HashOfMaps => {
+                Self::Maps(Arc::new(MapOfMaps::new(def)?))
+            }
+            MapType::UserRingbuf => Self::UserRing(Arc::new(RingBuf::new(def)?)),
+            MapType::StackTrace => Self::Stacks(Arc::new(StackTrace::new(def)?)),
+            MapType::SkStorage
+            | MapType::TaskStorage
+            | MapType::InodeStorage
+            | MapType::CgrpStorage => Self::Storage(Arc::new(Storage::new(def, cpus)?)),
+            MapType::Arena => Self::Arena(Arc::new(Arena::new(def)?)),
+            MapType::Devmap
+            | MapType::Cpumap
+            | MapType::Xskmap
+            | MapType::Sockmap
+            | MapType::ReuseportSockarray
+            | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def, cpus)?)),
+            _ => Self::KeyValue(Arc::new(Hash::new(def, cpus, fields)?)),
         })
     }
 
@@ -144,6 +219,13 @@ impl Map {
             Self::Progs(map) => map.def(),
             Self::RingBuf(map) => map.def(),
             Self::PerfEvents(map) => map.def(),
+            Self::Queue(map) => map.def(),
+            Self::Bloom(map) => map.def(),
+            Self::Maps(map) => map.def(),
+            Self::UserRing(map) => map.def(),
+            Self::Stacks(map) => map.def(),
+            Self::Storage(map) => map.def(),
+            Self::Arena(map) => map.def(),
         }
     }
 
@@ -158,6 +240,11 @@ fn with_default_size(def: &MapDef, cpus: u32) -> MapDef {
     let mut def = def.clone();
     if def.map_type == MapType::PerfEventArray && def.max_entries == 0 {
         def.max_entries = cpus;
+    }
+    // Orders for each CPU have equal shares of the entries. Kernel: `htab_map_alloc`.
+    if rules::has_percpu_lru(&def) && cpus != 0 {
+        let rounded = def.max_entries.checked_next_multiple_of(cpus);
+        def.max_entries = rounded.unwrap_or(def.max_entries / cpus * cpus);
     }
     def
 }

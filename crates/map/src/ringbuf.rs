@@ -15,7 +15,6 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use skep_abi::Errno;
-use skep_isa::{AtomicOp, Size};
 use skep_prog::MapDef;
 use spin::Mutex;
 
@@ -35,14 +34,29 @@ pub struct RingBuf {
     /// One cell: the ring, and room for the record that wraps.
     values: Values,
     size: u64,
+    writers: Line<Writers>,
+    /// Serialises readers.
+    reader: Line<Mutex<()>>,
+    consumer: Line<AtomicU64>,
+}
+
+/// What writers write at each reservation.
+#[derive(Debug)]
+struct Writers {
     /// Serialises reservations; where the oldest record was that was busy when last looked at.
     pending: Mutex<u64>,
-    /// Serialises readers.
-    reader: Mutex<()>,
-    consumer: AtomicU64,
     producer: AtomicU64,
     dropped: AtomicU64,
 }
+
+/// Alone in its cache line, and the one that processors fetch with it: readers and writers do not wait
+/// for each other's counts.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line<T>(T);
+
+/// Bytes of records that a reader copies before it looks what writers have added.
+const BATCH: usize = 1 << 15;
 
 /// Space reserved in a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +76,13 @@ impl RingBuf {
             def,
             values,
             size,
-            pending: Mutex::new(0),
-            reader: Mutex::new(()),
-            consumer: AtomicU64::new(0),
-            producer: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            writers: Line(Writers {
+                pending: Mutex::new(0),
+                producer: AtomicU64::new(0),
+                dropped: AtomicU64::new(0),
+            }),
+            reader: Line(Mutex::new(())),
+            consumer: Line(AtomicU64::new(0)),
         })
     }
 
@@ -91,7 +107,7 @@ impl RingBuf {
         }
         let record = self.try_reserve(size);
         if record.is_none() {
-            self.dropped.fetch_add(1, Relaxed);
+            self.writers.0.dropped.fetch_add(1, Relaxed);
         }
         record
     }
@@ -102,9 +118,9 @@ impl RingBuf {
         if bytes > self.size {
             return None;
         }
-        let consumer = self.consumer.load(Acquire);
-        let mut pending = self.pending.lock();
-        let producer = self.producer.load(Relaxed);
+        let consumer = self.consumer.0.load(Acquire);
+        let mut pending = self.writers.0.pending.lock();
+        let producer = self.writers.0.producer.load(Relaxed);
         while *pending < producer {
             let header = self.header(*pending);
             if header & BUSY != 0 {
@@ -118,7 +134,7 @@ impl RingBuf {
         }
         let at = self.at(producer);
         self.values.set_word(at, len | BUSY);
-        self.producer.store(end, Release);
+        self.writers.0.producer.store(end, Release);
         Some(Record { at: at + 8, len })
     }
 
@@ -134,10 +150,11 @@ impl RingBuf {
 
     fn commit(&self, record: Record, discard: u32) {
         let Some(at) = record.at.checked_sub(8) else { return };
-        let busy = u64::from(record.len | BUSY);
-        let done = u64::from(record.len | discard);
+        let Some(header) = self.values.half_words().get(at / 4) else { return };
         // A header that says something else is not that of a reserved record.
-        let _ = self.values.atomic(at, Size::W, AtomicOp::CmpXchg, done, busy);
+        if header.load(Relaxed) == record.len | BUSY {
+            header.store(record.len | discard, Release);
+        }
     }
 
     /// Reserves, fills and submits a record.
@@ -163,12 +180,12 @@ impl RingBuf {
     pub fn query(&self, what: u64) -> u64 {
         match what {
             0 => {
-                let consumer = self.consumer.load(Acquire);
-                self.producer.load(Acquire) - consumer
+                let consumer = self.consumer.0.load(Acquire);
+                self.writers.0.producer.load(Acquire) - consumer
             }
             1 => self.size,
-            2 => self.consumer.load(Acquire),
-            3 => self.producer.load(Acquire),
+            2 => self.consumer.0.load(Acquire),
+            3 => self.writers.0.producer.load(Acquire),
             _ => 0,
         }
     }
@@ -176,49 +193,84 @@ impl RingBuf {
     /// Reservations that failed.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+        self.writers.0.dropped.load(Relaxed)
     }
 
     /// Moves the next record to `out`. False if there is none, or if it is not submitted yet.
     pub fn next(&self, out: &mut Vec<u8>) -> bool {
-        let _reader = self.reader.lock();
-        loop {
-            let consumer = self.consumer.load(Relaxed);
-            if consumer == self.producer.load(Acquire) {
-                return false;
-            }
-            let at = self.at(consumer);
-            let Ok(header) = self.values.load_acquire(at, Size::W) else { return false };
-            let header = crate::values::low32(header);
-            if header & BUSY != 0 {
-                return false;
-            }
-            let len = header & !DISCARD;
+        let mut found = false;
+        self.read(|record, len| {
+            found = record.is_some();
             out.clear();
-            if header & DISCARD == 0 {
-                out.resize(len as usize, 0);
-                let copied = self.values.read(at + 8, out);
-                debug_assert!(copied.is_some(), "bug: the record at {at} has {len} bytes");
+            if let Some(at) = record {
+                self.copy(at, len, out);
             }
-            self.consumer.store(consumer + record_bytes(len), Release);
-            if header & DISCARD == 0 {
-                return true;
-            }
-        }
+            !found
+        });
+        found
     }
 
     /// Gives all records that are ready to `sink`, which may call anything of this map. Returns how
     /// many.
     pub fn consume(&self, sink: &mut dyn FnMut(&[u8])) -> usize {
-        let mut record = Vec::new();
+        let (mut bytes, mut lens) = (Vec::new(), Vec::new());
         let mut count = 0;
-        while self.next(&mut record) {
-            sink(&record);
-            count += 1;
+        loop {
+            bytes.clear();
+            lens.clear();
+            self.read(|record, len| {
+                if let Some(at) = record {
+                    self.copy(at, len, &mut bytes);
+                    lens.push(len);
+                }
+                bytes.len() < BATCH
+            });
+            if lens.is_empty() {
+                return count;
+            }
+            let mut rest = &bytes[..];
+            for len in &lens {
+                let (record, after) = rest.split_at(*len);
+                sink(record);
+                rest = after;
+            }
+            count += lens.len();
         }
-        count
     }
 
+    /// Passes over records, discarded ones too, while `each` wants more and there are any that are not
+    /// busy. It gets a record's place and length, no place for a discarded one.
+    #[inline]
+    fn read(&self, mut each: impl FnMut(Option<usize>, usize) -> bool) {
+        let _reader = self.reader.0.lock();
+        let mut consumer = self.consumer.0.load(Relaxed);
+        let end = self.writers.0.producer.load(Acquire);
+        let words = self.values.half_words();
+        while consumer != end {
+            let at = self.at(consumer);
+            let header = words.get(at / 4).map_or(BUSY, |header| header.load(Acquire));
+            if header & BUSY != 0 {
+                break;
+            }
+            let len = header & !DISCARD;
+            consumer += record_bytes(len);
+            if !each((header & DISCARD == 0).then_some(at + 8), len as usize) {
+                break;
+            }
+        }
+        self.consumer.0.store(consumer, Release);
+    }
+
+    /// Appends a record.
+    #[inline]
+    fn copy(&self, at: usize, len: usize, out: &mut Vec<u8>) {
+        let before = out.len();
+        out.resize(before + len, 0);
+        let copied = self.values.read(at, &mut out[before..]);
+        debug_assert!(copied.is_some(), "bug: the record at {at} has {len} bytes");
+    }
+
+    #[inline]
     fn header(&self, position: u64) -> u32 {
         self.values.word(self.at(position))
     }

@@ -3,6 +3,8 @@
 //! Sources: the `*_alloc_check` and `*_alloc` functions of `kernel/bpf/arraymap.c`, `hashtab.c`,
 //! `lpm_trie.c` and `ringbuf.c`; `map_create` in `syscall.c`.
 
+mod objects;
+
 use alloc::string::String;
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
@@ -52,8 +54,16 @@ pub enum Rule {
     Prealloc { map_type: MapType },
     #[error("programs may neither read nor write (BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG)")]
     NoAccess,
-    #[error("map_extra is {map_extra:#x}, and {map_type} has none")]
+    #[error("{map_type} needs BPF_F_MMAPABLE")]
+    Mmapable { map_type: MapType },
+    #[error("{map_type} needs the definition of the maps inside")]
+    NoInner { map_type: MapType },
+    #[error("{inner} cannot be inside {map_type}")]
+    Inner { map_type: MapType, inner: MapType },
+    #[error("map_extra {map_extra:#x} is not for {map_type}")]
     Extra { map_type: MapType, map_extra: u64 },
+    #[error("{map_type} cannot have such fields in its values")]
+    Fields { map_type: MapType },
     #[error("initial value of {len} bytes where a value has {value_size}")]
     Initial { len: usize, value_size: u32 },
     #[error("no CPUs")]
@@ -63,14 +73,14 @@ pub enum Rule {
 const F_NO_PREALLOC: u32 = 1;
 const F_NO_COMMON_LRU: u32 = 1 << 1;
 const F_NUMA_NODE: u32 = 1 << 2;
-const F_RDONLY: u32 = 1 << 3;
-const F_WRONLY: u32 = 1 << 4;
+pub(crate) const F_RDONLY: u32 = 1 << 3;
+pub(crate) const F_WRONLY: u32 = 1 << 4;
 const F_ZERO_SEED: u32 = 1 << 6;
 pub(crate) const F_RDONLY_PROG: u32 = 1 << 7;
 pub(crate) const F_WRONLY_PROG: u32 = 1 << 8;
 const F_MMAPABLE: u32 = 1 << 10;
 const F_PRESERVE_ELEMS: u32 = 1 << 11;
-const F_INNER_MAP: u32 = 1 << 12;
+pub(crate) const F_INNER_MAP: u32 = 1 << 12;
 const F_ACCESS: u32 = F_RDONLY | F_WRONLY | F_RDONLY_PROG | F_WRONLY_PROG;
 
 /// `PCPU_MIN_UNIT_SIZE`
@@ -88,15 +98,75 @@ type Verdict = Result<(), (Rule, Errno)>;
 /// Whether the kernel would make this map; [`MapError::Unsupported`] aside.
 pub(crate) fn check(def: &MapDef) -> Verdict {
     let map_type = def.map_type;
-    if def.map_extra != 0 {
+    let extra = match map_type {
+        // How many hashes.
+        MapType::BloomFilter => 0xf,
+        // Where the user maps it.
+        MapType::Arena => u64::MAX,
+        _ => 0,
+    };
+    if def.map_extra & !extra != 0 {
         return Err((Rule::Extra { map_type, map_extra: def.map_extra }, Errno::EINVAL));
     }
     match map_type {
         MapType::Array | MapType::PercpuArray => check_array(def),
         MapType::ProgArray | MapType::PerfEventArray => check_fd_array(def),
         MapType::LpmTrie => check_trie(def),
-        MapType::Ringbuf => check_ringbuf(def),
+        MapType::Ringbuf | MapType::UserRingbuf => check_ringbuf(def),
+        MapType::Queue | MapType::Stack => {
+            objects::check_keyless(def, 0)?;
+            value(def, def.value_size <= KMALLOC_MAX, Errno::E2BIG, "at most 4 MiB")
+        }
+        MapType::BloomFilter => objects::check_keyless(def, F_ZERO_SEED),
+        MapType::ArrayOfMaps | MapType::HashOfMaps => check_maps(def),
+        MapType::StackTrace => objects::check_stacks(def),
+        MapType::Arena => objects::check_arena(def),
+        MapType::SkStorage
+        | MapType::TaskStorage
+        | MapType::InodeStorage
+        | MapType::CgrpStorage => objects::check_storage(def),
+        _ if is_of_handles(map_type) => objects::check_handles(def),
         _ => check_hash(def),
+    }
+}
+
+/// Whether values are numbers of objects of the kernel.
+pub(crate) const fn is_of_handles(map_type: MapType) -> bool {
+    matches!(
+        map_type,
+        MapType::Devmap
+            | MapType::DevmapHash
+            | MapType::Cpumap
+            | MapType::Xskmap
+            | MapType::Sockmap
+            | MapType::Sockhash
+            | MapType::ReuseportSockarray
+            | MapType::CgroupArray
+    )
+}
+
+/// Whether each CPU is to have an order of use of its own.
+pub(crate) const fn has_percpu_lru(def: &MapDef) -> bool {
+    matches!(def.map_type, MapType::LruHash | MapType::LruPercpuHash)
+        && def.flags & F_NO_COMMON_LRU != 0
+}
+
+/// Kernel: `bpf_map_meta_alloc`, `array_of_map_alloc`, `fd_htab_map_alloc_check`.
+fn check_maps(def: &MapDef) -> Verdict {
+    let map_type = def.map_type;
+    match map_type {
+        MapType::ArrayOfMaps => check_fd_array(def)?,
+        _ => {
+            value(def, def.value_size == 4, Errno::EINVAL, "4")?;
+            check_hash(def)?;
+        }
+    }
+    let inner = def.inner.as_ref().ok_or((Rule::NoInner { map_type }, Errno::EBADF))?;
+    let rule = Rule::Inner { map_type, inner: inner.map_type };
+    match inner.map_type {
+        MapType::ArrayOfMaps | MapType::HashOfMaps => Err((rule, Errno::EINVAL)),
+        MapType::ProgArray | MapType::StructOps => Err((rule, Errno::ENOTSUPP)),
+        _ => Ok(()),
     }
 }
 

@@ -24,7 +24,8 @@ use alloc::alloc::{alloc_zeroed, dealloc};
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Acquire, Release};
+use core::slice;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use skep_abi::Errno;
 use skep_isa::{AtomicOp, Size};
@@ -43,6 +44,8 @@ pub struct Values {
     len: usize,
     stride: usize,
     value_size: usize,
+    /// The stride less 1 if it is a power of two, else 0.
+    mask: usize,
     /// `⌈2^64 / stride⌉`: remainders without a division.
     inverse: u64,
 }
@@ -83,7 +86,8 @@ impl Values {
         // SAFETY: `skip` is less than `ALIGN`, and `len + ALIGN` bytes were allocated.
         let base = unsafe { start.add(skip) };
         let inverse = (u64::MAX / stride as u64).wrapping_add(1);
-        Ok(Self { base, start, layout, len, stride, value_size, inverse })
+        let mask = if stride.is_power_of_two() { stride - 1 } else { 0 };
+        Ok(Self { base, start, layout, len, stride, value_size, mask, inverse })
     }
 
     /// Bytes in all.
@@ -229,26 +233,37 @@ impl Values {
         }
     }
 
-    /// The aligned 32-bit word at `at`, 0 outside. For the crate's own tables.
+    /// All of it as words of 64 bits. For the crate's own tables.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `len` bytes from `base`, an aligned address, live as long as `self` and are only
+        // touched atomically.
+        unsafe { slice::from_raw_parts(self.base.cast().as_ptr(), self.len / 8) }
+    }
+
+    /// All of it as words of 32 bits. For the crate's own tables.
+    #[inline]
+    pub(crate) fn half_words(&self) -> &[AtomicU32] {
+        // SAFETY: as for `words`.
+        unsafe { slice::from_raw_parts(self.base.cast().as_ptr(), self.len / 4) }
+    }
+
+    /// The 32-bit word at `at`, a multiple of 4; 0 outside. For the crate's own tables.
     #[inline]
     pub(crate) fn word(&self, at: usize) -> u32 {
-        low32(self.load(at, Size::W).unwrap_or(0))
+        self.half_words().get(at / 4).map_or(0, |word| word.load(Relaxed))
     }
 
     /// Counterpart of [`Values::word`].
     #[inline]
     pub(crate) fn set_word(&self, at: usize, word: u32) {
-        let stored = self.store(at, Size::W, word.into());
-        debug_assert!(stored.is_some(), "bug: {at} is outside the table");
+        match self.half_words().get(at / 4) {
+            Some(place) => place.store(word, Relaxed),
+            None => debug_assert!(false, "bug: {at} is outside the table"),
+        }
     }
 
-    /// Whether the words at `at` are `bytes`, padded with zeroes.
-    #[inline]
-    pub(crate) fn holds(&self, at: usize, bytes: &[u8]) -> bool {
-        padded(bytes).enumerate().all(|(n, word)| self.load(at + n * 8, Size::Dw) == Some(word))
-    }
-
-    /// Writes `bytes`, padded with zeroes, by words alone: races with [`Values::holds`] and
+    /// Writes `bytes`, padded with zeroes, by words alone: races with
     /// [`Values::get_padded`] are races of words.
     pub(crate) fn set_padded(&self, at: usize, bytes: &[u8]) {
         let mut words = padded(bytes).enumerate();
@@ -288,6 +303,9 @@ impl Values {
     /// with `stride` is exact (Lemire, Kaser, Kurz, "Faster Remainder by Direct Computation").
     #[inline]
     fn within(&self, at: usize) -> usize {
+        if self.mask != 0 {
+            return at & self.mask;
+        }
         if let (Ok(short), Ok(_)) = (u32::try_from(at), u32::try_from(self.stride)) {
             let fraction = self.inverse.wrapping_mul(short.into());
             #[expect(clippy::cast_possible_truncation, reason = "less than stride, a usize")]
@@ -325,6 +343,15 @@ pub(crate) fn padded(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let (words, rest) = bytes.as_chunks::<8>();
     let last = (!rest.is_empty()).then(|| padded_word(rest));
     words.iter().map(|word| u64::from_ne_bytes(*word)).chain(last)
+}
+
+/// At most 8 bytes as a word, padded with zeroes.
+#[inline]
+pub(crate) fn first_word(bytes: &[u8]) -> u64 {
+    match bytes.as_array() {
+        Some(word) => u64::from_ne_bytes(*word),
+        None => padded_word(bytes),
+    }
 }
 
 /// At most 7 bytes as a word. Copying a number of bytes that is not constant would cost more than

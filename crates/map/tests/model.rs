@@ -246,7 +246,7 @@ fn step(map: &Arc<dyn KeyValue>, model: &mut Model, key: &[u8], rng: &mut SmallR
 
 fn check(def: &MapDef, keys: &[Vec<u8>], seed: u64) {
     let Ok(Map::KeyValue(map)) = Map::new(def, CPUS as u32) else { panic!("{def:?}") };
-    let mut model = Model::new(def);
+    let mut model = Model::new(map.def());
     let mut rng = SmallRng::seed_from_u64(seed);
     for _ in 0..STEPS {
         let key = &keys[rng.random_range(0..keys.len())];

@@ -69,6 +69,60 @@ fn sizes_entries_and_flags() {
         (Ringbuf, 4, 0, 4096, 0, INVAL),
         (Ringbuf, 0, 4, 4096, 0, INVAL),
         (Ringbuf, 0, 0, 4096, 1, INVAL),
+        (UserRingbuf, 0, 0, 4096, 0, OK),
+        (UserRingbuf, 0, 4, 4096, 0, INVAL),
+        (Queue, 0, 4, 1, 0, OK),
+        (Queue, 4, 4, 1, 0, INVAL),
+        (Queue, 0, 0, 1, 0, INVAL),
+        (Queue, 0, 4, 0, 0, INVAL),
+        (Queue, 0, 4, 1, 1, INVAL),
+        (Stack, 0, 4, 1, 1 << 3, OK),
+        (Stack, 0, (4 << 20) + 1, 1, 0, BIG),
+        (BloomFilter, 0, 4, 1, 1 << 6, OK),
+        (BloomFilter, 0, 4, 1, 1, INVAL),
+        (BloomFilter, 4, 4, 1, 0, INVAL),
+        (ArrayOfMaps, 4, 4, 1, 0, Err(Errno::EBADF)),
+        (ArrayOfMaps, 4, 8, 1, 0, INVAL),
+        (HashOfMaps, 4, 4, 1, 1, Err(Errno::EBADF)),
+        (HashOfMaps, 4, 8, 1, 0, INVAL),
+        (Devmap, 4, 4, 1, 0, OK),
+        (Devmap, 4, 8, 1, 0, OK),
+        (Devmap, 4, 12, 1, 0, INVAL),
+        (Devmap, 8, 4, 1, 0, INVAL),
+        (Devmap, 4, 4, 1, 1 << 7, INVAL),
+        (DevmapHash, 4, 8, 1, 0, OK),
+        (DevmapHash, 8, 8, 1, 0, INVAL),
+        (Cpumap, 4, 4, 1, 0, OK),
+        (Cpumap, 4, 4, 1, 1 << 3, INVAL),
+        (Cpumap, 4, 4, 1 << 20, 0, BIG),
+        (Xskmap, 4, 4, 1, 0, OK),
+        (Xskmap, 4, 8, 1, 0, INVAL),
+        (Sockmap, 4, 8, 1, 0, OK),
+        (Sockmap, 4, 2, 1, 0, INVAL),
+        (Sockhash, 12, 8, 1, 0, OK),
+        (Sockhash, 513, 8, 1, 0, BIG),
+        (Sockhash, 0, 8, 1, 0, INVAL),
+        (ReuseportSockarray, 4, 8, 1, 0, OK),
+        (ReuseportSockarray, 4, 16, 1, 0, INVAL),
+        (CgroupArray, 4, 4, 1, 0, OK),
+        (CgroupArray, 4, 8, 1, 0, INVAL),
+        (StackTrace, 4, 1016, 1, 0, OK),
+        (StackTrace, 4, 1024, 1, 0, INVAL),
+        (StackTrace, 4, 12, 1, 0, INVAL),
+        (StackTrace, 8, 8, 1, 0, INVAL),
+        (StackTrace, 4, 8, 1, 1, INVAL),
+        (TaskStorage, 4, 8, 0, 1, OK),
+        (TaskStorage, 4, 8, 0, 0, INVAL),
+        (TaskStorage, 4, 8, 1, 1, INVAL),
+        (SkStorage, 8, 8, 0, 1, INVAL),
+        (SkStorage, 4, 8, 0, 0x201, OK),
+        (InodeStorage, 4, 0, 0, 1, INVAL),
+        (CgrpStorage, 4, 1 << 16, 0, 1, BIG),
+        (Arena, 0, 0, 16, 1 << 10, OK),
+        (Arena, 0, 0, 16, 0, INVAL),
+        (Arena, 4, 0, 16, 1 << 10, INVAL),
+        (Arena, 0, 0, 0, 1 << 10, INVAL),
+        (Arena, 0, 0, (1 << 20) + 1, 1 << 10, BIG),
     ];
     for (map_type, key_size, value_size, max_entries, flags, expected) in table {
         let mut def = MapDef::new("m", map_type, key_size, value_size, max_entries);
@@ -88,14 +142,16 @@ fn errors_name_map_rule_and_numbers() {
         text(&ring),
         "map events: max_entries is 5000 where ringbuf wants a power of two and a multiple of 4096"
     );
-    let queue = MapDef::new("q", MapType::Queue, 0, 4, 1);
-    assert_eq!(text(&queue), "map q: maps of type queue are not supported");
-    assert!(matches!(Map::new(&queue, 2), Err(MapError::Unsupported { .. })));
+    for map_type in [MapType::CgroupStorage, MapType::PercpuCgroupStorage, MapType::StructOps] {
+        let storage = MapDef::new("q", map_type, 4, 4, 1);
+        assert_eq!(text(&storage), format!("map q: maps of type {map_type} are not supported"));
+        assert!(matches!(Map::new(&storage, 2), Err(MapError::Unsupported { .. })));
+    }
     let big = MapDef::new("big", MapType::Array, 4, 4, u32::MAX);
     assert_eq!(text(&big), "map big: 34359738360 bytes asked for, 1073741824 left");
     let mut extra = MapDef::new("x", MapType::Array, 4, 4, 1);
     extra.map_extra = 1;
-    assert_eq!(text(&extra), "map x: map_extra is 0x1, and array has none");
+    assert_eq!(text(&extra), "map x: map_extra 0x1 is not for array");
     assert!(Map::new(&MapDef::new("x", MapType::Array, 4, 4, 1), 0).is_err());
 }
 
@@ -148,5 +204,37 @@ fn data_sections_have_their_content_and_access() {
         let mut def = MapDef::new("m", MapType::Hash, 4, 5, 1);
         def.flags = flags;
         assert_eq!(ProgAccess::of(&def), ProgAccess { read, write });
+    }
+}
+
+/// Kernel: `htab_map_alloc`, for orders of use of each CPU.
+#[test]
+fn orders_for_each_cpu_round_the_entries_up() {
+    for (max_entries, cpus, rounded) in [(10, 4, 12), (12, 4, 12), (1, 3, 3), (7, 1, 7)] {
+        let mut def = MapDef::new("m", MapType::LruHash, 4, 4, max_entries);
+        let entries = |def: &MapDef| Map::new(def, cpus).unwrap().def().max_entries;
+        assert_eq!(entries(&def), max_entries);
+        def.flags = 2;
+        assert_eq!(entries(&def), rounded, "{max_entries} {cpus}");
+    }
+}
+
+#[test]
+fn extra_words_of_filters_and_arenas() {
+    let filter = MapDef::new("m", MapType::BloomFilter, 0, 4, 1);
+    let arena = MapDef { flags: 1 << 10, ..MapDef::new("m", MapType::Arena, 0, 0, 2) };
+    let table = [
+        (&filter, 0, OK),
+        (&filter, 15, OK),
+        (&filter, 16, INVAL),
+        (&arena, 4096, OK),
+        (&arena, 1, INVAL),
+        (&arena, 0xffff_e000, OK),
+        (&arena, 0xffff_f000, Err(Errno::ERANGE)),
+    ];
+    for (def, map_extra, expected) in table {
+        let def = MapDef { map_extra, ..def.clone() };
+        let made = Map::new(&def, 2).map(drop).map_err(|error| error.errno());
+        assert_eq!(made, expected, "{} {map_extra:#x}", def.map_type);
     }
 }

@@ -24,8 +24,12 @@ pub(crate) fn collect(elf: &Elf<'_>, btf: Option<&Btf>, maps: &mut Maps) -> Resu
     let types: BTreeMap<_, _> = btf.into_iter().flat_map(datasecs).collect();
     for (index, section) in elf.sections.iter().enumerate() {
         if let Some(kind) = kind(section) {
-            let value = btf.zip(types.get(section.name).copied());
-            maps.push(map(section, kind, value)?, (index, 0), section.size, None)?;
+            let ty = types.get(section.name).copied();
+            let mut def = map(section, kind, ty)?;
+            if btf.zip(ty).is_some_and(|(btf, ty)| has_shared_vars(elf, index, btf, ty)) {
+                def.flags |= MMAPABLE;
+            }
+            maps.push(def, (index, 0), section.size, None)?;
         }
     }
     Ok(())
@@ -61,11 +65,7 @@ pub(crate) fn place_vars(elf: &Elf<'_>, btf: &mut Btf) {
     }
 }
 
-fn map(
-    section: &Section<'_>,
-    kind: DataKind,
-    value: Option<(&Btf, TypeId)>,
-) -> Result<MapDef, ObjError> {
+fn map(section: &Section<'_>, kind: DataKind, ty: Option<TypeId>) -> Result<MapDef, ObjError> {
     let size = u32::try_from(section.size).ok().filter(|&size| size <= MAX_VALUE);
     let size = size.ok_or_else(|| ObjError::DataSize {
         section: section.name.into(),
@@ -80,18 +80,19 @@ fn map(
     if kind != DataKind::Bss {
         def.initial = Initial::Value(section.data.into());
     }
-    def.value_type = value.map(|(_, ty)| ty);
-    if value.is_some_and(|(btf, ty)| has_shared_vars(btf, ty)) {
-        def.flags |= MMAPABLE;
-    }
+    def.value_type = ty;
     Ok(def)
 }
 
-/// Whether others than the programs may want to see a variable. Of libbpf: `map_is_mmapable`.
-fn has_shared_vars(btf: &Btf, section: TypeId) -> bool {
-    let Some(Body::Datasec { vars, .. }) = btf.get(section).map(|ty| ty.body) else { return false };
-    vars.iter().any(|var| match btf.get(var.var).map(|ty| ty.body) {
-        Some(Body::Var { linkage, .. }) => linkage != VarLinkage::Static,
+/// Whether others than the programs may want to see a variable. Of libbpf: `map_is_mmapable`, and
+/// `btf_fixup_datasec` for hidden ones.
+fn has_shared_vars(elf: &Elf<'_>, index: usize, btf: &Btf, ty: TypeId) -> bool {
+    let Some(Body::Datasec { vars, .. }) = btf.get(ty).map(|ty| ty.body) else { return false };
+    let mut vars = vars.iter().filter_map(|var| btf.get(var.var));
+    vars.any(|var| match var.body {
+        Body::Var { linkage, .. } if linkage != VarLinkage::Static => {
+            elf.symbol(index, var.name).is_none_or(|symbol| !symbol.hidden)
+        }
         _ => false,
     })
 }

@@ -67,6 +67,10 @@ pub(crate) struct Symbol<'a> {
     pub(crate) is_func: bool,
     /// Known to this file only.
     pub(crate) local: bool,
+    /// Not for others than the programs of the object.
+    pub(crate) hidden: bool,
+    /// Gives way to a definition, or may stay without one.
+    pub(crate) weak: bool,
     pub(crate) place: Place,
     pub(crate) value: u64,
     pub(crate) size: u64,
@@ -256,6 +260,8 @@ fn symbol<'a>(
         name,
         is_func: entry.st_type() == elf::STT_FUNC,
         local: entry.st_bind() == elf::STB_LOCAL,
+        hidden: matches!(entry.st_visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL),
+        weak: entry.st_bind() == elf::STB_WEAK,
         place,
         value: entry.st_value(Le),
         size: entry.st_size(Le),

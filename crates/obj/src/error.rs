@@ -106,6 +106,11 @@ pub enum ObjError {
     /// A call that leads into a function.
     #[error("function '{func}' of section '{section}', insn {insn}: no function begins at {off:+}")]
     NoCallee { func: String, section: String, insn: Pc, off: i32 },
+    /// The function that is to be called when a program throws.
+    #[error(
+        "program '{prog}': exception callback '{func}' is no global function of section '.text'"
+    )]
+    NoCallback { prog: String, func: String },
     /// A jump leaves the program.
     #[error("program '{prog}'")]
     Flow { prog: String, source: FlowError },
@@ -117,14 +122,11 @@ pub enum ObjError {
     TooLarge { limit: usize },
 
     // What only a kernel can provide.
-    /// CO-RE.
+    /// A variable of `.kconfig` of a type that no configuration has values for.
     #[error(
-        "program '{prog}': function '{func}', insn {insn} needs {kind} of '{target}' in the running kernel's BTF (CO-RE), which is not supported"
+        "extern '{name}' of section '.kconfig' is no bool, char, integer, tristate or char array"
     )]
-    CoreReloc { prog: String, func: String, insn: Pc, kind: &'static str, target: String },
-    /// External variables and kernel functions.
-    #[error("section '{section}': only a kernel has {names}, which is not supported")]
-    Externs { section: &'static str, names: String },
+    KconfigType { name: String },
 
     // Maps and data.
     /// `struct bpf_map_def`.

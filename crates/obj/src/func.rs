@@ -3,9 +3,9 @@
 use crate::ObjError;
 use crate::elf::{Elf, Place, Section, Symbol};
 use alloc::vec::Vec;
-use skep_btf::{CoreRelo, TypeId};
+use skep_btf::TypeId;
 use skep_isa::{Insns, Pc};
-use skep_prog::LineInfo;
+use skep_prog::{CoreReloc, LineInfo};
 
 /// A function.
 pub(crate) struct Func<'a> {
@@ -20,12 +20,14 @@ pub(crate) struct Func<'a> {
     /// Calls of functions and their addresses: where, and number of the function. Complete and
     /// ascending after [`relocate`](crate::reloc::relocate).
     pub(crate) calls: Vec<(Pc, usize)>,
+    /// What only a kernel has: where, and number among the object's.
+    pub(crate) ksyms: Vec<(Pc, usize)>,
     /// Its type.
     pub(crate) type_id: Option<TypeId>,
     /// Its source lines, counted from its own start; ascending.
     pub(crate) lines: Vec<LineInfo>,
-    /// The first of its CO-RE relocations.
-    pub(crate) core: Option<(Pc, CoreRelo)>,
+    /// Its CO-RE relocations, counted from its own start.
+    pub(crate) core: Vec<CoreReloc>,
 }
 
 /// All functions by section and start. No two overlap.
@@ -46,7 +48,9 @@ impl<'a> Funcs<'a> {
                 _ => None,
             })
             .collect();
-        symbols.sort_by_key(|&(section, symbol)| (section, symbol.value));
+        symbols.sort_by_key(|&(section, symbol)| (section, symbol.value, symbol.local));
+        // Of several names for the same bytes the first global one counts.
+        symbols.dedup_by_key(|&mut (section, symbol)| (section, symbol.value, symbol.size));
         let mut list = Vec::new();
         for (i, &(index, symbol)) in symbols.iter().enumerate() {
             let next = symbols.get(i.saturating_add(1)).filter(|&&(section, _)| section == index);
@@ -126,9 +130,10 @@ impl<'a> Func<'a> {
             local: symbol.local,
             insns: decode(bytes, symbol, section)?,
             calls: Vec::new(),
+            ksyms: Vec::new(),
             type_id: None,
             lines: Vec::new(),
-            core: None,
+            core: Vec::new(),
         })
     }
 }

@@ -4,8 +4,11 @@
 //! subprograms they call behind them, maps with types and initial content, source lines, BTF.
 //! [`layout`] lists what stands in a file without making an image of it.
 //!
-//! This crate opens no files and asks no kernel. What a kernel has to decide (CO-RE relocations,
-//! `.kconfig`, `.ksyms`, kernel functions) is an [`ObjError`] that says so.
+//! [`relocate`] fits an image to the types of a kernel (CO-RE), [`fill_kconfig`] gives the variables of
+//! `.kconfig` their values.
+//!
+//! This crate opens no files and asks no kernel: what a kernel has is given to it, or named in the
+//! image for those who load it.
 //!
 //! ```
 //! let err = skep_obj::parse(b"#!/bin/sh").unwrap_err();
@@ -28,7 +31,10 @@ mod core_reloc;
 mod data;
 mod elf;
 mod error;
+mod exception;
+mod externs;
 mod func;
+mod kconfig;
 mod layout;
 mod lines;
 mod link;
@@ -37,7 +43,9 @@ mod object;
 mod reloc;
 mod statics;
 
+pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
+pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
 pub use layout::{Layout, SectionInfo, layout};
 pub use map::MapError;
 pub use object::parse;

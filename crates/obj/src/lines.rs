@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use skep_btf::{Btf, BtfExt, SecRecords, StrOff};
 use skep_isa::Pc;
-use skep_prog::LineInfo;
+use skep_prog::{CoreReloc, LineInfo};
 
 /// Attaches the records of `ext` to the functions.
 pub(crate) fn attach(
@@ -57,7 +57,7 @@ pub(crate) fn attach(
         funcs,
         |funcs, func, pc, relo| {
             let func = funcs.list.get_mut(func).expect("bug: found by position");
-            func.core.get_or_insert((pc, *relo));
+            func.core.push(CoreReloc { pc, ty: relo.ty, access: relo.access, kind: relo.kind });
             Ok(true)
         },
     )

@@ -5,12 +5,13 @@
 
 use crate::ObjError;
 use crate::budget::Budget;
+use crate::externs::Externs;
 use crate::func::{Func, Funcs};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
-use skep_prog::{LineInfo, Subprog};
+use skep_prog::{CoreReloc, Extern, LineInfo, Subprog};
 
 /// The parts of a `Prog` that linking makes.
 #[derive(Default)]
@@ -18,6 +19,9 @@ pub(crate) struct Linked {
     pub(crate) insns: Insns,
     pub(crate) subprogs: Vec<Subprog>,
     pub(crate) lines: Vec<LineInfo>,
+    pub(crate) externs: Vec<Extern>,
+    /// By ascending position.
+    pub(crate) core_relocs: Vec<CoreReloc>,
     /// Number of each function that was placed, in their order.
     pub(crate) funcs: Vec<usize>,
 }
@@ -25,16 +29,19 @@ pub(crate) struct Linked {
 /// Most slots a program may have, as in the kernel (`BPF_COMPLEXITY_LIMIT_INSNS`).
 const MAX_SLOTS: usize = 1_000_000;
 
-/// Makes the program that begins with function `root`.
+/// Makes the program that begins with function `root`. The function `last` stands in it even if nothing
+/// calls it.
 pub(crate) fn link(
     root: usize,
+    last: Option<usize>,
     funcs: &Funcs<'_>,
+    externs: &Externs<'_>,
     budget: &mut Budget,
 ) -> Result<Linked, ObjError> {
     let mut linked = Linked::default();
     let mut starts = BTreeMap::new();
     let mut path = Vec::new();
-    let mut next = Some(root);
+    let (mut next, mut last) = (Some(root), last);
     // Ends: each function is placed once, and each of its calls is followed once.
     loop {
         if let Some(index) = next.filter(|index| !starts.contains_key(index)) {
@@ -42,13 +49,18 @@ pub(crate) fn link(
             starts.insert(index, linked.place(index, func, budget)?);
             path.push(func.calls.iter());
         }
-        let Some(calls) = path.last_mut() else { break };
-        next = calls.next().map(|&(_, callee)| callee);
+        next = match path.last_mut() {
+            Some(calls) => calls.next().map(|&(_, callee)| callee),
+            None if last.is_none() => break,
+            None => last.take(),
+        };
         if next.is_none() {
             path.pop();
         }
     }
+    linked.core_relocs.sort_by_key(|core| core.pc);
     linked.fix_calls(funcs, &starts);
+    linked.name_externs(funcs, &starts, externs, budget)?;
     Ok(linked)
 }
 
@@ -71,6 +83,8 @@ impl Linked {
         self.lines.extend(
             func.lines.iter().map(|line| LineInfo { pc: shift(start, line.pc), ..line.clone() }),
         );
+        let core = func.core.iter().map(|core| CoreReloc { pc: shift(start, core.pc), ..*core });
+        self.core_relocs.extend(core);
         self.funcs.push(index);
         Ok(start)
     }
@@ -95,12 +109,53 @@ impl Linked {
     }
 }
 
+impl Linked {
+    /// Collects the externs that the functions use and makes instructions refer to those.
+    fn name_externs(
+        &mut self,
+        funcs: &Funcs<'_>,
+        starts: &BTreeMap<usize, Pc>,
+        externs: &Externs<'_>,
+        budget: &mut Budget,
+    ) -> Result<(), ObjError> {
+        let mut known = BTreeMap::new();
+        for (&index, func) in
+            self.funcs.iter().filter_map(|index| Some((index, funcs.list.get(*index)?)))
+        {
+            let start = *starts.get(&index).expect("bug: placed above");
+            for &(at, ksym) in &func.ksyms {
+                let id = match known.get(&ksym) {
+                    Some(&id) => id,
+                    None => {
+                        let ext = &externs.ksyms.get(ksym).expect("bug: made by relocate").ext;
+                        budget.spend(size_of::<Extern>().saturating_add(ext.name.len()))?;
+                        let id = i32::try_from(self.externs.len()).unwrap_or(i32::MAX);
+                        self.externs.push(ext.clone());
+                        known.insert(ksym, id);
+                        id
+                    }
+                };
+                let insn = self.insns.get_mut(shift(start, at));
+                let insn = insn.expect("bug: relocated instructions are placed");
+                *insn = match *insn {
+                    Insn::LoadImm { dst, .. } => {
+                        Insn::LoadImm { dst, imm: ImmSrc::BtfId { id, fd: Extern::FD } }
+                    }
+                    _ => Insn::Call(Call::Kfunc { id, module: Extern::MODULE }),
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Memory that a copy of the function takes.
 fn cost(func: &Func<'_>) -> usize {
     let insns = func.insns.len().saturating_mul(size_of::<Option<Insn>>());
     let lines = func.lines.len().saturating_mul(size_of::<LineInfo>());
     let name = func.name.len().saturating_add(size_of::<Subprog>());
-    insns.saturating_add(lines).saturating_add(name)
+    let core = func.core.len().saturating_mul(size_of::<CoreReloc>());
+    insns.saturating_add(lines).saturating_add(name).saturating_add(core)
 }
 
 fn shift(start: Pc, pc: Pc) -> Pc {

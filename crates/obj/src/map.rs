@@ -48,6 +48,12 @@ impl Maps {
         Ok(())
     }
 
+    /// Adds a map that nothing in the object stands for; says its index.
+    pub(crate) fn add(&mut self, def: MapDef) -> usize {
+        self.defs.push(def);
+        self.defs.len().saturating_sub(1)
+    }
+
     /// The map whose part of the object holds byte `at` of a section, and which byte of it that is.
     pub(crate) fn holding(&self, section: usize, at: u64) -> Option<(usize, u64)> {
         let (span, within) = self.span(section, at)?;

@@ -2,20 +2,22 @@
 
 use crate::budget::Budget;
 use crate::elf::Elf;
+use crate::externs::Externs;
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
-use crate::{ObjError, core_reloc, data, lines, link, map, reloc, statics};
-use alloc::collections::BTreeSet;
+use crate::reloc::Known;
+use crate::{ObjError, data, exception, lines, link, map, reloc, statics};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use skep_abi::{ProgType, Section};
-use skep_btf::{Body, Btf, BtfExt, Kind};
+use skep_btf::{Btf, BtfExt};
 use skep_prog::{Image, Initial, Prog, check_flow};
 
 /// Section of functions that are no programs by themselves.
-const TEXT: &str = ".text";
+pub(crate) const TEXT: &str = ".text";
 
 /// Makes an image of a relocatable BPF object.
 ///
@@ -35,14 +37,13 @@ const TEXT: &str = ".text";
 pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     let elf = Elf::read(bytes)?;
     let mut budget = Budget::new(bytes.len());
-    let btf = btf(&elf)?;
-    if let Some(btf) = &btf {
-        externs(btf)?;
-    }
+    let mut btf = btf(&elf)?;
+    let externs = Externs::collect(&elf, btf.as_ref())?;
 
     let mut maps = Maps::default();
     map::collect(&elf, btf.as_ref(), &mut maps)?;
     data::collect(&elf, btf.as_ref(), &mut maps)?;
+    let kconfig = externs.map(btf.as_mut()).map(|def| maps.add(def));
 
     let mut funcs = Funcs::collect(&elf)?;
     if let (Some(btf), Some((_, section))) = (&btf, elf.section(".BTF.ext")) {
@@ -53,11 +54,19 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
         })?;
         lines::attach(&elf, btf, &ext, &mut funcs, &mut budget)?;
     }
-    reloc::relocate(&elf, &mut funcs, &maps)?;
+    let known = Known { maps: &maps, externs: &externs, kconfig };
+    reloc::relocate(&elf, &mut funcs, &known)?;
     statics::fill(&elf, &funcs, &mut maps, &mut budget)?;
 
-    let progs = progs(&elf, &funcs, btf.as_ref(), &mut budget)?;
-    let image = Image { progs, maps: maps.defs, license: license(&elf), btf: btf.map(Arc::new) };
+    let callbacks = exception::callbacks(&elf, btf.as_ref(), &funcs)?;
+    let progs = progs(&elf, &funcs, &callbacks, &externs, &mut budget)?;
+    let image = Image {
+        progs,
+        maps: maps.defs,
+        license: license(&elf),
+        btf: btf.map(Arc::new),
+        kconfig: externs.kconfig,
+    };
     initial_progs(&image)?;
     Ok(image)
 }
@@ -72,27 +81,6 @@ fn btf(elf: &Elf<'_>) -> Result<Option<Btf>, ObjError> {
     })?;
     data::place_vars(elf, &mut btf);
     Ok(Some(btf))
-}
-
-/// Variables and functions that only a kernel can provide.
-fn externs(btf: &Btf) -> Result<(), ObjError> {
-    for section in [".kconfig", ".ksyms"] {
-        let Some(Body::Datasec { vars, .. }) = btf.find(section, Kind::Datasec).map(|ty| ty.body)
-        else {
-            continue;
-        };
-        let mut names = String::new();
-        for name in vars.iter().filter_map(|var| Some(btf.get(var.var)?.name)) {
-            if names.len().saturating_add(name.len()) > crate::elf::MAX_NAME {
-                names.push_str(", …");
-                break;
-            }
-            names.push_str(if names.is_empty() { "" } else { ", " });
-            names.push_str(name);
-        }
-        return Err(ObjError::Externs { section, names });
-    }
-    Ok(())
 }
 
 /// Functions that are no programs by themselves cannot be in a prog array.
@@ -117,7 +105,8 @@ fn license(elf: &Elf<'_>) -> String {
 fn progs(
     elf: &Elf<'_>,
     funcs: &Funcs<'_>,
-    btf: Option<&Btf>,
+    callbacks: &BTreeMap<&str, Option<usize>>,
+    externs: &Externs<'_>,
     budget: &mut Budget,
 ) -> Result<Vec<Prog>, ObjError> {
     let section = |func: &Func<'_>| elf.sections.get(func.section).map_or("", |s| s.name);
@@ -132,13 +121,15 @@ fn progs(
             None => continue,
         };
         if !func.local {
-            let linked = link::link(index, funcs, budget)?;
-            core_reloc::refuse(func.name, &linked.funcs, funcs, btf)?;
+            let callback = callbacks.get(func.name).copied().flatten();
+            let linked = link::link(index, callback, funcs, externs, budget)?;
             let mut prog = Prog::new(func.name, prog_type, linked.insns);
             prog.section = section.into();
             prog.attach_type = attach_type;
             prog.subprogs = linked.subprogs;
             prog.lines = linked.lines;
+            prog.externs = linked.externs;
+            prog.core_relocs = linked.core_relocs;
             check_flow(&prog.insns)
                 .map_err(|source| ObjError::Flow { prog: func.name.into(), source })?;
             budget.spend(size_of::<Prog>().saturating_add(section.len()))?;

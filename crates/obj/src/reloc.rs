@@ -6,9 +6,11 @@
 
 use crate::ObjError;
 use crate::elf::{Elf, Place, Reloc};
+use crate::externs::{Externs, Ref};
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
 use alloc::collections::btree_map::{BTreeMap, Entry};
+use alloc::collections::btree_set::BTreeSet;
 use alloc::vec::Vec;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
 
@@ -29,12 +31,24 @@ pub(crate) enum Target {
     Func(usize),
 }
 
+/// What the addresses of code may lead to besides functions.
+pub(crate) struct Known<'k> {
+    pub(crate) maps: &'k Maps,
+    pub(crate) externs: &'k Externs<'k>,
+    /// The map of `.kconfig`.
+    pub(crate) kconfig: Option<usize>,
+}
+
 /// Puts maps and data in the place of addresses and notes which functions are called.
-pub(crate) fn relocate(elf: &Elf<'_>, funcs: &mut Funcs<'_>, maps: &Maps) -> Result<(), ObjError> {
+pub(crate) fn relocate(
+    elf: &Elf<'_>,
+    funcs: &mut Funcs<'_>,
+    known: &Known<'_>,
+) -> Result<(), ObjError> {
     for index in 0..elf.sections.len() {
         if elf.sections.get(index).is_some_and(|section| section.is_code()) {
             for reloc in elf.relocs(index)? {
-                Site { elf, section: index, reloc }.apply(funcs, maps)?;
+                Site { elf, section: index, reloc }.apply(funcs, known)?;
             }
         }
     }
@@ -62,19 +76,25 @@ impl Site<'_, '_> {
         }
     }
 
-    fn apply(&self, funcs: &mut Funcs<'_>, maps: &Maps) -> Result<(), ObjError> {
+    fn apply(&self, funcs: &mut Funcs<'_>, known: &Known<'_>) -> Result<(), ObjError> {
         let (func, pc) = funcs
             .insn_at(self.section, self.reloc.at)
             .ok_or_else(|| self.bad("no instruction of a function begins there"))?;
         let here = funcs.list.get(func).expect("bug: found above");
-        if self.reloc.symbol.place == Place::Undefined {
-            let (symbol, func) = (self.reloc.symbol.name.into(), here.name.into());
-            return Err(ObjError::Undefined { symbol, func, insn: pc });
-        }
         let insn = *here.insns.get(pc).expect("bug: found above");
+        if self.reloc.symbol.place == Place::Undefined {
+            let (symbol, name) = (self.reloc.symbol.name, here.name);
+            let ext = known.externs.get(symbol).ok_or_else(|| ObjError::Undefined {
+                symbol: symbol.into(),
+                func: name.into(),
+                insn: pc,
+            })?;
+            let here = funcs.list.get_mut(func).expect("bug: found above");
+            return self.provide(here, (pc, insn), ext, known);
+        }
         let (dst, target) = match (self.reloc.kind, insn) {
             (R_BPF_64_64, Insn::LoadImm { dst, imm: ImmSrc::Value(addend) }) => {
-                (dst, self.target(i64::from(low_half(addend)), funcs, maps)?)
+                (dst, self.target(i64::from(low_half(addend)), funcs, known.maps)?)
             }
             (R_BPF_64_32, Insn::Call(Call::Local(off))) => {
                 (Reg::R0, Target::Func(self.callee(off, funcs)?))
@@ -93,6 +113,35 @@ impl Site<'_, '_> {
             Target::Data(map, at) => ImmSrc::MapIdxValue { idx: self.idx(map)?, at },
         };
         *here.insns.get_mut(pc).expect("bug: found above") = Insn::LoadImm { dst, imm };
+        Ok(())
+    }
+
+    /// Puts what a kernel has to provide in the place of an undefined symbol.
+    fn provide(
+        &self,
+        func: &mut Func<'_>,
+        (pc, insn): (Pc, Insn),
+        ext: Ref,
+        known: &Known<'_>,
+    ) -> Result<(), ObjError> {
+        match (self.reloc.kind, insn, ext) {
+            (R_BPF_64_64, Insn::LoadImm { dst, imm: ImmSrc::Value(addend) }, Ref::Kconfig(at)) => {
+                let at = i32::try_from(at).ok().and_then(|at| at.checked_add(low_half(addend)));
+                let at = at.ok_or_else(|| self.bad("the offset needs 32 bits"))?;
+                let map = known.kconfig.expect("bug: .kconfig has variables");
+                let imm = ImmSrc::MapIdxValue { idx: self.idx(map)?, at };
+                *func.insns.get_mut(pc).expect("bug: found above") = Insn::LoadImm { dst, imm };
+            }
+            (R_BPF_64_64, Insn::LoadImm { imm: ImmSrc::Value(0), .. }, Ref::Ksym(ksym)) => {
+                func.ksyms.push((pc, ksym));
+            }
+            (R_BPF_64_32, Insn::Call(Call::Local(-1)), Ref::Ksym(ksym))
+                if known.externs.ksyms.get(ksym).is_some_and(|ksym| ksym.is_func) =>
+            {
+                func.ksyms.push((pc, ksym));
+            }
+            _ => return Err(self.bad("the instruction there cannot refer to what a kernel has")),
+        }
         Ok(())
     }
 
@@ -151,11 +200,15 @@ fn low_half(addend: u64) -> i32 {
 /// compiler knew.
 fn calls(elf: &Elf<'_>, funcs: &Funcs<'_>, func: &Func<'_>) -> Result<Vec<(Pc, usize)>, ObjError> {
     let mut calls: BTreeMap<Pc, usize> = func.calls.iter().copied().collect();
+    let ksyms: BTreeSet<Pc> = func.ksyms.iter().map(|&(at, _)| at).collect();
     for (pc, insn) in func.insns.iter() {
         let off = match insn {
             Insn::Call(Call::Local(off)) | Insn::LoadImm { imm: ImmSrc::Func(off), .. } => off,
             _ => continue,
         };
+        if ksyms.contains(&pc) {
+            continue;
+        }
         if let Entry::Vacant(call) = calls.entry(pc) {
             let at = callee_of(func.start, pc, off);
             let callee = at.and_then(|at| funcs.starting(func.section, at));

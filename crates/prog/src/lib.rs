@@ -25,9 +25,11 @@ mod image;
 mod line;
 mod map_def;
 mod prog;
+mod symbol;
 
 pub use flow::{FlowError, check_flow, targets};
 pub use image::Image;
 pub use line::LineInfo;
 pub use map_def::{DataKind, Initial, MapDef};
 pub use prog::{Prog, Subprog};
+pub use symbol::{CoreReloc, Extern, Kconfig};

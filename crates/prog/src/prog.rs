@@ -1,6 +1,6 @@
 //! The unit of loading.
 
-use crate::LineInfo;
+use crate::{CoreReloc, Extern, LineInfo};
 use alloc::string::String;
 use alloc::vec::Vec;
 use skep_abi::{AttachType, ProgType};
@@ -24,6 +24,10 @@ pub struct Prog {
     pub subprogs: Vec<Subprog>,
     /// Source lines by ascending `pc`.
     pub lines: Vec<LineInfo>,
+    /// Kernel functions and variables that instructions refer to by index.
+    pub externs: Vec<Extern>,
+    /// Instructions that depend on the kernel's types, by ascending `pc`.
+    pub core_relocs: Vec<CoreReloc>,
 }
 
 /// A BPF function inside a program; it ends where the next one starts.
@@ -49,6 +53,8 @@ impl Prog {
             insns,
             subprogs: Vec::new(),
             lines: Vec::new(),
+            externs: Vec::new(),
+            core_relocs: Vec::new(),
         }
     }
 

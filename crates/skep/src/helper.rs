@@ -2,8 +2,12 @@
 
 mod bytes;
 mod csum;
+mod meta;
+mod refused;
 mod room;
+mod route;
 mod send;
+mod socket;
 
 use crate::host::Host;
 use skep_abi::Errno;
@@ -13,11 +17,101 @@ use skep_vm::{Helpers, builtin};
 pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = bytes::add(builtin());
     let helpers = csum::add(helpers);
+    let helpers = meta::add(helpers);
     let helpers = room::add(helpers);
-    send::add(helpers)
+    let helpers = route::add(helpers);
+    let helpers = socket::add(helpers);
+    let helpers = send::add(helpers);
+    refused::add(helpers)
 }
 
 /// What a helper leaves in r0 for the outcome of an operation.
 fn status(result: Result<(), Errno>) -> u64 {
     result.map_or_else(Errno::r0, |()| 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+    use std::{env, fs, path::Path};
+
+    /// Number and full name of every helper of the kernel.
+    fn all() -> impl Iterator<Item = (i32, String)> {
+        let name = |id: i32| skep_abi::helper_name(id.cast_unsigned());
+        (1..).map_while(move |id| Some((id, format!("bpf_{}", name(id)?))))
+    }
+
+    #[test]
+    fn helpers_have_the_numbers_of_the_kernel() {
+        let all: Vec<_> = all().collect();
+        for (id, name) in helpers().names() {
+            assert!(
+                all.iter().any(|known| (known.0, known.1.as_str()) == (id, name)),
+                "{id} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn kernel_functions_have_the_names_of_the_kernel() {
+        for name in helpers().kfuncs() {
+            assert!(skep_abi::Kfunc::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_helper_is_served_or_refused_with_a_reason() {
+        let helpers = helpers();
+        let served: Vec<_> = helpers.ids().collect();
+        for (id, name) in all() {
+            let refused = helpers.why_not(id).is_some();
+            assert_ne!(served.contains(&id), refused, "{id} {name}");
+        }
+    }
+
+    fn page() -> Result<String, std::fmt::Error> {
+        let (every, packets) = (builtin::<Host>(), helpers());
+        let everywhere: Vec<_> = every.ids().collect();
+        let served = packets.names().count();
+        let mut page = format!(
+            "# Helpers and kernel functions of the user engine\n\n\
+             <!-- Written by the tests of `crates/skep/src/helper.rs`; `UPDATE=1 cargo test -p skep` renews it. -->\n\n\
+             The user engine serves {served} of the {} helpers of Linux 6.18 and {} of its {} kernel\n\
+             functions. A program that calls any other is refused by name before it runs.\n\n\
+             Routes, sockets and devices are those that the user gives to a session (`Session::set_network`),\n\
+             the current task is this thread unless another is set (`Session::set_task`). Timers are looked at\n\
+             before each packet: with the clock of packets, a capture's own times drive them.\n\n\
+             ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
+            all().count(),
+            packets.kfuncs().count(),
+            skep_abi::Kfunc::all().len(),
+        );
+        for (id, name) in packets.names() {
+            let programs = if everywhere.contains(&id) { "every program" } else { "packets" };
+            writeln!(page, "| {id} | `{name}` | {programs} |")?;
+        }
+        page.push_str("\n## Kernel functions\n\n");
+        for name in packets.kfuncs() {
+            writeln!(page, "- `{name}`")?;
+        }
+        page.push_str("\n## Helpers refused\n\n| number | helper | why |\n|---|---|---|\n");
+        for (id, name) in all() {
+            if let Some(why) = packets.why_not(id) {
+                writeln!(page, "| {id} | `{name}` | {why} |")?;
+            }
+        }
+        Ok(page)
+    }
+
+    #[test]
+    fn the_page_lists_what_is_served() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/helpers.md");
+        let page = page().unwrap();
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&path, &page).unwrap();
+        }
+        let on_file = fs::read_to_string(&path).unwrap_or_default();
+        assert!(on_file == page, "docs/helpers.md is old: run with UPDATE=1");
+    }
 }

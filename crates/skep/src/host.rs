@@ -1,9 +1,13 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
+use crate::network::Network;
+use crate::task;
+use skep_btf::{Btf, TypeId};
 use skep_hooks::{Hook, Packet};
-use skep_vm::{Cx, Env, Headers, PACKET_BASE, PacketBuf};
-use std::sync::LazyLock;
-use std::time::Instant;
+use skep_vm::{Cx, Env, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
+use std::cell::OnceCell;
+use std::sync::{Arc, LazyLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where `bpf_ktime_get_ns` takes the time from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +37,14 @@ pub(crate) struct Host {
     /// Lines that were too many.
     pub(crate) unprinted: u64,
     pub(crate) clock: Clock,
+    /// The current thread; read when a program asks first, unless somebody sets it.
+    pub(crate) task: OnceCell<Task>,
+    pub(crate) timers: Timers,
+    pub(crate) network: Network,
+    /// Types of the program.
+    pub(crate) btf: Option<Arc<Btf>>,
+    /// Sockets that the program holds: where it sees them, and their places in the network's list.
+    pub(crate) held: Vec<(u64, usize)>,
     random: u64,
     ctx: Vec<u8>,
 }
@@ -47,6 +59,11 @@ impl Host {
             printed: Vec::new(),
             unprinted: 0,
             clock,
+            task: OnceCell::new(),
+            timers: Timers::default(),
+            network: Network::default(),
+            btf: None,
+            held: Vec::new(),
             random: SEED,
             ctx: Vec::new(),
         }
@@ -103,7 +120,42 @@ impl Env for Host {
             self.unprinted += 1;
         }
     }
+
+    fn task(&self) -> &Task {
+        self.task.get_or_init(task::current)
+    }
+
+    fn size_of_type(&self, type_id: u32) -> Option<u32> {
+        self.btf.as_ref()?.size_of(TypeId(type_id))
+    }
+
+    fn timers(&mut self) -> Option<&mut Timers> {
+        Some(&mut self.timers)
+    }
+
+    fn tai_ns(&mut self) -> u64 {
+        match self.clock {
+            Clock::Packet => self.packet.meta.timestamp,
+            Clock::Host => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    fn packet_data(&self) -> Option<usize> {
+        let window = self.packet.window();
+        Some(self.packet.header_at(self.hook.starts_at()).clamp(window.start, window.end))
+    }
+
+    fn invalidate_hash(&mut self, mem: &Memory<'_>) {
+        self.packet.meta.hash = 0;
+        mem.poke_ctx(SKB_HASH, &[0; 4]);
+    }
 }
+
+/// Position of `hash` in `struct __sk_buff`.
+const SKB_HASH: usize = 68;
 
 /// Nanoseconds since the process first asked.
 pub(crate) fn monotonic() -> u64 {

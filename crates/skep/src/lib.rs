@@ -19,23 +19,32 @@
 
 mod code;
 mod event;
+mod fit;
 mod helper;
 mod host;
 mod input;
 mod link;
+mod needs;
+mod network;
 mod session;
+mod task;
 mod view;
 
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
+pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
+pub use needs::{Need, NeedKind, Needs, needs};
+pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport};
 pub use session::{Options, Outcome, Session, choose};
+pub use skep_abi::Release;
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
+pub use skep_obj::{KernelConfig, Report};
 pub use skep_prog::{Image, MapDef, Prog};
-pub use skep_vm::Fault;
+pub use skep_vm::{Fault, Task};
 pub use view::{Entry, MapView};

@@ -2,10 +2,10 @@
 
 use crate::helper::helpers;
 use crate::host::{Host, monotonic};
-use skep_abi::ProgType;
+use skep_abi::{Errno, ProgType};
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_map::{Limits, Map, MapError};
-use skep_prog::{Image, Initial, Prog};
+use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
 use std::collections::BTreeMap;
 
@@ -38,6 +38,14 @@ pub enum LoadError {
         /// Its type.
         prog_type: ProgType,
     },
+    /// The program asks for the kernel's configuration.
+    #[error("{prog} needs the kernel's configuration, {var} and more, and none was given")]
+    Kconfig {
+        /// The program.
+        prog: String,
+        /// The first of the variables.
+        var: String,
+    },
     /// A map cannot be made.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -53,6 +61,28 @@ pub enum LoadError {
         index: u32,
         /// The name.
         prog: String,
+    },
+    /// A map of maps is to hold a map that is not there.
+    #[error("map {map}: entry {index} names the map `{inner}`, which does not exist")]
+    Inner {
+        /// The map.
+        map: String,
+        /// Its index.
+        index: u32,
+        /// The name.
+        inner: String,
+    },
+    /// A map of maps cannot hold a map at an index.
+    #[error("map {map} cannot hold the map `{inner}` at entry {index}: {errno}")]
+    Unlike {
+        /// The map.
+        map: String,
+        /// Its index.
+        index: u32,
+        /// The name.
+        inner: String,
+        /// Why.
+        errno: Errno,
     },
 }
 
@@ -70,6 +100,11 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     let mut limits = Limits::default();
     let mut maps = Vec::new();
     for &map in &reach.maps {
+        if image.maps[map].data == Some(DataKind::Kconfig)
+            && let Some(var) = image.unfilled()
+        {
+            return Err(LoadError::Kconfig { prog: prog.name.clone(), var: var.name.clone() });
+        }
         maps.push(Map::within(&image.maps[map], cpus, &mut limits)?);
     }
     let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);
@@ -88,6 +123,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
             let _ = progs.set(*index, ids.get(name).copied());
         }
     }
+    reach.fill(machine.maps())?;
     Ok(Linked { machine, maps: reach.maps })
 }
 
@@ -116,6 +152,42 @@ impl Reach<'_> {
                 }
                 self.maps.push(idx);
                 names.extend(self.entries(idx)?);
+                self.add_inner(idx)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the maps in a map of maps.
+    fn add_inner(&mut self, idx: usize) -> Result<(), LoadError> {
+        let Initial::Maps(entries) = &self.image.maps[idx].initial else { return Ok(()) };
+        for (index, name) in entries {
+            let inner = self.image.maps.iter().position(|map| map.name == *name);
+            let Some(inner) = inner else {
+                let map = self.image.maps[idx].name.clone();
+                return Err(LoadError::Inner { map, index: *index, inner: name.clone() });
+            };
+            if !self.maps.contains(&inner) {
+                self.maps.push(inner);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts maps into maps of maps.
+    fn fill(&self, maps: &[Map]) -> Result<(), LoadError> {
+        for (map, &at) in maps.iter().zip(&self.maps) {
+            let (Map::Maps(outer), Initial::Maps(entries)) = (map, &self.image.maps[at].initial)
+            else {
+                continue;
+            };
+            for (index, name) in entries {
+                let is_it = |&(_, &at): &(&Map, &usize)| self.image.maps[at].name == *name;
+                let Some((inner, _)) = maps.iter().zip(&self.maps).find(is_it) else { continue };
+                outer.set(&index.to_le_bytes(), inner.clone(), 0).map_err(|errno| {
+                    let (map, inner) = (outer.def().name.clone(), name.clone());
+                    LoadError::Unlike { map, index: *index, inner, errno }
+                })?;
             }
         }
         Ok(())

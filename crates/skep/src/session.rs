@@ -3,11 +3,12 @@
 use crate::event::{self, Event};
 use crate::host::{Clock, Host, monotonic};
 use crate::link::{Linked, LoadError, link};
+use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
-use skep_vm::{CTX, Fault, Input, Limits, PACKET_BASE, Vm, address, cells};
+use skep_vm::{CTX, Fault, Input, Limits, PACKET_BASE, Task, Vm, address, cells};
 use std::time::Duration;
 
 /// How a program is run.
@@ -44,7 +45,13 @@ pub struct Outcome {
     pub insns: u64,
 }
 
+/// Callbacks of timers between two packets.
+const MAX_TIMERS: usize = 1 << 12;
+
 /// A program with its maps, ready for packets.
+///
+/// Timers that the program starts in its maps are looked at before each packet: with
+/// [`Clock::Packet`] a capture's own times drive them, and those due after the last packet never fire.
 pub struct Session {
     image: Image,
     prog: String,
@@ -66,11 +73,13 @@ impl Session {
             prog: prog.name.clone(),
             prog_type: prog.prog_type,
         })?;
+        let mut host = Host::new(hook, options.clock);
+        host.btf.clone_from(&image.btf);
         Ok(Self {
             linked: link(image, prog, options.cpus)?,
             prog: prog.name.clone(),
             image: image.clone(),
-            host: Host::new(hook, options.clock),
+            host,
             vm: Vm::new(),
             ctx: Vec::new(),
             options,
@@ -89,12 +98,23 @@ impl Session {
         self.host.hook
     }
 
+    /// Sets whom programs see as the current thread; the one that runs them, if nobody is set.
+    pub fn set_task(&mut self, task: Task) {
+        self.host.task = task.into();
+    }
+
+    /// Sets what programs find when they look up routes and sockets; nothing, until it is set.
+    pub fn set_network(&mut self, network: Network) {
+        self.host.network = network;
+    }
+
     /// Runs the program on a packet, which it may change. The packet is left as its hook leaves it:
     /// a socket filter's is cut to what is kept.
     ///
     /// # Errors
     /// The [`Fault`] of a program that did what it may not. The packet is then as far as it got.
     pub fn run(&mut self, packet: &mut Packet) -> Result<Outcome, Box<Fault>> {
+        self.fire_timers(packet.meta.timestamp)?;
         let hook = self.host.hook;
         if hook.is_skb() {
             packet.untag();
@@ -103,14 +123,14 @@ impl Session {
         hook.write_ctx(packet, PACKET_BASE, &mut self.ctx);
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
-        let now = monotonic();
-        let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
+        self.host.held.clear();
+        let limits = self.limits(self.options.insns);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             packet: self.host.lend(),
             ctx: cells(&mut self.ctx),
             ctx_writable: hook.is_skb(),
-            limits: Limits { insns: self.options.insns, deadline: now.checked_add(time) },
+            limits,
             ..Input::default()
         };
         let output = self.vm.run(&self.linked.machine, 0, &mut self.host, input);
@@ -127,6 +147,32 @@ impl Session {
             _ => None,
         };
         Ok(Outcome { verdict, redirect, clones, insns: output.insns })
+    }
+
+    fn limits(&self, insns: u64) -> Limits {
+        let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
+        Limits { insns, deadline: monotonic().checked_add(time) }
+    }
+
+    /// Runs the callbacks of timers that were due before a packet of this time, each at its own time.
+    fn fire_timers(&mut self, timestamp: u64) -> Result<(), Box<Fault>> {
+        if self.host.timers.is_idle() {
+            return Ok(());
+        }
+        let now = match self.host.clock {
+            Clock::Packet => timestamp,
+            Clock::Host => monotonic(),
+        };
+        let mut limits = self.limits(self.options.insns);
+        // What restarts itself more often goes on before the next packet.
+        for _ in 0..MAX_TIMERS {
+            let Some(timer) = self.host.timers.expire(now) else { break };
+            self.host.packet.meta.timestamp = timer.due;
+            let output = self.vm.fire(&self.linked.machine, &mut self.host, &timer, limits);
+            output.result?;
+            limits.insns = limits.insns.saturating_sub(output.insns);
+        }
+        Ok(())
     }
 
     /// Hands out what programs have reported since the last call, each map's events in order.

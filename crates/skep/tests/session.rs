@@ -174,7 +174,7 @@ fn what_cannot_run_is_refused_before_it_runs() {
             "k: programs of type kprobe are not run over packets"),
         (".section \"xdp\"\nx:\n call bpf_get_current_task\n exit\n", None,
             "x, insn 0: no helper 35 (get_current_task) in the user engine"),
-        (".map m, devmap, key=4, value=4, entries=4\n.section \"xdp\"\nx:\n r1 = m ll\n r0 = 0\n exit\n",
+        (".map m, struct_ops, key=4, value=4, entries=4\n.section \"xdp\"\nx:\n r1 = m ll\n r0 = 0\n exit\n",
             None, "map m"),
     ];
     for (asm, prog, want) in cases {

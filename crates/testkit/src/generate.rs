@@ -75,7 +75,7 @@ pub fn program(seed: u64) -> Image {
     let mut bytes = |len: u32| (0..len).map(|_| this.rng.random()).collect();
     let maps = maps(bytes(VALUE_SIZE), bytes(DATA_SIZE.unsigned_abs().into()));
     let prog = Prog::new("main", prog_type, join(this.funcs));
-    Image { progs: vec![prog], maps, license: "GPL".into(), btf: None }
+    Image { progs: vec![prog], maps, license: "GPL".into(), ..Image::default() }
 }
 
 fn maps(value: Vec<u8>, data: Vec<u8>) -> Vec<MapDef> {

@@ -3,12 +3,27 @@
 //! [`builtin`] is the list; what a helper needs of the outside world comes from [`Env`], which the
 //! embedder's state implements. Numbers and meaning are those of `include/uapi/linux/bpf.h`.
 
+mod dynptr;
 mod event;
 mod flow;
 mod format;
+mod iter;
+mod lock;
 mod map;
+mod mark;
+mod object;
+mod string;
+mod task;
 mod text;
 mod time;
+mod timer;
+mod trace;
+
+pub(crate) use lock::release;
+pub use task::Task;
+pub(crate) use timer::fire;
+pub use timer::{Expired, Timers};
+pub use trace::Traced;
 
 use crate::fault::FaultKind;
 use crate::helper::{Helpers, Stop};
@@ -24,6 +39,48 @@ pub trait Env {
     fn random(&mut self) -> u32;
     /// A line of `bpf_trace_printk`.
     fn print(&mut self, text: String);
+
+    /// The thread that the program is to see as current.
+    fn task(&self) -> &Task {
+        static IDLE: Task = Task {
+            tid: 0,
+            pid: 0,
+            uid: 0,
+            gid: 0,
+            comm: Vec::new(),
+            cgroups: Vec::new(),
+            pid_ns: (0, 0),
+        };
+        &IDLE
+    }
+
+    /// Where timers are kept, if somebody fires them.
+    fn timers(&mut self) -> Option<&mut Timers> {
+        None
+    }
+
+    /// The call that the program traces, if it does.
+    fn traced(&self) -> Option<&Traced> {
+        None
+    }
+
+    /// The size of a type of the program, by its number in the program's BTF.
+    fn size_of_type(&self, _type_id: u32) -> Option<u32> {
+        None
+    }
+
+    /// `CLOCK_TAI`, nanoseconds.
+    fn tai_ns(&mut self) -> u64 {
+        self.monotonic_ns()
+    }
+
+    /// Where in the packet's buffer the data begins that the hook shows, if there is a packet.
+    fn packet_data(&self) -> Option<usize> {
+        None
+    }
+
+    /// The packet has changed in a way that its hash no longer fits; the context is to follow.
+    fn invalidate_hash(&mut self, _mem: &Memory<'_>) {}
 }
 
 /// All helpers of this module.
@@ -34,7 +91,16 @@ pub fn builtin<S: Env + 'static>() -> Helpers<S> {
     let helpers = time::add(helpers);
     let helpers = text::add(helpers);
     let helpers = flow::add(helpers);
-    event::add(helpers)
+    let helpers = event::add(helpers);
+    let helpers = task::add(helpers);
+    let helpers = lock::add(helpers);
+    let helpers = object::add(helpers);
+    let helpers = timer::add(helpers);
+    let helpers = trace::add(helpers);
+    let helpers = dynptr::add(helpers);
+    let helpers = iter::add(helpers);
+    let helpers = string::add(helpers);
+    mark::add(helpers)
 }
 
 /// Room for a key or value that is usually short.

@@ -7,6 +7,8 @@ use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_map::{Cpu, Map};
 
@@ -20,6 +22,8 @@ pub struct Cx<'r, S> {
     pub(crate) cpu: Cpu,
     pub(crate) stack: &'r [Cell<u8>],
     pub(crate) meter: Meter,
+    /// Addresses of the spin locks that this run holds.
+    pub(crate) locks: Vec<u64>,
     /// Functions active.
     pub(crate) depth: u32,
     /// Tail calls made.
@@ -37,6 +41,12 @@ impl<'r, S> Cx<'r, S> {
     #[must_use]
     pub fn map(&self, handle: u64) -> Option<&'r Map> {
         self.machine.maps.get(memory::map_of(handle)? as usize)
+    }
+
+    /// The handle of a map, if it is one of the machine's.
+    pub(crate) fn handle_of(&self, map: &Map) -> Option<u64> {
+        let at = self.machine.maps.iter().position(|known| identity(known) == identity(map))?;
+        Some(memory::map_handle(u32::try_from(at).ok()?))
     }
 
     /// The address of a byte in the values of the map with this handle.
@@ -92,6 +102,22 @@ impl<'r, S> Cx<'r, S> {
             line: code.prog.line_at(pc).cloned(),
             kind,
         })
+    }
+}
+
+/// Where a map is: clones are at the same place.
+fn identity(map: &Map) -> *const () {
+    match map {
+        Map::KeyValue(map) => Arc::as_ptr(map).cast(),
+        Map::Progs(map) => Arc::as_ptr(map).cast(),
+        Map::RingBuf(map) | Map::UserRing(map) => Arc::as_ptr(map).cast(),
+        Map::PerfEvents(map) => Arc::as_ptr(map).cast(),
+        Map::Queue(map) => Arc::as_ptr(map).cast(),
+        Map::Bloom(map) => Arc::as_ptr(map).cast(),
+        Map::Maps(map) => Arc::as_ptr(map).cast(),
+        Map::Stacks(map) => Arc::as_ptr(map).cast(),
+        Map::Storage(map) => Arc::as_ptr(map).cast(),
+        Map::Arena(map) => Arc::as_ptr(map).cast(),
     }
 }
 
@@ -162,6 +188,12 @@ impl Meter {
             let insns = isize::try_from(copied / 64).unwrap_or(isize::MAX);
             self.slice = self.slice.saturating_sub(insns);
         }
+    }
+
+    /// Takes instructions that a helper waited for.
+    pub(crate) fn spend(&mut self, insns: isize) -> Result<(), FaultKind> {
+        self.slice = self.slice.saturating_sub(insns);
+        if self.slice < 0 { self.refill() } else { Ok(()) }
     }
 
     /// Hands out more once the slice is used up.

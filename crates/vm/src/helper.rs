@@ -1,4 +1,5 @@
-//! What programs call by number: the registry, and closures as helpers.
+//! What programs call, by number (helpers) or by name (kernel functions): the registry, and closures
+//! as helpers.
 
 use crate::Cx;
 use crate::fault::{AccessError, FaultKind};
@@ -42,14 +43,16 @@ pub(crate) struct Helper<S> {
     pub(crate) run: Box<HelperFn<S>>,
 }
 
-/// Helpers by number. `S` is the embedder's state, which helpers get to see.
+/// Helpers by number and kernel functions by name. `S` is the embedder's state, which they get to see.
 pub struct Helpers<S> {
     by_id: BTreeMap<i32, Arc<Helper<S>>>,
+    kfuncs: BTreeMap<String, Arc<Helper<S>>>,
+    refused: BTreeMap<i32, &'static str>,
 }
 
 impl<S> Default for Helpers<S> {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new() }
+        Self { by_id: BTreeMap::new(), kfuncs: BTreeMap::new(), refused: BTreeMap::new() }
     }
 }
 
@@ -70,9 +73,45 @@ impl<S> Helpers<S> {
         self
     }
 
+    /// Adds a kernel function, in place of any other of that name; see [`Helpers::with`].
+    #[must_use]
+    pub fn with_kfunc<A>(mut self, name: &str, kfunc: impl IntoHelper<S, A>) -> Self {
+        let kfunc = Helper { name: name.to_string(), run: kfunc.into_helper() };
+        self.kfuncs.insert(name.to_string(), Arc::new(kfunc));
+        self
+    }
+
+    /// Says why there is no helper of that number.
+    #[must_use]
+    pub fn without(mut self, id: i32, why: &'static str) -> Self {
+        self.by_id.remove(&id);
+        self.refused.insert(id, why);
+        self
+    }
+
     /// Numbers there are, ascending.
     pub fn ids(&self) -> impl Iterator<Item = i32> + '_ {
         self.by_id.keys().copied()
+    }
+
+    /// Numbers and names of helpers, ascending.
+    pub fn names(&self) -> impl Iterator<Item = (i32, &str)> {
+        self.by_id.iter().map(|(&id, helper)| (id, helper.name.as_str()))
+    }
+
+    /// Names of kernel functions, ascending.
+    pub fn kfuncs(&self) -> impl Iterator<Item = &str> {
+        self.kfuncs.keys().map(String::as_str)
+    }
+
+    /// Why there is no helper of that number, where there is a reason.
+    #[must_use]
+    pub fn why_not(&self, id: i32) -> Option<&'static str> {
+        self.refused.get(&id).copied()
+    }
+
+    pub(crate) fn kfunc(&self, name: &str) -> Option<&Arc<Helper<S>>> {
+        self.kfuncs.get(name)
     }
 
     pub(crate) fn get(&self, id: i32) -> Option<&Arc<Helper<S>>> {

@@ -39,7 +39,7 @@ mod machine;
 mod memory;
 mod translate;
 
-pub use builtin::{Env, builtin};
+pub use builtin::{Env, Expired, Task, Timers, Traced, builtin};
 pub use cx::Cx;
 pub use fault::{AccessError, Denied, Fault, FaultKind};
 pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};

@@ -1,11 +1,12 @@
 //! Programs loaded together, and a run of one of them.
 
+use crate::builtin::{self, Env, Expired};
 use crate::code::Code;
 use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::interp;
-use crate::memory::{Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
+use crate::memory::{Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -72,7 +73,10 @@ impl<S> Machine<S> {
     /// # Errors
     /// [`LoadError`] if control could leave the program, or if it names a map or helper that is not
     /// there.
-    pub fn load(&mut self, prog: &Prog) -> Result<usize, LoadError> {
+    pub fn load(&mut self, prog: &Prog) -> Result<usize, LoadError>
+    where
+        S: 'static,
+    {
         self.codes.push(translate(prog, self.codes.len(), &self.helpers, &self.maps)?);
         Ok(self.codes.len() - 1)
     }
@@ -114,15 +118,19 @@ pub struct Output {
     pub insns: u64,
 }
 
-/// One thread's scratch memory. Runs follow each other in it without allocation.
+/// One thread's scratch memory, and the objects that its programs make. Runs follow each other in it
+/// without allocation.
 pub struct Vm {
     stack: Box<[u8]>,
     regions: RegionStorage,
+    /// Objects that programs have made.
+    heap: Heap,
 }
 
 impl Default for Vm {
     fn default() -> Self {
-        Self { stack: alloc::vec![0; STACK_SIZE].into(), regions: RegionStorage::default() }
+        let stack = alloc::vec![0; STACK_SIZE].into();
+        Self { stack, regions: RegionStorage::default(), heap: Heap::default() }
     }
 }
 
@@ -144,6 +152,33 @@ impl Vm {
         state: &mut S,
         input: Input<'_>,
     ) -> Output {
+        let args = input.args;
+        self.enter(machine, state, input, |cx| {
+            let machine = cx.machine;
+            interp(cx, &machine.codes[prog], 0, args)
+        })
+    }
+
+    /// Calls back for a timer of the embedder's [`Env::timers`]; nothing happens if its entry is gone.
+    /// There is no context, memory or packet.
+    pub fn fire<S: Env>(
+        &mut self,
+        machine: &Machine<S>,
+        state: &mut S,
+        timer: &Expired,
+        limits: Limits,
+    ) -> Output {
+        let input = Input { limits, ..Input::default() };
+        self.enter(machine, state, input, |cx| builtin::fire(cx, timer))
+    }
+
+    fn enter<S>(
+        &mut self,
+        machine: &Machine<S>,
+        state: &mut S,
+        input: Input<'_>,
+        body: impl FnOnce(&mut Cx<'_, S>) -> Result<u64, Box<Fault>>,
+    ) -> Output {
         let stack = cells(&mut self.stack);
         let mut cx = Cx {
             mem: Memory::new(core::mem::take(&mut self.regions), stack),
@@ -152,20 +187,23 @@ impl Vm {
             cpu: Cpu(input.cpu),
             stack,
             meter: Meter::new(input.limits, machine.clock),
+            locks: Vec::new(),
             depth: 0,
             tail_calls: 0,
         };
         cx.mem.set_ctx(input.ctx, input.ctx_writable);
         cx.mem.set_mem(input.mem);
         cx.mem.packet = input.packet;
+        cx.mem.heap = core::mem::take(&mut self.heap);
         for map in &machine.maps {
             cx.mem.push_map(map);
         }
-        let code = &machine.codes[prog];
-        let result = interp(&mut cx, code, 0, input.args);
+        let result = body(&mut cx);
+        builtin::release(&mut cx);
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
+        self.heap = core::mem::take(&mut cx.mem.heap);
         self.regions = cx.mem.into_storage();
         Output { result, packet, insns }
     }

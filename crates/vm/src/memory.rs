@@ -9,6 +9,7 @@
 //! 0x00000000_xxxxxxxx  packet           0x00000003_xxxxxxxx  memory of the embedder
 //! 0x00000001_xxxxxxxx  stack            0x00000004_xxxxxxxx  values of map 0, then map 1, …
 //! 0x00000002_xxxxxxxx  context          after the maps       ring buffer records in the making
+//!                                       0x2nnnnnnn_xxxxxxxx  objects that programs make
 //! ```
 //!
 //! # Invariants
@@ -20,16 +21,18 @@
 
 mod access;
 mod atomic;
+mod heap;
 mod packet;
 mod temporary;
 
 pub use access::Place;
+pub(crate) use heap::Heap;
 pub use packet::{Headers, PacketBuf};
 
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::hint::cold_path;
-use skep_map::{KeyValue, Map, Record, RingBuf};
+use skep_map::{Map, Record, RingBuf, Values};
 
 /// The packet's region.
 pub const PACKET: u32 = 0;
@@ -46,6 +49,8 @@ const HANDLES: u32 = 0x4000_0000;
 /// Region number of function addresses of the first program, which are no memory; the other programs
 /// follow.
 const FUNCS: u32 = 0x4000_0001;
+/// Region number of kernel symbols, which are no memory.
+const SYMBOLS: u32 = 0x3fff_ffff;
 
 /// Position of byte 0 of the packet buffer in its region; below it lies the null page.
 pub const PACKET_BASE: u32 = 0x1_0000;
@@ -83,6 +88,11 @@ pub(crate) const fn func_address(prog: u32, op: u32) -> u64 {
     address(FUNCS.wrapping_add(prog), op)
 }
 
+/// An address for a symbol of the kernel that is more than its absence: nothing is there.
+pub(crate) const fn symbol_address(idx: u32) -> u64 {
+    address(SYMBOLS, idx)
+}
+
 /// The program and op of a function address.
 pub(crate) fn func_of(addr: u64) -> Option<(u32, u32)> {
     let (region, op) = split(addr);
@@ -109,7 +119,8 @@ enum Kind<'m> {
     /// Bytes of the embedder, named for messages: one of the first four regions.
     Bytes(&'static str),
     Map {
-        map: &'m dyn KeyValue,
+        name: &'m str,
+        values: &'m Values,
         rd: bool,
         wr: bool,
     },
@@ -117,8 +128,8 @@ enum Kind<'m> {
         ring: &'m RingBuf,
         record: Record,
     },
-    /// Bytes of a helper, read-only.
-    Copy(Vec<u8>),
+    /// Bytes of a helper, read-only, named for messages.
+    Copy(&'static str, Vec<u8>),
 }
 
 /// The address space of one run.
@@ -128,6 +139,8 @@ pub struct Memory<'m> {
     regions: Vec<Kind<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
     pub packet: PacketBuf,
+    /// Objects that programs have made.
+    pub(crate) heap: Heap,
     /// Bytes that helpers have copied since somebody asked.
     copied: Cell<u64>,
 }
@@ -147,6 +160,7 @@ impl<'m> Memory<'m> {
             bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
             regions,
             packet: PacketBuf::default(),
+            heap: Heap::default(),
             copied: Cell::new(0),
         }
     }
@@ -182,14 +196,18 @@ impl<'m> Memory<'m> {
 
     /// The values of the next map, readable and writable as its flags say.
     pub(crate) fn push_map(&mut self, map: &'m Map) {
-        let kind = match map {
-            Map::KeyValue(values) => {
-                let access = map.prog_access();
-                Kind::Map { map: &**values, rd: access.read, wr: access.write }
-            }
-            _ => Kind::Nothing,
+        let values = match map {
+            Map::KeyValue(map) => Some(map.values()),
+            Map::Storage(map) => Some(map.values()),
+            _ => None,
         };
-        self.regions.push(kind);
+        let access = map.prog_access();
+        self.regions.push(match values {
+            Some(values) => {
+                Kind::Map { name: &map.def().name, values, rd: access.read, wr: access.write }
+            }
+            None => Kind::Nothing,
+        });
     }
 
     /// Loads `N` bytes, 1 to 8, zero-extended, if they are private ones; for all others there is

@@ -1,15 +1,18 @@
 //! From a program to the interpreter's code: each instruction decoded once, each reference resolved.
 
+use crate::Cx;
 use crate::code::{Code, Op, OpCode as O};
+use crate::fault::FaultKind;
 use crate::fuse::fuse;
-use crate::helper::Helpers;
+use crate::helper::{Helper, Helpers, IntoHelper, Stop};
 use crate::memory::{self, MAPS};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use skep_abi::helper_name;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg, Size, Src, StaticBranch, Swap, Width};
 use skep_map::Map;
-use skep_prog::{FlowError, Prog, check_flow};
+use skep_prog::{CoreReloc, Extern, FlowError, Prog, check_flow};
 
 /// Why a program cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,11 +23,23 @@ pub enum LoadError {
     #[error("{prog}: control leaves the program")]
     Flow { prog: String, source: FlowError },
     /// The embedder offers no such helper.
-    #[error("{prog}, insn {pc}: no helper {id} ({name}) in the user engine")]
-    Helper { prog: String, pc: Pc, id: i32, name: &'static str },
+    #[error("{prog}, insn {pc}: no helper {id} ({name}) in the user engine{}", because(.why))]
+    Helper { prog: String, pc: Pc, id: i32, name: &'static str, why: Option<&'static str> },
+    /// The embedder offers no such kernel function.
+    #[error("{prog}, insn {pc}: no kernel function {name} in the user engine")]
+    Kfunc { prog: String, pc: Pc, name: String },
+    /// A variable of the kernel.
+    #[error("{prog}, insn {pc}: {name} only exists in the kernel")]
+    Ksym { prog: String, pc: Pc, name: String },
+    /// An instruction that has not been fitted to the types of any kernel.
+    #[error("{prog}, insn {pc} depends on the types of a kernel (CO-RE), and none were given")]
+    CoreReloc { prog: String, pc: Pc },
     /// The image has no such map.
     #[error("{prog}, insn {pc}: map {idx} of {maps}")]
     Map { prog: String, pc: Pc, idx: i32, maps: usize },
+    /// The program has no such symbol.
+    #[error("{prog}, insn {pc}: symbol {idx} of {externs}")]
+    Extern { prog: String, pc: Pc, idx: i32, externs: usize },
     /// The map has no single value to point into.
     #[error("{prog}, insn {pc}: {map} is no array of one value")]
     NoValue { prog: String, pc: Pc, map: String },
@@ -39,7 +54,11 @@ pub enum LoadError {
 /// Instructions of a program, far below what an `i32` can count.
 const MAX_INSNS: usize = 1 << 24;
 
-pub(crate) fn translate<S>(
+fn because(why: &Option<&'static str>) -> String {
+    why.map_or_else(String::new, |why| alloc::format!(": {why}"))
+}
+
+pub(crate) fn translate<S: 'static>(
     prog: &Prog,
     index: usize,
     helpers: &Helpers<S>,
@@ -50,6 +69,9 @@ pub(crate) fn translate<S>(
     if prog.insns.len() > MAX_INSNS {
         let insns = prog.insns.len();
         return Err(LoadError::TooLong { prog: name(), insns, max: MAX_INSNS });
+    }
+    if let Some(core) = prog.core_relocs.first() {
+        return Err(LoadError::CoreReloc { prog: name(), pc: core.pc });
     }
     let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
     let mut op_at = alloc::vec![0u32; prog.insns.len()];
@@ -89,7 +111,7 @@ const fn extend(imm: i32) -> u64 {
     (imm as i64).cast_unsigned()
 }
 
-impl<S> Translation<'_, S> {
+impl<S: 'static> Translation<'_, S> {
     fn name(&self) -> String {
         self.code.prog.name.clone()
     }
@@ -176,22 +198,69 @@ impl<S> Translation<'_, S> {
 
     fn call(&mut self, pc: Pc, call: Call) -> Result<Op, LoadError> {
         match call {
+            Call::Helper(CoreReloc::POISON) => {
+                Ok(self.trap("what depends on a type or field that the given types lack"))
+            }
             Call::Helper(id) => {
                 let helper = self.helpers.get(id).ok_or_else(|| LoadError::Helper {
                     prog: self.name(),
                     pc,
                     id,
                     name: u32::try_from(id).ok().and_then(helper_name).unwrap_or("unknown"),
+                    why: self.helpers.why_not(id),
                 })?;
-                self.code.helpers.push(helper.clone());
-                let imm = self.code.helpers.len() as u64 - 1;
-                Ok(Op { code: O::Helper, imm, ..NONE })
+                Ok(self.helper(helper.clone()))
             }
             Call::Local(off) => Ok(self.jump(O::CallLocal, pc, off)),
+            Call::Kfunc { id, module: Extern::MODULE } => self.kfunc(pc, id),
             Call::Kfunc { .. } => {
                 Err(LoadError::KernelOnly { prog: self.name(), pc, what: "kernel functions" })
             }
             Call::Reg(reg) => Ok(Op { code: O::CallReg, dst: reg.num(), ..NONE }),
+        }
+    }
+
+    fn helper(&mut self, helper: Arc<Helper<S>>) -> Op {
+        self.code.helpers.push(helper);
+        Op { code: O::Helper, imm: self.code.helpers.len() as u64 - 1, ..NONE }
+    }
+
+    /// A call of a kernel function by its name. One that may be absent faults when it is called all the
+    /// same.
+    fn kfunc(&mut self, pc: Pc, id: i32) -> Result<Op, LoadError> {
+        let (prog, no_extern) = (self.name(), self.no_extern(pc, id));
+        let ext = self.ext(id).ok_or(no_extern)?;
+        match self.helpers.kfunc(&ext.name) {
+            Some(kfunc) => Ok(self.helper(kfunc.clone())),
+            None if ext.weak => {
+                let name = ext.name.clone();
+                let what = alloc::format!("the kernel function {name}");
+                let absent = move |_: &mut Cx<'_, S>| -> Result<u64, Stop> {
+                    Err(FaultKind::Unsupported { what: what.clone() }.into())
+                };
+                Ok(self.helper(Arc::new(Helper { name, run: absent.into_helper() })))
+            }
+            None => Err(LoadError::Kfunc { prog, pc, name: ext.name.clone() }),
+        }
+    }
+
+    fn ext(&self, id: i32) -> Option<&Extern> {
+        self.code.prog.externs.get(usize::try_from(id).ok()?)
+    }
+
+    fn no_extern(&self, pc: Pc, idx: i32) -> LoadError {
+        let externs = self.code.prog.externs.len();
+        LoadError::Extern { prog: self.name(), pc, idx, externs }
+    }
+
+    /// The address of a kernel function or variable: that of one which may be absent is compared with
+    /// null, and nothing can be read there.
+    fn symbol(&self, pc: Pc, id: i32) -> Result<u64, LoadError> {
+        let ext = self.ext(id).ok_or_else(|| self.no_extern(pc, id))?;
+        match self.helpers.kfunc(&ext.name) {
+            Some(_) => Ok(memory::symbol_address(id.cast_unsigned())),
+            None if ext.weak => Ok(0),
+            None => Err(LoadError::Ksym { prog: self.name(), pc, name: ext.name.clone() }),
         }
     }
 
@@ -219,6 +288,7 @@ impl<S> Translation<'_, S> {
                 Ok(memory::func_address(prog, op.unwrap_or_default()))
             }
             ImmSrc::MapFd(_) | ImmSrc::MapValue { .. } => kernel("map file descriptors"),
+            ImmSrc::BtfId { id, fd: Extern::FD } => self.symbol(pc, id),
             ImmSrc::BtfId { .. } => kernel("kernel variables"),
         }
     }

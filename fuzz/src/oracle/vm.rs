@@ -169,7 +169,7 @@ fn fill(maps: &[Map], prog: usize) {
             Map::Progs(progs) => {
                 progs.set(0, u32::try_from(prog).ok()).expect("there is room for one");
             }
-            Map::RingBuf(_) | Map::PerfEvents(_) => {}
+            _ => {}
         }
     }
 }
@@ -196,7 +196,7 @@ fn content(map: &Map) -> Vec<u8> {
                 out.extend(format!("{event:?}").into_bytes());
             }
         }
-        Map::Progs(_) => {}
+        _ => {}
     }
     out
 }

@@ -11,6 +11,8 @@ pub(super) struct Walk<'a> {
     order: ByteOrder,
     /// What is left of the limit.
     left: usize,
+    /// How deep in nested values this is.
+    depth: u8,
 }
 
 /// Where a value is, and what is known of it from outside its type.
@@ -37,7 +39,7 @@ impl Place {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(btf: &'a Btf, bytes: &'a [u8], order: ByteOrder, limit: usize) -> Self {
-        Self { btf, bytes, order, left: limit }
+        Self { btf, bytes, order, left: limit, depth: 0 }
     }
 
     pub(super) fn show(mut self, id: TypeId) -> Shown {
@@ -52,7 +54,19 @@ impl<'a> Walk<'a> {
     }
 
     fn value(&mut self, id: TypeId, place: Place) -> Shown {
-        self.known(id, place).unwrap_or(Shown::Truncated)
+        self.deeper(|walk| walk.known(id, place)).unwrap_or(Shown::Truncated)
+    }
+
+    /// Does what may lead here again. What is nested too deep, which only types can be that were not
+    /// checked, is not done.
+    fn deeper<T>(&mut self, act: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth >= Btf::MAX_NESTING {
+            return None;
+        }
+        self.depth = self.depth.saturating_add(1);
+        let result = act(self);
+        self.depth = self.depth.saturating_sub(1);
+        result
     }
 
     /// `None` stands for [`Shown::Truncated`].
@@ -77,7 +91,7 @@ impl<'a> Walk<'a> {
             Body::Float { size } => self.float(size, place),
             Body::Var { ty: of, .. } => {
                 place.says = place.says | names::says(ty.name);
-                self.known(of, place)
+                Some(self.value(of, place))
             }
             Body::Datasec { vars, .. } => Some(self.section(vars)),
             // Types without values; aliases are resolved.
@@ -101,17 +115,17 @@ impl<'a> Walk<'a> {
     /// The type behind aliases, whose names go into `place`.
     fn resolve(&mut self, id: TypeId, place: &mut Place) -> Option<Type<'a>> {
         let mut ty = self.btf.get(id)?;
-        // Ends: aliases form no cycle, and are no more than `MAX_NESTING`.
-        while let Some(next) = ty.body.alias_of() {
+        for _ in 0..Btf::MAX_NESTING {
             self.spend_reading(ty.name)?;
+            let Some(next) = ty.body.alias_of() else { return Some(ty) };
             if matches!(ty.body, Body::Typedef(_)) {
                 place.says = place.says | names::says(ty.name);
                 place.big_endian |= names::is_big_endian(ty.name);
             }
             ty = self.btf.get(next)?;
         }
-        self.spend_reading(ty.name)?;
-        Some(ty)
+        // Only what is not checked can be nested deeper.
+        None
     }
 
     /// Finding the end of a name is work, too: a long one must not be free in each element of an array.
@@ -142,9 +156,9 @@ impl<'a> Walk<'a> {
             }
             let ty = self.spend(1).and_then(|()| self.resolve(member.ty, &mut place));
             match ty.map(|ty| ty.body) {
-                Some(Body::Struct { members, .. } | Body::Union { members, .. }) => {
-                    self.flatten(out, members, bit)
-                }
+                Some(Body::Struct { members, .. } | Body::Union { members, .. }) => self
+                    .deeper(|walk| Some(walk.flatten(out, members, bit)))
+                    .unwrap_or_else(|| cut(out)),
                 Some(_) => self.member(out, "", member.ty, place),
                 None => cut(out),
             }

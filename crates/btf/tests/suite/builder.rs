@@ -34,11 +34,14 @@ pub(crate) struct Builder {
     pub(crate) words: Vec<u32>,
     pub(crate) strings: Vec<u8>,
     pub(crate) types: u32,
+    /// Types and bytes of strings of the base that this goes on from.
+    pub(crate) base: (u32, u32),
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { order: ByteOrder::Little, words: Vec::new(), strings: vec![0], types: 0 }
+        let order = ByteOrder::Little;
+        Self { order, words: Vec::new(), strings: vec![0], types: 0, base: (0, 0) }
     }
 }
 
@@ -50,7 +53,7 @@ impl Builder {
         let off = self.strings.len();
         self.strings.extend(text.as_bytes());
         self.strings.push(0);
-        off.try_into().unwrap()
+        u32::try_from(off).unwrap() + self.base.1
     }
 
     /// A record; `info` is kind flag and length.
@@ -66,7 +69,7 @@ impl Builder {
         self.words.extend([name, kind << 24 | info, third]);
         self.words.extend(entries);
         self.types += 1;
-        TypeId(self.types)
+        TypeId(self.base.0 + self.types)
     }
 
     pub(crate) fn int(&mut self, name: &str, size: u32, encoding: u32) -> TypeId {

@@ -2,7 +2,35 @@
 
 use crate::builder::{BOOL, Builder, CONST, STRUCT, TYPEDEF, UNION};
 use crate::{fixture, flows};
-use skep_btf::{Btf, BtfExt, ByteOrder, Shown, TypeId};
+use skep_btf::fixup::{Resolver, Target};
+use skep_btf::{Btf, BtfExt, ByteOrder, Shown, TypeId, dedup, dump_c};
+
+/// Types of the program and of the kernel are malformed in turns: relocations have results or errors.
+#[test]
+fn mutated_targets() {
+    let relocate = |local: &Btf, target: &Btf, ext: &BtfExt| {
+        let mut resolver = Resolver::new(local, &[Target { name: "vmlinux", btf: target }]);
+        let relos = ext.core_relos.iter().flat_map(|section| &section.records);
+        relos.filter(|relo| resolver.resolve(relo).is_ok_and(|fixup| fixup.new.is_ok())).count()
+    };
+    let [local, target, ext] =
+        ["core.el.btf", "core_target.el.btf", "core.el.btf.ext"].map(fixture);
+    let good = Btf::parse(&local).unwrap();
+    let ext = BtfExt::parse(&ext, &good).unwrap();
+    let kernel = Btf::parse(&target).unwrap();
+    let whole = relocate(&good, &kernel, &ext);
+    let mut fewer = 0;
+    for (bytes, is_local) in [(local, true), (target, false)] {
+        for at in (24..bytes.len()).step_by(3) {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x41;
+            let Ok(btf) = Btf::open(bytes) else { continue };
+            let (local, target) = if is_local { (&btf, &kernel) } else { (&good, &btf) };
+            fewer += usize::from(relocate(local, target, &ext) < whole);
+        }
+    }
+    assert!(fewer > 20, "{fewer}");
+}
 
 /// Does with `btf` whatever can be done.
 fn exercise(btf: &Btf) {
@@ -14,6 +42,27 @@ fn exercise(btf: &Btf) {
         }
     }
     let _ = format!("{btf:?}");
+}
+
+/// Writes it in all forms, which takes longer.
+fn exercise_writers(btf: &Btf) {
+    let _ = dump_c(btf);
+    let merged = dedup(btf).map(|merged| merged.btf.len());
+    assert!(merged.is_ok_and(|len| len <= btf.len()));
+    for order in [ByteOrder::Little, ByteOrder::Big] {
+        let again = Btf::parse(&btf.to_bytes(order)).unwrap();
+        assert_eq!(again.len(), btf.len());
+    }
+}
+
+/// Does with BTF that may be malformed what can be done before it is checked.
+fn exercise_opened(btf: &Btf) {
+    for ty in btf.types() {
+        let _ = (btf.size_of(ty.id), btf.resolve(ty.id).map(|ty| ty.id));
+        let _ = btf.show(ty.id, &[1; 64], ByteOrder::Little).to_string();
+        let _ = btf.find(ty.name, ty.kind()).map(|ty| ty.id);
+    }
+    let _ = (dump_c(btf).is_ok(), dedup(btf).is_ok(), btf.pointer_size());
 }
 
 #[test]
@@ -45,6 +94,13 @@ fn mutated_input() {
                 if let Ok(btf) = Btf::parse(&bytes) {
                     accepted += 1;
                     exercise(&btf);
+                    if accepted % 64 == 0 {
+                        exercise_writers(&btf);
+                    }
+                } else if at % 4 == 0
+                    && let Ok(btf) = Btf::open(bytes.clone())
+                {
+                    exercise_opened(&btf);
                 }
                 bytes[at] ^= change;
             }

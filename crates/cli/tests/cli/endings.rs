@@ -23,6 +23,7 @@ const CASES: &[(&str, i32, &str)] = &[
     ("run examples/count.s -r examples/traffic.pcap -w examples/traffic.pcap", 2, "error: examples/traffic.pcap: is read and cannot be written as well"),
     ("run examples/count.s -r examples/traffic.pcap -w out.txt", 2, "error: \"out.txt\" names no capture format: .pcap or .pcapng, then perhaps .gz or .zst"),
     ("run examples/count.s -r examples/traffic.pcap -w - --redirect 1=-", 2, "error: -: is given for two outputs"),
+    ("run - -r examples/traffic.pcap --btf -", 2, "error: standard input can be read only once"),
     ("run - -r -", 2, "error: standard input can be read only once"),
     ("asm examples/count.s --hex --c", 2, "error: the argument '--hex' cannot be used with '--c'"),
     ("dis examples/count.s --ebpf", 2, "error: examples/count.s: eBPF already, --ebpf translates classic BPF"),
@@ -39,7 +40,14 @@ const CASES: &[(&str, i32, &str)] = &[
     ("dis nowhere.o", 3, "error: nowhere.o: No such file or directory"),
     ("inspect nowhere.o", 3, "error: nowhere.o: No such file or directory"),
     ("man /dev/null/here", 3, "error: /dev/null/here: Not a directory"),
+    ("run corpus/cli/task.o --prog moved -r examples/traffic.pcap --btf nowhere", 3, "error: nowhere: No such file or directory"),
+    ("run corpus/obj/externs.o --prog version -r examples/traffic.pcap --kconfig nowhere", 3, "error: nowhere: No such file or directory"),
+    ("inspect --btf-c nowhere", 3, "error: nowhere: No such file or directory"),
     // Content.
+    ("run corpus/cli/task.o --prog moved -r examples/traffic.pcap --btf examples/count.s", 1, "error: examples/count.s: magic 0x203b is not 0xeb9f in either byte order"),
+    ("run corpus/obj/externs.o --prog version -r examples/traffic.pcap --kconfig corpus/btf/core_target.el.btf", 1, "error: corpus/btf/core_target.el.btf: invalid utf-8 sequence of 1 bytes from index 0"),
+    ("inspect --btf-c examples/count.s", 1, "error: examples/count.s: magic 0x203b is not 0xeb9f in either byte order"),
+    ("inspect --btf-c examples/drop_icmp.s --needs", 2, "error: the argument '--btf-c' cannot be used with '--needs'"),
     ("run /dev/null -r examples/traffic.pcap", 1, "error: /dev/null: the file is empty"),
     ("run examples/count.s -r /dev/null", 1, "error: /dev/null: the capture is empty, not even a header"),
     ("run examples/traffic.pcap -r examples/traffic.pcap", 1, "error: examples/traffic.pcap: a packet capture, not a program"),
@@ -49,7 +57,7 @@ const CASES: &[(&str, i32, &str)] = &[
     ("asm examples/xdp_flows.o", 1, "error: examples/xdp_flows.o: an ELF object, not assembly text"),
     ("dis examples/traffic.pcap", 1, "error: examples/traffic.pcap: a packet capture, not a program"),
     // What is understood, but cannot be done.
-    ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: program 'on_close': function 'on_close', insn 0 needs field_byte_offset of 'struct sock.__sk_common.skc_state' in the running kernel's BTF (CO-RE), which is not supported"),
+    ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: on_close: programs of type kprobe are not run over packets"),
     ("run corpus/obj/basic.be.o -r examples/traffic.pcap", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
     ("asm examples/count.s -o count.o", 4, "error: writing ELF objects is not supported"),
     // Success.
@@ -91,6 +99,14 @@ fn errors_come_with_a_remedy() {
             "help: write raw instructions to a .bin file, or run the text as it is",
         ),
         ("run examples/count.s -i nowhere0", "help: "),
+        (
+            "run corpus/cli/task.o --prog moved -r examples/traffic.pcap --btf nowhere",
+            "help: --btf takes a file",
+        ),
+        (
+            "run corpus/obj/externs.o --prog version -r examples/traffic.pcap --kconfig nowhere",
+            "help: --kconfig takes lines",
+        ),
     ];
     for (args, help) in table {
         let ran = skep(args);
@@ -112,6 +128,47 @@ fn objects_cut_off_end_with_an_error() {
             assert_eq!(ran.code, 1, "{command} of {len} bytes: {}", ran.err);
             assert!(ran.err.starts_with("error: "), "{command} of {len} bytes: {}", ran.err);
         }
+    }
+}
+
+/// BTF that ends early or has a wrong field is refused with the place.
+#[test]
+fn malformed_types_are_told_with_their_place() {
+    let dir = scratch("malformed_types");
+    let whole = fs::read(root().join("corpus/btf/core_target.el.btf")).unwrap();
+    let path = dir.join("cut.btf");
+    for len in (0..whole.len()).step_by(50) {
+        fs::write(&path, &whole[..len]).unwrap();
+        let ran = skep(&format!("inspect --btf-c {}", path.display()));
+        assert_eq!((ran.code, &*ran.out), (1, ""), "{len} bytes: {}", ran.err);
+        assert!(ran.err.starts_with("error: "), "{len} bytes: {}", ran.err);
+    }
+    let mut wrong = whole;
+    // The kind of the first type, behind a header of 24 bytes.
+    wrong[24 + 7] = 0x1f;
+    fs::write(&path, &wrong).unwrap();
+    let ran = skep(&format!("inspect --btf-c {}", path.display()));
+    assert_eq!(ran.code, 1);
+    let want = format!("error: {}: byte 28: type 1 has kind 31", path.display());
+    assert!(ran.err.starts_with(&want), "{}", ran.err);
+}
+
+/// The file's lines count before those of the running kernel; both may be compressed.
+#[test]
+fn configuration_comes_from_the_file_first() {
+    let dir = scratch("configuration");
+    let text = fs::read_to_string(root().join("corpus/cli/kernel.config")).unwrap();
+    let path = dir.join("kernel.config.gz");
+    // `return LINUX_KERNEL_VERSION > CONFIG_HZ;`
+    for (hz, verdict) in [("250", "XDP_DROP"), ("2147483647", "XDP_ABORTED")] {
+        let text = text.replace("CONFIG_HZ=250", &format!("CONFIG_HZ={hz}"));
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gz, text.as_bytes()).unwrap();
+        fs::write(&path, gz.finish().unwrap()).unwrap();
+        let run = "run corpus/obj/externs.o --prog version -r examples/traffic.pcap --kconfig";
+        let ran = skep(&format!("{run} {}", path.display()));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.out.contains(verdict), "{}", ran.out);
     }
 }
 

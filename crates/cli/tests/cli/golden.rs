@@ -40,6 +40,31 @@ const CASES: &[(&str, &str, &str)] = &[
     ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap"),
     ("run-fault-json", "", "run corpus/cli/fault.s -r examples/traffic.pcap --json"),
     ("run-fault-compiled", "", "run corpus/cli/fault.o -r examples/traffic.pcap"),
+    (
+        "run-core",
+        "",
+        "run corpus/cli/task.o --prog moved -r examples/traffic.pcap --btf corpus/btf/core_target.el.btf",
+    ),
+    (
+        "run-core-guarded",
+        "",
+        "run corpus/cli/task.o --prog guarded -r examples/traffic.pcap --btf corpus/btf/core_target.el.btf",
+    ),
+    (
+        "run-core-poisoned",
+        "",
+        "run corpus/cli/task.o --prog unguarded -r examples/traffic.pcap --btf corpus/btf/core_target.el.btf",
+    ),
+    (
+        "run-core-own-types",
+        "",
+        "run corpus/cli/task.o --prog moved -r examples/traffic.pcap --btf corpus/cli/task.o",
+    ),
+    (
+        "run-kconfig",
+        "",
+        "run corpus/obj/externs.o --prog version -r examples/traffic.pcap --kconfig corpus/cli/kernel.config",
+    ),
     ("run-help", "", "run --help"),
     ("asm-listing", "", "asm examples/drop_icmp.s"),
     ("asm-hex", "", "asm examples/drop_icmp.s --hex"),
@@ -57,7 +82,14 @@ const CASES: &[(&str, &str, &str)] = &[
     ("inspect-narrow", "40", "inspect examples/xdp_flows.o"),
     ("inspect-assembly", "", "inspect examples/count.s"),
     ("inspect-json", "", "inspect examples/xdp_firewall.o --json"),
+    ("inspect-needs", "", "inspect examples/tail_calls.o --needs"),
+    ("inspect-needs-narrow", "40", "inspect examples/ringbuf_events.o --needs"),
+    ("inspect-needs-json", "", "inspect examples/subprogs.o --needs --json"),
+    ("inspect-needs-core", "", "inspect corpus/obj/core.o --needs"),
     ("inspect-core", "", "inspect corpus/obj/core.o"),
+    ("inspect-btf-c", "", "inspect corpus/btf/core_target.el.btf --btf-c"),
+    ("inspect-btf-c-object", "", "inspect corpus/cli/task.o --btf-c"),
+    ("inspect-help", "", "inspect --help"),
     ("help", "", "--help"),
 ];
 

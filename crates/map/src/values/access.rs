@@ -133,21 +133,23 @@ pub(super) unsafe fn store_aligned(place: NonNull<u8>, size: Size, value: u64, o
 /// # Safety
 ///
 /// `out.len()` bytes at `place` must be live, and touched by atomic accesses only.
+#[inline]
 pub(super) unsafe fn read(place: NonNull<u8>, out: &mut [u8]) {
-    let mut done = 0;
-    while done < out.len() {
-        // SAFETY: `done` is less than the length the caller vouches for.
-        let from = unsafe { place.add(done) };
-        let rest = &mut out[done..];
-        if let Some(word) = rest.first_chunk_mut::<8>().filter(|_| is_word(from)) {
-            // SAFETY: eight bytes are left, and `from` is aligned.
-            *word = unsafe { load_aligned(from, Size::Dw, Relaxed) }.to_ne_bytes();
-            done += 8;
-        } else {
-            // SAFETY: one byte is left.
-            rest[0] = low8(unsafe { load_aligned(from, Size::B, Relaxed) });
-            done += 1;
-        }
+    let words = if is_word(place) { out.len() / 8 } else { 0 };
+    let (words, rest) = out.split_at_mut(words * 8);
+    // SAFETY: the caller vouches for the length, of which this is a part.
+    let tail = unsafe { place.add(words.len()) };
+    for (n, word) in words.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        // SAFETY: the word is among the bytes the caller vouches for.
+        let from = unsafe { place.add(n * 8) };
+        // SAFETY: the same, and `place` is aligned.
+        *word = unsafe { load_aligned(from, Size::Dw, Relaxed) }.to_ne_bytes();
+    }
+    for (n, byte) in rest.iter_mut().enumerate() {
+        // SAFETY: the byte is among those the caller vouches for.
+        let from = unsafe { tail.add(n) };
+        // SAFETY: the same.
+        *byte = low8(unsafe { load_aligned(from, Size::B, Relaxed) });
     }
 }
 
@@ -156,21 +158,23 @@ pub(super) unsafe fn read(place: NonNull<u8>, out: &mut [u8]) {
 /// # Safety
 ///
 /// As for [`read`].
+#[inline]
 pub(super) unsafe fn write(place: NonNull<u8>, bytes: &[u8]) {
-    let mut done = 0;
-    while done < bytes.len() {
-        // SAFETY: `done` is less than the length the caller vouches for.
-        let to = unsafe { place.add(done) };
-        let rest = &bytes[done..];
-        if let Some(word) = rest.first_chunk::<8>().filter(|_| is_word(to)) {
-            // SAFETY: eight bytes are left, and `to` is aligned.
-            unsafe { store_aligned(to, Size::Dw, u64::from_ne_bytes(*word), Relaxed) };
-            done += 8;
-        } else {
-            // SAFETY: one byte is left.
-            unsafe { store_aligned(to, Size::B, rest[0].into(), Relaxed) };
-            done += 1;
-        }
+    let words = if is_word(place) { bytes.len() / 8 } else { 0 };
+    let (words, rest) = bytes.split_at(words * 8);
+    // SAFETY: the caller vouches for the length, of which this is a part.
+    let tail = unsafe { place.add(words.len()) };
+    for (n, word) in words.as_chunks::<8>().0.iter().enumerate() {
+        // SAFETY: the word is among the bytes the caller vouches for.
+        let to = unsafe { place.add(n * 8) };
+        // SAFETY: the same, and `place` is aligned.
+        unsafe { store_aligned(to, Size::Dw, u64::from_ne_bytes(*word), Relaxed) };
+    }
+    for (n, byte) in rest.iter().enumerate() {
+        // SAFETY: the byte is among those the caller vouches for.
+        let to = unsafe { tail.add(n) };
+        // SAFETY: the same.
+        unsafe { store_aligned(to, Size::B, (*byte).into(), Relaxed) };
     }
 }
 

@@ -166,7 +166,10 @@ impl<'a> Fields<'a> {
             map_type,
             self.key_size.unwrap_or_default(),
             self.value_size.unwrap_or_default(),
-            self.max_entries,
+            match map_type {
+                MapType::Ringbuf | MapType::UserRingbuf => ring_size(self.max_entries),
+                _ => self.max_entries,
+            },
         );
         // As written: what a kernel would refuse is not repaired here.
         def.flags = self.flags;
@@ -208,6 +211,16 @@ fn agree(slot: &mut Option<u32>, what: &'static str, size: u32) -> Result<(), Ma
     match slot.replace(size) {
         Some(first) if first != size => Err(MapError::Conflict { what, first, second: size }),
         _ => Ok(()),
+    }
+}
+
+/// The next size that a ring buffer can have: a power of two, whole pages. Of libbpf:
+/// `adjust_ringbuf_sz`; with the page size of most machines.
+fn ring_size(size: u32) -> u32 {
+    const PAGE: u32 = 4096;
+    match size.checked_next_power_of_two() {
+        Some(next) if size > 0 => next.max(PAGE),
+        _ => size,
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Symbol {
     pub(crate) name: Vec<u8>,
     pub(crate) kind: u8,
     pub(crate) global: bool,
+    /// `STV_*`
+    pub(crate) visibility: u8,
     pub(crate) section: u16,
     pub(crate) value: u64,
     pub(crate) size: u64,
@@ -71,7 +73,7 @@ impl Object {
         size: u64,
     ) -> u32 {
         let name = name.into();
-        self.symbols.push(Symbol { name, kind, global: true, section, value, size });
+        self.symbols.push(Symbol { name, kind, global: true, visibility: 0, section, value, size });
         self.symbols.len().try_into().unwrap()
     }
 
@@ -102,7 +104,7 @@ impl Object {
         for symbol in &self.symbols {
             symtab.extend(name(&symbol.name).to_le_bytes());
             symtab.push(symbol.kind | u8::from(symbol.global) << 4);
-            symtab.push(0);
+            symtab.push(symbol.visibility);
             symtab.extend(symbol.section.to_le_bytes());
             symtab.extend(symbol.value.to_le_bytes());
             symtab.extend(symbol.size.to_le_bytes());

@@ -4,10 +4,11 @@
 //! the texts.
 
 use crate::chain;
+use skep_btf::fixup::{CoreKind, spell};
 use skep_btf::{Body, Btf, TypeId};
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_obj::ObjError;
-use skep_prog::{Image, Initial, MapDef, Prog};
+use skep_prog::{Extern, Image, Initial, MapDef, Prog};
 use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -64,6 +65,11 @@ fn dump(image: Result<Image, ObjError>) -> String {
     for map in &image.maps {
         dump_map(&mut out, map, image.btf.as_deref(), "map");
     }
+    for var in &image.kconfig {
+        let weak = if var.weak { ", weak" } else { "" };
+        let ty = ty(image.btf.as_deref(), Some(var.type_id));
+        writeln!(out, "  {} at {}, {ty}{weak}", var.name, var.at).unwrap();
+    }
     for prog in &image.progs {
         dump_prog(&mut out, prog, &image);
     }
@@ -115,6 +121,17 @@ fn dump_prog(out: &mut String, prog: &Prog, image: &Image) {
         .map(|sub| format!("{} {} {}", sub.start, sub.name, ty(image.btf.as_deref(), sub.type_id)))
         .collect();
     writeln!(out, "  functions {}", functions.join(", ")).unwrap();
+    for ext in &prog.externs {
+        let weak = if ext.weak { ", weak" } else { "" };
+        writeln!(out, "  extern {}, {}{weak}", ext.name, ty(image.btf.as_deref(), ext.type_id))
+            .unwrap();
+    }
+    for core in &prog.core_relocs {
+        let btf = image.btf.as_deref().unwrap();
+        let kind = CoreKind::new(core.kind).unwrap();
+        let what = spell(btf, core.ty, core.access, core.kind);
+        writeln!(out, "  insn {} holds {kind} of {what}", core.pc).unwrap();
+    }
     for (pc, insn) in prog.insns.iter() {
         if let Some(line) = prog.lines.iter().find(|line| line.pc == pc) {
             let file = line.file.rsplit('/').next().unwrap();
@@ -123,9 +140,16 @@ fn dump_prog(out: &mut String, prog: &Prog, image: &Image) {
         let at = |off| pc.jump(off).unwrap();
         let target = |off| name(prog, at(off));
         let map = |idx| &image.maps[usize::try_from(idx).unwrap()].name;
+        let ext = |id| &prog.externs[usize::try_from(id).unwrap()].name;
         match insn {
             Insn::Call(Call::Local(off)) => show(out, pc, "call", target(off)),
             Insn::LoadImm { imm: ImmSrc::Func(off), .. } => show(out, pc, "address", target(off)),
+            Insn::Call(Call::Kfunc { id, module: Extern::MODULE }) => {
+                show(out, pc, "kernel's", ext(id));
+            }
+            Insn::LoadImm { imm: ImmSrc::BtfId { id, fd: Extern::FD }, .. } => {
+                show(out, pc, "address of kernel's", ext(id));
+            }
             Insn::LoadImm { imm: ImmSrc::MapIdx(idx), .. } => {
                 show(out, pc, "map", map(idx));
             }

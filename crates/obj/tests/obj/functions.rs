@@ -1,6 +1,6 @@
 //! Functions: where they begin and end, and what calls and addresses lead to.
 
-use crate::build::{CALL, CODE, FUNC, LDDW, OBJECT, Object, PROGBITS, SECTION, Symbol};
+use crate::build::{CALL, CODE, FUNC, LDDW, OBJECT, Object, PROGBITS, SECTION, Symbol, Types};
 use crate::{chain, refused};
 use skep_abi::ProgType;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
@@ -76,7 +76,14 @@ fn the_addend_of_a_section_symbol_finds_the_function() {
     for (name, at) in [("a", 0), ("b", 8), ("c", 16)] {
         let (name, section) = (name.into(), text);
         let size = 8;
-        object.symbols.push(Symbol { name, kind: FUNC, global: false, section, value: at, size });
+        object.symbols.push(Symbol {
+            name,
+            kind: FUNC,
+            section,
+            value: at,
+            size,
+            ..Symbol::default()
+        });
     }
     object.symbol("main", FUNC, xdp, 0, 32);
     object.relocs(xdp, &[(8, section, R_64), (0, section, R_CALL)]);
@@ -97,6 +104,82 @@ fn text_alone_gives_programs_without_a_type() {
     let xdp = object.code("xdp", &[Insn::Exit]);
     object.symbol("c", FUNC, xdp, 0, 8);
     assert_eq!(parse(&object).progs.len(), 1);
+}
+
+#[test]
+fn a_function_of_several_names_has_the_first_global_one() {
+    let mut object = Object::default();
+    let text = object.code(".text", &[Insn::Exit, Insn::Exit]);
+    let xdp = object.code("xdp", &[CALL, CALL, Insn::Exit]);
+    let mut calls = Vec::new();
+    for (name, global, at) in [("a", false, 0), ("b", true, 0), ("c", true, 0), ("d", false, 8)] {
+        let symbol = Symbol {
+            name: name.into(),
+            kind: FUNC,
+            global,
+            visibility: 0,
+            section: text,
+            value: at,
+            size: 8,
+        };
+        object.symbols.push(symbol);
+        calls.push(u32::try_from(object.symbols.len()).unwrap());
+    }
+    for name in ["main", "same"] {
+        object.symbol(name, FUNC, xdp, 0, 24);
+    }
+    object.relocs(xdp, &[(0, calls[0], R_CALL), (8, calls[2], R_CALL)]);
+    let image = parse(&object);
+    assert_eq!(image.progs.len(), 1);
+    let expected = [("main", 0), ("b", 3)];
+    assert_eq!(functions(&image, "main"), expected.map(|(name, at)| (name.into(), at)));
+    // The same start alone does not make it the same function.
+    object.symbols[5].size = 16;
+    let range =
+        "function 'main' is bytes 0..24 of section 'xdp', must be whole instructions before byte 0";
+    refused(&object.build(), range);
+}
+
+#[test]
+fn a_program_has_the_function_that_is_called_when_it_throws() {
+    let object = |tags: &[&str], calls_it: bool| {
+        let mut types = Types::new();
+        let proto = types.push("", 13, 0, 1, &[]);
+        let main = types.push("main", 12, 1, proto, &[]);
+        for tag in tags {
+            types.push(tag, 17, 0, main, &[u32::MAX]);
+        }
+        let mut object = Object::default();
+        let text = object.code(".text", &[Insn::Exit; 2]);
+        let first = if calls_it { CALL } else { Insn::Exit };
+        let xdp = object.code("xdp", &[first, Insn::Exit]);
+        object.symbol("other", FUNC, text, 0, 8);
+        let caught = object.symbol("caught", FUNC, text, 8, 8);
+        object.symbol("main", FUNC, xdp, 0, 16);
+        if calls_it {
+            object.relocs(xdp, &[(0, caught, R_CALL)]);
+        }
+        object.section(".BTF", PROGBITS, 0, &types.build());
+        object
+    };
+    let names = |tags: &[&str], calls_it| functions(&parse(&object(tags, calls_it)), "main");
+    let both = [("main", 0), ("caught", 2)].map(|(name, at)| (name.into(), at));
+    assert_eq!(names(&["exception_callback:caught"], false), both);
+    assert_eq!(names(&["exception_callback:caught"], true), both);
+    assert_eq!(names(&["exception_callback:caught"; 2], false), [("main".into(), 0)]);
+    assert_eq!(names(&["caught"], false), [("main".into(), 0)]);
+    for name in ["", "main", "nobody"] {
+        let want = format!(
+            "program 'main': exception callback '{name}' is no global function of section '.text'"
+        );
+        refused(&object(&[&format!("exception_callback:{name}")], false).build(), &want);
+    }
+    let mut local = object(&["exception_callback:caught"], false);
+    local.symbols[1].global = false;
+    refused(
+        &local.build(),
+        "program 'main': exception callback 'caught' is no global function of section '.text'",
+    );
 }
 
 #[test]

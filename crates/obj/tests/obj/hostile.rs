@@ -2,7 +2,10 @@
 
 use crate::build::{CALL, FUNC, Object};
 use crate::{chain, refused};
+use skep_btf::fixup::Target;
 use skep_isa::{Call, Insn};
+use skep_obj::{KernelConfig, fill_kconfig, relocate};
+use skep_prog::Image;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +15,8 @@ fn fixture(name: &str) -> Vec<u8> {
     fs::read(root.join(name)).unwrap()
 }
 
-const FIXTURES: [&str; 3] = ["basic.clang19.o", "calls.clang14.o", "maps.clang19.o"];
+const FIXTURES: [&str; 5] =
+    ["basic.clang19.o", "calls.clang14.o", "maps.clang19.o", "core.o", "externs.o"];
 
 #[test]
 fn every_truncation_is_an_error() {
@@ -37,7 +41,10 @@ fn every_changed_byte_is_an_error_or_an_image() {
             let ways = [0, 0xff, old ^ 1, old ^ 0x80, old.wrapping_add(8), old ^ 0x10, 0x7f];
             bytes[at] = ways[at % ways.len()];
             match skep_obj::parse(&bytes) {
-                Ok(_) => images += 1,
+                Ok(image) => {
+                    images += 1;
+                    fit(image);
+                }
                 Err(err) => {
                     errors += 1;
                     assert!(chain(&err).len() < 4096, "{name}: byte {at} = {}", bytes[at]);
@@ -48,6 +55,15 @@ fn every_changed_byte_is_an_error_or_an_image() {
     }
     // Both ways are taken often, or this test tests little.
     assert!(images > 1000 && errors > 1000, "{images} images, {errors} errors");
+}
+
+/// What a loader would do with the image.
+fn fit(mut image: Image) {
+    let kernel = KernelConfig { text: "CONFIG_HZ=250\nCONFIG_NET=y", ..KernelConfig::default() };
+    if let Some(btf) = image.btf.clone() {
+        let _ = relocate(&mut image, &[Target { name: "self", btf: &btf }]);
+    }
+    let _ = fill_kconfig(&mut image, &kernel);
 }
 
 #[test]

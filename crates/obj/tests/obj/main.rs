@@ -1,10 +1,12 @@
 //! Objects of compilers, objects made by hand, and objects made to harm.
 
 mod build;
+mod core;
 mod dump;
 mod files;
 mod functions;
 mod hostile;
+mod kconfig;
 mod maps;
 
 use skep_obj::ObjError;

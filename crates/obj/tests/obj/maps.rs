@@ -68,6 +68,51 @@ fn definitions_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn ring_buffers_take_whole_pages() {
+    let case = |map_type: u32, size: u32, want: u32| {
+        let mut types = Types::new();
+        let (map_type, size) = (types.uint(map_type), types.uint(size));
+        let ty = types.record(&[("type", map_type), ("max_entries", size)]);
+        let image = skep_obj::parse(&object(types, ty, GLOBAL).build()).unwrap();
+        assert_eq!(image.maps[0].max_entries, want);
+    };
+    for (size, want) in [
+        (0, 0),
+        (1, 4096),
+        (4096, 4096),
+        (4097, 8192),
+        (12288, 16384),
+        (1 << 31, 1 << 31),
+        (u32::MAX, u32::MAX),
+    ] {
+        case(27, size, want);
+        case(31, size, want);
+        case(1, size, size);
+    }
+}
+
+#[test]
+fn hidden_variables_are_not_shared() {
+    let flags = |visibility: u8, linkage| {
+        let mut types = Types::new();
+        let var = types.var("v", 1, linkage);
+        types.datasec(".data", var, 4);
+        let mut object = Object::default();
+        let data = object.section(".data", PROGBITS, 3, &[0; 4]);
+        object.symbol("v", OBJECT, data, 0, 4);
+        object.symbols[0].visibility = visibility;
+        object.section(".BTF", PROGBITS, 0, &types.build());
+        skep_obj::parse(&object.build()).unwrap().maps[0].flags
+    };
+    let mmapable = 0x400;
+    assert_eq!(
+        [0, 1, 2, 3].map(|visibility| flags(visibility, GLOBAL)),
+        [mmapable, 0, 0, mmapable]
+    );
+    assert_eq!(flags(0, STATIC), 0);
+}
+
+#[test]
 fn inner_definitions_that_make_no_sense_are_refused() {
     let case = |members: Members, want: &str| {
         refused(&defined(members).build(), &format!("map 'm': {want}"));

@@ -3,6 +3,7 @@
 use super::argument;
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
+use alloc::vec::Vec;
 use skep_abi::Errno;
 use skep_map::{Map, RingBuf};
 
@@ -14,6 +15,7 @@ pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(132, "bpf_ringbuf_submit", submit)
         .with(133, "bpf_ringbuf_discard", discard)
         .with(134, "bpf_ringbuf_query", query)
+        .with(209, "bpf_user_ringbuf_drain", drain)
 }
 
 fn ring<'r, S>(cx: &Cx<'r, S>, helper: &'static str, handle: u64) -> Result<&'r RingBuf, Stop> {
@@ -62,6 +64,38 @@ fn discard<S>(cx: &mut Cx<'_, S>, record: u64) -> Result<(), Stop> {
 fn query<S>(cx: &mut Cx<'_, S>, handle: u64, what: u64) -> Result<u64, Stop> {
     Ok(ring(cx, "bpf_ringbuf_query", handle)?.query(what))
 }
+
+/// Calls `func(dynptr, ctx)` for each record from the user until it returns nonzero; returns how often.
+/// Kernel: `bpf_user_ringbuf_drain`.
+fn drain<S>(cx: &mut Cx<'_, S>, handle: u64, func: u64, ctx: u64, flags: u64) -> Result<u64, Stop> {
+    /// `BPF_MAX_USER_RINGBUF_SAMPLES`
+    const MAX: u64 = 128 * 1024;
+    let Some(Map::UserRing(ring)) = cx.map(handle) else {
+        return Err(argument("bpf_user_ringbuf_drain", 1, "a ring buffer of the user", handle));
+    };
+    if flags & !(NO_WAKEUP | FORCE_WAKEUP) != 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let mut count = 0;
+    let mut record = Vec::new();
+    while count < MAX && ring.next(&mut record) {
+        count += 1;
+        let len = record.len();
+        let data = cx.mem.push_copy("record", core::mem::take(&mut record));
+        let dynptr = cx.mem.push_copy("dynptr", super::dynptr::of_copy(data, len));
+        let stop = cx.call(func, [dynptr, ctx, 0, 0, 0]);
+        cx.mem.drop_copy(dynptr);
+        cx.mem.drop_copy(data);
+        if stop? != 0 {
+            break;
+        }
+    }
+    Ok(count)
+}
+
+/// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP`
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
 
 /// Low half of the flags: the index, or this CPU.
 const CURRENT_CPU: u64 = 0xffff_ffff;

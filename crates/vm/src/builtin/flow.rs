@@ -67,7 +67,7 @@ fn for_each<S>(
     for key in keys(map) {
         let at = map.lookup(&key, cx.cpu());
         let Some(value) = at.and_then(|at| cx.value_address(handle, at)) else { continue };
-        let key = cx.mem.push_copy(key);
+        let key = cx.mem.push_copy("map key", key);
         let stop = cx.call(func, [handle, key, value, ctx, 0]);
         cx.mem.drop_copy(key);
         seen += 1;
@@ -79,7 +79,7 @@ fn for_each<S>(
 }
 
 /// The keys of a map.
-fn keys(map: &dyn KeyValue) -> Box<dyn Iterator<Item = Vec<u8>>> {
+pub(super) fn keys(map: &dyn KeyValue) -> Box<dyn Iterator<Item = Vec<u8>>> {
     // Arrays can be large without taking memory, and lose no entries.
     if matches!(map.def().map_type, MapType::Array | MapType::PercpuArray) {
         return Box::new((0..map.def().max_entries).map(|n| n.to_ne_bytes().to_vec()));

@@ -16,8 +16,16 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(182, "bpf_strncmp", strncmp)
         .with(105, "bpf_strtol", strtol)
         .with(106, "bpf_strtoul", strtoul);
-    let reads =
-        [(4, "bpf_probe_read"), (112, "bpf_probe_read_user"), (113, "bpf_probe_read_kernel")];
+    let helpers = helpers
+        .with_kfunc("bpf_copy_from_user_str", copy_str)
+        .with_kfunc("bpf_stream_vprintk_impl", stream_vprintk)
+        .without(36, "a program run here has no memory of others to write");
+    let reads = [
+        (4, "bpf_probe_read"),
+        (112, "bpf_probe_read_user"),
+        (113, "bpf_probe_read_kernel"),
+        (148, "bpf_copy_from_user"),
+    ];
     let helpers =
         reads.into_iter().fold(helpers, |helpers, (id, name)| helpers.with(id, name, probe_read));
     let strings = [
@@ -82,6 +90,25 @@ fn trace_vprintk<S: Env>(
     let text = arguments(cx, data, len)?.and_then(|args| format(&fmt, &args, &cx.mem));
     Ok(match text {
         Ok(text) => print(cx, &text),
+        Err(errno) => errno.r0(),
+    })
+}
+
+/// Text for one of the program's streams; here all go where `bpf_trace_printk` goes.
+fn stream_vprintk<S: Env>(
+    cx: &mut Cx<'_, S>,
+    _stream: u32,
+    fmt: u64,
+    data: u64,
+    len: u32,
+) -> Result<u64, Stop> {
+    let fmt = cx.mem.read_str(fmt, MAX_TEXT)?;
+    let text = arguments(cx, data, len)?.and_then(|args| format(&fmt, &args, &cx.mem));
+    Ok(match text {
+        Ok(text) => {
+            print(cx, &text);
+            0
+        }
         Err(errno) => errno.r0(),
     })
 }
@@ -203,17 +230,10 @@ fn probe_read<S>(cx: &mut Cx<'_, S>, dst: u64, size: u32, src: u64) -> Result<u6
             Ok(0)
         }
         Err(_) => {
-            zero(cx, dst, size)?;
+            cx.mem.zero(dst, size.into())?;
             Ok(Errno::EFAULT.r0())
         }
     }
-}
-
-fn zero<S>(cx: &mut Cx<'_, S>, dst: u64, size: u32) -> Result<(), Stop> {
-    for at in 0..u64::from(size) {
-        cx.mem.write(dst.wrapping_add(at), &[0])?;
-    }
-    Ok(())
 }
 
 /// Copies a text with its NUL, cut to `size`; returns the bytes written.
@@ -228,8 +248,33 @@ fn probe_read_str<S>(cx: &mut Cx<'_, S>, dst: u64, size: u32, src: u64) -> Resul
             Ok(text.len() as u64)
         }
         Err(_) => {
-            zero(cx, dst, size)?;
+            cx.mem.zero(dst, size.into())?;
             Ok(Errno::EFAULT.r0())
         }
     }
+}
+
+/// `BPF_F_PAD_ZEROS`
+const PAD_ZEROS: u64 = 1;
+
+/// Copies a text with its NUL, cut to `size`; returns the bytes written. Kernel:
+/// `bpf_copy_from_user_str`.
+fn copy_str<S>(cx: &mut Cx<'_, S>, dst: u64, size: u32, src: u64, flags: u64) -> Result<u64, Stop> {
+    if flags & !PAD_ZEROS != 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let Some(max) = (size as usize).checked_sub(1) else { return Ok(0) };
+    let Ok(mut text) = cx.mem.read_str(src, max) else {
+        if flags & PAD_ZEROS != 0 {
+            cx.mem.zero(dst, size.into())?;
+        }
+        return Ok(Errno::EFAULT.r0());
+    };
+    text.push(0);
+    cx.mem.write(dst, &text)?;
+    let len = text.len() as u64;
+    if flags & PAD_ZEROS != 0 {
+        cx.mem.zero(dst.wrapping_add(len), u64::from(size) - len)?;
+    }
+    Ok(len)
 }

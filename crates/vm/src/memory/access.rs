@@ -50,7 +50,7 @@ impl<'m> Memory<'m> {
         match self.regions.get(region as usize) {
             Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
             Some(Kind::Map { rd: false, .. }) if !write => Err(deny(Denied::WriteOnly)),
-            Some(Kind::Map { map, .. }) => Ok(Some((map.values(), at as usize))),
+            Some(Kind::Map { values, .. }) => Ok(Some((values, at as usize))),
             Some(&Kind::Record { ring, record }) => {
                 let at = at as usize;
                 if at.checked_add(size).is_none_or(|end| end > record.len as usize) {
@@ -66,7 +66,7 @@ impl<'m> Memory<'m> {
     fn cells(&self, addr: u64, len: usize, write: bool) -> Result<&'m [Cell<u8>], AccessError> {
         let (idx, at) = split(addr);
         let deny = |why| AccessError { addr, size: len, write, why };
-        if let Some(Kind::Copy(_)) = self.regions.get(idx as usize) {
+        if let Some(Kind::Copy(..)) = self.regions.get(idx as usize) {
             return Err(deny(Denied::ReadOnly));
         }
         let bytes = self.bytes.get(idx as usize).ok_or(deny(Denied::NoRegion))?;
@@ -94,7 +94,11 @@ impl<'m> Memory<'m> {
             return Ok(());
         }
         let (idx, at) = split(addr);
-        if let Some(Kind::Copy(bytes)) = self.regions.get(idx as usize) {
+        let copy = match self.regions.get(idx as usize) {
+            Some(Kind::Copy(_, bytes)) => Some(bytes.as_slice()),
+            _ => self.heap.get(idx),
+        };
+        if let Some(bytes) = copy {
             let at = at as usize;
             let end = at.checked_add(out.len()).ok_or(deny)?;
             out.copy_from_slice(bytes.get(at..end).ok_or(deny)?);
@@ -121,8 +125,30 @@ impl<'m> Memory<'m> {
             self.packet.bytes.get_mut(found).ok_or(deny)?.copy_from_slice(bytes);
             return Ok(());
         }
+        let (idx, at) = split(addr);
+        if let Some(object) = self.heap.get_mut(idx) {
+            let at = at as usize;
+            let end = at.checked_add(bytes.len()).ok_or(deny)?;
+            object.get_mut(at..end).ok_or(deny)?.copy_from_slice(bytes);
+            return Ok(());
+        }
         for (byte, cell) in bytes.iter().zip(self.cells(addr, bytes.len(), true)?) {
             cell.set(*byte);
+        }
+        Ok(())
+    }
+
+    /// Writes zeroes.
+    ///
+    /// # Errors
+    /// [`AccessError`] unless all of the bytes may be written.
+    pub fn zero(&mut self, addr: u64, len: u64) -> Result<(), AccessError> {
+        const ZEROES: [u8; 64] = [0; 64];
+        let mut done = 0;
+        while done < len {
+            let part = usize::try_from(len - done).unwrap_or(ZEROES.len()).min(ZEROES.len());
+            self.write(addr.wrapping_add(done), ZEROES.get(..part).unwrap_or_default())?;
+            done += part as u64;
         }
         Ok(())
     }
@@ -182,6 +208,9 @@ impl<'m> Memory<'m> {
     fn len_of(&self, addr: u64) -> Option<usize> {
         let (idx, at) = split(addr);
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
+        if let Some(object) = self.heap.get(idx) {
+            return object.len().checked_sub(at as usize);
+        }
         let at = at.wrapping_sub(bytes.lo) as usize;
         let len = match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => 0,
@@ -190,9 +219,9 @@ impl<'m> Memory<'m> {
                 return self.packet.end.checked_sub(start);
             }
             Kind::Bytes(_) => bytes.rd.len(),
-            Kind::Map { map, .. } => map.values().len(),
+            Kind::Map { values, .. } => values.len(),
             Kind::Record { record, .. } => record.len as usize,
-            Kind::Copy(ref bytes) => bytes.len(),
+            Kind::Copy(_, ref bytes) => bytes.len(),
         };
         len.checked_sub(at)
     }
@@ -202,6 +231,9 @@ impl<'m> Memory<'m> {
         let (idx, at) = split(addr);
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
         let place = |name: &str, lo, len| Place { region: name.into(), at, lo, len };
+        if let Some(object) = self.heap.get(idx) {
+            return Some(place("object", 0, object.len()));
+        }
         Some(match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => return None,
             Kind::Bytes(name) if idx == PACKET => {
@@ -211,15 +243,14 @@ impl<'m> Memory<'m> {
             }
             Kind::Bytes(_) if bytes.rd.is_empty() => return None,
             Kind::Bytes(name) => place(name, bytes.lo, bytes.rd.len()),
-            Kind::Map { map, .. } => {
-                let name = alloc::format!("map {}", map.def().name);
-                let values = map.values();
+            Kind::Map { name, values, .. } => {
+                let name = alloc::format!("map {name}");
                 // A value, not the whole store, is what an access must stay inside.
                 let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
                 place(&name, lo, values.value_size())
             }
             Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
-            Kind::Copy(ref bytes) => place("map key", 0, bytes.len()),
+            Kind::Copy(name, ref bytes) => place(name, 0, bytes.len()),
         })
     }
 }

@@ -4,22 +4,36 @@ use super::{Kind, Memory, address, split};
 use alloc::vec::Vec;
 use skep_map::{Record, RingBuf};
 
+/// Copies that a run may hold.
+const MAX_COPIES: usize = 1024;
+
 impl<'m> Memory<'m> {
     /// A ring buffer record, touchable until it is taken back. Returns its address.
     pub(crate) fn push_record(&mut self, ring: &'m RingBuf, record: Record) -> u64 {
         self.push(Kind::Record { ring, record })
     }
 
-    /// Bytes for the program to read until they are dropped. Returns their address.
-    pub(crate) fn push_copy(&mut self, bytes: Vec<u8>) -> u64 {
-        self.push(Kind::Copy(bytes))
+    /// Bytes for the program to read until they are dropped, named for messages. Returns their address.
+    pub(crate) fn push_copy(&mut self, name: &'static str, bytes: Vec<u8>) -> u64 {
+        self.push(Kind::Copy(name, bytes))
     }
 
-    /// Takes away what [`Memory::push_copy`] gave.
-    pub(crate) fn drop_copy(&mut self, addr: u64) {
-        if let Some(kind) = self.regions.get_mut(split(addr).0 as usize) {
+    /// Takes away what [`Memory::push_copy`] or [`Memory::show`] gave.
+    pub fn drop_copy(&mut self, addr: u64) {
+        if let Some(kind @ Kind::Copy(..)) = self.regions.get_mut(split(addr).0 as usize) {
             *kind = Kind::Free;
         }
+    }
+
+    /// Bytes for the program to read until [`Memory::drop_copy`], named for messages. None if the program
+    /// has been given too many that it never gave back.
+    pub fn show(&mut self, name: &'static str, bytes: Vec<u8>) -> Option<u64> {
+        self.has_room().then(|| self.push_copy(name, bytes))
+    }
+
+    /// Whether a program that never gives anything back may have more.
+    fn has_room(&self) -> bool {
+        self.regions.iter().filter(|kind| matches!(kind, Kind::Copy(..))).count() < MAX_COPIES
     }
 
     fn push(&mut self, kind: Kind<'m>) -> u64 {

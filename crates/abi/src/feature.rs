@@ -1,0 +1,109 @@
+//! What programs can use of a kernel besides types and functions: instructions, loading, relocation.
+
+use crate::Release;
+use crate::release::v;
+
+/// A feature of a kernel that is no row of another table.
+///
+/// Sources: the commits that added each; releases by merge window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// Conditional jumps on less than (`jlt`, `jle` and their signed kin).
+    JumpLess,
+    /// Calls of functions inside the program.
+    BpfCalls,
+    /// 32-bit jumps (v3).
+    Jump32,
+    /// Data sections, as maps whose values instructions point to.
+    GlobalData,
+    /// More than 4096 instructions.
+    MillionInsns,
+    /// Jumps back.
+    Loops,
+    /// Programs that may sleep (`BPF_F_SLEEPABLE`).
+    Sleepable,
+    /// Tail calls in programs that also call functions.
+    TailCallsWithCalls,
+    /// Variables of the kernel (`ksym`).
+    KernelVars,
+    /// Atomic operations besides addition.
+    Atomics,
+    /// Functions of the kernel.
+    KernelFunctions,
+    /// Functions as arguments.
+    Callbacks,
+    /// XDP over packets in fragments (`BPF_F_XDP_HAS_FRAGS`).
+    XdpFrags,
+    /// Instructions of v4: sign-extending loads and moves, signed division, `bswap`, long jumps.
+    V4,
+    /// `may_goto`.
+    MayGoto,
+    /// Casts of addresses in arenas.
+    AddrSpaceCast,
+    /// Load-acquire and store-release.
+    LoadAcquire,
+    /// The kernel's own types, for CO-RE relocation.
+    KernelBtf,
+    /// Iterators that may sleep.
+    SleepableIter,
+    /// Programs at user-space probes that may sleep.
+    SleepableUprobe,
+    /// Programs of kernel structures that may sleep.
+    SleepableStructOps,
+}
+
+/// Words and first release, in the order of the variants.
+const ROWS: [(Feature, &str, Release); 21] = [
+    (Feature::JumpLess, "jumps on less than", v(4, 14)),
+    (Feature::BpfCalls, "calls of BPF functions", v(4, 16)),
+    (Feature::Jump32, "32-bit jumps (v3)", v(5, 1)),
+    (Feature::GlobalData, "data sections", v(5, 2)),
+    (Feature::MillionInsns, "more than 4096 instructions", v(5, 2)),
+    (Feature::Loops, "bounded loops", v(5, 3)),
+    (Feature::Sleepable, "sleepable programs", v(5, 10)),
+    (Feature::TailCallsWithCalls, "tail calls besides function calls", v(5, 10)),
+    (Feature::KernelVars, "variables of the kernel", v(5, 10)),
+    (Feature::Atomics, "atomic operations", v(5, 12)),
+    (Feature::KernelFunctions, "kernel functions", v(5, 13)),
+    (Feature::Callbacks, "functions as arguments", v(5, 13)),
+    (Feature::XdpFrags, "XDP with fragments", v(5, 18)),
+    (Feature::V4, "instructions of v4", v(6, 6)),
+    (Feature::MayGoto, "may_goto", v(6, 9)),
+    (Feature::AddrSpaceCast, "casts between address spaces", v(6, 9)),
+    (Feature::LoadAcquire, "load-acquire and store-release", v(6, 15)),
+    (Feature::KernelBtf, "types of the kernel (CO-RE)", v(5, 4)),
+    (Feature::SleepableIter, "sleepable iterators", v(5, 18)),
+    (Feature::SleepableUprobe, "sleepable probes of user space", v(6, 0)),
+    (Feature::SleepableStructOps, "sleepable programs of structures", v(6, 3)),
+];
+
+impl Feature {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ROWS.iter().map(|row| row.0)
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        ROWS[self as usize].1
+    }
+
+    /// First release that has it.
+    #[must_use]
+    pub const fn since(self) -> Release {
+        ROWS[self as usize].2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_the_variants() {
+        for (at, feature) in Feature::all().enumerate() {
+            assert_eq!(feature as usize, at);
+        }
+    }
+}

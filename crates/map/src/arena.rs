@@ -1,0 +1,113 @@
+//! Memory by the page, for programs to lay out as they like.
+//!
+//! Source: `kernel/bpf/arena.c`.
+
+use crate::Values;
+use alloc::vec::Vec;
+use core::mem;
+use core::sync::atomic::Ordering::Relaxed;
+use skep_abi::Errno;
+use skep_prog::MapDef;
+use spin::Mutex;
+
+/// Bytes of a page.
+pub(crate) const PAGE: u32 = 4096;
+
+/// `arena`
+#[derive(Debug)]
+pub struct Arena {
+    def: MapDef,
+    /// One cell with all pages; those never allocated take no memory.
+    pages: Values,
+    /// Which pages are allocated.
+    used: Mutex<Vec<bool>>,
+}
+
+impl Arena {
+    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
+        let count = def.max_entries as usize;
+        let bytes = count.checked_mul(PAGE as usize).ok_or(Errno::ENOMEM)?;
+        let mut used = Vec::new();
+        used.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        used.resize(count, false);
+        Ok(Self { pages: Values::new(bytes, 1)?, used: Mutex::new(used), def })
+    }
+
+    /// What the map was made from.
+    #[must_use]
+    pub fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    /// The memory. Whoever gives it to programs keeps them to pages that are
+    /// [allocated](Arena::is_allocated).
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.pages
+    }
+
+    /// Allocates pages in a row, zeroed: at page `at`, or at the first place with room. Gives the
+    /// first page.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for no pages and for places beyond the end, `EBUSY` for a place that is not free,
+    /// `ENOMEM` for want of room.
+    ///
+    /// Kernel: `arena_alloc_pages`.
+    pub fn alloc(&self, at: Option<u32>, count: u32) -> Result<u32, Errno> {
+        let mut used = self.used.lock();
+        let len = count as usize;
+        if count == 0 || len > used.len() {
+            return Err(Errno::EINVAL);
+        }
+        let first = match at {
+            Some(at) => {
+                let place = used.get(at as usize..).and_then(|rest| rest.get(..len));
+                if place.ok_or(Errno::EINVAL)?.contains(&true) {
+                    return Err(Errno::EBUSY);
+                }
+                at as usize
+            }
+            None => free_run(&used, len).ok_or(Errno::ENOMEM)?,
+        };
+        used[first..first + len].fill(true);
+        u32::try_from(first).map_err(|_| Errno::ENOMEM)
+    }
+
+    /// Gives pages back, and makes them zero; those that are not allocated stay so.
+    pub fn free(&self, at: u32, count: u32) {
+        let mut used = self.used.lock();
+        let at = at as usize;
+        let end = at.saturating_add(count as usize).min(used.len());
+        for page in at..end {
+            if mem::take(&mut used[page]) {
+                let words = PAGE as usize / 8;
+                let words = self.pages.words().get(page * words..(page + 1) * words);
+                let words = words.unwrap_or_default();
+                words.iter().for_each(|word| word.store(0, Relaxed));
+            }
+        }
+    }
+
+    /// Whether all of `len` bytes at a position are in allocated pages.
+    #[must_use]
+    pub fn is_allocated(&self, at: usize, len: usize) -> bool {
+        let page = PAGE as usize;
+        let Some(last) = at.checked_add(len.max(1) - 1) else { return false };
+        let used = self.used.lock();
+        used.get(at / page..=last / page).is_some_and(|pages| !pages.contains(&false))
+    }
+}
+
+/// The first of so many pages in a row that are free.
+fn free_run(used: &[bool], len: usize) -> Option<usize> {
+    let mut run = 0;
+    for (page, used) in used.iter().enumerate() {
+        run = if *used { 0 } else { run + 1 };
+        if run == len {
+            return Some(page + 1 - len);
+        }
+    }
+    None
+}

@@ -1,0 +1,215 @@
+//! Sockets that the user describes.
+
+use super::status;
+use crate::host::Host;
+use crate::network::{Socket, Transport};
+use skep_map::{Map, Storage};
+use skep_vm::{Cx, FaultKind, Helpers, Stop};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
+    let helpers = helpers
+        .with(84, "bpf_sk_lookup_tcp", |cx: &mut Cx<'_, Host>, _ctx: u64, tuple, len, ns, flags| {
+            look_up(cx, Transport::Tcp, (tuple, len), ns, flags)
+        })
+        .with(85, "bpf_sk_lookup_udp", |cx: &mut Cx<'_, Host>, _ctx: u64, tuple, len, ns, flags| {
+            look_up(cx, Transport::Udp, (tuple, len), ns, flags)
+        })
+        .with(
+            99,
+            "bpf_skc_lookup_tcp",
+            |cx: &mut Cx<'_, Host>, _ctx: u64, tuple, len, ns, flags| {
+                look_up(cx, Transport::Tcp, (tuple, len), ns, flags)
+            },
+        )
+        .with(86, "bpf_sk_release", release);
+    let helpers = helpers
+        // All sockets here are whole ones.
+        .with(95, "bpf_sk_fullsock", |cx: &mut Cx<'_, Host>, sk: u64| {
+            held(cx, "bpf_sk_fullsock", sk).map(|_| sk)
+        })
+        .with(98, "bpf_get_listener_sock", |cx: &mut Cx<'_, Host>, sk: u64| {
+            let socket = held(cx, "bpf_get_listener_sock", sk)?;
+            Ok::<_, Stop>(if socket.listens() { sk } else { 0 })
+        })
+        .with(107, "bpf_sk_storage_get", storage_get)
+        .with(108, "bpf_sk_storage_delete", |cx: &mut Cx<'_, Host>, map: u64, sk: u64| {
+            let (storage, object) = stored(cx, "bpf_sk_storage_delete", map, sk)?;
+            Ok::<_, Stop>(status(storage.delete(object)))
+        })
+        .with(46, "bpf_get_socket_cookie", |cx: &mut Cx<'_, Host>| {
+            own(cx).map_or(0, |(at, _)| at as u64 + 1)
+        })
+        .with(47, "bpf_get_socket_uid", |cx: &mut Cx<'_, Host>| {
+            own(cx).map_or(OVERFLOW_UID, |(_, socket)| socket.uid)
+        });
+    let helpers = [96, 124, 128, 129, 136, 137, 138, 139, 140, 178, 196]
+        .into_iter()
+        .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"));
+    [100, 110, 204, 205, 206, 207].into_iter().fold(helpers, |helpers, id| {
+        helpers.without(id, "the secret of SYN cookies is the kernel's")
+    })
+}
+
+/// Owner of what has none. Kernel: `DEFAULT_OVERFLOWUID`.
+const OVERFLOW_UID: u32 = 65_534;
+
+impl Socket {
+    const fn listens(&self) -> bool {
+        matches!(self.transport, Transport::Tcp) && self.remote.is_none()
+    }
+
+    /// `struct bpf_sock`
+    fn to_bytes(self) -> Vec<u8> {
+        const TCP_ESTABLISHED: u32 = 1;
+        const TCP_CLOSE: u32 = 7;
+        const TCP_LISTEN: u32 = 10;
+        let (kind, protocol, state) = match (self.transport, self.remote) {
+            (Transport::Tcp, None) => (1, 6, TCP_LISTEN),
+            (Transport::Tcp, Some(_)) => (1, 6, TCP_ESTABLISHED),
+            (Transport::Udp, None) => (2, 17, TCP_CLOSE),
+            (Transport::Udp, Some(_)) => (2, 17, TCP_ESTABLISHED),
+        };
+        let family: u32 = if self.local.is_ipv4() { 2 } else { 10 };
+        let mut bytes = Vec::with_capacity(80);
+        for word in [self.ifindex, family, kind, protocol, self.mark, self.priority] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(addr_bytes(Some(self.local.ip())));
+        bytes.extend(u32::from(self.local.port()).to_le_bytes());
+        let port = self.remote.map_or(0, |remote| remote.port());
+        bytes.extend(port.to_be_bytes());
+        bytes.extend([0; 2]);
+        bytes.extend(addr_bytes(self.remote.map(|remote| remote.ip())));
+        bytes.extend(state.to_le_bytes());
+        // No receive queue.
+        bytes.extend((-1i32).to_le_bytes());
+        bytes
+    }
+}
+
+/// An IPv4 and an IPv6 address, of which one is zeroes.
+fn addr_bytes(addr: Option<IpAddr>) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    match addr {
+        Some(IpAddr::V4(addr)) => bytes[..4].copy_from_slice(&addr.octets()),
+        Some(IpAddr::V6(addr)) => bytes[4..].copy_from_slice(&addr.octets()),
+        None => {}
+    }
+    bytes
+}
+
+/// Address of a `struct bpf_sock`, or null. Kernel: `bpf_sk_lookup`.
+fn look_up(
+    cx: &mut Cx<'_, Host>,
+    transport: Transport,
+    (tuple, len): (u64, u32),
+    ns: u64,
+    flags: u64,
+) -> Result<u64, Stop> {
+    let bytes = cx.mem.read_vec(tuple, len.into())?;
+    // There is one network namespace, and it has no numbers for others.
+    let current = i32::try_from(ns.cast_signed() << 32 >> 32).is_ok_and(|ns| ns < 0);
+    let Some((from, to)) = tuple_of(&bytes).filter(|_| flags == 0 && current) else { return Ok(0) };
+    let ifindex = cx.state.packet.meta.ifindex;
+    let found = cx.state.network.socket(transport, from, to, ifindex);
+    let Some((at, socket)) = found.map(|(at, socket)| (at, *socket)) else { return Ok(0) };
+    let Some(sk) = cx.mem.show("socket", socket.to_bytes()) else { return Ok(0) };
+    cx.state.held.push((sk, at));
+    Ok(sk)
+}
+
+/// `struct bpf_sock_tuple`: source and destination of a packet.
+fn tuple_of(bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let (addr_len, ports) = (bytes.len().checked_sub(4)? / 2, bytes.last_chunk::<4>()?);
+    let addr = |at: usize| {
+        let bytes = bytes.get(at..at + addr_len)?;
+        Some(match addr_len {
+            4 => IpAddr::from(Ipv4Addr::from(*bytes.first_chunk::<4>()?)),
+            16 => IpAddr::from(Ipv6Addr::from(*bytes.first_chunk::<16>()?)),
+            _ => return None,
+        })
+    };
+    let [a, b, c, d] = *ports;
+    let from = SocketAddr::new(addr(0)?, u16::from_be_bytes([a, b]));
+    let to = SocketAddr::new(addr(addr_len)?, u16::from_be_bytes([c, d]));
+    matches!(bytes.len(), 12 | 36).then_some((from, to))
+}
+
+/// The socket behind an address that a look-up gave.
+fn held(cx: &Cx<'_, Host>, helper: &str, sk: u64) -> Result<Socket, Stop> {
+    let at = cx.state.held.iter().find(|&&(addr, _)| addr == sk);
+    let socket = at.and_then(|&(_, at)| cx.state.network.sockets.get(at)).copied();
+    socket.ok_or_else(|| no_socket(helper, sk))
+}
+
+/// A map of storage, and the number of a socket in it.
+fn stored<'r>(
+    cx: &Cx<'r, Host>,
+    helper: &str,
+    map: u64,
+    sk: u64,
+) -> Result<(&'r Storage, u64), Stop> {
+    held(cx, helper, sk)?;
+    let at = cx.state.held.iter().find(|&&(addr, _)| addr == sk).map_or(0, |&(_, at)| at);
+    match cx.map(map) {
+        Some(Map::Storage(storage)) => Ok((storage, at as u64 + 1)),
+        _ => {
+            let wants = "a map of socket storage";
+            Err(FaultKind::Argument { helper: helper.into(), arg: 1, wants, value: map }.into())
+        }
+    }
+}
+
+/// Address of the socket's value, or null. Kernel: `bpf_sk_storage_get`.
+fn storage_get(
+    cx: &mut Cx<'_, Host>,
+    map: u64,
+    sk: u64,
+    initial: u64,
+    flags: u64,
+) -> Result<u64, Stop> {
+    /// `BPF_SK_STORAGE_GET_F_CREATE`
+    const CREATE: u64 = 1;
+    let (storage, object) = stored(cx, "bpf_sk_storage_get", map, sk)?;
+    let at = match flags {
+        0 => storage.get(object),
+        CREATE if initial == 0 => storage.get_or_create(object, None).ok(),
+        CREATE => {
+            let initial = cx.mem.read_vec(initial, storage.def().value_size.into())?;
+            storage.get_or_create(object, Some(&initial)).ok()
+        }
+        _ => None,
+    };
+    Ok(at.and_then(|at| cx.value_address(map, at)).unwrap_or(0))
+}
+
+fn no_socket(helper: &str, value: u64) -> Stop {
+    let wants = "a socket that was looked up";
+    FaultKind::Argument { helper: helper.into(), arg: 1, wants, value }.into()
+}
+
+fn release(cx: &mut Cx<'_, Host>, sk: u64) -> Result<(), Stop> {
+    let held = cx.state.held.iter().position(|&(addr, _)| addr == sk);
+    let held = held.ok_or_else(|| no_socket("bpf_sk_release", sk))?;
+    cx.state.held.swap_remove(held);
+    cx.mem.drop_copy(sk);
+    Ok(())
+}
+
+/// The socket that the packet of a cgroup's program belongs to.
+fn own(cx: &Cx<'_, Host>) -> Option<(usize, Socket)> {
+    let meta = &cx.state.packet.meta;
+    let addr = |v4: [u8; 4], v6: [u8; 16]| match meta.sock.family {
+        2 => Some(IpAddr::from(v4)),
+        10 => Some(IpAddr::from(v6)),
+        _ => None,
+    };
+    let remote = addr(meta.sock.remote_ip4, meta.sock.remote_ip6)?;
+    let local = addr(meta.sock.local_ip4, meta.sock.local_ip6)?;
+    let from = SocketAddr::new(remote, meta.sock.remote_port);
+    let to = SocketAddr::new(local, meta.sock.local_port);
+    let network = &cx.state.network;
+    let by = |transport| network.socket(transport, from, to, meta.ifindex);
+    by(Transport::Tcp).or_else(|| by(Transport::Udp)).map(|(at, socket)| (at, *socket))
+}

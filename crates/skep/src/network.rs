@@ -1,0 +1,189 @@
+//! The network around a packet, as the user describes it: devices, routes, neighbours, sockets.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// What programs can look up. Nothing is there unless it is put here.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    /// Devices.
+    pub devices: Vec<Device>,
+    /// Routes, for `bpf_fib_lookup`.
+    pub routes: Vec<Route>,
+    /// Who answers at an address.
+    pub neighbours: Vec<Neighbour>,
+    /// Sockets, for `bpf_sk_lookup_tcp` and its kin.
+    pub sockets: Vec<Socket>,
+}
+
+/// A network device.
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// The longest packet, link header not counted.
+    pub mtu: u32,
+    /// Whether packets that come in by it are forwarded.
+    pub forwarding: bool,
+}
+
+/// What becomes of packets that a route is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RouteKind {
+    /// They are sent on.
+    #[default]
+    Unicast,
+    /// They are for this host.
+    Local,
+    /// They vanish.
+    Blackhole,
+    /// They are answered with "unreachable".
+    Unreachable,
+    /// They are answered with "prohibited".
+    Prohibit,
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Destinations: those with the first `len` bits of this address.
+    pub prefix: IpAddr,
+    /// See `prefix`.
+    pub len: u8,
+    /// Number of the table; [`Route::MAIN`] is the usual one.
+    pub table: u32,
+    /// What it does.
+    pub kind: RouteKind,
+    /// The device to send by.
+    pub ifindex: u32,
+    /// The router to send to; none if the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The address to send from.
+    pub source: Option<IpAddr>,
+    /// Of several routes as long, the one with the lowest metric counts.
+    pub metric: u32,
+    /// The longest packet, if less than the device takes.
+    pub mtu: Option<u32>,
+}
+
+impl Route {
+    /// `RT_TABLE_MAIN`
+    pub const MAIN: u32 = 254;
+
+    /// A route of the main table.
+    #[must_use]
+    pub fn new(prefix: IpAddr, len: u8, ifindex: u32, gateway: Option<IpAddr>) -> Self {
+        Self {
+            prefix,
+            len,
+            table: Self::MAIN,
+            kind: RouteKind::Unicast,
+            ifindex,
+            gateway,
+            source: None,
+            metric: 0,
+            mtu: None,
+        }
+    }
+
+    fn covers(&self, addr: IpAddr) -> bool {
+        let (prefix, addr) = match (self.prefix, addr) {
+            (IpAddr::V4(prefix), IpAddr::V4(addr)) => {
+                (u128::from(prefix.to_bits()) << 96, u128::from(addr.to_bits()) << 96)
+            }
+            (IpAddr::V6(prefix), IpAddr::V6(addr)) => (prefix.to_bits(), addr.to_bits()),
+            _ => return false,
+        };
+        (prefix ^ addr).leading_zeros() >= self.len.into()
+    }
+}
+
+/// Who answers at an address of a link.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbour {
+    /// The device of the link.
+    pub ifindex: u32,
+    /// The address.
+    pub addr: IpAddr,
+    /// The answer.
+    pub mac: [u8; 6],
+}
+
+/// A protocol with ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket {
+    /// Its protocol.
+    pub transport: Transport,
+    /// Where it receives; the unspecified address stands for all.
+    pub local: SocketAddr,
+    /// Whom it is connected to; a TCP socket without listens.
+    pub remote: Option<SocketAddr>,
+    /// The device it is bound to, or 0.
+    pub ifindex: u32,
+    /// Its mark.
+    pub mark: u32,
+    /// Its priority.
+    pub priority: u32,
+    /// Its owner.
+    pub uid: u32,
+}
+
+impl Network {
+    /// The device of this index.
+    pub(crate) fn device(&self, ifindex: u32) -> Option<&Device> {
+        self.devices.iter().find(|device| device.ifindex == ifindex)
+    }
+
+    /// The route of a table for a destination, by one device if one is given.
+    pub(crate) fn route(&self, table: u32, to: IpAddr, by: Option<u32>) -> Option<&Route> {
+        let fits = |route: &&Route| {
+            let device = route.kind != RouteKind::Unicast || self.device(route.ifindex).is_some();
+            let by = by.is_none_or(|by| by == route.ifindex);
+            route.table == table && route.covers(to) && device && by
+        };
+        let routes = self.routes.iter().filter(fits);
+        routes.min_by_key(|route| (u8::MAX - route.len, route.metric))
+    }
+
+    pub(crate) fn neighbour(&self, ifindex: u32, addr: IpAddr) -> Option<[u8; 6]> {
+        let found = self.neighbours.iter().find(|n| (n.ifindex, n.addr) == (ifindex, addr));
+        found.map(|neighbour| neighbour.mac)
+    }
+
+    /// The socket that gets a packet which came in by a device: a connected one first, then one bound to
+    /// the address, then one for all addresses. Its place in the list too.
+    pub(crate) fn socket(
+        &self,
+        transport: Transport,
+        from: SocketAddr,
+        to: SocketAddr,
+        ifindex: u32,
+    ) -> Option<(usize, &Socket)> {
+        let score = |socket: &Socket| {
+            let any = socket.local.ip().is_unspecified();
+            let local = socket.local.port() == to.port()
+                && socket.local.is_ipv4() == to.is_ipv4()
+                && (any || socket.local.ip() == to.ip());
+            let remote = socket.remote.is_none_or(|remote| remote == from);
+            let device = socket.ifindex == 0 || socket.ifindex == ifindex;
+            (socket.transport == transport && local && remote && device).then_some((
+                socket.remote.is_some(),
+                !any,
+                socket.ifindex != 0,
+            ))
+        };
+        let scored = self.sockets.iter().enumerate().filter_map(|at| Some((score(at.1)?, at)));
+        // Of equals, the first.
+        scored.rev().max_by_key(|&(score, _)| score).map(|(_, found)| found)
+    }
+}

@@ -1,0 +1,54 @@
+//! Names of the kernel's functions and variables.
+
+use super::{fault, load, prog, r0};
+use skep_isa::{ImmSrc, Insn, Pc, Reg};
+use skep_prog::Extern;
+
+#[test]
+fn a_kernel_function_is_found_by_its_name() {
+    assert_eq!(r0("r1 = 7\n r2 = 1\n call @bpf_rdonly_cast\n exit", &mut []), 7);
+    assert_eq!(r0("call @bpf_rcu_read_lock\n call @bpf_rcu_read_unlock\n exit", &mut []), 0);
+}
+
+#[test]
+fn what_does_not_exist_is_refused_by_name() {
+    let refused = |text: &str| load(&prog(text)).err().map(|err| err.to_string());
+    #[rustfmt::skip]
+    let cases = [
+        ("call @bpf_cpumask_create\n exit", "test, insn 0: no kernel function bpf_cpumask_create in the user engine"),
+        ("call kfunc 0, -1\n exit", "test, insn 0: symbol 0 of 0"),
+        ("call kfunc -1, -1\n exit", "test, insn 0: symbol -1 of 0"),
+        ("call kfunc 7\n exit", "test, insn 0: kernel functions only exist in the kernel"),
+    ];
+    for (text, want) in cases {
+        assert_eq!(refused(text).as_deref(), Some(want));
+    }
+}
+
+#[test]
+fn one_that_may_be_absent_faults_when_it_is_called() {
+    assert_eq!(r0("r0 = 3\n if r0 == 3 goto +1\n call @?bpf_new_thing\n exit", &mut []), 3);
+    let text = fault("call @?bpf_new_thing\n exit", &mut []);
+    assert_eq!(text, "the kernel function bpf_new_thing: not supported by the user engine");
+}
+
+/// `r0 = &symbol; exit`
+fn address_of(name: &str, weak: bool) -> Result<i64, String> {
+    let mut prog = prog("r0 = 0 ll\n exit");
+    prog.externs = vec![Extern { name: name.into(), type_id: None, weak }];
+    let imm = ImmSrc::BtfId { id: 0, fd: Extern::FD };
+    *prog.insns.get_mut(Pc(0)).unwrap() = Insn::LoadImm { dst: Reg::R0, imm };
+    let machine = load(&prog).map_err(|err| err.to_string())?;
+    let output =
+        skep_vm::Vm::new().run(&machine, 0, &mut super::World::new(), skep_vm::Input::default());
+    Ok(output.result.unwrap().cast_signed())
+}
+
+#[test]
+fn an_absent_symbol_is_null_if_it_may_be_absent() {
+    assert_eq!(address_of("bpf_new_thing", true), Ok(0));
+    assert_ne!(address_of("bpf_strlen", true).unwrap(), 0);
+    assert_ne!(address_of("bpf_strlen", false).unwrap(), 0);
+    let refused = address_of("runqueues", false).unwrap_err();
+    assert_eq!(refused, "test, insn 0: runqueues only exists in the kernel");
+}
