@@ -139,13 +139,23 @@ fn snprintf<S>(
 
 /// Compares as the kernel's `strncmp`, to -1, 0 or 1; the second text from read-only memory.
 fn strncmp<S>(cx: &mut Cx<'_, S>, a: u64, size: u32, b: u64) -> Result<i32, Stop> {
-    for i in 0..u64::from(size) {
-        let (mut x, mut y) = ([0], [0]);
-        cx.mem.read(a.wrapping_add(i), &mut x)?;
-        cx.mem.read(b.wrapping_add(i), &mut y)?;
-        if x != y || x == [0] {
-            return Ok(i32::from(x > y) - i32::from(x < y));
+    let size = u64::from(size);
+    let mut done = 0;
+    while done < size {
+        let (mut x, mut y) = ([0; 64], [0; 64]);
+        let len = usize::try_from(size - done).unwrap_or(x.len()).min(x.len());
+        let mut read = |len: usize| {
+            cx.mem.read(a.wrapping_add(done), x.get_mut(..len).unwrap_or_default())?;
+            cx.mem.read(b.wrapping_add(done), y.get_mut(..len).unwrap_or_default())
+        };
+        // A text may end before `len` bytes, and what can be read with it.
+        let len = if read(len).is_ok() { len } else { read(1).map(|()| 1)? };
+        for (x, y) in x.iter().zip(&y).take(len) {
+            if x != y || *x == 0 {
+                return Ok(i32::from(x > y) - i32::from(x < y));
+            }
         }
+        done += len as u64;
     }
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! Kernel functions on texts.
+//! Kernel functions and helpers on texts.
 
 use super::r0;
 
@@ -84,4 +84,29 @@ fn a_search_made_to_hurt_is_over_soon() {
     let start = std::time::Instant::now();
     assert_eq!(call("bpf_strstr", &[T(&text), T(&sub)]), -2);
     assert!(start.elapsed().as_secs() < 5);
+}
+
+/// `bpf_strncmp(a, size, b)`, the texts one after the other at the end of memory.
+#[test]
+fn comparison_of_so_many_bytes() {
+    let x = |len: usize| "x".repeat(len);
+    #[rustfmt::skip]
+    let cases = [
+        ("abc".into(), 8, "abc".into(), 0),
+        ("abc".into(), 8, "abd".into(), -1),
+        ("b".into(), 8, "abd".into(), 1),
+        ("abX".into(), 2, "abY".into(), 0),
+        ("anything".into(), 0, "else".into(), 0),
+        (x(200), 200, x(200), 0),
+        (x(64) + "a", 65, x(64) + "b", -1),
+        (x(127) + "b", 500, x(127) + "a", 1),
+        (x(130), 500, x(131), -1),
+    ];
+    for (a, size, b, want) in cases {
+        let mut mem: Vec<u8> = [a.as_bytes(), b.as_bytes()].join(&0);
+        mem.push(0);
+        let at = a.len() + 1;
+        let asm = format!("r3 = r1\n r3 += {at}\n r2 = {size}\n call bpf_strncmp\n exit");
+        assert_eq!(r0(&asm, &mut mem), want, "{a} {size} {b}");
+    }
 }
