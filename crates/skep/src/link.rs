@@ -2,8 +2,8 @@
 
 use crate::helper::helpers;
 use crate::host::{Host, monotonic};
-use skep_abi::{Errno, ProgType};
-use skep_isa::{ImmSrc, Insn, Pc};
+use skep_abi::{Errno, Helper, ProgType};
+use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_map::{Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
@@ -52,6 +52,18 @@ pub enum LoadError {
     /// A program refers to something that the user engine does not have.
     #[error(transparent)]
     Prog(#[from] skep_vm::LoadError),
+    /// The kernel has the helper, but not for programs of this type.
+    #[error("{prog}, insn {pc}: programs of type {prog_type} may not call bpf_{helper}")]
+    NotForType {
+        /// The program.
+        prog: String,
+        /// The call.
+        pc: Pc,
+        /// Its type.
+        prog_type: ProgType,
+        /// Name of the helper.
+        helper: &'static str,
+    },
     /// A prog array is to hold a program that is not there.
     #[error("map {map}: entry {index} names the program `{prog}`, which does not exist")]
     Entry {
@@ -110,6 +122,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);
     let mut ids = BTreeMap::new();
     for &at in &reach.progs {
+        admitted(&image.progs[at])?;
         let prog = reach.renumbered(&image.progs[at]);
         let id = u32::try_from(machine.load(&prog)?).unwrap_or(u32::MAX);
         ids.insert(prog.name, id);
@@ -125,6 +138,19 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     }
     reach.fill(machine.maps())?;
     Ok(Linked { machine, maps: reach.maps })
+}
+
+/// Refuses helpers that the kernel does not give to programs of this type.
+fn admitted(prog: &Prog) -> Result<(), LoadError> {
+    for (pc, insn) in prog.insns.iter() {
+        let Insn::Call(Call::Helper(id)) = insn else { continue };
+        let Some(helper) = u32::try_from(id).ok().and_then(Helper::find) else { continue };
+        if !helper.admits(prog.prog_type, prog.attach_type) {
+            let (prog_type, helper) = (prog.prog_type, helper.name);
+            return Err(LoadError::NotForType { prog: prog.name.clone(), pc, prog_type, helper });
+        }
+    }
+    Ok(())
 }
 
 /// What a program can get to, by index in the image.

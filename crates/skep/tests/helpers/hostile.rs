@@ -2,6 +2,7 @@
 
 use super::{image, packet};
 use skep::{Options, Session};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 const MAPS: &str = "
@@ -62,6 +63,9 @@ const VALUES: [&str; 40] = [
     "back ll",
 ];
 
+/// Hooks that differ in what they may call.
+const SECTIONS: [&str; 3] = ["xdp", "tc", "socket"];
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -99,20 +103,24 @@ fn load(text: &str) -> Option<Session> {
 fn no_argument_is_too_much() {
     let helpers = skep_abi::HELPERS.iter().skip(1).map(|name| format!("bpf_{name}"));
     let kfuncs = skep_abi::Kfunc::all().iter().map(|kfunc| format!("@{}", kfunc.name));
-    let is_served =
-        |call: &String| load(&format!(".section \"xdp\"\np:\n call {call}\n exit\n")).is_some();
-    let served: Vec<String> = helpers.chain(kfuncs).filter(is_served).collect();
-    assert!(served.len() > 150, "{}", served.len());
-    let calls: Vec<&str> = served.iter().map(String::as_str).collect();
+    let all: Vec<String> = helpers.chain(kfuncs).collect();
+    let served = SECTIONS.map(|section| {
+        let text = |call: &str| format!(".section \"{section}\"\np:\n call {call}\n exit\n");
+        let calls = all.iter().map(String::as_str);
+        calls.filter(|call| load(&text(call)).is_some()).collect::<Vec<_>>()
+    });
+    let anywhere: BTreeSet<_> = served.iter().flatten().collect();
+    assert!(anywhere.len() > 150, "{}", anywhere.len());
     let mut random = Random(1);
     let runs = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(600);
     let mut ended = [0, 0];
     for n in 0..runs {
         // At times the same call again and again, so that each meets many arguments.
         let few = n % 2 == 0;
+        let (section, calls) = (SECTIONS[n % 3], &served[n % 3]);
         let start = random.below(calls.len());
         let some = if few { &calls[start..=start] } else { &calls[..] };
-        let text = program(["xdp", "tc", "socket"][n % 3], some, &mut random);
+        let text = program(section, some, &mut random);
         let mut session = load(&text).unwrap_or_else(|| panic!("{text}"));
         for _ in 0..2 {
             let start = Instant::now();
