@@ -18,7 +18,7 @@ impl<'m> Memory<'m> {
         self.push(Kind::Copy(name, bytes))
     }
 
-    /// Takes away what [`Memory::push_copy`] or [`Memory::show`] gave.
+    /// Takes away what [`Memory::show`] gave.
     pub fn drop_copy(&mut self, addr: u64) {
         if let Some(kind @ Kind::Copy(..)) = self.regions.get_mut(split(addr).0 as usize) {
             *kind = Kind::Free;
