@@ -19,6 +19,7 @@
 
 extern crate alloc;
 
+mod access;
 mod attach_type;
 mod ctx;
 mod errno;
@@ -34,6 +35,10 @@ mod release;
 mod section;
 mod table_enum;
 
+pub use access::{
+    CtxAlign, CtxField, CtxKind, CtxRefusal, CtxRule, CtxSizes, CtxTable, FLOW_KEYS_SIZE, Viewed,
+    ctx_access, view_access,
+};
 pub use attach_type::AttachType;
 pub use ctx::{Ctx, Field, FieldKind};
 pub use errno::Errno;

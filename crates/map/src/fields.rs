@@ -43,10 +43,12 @@ impl Fields {
         if def.flags & (F_RDONLY_PROG | F_WRONLY_PROG) != 0 {
             return rule(Errno::EACCES);
         }
-        if matches!(def.map_type, MapType::Array | MapType::Hash) {
-            return Ok(());
+        match def.map_type {
+            MapType::Array | MapType::Hash => Ok(()),
+            // Kernel: `map_check_btf` lets these have all but locks.
+            MapType::LruHash if self.spin_lock.is_none() => Ok(()),
+            _ => rule(Errno::EOPNOTSUPP),
         }
-        rule(Errno::EOPNOTSUPP)
     }
 
     fn ranges(&self) -> impl Iterator<Item = Range<u32>> {

@@ -111,6 +111,7 @@ fn fields_have_rules() {
         (MapType::Array, fields(None, Some(13..21)), Err(Errno::EINVAL)),
         (MapType::Array, fields(None, Some(4..4)), Err(Errno::EINVAL)),
         (MapType::LruHash, fields(Some(0), None), Err(Errno::EOPNOTSUPP)),
+        (MapType::LruHash, fields(None, Some(0..16)), Ok(())),
         (MapType::PercpuArray, fields(Some(0), None), Err(Errno::EOPNOTSUPP)),
         (MapType::PercpuArray, Fields::default(), Ok(())),
     ];

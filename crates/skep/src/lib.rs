@@ -46,5 +46,5 @@ pub use skep_hooks::{
 };
 pub use skep_obj::{KernelConfig, Report};
 pub use skep_prog::{Image, MapDef, Prog};
-pub use skep_vm::{Fault, Task};
+pub use skep_vm::{Activation, Fault, Moment, Observer, Task, Value};
 pub use view::{Entry, MapView};

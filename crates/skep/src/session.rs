@@ -8,7 +8,7 @@ use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
-use skep_vm::{CTX, Fault, Input, Limits, PACKET_BASE, Task, Vm, address, cells};
+use skep_vm::{CTX, Fault, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells};
 use std::time::Duration;
 
 /// How a program is run.
@@ -114,6 +114,28 @@ impl Session {
     /// # Errors
     /// The [`Fault`] of a program that did what it may not. The packet is then as far as it got.
     pub fn run(&mut self, packet: &mut Packet) -> Result<Outcome, Box<Fault>> {
+        self.run_with(packet, None)
+    }
+
+    /// The same under an observer, who is told of each of the program's instructions before it runs.
+    /// Callbacks of timers are runs of their own and stay unobserved. Results are the same; it takes
+    /// longer by far.
+    ///
+    /// # Errors
+    /// The [`Fault`], as [`Session::run`].
+    pub fn run_observed(
+        &mut self,
+        packet: &mut Packet,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, Box<Fault>> {
+        self.run_with(packet, Some(observer))
+    }
+
+    fn run_with(
+        &mut self,
+        packet: &mut Packet,
+        observer: Option<&mut dyn Observer>,
+    ) -> Result<Outcome, Box<Fault>> {
         self.fire_timers(packet.meta.timestamp)?;
         let hook = self.host.hook;
         if hook.is_skb() {
@@ -133,7 +155,11 @@ impl Session {
             limits,
             ..Input::default()
         };
-        let output = self.vm.run(&self.linked.machine, 0, &mut self.host, input);
+        let (machine, host) = (&self.linked.machine, &mut self.host);
+        let output = match observer {
+            Some(observer) => self.vm.run_observed(machine, 0, host, input, observer),
+            None => self.vm.run(machine, 0, host, input),
+        };
         self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);
         hook.read_ctx(packet, &self.ctx);

@@ -16,6 +16,8 @@ mod map;
 mod meta;
 #[path = "helpers/network.rs"]
 mod network;
+#[path = "helpers/observe.rs"]
+mod observe;
 #[path = "helpers/timer.rs"]
 mod timer;
 

@@ -217,7 +217,10 @@ const fn moved_column(op: AluOp) -> Option<usize> {
 /// A program ready for the interpreter.
 pub(crate) struct Code<S> {
     pub(crate) prog: Prog,
+    /// What runs: several instructions in one op where `fuse` found such.
     pub(crate) ops: Vec<Op>,
+    /// The same, each instruction an op of its own.
+    pub(crate) plain: Vec<Op>,
     /// Slot of each op.
     pub(crate) pcs: Vec<Pc>,
     /// Helpers by the `imm` of [`OpCode::Helper`].
@@ -229,6 +232,12 @@ pub(crate) struct Code<S> {
 }
 
 impl<S> Code<S> {
+    /// The ops of a run with or without an observer.
+    #[inline(always)]
+    pub(crate) fn ops_of<const OBSERVED: bool>(&self) -> &[Op] {
+        if OBSERVED { &self.plain } else { &self.ops }
+    }
+
     /// The slot of an op.
     pub(crate) fn pc(&self, op: usize) -> Pc {
         self.pcs.get(op).copied().unwrap_or_default()

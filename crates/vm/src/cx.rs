@@ -6,6 +6,7 @@ use crate::helper::Stop;
 use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
+use crate::observe::Watch;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,6 +29,8 @@ pub struct Cx<'r, S> {
     pub(crate) depth: u32,
     /// Tail calls made.
     pub(crate) tail_calls: u32,
+    /// Who is told of every instruction.
+    pub(crate) watch: Option<Watch<'r>>,
 }
 
 impl<'r, S> Cx<'r, S> {
@@ -68,7 +71,12 @@ impl<'r, S> Cx<'r, S> {
         if self.meter.slice < 0 {
             self.meter.refill()?;
         }
-        interp(self, prog, op, args).map_err(Stop::Nested)
+        let result = if self.watch.is_some() {
+            interp::<S, true>(self, prog, op, args)
+        } else {
+            interp::<S, false>(self, prog, op, args)
+        };
+        result.map_err(Stop::Nested)
     }
 
     /// Opens a frame and returns its r10.

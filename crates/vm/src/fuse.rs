@@ -20,10 +20,10 @@ const SCRATCH: u8 = 255;
 /// A register that stays zero.
 const ZERO: u8 = 254;
 
-/// Replaces the first op of each sequence; `ops` are those of `insns`, one by one.
-pub(crate) fn fuse(ops: &mut [Op], insns: &Insns) {
+/// The ops with the first one of each sequence replaced; `plain` are those of `insns`, one by one.
+pub(crate) fn fuse(plain: &[Op], insns: &Insns) -> Vec<Op> {
     let insns: Vec<Insn> = insns.iter().map(|(_, insn)| insn).collect();
-    let plain = ops.to_vec();
+    let mut ops = plain.to_vec();
     // Dispatches from each op to the end, if control went straight on.
     let mut dispatches = alloc::vec![0u32; ops.len() + 1];
     for at in (0..ops.len()).rev() {
@@ -49,6 +49,7 @@ pub(crate) fn fuse(ops: &mut [Op], insns: &Insns) {
             _ => dispatches[at] = cost(1),
         }
     }
+    ops
 }
 
 /// An op and the instructions it stands for.

@@ -26,6 +26,7 @@ use crate::cx::Cx;
 use crate::fault::{Fault, FaultKind};
 use crate::helper::Stop;
 use crate::memory::MAX_FRAMES;
+use crate::observe::observe;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hint::{cold_path, select_unpredictable};
@@ -49,7 +50,7 @@ struct Frame<'r, S> {
 /// Runs a function from its first op until it returns.
 ///
 /// Nested calls of BPF functions are frames in a list; callbacks from helpers recurse, at most
-/// `MAX_FRAMES` deep.
+/// `MAX_FRAMES` deep. With an observer, each instruction is an op of its own.
 #[expect(clippy::too_many_lines, reason = "one flat match over the ops")]
 #[expect(
     clippy::cast_possible_truncation,
@@ -58,14 +59,14 @@ struct Frame<'r, S> {
     clippy::cast_lossless,
     reason = "the instruction set is made of such casts"
 )]
-pub(crate) fn interp<'r, S>(
+pub(crate) fn interp<'r, S, const OBSERVED: bool>(
     cx: &mut Cx<'r, S>,
     mut code: &'r Code<S>,
     entry: usize,
     args: [u64; 5],
 ) -> Result<u64, Box<Fault>> {
     let mut frames: Vec<Frame<'r, S>> = Vec::new();
-    let mut ops = &code.ops[..];
+    let mut ops = code.ops_of::<OBSERVED>();
     let mut rest = ops[entry..].iter();
     // As many as a `u8` can name, so that no bound is left to check.
     let mut regs = [0u64; 256];
@@ -79,6 +80,9 @@ pub(crate) fn interp<'r, S>(
 
     loop {
         let Some(op) = rest.next() else { left_the_ops() };
+        if OBSERVED {
+            observe(cx, code, ops.len() - rest.len() - 1, &regs);
+        }
 
         macro_rules! dst {
             () => {
@@ -128,7 +132,7 @@ pub(crate) fn interp<'r, S>(
             // To an op of any code.
             ($code:expr, $target:expr) => {{
                 let from = rest.len();
-                ops = &$code.ops;
+                ops = $code.ops_of::<OBSERVED>();
                 rest = ops[$target..].iter();
                 cx.meter.jump(from, rest.len());
                 refill!();
@@ -212,7 +216,7 @@ pub(crate) fn interp<'r, S>(
                     Ok(value) => regs[0] = value,
                     Err(Stop::TailCall(prog)) if (prog as usize) < cx.machine.codes.len() => {
                         code = &cx.machine.codes[prog as usize];
-                        ops = &code.ops;
+                        ops = code.ops_of::<OBSERVED>();
                         rest = ops.iter();
                         may_goto = MAX_LOOPS;
                     }

@@ -37,6 +37,7 @@ mod helper;
 mod interp;
 mod machine;
 mod memory;
+mod observe;
 mod translate;
 
 pub use builtin::{Env, Expired, Task, Timers, Traced, builtin};
@@ -48,4 +49,5 @@ pub use memory::{
     CTX, FRAME_SIZE, Headers, MAX_FRAMES, MEM, Memory, PACKET, PACKET_BASE, PacketBuf, Place,
     STACK, address, cells,
 };
+pub use observe::{Activation, Moment, Observer, Value};
 pub use translate::LoadError;

@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::interp;
 use crate::memory::{Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
+use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -153,9 +154,29 @@ impl Vm {
         input: Input<'_>,
     ) -> Output {
         let args = input.args;
-        self.enter(machine, state, input, |cx| {
+        self.enter(machine, state, input, None, |cx| {
             let machine = cx.machine;
-            interp(cx, &machine.codes[prog], 0, args)
+            interp::<S, false>(cx, &machine.codes[prog], 0, args)
+        })
+    }
+
+    /// The same under an observer, who is told of each instruction before it runs. This is slower by
+    /// far; results and counts are the same.
+    ///
+    /// # Panics
+    /// If the machine has no program `prog`.
+    pub fn run_observed<S>(
+        &mut self,
+        machine: &Machine<S>,
+        prog: usize,
+        state: &mut S,
+        input: Input<'_>,
+        observer: &mut dyn Observer,
+    ) -> Output {
+        let args = input.args;
+        self.enter(machine, state, input, Some(Watch::new(observer)), |cx| {
+            let machine = cx.machine;
+            interp::<S, true>(cx, &machine.codes[prog], 0, args)
         })
     }
 
@@ -169,14 +190,28 @@ impl Vm {
         limits: Limits,
     ) -> Output {
         let input = Input { limits, ..Input::default() };
-        self.enter(machine, state, input, |cx| builtin::fire(cx, timer))
+        self.enter(machine, state, input, None, |cx| builtin::fire(cx, timer))
     }
 
-    fn enter<S>(
+    /// The same under an observer.
+    pub fn fire_observed<S: Env>(
         &mut self,
         machine: &Machine<S>,
         state: &mut S,
-        input: Input<'_>,
+        timer: &Expired,
+        limits: Limits,
+        observer: &mut dyn Observer,
+    ) -> Output {
+        let input = Input { limits, ..Input::default() };
+        self.enter(machine, state, input, Some(Watch::new(observer)), |cx| builtin::fire(cx, timer))
+    }
+
+    fn enter<'r, S>(
+        &'r mut self,
+        machine: &'r Machine<S>,
+        state: &'r mut S,
+        input: Input<'r>,
+        watch: Option<Watch<'r>>,
         body: impl FnOnce(&mut Cx<'_, S>) -> Result<u64, Box<Fault>>,
     ) -> Output {
         let stack = cells(&mut self.stack);
@@ -190,6 +225,7 @@ impl Vm {
             locks: Vec::new(),
             depth: 0,
             tail_calls: 0,
+            watch,
         };
         cx.mem.set_ctx(input.ctx, input.ctx_writable);
         cx.mem.set_mem(input.mem);

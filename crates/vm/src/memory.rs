@@ -68,7 +68,7 @@ pub const fn address(region: u32, at: u32) -> u64 {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of an address")]
-const fn split(addr: u64) -> (u32, u32) {
+pub(crate) const fn split(addr: u64) -> (u32, u32) {
     ((addr >> 32) as u32, addr as u32)
 }
 

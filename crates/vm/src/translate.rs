@@ -80,7 +80,8 @@ pub(crate) fn translate<S: 'static>(
     }
     let code = Code {
         prog: prog.clone(),
-        ops: Vec::with_capacity(pcs.len()),
+        ops: Vec::new(),
+        plain: Vec::with_capacity(pcs.len()),
         pcs,
         helpers: Vec::new(),
         atomics: Vec::new(),
@@ -89,9 +90,9 @@ pub(crate) fn translate<S: 'static>(
     let mut cx = Translation { code, op_at, index, helpers, maps };
     for (pc, insn) in prog.insns.iter() {
         let op = cx.insn(pc, insn)?;
-        cx.code.ops.push(op);
+        cx.code.plain.push(op);
     }
-    fuse(&mut cx.code.ops, &prog.insns);
+    cx.code.ops = fuse(&cx.code.plain, &prog.insns);
     Ok(cx.code)
 }
 

@@ -162,6 +162,32 @@ impl<'m> Memory<'m> {
         self.copied.take()
     }
 
+    /// Copies bytes out for somebody who is not the program and does not pay.
+    pub(crate) fn peek(&self, addr: u64, out: &mut [u8]) -> Result<(), AccessError> {
+        let copied = self.copied.get();
+        let result = self.read(addr, out);
+        self.copied.set(copied);
+        result
+    }
+
+    /// Distance of the values in a region, if it is a map's.
+    pub(crate) fn stride(&self, region: u32) -> Option<u32> {
+        match self.regions.get(region as usize)? {
+            Kind::Map { values, .. } => u32::try_from(values.stride()).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether a region is an object of the program.
+    pub(crate) fn is_object(&self, region: u32) -> bool {
+        self.heap.get(region).is_some()
+    }
+
+    /// Whether a region is a record or a helper's copy.
+    pub(crate) fn is_temporary(&self, region: u32) -> bool {
+        matches!(self.regions.get(region as usize), Some(Kind::Record { .. } | Kind::Copy(..)))
+    }
+
     /// Copies `len` bytes out; a length beyond what the region holds fails before any allocation.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ use crate::reference::{self, End, Run};
 use skep_abi::ProgType;
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width};
 use skep_prog::Prog;
-use skep_vm::{FaultKind, Helpers, Input, Limits, MEM, Machine, Vm, address, cells};
+use skep_vm::{
+    FaultKind, Helpers, Input, Limits, MEM, Machine, Moment, Observer, Vm, address, cells,
+};
 
 const PROGRAMS: u64 = 30_000;
 const BUDGET: u64 = 2_000;
@@ -19,8 +21,8 @@ fn random_programs_do_as_the_reference_says() {
     for seed in 1..=PROGRAMS {
         let insns = program(&mut Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let mem: Vec<u8> = (0..=255u8).map(|i| i.wrapping_mul(167) ^ 0x5a).collect();
-        let want = reference::run(&insns, &mem, BUDGET);
-        let got = interpret(&mut vm, &insns, &mem);
+        let want = reference::run(&insns, &mem, BUDGET, |_, _, _| {});
+        let got = interpret(&mut vm, &insns, &mem, None);
         ends[match want.end {
             End::R0(_) => 0,
             End::Fault(_) => 1,
@@ -37,7 +39,39 @@ fn random_programs_do_as_the_reference_says() {
     assert!(ends[0] > 15_000 && ends[1] > 1_000 && ends[2] > 200, "of too few kinds: {ends:?}");
 }
 
-fn interpret(vm: &mut Vm, insns: &Insns, mem: &[u8]) -> Run {
+/// Instruction, depth and registers before each instruction.
+#[derive(Default)]
+struct Steps(Vec<(Pc, usize, [u64; 11])>);
+
+impl Observer for Steps {
+    fn before(&mut self, moment: &Moment<'_>) {
+        self.0.push((moment.pc(), moment.frames().len() - 1, moment.frame().regs));
+    }
+}
+
+#[test]
+fn observers_see_each_instruction_as_the_reference_does() {
+    let mut vm = Vm::new();
+    for seed in 1..=PROGRAMS / 10 {
+        let insns = program(&mut Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let mem: Vec<u8> = (0..=255u8).map(|i| i.wrapping_mul(167) ^ 0x5a).collect();
+        let mut want = Steps::default();
+        let run = reference::run(&insns, &mem, BUDGET, |pc, depth, regs| {
+            want.0.push((pc, depth, *regs));
+        });
+        let mut got = Steps::default();
+        let observed = interpret(&mut vm, &insns, &mem, Some(&mut got));
+        if run.end != End::Budget {
+            assert_eq!(observed, run, "seed {seed}:\n{insns:#?}");
+            assert_eq!(got.0.len(), want.0.len(), "seed {seed}:\n{insns:#?}");
+        }
+        for (at, (got, want)) in got.0.iter().zip(&want.0).enumerate() {
+            assert_eq!(got, want, "seed {seed}, step {at}:\n{insns:#?}");
+        }
+    }
+}
+
+fn interpret(vm: &mut Vm, insns: &Insns, mem: &[u8], observer: Option<&mut dyn Observer>) -> Run {
     let mut machine: Machine<()> = Machine::new(Helpers::new(), Vec::new());
     let prog = Prog::new("random", ProgType::SocketFilter, insns.clone());
     let prog = machine.load(&prog).expect("control stays inside");
@@ -48,7 +82,10 @@ fn interpret(vm: &mut Vm, insns: &Insns, mem: &[u8]) -> Run {
         limits: Limits { insns: BUDGET, deadline: None },
         ..Input::default()
     };
-    let output = vm.run(&machine, prog, &mut (), input);
+    let output = match observer {
+        Some(observer) => vm.run_observed(&machine, prog, &mut (), input, observer),
+        None => vm.run(&machine, prog, &mut (), input),
+    };
     let end = match output.result {
         Ok(r0) => End::R0(r0),
         Err(fault) if matches!(fault.kind, FaultKind::Budget { .. }) => End::Budget,

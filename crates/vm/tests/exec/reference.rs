@@ -31,8 +31,14 @@ struct State {
     frames: Vec<(u32, [u64; 5])>,
 }
 
-/// Runs a program with the address of the memory in r1, for at most `budget` instructions.
-pub(crate) fn run(insns: &Insns, mem: &[u8], budget: u64) -> Run {
+/// Runs a program with the address of the memory in r1, for at most `budget` instructions. `before` is
+/// told of each, with r0 to r10 of the active functions.
+pub(crate) fn run(
+    insns: &Insns,
+    mem: &[u8],
+    budget: u64,
+    mut before: impl FnMut(Pc, usize, &[u64; 11]),
+) -> Run {
     let mut state =
         State { regs: [0; 11], stack: vec![0; STACK_SIZE], mem: mem.to_vec(), frames: Vec::new() };
     state.regs[1] = address(MEM, 0);
@@ -43,6 +49,7 @@ pub(crate) fn run(insns: &Insns, mem: &[u8], budget: u64) -> Run {
             break End::Budget;
         }
         done += 1;
+        before(pc, state.frames.len(), &state.regs);
         match state.step(pc, *insns.get(pc).expect("control stays inside")) {
             Some(Next::Pc(next)) => pc = next,
             Some(Next::Return(r0)) => break End::R0(r0),

@@ -1,0 +1,85 @@
+//! bpf(2), as far as the tests need it.
+
+use std::env;
+
+/// A program to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load<'a> {
+    pub(crate) prog_type: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) attach_btf_id: u32,
+    pub(crate) flags: u32,
+    pub(crate) insns: &'a [[u8; 8]],
+    pub(crate) license: &'a str,
+}
+
+const BPF_MAP_CREATE: libc::c_long = 0;
+const BPF_PROG_LOAD: libc::c_long = 5;
+
+/// bpf(2) with an attribute of these bytes; a descriptor or errno.
+fn bpf(command: libc::c_long, attr: &mut [u8; 152]) -> Result<i32, i32> {
+    // SAFETY: every pointer in `attr` is to memory that its owner keeps for the call, with a size beside
+    // it that the caller computed from that memory.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attr.as_mut_ptr(), attr.len()) };
+    i32::try_from(fd).ok().filter(|&fd| fd >= 0).ok_or_else(|| {
+        std::io::Error::last_os_error().raw_os_error().expect("bug: a failed call left no errno")
+    })
+}
+
+fn put<const N: usize>(attr: &mut [u8], at: usize, bytes: [u8; N]) {
+    attr[at..at + N].copy_from_slice(&bytes);
+}
+
+fn close(fd: i32) {
+    // SAFETY: the descriptor is the one that bpf(2) just gave, and nobody else has it.
+    unsafe { libc::close(fd) };
+}
+
+impl Load<'_> {
+    /// Whether the kernel takes the program; if not, errno.
+    pub(crate) fn verdict(&self) -> Result<(), i32> {
+        self.load(&mut [])
+    }
+
+    /// The same, with what the verifier wrote.
+    pub(crate) fn log(&self) -> (Result<(), i32>, String) {
+        let mut log = vec![0; 1 << 16];
+        let verdict = self.load(&mut log);
+        let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+        (verdict, String::from_utf8_lossy(&log[..end]).into_owned())
+    }
+
+    fn load(&self, log: &mut [u8]) -> Result<(), i32> {
+        let license = [if self.license.is_empty() { "GPL" } else { self.license }, "\0"].concat();
+        let mut attr = [0; 152];
+        put(&mut attr, 0, self.prog_type.to_ne_bytes());
+        put(&mut attr, 4, u32::try_from(self.insns.len()).unwrap().to_ne_bytes());
+        put(&mut attr, 8, (self.insns.as_ptr().addr() as u64).to_ne_bytes());
+        put(&mut attr, 16, (license.as_ptr().addr() as u64).to_ne_bytes());
+        if !log.is_empty() {
+            put(&mut attr, 24, 1_u32.to_ne_bytes());
+            put(&mut attr, 28, u32::try_from(log.len()).unwrap().to_ne_bytes());
+            put(&mut attr, 32, (log.as_mut_ptr().addr() as u64).to_ne_bytes());
+        }
+        put(&mut attr, 44, self.flags.to_ne_bytes());
+        put(&mut attr, 48, *b"table");
+        put(&mut attr, 68, self.attach_type.to_ne_bytes());
+        put(&mut attr, 108, self.attach_btf_id.to_ne_bytes());
+        bpf(BPF_PROG_LOAD, &mut attr).map(close)
+    }
+}
+
+/// Whether this process may ask the kernel at all.
+pub(crate) fn may_ask() -> bool {
+    let mut attr = [0; 152];
+    for (at, word) in [2_u32, 4, 8, 1].into_iter().enumerate() {
+        put(&mut attr, 4 * at, word.to_ne_bytes());
+    }
+    let made = bpf(BPF_MAP_CREATE, &mut attr).map(close);
+    let required = env::var_os("SKEP_REQUIRE_KERNEL").is_some_and(|value| value == "1");
+    assert!(made.is_ok() || !required, "SKEP_REQUIRE_KERNEL is set, and bpf(2) fails: {made:?}");
+    if made.is_err() {
+        eprintln!("skipped: the kernel cannot be asked: {made:?}");
+    }
+    made.is_ok()
+}

@@ -1,0 +1,128 @@
+//! Deduction: what the parts of a scalar say about each other.
+//!
+//! The order is the kernel's. It matters: each step is sound, but the steps do not reach a fixed
+//! point, and the verdict on a program may hang on what was not deduced.
+
+use crate::Tnum;
+use crate::range::Range;
+use crate::scalar::ScalarOf;
+use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
+
+impl<W: Full> ScalarOf<W> {
+    /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
+    pub fn sync(&mut self) {
+        self.update_bounds();
+        self.deduce_bounds();
+        self.deduce_bounds();
+        self.deduce_bounds();
+        self.bound_offset();
+        // New bits may say more about the ranges: 0x7f…ff with the bits …1100 is 0x7f…fc at most.
+        self.update_bounds();
+    }
+
+    /// What the bits say about the ranges. Kernel: `__update_reg_bounds`.
+    pub(crate) fn update_bounds(&mut self) {
+        self.update_narrow_bounds();
+        self.update_wide_bounds();
+    }
+
+    /// Kernel: `__update_reg32_bounds`.
+    pub(crate) fn update_narrow_bounds(&mut self) {
+        let mut narrow = self.narrow();
+        narrow.clamp_to_bits(self.half_bits());
+        self.set_narrow(narrow);
+    }
+
+    /// Kernel: `__update_reg64_bounds`.
+    pub(crate) fn update_wide_bounds(&mut self) {
+        let mut wide = self.wide();
+        wide.clamp_to_bits(self.var_off);
+        self.set_wide(wide);
+    }
+
+    /// Kernel: `__reg_deduce_bounds`.
+    fn deduce_bounds(&mut self) {
+        let mut narrow = self.narrow();
+        narrow_from_wide(&mut narrow, &self.wide());
+        narrow.deduce();
+        self.set_narrow(narrow);
+        let mut wide = self.wide();
+        wide.deduce();
+        wide_from_narrow(&mut wide, &narrow);
+        self.set_wide(wide);
+        self.deduce_sign_extended();
+    }
+
+    /// Where the number is the sign-extension of its half, up to the sign, and the half is not
+    /// negative, the number is the half. Kernel: the end of `__reg_deduce_mixed_bounds`.
+    fn deduce_sign_extended(&mut self) {
+        let half_min: i64 = <W::Half as Word>::SIGNED_MIN.into();
+        let half_max: i64 = <W::Half as Word>::SIGNED_MAX.into();
+        if self.s32_min.into() < 0 || self.smin.into() < half_min || self.smax.into() > half_max {
+            return;
+        }
+        self.smin = from_i64::<W>(self.s32_min.into());
+        self.smax = from_i64::<W>(self.s32_max.into());
+        (self.umin, self.umax) = (W::unsigned(self.smin), W::unsigned(self.smax));
+        self.var_off = self.var_off.meet(Tnum::range(self.umin.bits(), self.umax.bits()));
+    }
+
+    /// What the ranges say about the bits. Kernel: `__reg_bound_offset`.
+    fn bound_offset(&mut self) {
+        let full = self.var_off.meet(Tnum::range(self.umin.bits(), self.umax.bits()));
+        let half = full
+            .low_bits(W::Half::BITS)
+            .meet(Tnum::range(self.u32_min.bits(), self.u32_max.bits()));
+        self.var_off = self.join_bits(full, half);
+    }
+}
+
+/// The half of a range whose upper bits do not change is the range of its halves. If they change
+/// once, by one, the halves go around the end of the word: a signed range if it crosses 0 there.
+fn narrow_from_wide<W: Full>(narrow: &mut Range<W::Half>, wide: &Range<W>) {
+    let (low, high) = (lower(wide.umin), lower(wide.umax));
+    if same_upper(wide.umin, wide.umax) {
+        narrow.clamp_unsigned(low, high);
+        if low.signed() <= high.signed() {
+            narrow.clamp_signed(low.signed(), high.signed());
+        }
+    }
+    let (slow, shigh) = (W::unsigned(wide.smin), W::unsigned(wide.smax));
+    let (low_s, high_s) = (lower(slow), lower(shigh));
+    if same_upper(slow, shigh) {
+        if low_s <= high_s {
+            narrow.clamp_unsigned(low_s, high_s);
+        }
+        if low_s.signed() <= high_s.signed() {
+            narrow.clamp_signed(low_s.signed(), high_s.signed());
+        }
+    }
+    clamp_across_zero(narrow, wide.umin, wide.umax);
+    clamp_across_zero(narrow, slow, shigh);
+}
+
+fn clamp_across_zero<W: Full>(narrow: &mut Range<W::Half>, low: W, high: W) {
+    let uppers = (upper(low) + 1) << W::Half::BITS;
+    let next = W::low(uppers);
+    let (low_half, high_half) = (lower(low).signed(), lower(high).signed());
+    if upper(next) == upper(high) && low_half.into() < 0 && high_half.into() >= 0 {
+        narrow.clamp_signed(low_half, high_half);
+    }
+}
+
+/// The halves of both ends of a wide range can be no less than the least half and no more than the
+/// greatest. Kernel: `__reg_deduce_mixed_bounds`.
+fn wide_from_narrow<W: Full>(wide: &mut Range<W>, narrow: &Range<W::Half>) {
+    clamp_halves(wide, narrow.umin, narrow.umax);
+    let (low, high) = (W::Half::unsigned(narrow.smin), W::Half::unsigned(narrow.smax));
+    if low <= high {
+        clamp_halves(wide, low, high);
+    }
+}
+
+fn clamp_halves<W: Full>(wide: &mut Range<W>, low: W::Half, high: W::Half) {
+    wide.clamp_unsigned(with_lower(wide.umin, low), with_lower(wide.umax, high));
+    let smin = with_lower(W::unsigned(wide.smin), low).signed();
+    let smax = with_lower(W::unsigned(wide.smax), high).signed();
+    wide.clamp_signed(smin, smax);
+}
