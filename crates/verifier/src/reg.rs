@@ -209,6 +209,13 @@ pub enum Extra {
     },
     /// Bytes of a piece of memory.
     Mem(u32),
+    /// A piece of the memory behind a dynptr.
+    Slice {
+        /// Its bytes.
+        size: u32,
+        /// The dynptr's id.
+        dynptr: u32,
+    },
     /// A dynptr, in two slots.
     Dynptr {
         /// Memory behind it.
@@ -334,7 +341,7 @@ impl RegState {
     #[must_use]
     pub fn mem_size(&self) -> u32 {
         match self.extra {
-            Extra::Mem(size) => size,
+            Extra::Mem(size) | Extra::Slice { size, .. } => size,
             _ => 0,
         }
     }
