@@ -16,6 +16,8 @@ pub struct Kernel {
     pub lockdown: bool,
     /// Whether mitigations of speculative execution are off.
     pub mitigations_off: bool,
+    /// CPUs it can have; programs learn that the number of theirs is below.
+    pub cpus: u32,
     /// The architecture's compiler, whose abilities decide too.
     pub arch: Arch,
 }
