@@ -107,6 +107,8 @@ rules! {
     MemSpecialField "mem.special-field" EACCES;
     /// Atomic operations are done on memory that allows them.
     MemAtomic "mem.atomic" EACCES;
+    /// One instruction reaches one kind of memory, whatever path leads to it.
+    MemPtrKind "mem.pointer-kind" EINVAL;
     /// A map has what the operation needs: type, access, frozen content.
     MapUse "map.use" EINVAL;
     /// The helper is one that the kernel, the program type and the place have.

@@ -204,6 +204,17 @@ impl State {
         }
     }
 
+    /// The same without content, to stand in for it.
+    #[must_use]
+    pub(crate) fn hollow(&self) -> Self {
+        Self {
+            frames: Vec::new(),
+            refs: Vec::new(),
+            history: Vec::new(),
+            ..*self
+        }
+    }
+
     /// Number of the innermost frame.
     #[must_use]
     pub fn curframe(&self) -> usize {

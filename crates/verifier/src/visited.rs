@@ -156,10 +156,7 @@ impl Verifier<'_> {
         if self.aux[pc as usize].jmp_point {
             self.push_history(0, 0, 0);
         }
-        let node = self.remembered.take(id);
-        let marked = self.propagate_precision_to_current(&node.state);
-        self.remembered.put_back(id, node);
-        marked?;
+        self.propagate_precision_to_current(id)?;
         if in_loop {
             let mut state = self.cur.clone();
             state.equal = Some(id);
@@ -329,10 +326,7 @@ impl Verifier<'_> {
             let mut changed = false;
             for state in &mut backedges {
                 let Some(id) = state.equal else { continue };
-                let node = self.remembered.take(id);
-                let marked = self.propagate_precision(&node.state, state, Some(id), &mut changed);
-                self.remembered.put_back(id, node);
-                marked?;
+                self.propagate_precision(id, state, &mut changed)?;
             }
             if !changed {
                 break;
