@@ -89,12 +89,16 @@ fn may_sleep_with(map_type: MapType) -> bool {
 }
 
 /// The maps of an image as the verifier sees them, templates of inner maps at the end.
-pub(crate) fn maps_of<'a>(image: &'a Image, btf: Option<&Btf>) -> Vec<MapInfo<'a>> {
+pub(crate) fn maps_of<'a>(
+    image: &'a Image,
+    btf: Option<&Btf>,
+    kernel: Option<&Btf>,
+) -> Vec<MapInfo<'a>> {
     let info = |def: &'a MapDef| {
         let rodata = MapInfo::is_rodata(def);
         MapInfo {
             def,
-            record: Record::of(btf, def),
+            record: Record::of(btf, kernel, def),
             inner: None,
             flags: def.flags | if rodata { RDONLY_PROG } else { 0 },
             frozen: rodata,

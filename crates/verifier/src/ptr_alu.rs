@@ -3,7 +3,6 @@
 //! Kernel: `adjust_ptr_min_max_vals`, `check_reg_sane_offset`.
 
 use crate::alu::sign_of;
-use crate::type_name::type_name;
 use crate::reg::{Base, Extra, RegState, RegType};
 use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
@@ -55,13 +54,13 @@ impl Verifier<'_> {
             let what = format!(
                 "R{} pointer arithmetic on {} prohibited, null-check it first",
                 dst.num(),
-                type_name(ptr.ty)
+                ptr.ty.kernel_name()
             );
             return refuse(Rule::PtrNull, what, dst, ptr).stop();
         }
         if !may_move(ptr.ty, known, known && off.smin == 0 && op == AluOp::Add) {
             let what =
-                format!("R{} pointer arithmetic on {} prohibited", dst.num(), type_name(ptr.ty));
+                format!("R{} pointer arithmetic on {} prohibited", dst.num(), ptr.ty.kernel_name());
             return refuse(Rule::PtrArith, what, dst, ptr).stop();
         }
         if !ptr_is_dst {
@@ -185,7 +184,7 @@ impl Verifier<'_> {
                 .fact(Fact::Reg(at, *reg))
                 .stop()
         };
-        let name = type_name(ty);
+        let name = ty.kernel_name();
         if known && (value >= MAX_VAR_OFF || value <= -MAX_VAR_OFF) {
             return refuse(format!("math between {name} pointer and {value} is not allowed"));
         }

@@ -164,7 +164,7 @@ impl Verifier<'_> {
             return self.check_stack_for_arith(dst, &ptr);
         }
         if ptr.ty.is(Base::MapValue)
-            && let Err(stop) = self.check_map_access(dst, ptr.off, 1, false, true)
+            && let Err(stop) = self.check_map_access(dst, ptr.off, 1, false, crate::mem::By::Helper)
         {
             let Stop::Reject(mut reject) = stop else { return Err(stop) };
             reject.kernel = format!(

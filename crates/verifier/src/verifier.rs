@@ -78,6 +78,7 @@ pub(crate) struct Verifier<'a> {
     pub(crate) remembered: Remembered,
     pub(crate) visits: Visits,
     pub(crate) live: StackLive,
+    pub(crate) mem: crate::mem::MemState,
     pub(crate) id_gen: u32,
     pub(crate) stats: Stats,
     pub(crate) jmps_processed: u64,
