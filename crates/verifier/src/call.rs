@@ -26,7 +26,7 @@ use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
 use skep_isa::Call;
 
-pub(crate) use effects::{Effects, Summary};
+pub(crate) use effects::Summary;
 pub(crate) use meta::Meta;
 
 impl Verifier<'_> {

@@ -38,6 +38,17 @@ impl Verifier<'_> {
         Ok(Next::End)
     }
 
+    /// What is thrown is what the program returns, without a handler.
+    pub(crate) fn check_thrown(&mut self) -> Res<()> {
+        self.check_return_code().map_err(|stop| match stop {
+            Stop::Reject(mut reject) => {
+                reject.kernel = reject.kernel.replace("R0", "R1");
+                Stop::Reject(reject)
+            }
+            other => other,
+        })
+    }
+
     /// Kernel: `check_return_code`.
     fn check_return_code(&mut self) -> Res<()> {
         let frame = self.frame();
