@@ -47,6 +47,8 @@ mod fastcall;
 mod frame;
 mod graph;
 mod history;
+mod irq;
+mod iter;
 mod jump;
 mod kfunc;
 mod linked;
