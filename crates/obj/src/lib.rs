@@ -33,6 +33,7 @@ mod elf;
 mod error;
 mod exception;
 mod externs;
+mod file;
 mod func;
 mod kconfig;
 mod layout;
@@ -45,6 +46,10 @@ mod statics;
 
 pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
+pub use file::{
+    Binding, Content, FileError, FileReloc, FileSection, FileSymbol, ObjectFile, SymbolKind,
+    SymbolPlace,
+};
 pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
 pub use layout::{Layout, SectionInfo, layout};
 pub use map::MapError;

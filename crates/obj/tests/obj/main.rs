@@ -8,6 +8,7 @@ mod functions;
 mod hostile;
 mod kconfig;
 mod maps;
+mod writing;
 
 use skep_obj::ObjError;
 use std::error::Error;
