@@ -69,6 +69,16 @@ impl Host {
         }
     }
 
+    /// The same place and people, for another thread.
+    pub(crate) fn sibling(&self) -> Self {
+        Self {
+            task: self.task.clone(),
+            network: self.network.clone(),
+            btf: self.btf.clone(),
+            ..Self::new(self.hook, self.clock)
+        }
+    }
+
     /// Lends the packet's bytes to the engine.
     pub(crate) fn lend(&mut self) -> PacketBuf {
         let window = self.packet.window();

@@ -19,6 +19,7 @@
 
 mod code;
 mod event;
+mod fields;
 mod fit;
 mod helper;
 mod host;

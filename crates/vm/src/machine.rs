@@ -180,16 +180,15 @@ impl Vm {
         })
     }
 
-    /// Calls back for a timer of the embedder's [`Env::timers`]; nothing happens if its entry is gone.
-    /// There is no context, memory or packet.
+    /// Calls back for a timer or a piece of work of the embedder's [`Env::timers`]; nothing happens if
+    /// its entry is gone. Of the input, CPU and limits count.
     pub fn fire<S: Env>(
         &mut self,
         machine: &Machine<S>,
         state: &mut S,
         timer: &Expired,
-        limits: Limits,
+        input: Input<'_>,
     ) -> Output {
-        let input = Input { limits, ..Input::default() };
         self.enter(machine, state, input, None, |cx| builtin::fire(cx, timer))
     }
 
@@ -199,10 +198,9 @@ impl Vm {
         machine: &Machine<S>,
         state: &mut S,
         timer: &Expired,
-        limits: Limits,
+        input: Input<'_>,
         observer: &mut dyn Observer,
     ) -> Output {
-        let input = Input { limits, ..Input::default() };
         self.enter(machine, state, input, Some(Watch::new(observer)), |cx| builtin::fire(cx, timer))
     }
 
