@@ -4,7 +4,7 @@ use crate::network::Network;
 use crate::task;
 use skep_btf::{Btf, TypeId};
 use skep_hooks::{Hook, Packet};
-use skep_vm::{Cx, Env, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
+use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -99,6 +99,17 @@ impl Host {
 /// Whether programs of the hook may write to the packet. Kernel: `may_access_direct_pkt_data`.
 const fn writes_packets(hook: Hook) -> bool {
     matches!(hook, Hook::Xdp | Hook::TcIngress | Hook::TcEgress | Hook::SchedAct)
+}
+
+/// What the kernel keeps in 16 bits of what programs of the hook may write: `tc_index`, `tc_classid`
+/// and `queue_mapping`, which is less than `NO_QUEUE_MAPPING`.
+pub(crate) const fn half_fields(hook: Hook) -> &'static [HalfField] {
+    const TC: &[HalfField] = &[
+        HalfField { at: 12, limit: Some(0xffff) },
+        HalfField { at: 44, limit: None },
+        HalfField { at: 72, limit: None },
+    ];
+    if matches!(hook, Hook::TcIngress | Hook::TcEgress | Hook::SchedAct) { TC } else { &[] }
 }
 
 /// Where the sequence of "random" numbers starts: runs repeat.

@@ -1,7 +1,7 @@
 //! A program loaded into the user engine, taking packets.
 
 use crate::event::{self, Event};
-use crate::host::{Clock, Host, monotonic};
+use crate::host::{Clock, Host, half_fields, monotonic};
 use crate::link::{Linked, LoadError, link};
 use crate::network::Network;
 use crate::view::MapView;
@@ -192,6 +192,7 @@ impl Session {
             packet: self.host.lend(),
             ctx: cells(&mut self.ctx),
             ctx_writable: hook.is_skb(),
+            ctx_halves: half_fields(hook),
             cpu: lease.cpu().0,
             limits,
             ..Input::default()
