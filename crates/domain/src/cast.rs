@@ -31,6 +31,15 @@ impl Scalar {
         self.sync();
     }
 
+    /// Reverses the lower `size` bytes (2, 4 or 8) and clears the others: `r1 = bswap16 r1`, and
+    /// conversions to the byte order that is not the machine's. One to its own order is
+    /// [`coerce_to_size`](Self::coerce_to_size). Kernel: `scalar_byte_swap`.
+    pub fn swap_bytes(&mut self, size: u32) {
+        *self = Self { var_off: self.var_off.swap_bytes(size), ..Self::UNKNOWN };
+        self.coerce_to_size(size);
+        self.sync();
+    }
+
     /// A number read from memory of `size` bytes, of which nothing else is known.
     #[must_use]
     pub fn after_load(size: u32) -> Self {

@@ -38,6 +38,9 @@ impl<W: Full> ScalarOf<W> {
         let mut wide = self.wide();
         wide.clamp_to_bits(self.var_off);
         self.set_wide(wide);
+        if let Some(only) = only_member(self.var_off, self.umin.bits(), self.umax.bits()) {
+            *self = Self::constant(W::low(only));
+        }
     }
 
     /// Kernel: `__reg_deduce_bounds`.
@@ -75,6 +78,20 @@ impl<W: Full> ScalarOf<W> {
             .meet(Tnum::range(self.u32_min.bits(), self.u32_max.bits()));
         self.var_off = self.join_bits(full, half);
     }
+}
+
+/// The one member of `tnum` between `umin` and `umax`, if there is one.
+///
+/// It is `umin` itself with the next beyond `umax`, or `umin` is none and the next is the last of all
+/// or the one after it is beyond. (If the last of all is beyond too, there is no number at all, and the
+/// kernel takes the last.)
+fn only_member(tnum: Tnum, umin: u64, umax: u64) -> Option<u64> {
+    let next = tnum.step(umin);
+    if tnum.contains(umin) {
+        return (next > umax).then_some(umin);
+    }
+    let only = next == tnum.max() || (next <= umax && tnum.step(next) > umax);
+    only.then_some(next)
 }
 
 /// The half of a range whose upper bits do not change is the range of its halves. If they change
