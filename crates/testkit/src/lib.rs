@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod compare;
+pub mod domain;
 mod frame;
 mod generate;
 mod host;
