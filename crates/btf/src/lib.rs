@@ -60,4 +60,4 @@ pub use kind::Kind;
 pub use order::ByteOrder;
 pub use show::Shown;
 pub use types::{Body, FuncLinkage, Int, List, Member, Param, SecVar, Type, VarLinkage, Variant};
-pub use write::{Builder, Def, WriteError};
+pub use write::{Builder, CopyError, Def, WriteError};

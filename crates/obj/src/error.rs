@@ -113,7 +113,9 @@ pub enum ObjError {
     #[error("section '{section}': relocation of byte {at} by '{symbol}': {why}")]
     Reloc { section: String, at: u64, symbol: String, why: &'static str },
     /// A function or variable that is not in the object.
-    #[error("function '{func}', insn {insn}: '{symbol}' is not defined in this object")]
+    #[error(
+        "function '{func}', insn {insn}: '{symbol}' is not defined in this object: link the one that defines it (skep link)"
+    )]
     Undefined { symbol: String, func: String, insn: Pc },
     /// A call that leads into a function.
     #[error("function '{func}' of section '{section}', insn {insn}: no function begins at {off:+}")]

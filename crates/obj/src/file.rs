@@ -302,10 +302,7 @@ fn symbol(
         elf::STB_WEAK => Binding::Weak,
         number => return Err(bad("binding", number.into())),
     };
-    let hidden = match from.raw.visibility {
-        elf::STV_DEFAULT | elf::STV_PROTECTED => false,
-        _ => true,
-    };
+    let hidden = !matches!(from.raw.visibility, elf::STV_DEFAULT | elf::STV_PROTECTED);
     let name = if kind == SymbolKind::Section { String::new() } else { from.name.into() };
     let &Symbol { value, size, .. } = from;
     Ok(Some(FileSymbol { name, kind, binding, hidden, place, value, size }))

@@ -96,6 +96,21 @@ impl<'a> Funcs<'a> {
     }
 }
 
+impl Funcs<'_> {
+    /// Whether a byte of a section begins an instruction of no function. Linkers leave such: the code
+    /// of a weak function that gave way to another.
+    pub(crate) fn is_dead(&self, elf: &Elf<'_>, section: usize, at: u64) -> bool {
+        let next = self.list.partition_point(|func| (func.section, func.start) <= (section, at));
+        let before = next.checked_sub(1).and_then(|index| self.list.get(index));
+        let covered = before.filter(|func| func.section == section).is_some_and(|func| {
+            let len = u64::try_from(func.insns.len()).unwrap_or(u64::MAX);
+            at.saturating_sub(func.start) / 8 < len
+        });
+        let is_there = elf.sections.get(section).is_some_and(|section| at < section.size);
+        is_there && !covered && at.is_multiple_of(8)
+    }
+}
+
 impl<'a> Func<'a> {
     fn new(
         index: usize,

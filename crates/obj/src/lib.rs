@@ -4,6 +4,9 @@
 //! subprograms they call behind them, maps with types and initial content, source lines, BTF.
 //! [`layout`] lists what stands in a file without making an image of it.
 //!
+//! [`ObjectFile`] is the object itself, to be changed and written, and [`static_link`] makes one object of
+//! several.
+//!
 //! [`relocate`] fits an image to the types of a kernel (CO-RE), [`fill_kconfig`] gives the variables of
 //! `.kconfig` their values.
 //!
@@ -42,6 +45,7 @@ mod link;
 mod map;
 mod object;
 mod reloc;
+mod static_link;
 mod statics;
 
 pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
@@ -54,3 +58,4 @@ pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
 pub use layout::{Layout, SectionInfo, layout};
 pub use map::MapError;
 pub use object::parse;
+pub use static_link::{LinkError, LinkInput, Linked, Mismatch, Undefined, static_link};

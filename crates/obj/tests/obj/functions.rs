@@ -278,7 +278,7 @@ fn relocations_that_mean_nothing_are_refused() {
     case((0, "absolute", R_64), 0, "the symbol is in no section");
     refused(
         &relocated(&[(0, "missing", R_64)], 0),
-        "function 'f', insn 0: 'missing' is not defined in this object",
+        "function 'f', insn 0: 'missing' is not defined in this object: link the one that defines it (skep link)",
     );
 }
 
