@@ -25,6 +25,7 @@ mod ctx;
 mod errno;
 mod feature;
 mod helper;
+pub mod hooks;
 mod kfunc;
 mod link_type;
 mod map_flag;
@@ -43,11 +44,14 @@ pub use attach_type::AttachType;
 pub use ctx::{Ctx, Field, FieldKind};
 pub use errno::Errno;
 pub use feature::Feature;
-pub use helper::{Arg, ArgKind, HELPERS, Helper, Ret, RetKind, arg_flag, helper_id, helper_name};
+pub use helper::{
+    Admission, Arg, ArgKind, Calls, Cap, HELPERS, Helper, Lockdown, Only, Proto, Ret, RetKind,
+    arg_flag, helper_id, helper_name,
+};
 pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
 pub use link_type::LinkType;
 pub use map_flag::MapFlag;
-pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue};
+pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, may_update_sockets};
 pub use prog_type::{ProgInfo, ProgType, ProgTypes, Results};
 pub use reference::reference;
 pub use release::Release;

@@ -43,6 +43,21 @@ pub(crate) fn store_imm(size: u32, dst: u8, off: i16, imm: i32) -> Insn {
     insn(0x62 | size_bits(size), dst, 0, off, imm)
 }
 
+/// `call` of the helper with this number
+pub(crate) fn call(helper: u32) -> Insn {
+    insn(0x85, 0, 0, 0, i32::try_from(helper).unwrap())
+}
+
+/// `dst = dst + imm`
+pub(crate) fn add(dst: u8, imm: i32) -> Insn {
+    insn(0x07, dst, 0, 0, imm)
+}
+
+/// `dst = map` by its descriptor, in two slots
+pub(crate) fn load_map(dst: u8, fd: i32) -> [Insn; 2] {
+    [insn(0x18, dst, 1, 0, fd), insn(0, 0, 0, 0, 0)]
+}
+
 /// `exit`
 pub(crate) fn exit() -> Insn {
     insn(0x95, 0, 0, 0, 0)

@@ -5,5 +5,6 @@
 
 mod code;
 mod ctx;
+mod helpers;
 mod hooks;
 mod kernel;
