@@ -100,6 +100,7 @@ impl<W: Full> ScalarOf<W> {
         self.sync();
     }
 
+    /// Sign-extends the lower `bits` bits, no more than the half has.
     pub(crate) fn sext_bits(&mut self, bits: u32) {
         if bits >= W::BITS {
             return;
@@ -178,7 +179,7 @@ fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
     (from_i64::<W>(least), from_i64::<W>(!least))
 }
 
-/// Bits of an access size; sizes that no access has become the nearest.
+/// Bits of an access size; sizes that no access has become the next that one has.
 fn bits(size: u32) -> u32 {
-    size.clamp(1, 8) * 8
+    size.clamp(1, 8).next_power_of_two() * 8
 }

@@ -38,6 +38,8 @@ mod log;
 mod parse;
 mod range;
 mod scalar;
+#[cfg(test)]
+mod soundness;
 mod sync;
 mod tnum;
 mod word;
