@@ -1,5 +1,6 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
+use crate::helper::socket::Held;
 use crate::network::Network;
 use crate::task;
 use skep_btf::{Btf, TypeId};
@@ -43,8 +44,10 @@ pub(crate) struct Host {
     pub(crate) network: Network,
     /// Types of the program.
     pub(crate) btf: Option<Arc<Btf>>,
-    /// Sockets that the program holds: where it sees them, and their places in the network's list.
-    pub(crate) held: Vec<(u64, usize)>,
+    /// Sockets that the program holds.
+    pub(crate) held: Vec<Held>,
+    /// The socket that the packet is steered to, by its place in the network's list.
+    pub(crate) assigned: Option<usize>,
     random: u64,
     ctx: Vec<u8>,
 }
@@ -64,6 +67,7 @@ impl Host {
             network: Network::default(),
             btf: None,
             held: Vec::new(),
+            assigned: None,
             random: SEED,
             ctx: Vec::new(),
         }

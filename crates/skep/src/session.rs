@@ -41,6 +41,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The interface to redirect to, where the verdict is to redirect.
     pub redirect: Option<u32>,
+    /// The socket that the program steered the packet to, by its place in [`Network::sockets`].
+    pub socket: Option<usize>,
     /// Copies that the program sent to other interfaces.
     pub clones: Vec<(u32, Packet)>,
     /// Instructions executed.
@@ -185,6 +187,7 @@ impl Session {
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
         self.host.held.clear();
+        self.host.assigned = None;
         let limits = self.limits(self.options.insns);
         let lease = self.linked.cpus.lease(thread::yield_now);
         let input = Input {
@@ -215,7 +218,7 @@ impl Session {
             Action::Redirect => self.host.redirect.map(|to| to.ifindex),
             _ => None,
         };
-        Ok(Outcome { verdict, redirect, clones, insns: output.insns })
+        Ok(Outcome { verdict, redirect, socket: self.host.assigned, clones, insns: output.insns })
     }
 
     fn limits(&self, insns: u64) -> Limits {
