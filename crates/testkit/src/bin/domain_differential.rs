@@ -17,30 +17,42 @@ use std::process::ExitCode;
 const STEPS: usize = 250;
 
 fn main() -> ExitCode {
-    let Some((operations, seed)) = arguments(std::env::args().skip(1)) else {
-        eprintln!("usage: domain_differential [--operations N] [--seed N]");
+    let Some(args) = Args::read(std::env::args().skip(1)) else {
+        eprintln!("usage: domain_differential [--operations N] [--seed N] [--show N]");
         return ExitCode::from(2);
     };
     if host().is_none() {
         return ExitCode::from(2);
     }
-    run(operations, seed)
+    run(&args)
 }
 
-fn arguments(mut args: impl Iterator<Item = String>) -> Option<(usize, u64)> {
-    let (mut operations, mut seed) = (100_000, 1);
-    while let Some(arg) = args.next() {
-        let value = args.next()?;
-        match &arg[..] {
-            "--operations" => operations = value.parse().ok()?,
-            "--seed" => seed = value.parse().ok()?,
-            _ => return None,
+struct Args {
+    operations: usize,
+    seed: u64,
+    /// Prints as many cases of each kind, in the form of `corpus/domain`.
+    show: usize,
+}
+
+impl Args {
+    fn read(mut args: impl Iterator<Item = String>) -> Option<Self> {
+        let mut this = Self { operations: 100_000, seed: 1, show: 0 };
+        while let Some(arg) = args.next() {
+            let value = args.next()?;
+            match &arg[..] {
+                "--operations" => this.operations = value.parse().ok()?,
+                "--seed" => this.seed = value.parse().ok()?,
+                "--show" => this.show = value.parse().ok()?,
+                _ => return None,
+            }
         }
+        Some(this)
     }
-    Some((operations, seed))
 }
 
-fn run(operations: usize, first: u64) -> ExitCode {
+#[expect(clippy::print_stdout, reason = "cases are what was asked for")]
+fn run(args: &Args) -> ExitCode {
+    let (operations, first) = (args.operations, args.seed);
     let mut kinds: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     let (mut equal, mut unseen, mut different, mut refused) = (0, 0, 0_u64, 0_u64);
     let mut seed = first;
@@ -52,8 +64,11 @@ fn run(operations: usize, first: u64) -> ExitCode {
                 for step in &judged.equal {
                     let says_much = !matches!(step.outcome, NumberOutcome::Decided(_))
                         && step.operands.0.is_const().is_none();
-                    kinds.entry(step.operation.to_string()).or_default()[usize::from(says_much)] +=
-                        1;
+                    let kind = kinds.entry(step.operation.to_string()).or_default();
+                    kind[usize::from(says_much)] += 1;
+                    if kind[usize::from(says_much)] <= args.show {
+                        println!("{step}\n");
+                    }
                 }
                 if let Some(difference) = judged.difference {
                     different += 1;

@@ -193,14 +193,9 @@ fn differs(step: &Step, expected: &Expected, seen: &str) -> String {
 }
 
 fn describe(step: &Step, place: Place, want: &str, have: &str) -> String {
-    let Step { operation, operands: (a, b), outcome, same } = step;
     let place = match place {
         Place::After(pc) => format!("after {pc}"),
         Place::From(from, to) => format!("from {from} to {to}"),
     };
-    let same = if *same { " (the same register)" } else { "" };
-    format!(
-        "{operation}{same}\n  a: {a}\n  b: {b}\n  ours: {outcome}\n  {place}\n  want {want}\n  \
-         have {have}"
-    )
+    format!("{place}\nwant {want}\nhave {have}\n{step}")
 }

@@ -194,14 +194,3 @@ impl fmt::Display for Operation {
         }
     }
 }
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(value) => write!(f, "{value}"),
-            Self::Decided(true) => write!(f, "always"),
-            Self::Decided(false) => write!(f, "never"),
-            Self::Open([(a, b), (c, d)]) => write!(f, "taken {a} | {b}, else {c} | {d}"),
-        }
-    }
-}

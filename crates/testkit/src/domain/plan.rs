@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use skep_domain::{AluOp, Scalar};
 use skep_isa::{ImmSrc, Insn, Insns, Pc, Reg, Src};
+use std::fmt;
 
 /// Registers that hold numbers; r9 points to the map value that unknown ones come from.
 const NUMBERS: [Reg; 8] = [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6, Reg::R7];
@@ -46,6 +47,25 @@ pub struct Step {
     pub same: bool,
     /// What should come of it.
     pub outcome: Outcome,
+}
+
+/// In the form of a case of `corpus/domain`, without its first line.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (a, b) = self.operands;
+        writeln!(f, "op: {}\na: {a}", self.operation)?;
+        if self.same {
+            writeln!(f, "b: the same")?;
+        } else if self.operation.is_binary() {
+            writeln!(f, "b: {b}")?;
+        }
+        match self.outcome {
+            Outcome::Value(value) => write!(f, "result: {value}"),
+            Outcome::Decided(true) => write!(f, "decided: always"),
+            Outcome::Decided(false) => write!(f, "decided: never"),
+            Outcome::Open([(a, b), (c, d)]) => write!(f, "taken: {a} | {b}\nelse: {c} | {d}"),
+        }
+    }
 }
 
 /// A program and what is expected.
