@@ -44,6 +44,9 @@ impl Link {
             let text = "an object is not written to a terminal";
             return Err(Failure::new(Kind::Usage, text).help("name a file, or a pipe"));
         }
+        if self.files.iter().filter(|path| file::is_std(path)).count() > 1 {
+            return Err(Failure::new(Kind::Usage, "standard input can be read only once"));
+        }
         let mut inputs = Vec::new();
         for path in &self.files {
             inputs.push((file::name(path).to_string_lossy().into_owned(), file::read(path)?));

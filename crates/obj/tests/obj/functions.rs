@@ -117,6 +117,7 @@ fn a_function_of_several_names_has_the_first_global_one() {
             name: name.into(),
             kind: FUNC,
             global,
+            weak: false,
             visibility: 0,
             section: text,
             value: at,
