@@ -20,6 +20,7 @@
 extern crate alloc;
 
 mod access;
+pub mod attach;
 mod attach_type;
 mod ctx;
 mod errno;
@@ -35,6 +36,7 @@ mod reference;
 mod release;
 mod section;
 mod table_enum;
+pub mod trust;
 
 pub use access::{
     CtxAlign, CtxField, CtxKind, CtxRefusal, CtxRule, CtxSizes, CtxTable, FLOW_KEYS_SIZE, Viewed,
@@ -51,8 +53,11 @@ pub use helper::{
 pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
 pub use link_type::LinkType;
 pub use map_flag::MapFlag;
-pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, may_update_sockets};
-pub use prog_type::{ProgInfo, ProgType, ProgTypes, Results};
+pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, Special, may_update_sockets};
+pub use prog_type::{
+    KfuncHook, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule, Results,
+    Returns,
+};
 pub use reference::reference;
 pub use release::Release;
 pub use section::{SECTIONS, Section};

@@ -1,7 +1,7 @@
 //! Helpers: who may call them, and what they take, as the verifier's own words tell.
 
 use crate::code::{Insn, add, call, copy, exit, load_map, mov, store_imm};
-use crate::hooks::{Hook, hooks, vmlinux};
+use crate::hooks::{Hook, hooks, target, vmlinux};
 use crate::kernel::{Load, Map, may_ask, with_caps};
 use skep_abi::{Arg, ArgKind, Cap, Helper, MapType, ProgType, arg_flag};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,17 +22,6 @@ fn given(hook: &Hook, helper: u32, result: i32) -> bool {
     let (verdict, log) = hook.with(&[call(helper), mov(0, result), exit()]).log();
     assert!(verdict.is_ok() || !log.is_empty(), "{}: {verdict:?}", hook.name);
     verdict.is_ok() || !REFUSALS.iter().any(|words| log.contains(words))
-}
-
-/// The function or structure that a program is for, and the member of the structure.
-fn target(hook: &Hook) -> (&str, Option<&str>) {
-    let mut words = hook.name.split(' ').filter(|word| *word != "sleepable");
-    let last = words.next_back().unwrap_or_default();
-    if hook.prog_type == ProgType::StructOps {
-        (words.next_back().unwrap_or_default(), Some(last))
-    } else {
-        (last, None)
-    }
 }
 
 /// The same by the tables.

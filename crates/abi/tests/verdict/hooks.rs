@@ -47,6 +47,17 @@ impl Hook {
     }
 }
 
+/// The function or structure that a program is for, and the member of the structure.
+pub(crate) fn target(hook: &Hook) -> (&str, Option<&str>) {
+    let mut words = hook.name.split(' ').filter(|word| *word != "sleepable");
+    let last = words.next_back().unwrap_or_default();
+    if hook.prog_type == ProgType::StructOps {
+        (words.next_back().unwrap_or_default(), Some(last))
+    } else {
+        (last, None)
+    }
+}
+
 /// The running kernel's types.
 pub(crate) fn vmlinux() -> Btf {
     let bytes = fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with types");

@@ -8,3 +8,5 @@ mod ctx;
 mod helpers;
 mod hooks;
 mod kernel;
+mod kfuncs;
+mod rules;
