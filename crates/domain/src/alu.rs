@@ -108,6 +108,30 @@ impl<W: Full> ScalarOf<W> {
         out
     }
 
+    /// The variable distance of a pointer from its object after `pointer += off` ([`AluOp::Add`]) or
+    /// `pointer -= off`, as far as it is not constant.
+    ///
+    /// Pointers have no halves, and sums that wrap tell nothing of them. Any other operation on a
+    /// pointer gives any number. Kernel: `adjust_ptr_min_max_vals`.
+    #[must_use]
+    pub fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = *distance;
+        out.mark_32_unbounded();
+        match op {
+            AluOp::Add => {
+                out.set_wide(distance.wide().add_without_wrap(off.wide()));
+                out.var_off = distance.var_off.add(off.var_off).low_bits(W::BITS);
+            }
+            AluOp::Sub => {
+                out.set_wide(distance.wide().sub_without_wrap(off.wide()));
+                out.var_off = distance.var_off.sub(off.var_off).low_bits(W::BITS);
+            }
+            _ => return Self::ANY,
+        }
+        out.sync();
+        out
+    }
+
     /// The two numbers that the kernel goes on with one by one, if `dst` is known to be 0 or -1 before
     /// a bitwise and or or with a known number: first that of the path that goes on, then that of a
     /// path to be taken up later, at the same instruction.

@@ -64,6 +64,8 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
 
     /// The results of an operation.
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self;
+    /// The variable distance of a pointer from its object after a sum or difference.
+    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self;
     /// The numbers that the first operand is split into before the operation, if it is: that of the
     /// path that goes on, and that of a path to be taken up later.
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]>;
@@ -139,6 +141,9 @@ impl Domain for Scalar {
     }
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self {
         Self::alu(op, width, dst, src)
+    }
+    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        Self::pointer_alu(op, distance, off)
     }
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]> {
         Self::fork(op, dst, src)

@@ -202,6 +202,12 @@ fn check_pair<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>) {
         for op in AluOp::ALL {
             check_alu(a, b, op, width, &xs, &ys);
         }
+        for op in [AluOp::Add, AluOp::Sub] {
+            let out = ScalarOf::pointer_alu(op, a, b);
+            let mut pairs = xs.iter().flat_map(|&x| ys.iter().map(move |&y| (x, y)));
+            let lost = pairs.find(|&(x, y)| !out.contains(operate(op, Width::W64, x, y)));
+            assert!(lost.is_none(), "pointer {op:?} of {lost:?} in {a:?} and {b:?}: {out:?}");
+        }
         for cmp in Cmp::ALL {
             check_cmp(a, b, cmp, width, &xs, &ys);
         }
