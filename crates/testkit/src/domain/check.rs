@@ -130,8 +130,11 @@ fn registers(text: &str) -> HashMap<u8, &str> {
     found
 }
 
-/// The state without marks and identity, which are no part of a number.
+/// The state without marks and identity, which are no part of a number; of a pointer, its distance.
 fn plain(state: &str) -> String {
+    if let Some((_, distance)) = state.split_once("vs=64") {
+        return format!("scalar({}", distance.trim_start_matches(','));
+    }
     let state = state.strip_prefix('P').unwrap_or(state);
     match state.strip_prefix("scalar(id=") {
         Some(rest) => {

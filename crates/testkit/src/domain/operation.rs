@@ -21,6 +21,9 @@ pub enum Operation {
     Spill(u32, u32),
     /// The same with a load that sign-extends.
     SignedSpill(u32, u32),
+    /// A sum or difference of a pointer and a number; the operands are the pointer's variable
+    /// distance from its object, and the number.
+    Pointer(AluOp),
     /// `if dst cmp src goto …`
     Branch(Cmp, Width),
 }
@@ -47,6 +50,7 @@ impl Operation {
                 let a = Scalar::fork(op, a, b).map_or(*a, |[goes_on, _]| goes_on);
                 return Outcome::Value(Scalar::alu(op, width, &a, b));
             }
+            Self::Pointer(op) => return Outcome::Value(Scalar::pointer_alu(op, a, b)),
             Self::Branch(cmp, width) => {
                 return match is_branch_taken(a, b, cmp, width) {
                     Some(taken) => Outcome::Decided(taken),
@@ -75,7 +79,7 @@ impl Operation {
     pub const fn is_binary(self) -> bool {
         match self {
             Self::Alu(op, _) => !matches!(op, AluOp::Neg),
-            Self::Branch(..) => true,
+            Self::Branch(..) | Self::Pointer(_) => true,
             _ => false,
         }
     }
@@ -84,6 +88,9 @@ impl Operation {
     pub(super) fn insns(self, dst: Reg, src: Src) -> Vec<Insn> {
         vec![match self {
             Self::Alu(AluOp::Neg, width) => Insn::Neg { width: isa_width(width), dst },
+            Self::Pointer(op) => {
+                Insn::Alu { width: skep_isa::Width::W64, op: isa_alu(op), dst, src }
+            }
             Self::Alu(op, width) => {
                 Insn::Alu { width: isa_width(width), op: isa_alu(op), dst, src }
             }
@@ -190,6 +197,7 @@ impl fmt::Display for Operation {
             Self::SextSubreg(size) => write!(f, "sext-subreg {size}"),
             Self::Spill(stored, size) => write!(f, "spill {stored} fill {size}"),
             Self::SignedSpill(stored, size) => write!(f, "spill {stored} signed fill {size}"),
+            Self::Pointer(op) => write!(f, "pointer {}", lower(&op)),
             Self::Branch(cmp, width) => write!(f, "if {} {}", lower(&cmp), bits(width)),
         }
     }

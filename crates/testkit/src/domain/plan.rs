@@ -11,6 +11,10 @@ use std::fmt;
 /// Registers that hold numbers; r9 points to the map value that unknown ones come from.
 const NUMBERS: [Reg; 8] = [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6, Reg::R7];
 const MEMORY: Reg = Reg::R9;
+/// A pointer to the same, moved about.
+const POINTER: Reg = Reg::R8;
+/// What a pointer may move at once, and in all. Kernel: `BPF_MAX_VAR_OFF`.
+const MAX_MOVE: i64 = 1 << 29;
 /// Bytes of the map value.
 pub(super) const VALUE_SIZE: u32 = 64;
 
@@ -77,9 +81,12 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What should be seen.
     pub expected: Vec<Expected>,
-    /// Ways that should not be gone, each with its operation.
+    /// Ways that should not be gone, each with its operation. None behind a number that was split in
+    /// two: the other half comes back to what follows and may go elsewhere.
     pub dead: Vec<(Place, usize)>,
+    is_split: bool,
     state: [Scalar; 8],
+    distance: Scalar,
     /// Branches that lead to a stub behind the program.
     open: Vec<Open>,
 }
@@ -88,8 +95,9 @@ pub struct Plan {
 struct Open {
     pc: Pc,
     step: usize,
-    /// The branch that the stub is for.
+    /// What is known where it is taken.
     taken: Vec<(Reg, Scalar)>,
+    is_dead: bool,
 }
 
 impl Plan {
@@ -100,6 +108,8 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Self::default();
         plan.insns.push(Insn::LoadImm { dst: MEMORY, imm: ImmSrc::MapValue { fd: map, at: 0 } });
+        plan.insns.push(Insn::LoadImm { dst: POINTER, imm: ImmSrc::MapValue { fd: map, at: 0 } });
+        plan.distance = Scalar::constant(0);
         for n in 0..NUMBERS.len() {
             plan.renew(&mut rng, n);
         }
@@ -107,6 +117,8 @@ impl Plan {
             let n = rng.random_range(0..NUMBERS.len());
             if rng.random_ratio(1, 8) {
                 plan.renew(&mut rng, n);
+            } else if rng.random_ratio(1, 16) {
+                plan.move_pointer(&mut rng, n);
             } else {
                 plan.step(&mut rng, n);
             }
@@ -134,11 +146,49 @@ impl Plan {
         }
     }
 
+    /// A sum or difference of the pointer and a number that is not known, if the kernel allows it.
+    fn move_pointer(&mut self, rng: &mut StdRng, n: usize) {
+        if rng.random_ratio(1, 3) {
+            self.insns.push(Insn::Alu {
+                width: skep_isa::Width::W64,
+                op: skep_isa::AluOp::Mov,
+                dst: POINTER,
+                src: Src::Reg(MEMORY),
+            });
+            self.distance = Scalar::constant(0);
+        }
+        let op = if rng.random() { AluOp::Add } else { AluOp::Sub };
+        let operation = Operation::Pointer(op);
+        let operands = (self.distance, self.state[n]);
+        let moved = Scalar::pointer_alu(op, &operands.0, &operands.1);
+        let sane = |number: &Scalar| {
+            number.is_const().is_none() && (1 - MAX_MOVE..MAX_MOVE).contains(&number.smin)
+        };
+        // A constant move, and a distance that has become constant, are shown in other ways.
+        if !sane(&self.state[n]) || !sane(&moved) {
+            return;
+        }
+        let (step, outcome) = (self.steps.len(), Outcome::Value(moved));
+        self.steps.push(Step { operation, operands, same: false, outcome });
+        let insns = operation.insns(POINTER, Src::Reg(NUMBERS[n]));
+        let pcs: Vec<Pc> = insns.into_iter().map(|insn| self.insns.push(insn)).collect();
+        self.distance = moved;
+        self.expected.extend(pcs.last().map(|&pc| Expected {
+            place: Place::After(pc),
+            reg: POINTER,
+            state: moved,
+            step,
+        }));
+    }
+
     fn step(&mut self, rng: &mut StdRng, n: usize) {
         let operation = recipe::operation(rng);
         let (src, other) = Self::operand(rng, operation);
         let operands = (self.state[n], other.map_or_else(|| imm_state(src), |m| self.state[m]));
         let outcome = operation.apply(&operands.0, (other != Some(n)).then_some(&operands.1));
+        if let Operation::Alu(op, _) = operation {
+            self.is_split |= Scalar::fork(op, &operands.0, &operands.1).is_some();
+        }
         let step = self.steps.len();
         self.steps.push(Step { operation, operands, same: other == Some(n), outcome });
         let mut pc = Pc(0);
@@ -195,9 +245,11 @@ impl Plan {
         if taken {
             // Over an exit.
             self.insns.push(Insn::Exit);
-            self.dead.push((Place::From(pc, Pc(pc.0 + 2)), step));
+            if !self.is_split {
+                self.dead.push((Place::From(pc, Pc(pc.0 + 2)), step));
+            }
         } else {
-            self.open.push(Open { pc, step, taken: Vec::new() });
+            self.open.push(Open { pc, step, taken: Vec::new(), is_dead: !self.is_split });
         }
         self.expect(Place::After(pc), n, step);
     }
@@ -227,7 +279,7 @@ impl Plan {
             yes
         } else {
             let taken = yes.into_iter().map(|(n, state)| (NUMBERS[n], state)).collect();
-            self.open.push(Open { pc, step, taken });
+            self.open.push(Open { pc, step, taken, is_dead: false });
             no
         };
         for (n, state) in go_on {
@@ -238,13 +290,13 @@ impl Plan {
     /// The end, and a stub for each branch that leaves the program.
     fn finish(&mut self) {
         self.insns.push(Insn::Exit);
-        for Open { pc, step, taken } in std::mem::take(&mut self.open) {
+        for Open { pc, step, taken, is_dead } in std::mem::take(&mut self.open) {
             let stub = self.insns.push(Insn::Exit);
             let off = i16::try_from(stub.0 - pc.0 - 1).expect("bug: a plan is not that long");
             if let Some(Insn::JumpIf { off: to, .. }) = self.insns.get_mut(pc) {
                 *to = off;
             }
-            if taken.is_empty() {
+            if is_dead {
                 self.dead.push((Place::From(pc, stub), step));
             }
             for (reg, state) in taken {
