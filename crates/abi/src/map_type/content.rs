@@ -151,8 +151,6 @@ impl MapType {
             self,
             Self::Unspec
                 | Self::ProgArray
-                | Self::PerfEventArray
-                | Self::CgroupArray
                 | Self::ArrayOfMaps
                 | Self::HashOfMaps
                 | Self::CgroupStorage

@@ -6,6 +6,7 @@ use skep_abi::AttachType::{self, *};
 use skep_abi::ProgType;
 use skep_btf::{Body, Btf, Kind, TypeId};
 use std::fs;
+use std::sync::OnceLock;
 
 /// `BPF_F_SLEEPABLE`
 pub(crate) const SLEEPABLE: u32 = 1 << 4;
@@ -42,7 +43,7 @@ impl Hook {
     }
 
     /// A result that the kernel takes at exit; `None` if no program loads here.
-    pub(crate) fn result(&self) -> Option<i32> {
+    fn result(&self) -> Option<i32> {
         [1, 0].into_iter().find(|&r0| self.with(&[mov(0, r0), exit()]).verdict().is_ok())
     }
 }
@@ -59,9 +60,21 @@ pub(crate) fn target(hook: &Hook) -> (&str, Option<&str>) {
 }
 
 /// The running kernel's types.
-pub(crate) fn vmlinux() -> Btf {
-    let bytes = fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with types");
-    Btf::parse(&bytes).expect("types of the kernel that can be read")
+pub(crate) fn vmlinux() -> &'static Btf {
+    static TYPES: OnceLock<Btf> = OnceLock::new();
+    TYPES.get_or_init(|| {
+        let bytes = fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with types");
+        Btf::parse(&bytes).expect("types of the kernel that can be read")
+    })
+}
+
+/// Hooks where programs load, with a result for each.
+pub(crate) fn places() -> &'static [(Hook, i32)] {
+    static PLACES: OnceLock<Vec<(Hook, i32)>> = OnceLock::new();
+    PLACES.get_or_init(|| {
+        let hooks = hooks(vmlinux()).into_iter();
+        hooks.filter_map(|hook| hook.result().map(|r0| (hook, r0))).collect()
+    })
 }
 
 fn number(id: TypeId) -> u32 {
@@ -69,7 +82,7 @@ fn number(id: TypeId) -> u32 {
 }
 
 /// All of them that this kernel can have, those that it refuses included.
-pub(crate) fn hooks(btf: &Btf) -> Vec<Hook> {
+fn hooks(btf: &Btf) -> Vec<Hook> {
     let mut out = Vec::new();
     for &prog_type in ProgType::ALL {
         let info = prog_type.info();

@@ -17,6 +17,7 @@ pub(crate) struct Load<'a> {
 
 const BPF_MAP_CREATE: libc::c_long = 0;
 const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_BTF_LOAD: libc::c_long = 18;
 
 /// bpf(2) with an attribute of these bytes; a descriptor or errno.
 fn bpf(command: libc::c_long, attr: &mut [u8; 152]) -> Result<i32, i32> {
@@ -86,6 +87,15 @@ pub(crate) fn may_ask() -> bool {
     made.is_ok()
 }
 
+/// What a map is to be, besides its kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MapDef<'a> {
+    pub(crate) value_size: Option<u32>,
+    pub(crate) inner: Option<&'a Map>,
+    /// Types, those of keys of 4 and 8 bytes, that of the value.
+    pub(crate) types: Option<(&'a Map, [u32; 2], u32)>,
+}
+
 /// A map; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Map(i32);
@@ -98,7 +108,12 @@ impl Map {
 
     /// A map of this kind with key and value of 8 bytes where it may have such, if the kernel makes one.
     fn of(kind: MapType) -> Option<Self> {
-        let info = kind.info()?;
+        Self::make(kind, &MapDef::default()).ok()
+    }
+
+    /// A map of this kind, or errno.
+    pub(crate) fn make(kind: MapType, def: &MapDef<'_>) -> Result<Self, i32> {
+        let Some(info) = kind.info() else { return Err(libc::EINVAL) };
         let key = match info.key {
             MapKey::None => 0,
             MapKey::Index | MapKey::Id | MapKey::Object(_) => 4,
@@ -108,7 +123,7 @@ impl Map {
             MapValue::None => 0,
             MapValue::Fd(_) => 4,
             MapValue::Struct(_, sizes) => sizes[0],
-            _ => 8,
+            _ => def.value_size.unwrap_or(8),
         };
         let entries = match info.entries {
             MapEntries::Count => 4,
@@ -121,7 +136,23 @@ impl Map {
         for (at, word) in [kind.number(), key, value, entries, flags].into_iter().enumerate() {
             put(&mut attr, 4 * at, word.to_ne_bytes());
         }
-        bpf(BPF_MAP_CREATE, &mut attr).ok().map(Self)
+        if let Some(inner) = def.inner {
+            put(&mut attr, 20, inner.0.to_ne_bytes());
+        }
+        if let Some((btf, keys, value_type)) = def.types {
+            put(&mut attr, 48, btf.0.to_ne_bytes());
+            put(&mut attr, 52, keys[usize::from(key == 8)].to_ne_bytes());
+            put(&mut attr, 56, value_type.to_ne_bytes());
+        }
+        bpf(BPF_MAP_CREATE, &mut attr).map(Self)
+    }
+
+    /// Types in the kernel, which are no map but live as one does.
+    pub(crate) fn types(bytes: &[u8]) -> Result<Self, i32> {
+        let mut attr = [0; 152];
+        put(&mut attr, 0, (bytes.as_ptr().addr() as u64).to_ne_bytes());
+        put(&mut attr, 16, u32::try_from(bytes.len()).unwrap().to_ne_bytes());
+        bpf(BPF_BTF_LOAD, &mut attr).map(Self)
     }
 
     /// One of each kind that can be made so, by number.

@@ -1,7 +1,7 @@
 //! Kernel functions: who may call them.
 
 use crate::code::{call_kernel, exit, mov};
-use crate::hooks::{hooks, target, vmlinux};
+use crate::hooks::{places, target, vmlinux};
 use crate::kernel::may_ask;
 use skep_abi::{Kfunc, ProgType};
 use skep_btf::Kind;
@@ -28,19 +28,18 @@ fn compare(step: usize, least: usize) {
         .iter()
         .filter_map(|row| Some((row, btf.find(row.name, Kind::Func)?.id.0)))
         .collect();
-    let (mut asked, mut yes, mut places) = (0, 0, 0);
+    let (mut asked, mut yes, mut count) = (0, 0, 0);
     let mut built: BTreeSet<&str> = BTreeSet::new();
     let mut wrong: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
-    for hook in hooks(&btf).into_iter().skip(step / 3).step_by(step) {
-        let Some(result) = hook.result() else { continue };
-        places += 1;
+    for (hook, result) in places().iter().skip(step / 3).step_by(step) {
+        count += 1;
         let place = if hook.prog_type == ProgType::StructOps { None } else { hook.attach };
         for (kfunc, id) in &here {
-            let (verdict, log) = hook.with(&[call_kernel(*id), mov(0, result), exit()]).log();
+            let (verdict, log) = hook.with(&[call_kernel(*id), mov(0, *result), exit()]).log();
             // Nobody here has a device to be bound to; the words are the same for all.
             let bound = log.contains("require device-bound program");
             let theirs = verdict.is_ok() || !log.contains("is not allowed");
-            let (target, member) = target(&hook);
+            let (target, member) = target(hook);
             let ops = member.map(|member| (target, member));
             let ours = kfunc.admits(hook.prog_type, place, ops);
             asked += 1;
@@ -51,7 +50,7 @@ fn compare(step: usize, least: usize) {
             }
         }
     }
-    eprintln!("{} functions, {places} hooks, {asked} calls, {yes} allowed", here.len());
+    eprintln!("{} functions, {count} hooks, {asked} calls, {yes} allowed", here.len());
     // A function that the kernel has and gives to nobody is not registered in this configuration.
     let absent: Vec<_> =
         here.iter().map(|row| row.0.name).filter(|name| !built.contains(name)).collect();

@@ -9,4 +9,5 @@ mod helpers;
 mod hooks;
 mod kernel;
 mod kfuncs;
+mod maps;
 mod rules;

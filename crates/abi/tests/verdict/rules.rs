@@ -1,17 +1,10 @@
 //! Rules by program type: results, sleep, packets.
 
 use crate::code::{add, copy, exit, jump_above, load, load_absolute, mov, store_imm};
-use crate::hooks::{Hook, SLEEPABLE, hooks, target, vmlinux};
+use crate::hooks::{Hook, SLEEPABLE, places, target, vmlinux};
 use crate::kernel::may_ask;
 use skep_abi::{CtxKind, CtxTable, PacketAccess, ProgType, ResultRule, Returns};
 use skep_btf::{Body, Btf};
-
-fn places() -> (Btf, Vec<(Hook, i32)>) {
-    let btf = vmlinux();
-    let hooks = hooks(&btf).into_iter();
-    let loaded = hooks.filter_map(|hook| hook.result().map(|r0| (hook, r0))).collect();
-    (btf, loaded)
-}
 
 fn returns(hook: &Hook, btf: &Btf) -> Returns {
     let proto = hook.func.and_then(|(proto, _)| btf.resolve(proto)).map(|ty| ty.body);
@@ -28,12 +21,12 @@ fn results_are_those_of_the_rules() {
     if !may_ask() {
         return;
     }
-    let (btf, places) = places();
+    let btf = vmlinux();
     let values = [i32::MIN, -4096, -4095, -1, 0, 1, 2, 3, 4, i32::MAX];
     let (mut asked, mut wrong) = (0, Vec::new());
-    for (hook, _) in &places {
+    for (hook, _) in places() {
         let (function, _) = target(hook);
-        let rule = hook.prog_type.result_rule(hook.attach, function, returns(hook, &btf));
+        let rule = hook.prog_type.result_rule(hook.attach, function, returns(hook, btf));
         for value in values {
             let ours = match rule {
                 ResultRule::Unread | ResultRule::Any => true,
@@ -52,7 +45,7 @@ fn results_are_those_of_the_rules() {
             wrong.push(format!("{}: r0 not set, {rule:?}", hook.name));
         }
     }
-    eprintln!("{} hooks, {asked} programs", places.len());
+    eprintln!("{} hooks, {asked} programs", places().len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(asked > 1_000);
 }
@@ -62,9 +55,8 @@ fn sleepable_programs_are_for_the_places_of_the_rule() {
     if !may_ask() {
         return;
     }
-    let (_, places) = places();
     let mut wrong = Vec::new();
-    for (hook, result) in &places {
+    for (hook, result) in places() {
         let asleep = Hook { flags: SLEEPABLE, ..hook.clone() };
         let theirs = asleep.with(&[mov(0, *result), exit()]).verdict().is_ok();
         let place = if hook.prog_type == ProgType::StructOps { None } else { hook.attach };
@@ -80,9 +72,8 @@ fn packets_are_read_and_written_where_the_rule_says() {
     if !may_ask() {
         return;
     }
-    let (_, places) = places();
     let (mut asked, mut wrong) = (0, Vec::new());
-    for (hook, result) in &places {
+    for (hook, result) in places() {
         let table = CtxTable::of(hook.prog_type).expect("bug: a hook without a context");
         let field = |kind| {
             let shown = table.rules.iter().find(|rule| rule.kind == kind && table.shows(rule));
@@ -125,9 +116,8 @@ fn absolute_loads_are_for_the_types_of_the_rule() {
     if !may_ask() {
         return;
     }
-    let (_, places) = places();
     let mut wrong = Vec::new();
-    for (hook, result) in &places {
+    for (hook, result) in places() {
         let code = [copy(6, 1), load_absolute(), mov(0, *result), exit()];
         let theirs = hook.with(&code).verdict().is_ok();
         if theirs != hook.prog_type.may_load_absolute() {
