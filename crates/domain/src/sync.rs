@@ -1,7 +1,9 @@
 //! Deduction: what the parts of a scalar say about each other.
 //!
 //! The order is the kernel's. It matters: each step is sound, but the steps do not reach a fixed
-//! point, and the verdict on a program may hang on what was not deduced.
+//! point, and the verdict on a program may hang on what was not deduced. Steps are left out only where
+//! they change nothing: every step is a function of the description alone, so one that found nothing
+//! finds nothing when it is done again.
 
 use crate::Tnum;
 use crate::range::Range;
@@ -11,13 +13,32 @@ use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
 impl<W: Full> ScalarOf<W> {
     /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
     pub fn sync(&mut self) {
+        if self.is_plain() {
+            return;
+        }
         self.update_bounds();
-        self.deduce_bounds();
-        self.deduce_bounds();
-        self.deduce_bounds();
+        let updated = *self;
+        // The kernel deduces three times; a time that finds nothing is followed by such.
+        for _ in 0..3 {
+            let before = *self;
+            self.deduce_bounds();
+            if *self == before {
+                break;
+            }
+        }
         self.bound_offset();
         // New bits may say more about the ranges: 0x7f…ff with the bits …1100 is 0x7f…fc at most.
-        self.update_bounds();
+        if *self != updated {
+            self.update_bounds();
+        }
+    }
+
+    /// One number or any: nothing is left to learn.
+    fn is_plain(&self) -> bool {
+        match self.is_const() {
+            Some(value) => *self == Self::constant(value),
+            None => *self == Self::ANY,
+        }
     }
 
     /// What the bits say about the ranges. Kernel: `__update_reg_bounds`.
@@ -44,7 +65,7 @@ impl<W: Full> ScalarOf<W> {
     }
 
     /// Kernel: `__reg_deduce_bounds`.
-    fn deduce_bounds(&mut self) {
+    pub(crate) fn deduce_bounds(&mut self) {
         let mut narrow = self.narrow();
         narrow_from_wide(&mut narrow, &self.wide());
         narrow.deduce();
@@ -71,7 +92,7 @@ impl<W: Full> ScalarOf<W> {
     }
 
     /// What the ranges say about the bits. Kernel: `__reg_bound_offset`.
-    fn bound_offset(&mut self) {
+    pub(crate) fn bound_offset(&mut self) {
         let full = self.var_off.meet(Tnum::range(self.umin.bits(), self.umax.bits()));
         let half = full
             .low_bits(W::Half::BITS)
