@@ -387,7 +387,7 @@ impl Btf {
     }
 
     /// Words of a type that is not in the base.
-    fn range(&self, id: TypeId) -> Option<core::ops::Range<usize>> {
+    pub(crate) fn range(&self, id: TypeId) -> Option<core::ops::Range<usize>> {
         let index = usize::try_from(id.0).ok()?.checked_sub(self.base_len())?;
         let start = *self.starts.get(index.checked_sub(1)?)?;
         let end = *self.starts.get(index)?;

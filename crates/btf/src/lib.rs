@@ -43,6 +43,7 @@ mod error;
 mod ext;
 pub mod fixup;
 mod kind;
+mod linkage;
 mod nesting;
 mod order;
 mod parse;

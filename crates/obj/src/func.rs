@@ -16,6 +16,8 @@ pub(crate) struct Func<'a> {
     pub(crate) start: u64,
     /// Known to this file only: no program of its own.
     pub(crate) local: bool,
+    /// Not for others than the programs of the object.
+    pub(crate) hidden: bool,
     pub(crate) insns: Insns,
     /// Calls of functions and their addresses: where, and number of the function. Complete and
     /// ascending after [`relocate`](crate::reloc::relocate).
@@ -143,6 +145,7 @@ impl<'a> Func<'a> {
             section: index,
             start: symbol.value,
             local: symbol.local,
+            hidden: symbol.hidden,
             insns: decode(bytes, symbol, section)?,
             calls: Vec::new(),
             ksyms: Vec::new(),

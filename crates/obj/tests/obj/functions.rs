@@ -300,3 +300,20 @@ fn unknown_sections_get_a_suggestion() {
         refused(&object.build(), &want);
     }
 }
+
+/// What an object hides from others is no global function to the kernel.
+#[test]
+fn hidden_functions_are_static() {
+    let image = skep_obj::parse(include_bytes!("../../../../corpus/obj/joined.o")).unwrap();
+    let btf = image.btf.unwrap();
+    let linkage = |name: &str| match btf.find(name, skep_btf::Kind::Func).map(|ty| ty.body) {
+        Some(skep_btf::Body::Func { linkage, .. }) => Some(linkage),
+        _ => None,
+    };
+    assert_eq!(linkage("secret"), Some(skep_btf::FuncLinkage::Static));
+    let others = btf.types().filter(|ty| ty.name != "secret").filter_map(|ty| match ty.body {
+        skep_btf::Body::Func { linkage, .. } => Some(linkage),
+        _ => None,
+    });
+    assert!(others.into_iter().any(|linkage| linkage == skep_btf::FuncLinkage::Global));
+}
