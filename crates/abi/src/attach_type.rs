@@ -1,6 +1,7 @@
 //! Where exactly a program is attached.
 //!
-//! Source: `enum bpf_attach_type` in `include/uapi/linux/bpf.h`, Linux 6.18.
+//! Source: `enum bpf_attach_type` in `include/uapi/linux/bpf.h`, Linux 6.18, and of Linux 7.0 what objects
+//! name by their sections.
 
 use crate::release::v;
 use crate::{Release, table_enum};
@@ -66,6 +67,7 @@ table_enum! {
         NetkitPeer = 55, "netkit_peer";
         TraceKprobeSession = 56, "trace_kprobe_session";
         TraceUprobeSession = 57, "trace_uprobe_session";
+        TraceFsession = 58, "trace_fsession";
     }
 }
 
@@ -99,8 +101,10 @@ impl AttachType {
     /// First release that has it.
     #[must_use]
     pub fn since(self) -> Release {
-        if self == Self::TraceUprobeSession {
-            return v(6, 13);
+        match self {
+            Self::TraceUprobeSession => return v(6, 13),
+            Self::TraceFsession => return v(7, 0),
+            _ => {}
         }
         let next = SINCE.partition_point(|&(first, _)| first <= self);
         SINCE[next.saturating_sub(1)].1

@@ -3,11 +3,21 @@
 //! Source: `enum bpf_func_id` in `include/uapi/linux/bpf.h`, the `struct bpf_func_proto` of each helper
 //! and what the verifier admits, Linux 6.18.
 
+mod admission;
 mod arg;
+mod effect;
+mod gate;
+mod only;
 mod table;
+mod variant;
 
 use crate::{AttachType, ProgType, ProgTypes, Release};
+pub use admission::Admission;
 pub use arg::{Arg, ArgKind, Ret, RetKind, flag as arg_flag};
+pub use effect::Calls;
+pub use gate::{Cap, Lockdown};
+pub use only::Only;
+pub use variant::Proto;
 
 /// What the kernel says of a helper.
 ///

@@ -3,6 +3,8 @@
 //! Source: the sets that the kernel registers for its BTF, Linux 6.18. Unlike helpers they are no
 //! promise: a release may change or drop them.
 
+mod effect;
+mod only;
 mod table;
 
 use crate::{ProgTypes, Release};

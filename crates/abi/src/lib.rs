@@ -20,11 +20,13 @@
 extern crate alloc;
 
 mod access;
+pub mod attach;
 mod attach_type;
 mod ctx;
 mod errno;
 mod feature;
 mod helper;
+pub mod hooks;
 mod kfunc;
 mod link_type;
 mod map_flag;
@@ -34,6 +36,7 @@ mod reference;
 mod release;
 mod section;
 mod table_enum;
+pub mod trust;
 
 pub use access::{
     CtxAlign, CtxField, CtxKind, CtxRefusal, CtxRule, CtxSizes, CtxTable, FLOW_KEYS_SIZE, Viewed,
@@ -43,12 +46,18 @@ pub use attach_type::AttachType;
 pub use ctx::{Ctx, Field, FieldKind};
 pub use errno::Errno;
 pub use feature::Feature;
-pub use helper::{Arg, ArgKind, HELPERS, Helper, Ret, RetKind, arg_flag, helper_id, helper_name};
+pub use helper::{
+    Admission, Arg, ArgKind, Calls, Cap, HELPERS, Helper, Lockdown, Only, Proto, Ret, RetKind,
+    arg_flag, helper_id, helper_name,
+};
 pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
 pub use link_type::LinkType;
 pub use map_flag::MapFlag;
-pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue};
-pub use prog_type::{ProgInfo, ProgType, ProgTypes, Results};
+pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, Special, may_update_sockets};
+pub use prog_type::{
+    KfuncHook, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule, Results,
+    Returns,
+};
 pub use reference::reference;
 pub use release::Release;
 pub use section::{SECTIONS, Section};

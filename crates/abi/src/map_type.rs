@@ -2,9 +2,13 @@
 //!
 //! Source: `enum bpf_map_type` in `include/uapi/linux/bpf.h`, Linux 6.18.
 
+mod compat;
+mod content;
 mod info;
 
 use crate::table_enum;
+pub use compat::may_update_sockets;
+pub use content::Special;
 pub use info::{MapEntries, MapInfo, MapKey, MapValue};
 
 table_enum! {

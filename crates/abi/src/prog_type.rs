@@ -4,10 +4,14 @@
 
 pub(crate) mod bits;
 mod info;
+mod power;
+mod result;
 mod set;
 
 use crate::table_enum;
 pub use info::{ProgInfo, Results};
+pub use power::{KfuncHook, PacketAccess, PacketPass};
+pub use result::{ResultRule, Returns};
 pub use set::ProgTypes;
 
 table_enum! {

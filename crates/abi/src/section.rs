@@ -1,7 +1,6 @@
 //! Section names of objects and what they say about the program inside.
 //!
-//! Source: the table `section_defs` of libbpf 1.7; the names are its interface with every object. Its
-//! `fsession` is left out: the attach type is newer than Linux 6.18, whose numbers this crate has.
+//! Source: the table `section_defs` of libbpf 1.7; the names are its interface with every object.
 
 use crate::{AttachType, ProgType};
 
@@ -97,6 +96,8 @@ pub const SECTIONS: &[Section] = &[
     row("fentry.s", true, ProgType::Tracing, Some(AttachType::TraceFentry), true, false),
     row("fmod_ret.s", true, ProgType::Tracing, Some(AttachType::ModifyReturn), true, false),
     row("fexit.s", true, ProgType::Tracing, Some(AttachType::TraceFexit), true, false),
+    row("fsession", true, ProgType::Tracing, Some(AttachType::TraceFsession), false, false),
+    row("fsession.s", true, ProgType::Tracing, Some(AttachType::TraceFsession), true, false),
     row("freplace", true, ProgType::Ext, None, false, false),
     row("lsm", true, ProgType::Lsm, Some(AttachType::LsmMac), false, false),
     row("lsm.s", true, ProgType::Lsm, Some(AttachType::LsmMac), true, false),

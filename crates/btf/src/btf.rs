@@ -1,6 +1,6 @@
 //! All types of an object or kernel, and looking them up.
 
-use crate::{Body, BtfError, ByteOrder, Kind, Type};
+use crate::{Body, BtfError, ByteOrder, Kind, Type, VarLinkage};
 use crate::{check, kind::Entries, nesting, parse, source::Source};
 use alloc::{borrow::Cow, string::String, sync::Arc, vec::Vec};
 use core::fmt;
@@ -275,9 +275,9 @@ impl Btf {
 
     /// Writes the size of a data section and the positions of its variables, by name.
     ///
-    /// Compilers leave both 0; the ELF section and symbol table of the object know them. `off_of`
-    /// gives the position of a variable, or `None` to leave it as it is. Returns whether `section`
-    /// is a data section.
+    /// Compilers leave both 0, but for the positions of static variables, which stay; the ELF section
+    /// and symbol table of the object know them. `off_of` gives the position of a variable, or `None` to
+    /// leave it as it is. Returns whether `section` is a data section.
     ///
     /// Of libbpf: `btf_fixup_datasec`.
     pub fn place_vars(
@@ -289,8 +289,11 @@ impl Btf {
         let Some(Type { body: Body::Datasec { vars, .. }, .. }) = self.get(section) else {
             return false;
         };
+        // Of static variables there may be several with one name, so compilers place them.
+        let is_static = |body| matches!(body, Body::Var { linkage: VarLinkage::Static, .. });
+        let var = |id| self.get(id).filter(|var| !is_static(var.body));
         let offs: Vec<Option<u32>> =
-            vars.iter().map(|var| self.get(var.var).and_then(|var| off_of(var.name))).collect();
+            vars.iter().map(|entry| var(entry.var).and_then(|var| off_of(var.name))).collect();
         let Some(range) = self.range(section) else { return false };
         let order = self.order;
         let Some([_, _, total, entries @ ..]) = self.source.words_mut().get_mut(range) else {
@@ -384,7 +387,7 @@ impl Btf {
     }
 
     /// Words of a type that is not in the base.
-    fn range(&self, id: TypeId) -> Option<core::ops::Range<usize>> {
+    pub(crate) fn range(&self, id: TypeId) -> Option<core::ops::Range<usize>> {
         let index = usize::try_from(id.0).ok()?.checked_sub(self.base_len())?;
         let start = *self.starts.get(index.checked_sub(1)?)?;
         let end = *self.starts.get(index)?;

@@ -75,6 +75,19 @@ pub enum WriteError {
     Full,
 }
 
+/// Why a type cannot be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are named in the messages")]
+pub enum CopyError {
+    /// There is no type with this number, or it is `void`.
+    #[error("there is no type {id}")]
+    NoType { id: TypeId },
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
 /// The three words that records begin with, but for the name, and the entries.
 struct Raw {
     kind: Kind,
@@ -136,6 +149,20 @@ impl Builder {
             self.push(btf, record, shifted)?;
         }
         Ok(shift)
+    }
+
+    /// Adds one type of `btf`, with the types that it refers to renumbered.
+    ///
+    /// # Errors
+    /// [`CopyError::NoType`] when there is no such type, [`CopyError::Write`] when there are too many.
+    pub fn copy(
+        &mut self,
+        btf: &Btf,
+        id: TypeId,
+        renumber: impl Fn(TypeId) -> TypeId,
+    ) -> Result<TypeId, CopyError> {
+        let record = btf.record(id).ok_or(CopyError::NoType { id })?;
+        Ok(self.push(btf, record, renumber)?)
     }
 
     /// The finished types, checked.

@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::{asm::Asm, completions::Completions, dis::Dis, inspect::Inspect, man::Man, run::Run};
+use crate::{
+    asm::Asm, completions::Completions, dis::Dis, inspect::Inspect, link::Link, man::Man, run::Run,
+};
 
 /// All of BPF: run, read and write BPF programs without a kernel.
 #[derive(clap::Parser)]
@@ -17,6 +19,7 @@ pub(crate) enum Command {
     Asm(Asm),
     Dis(Dis),
     Inspect(Inspect),
+    Link(Link),
     Completions(Completions),
     Man(Man),
 }

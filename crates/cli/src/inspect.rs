@@ -17,7 +17,8 @@ use std::path::PathBuf;
 
 /// Show the sections, programs, maps and needs of an object or assembly text.
 ///
-/// The last column of the programs says whether they run here, or what is missing for that.
+/// The last column of the programs says whether they run here, and with which options of skep run,
+/// or what is missing for that.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {

@@ -14,6 +14,7 @@ mod failure;
 mod file;
 mod inspect;
 mod kernel;
+mod link;
 mod load;
 mod man;
 mod run;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Asm(asm) => asm.run(&mut term),
         Command::Dis(dis) => dis.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),
+        Command::Link(link) => link.run(&mut term),
         Command::Completions(completions) => completions.run(&mut term.out),
         Command::Man(man) => man.run(&mut term.out),
     };

@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod stop;
 mod text;
+mod world;
 
 use crate::failure::{Failure, Kind};
 use crate::file::{self, Program};
@@ -30,6 +31,7 @@ use skep::{Clock, Image, LoadError, Options, Session, choose};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use world::World;
 
 /// Run a program over packets and show verdicts, events and maps.
 ///
@@ -85,6 +87,10 @@ pub(crate) struct Run {
     /// CPUs that per-CPU maps have values for.
     #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
+    /// Devices, routes, neighbours, sockets and the current task that programs find, as JSON
+    /// [default: no network, this process].
+    #[arg(long, help_heading = "World", value_name = "FILE")]
+    world: Option<PathBuf>,
     /// Types of the kernel that the program is for: raw BTF, or a BPF object with them [default:
     /// /sys/kernel/btf/vmlinux, where the program depends on types (CO-RE)].
     #[arg(long, help_heading = "Kernel", value_name = "FILE")]
@@ -100,6 +106,7 @@ Examples:
   skep run examples/xdp_flows.o -r examples/traffic.pcap
   skep run examples/socket_filter.o --prog dns -r in.pcap.gz -w dns.pcapng
   tcpdump -w - | skep run drop.s -r - -w - --write drop | wireshark -k -i -
+  skep run examples/routes.o -r examples/traffic.pcap --world examples/world.json
   sudo skep run examples/xdp_flows.o -i eth0 -c 1000
 
 Map entries that are zero in an array, and constants (.rodata), are shown with --maps all.
@@ -116,6 +123,9 @@ impl Run {
         self.check_standard(&term.out)?;
         let mut program = file::program(&self.file, &mut term.err)?;
         let mut session = self.load(&mut program.image, &mut term.err)?;
+        if let Some(world) = &self.world {
+            World::read(world)?.surround(&mut session);
+        }
         let mut inputs = Inputs::new(&self.read, self.interface.as_deref())?;
         inputs.open()?;
         self.check_outputs()?;
@@ -204,7 +214,8 @@ impl Run {
     }
 
     fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
-        self.read.iter().chain([&self.file]).chain(&self.btf).chain(&self.kconfig)
+        let files = self.read.iter().chain([&self.file]);
+        files.chain(&self.btf).chain(&self.kconfig).chain(&self.world)
     }
 
     fn outs(&self) -> impl Iterator<Item = &PathBuf> {

@@ -108,6 +108,54 @@ impl<W: Full> ScalarOf<W> {
         out
     }
 
+    /// The variable distance of a pointer from its object after `pointer += off` ([`AluOp::Add`]) or
+    /// `pointer -= off`, as far as it is not constant.
+    ///
+    /// Pointers have no halves, and sums that wrap tell nothing of them. Any other operation on a
+    /// pointer gives any number. Kernel: `adjust_ptr_min_max_vals`.
+    #[must_use]
+    pub fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = *distance;
+        out.mark_32_unbounded();
+        match op {
+            AluOp::Add => {
+                out.set_wide(distance.wide().add_without_wrap(off.wide()));
+                out.var_off = distance.var_off.add(off.var_off).low_bits(W::BITS);
+            }
+            AluOp::Sub => {
+                out.set_wide(distance.wide().sub_without_wrap(off.wide()));
+                out.var_off = distance.var_off.sub(off.var_off).low_bits(W::BITS);
+            }
+            _ => return Self::ANY,
+        }
+        out.sync();
+        out
+    }
+
+    /// The two numbers that the kernel goes on with one by one, if `dst` is known to be 0 or -1 before
+    /// a bitwise and or or with a known number: first that of the path that goes on, then that of a
+    /// path to be taken up later, at the same instruction.
+    ///
+    /// -1 or 0 is what an arithmetic shift makes of a sign, and masks for constants without a branch.
+    /// Kernel: `maybe_fork_scalars`.
+    #[must_use]
+    pub fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]> {
+        if !matches!(op, AluOp::And | AluOp::Or) || !src.var_off.is_const() {
+            return None;
+        }
+        if dst.smin.into() == -1 && dst.smax.into() == 0 {
+            return Some([W::MAX, W::ZERO].map(Self::constant));
+        }
+        let is_mask = dst.s32_min.into() == -1 && dst.s32_max.into() == 0;
+        is_mask.then(|| {
+            [<W::Half as Word>::MAX, W::Half::ZERO].map(|half| {
+                let mut known = *dst;
+                known.mark_32_known(half);
+                known
+            })
+        })
+    }
+
     /// The distance of a shift by this number: known, and less than the width.
     ///
     /// The kernel wants the whole number to be small even where only its half is used. Kernel:

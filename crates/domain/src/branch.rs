@@ -223,6 +223,25 @@ pub fn refine_raw<W: Full>(
     (x, y)
 }
 
+/// [`refine`] where both operands are the same register.
+///
+/// The kernel does not see that some outcomes are impossible then, and makes the register smaller than
+/// itself. Since 6.19 it does.
+#[must_use]
+pub fn refine_same<W: Full>(a: &ScalarOf<W>, cmp: Cmp, width: Width) -> [ScalarOf<W>; 2] {
+    [true, false].map(|taken| {
+        let (mut x, mut y) = (*a, *a);
+        let (fact, _) = Fact::of(cmp, taken);
+        learn(&mut x, &mut y, fact, width);
+        // One register took both: the ends from the first operand, the beginnings from the second.
+        (x.umin, x.smin, x.u32_min, x.s32_min) = (y.umin, y.smin, y.u32_min, y.s32_min);
+        x.sync();
+        x.sync();
+        x.settle();
+        x
+    })
+}
+
 fn learn<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, fact: Fact, width: Width) {
     match fact {
         Fact::Eq => learn_equal(a, b, width),

@@ -31,6 +31,15 @@ impl Scalar {
         self.sync();
     }
 
+    /// Reverses the lower `size` bytes (2, 4 or 8) and clears the others: `r1 = bswap16 r1`, and
+    /// conversions to the byte order that is not the machine's. One to its own order is
+    /// [`coerce_to_size`](Self::coerce_to_size). Kernel: `scalar_byte_swap`.
+    pub fn swap_bytes(&mut self, size: u32) {
+        *self = Self { var_off: self.var_off.swap_bytes(size), ..Self::UNKNOWN };
+        self.coerce_to_size(size);
+        self.sync();
+    }
+
     /// A number read from memory of `size` bytes, of which nothing else is known.
     #[must_use]
     pub fn after_load(size: u32) -> Self {
@@ -91,6 +100,7 @@ impl<W: Full> ScalarOf<W> {
         self.sync();
     }
 
+    /// Sign-extends the lower `bits` bits, no more than the half has.
     pub(crate) fn sext_bits(&mut self, bits: u32) {
         if bits >= W::BITS {
             return;
@@ -169,7 +179,7 @@ fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
     (from_i64::<W>(least), from_i64::<W>(!least))
 }
 
-/// Bits of an access size; sizes that no access has become the nearest.
+/// Bits of an access size; sizes that no access has become the next that one has.
 fn bits(size: u32) -> u32 {
-    size.clamp(1, 8) * 8
+    size.clamp(1, 8).next_power_of_two() * 8
 }

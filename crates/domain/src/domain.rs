@@ -59,13 +59,24 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     fn sext_subreg(&mut self, size: u32);
     /// Clears the upper half.
     fn zext(&mut self);
+    /// Reverses the lower `size` bytes and clears the others.
+    fn swap_bytes(&mut self, size: u32);
 
     /// The results of an operation.
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self;
+    /// The variable distance of a pointer from its object after a sum or difference.
+    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self;
+    /// The numbers that the first operand is split into before the operation, if it is: that of the
+    /// path that goes on, and that of a path to be taken up later.
+    fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]>;
     /// Which way a branch on `a cmp b` goes, if it is seen to go one way only.
     fn is_branch_taken(a: &Self, b: &Self, cmp: Cmp, width: Width) -> Option<bool>;
+    /// Which way a branch goes that compares a register with itself.
+    fn is_same_branch_taken(a: &Self, cmp: Cmp, width: Width) -> Option<bool>;
     /// The operands where the condition holds, and where it does not.
     fn refine(a: &Self, b: &Self, cmp: Cmp, width: Width) -> [(Self, Self); 2];
+    /// The register that is compared with itself, where the condition holds and where it does not.
+    fn refine_same(a: &Self, cmp: Cmp, width: Width) -> [Self; 2];
 }
 
 impl Domain for Scalar {
@@ -125,13 +136,28 @@ impl Domain for Scalar {
     fn zext(&mut self) {
         self.zext();
     }
+    fn swap_bytes(&mut self, size: u32) {
+        self.swap_bytes(size);
+    }
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self {
         Self::alu(op, width, dst, src)
+    }
+    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        Self::pointer_alu(op, distance, off)
+    }
+    fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]> {
+        Self::fork(op, dst, src)
     }
     fn is_branch_taken(a: &Self, b: &Self, cmp: Cmp, width: Width) -> Option<bool> {
         crate::is_branch_taken(a, b, cmp, width)
     }
+    fn is_same_branch_taken(a: &Self, cmp: Cmp, width: Width) -> Option<bool> {
+        crate::is_branch_taken(a, a, cmp, width)
+    }
     fn refine(a: &Self, b: &Self, cmp: Cmp, width: Width) -> [(Self, Self); 2] {
         crate::refine(a, b, cmp, width)
+    }
+    fn refine_same(a: &Self, cmp: Cmp, width: Width) -> [Self; 2] {
+        crate::refine_same(a, cmp, width)
     }
 }

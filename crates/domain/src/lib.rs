@@ -35,17 +35,21 @@ mod cast;
 mod domain;
 mod error;
 mod log;
+mod parse;
 mod range;
 mod scalar;
+#[cfg(test)]
+mod soundness;
 mod sync;
 mod tnum;
 mod word;
 
 pub use alu::{AluOp, Width};
-pub use branch::{Cmp, is_branch_taken, refine, refine_raw};
+pub use branch::{Cmp, is_branch_taken, refine, refine_raw, refine_same};
 pub use domain::Domain;
 pub use error::Inconsistent;
 pub use log::{Ranges, Signed, Unsigned};
+pub use parse::ParseScalarError;
 pub use scalar::{Scalar, ScalarOf};
 pub use tnum::Tnum;
 pub use word::{Full, Word};

@@ -114,6 +114,22 @@ impl<W: Word> Range<W> {
         Self::from_parts((umin, umax), least_wraps && !greatest_wraps, smin.zip(smax))
     }
 
+    /// Sum as for the distances of pointers: unsigned bounds hold only if none wraps.
+    pub(crate) fn add_without_wrap(self, rhs: Self) -> Self {
+        let (umin, least_wraps) = self.umin.add(rhs.umin);
+        let (umax, greatest_wraps) = self.umax.add(rhs.umax);
+        let signed = W::signed_add(self.smin, rhs.smin).zip(W::signed_add(self.smax, rhs.smax));
+        Self::from_parts((umin, umax), least_wraps || greatest_wraps, signed)
+    }
+
+    /// Difference as for the distances of pointers.
+    pub(crate) fn sub_without_wrap(self, rhs: Self) -> Self {
+        let (umin, least_wraps) = self.umin.sub(rhs.umax);
+        let (umax, _) = self.umax.sub(rhs.umin);
+        let signed = W::signed_sub(self.smin, rhs.smax).zip(W::signed_sub(self.smax, rhs.smin));
+        Self::from_parts((umin, umax), least_wraps, signed)
+    }
+
     fn from_parts(u: (W, W), broken: bool, s: Option<(W::Signed, W::Signed)>) -> Self {
         let (umin, umax) = if broken { (W::ZERO, W::MAX) } else { u };
         let (smin, smax) = s.unwrap_or((W::SIGNED_MIN, W::SIGNED_MAX));

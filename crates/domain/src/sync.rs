@@ -1,7 +1,9 @@
 //! Deduction: what the parts of a scalar say about each other.
 //!
 //! The order is the kernel's. It matters: each step is sound, but the steps do not reach a fixed
-//! point, and the verdict on a program may hang on what was not deduced.
+//! point, and the verdict on a program may hang on what was not deduced. Steps are left out only where
+//! they change nothing: every step is a function of the description alone, so one that found nothing
+//! finds nothing when it is done again.
 
 use crate::Tnum;
 use crate::range::Range;
@@ -11,13 +13,32 @@ use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
 impl<W: Full> ScalarOf<W> {
     /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
     pub fn sync(&mut self) {
+        if self.is_plain() {
+            return;
+        }
         self.update_bounds();
-        self.deduce_bounds();
-        self.deduce_bounds();
-        self.deduce_bounds();
+        let updated = *self;
+        // The kernel deduces three times; a time that finds nothing is followed by such.
+        for _ in 0..3 {
+            let before = *self;
+            self.deduce_bounds();
+            if *self == before {
+                break;
+            }
+        }
         self.bound_offset();
         // New bits may say more about the ranges: 0x7f…ff with the bits …1100 is 0x7f…fc at most.
-        self.update_bounds();
+        if *self != updated {
+            self.update_bounds();
+        }
+    }
+
+    /// One number or any: nothing is left to learn.
+    fn is_plain(&self) -> bool {
+        match self.is_const() {
+            Some(value) => *self == Self::constant(value),
+            None => *self == Self::ANY,
+        }
     }
 
     /// What the bits say about the ranges. Kernel: `__update_reg_bounds`.
@@ -38,10 +59,13 @@ impl<W: Full> ScalarOf<W> {
         let mut wide = self.wide();
         wide.clamp_to_bits(self.var_off);
         self.set_wide(wide);
+        if let Some(only) = only_member(self.var_off, self.umin.bits(), self.umax.bits()) {
+            *self = Self::constant(W::low(only));
+        }
     }
 
     /// Kernel: `__reg_deduce_bounds`.
-    fn deduce_bounds(&mut self) {
+    pub(crate) fn deduce_bounds(&mut self) {
         let mut narrow = self.narrow();
         narrow_from_wide(&mut narrow, &self.wide());
         narrow.deduce();
@@ -68,13 +92,27 @@ impl<W: Full> ScalarOf<W> {
     }
 
     /// What the ranges say about the bits. Kernel: `__reg_bound_offset`.
-    fn bound_offset(&mut self) {
+    pub(crate) fn bound_offset(&mut self) {
         let full = self.var_off.meet(Tnum::range(self.umin.bits(), self.umax.bits()));
         let half = full
             .low_bits(W::Half::BITS)
             .meet(Tnum::range(self.u32_min.bits(), self.u32_max.bits()));
         self.var_off = self.join_bits(full, half);
     }
+}
+
+/// The one member of `tnum` between `umin` and `umax`, if there is one.
+///
+/// It is `umin` itself with the next beyond `umax`, or `umin` is none and the next is the last of all
+/// or the one after it is beyond. (If the last of all is beyond too, there is no number at all, and the
+/// kernel takes the last.)
+fn only_member(tnum: Tnum, umin: u64, umax: u64) -> Option<u64> {
+    let next = tnum.step(umin);
+    if tnum.contains(umin) {
+        return (next > umax).then_some(umin);
+    }
+    let only = next == tnum.max() || (next <= umax && tnum.step(next) > umax);
+    only.then_some(next)
 }
 
 /// The half of a range whose upper bits do not change is the range of its halves. If they change

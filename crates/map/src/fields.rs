@@ -56,7 +56,7 @@ impl Fields {
         lock.into_iter().chain(self.opaque.iter().cloned())
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.spin_lock.is_none() && self.opaque.is_empty()
     }
 

@@ -2,57 +2,78 @@
 //!
 //! As in the kernel, updating an entry of a map that is not per CPU gives it a new cell: a program
 //! that looked the value up before keeps the old one, until the next such update on the same CPU
-//! takes the cell.
+//! of a key in the same stripe takes the cell.
+//!
+//! # Threads
+//!
+//! Lookups write nothing and take no lock ([`table`]); they start over if the very bucket changed
+//! meanwhile, and take its lock when that has happened [`TRIES`] times. Updates and removals lock one
+//! stripe of the buckets and nothing else, but for every eighth insertion or so, which goes to the
+//! pool of free slots ([`slots`]); the kernel has a lock for each bucket, and lists of free elements
+//! for each CPU. With as many stripes as 64, two threads meet in one of 64 updates; a lock for each
+//! bucket would need a spare cell for each bucket and CPU as well, or a second lock for those of a CPU.
+//!
+//! What a process was doing that died with a stripe locked, [`repair`] finds out and undoes.
+//!
+//! # Eviction
 //!
 //! Eviction is exact: when the map is full, the entry goes that programs looked up or anybody
 //! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
 //! and inactive entries are sorted by it now and then, each CPU keeps a stock of free entries, and a
-//! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). A separate order
+//! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). The price of the
+//! exact order is a lock that every use takes but one of the entry used last. A separate order
 //! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for; it does
 //! round the number of entries up to a multiple of the CPUs.
 //!
 //! Source: `kernel/bpf/hashtab.c`.
 
+mod key;
 mod order;
+mod repair;
+mod slots;
 mod table;
 
 use crate::key_value::{EXIST, F_LOCK, NOEXIST, prepare, sized};
-use crate::pool::Pool;
+use crate::memory::Memory;
 use crate::rules::is_of_handles;
-use crate::seq::{Guard, Seq};
 use crate::{Cpu, Fields, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::Relaxed;
+use core::hint::spin_loop;
+use core::sync::atomic::Ordering::Acquire;
+use core::sync::atomic::fence;
+use key::{Key, Long, Short, with_key};
 use order::Order;
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
-use table::{Found, Key, Table};
+use slots::{Slots, Stripe};
+use table::{Found, Table};
+
+/// Walks that changes of a bucket disturb before a reader takes its lock.
+const TRIES: usize = 64;
+/// Times that others may be faster to take the room made for an entry.
+const ROOM_TRIES: usize = 256;
 
 /// `hash`, `percpu_hash`, `lru_hash` and `lru_percpu_hash`; `devmap_hash` and `sockhash`, whose values
 /// are as in a [`HandleArray`](crate::HandleArray).
 #[derive(Debug)]
 pub struct Hash {
     def: MapDef,
-    /// A cell for each slot for the first CPU, then for the next.
-    values: Values,
-    slots: usize,
+    key_size: usize,
     cpus: usize,
-    /// Whether each CPU has a value of its own.
-    percpu: bool,
+    /// Bytes between values, and between those of two CPUs: 0 where they have the same ones.
+    stride: usize,
+    cpu_stride: usize,
     table: Table,
+    /// Where each CPU has a value of its own: a cell for each slot for the first CPU, then for the
+    /// next. All other values are in the table.
+    percpu: Option<Values>,
+    slots: Slots,
     /// Present where use decides what to evict.
     order: Option<Order>,
-    writer: Seq<Writer>,
-    entries: AtomicUsize,
     fields: Fields,
-}
-
-#[derive(Debug)]
-struct Writer {
-    pool: Pool,
-    /// By CPU, the slot whose entry got another one: the next to be used so.
-    spare: Vec<Option<u32>>,
+    /// Whether keys are short, values are bytes alone and the same for all CPUs, and use does not
+    /// matter.
+    is_simple: bool,
 }
 
 /// A value from a program or from bpf(2).
@@ -72,25 +93,43 @@ impl Given<'_> {
     }
 }
 
+/// What came of an update.
+enum Put {
+    Done,
+    /// All slots are in use, or free for other stripes.
+    Full,
+}
+
 impl Hash {
-    pub(crate) fn new(def: MapDef, cpus: u32, fields: &Fields) -> Result<Self, Errno> {
-        let slots = Self::slots(&def, cpus).ok_or(Errno::ENOMEM)?;
-        let percpu = is_percpu(def.map_type);
-        let copies = if percpu { cpus as usize } else { 1 };
-        let cells = (slots as usize).checked_mul(copies).ok_or(Errno::ENOMEM)?;
-        let mut spare = Vec::new();
-        spare.try_reserve_exact(cpus as usize).map_err(|_| Errno::ENOMEM)?;
-        spare.resize(cpus as usize, None);
+    pub(crate) fn new(
+        memory: &Memory,
+        def: MapDef,
+        cpus: u32,
+        fields: &Fields,
+    ) -> Result<Self, Errno> {
+        let (key_size, value_size) = (def.key_size as usize, def.value_size as usize);
+        let spares = spares(&def, cpus);
+        let count = slots::count(def.max_entries, spares).ok_or(Errno::ENOMEM)?;
+        let in_table = if is_percpu(def.map_type) { 0 } else { value_size };
+        let table = Table::new(memory, (def.max_entries, count), (key_size, in_table))?;
         let lru = matches!(def.map_type, MapType::LruHash | MapType::LruPercpuHash);
+        let percpu = if is_percpu(def.map_type) {
+            let cells = (count as usize).checked_mul(cpus as usize).ok_or(Errno::ENOMEM)?;
+            Some(memory.values(value_size, cells)?)
+        } else {
+            None
+        };
+        let stride = percpu.as_ref().unwrap_or(table.cells()).stride();
         Ok(Self {
-            values: Values::new(def.value_size as usize, cells)?,
-            slots: slots as usize,
+            key_size,
             cpus: cpus as usize,
+            stride,
+            cpu_stride: if percpu.is_some() { stride * count as usize } else { 0 },
+            table,
             percpu,
-            table: Table::new(def.max_entries, slots, def.key_size as usize)?,
-            order: if lru { Some(Order::new(slots)?) } else { None },
-            writer: Seq::new(Writer { pool: Pool::new(slots)?, spare }),
-            entries: AtomicUsize::new(0),
+            slots: Slots::new(memory, def.max_entries, spares, lru)?,
+            order: if lru { Some(Order::new(memory, count)?) } else { None },
+            is_simple: def.map_type == MapType::Hash && key_size <= 8 && fields.is_empty(),
             fields: fields.clone(),
             def,
         })
@@ -98,42 +137,155 @@ impl Hash {
 
     /// Bytes a map can come to take.
     pub(crate) fn bytes(def: &MapDef, cpus: u32) -> u64 {
-        let slots = Self::slots(def, cpus).map_or(u64::MAX, u64::from);
-        let copies = if is_percpu(def.map_type) { u64::from(cpus) } else { 1 };
-        let values = u64::from(def.value_size).next_multiple_of(8).saturating_mul(copies);
-        let table = table::node_size(def.key_size as usize) as u64;
+        let spares = spares(def, cpus);
+        let slots = slots::count(def.max_entries, spares).map_or(u64::MAX, u64::from);
+        let (key_size, value_size) = (def.key_size as usize, def.value_size as usize);
+        let cell = if is_percpu(def.map_type) {
+            let values = u64::from(def.value_size).next_multiple_of(8) * u64::from(cpus);
+            values.saturating_add(table::cell_size(0, key_size) as u64)
+        } else {
+            table::cell_size(value_size, key_size) as u64
+        };
         // Links of the pool and the order; at most four buckets for each slot.
-        values.saturating_add(table + 4 + 8 + 16).saturating_mul(slots)
+        let all = cell.saturating_add(8 + 8 + 32).saturating_mul(slots);
+        all.saturating_add(slots::stripe_bytes(def.max_entries, spares)).saturating_add(256)
     }
 
-    /// One for each entry, and where updates take a new cell, one for each CPU.
-    fn slots(def: &MapDef, cpus: u32) -> Option<u32> {
-        let spare = if is_percpu(def.map_type) { 0 } else { cpus };
-        def.max_entries.checked_add(spare)
-    }
-
-    #[inline]
+    #[inline(always)]
     fn at(&self, slot: u32, cpu: usize) -> usize {
-        let cpu = if self.percpu { cpu } else { 0 };
-        (cpu * self.slots + slot as usize) * self.values.stride()
+        slot as usize * self.stride + cpu * self.cpu_stride
     }
 
     /// Bytes of a value in bpf(2).
     fn user_size(&self) -> usize {
-        if self.percpu { self.values.stride() * self.cpus } else { self.values.value_size() }
+        match &self.percpu {
+            None => self.values().value_size(),
+            Some(values) => values.stride() * self.cpus,
+        }
     }
 
-    /// Makes a slot the most recently used one, if that matters.
-    fn touch(&self, key: Key<'_>) -> Option<u32> {
-        // Nobody looks at the order without the lock but to see which slot is the newest.
-        let _writer = self.writer.lock();
-        let slot = self.table.find(key)?.slot;
-        self.reorder(Some(slot), slot);
-        Some(slot)
+    /// Runs `read` with the head of a bucket's chain until no change of the bucket interfered. It must
+    /// end whatever it sees, and is as good as never run where its result is not returned. `None` if
+    /// another process keeps changing the bucket or its lock.
+    #[inline(always)]
+    fn read<R>(&self, bucket: u32, mut read: impl FnMut(u32) -> R) -> Option<R> {
+        let state = self.table.look(bucket);
+        let result = read(Table::head(state));
+        fence(Acquire);
+        if self.table.is(bucket, state) {
+            return Some(result);
+        }
+        self.read_again(bucket, read)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn read_again<R>(&self, bucket: u32, mut read: impl FnMut(u32) -> R) -> Option<R> {
+        for _ in 0..TRIES {
+            let state = self.table.look(bucket);
+            let result = read(Table::head(state));
+            fence(Acquire);
+            if self.table.is(bucket, state) {
+                return Some(result);
+            }
+            spin_loop();
+        }
+        let _stripe = self.lock(bucket).ok()?;
+        Some(read(Table::head(self.table.look(bucket))))
+    }
+
+    /// The slot of a key.
+    #[inline(always)]
+    fn find(&self, key: impl Key) -> Option<u32> {
+        let find = |head| self.table.find(head, key).map(|found| found.slot);
+        self.read(self.table.bucket(key.hash()), find)?
+    }
+
+    #[inline(always)]
+    fn lock(&self, bucket: u32) -> Result<Stripe<'_>, Errno> {
+        self.slots.lock(bucket, |stripe| self.repair(stripe))
+    }
+
+    /// State of a key's bucket.
+    #[inline(always)]
+    fn state_of(&self, key: impl Key) -> u64 {
+        self.table.look(self.table.bucket(key.hash()))
+    }
+
+    /// Where a key is, for whoever has the lock.
+    #[inline(always)]
+    fn find_locked(&self, key: impl Key) -> Option<Found> {
+        self.table.find(Table::head(self.state_of(key)), key)
+    }
+
+    #[inline(never)]
+    fn lookup_any(&self, key: &[u8], cpu: Cpu) -> Option<usize> {
+        if key.len() != self.key_size || cpu.index() >= self.cpus {
+            return None;
+        }
+        let slot =
+            if key.len() <= 8 { self.find(Short::new(key))? } else { self.find(Long::new(key))? };
+        if let Some(order) = &self.order
+            && order.newest() != Some(slot)
+        {
+            self.touch(None, slot);
+        }
+        Some(self.at(slot, cpu.index()))
+    }
+
+    /// What almost all updates are, and nothing that is not: [`Hash::update_any`] does the same.
+    ///
+    /// `None` if it takes more to know what is to be done.
+    #[inline(always)]
+    fn put_simple(
+        &self,
+        key: Short,
+        value: &[u8],
+        flags: u64,
+        cpu: Cpu,
+    ) -> Option<Result<(), Errno>> {
+        if flags > EXIST || cpu.index() >= self.cpus {
+            return None;
+        }
+        let stripe = self.slots.try_lock(self.table.bucket(key.hash()))?;
+        let state = self.state_of(key);
+        let Some(old) = self.table.find(Table::head(state), key) else {
+            if flags == EXIST {
+                return Some(Err(Errno::ENOENT));
+            }
+            return match self.insert(&stripe, key, Given::One(cpu, value)) {
+                Ok(Put::Full) => None,
+                Ok(Put::Done) => Some(Ok(())),
+                Err(errno) => Some(Err(errno)),
+            };
+        };
+        if flags == NOEXIST {
+            return Some(Err(Errno::EEXIST));
+        }
+        let slot = stripe.spare_now(cpu.index())?;
+        self.table.write(slot, value)?;
+        self.table.replace(state, old, slot, key);
+        stripe.set_spare(cpu.index(), old.slot);
+        Some(Ok(()))
+    }
+
+    #[inline(never)]
+    fn update_any(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
+        sized(value, self.values().value_size())?;
+        if cpu.index() >= self.cpus {
+            return Err(Errno::EINVAL);
+        }
+        self.put(key, Given::One(cpu, value), flags)
+    }
+
+    #[inline(never)]
     fn put(&self, key: &[u8], given: Given<'_>, flags: u64) -> Result<(), Errno> {
-        sized(key, self.def.key_size as usize)?;
+        sized(key, self.key_size)?;
+        with_key!(key, key => self.put_key(key, given, flags))
+    }
+
+    #[inline(always)]
+    fn put_key(&self, key: impl Key, given: Given<'_>, flags: u64) -> Result<(), Errno> {
         if self.def.map_type == MapType::DevmapHash && given.is_no_device() {
             return Err(Errno::EINVAL);
         }
@@ -141,9 +293,25 @@ impl Hash {
         if flags > EXIST || (lock && self.fields.spin_lock.is_none()) {
             return Err(Errno::EINVAL);
         }
-        let key = Key::new(key);
-        let mut writer = self.writer.lock();
-        match self.table.find(key) {
+        for _ in 0..ROOM_TRIES {
+            match self.try_put(key, given, flags, lock)? {
+                Put::Done => return Ok(()),
+                Put::Full => self.make_room()?,
+            }
+        }
+        Err(Errno::E2BIG)
+    }
+
+    #[inline(always)]
+    fn try_put(
+        &self,
+        key: impl Key,
+        given: Given<'_>,
+        flags: u64,
+        lock: bool,
+    ) -> Result<Put, Errno> {
+        let stripe = self.lock(self.table.bucket(key.hash()))?;
+        match self.find_locked(key) {
             Some(_) if flags == NOEXIST => Err(Errno::EEXIST),
             None if flags == EXIST && self.def.map_type != MapType::DevmapHash => {
                 Err(Errno::ENOENT)
@@ -152,119 +320,152 @@ impl Hash {
             Some(old) if lock => {
                 let at = self.at(old.slot, 0);
                 let (Given::One(_, value) | Given::All(value)) = given;
-                let write = || self.fields.write(&self.values, at, value).ok_or(Errno::EINVAL);
-                self.fields.locked(&self.values, at, write)?
+                let write = || self.fields.write(self.values(), at, value).ok_or(Errno::EINVAL);
+                self.fields.locked(self.values(), at, write)?.map(|()| Put::Done)
             }
-            Some(old) if self.percpu => {
-                self.fill(old.slot, given);
-                self.reorder(Some(old.slot), old.slot);
-                Ok(())
+            Some(old) if self.percpu.is_some() => {
+                self.fill(old.slot, given)?;
+                self.used(None, old.slot);
+                Ok(Put::Done)
             }
-            Some(old) => self.replace(&mut writer, key, given, old),
-            None => self.insert(&mut writer, key, given),
+            Some(old) => self.replace(&stripe, key, given, old),
+            None => self.insert(&stripe, key, given),
         }
     }
 
     /// Links a new slot in place of `old`.
+    #[inline(always)]
     fn replace(
         &self,
-        writer: &mut Guard<'_, Writer>,
-        key: Key<'_>,
+        stripe: &Stripe<'_>,
+        key: impl Key,
         given: Given<'_>,
         old: Found,
-    ) -> Result<(), Errno> {
+    ) -> Result<Put, Errno> {
         let cpu = if let Given::One(cpu, _) = given { cpu } else { Cpu(0) };
-        writer.change();
-        let slot = writer.swap(old.slot, cpu).ok_or(Errno::E2BIG)?;
-        self.fill(slot, given);
-        self.table.replace(old, slot, key);
-        self.reorder(Some(old.slot), slot);
-        Ok(())
+        let slot = stripe.spare(cpu.index()).ok_or(Errno::E2BIG)?;
+        self.fill(slot, given)?;
+        self.table.replace(self.state_of(key), old, slot, key);
+        stripe.set_spare(cpu.index(), old.slot);
+        self.used(Some(old.slot), slot);
+        Ok(Put::Done)
     }
 
     /// Links a slot for a key that has none.
-    fn insert(
-        &self,
-        writer: &mut Guard<'_, Writer>,
-        key: Key<'_>,
-        given: Given<'_>,
-    ) -> Result<(), Errno> {
-        let full = self.entries() == self.def.max_entries as usize;
-        let evict = if full { Some(self.oldest().ok_or(Errno::E2BIG)?) } else { None };
-        writer.change();
-        if let Some(slot) = evict {
-            self.unlink(writer, self.table.locate(slot));
+    #[inline(never)]
+    fn insert(&self, stripe: &Stripe<'_>, key: impl Key, given: Given<'_>) -> Result<Put, Errno> {
+        let Some(slot) = stripe.take() else { return Ok(Put::Full) };
+        if let Some(values) = &self.percpu {
+            (0..self.cpus).for_each(|cpu| values.clear_cell(self.at(slot, cpu)));
         }
-        let slot = writer.pool.take().ok_or(Errno::E2BIG)?;
-        if self.percpu {
-            (0..self.cpus).for_each(|cpu| self.values.clear_cell(self.at(slot, cpu)));
-        }
-        self.fill(slot, given);
-        self.table.link(slot, key);
-        self.entries.store(self.entries() + 1, Relaxed);
-        self.reorder(None, slot);
-        Ok(())
+        self.fill(slot, given)?;
+        self.table.insert(slot, key);
+        stripe.add_entry();
+        self.used(None, slot);
+        Ok(Put::Done)
     }
 
-    fn oldest(&self) -> Option<u32> {
-        self.order.as_ref()?.oldest()
+    /// Frees the slot of the entry that was used least recently, or what others keep in stock.
+    #[cold]
+    fn make_room(&self) -> Result<(), Errno> {
+        if self.order.is_some() {
+            return self.evict();
+        }
+        let mut any = false;
+        for bucket in self.slots.stripes().filter(|stripe| self.slots.has_free(*stripe)) {
+            any |= self.lock(bucket)?.shed(0)?;
+        }
+        if any { Ok(()) } else { Err(Errno::E2BIG) }
     }
 
-    /// `new` takes the place of `old`, as the most recently used.
-    fn reorder(&self, old: Option<u32>, new: u32) {
-        if let Some(order) = &self.order {
-            if let Some(old) = old {
-                order.remove(old);
+    fn evict(&self) -> Result<(), Errno> {
+        let Some(order) = &self.order else { return Err(Errno::E2BIG) };
+        // As many as there can be that are in the order and no more in the map.
+        for _ in 0..self.table.slots() {
+            let rebuild = |ring: &order::Ring<'_>| self.repair_order(ring);
+            let oldest = order.locked(rebuild, |ring| {
+                ring.take_oldest().or_else(|| {
+                    // A process may have died between taking a slot out and evicting it.
+                    self.repair_order(ring);
+                    ring.take_oldest()
+                })
+            });
+            let slot = oldest.flatten().ok_or(Errno::E2BIG)?;
+            let stripe = self.lock(self.table.bucket(self.table.hash(slot)))?;
+            if let Some(found) = self.table.locate(slot) {
+                self.table.unlink(found);
+                stripe.give(slot);
+                return Ok(());
             }
-            order.insert(new);
+        }
+        Err(Errno::E2BIG)
+    }
+
+    /// `new` is the most recently used, and takes the place of `old`.
+    #[inline(never)]
+    fn touch(&self, old: Option<u32>, new: u32) {
+        let Some(order) = &self.order else { return };
+        order.locked(
+            |ring| self.repair_order(ring),
+            |ring| {
+                old.iter().for_each(|old| ring.remove(*old));
+                ring.touch(new);
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn used(&self, old: Option<u32>, new: u32) {
+        if self.order.is_some() {
+            self.touch(old, new);
         }
     }
 
-    fn unlink(&self, writer: &mut Writer, found: Found) {
-        let slot = found.slot;
+    fn unlink(&self, stripe: &Stripe<'_>, found: Found) {
         self.table.unlink(found);
         if let Some(order) = &self.order {
-            order.remove(slot);
+            order.locked(|ring| self.repair_order(ring), |ring| ring.remove(found.slot));
         }
-        writer.pool.give(slot);
-        self.entries.store(self.entries() - 1, Relaxed);
+        stripe.give(found.slot);
     }
 
-    fn fill(&self, slot: u32, given: Given<'_>) {
-        let written = match given {
-            Given::One(cpu, value) => {
-                self.fields.init(&self.values, self.at(slot, cpu.index()), value)
+    #[inline(always)]
+    fn fill(&self, slot: u32, given: Given<'_>) -> Result<(), Errno> {
+        if let (true, Given::One(_, value)) = (self.is_simple, given) {
+            return self.table.write(slot, value).ok_or(Errno::EINVAL);
+        }
+        self.fill_any(slot, given)
+    }
+
+    #[inline(never)]
+    fn fill_any(&self, slot: u32, given: Given<'_>) -> Result<(), Errno> {
+        let written = match (&self.percpu, given) {
+            (Some(values), Given::All(all)) => {
+                let mut cpus = all.chunks(values.stride()).enumerate();
+                cpus.try_for_each(|(cpu, value)| values.write_cell(self.at(slot, cpu), value))
             }
-            Given::All(value) if !self.percpu => {
-                self.fields.init(&self.values, self.at(slot, 0), value)
+            (Some(values), Given::One(cpu, value)) => {
+                values.write(self.at(slot, cpu.index()), value)
             }
-            Given::All(values) => {
-                let mut cpus = values.chunks(self.values.stride()).enumerate();
-                cpus.try_for_each(|(cpu, value)| self.values.write_cell(self.at(slot, cpu), value))
+            (None, Given::One(_, value) | Given::All(value)) => {
+                self.fields.init(self.table.cells(), self.at(slot, 0), value)
             }
         };
-        debug_assert!(written.is_some(), "bug: no slot {slot}");
+        // No such slot: another process has broken the map.
+        written.ok_or(Errno::EINVAL)
     }
 
-    fn read(&self, slot: u32, out: &mut [u8]) {
-        let read = if self.percpu {
-            let mut cpus = out.chunks_mut(self.values.stride()).enumerate();
-            cpus.try_for_each(|(cpu, value)| self.values.read_cell(self.at(slot, cpu), value))
-        } else {
-            self.values.read(self.at(slot, 0), out)
-        };
-        self.fields.hide(out);
-        debug_assert!(read.is_some(), "bug: no slot {slot}");
-    }
-}
-
-impl Writer {
-    /// A slot for the new value of an entry that has `old`.
-    fn swap(&mut self, old: u32, cpu: Cpu) -> Option<u32> {
-        let spare = self.spare.get_mut(cpu.index())?;
-        match spare.replace(old) {
-            Some(slot) => Some(slot),
-            None => self.pool.take(),
+    fn copy(&self, slot: u32, out: &mut [u8]) -> Option<()> {
+        match &self.percpu {
+            Some(values) => {
+                let mut cpus = out.chunks_mut(values.stride()).enumerate();
+                cpus.try_for_each(|(cpu, value)| values.read_cell(self.at(slot, cpu), value))
+            }
+            None => {
+                self.table.cells().read(self.at(slot, 0), out)?;
+                self.fields.hide(out);
+                Some(())
+            }
         }
     }
 }
@@ -274,56 +475,59 @@ impl KeyValue for Hash {
         &self.def
     }
 
+    #[inline]
     fn values(&self) -> &Values {
-        &self.values
+        self.percpu.as_ref().unwrap_or(self.table.cells())
     }
 
     fn fields(&self) -> &Fields {
         &self.fields
     }
 
+    #[inline]
     fn lookup(&self, key: &[u8], cpu: Cpu) -> Option<usize> {
-        if key.len() != self.def.key_size as usize || cpu.index() >= self.cpus {
-            return None;
+        if self.is_simple
+            && key.len() == self.key_size
+            && cpu.index() < self.cpus
+            && let Some(key) = Short::quick(key)
+            && let Ok(found) = self.table.find_quickly(key)
+        {
+            return Some(found? as usize * self.stride);
         }
-        let key = Key::new(key);
-        let mut slot = self.writer.read(|| self.table.find(key))?.slot;
-        if self.order.as_ref().is_some_and(|order| order.newest() != Some(slot)) {
-            slot = self.touch(key)?;
-        }
-        Some(self.at(slot, cpu.index()))
+        self.lookup_any(key, cpu)
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: Cpu) -> Result<(), Errno> {
-        sized(value, self.values.value_size())?;
-        if cpu.index() >= self.cpus {
-            return Err(Errno::EINVAL);
+        if self.is_simple
+            && (key.len(), value.len()) == (self.key_size, self.table.cells().value_size())
+            && let Some(put) = self.put_simple(Short::new(key), value, flags, cpu)
+        {
+            return put;
         }
-        self.put(key, Given::One(cpu, value), flags)
+        self.update_any(key, value, flags, cpu)
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        sized(key, self.def.key_size as usize)?;
-        let mut writer = self.writer.lock();
-        let found = self.table.find(Key::new(key)).ok_or(Errno::ENOENT)?;
-        writer.change();
-        self.unlink(&mut writer, found);
-        Ok(())
+        sized(key, self.key_size)?;
+        with_key!(key, key => {
+            let stripe = self.lock(self.table.bucket(key.hash()))?;
+            let found = self.find_locked(key).ok_or(Errno::ENOENT)?;
+            self.unlink(&stripe, found);
+            Ok(())
+        })
     }
 }
 
 impl UserSide for Hash {
     fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
-        sized(key, self.def.key_size as usize)?;
+        sized(key, self.key_size)?;
         prepare(out, self.user_size())?;
-        let key = Key::new(key);
-        // A cell gets a new owner in a change, which makes this read again.
-        let found = self.writer.read(|| {
-            let found = self.table.find(key)?;
-            self.read(found.slot, out);
-            Some(())
-        });
-        found.ok_or(Errno::ENOENT)
+        // A cell gets a new owner after a change of the bucket, which makes this read again.
+        let found = with_key!(key, key => self.read(self.table.bucket(key.hash()), |head| {
+            let found = self.table.find(head, key)?;
+            self.copy(found.slot, out)
+        }));
+        found.ok_or(Errno::EBUSY)?.ok_or(Errno::ENOENT)
     }
 
     fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
@@ -335,37 +539,62 @@ impl UserSide for Hash {
         if is_of_handles(self.def.map_type) {
             return Err(Errno::ENOTSUPP);
         }
-        sized(key, self.def.key_size as usize)?;
+        sized(key, self.key_size)?;
         prepare(out, self.user_size())?;
-        let mut writer = self.writer.lock();
-        let found = self.table.find(Key::new(key)).ok_or(Errno::ENOENT)?;
-        self.read(found.slot, out);
-        writer.change();
-        self.unlink(&mut writer, found);
-        Ok(())
+        with_key!(key, key => {
+            let stripe = self.lock(self.table.bucket(key.hash()))?;
+            let found = self.find_locked(key).ok_or(Errno::ENOENT)?;
+            self.copy(found.slot, out).ok_or(Errno::EINVAL)?;
+            self.unlink(&stripe, found);
+            Ok(())
+        })
     }
 
     /// In the order of buckets, as the kernel, whose hash is another and random.
     ///
     /// Kernel: `htab_map_get_next_key`.
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        let size = self.def.key_size as usize;
-        sized(next, size)?;
-        key.map_or(Ok(()), |key| sized(key, size))?;
-        let found = self.writer.read(|| {
-            let found = key.and_then(|key| self.table.find(Key::new(key)));
-            let slot = self.table.following(found.map(|found| found.slot))?;
-            self.table.read_key(slot, next);
-            Some(())
-        });
-        found.ok_or(Errno::ENOENT)
+        sized(next, self.key_size)?;
+        key.map_or(Ok(()), |key| sized(key, self.key_size))?;
+        let mut first = 0;
+        if let Some(key) = key {
+            let (bucket, found) = with_key!(key, key => {
+                let bucket = self.table.bucket(key.hash());
+                // Whether the key is there, and whether one comes after it in its bucket.
+                let found = self.read(bucket, |head| {
+                    let found = self.table.find(head, key)?;
+                    let following = self.table.next(found.slot).checked_sub(1);
+                    Some(following.map(|slot| self.table.read_key(slot, next)).is_some())
+                });
+                (bucket, found)
+            });
+            match found.ok_or(Errno::EBUSY)? {
+                Some(true) => return Ok(()),
+                Some(false) => first = bucket + 1,
+                None => {}
+            }
+        }
+        for bucket in first..=self.table.mask() {
+            let found = self.read(bucket, |head| {
+                head.checked_sub(1).map(|slot| self.table.read_key(slot, next))
+            });
+            if found.ok_or(Errno::EBUSY)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Errno::ENOENT)
     }
 
     fn entries(&self) -> usize {
-        self.entries.load(Relaxed)
+        self.slots.entries()
     }
 }
 
 fn is_percpu(map_type: MapType) -> bool {
     matches!(map_type, MapType::PercpuHash | MapType::LruPercpuHash)
+}
+
+/// Slots that a stripe has for updates in progress: one for each CPU where they take a new cell.
+fn spares(def: &MapDef, cpus: u32) -> u32 {
+    if is_percpu(def.map_type) { 0 } else { cpus }
 }

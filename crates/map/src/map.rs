@@ -5,6 +5,7 @@ use crate::array::Array;
 use crate::hash::Hash;
 use crate::key_value::ANY;
 use crate::lpm::LpmTrie;
+use crate::memory::Memory;
 use crate::rules::{self, F_RDONLY_PROG, F_WRONLY_PROG};
 use crate::{
     BloomFilter, Fields, HandleArray, KeyValue, MapError, MapOfMaps, PerfEventArray, ProgArray,
@@ -199,7 +200,7 @@ impl Map {
             | MapType::Sockmap
             | MapType::ReuseportSockarray
             | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def, cpus)?)),
-            _ => Self::KeyValue(Arc::new(Hash::new(def, cpus, fields)?)),
+            _ => Self::KeyValue(Arc::new(Hash::new(&Memory::Heap, def, cpus, fields)?)),
         })
     }
 

@@ -7,6 +7,7 @@
 
 use crate::hash::Hash;
 use crate::key_value::{EXIST, NOEXIST};
+use crate::memory::Memory;
 use crate::{Cpu, Fields, KeyValue, UserSide, Values};
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
@@ -23,7 +24,10 @@ pub struct Storage {
 
 impl Storage {
     pub(crate) fn new(def: MapDef, cpus: u32) -> Result<Self, Errno> {
-        Ok(Self { objects: Hash::new(by_object(&def), cpus, &Fields::default())?, def })
+        Ok(Self {
+            objects: Hash::new(&Memory::Heap, by_object(&def), cpus, &Fields::default())?,
+            def,
+        })
     }
 
     /// Bytes a map can come to take.

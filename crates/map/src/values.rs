@@ -2,7 +2,8 @@
 //!
 //! # Model
 //!
-//! [`Values`] is one zeroed allocation, cut into cells of equal size: one value of a map each. Cells
+//! [`Values`] is one piece of memory, zeroed at first, cut into cells of equal size: one value of a map
+//! each, and behind it what else the map keeps of the entry. Cells
 //! never move while the map lives, so that a program may keep the position (or, in machine code, the
 //! address) of a value that another program deletes meanwhile; the cell may then get a new owner, as
 //! in the kernel's preallocated maps, but stays memory of the map.
@@ -19,9 +20,8 @@ mod access;
 #[cfg(test)]
 mod tests;
 
+use crate::memory::{Backing, Memory};
 use access::{load, load_aligned, read, rmw32, rmw64, store, store_aligned, write};
-use alloc::alloc::{alloc_zeroed, dealloc};
-use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 use core::slice;
@@ -32,15 +32,9 @@ use skep_isa::{AtomicOp, Size};
 
 pub(crate) use access::low32;
 
-/// Where the first cell begins: a cache line.
-const ALIGN: usize = 64;
-
 /// Cells of equal size at stable addresses.
 pub struct Values {
     base: NonNull<u8>,
-    /// What the allocator gave, before rounding up to [`ALIGN`].
-    start: NonNull<u8>,
-    layout: Layout,
     len: usize,
     stride: usize,
     value_size: usize,
@@ -48,9 +42,11 @@ pub struct Values {
     mask: usize,
     /// `⌈2^64 / stride⌉`: remainders without a division.
     inverse: u64,
+    /// Keeps the memory.
+    backing: Backing,
 }
 
-// SAFETY: the allocation belongs to the value alone and no access depends on the thread.
+// SAFETY: the memory lives as long as the value, and no access depends on the thread.
 unsafe impl Send for Values {}
 
 // SAFETY: all access through `&self` is atomic.
@@ -74,20 +70,24 @@ impl Values {
     /// `cells` zeroed values of `value_size` bytes, [`Errno::ENOMEM`] where memory does not suffice.
     /// Large amounts take no memory before they are written.
     pub(crate) fn new(value_size: usize, cells: usize) -> Result<Self, Errno> {
-        let stride = value_size.max(1).checked_next_multiple_of(8).ok_or(Errno::ENOMEM)?;
-        let len = stride.checked_mul(cells).ok_or(Errno::ENOMEM)?;
-        // A larger alignment would make std's allocator write zeroes instead of taking zero pages.
-        let bytes = len.checked_add(ALIGN).ok_or(Errno::ENOMEM)?;
-        let layout = Layout::from_size_align(bytes, 8).map_err(|_| Errno::ENOMEM)?;
-        // SAFETY: `bytes` is at least `ALIGN`, so the layout is not empty.
-        let start = unsafe { alloc_zeroed(layout) };
-        let start = NonNull::new(start).ok_or(Errno::ENOMEM)?;
-        let skip = start.addr().get().next_multiple_of(ALIGN) - start.addr().get();
-        // SAFETY: `skip` is less than `ALIGN`, and `len + ALIGN` bytes were allocated.
-        let base = unsafe { start.add(skip) };
+        Memory::Heap.values(value_size, cells)
+    }
+
+    /// Cells in memory of [`Memory`], which starts at a multiple of 64.
+    ///
+    /// # Safety
+    ///
+    /// `len` bytes from `base`, an aligned address, must live as long as `backing`, and be touched by
+    /// atomic accesses only. `stride` is a multiple of 8 that is not 0, `len` one of `stride`.
+    pub(crate) unsafe fn from_parts(
+        base: NonNull<u8>,
+        len: usize,
+        (value_size, stride): (usize, usize),
+        backing: Backing,
+    ) -> Self {
         let inverse = (u64::MAX / stride as u64).wrapping_add(1);
         let mask = if stride.is_power_of_two() { stride - 1 } else { 0 };
-        Ok(Self { base, start, layout, len, stride, value_size, mask, inverse })
+        Self { base, len, stride, value_size, mask, inverse, backing }
     }
 
     /// Bytes in all.
@@ -102,7 +102,8 @@ impl Values {
         self.len == 0
     }
 
-    /// Bytes from one value to the next: [`Values::value_size`], rounded up to 8.
+    /// Bytes from one value to the next, a multiple of 8: [`Values::value_size`] and what the map
+    /// keeps of the entry.
     #[must_use]
     pub fn stride(&self) -> usize {
         self.stride
@@ -223,9 +224,9 @@ impl Values {
         Some(())
     }
 
-    /// Zeroes the cell at `at`, padding included.
+    /// Zeroes the value at `at`, padding included.
     pub(crate) fn clear_cell(&self, at: usize) {
-        for word in 0..self.stride / 8 {
+        for word in 0..self.value_size.div_ceil(8) {
             if let Some(place) = self.cell(at + word * 8, 8) {
                 // SAFETY: `cell` checked the eight bytes.
                 unsafe { store(place, Size::Dw, 0) };
@@ -259,7 +260,7 @@ impl Values {
     pub(crate) fn set_word(&self, at: usize, word: u32) {
         match self.half_words().get(at / 4) {
             Some(place) => place.store(word, Relaxed),
-            None => debug_assert!(false, "bug: {at} is outside the table"),
+            None => self.assert_bug_free(at),
         }
     }
 
@@ -267,8 +268,15 @@ impl Values {
     /// [`Values::get_padded`] are races of words.
     pub(crate) fn set_padded(&self, at: usize, bytes: &[u8]) {
         let mut words = padded(bytes).enumerate();
-        let stored = words.try_for_each(|(n, word)| self.store(at + n * 8, Size::Dw, word));
-        debug_assert!(stored.is_some(), "bug: {at} is outside the table");
+        if words.try_for_each(|(n, word)| self.store(at + n * 8, Size::Dw, word)).is_none() {
+            self.assert_bug_free(at);
+        }
+    }
+
+    /// What another process may have written is no bug of this one.
+    #[cold]
+    fn assert_bug_free(&self, at: usize) {
+        debug_assert!(!matches!(self.backing, Backing::Heap { .. }), "bug: {at} is outside");
     }
 
     /// Counterpart of [`Values::set_padded`].
@@ -292,7 +300,7 @@ impl Values {
 
     /// Address of `len` bytes inside one cell.
     fn cell(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
-        if at >= self.len || self.stride - self.within(at) < len {
+        if at >= self.len || self.value_size.next_multiple_of(8) < self.within(at) + len {
             return None;
         }
         // SAFETY: `at` is less than `len`, the size of the allocation from `base` on.
@@ -321,13 +329,6 @@ impl Values {
         let place = self.place(at, bytes).ok_or(AccessError::Outside)?;
         // The base is aligned, so the position tells.
         if at.is_multiple_of(bytes) { Ok(place) } else { Err(AccessError::Unaligned) }
-    }
-}
-
-impl Drop for Values {
-    fn drop(&mut self) {
-        // SAFETY: `start` came from the allocator with this layout, and nobody can use it any more.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
     }
 }
 

@@ -53,10 +53,14 @@ pub(crate) struct Section<'a> {
     pub(crate) size: u64,
     /// Its bytes; none for `SHT_NOBITS`.
     pub(crate) data: &'a [u8],
+    /// `sh_addralign`
+    pub(crate) align: u64,
+    /// `sh_entsize`
+    pub(crate) entry: u64,
     /// For symbols the section of their names.
     link: usize,
     /// For relocations the section they apply to.
-    info: usize,
+    pub(crate) info: usize,
 }
 
 /// A symbol.
@@ -74,6 +78,20 @@ pub(crate) struct Symbol<'a> {
     pub(crate) place: Place,
     pub(crate) value: u64,
     pub(crate) size: u64,
+    pub(crate) raw: RawSymbol,
+}
+
+/// The fields of a symbol that say more than [`Symbol`] does.
+#[derive(Clone, Copy)]
+pub(crate) struct RawSymbol {
+    /// `STT_*`
+    pub(crate) kind: u8,
+    /// `STB_*`
+    pub(crate) bind: u8,
+    /// `STV_*`
+    pub(crate) visibility: u8,
+    /// Section number, or `SHN_*`.
+    pub(crate) shndx: u16,
 }
 
 /// Where a symbol is.
@@ -91,6 +109,8 @@ pub(crate) struct Reloc<'a> {
     pub(crate) at: u64,
     pub(crate) kind: u32,
     pub(crate) symbol: Symbol<'a>,
+    /// The symbol's number.
+    pub(crate) index: usize,
 }
 
 impl<'a> Elf<'a> {
@@ -142,14 +162,14 @@ impl<'a> Elf<'a> {
 
     fn reloc(&self, table: &Section<'a>, entry: &elf::Rel64<Le>) -> Result<Reloc<'a>, ObjError> {
         let (at, index) = (entry.r_offset(Le), entry.r_sym(Le));
-        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index));
-        let &symbol = symbol.ok_or_else(|| ObjError::RelocSymbol {
+        let number = usize::try_from(index).unwrap_or(usize::MAX);
+        let &symbol = self.symbols.get(number).ok_or_else(|| ObjError::RelocSymbol {
             section: table.name.into(),
             at,
             symbol: index,
             symbols: self.symbols.len(),
         })?;
-        Ok(Reloc { at, kind: entry.r_type(Le), symbol })
+        Ok(Reloc { at, kind: entry.r_type(Le), symbol, index: number })
     }
 }
 
@@ -206,6 +226,8 @@ fn section<'a>(
         at: header.sh_offset(Le),
         size: header.sh_size(Le),
         data: data(header, name, bytes)?,
+        align: header.sh_addralign(Le),
+        entry: header.sh_entsize(Le),
         link: index(header.sh_link(Le)),
         info: index(header.sh_info(Le)),
     })
@@ -265,6 +287,12 @@ fn symbol<'a>(
         place,
         value: entry.st_value(Le),
         size: entry.st_size(Le),
+        raw: RawSymbol {
+            kind: entry.st_type(),
+            bind: entry.st_bind(),
+            visibility: entry.st_visibility(),
+            shndx,
+        },
     })
 }
 

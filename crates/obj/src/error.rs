@@ -68,6 +68,18 @@ pub enum ObjError {
     /// A relocation by a symbol that does not exist.
     #[error("section '{section}': relocation of byte {at} by symbol {symbol}, there are {symbols}")]
     RelocSymbol { section: String, at: u64, symbol: u32, symbols: usize },
+    /// A table of relocations that applies to no section.
+    #[error("section '{section}' relocates a section that does not exist or holds no data")]
+    RelocTable { section: String },
+    /// A section that BPF compilers do not write.
+    #[error("section '{section}' has type {kind:#x}, which no BPF compiler writes")]
+    SectionKind { section: String, kind: u32 },
+    /// An alignment that is no power of two, or larger than a page.
+    #[error("section '{section}' is aligned to {align}, must be a power of two up to {limit}")]
+    Align { section: String, align: u64, limit: u64 },
+    /// A symbol that BPF compilers do not write.
+    #[error("symbol '{symbol}' has {what} {number:#x}, which no BPF compiler writes")]
+    Symbol { symbol: String, what: &'static str, number: u32 },
 
     // Types.
     /// The types cannot be read.
@@ -101,7 +113,9 @@ pub enum ObjError {
     #[error("section '{section}': relocation of byte {at} by '{symbol}': {why}")]
     Reloc { section: String, at: u64, symbol: String, why: &'static str },
     /// A function or variable that is not in the object.
-    #[error("function '{func}', insn {insn}: '{symbol}' is not defined in this object")]
+    #[error(
+        "function '{func}', insn {insn}: '{symbol}' is not defined in this object: link the one that defines it (skep link)"
+    )]
     Undefined { symbol: String, func: String, insn: Pc },
     /// A call that leads into a function.
     #[error("function '{func}' of section '{section}', insn {insn}: no function begins at {off:+}")]

@@ -16,6 +16,8 @@ pub(crate) struct Func<'a> {
     pub(crate) start: u64,
     /// Known to this file only: no program of its own.
     pub(crate) local: bool,
+    /// Not for others than the programs of the object.
+    pub(crate) hidden: bool,
     pub(crate) insns: Insns,
     /// Calls of functions and their addresses: where, and number of the function. Complete and
     /// ascending after [`relocate`](crate::reloc::relocate).
@@ -96,6 +98,21 @@ impl<'a> Funcs<'a> {
     }
 }
 
+impl Funcs<'_> {
+    /// Whether a byte of a section begins an instruction of no function. Linkers leave such: the code
+    /// of a weak function that gave way to another.
+    pub(crate) fn is_dead(&self, elf: &Elf<'_>, section: usize, at: u64) -> bool {
+        let next = self.list.partition_point(|func| (func.section, func.start) <= (section, at));
+        let before = next.checked_sub(1).and_then(|index| self.list.get(index));
+        let covered = before.filter(|func| func.section == section).is_some_and(|func| {
+            let len = u64::try_from(func.insns.len()).unwrap_or(u64::MAX);
+            at.saturating_sub(func.start) / 8 < len
+        });
+        let is_there = elf.sections.get(section).is_some_and(|section| at < section.size);
+        is_there && !covered && at.is_multiple_of(8)
+    }
+}
+
 impl<'a> Func<'a> {
     fn new(
         index: usize,
@@ -128,6 +145,7 @@ impl<'a> Func<'a> {
             section: index,
             start: symbol.value,
             local: symbol.local,
+            hidden: symbol.hidden,
             insns: decode(bytes, symbol, section)?,
             calls: Vec::new(),
             ksyms: Vec::new(),

@@ -4,6 +4,9 @@
 //! subprograms they call behind them, maps with types and initial content, source lines, BTF.
 //! [`layout`] lists what stands in a file without making an image of it.
 //!
+//! [`ObjectFile`] is the object itself, to be changed and written, and [`static_link`] makes one object of
+//! several.
+//!
 //! [`relocate`] fits an image to the types of a kernel (CO-RE), [`fill_kconfig`] gives the variables of
 //! `.kconfig` their values.
 //!
@@ -33,6 +36,7 @@ mod elf;
 mod error;
 mod exception;
 mod externs;
+mod file;
 mod func;
 mod kconfig;
 mod layout;
@@ -41,11 +45,17 @@ mod link;
 mod map;
 mod object;
 mod reloc;
+mod static_link;
 mod statics;
 
 pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
+pub use file::{
+    Binding, Content, FileError, FileReloc, FileSection, FileSymbol, ObjectFile, SymbolKind,
+    SymbolPlace,
+};
 pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
 pub use layout::{Layout, SectionInfo, layout};
 pub use map::MapError;
 pub use object::parse;
+pub use static_link::{LinkError, LinkInput, Linked, Mismatch, Undefined, static_link};

@@ -22,7 +22,7 @@ pub(crate) fn attach(
     for (index, section) in elf.sections.iter().enumerate().filter(|(_, s)| s.is_code()) {
         sections.entry(section.name).or_insert(index);
     }
-    let mut at = At { sections, what: "function" };
+    let mut at = At { elf, sections, what: "function" };
     at.each(
         &ext.func_info,
         |info| info.insn_off,
@@ -64,12 +64,13 @@ pub(crate) fn attach(
 }
 
 /// Finds instructions by section name and byte.
-struct At<'a> {
+struct At<'e, 'a> {
+    elf: &'e Elf<'a>,
     sections: BTreeMap<&'a str, usize>,
     what: &'static str,
 }
 
-impl At<'_> {
+impl At<'_, '_> {
     /// Calls `take` with function and instruction of each record. Records must stand at an
     /// instruction, and `take` must want them there.
     fn each<'f, T>(
@@ -84,9 +85,10 @@ impl At<'_> {
             for record in records {
                 let at = off(record);
                 let found = index.and_then(|index| funcs.insn_at(index, at.into()));
-                let taken = match found {
-                    Some((func, pc)) => take(funcs, func, pc, record)?,
-                    None => false,
+                let taken = match (found, index) {
+                    (Some((func, pc)), _) => take(funcs, func, pc, record)?,
+                    (None, Some(index)) => funcs.is_dead(self.elf, index, at.into()),
+                    (None, None) => false,
                 };
                 if !taken {
                     let section = section.chars().take(crate::elf::MAX_NAME).collect();

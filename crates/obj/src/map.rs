@@ -4,7 +4,7 @@ use crate::ObjError;
 use crate::elf::Elf;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use skep_btf::{Body, Btf, Kind, SecVar};
+use skep_btf::{Body, Btf, Kind, TypeId, VarLinkage};
 use skep_prog::MapDef;
 
 mod attr;
@@ -84,25 +84,30 @@ pub(crate) fn collect(elf: &Elf<'_>, btf: Option<&Btf>, maps: &mut Maps) -> Resu
     let Some((btf, Body::Datasec { vars, .. })) = vars.map(|(btf, vars)| (btf, vars.body)) else {
         return Err(ObjError::NoTypes { section: MAPS });
     };
+    // Of libbpf: `btf_fixup_datasec` sorts. Linkers leave any order.
+    let mut found = Vec::new();
     for var in vars.iter() {
-        map(elf, btf, section, var, maps)?;
+        let ty = btf.get(var.var);
+        let name = ty.map_or("", |var| var.name);
+        // Names in BTF can be as long as the object.
+        let short = || name.chars().take(crate::elf::MAX_NAME).collect();
+        if matches!(ty.map(|ty| ty.body), Some(Body::Var { linkage: VarLinkage::Extern, .. })) {
+            return Err(ObjError::Map { map: short(), source: MapError::Extern });
+        }
+        let symbol = elf.symbol(section, name);
+        let symbol = symbol.ok_or_else(|| ObjError::MapSymbol { map: short() })?;
+        found.push((symbol, var));
+    }
+    found.sort_by_key(|(symbol, _)| symbol.value);
+    for (symbol, var) in found {
+        let parsed = def::parse(btf, var, symbol.name)
+            .map_err(|source| ObjError::Map { map: symbol.name.into(), source })?;
+        maps.push(parsed.def, (section, symbol.value), symbol.size, parsed.values_at)?;
     }
     Ok(())
 }
 
-fn map(
-    elf: &Elf<'_>,
-    btf: &Btf,
-    section: usize,
-    var: SecVar,
-    maps: &mut Maps,
-) -> Result<(), ObjError> {
-    let name = btf.get(var.var).map_or("", |var| var.name);
-    let symbol = elf.symbol(section, name).ok_or_else(|| ObjError::MapSymbol {
-        // Names in BTF can be as long as the object.
-        map: name.chars().take(crate::elf::MAX_NAME).collect(),
-    })?;
-    let parsed = def::parse(btf, var, symbol.name)
-        .map_err(|source| ObjError::Map { map: symbol.name.into(), source })?;
-    maps.push(parsed.def, (section, symbol.value), symbol.size, parsed.values_at)
+/// The map that a type describes, whoever defines it.
+pub(crate) fn described(btf: &Btf, ty: TypeId, name: &str) -> Result<MapDef, MapError> {
+    def::described(btf, ty, name)
 }

@@ -54,6 +54,12 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
         })?;
         lines::attach(&elf, btf, &ext, &mut funcs, &mut budget)?;
     }
+    if let Some(btf) = &mut btf {
+        let hidden = funcs.list.iter().filter(|func| func.hidden && !func.local);
+        for func in hidden.filter_map(|func| func.type_id) {
+            btf.hide_func(func);
+        }
+    }
     let known = Known { maps: &maps, externs: &externs, kconfig };
     reloc::relocate(&elf, &mut funcs, &known)?;
     statics::fill(&elf, &funcs, &mut maps, &mut budget)?;

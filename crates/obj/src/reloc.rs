@@ -48,7 +48,9 @@ pub(crate) fn relocate(
     for index in 0..elf.sections.len() {
         if elf.sections.get(index).is_some_and(|section| section.is_code()) {
             for reloc in elf.relocs(index)? {
-                Site { elf, section: index, reloc }.apply(funcs, known)?;
+                if !funcs.is_dead(elf, index, reloc.at) {
+                    Site { elf, section: index, reloc }.apply(funcs, known)?;
+                }
             }
         }
     }

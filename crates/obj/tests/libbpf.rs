@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+#[path = "libbpf/linking.rs"]
+mod linking;
+
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 const CONFIG: &str = "CONFIG_HZ=250
 CONFIG_NR_CPUS=0x2000
@@ -31,11 +34,21 @@ fn dumper() -> Result<PathBuf, String> {
     if fs::metadata(KERNEL).is_err() {
         return Err(format!("no {KERNEL}"));
     }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/libbpf/dump.c");
+    compile("dump")
+}
+
+/// A file of the test that runs.
+fn scratch(name: &str) -> PathBuf {
     // Tests run side by side: each has its own.
     let thread = std::thread::current();
-    let name = thread.name().unwrap_or("main");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("libbpf-{name}"));
+    let test = thread.name().unwrap_or("main").replace("::", "-");
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("libbpf-{test}-{name}"))
+}
+
+/// One of the programs in C that ask libbpf.
+fn compile(name: &str) -> Result<PathBuf, String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/libbpf");
+    let (source, out) = (dir.join(name).with_extension("c"), scratch(name));
     let flags = env::var("SKEP_LIBBPF_FLAGS").unwrap_or("-lbpf".into());
     let status = Command::new("cc")
         .arg("-o")
@@ -49,9 +62,14 @@ fn dumper() -> Result<PathBuf, String> {
     }
 }
 
+fn skip(why: &str) {
+    assert!(env::var_os("SKEP_REQUIRE_KERNEL").is_none(), "not skipped: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// What libbpf printed: name to bytes. `None` if it could not open or relocate the object.
 fn ask(dumper: &Path, object: &Path, btf: &str) -> Option<BTreeMap<String, Vec<u8>>> {
-    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libbpf-config");
+    let config = scratch("config");
     fs::write(&config, CONFIG).unwrap();
     let out = Command::new(dumper).arg(object).arg(btf).arg(config).output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
@@ -96,7 +114,7 @@ struct Tally {
 fn instructions_are_those_of_libbpf() {
     let dumper = match dumper() {
         Ok(dumper) => dumper,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skip(&why),
     };
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/obj");
     let dir = env::var_os("SKEP_CORE_OBJECTS").map_or(corpus, PathBuf::from);
@@ -281,7 +299,7 @@ impl Pair<'_> {
 fn sections_mean_what_they_mean_to_libbpf() {
     let dumper = match dumper() {
         Ok(dumper) => dumper,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skip(&why),
     };
     let mut names = Vec::new();
     for row in SECTIONS {

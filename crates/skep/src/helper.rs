@@ -7,7 +7,7 @@ mod refused;
 mod room;
 mod route;
 mod send;
-mod socket;
+pub(crate) mod socket;
 
 use crate::host::Host;
 use skep_abi::Errno;

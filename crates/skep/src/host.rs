@@ -1,10 +1,11 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
+use crate::helper::socket::Held;
 use crate::network::Network;
 use crate::task;
 use skep_btf::{Btf, TypeId};
 use skep_hooks::{Hook, Packet};
-use skep_vm::{Cx, Env, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
+use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -43,8 +44,10 @@ pub(crate) struct Host {
     pub(crate) network: Network,
     /// Types of the program.
     pub(crate) btf: Option<Arc<Btf>>,
-    /// Sockets that the program holds: where it sees them, and their places in the network's list.
-    pub(crate) held: Vec<(u64, usize)>,
+    /// Sockets that the program holds.
+    pub(crate) held: Vec<Held>,
+    /// The socket that the packet is steered to, by its place in the network's list.
+    pub(crate) assigned: Option<usize>,
     random: u64,
     ctx: Vec<u8>,
 }
@@ -64,8 +67,19 @@ impl Host {
             network: Network::default(),
             btf: None,
             held: Vec::new(),
+            assigned: None,
             random: SEED,
             ctx: Vec::new(),
+        }
+    }
+
+    /// The same place and people, for another thread.
+    pub(crate) fn sibling(&self) -> Self {
+        Self {
+            task: self.task.clone(),
+            network: self.network.clone(),
+            btf: self.btf.clone(),
+            ..Self::new(self.hook, self.clock)
         }
     }
 
@@ -89,6 +103,17 @@ impl Host {
 /// Whether programs of the hook may write to the packet. Kernel: `may_access_direct_pkt_data`.
 const fn writes_packets(hook: Hook) -> bool {
     matches!(hook, Hook::Xdp | Hook::TcIngress | Hook::TcEgress | Hook::SchedAct)
+}
+
+/// What the kernel keeps in 16 bits of what programs of the hook may write: `tc_index`, `tc_classid`
+/// and `queue_mapping`, which is less than `NO_QUEUE_MAPPING`.
+pub(crate) const fn half_fields(hook: Hook) -> &'static [HalfField] {
+    const TC: &[HalfField] = &[
+        HalfField { at: 12, limit: Some(0xffff) },
+        HalfField { at: 44, limit: None },
+        HalfField { at: 72, limit: None },
+    ];
+    if matches!(hook, Hook::TcIngress | Hook::TcEgress | Hook::SchedAct) { TC } else { &[] }
 }
 
 /// Where the sequence of "random" numbers starts: runs repeat.

@@ -19,6 +19,7 @@
 
 mod code;
 mod event;
+mod fields;
 mod fit;
 mod helper;
 mod host;
@@ -37,7 +38,7 @@ pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
 pub use needs::{Need, NeedKind, Needs, needs};
-pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport};
+pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_abi::Release;
 pub use skep_hooks::{

@@ -1,10 +1,11 @@
 //! A program and all it can reach, as a machine: its maps made, its prog arrays filled.
 
+use crate::fields::fields_of;
 use crate::helper::helpers;
 use crate::host::{Host, monotonic};
 use skep_abi::{Errno, Helper, ProgType};
 use skep_isa::{Call, ImmSrc, Insn, Pc};
-use skep_map::{Limits, Map, MapError};
+use skep_map::{CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
 use std::collections::BTreeMap;
@@ -103,6 +104,8 @@ pub(crate) struct Linked {
     pub(crate) machine: Machine<Host>,
     /// Of each map of the machine, its index in the image.
     pub(crate) maps: Vec<usize>,
+    /// The CPUs that runs take turns on.
+    pub(crate) cpus: CpuPool,
 }
 
 /// Loads a program, the programs in its prog arrays, and the maps that these use.
@@ -117,7 +120,9 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         {
             return Err(LoadError::Kconfig { prog: prog.name.clone(), var: var.name.clone() });
         }
-        maps.push(Map::within(&image.maps[map], cpus, &mut limits)?);
+        let def = &image.maps[map];
+        let fields = fields_of(image.btf.as_deref(), def);
+        maps.push(Map::with_fields(def, cpus, &mut limits, &fields)?);
     }
     let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);
     let mut ids = BTreeMap::new();
@@ -137,7 +142,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         }
     }
     reach.fill(machine.maps())?;
-    Ok(Linked { machine, maps: reach.maps })
+    Ok(Linked { machine, maps: reach.maps, cpus: CpuPool::new(cpus.max(1)) })
 }
 
 /// Refuses helpers that the kernel does not give to programs of this type.

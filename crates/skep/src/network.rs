@@ -120,7 +120,7 @@ pub enum Transport {
 }
 
 /// A socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Socket {
     /// Its protocol.
     pub transport: Transport,
@@ -136,6 +136,112 @@ pub struct Socket {
     pub priority: u32,
     /// Its owner.
     pub uid: u32,
+    /// Its cgroup and the ones around it, the outermost first, by number.
+    pub cgroups: Vec<u64>,
+    /// What `bpf_tcp_sock` tells of it, if it is of TCP.
+    pub tcp: TcpState,
+}
+
+impl Socket {
+    /// A socket on any device, without mark, priority and cgroup, of user 0.
+    #[must_use]
+    pub fn new(transport: Transport, local: SocketAddr, remote: Option<SocketAddr>) -> Self {
+        Self {
+            transport,
+            local,
+            remote,
+            ifindex: 0,
+            mark: 0,
+            priority: 0,
+            uid: 0,
+            cgroups: Vec::new(),
+            tcp: TcpState::default(),
+        }
+    }
+}
+
+macro_rules! tcp_state {
+    ($($(#[doc = $doc:literal])+ $field:ident: $ty:ty,)*) => {
+        /// State of a TCP socket: `struct bpf_tcp_sock`, whose names these are.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct TcpState {
+            $($(#[doc = $doc])+ pub $field: $ty,)*
+        }
+
+        impl TcpState {
+            /// Names of the fields, in order.
+            pub const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            /// Sets a field by its name, if there is one and the number fits.
+            pub fn set(&mut self, field: &str, number: u64) -> Option<()> {
+                match field {
+                    $(stringify!($field) => self.$field = number.try_into().ok()?,)*
+                    _ => return None,
+                }
+                Some(())
+            }
+
+            pub(crate) fn to_bytes(self) -> Vec<u8> {
+                let mut bytes = Vec::new();
+                $(bytes.extend(self.$field.to_le_bytes());)*
+                bytes
+            }
+        }
+    };
+}
+tcp_state! {
+    /// Packets that may be on the way.
+    snd_cwnd: u32,
+    /// Smoothed round trip time in eighths of a microsecond.
+    srtt_us: u32,
+    /// Least round trip time.
+    rtt_min: u32,
+    /// Window up to which slow start goes.
+    snd_ssthresh: u32,
+    /// Number expected next.
+    rcv_nxt: u32,
+    /// Number sent next.
+    snd_nxt: u32,
+    /// First number that is not acknowledged.
+    snd_una: u32,
+    /// Bytes of a segment.
+    mss_cache: u32,
+    /// Bits of explicit congestion notification.
+    ecn_flags: u32,
+    /// Packets of the last rate sample.
+    rate_delivered: u32,
+    /// Its time.
+    rate_interval_us: u32,
+    /// Packets on the way.
+    packets_out: u32,
+    /// Of these, sent again.
+    retrans_out: u32,
+    /// All that were ever sent again.
+    total_retrans: u32,
+    /// Segments received.
+    segs_in: u32,
+    /// Of these, with data.
+    data_segs_in: u32,
+    /// Segments sent.
+    segs_out: u32,
+    /// Of these, with data.
+    data_segs_out: u32,
+    /// Packets taken for lost.
+    lost_out: u32,
+    /// Packets acknowledged selectively.
+    sacked_out: u32,
+    /// Bytes received.
+    bytes_received: u64,
+    /// Bytes acknowledged.
+    bytes_acked: u64,
+    /// Duplicates reported.
+    dsack_dups: u32,
+    /// Packets delivered.
+    delivered: u32,
+    /// Of these, marked as congested.
+    delivered_ce: u32,
+    /// Timeouts since the last acknowledgement.
+    icsk_retransmits: u32,
 }
 
 impl Network {

@@ -1,7 +1,7 @@
 //! A program loaded into the user engine, taking packets.
 
 use crate::event::{self, Event};
-use crate::host::{Clock, Host, monotonic};
+use crate::host::{Clock, Host, half_fields, monotonic};
 use crate::link::{Linked, LoadError, link};
 use crate::network::Network;
 use crate::view::MapView;
@@ -9,12 +9,14 @@ use skep_abi::{AttachType, ProgType};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
 use skep_vm::{CTX, Fault, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 /// How a program is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// CPUs that per-CPU maps have values for; programs run on the first.
+    /// CPUs that per-CPU maps have values for; a program runs on the first that no other thread uses.
     pub cpus: u32,
     /// Most instructions for one packet.
     pub insns: u64,
@@ -39,6 +41,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The interface to redirect to, where the verdict is to redirect.
     pub redirect: Option<u32>,
+    /// The socket that the program steered the packet to, by its place in [`Network::sockets`].
+    pub socket: Option<usize>,
     /// Copies that the program sent to other interfaces.
     pub clones: Vec<(u32, Packet)>,
     /// Instructions executed.
@@ -53,9 +57,9 @@ const MAX_TIMERS: usize = 1 << 12;
 /// Timers that the program starts in its maps are looked at before each packet: with
 /// [`Clock::Packet`] a capture's own times drive them, and those due after the last packet never fire.
 pub struct Session {
-    image: Image,
+    image: Arc<Image>,
     prog: String,
-    linked: Linked,
+    linked: Arc<Linked>,
     host: Host,
     vm: Vm,
     ctx: Vec<u8>,
@@ -76,14 +80,51 @@ impl Session {
         let mut host = Host::new(hook, options.clock);
         host.btf.clone_from(&image.btf);
         Ok(Self {
-            linked: link(image, prog, options.cpus)?,
+            linked: Arc::new(link(image, prog, options.cpus)?),
             prog: prog.name.clone(),
-            image: image.clone(),
+            image: Arc::new(image.clone()),
             host,
             vm: Vm::new(),
             ctx: Vec::new(),
             options,
         })
+    }
+
+    /// The same program with the same maps, for packets of another thread. Task and network are those
+    /// set so far. Each run has a CPU to itself, so that no update of a per-CPU value is lost; with
+    /// more threads than [`Options::cpus`], runs wait for each other.
+    ///
+    /// Timers and objects that a program makes stay with the session that made them. Events of maps
+    /// come from whichever session is asked first.
+    ///
+    /// ```
+    /// use skep::{Options, Packet, PacketMeta, Session, read_image};
+    ///
+    /// let text = b".section \"xdp\"\nfew:\n r0 = 1\n exit\n";
+    /// let image = read_image(text, "few.s").unwrap().image;
+    /// let session = Session::load(&image, None, Options { cpus: 2, ..Options::default() }).unwrap();
+    /// let mut threads = [session.share(), session];
+    /// std::thread::scope(|scope| {
+    ///     for session in &mut threads {
+    ///         scope.spawn(|| {
+    ///             let mut packet = Packet::new();
+    ///             packet.reset(&[0; 60], PacketMeta::default());
+    ///             session.run(&mut packet).unwrap();
+    ///         });
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            image: self.image.clone(),
+            prog: self.prog.clone(),
+            linked: self.linked.clone(),
+            host: self.host.sibling(),
+            vm: Vm::new(),
+            ctx: Vec::new(),
+            options: self.options,
+        }
     }
 
     /// The program's name.
@@ -146,12 +187,16 @@ impl Session {
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
         self.host.held.clear();
+        self.host.assigned = None;
         let limits = self.limits(self.options.insns);
+        let lease = self.linked.cpus.lease(thread::yield_now);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             packet: self.host.lend(),
             ctx: cells(&mut self.ctx),
             ctx_writable: hook.is_skb(),
+            ctx_halves: half_fields(hook),
+            cpu: lease.cpu().0,
             limits,
             ..Input::default()
         };
@@ -160,6 +205,7 @@ impl Session {
             Some(observer) => self.vm.run_observed(machine, 0, host, input, observer),
             None => self.vm.run(machine, 0, host, input),
         };
+        drop(lease);
         self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);
         hook.read_ctx(packet, &self.ctx);
@@ -172,7 +218,7 @@ impl Session {
             Action::Redirect => self.host.redirect.map(|to| to.ifindex),
             _ => None,
         };
-        Ok(Outcome { verdict, redirect, clones, insns: output.insns })
+        Ok(Outcome { verdict, redirect, socket: self.host.assigned, clones, insns: output.insns })
     }
 
     fn limits(&self, insns: u64) -> Limits {
@@ -194,7 +240,10 @@ impl Session {
         for _ in 0..MAX_TIMERS {
             let Some(timer) = self.host.timers.expire(now) else { break };
             self.host.packet.meta.timestamp = timer.due;
-            let output = self.vm.fire(&self.linked.machine, &mut self.host, &timer, limits);
+            let lease = self.linked.cpus.lease(thread::yield_now);
+            let input = Input { cpu: lease.cpu().0, limits, ..Input::default() };
+            let output = self.vm.fire(&self.linked.machine, &mut self.host, &timer, input);
+            drop(lease);
             output.result?;
             limits.insns = limits.insns.saturating_sub(output.insns);
         }

@@ -56,6 +56,49 @@ impl Kernel {
         self.map_update(map, &cpu.to_ne_bytes(), &fd, 0)?;
         Ok(buffer)
     }
+
+    /// `BPF_PROG_LOAD` with a log as long as `log`, which the caller can read also when the program is
+    /// taken, and with the function or type of the kernel that the program is for (`attach_btf_id`; 0
+    /// for none).
+    ///
+    /// # Errors
+    /// As of [`Bpf::prog_load`].
+    pub fn prog_judge(
+        &self,
+        def: &ProgLoad<'_, BtfFd>,
+        attach_btf_id: u32,
+        log: &mut [u8],
+    ) -> Result<ProgFd, SysError> {
+        let op = Cmd::ProgLoad;
+        let insns: Vec<u8> = def.insns.iter().flat_map(|&raw| host_bytes(raw)).collect();
+        let license = CString::new(def.license)
+            .map_err(|_| SysError::new(op, Errno::EINVAL))?
+            .into_bytes_with_nul();
+        let mut attr = Attr::new()
+            .put32(0, def.prog_type.number())
+            .put32(4, u32::try_from(def.insns.len()).unwrap_or(u32::MAX))
+            .put_bytes(8, &insns)
+            .put_bytes(16, &license)
+            .put32(24, def.log_level)
+            .put32(28, len32(log))
+            .put_out(32, log)
+            .put32(44, def.flags)
+            .put_name(48, def.name)
+            .put32(68, def.attach_type.map_or(0, |attach| attach.number()))
+            .put32(108, attach_btf_id);
+        let funcs: Vec<u8> = def.btf.iter().flat_map(|(_, funcs)| func_infos(funcs)).collect();
+        if let Some((btf, list)) = def.btf {
+            attr = attr
+                .put32(72, number(btf.0.as_fd()))
+                .put32(76, 8)
+                .put_bytes(80, &funcs)
+                .put32(88, u32::try_from(list.len()).unwrap_or(u32::MAX));
+        }
+        // SAFETY: instructions, license and function records are as long as the attribute says or
+        // NUL-terminated, and only read; the log is writable for the length given.
+        let result = unsafe { attr.run(op) };
+        result.map(|fd| ProgFd(owned(fd))).map_err(|err| err.of_load(def.prog_type, text(log)))
+    }
 }
 
 impl Bpf for Kernel {
@@ -160,35 +203,8 @@ impl Bpf for Kernel {
     }
 
     fn prog_load(&self, def: &ProgLoad<'_, BtfFd>) -> Result<ProgFd, SysError> {
-        let op = Cmd::ProgLoad;
-        let insns: Vec<u8> = def.insns.iter().flat_map(|&raw| host_bytes(raw)).collect();
-        let license = CString::new(def.license)
-            .map_err(|_| SysError::new(op, Errno::EINVAL))?
-            .into_bytes_with_nul();
         let mut log = vec![0; if def.log_level == 0 { 0 } else { LOG }];
-        let mut attr = Attr::new()
-            .put32(0, def.prog_type.number())
-            .put32(4, u32::try_from(def.insns.len()).unwrap_or(u32::MAX))
-            .put_bytes(8, &insns)
-            .put_bytes(16, &license)
-            .put32(24, def.log_level)
-            .put32(28, len32(&log))
-            .put_out(32, &mut log)
-            .put32(44, def.flags)
-            .put_name(48, def.name)
-            .put32(68, def.attach_type.map_or(0, |attach| attach.number()));
-        let funcs: Vec<u8> = def.btf.iter().flat_map(|(_, funcs)| func_infos(funcs)).collect();
-        if let Some((btf, list)) = def.btf {
-            attr = attr
-                .put32(72, number(btf.0.as_fd()))
-                .put32(76, 8)
-                .put_bytes(80, &funcs)
-                .put32(88, u32::try_from(list.len()).unwrap_or(u32::MAX));
-        }
-        // SAFETY: instructions, license and function records are as long as the attribute says or
-        // NUL-terminated, and only read; the log is writable for the length given.
-        let result = unsafe { attr.run(op) };
-        result.map(|fd| ProgFd(owned(fd))).map_err(|err| err.of_load(def.prog_type, text(&log)))
+        self.prog_judge(def, 0, &mut log)
     }
 
     fn prog_test_run(&self, prog: &ProgFd, input: &TestInput<'_>) -> Result<TestOutput, SysError> {

@@ -5,10 +5,14 @@
 //! in the same terms, an [`Outcome`]; [`compare`] puts the two together and makes a program that they
 //! disagree on as small as it easily can.
 //!
+//! [`agreement`] has the kernel's verifier and the one of this workspace judge the same programs.
+//!
 //! For development only: nothing that users run depends on this crate.
 #![forbid(unsafe_code)]
 
+pub mod agreement;
 mod compare;
+pub mod domain;
 mod frame;
 mod generate;
 mod host;

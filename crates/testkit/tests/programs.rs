@@ -2,7 +2,7 @@
 
 use skep_isa::{AluOp, Insn, Src, Width};
 use skep_testkit::{
-    Compared, Frame, PACKET_LEN, differential, host, kernel, packet, program, user,
+    Compared, Frame, PACKET_LEN, compare, differential, host, kernel, packet, program, user,
 };
 use std::collections::BTreeSet;
 
@@ -47,6 +47,36 @@ fn a_changed_program_is_noticed() {
     assert!(changed > 20, "only {changed} programs had something to change");
     // Some changes are in code that does not run, or of values that are not used.
     assert!(noticed * 2 > changed, "{noticed} of {changed} changes were noticed");
+}
+
+/// Fields of which the kernel keeps 16 bits, written with more and read in the same run.
+#[test]
+fn wide_numbers_in_narrow_fields_are_cut_as_in_the_kernel() {
+    let Some(host) = host() else { return };
+    let bytes = packet(1, PACKET_LEN);
+    let mut texts = Vec::new();
+    for field in [12, 44, 72] {
+        for number in [0u32, 7, 0x1_2345, 0xfffe, 0xffff, 0x1_0001, 0xffff_ffff, 0x8000_0001] {
+            let immediate = number.cast_signed();
+            texts.extend([
+                format!(" r2 = {number:#x} ll\n *(u32 *)(r1 + {field}) = r2\n"),
+                format!(" r2 = {immediate}\n *(u32 *)(r1 + {field}) = r2\n"),
+                format!(" *(u32 *)(r1 + {field}) = {immediate}\n"),
+            ]);
+        }
+    }
+    for text in texts {
+        let field = text.rsplit(")(r1 + ").next().unwrap().split(')').next().unwrap();
+        let program = format!(
+            ".section \"tc\"\nmain:\n r2 = 3\n *(u32 *)(r1 + {field}) = r2\n{text} \
+             r0 = *(u32 *)(r1 + {field})\n exit\n"
+        );
+        let image = skep::read_image(program.as_bytes(), "narrow.s").unwrap().image;
+        match compare(host, &image, "main", &[Frame(&bytes)]) {
+            Compared::Equal => {}
+            other => panic!("{program}: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -196,6 +196,13 @@ impl OpCode {
     }
 }
 
+impl OpCode {
+    /// Whether it stores a number of the instruction's own.
+    pub(crate) const fn stores_immediate(self) -> bool {
+        matches!(self, Self::Store8K | Self::Store16K | Self::Store32K | Self::Store64K)
+    }
+}
+
 /// The column of `MOVE`.
 const fn moved_column(op: AluOp) -> Option<usize> {
     Some(match op {

@@ -46,8 +46,8 @@ pub use fault::{AccessError, Denied, Fault, FaultKind};
 pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};
 pub use machine::{Input, Limits, Machine, Output, Vm};
 pub use memory::{
-    CTX, FRAME_SIZE, Headers, MAX_FRAMES, MEM, Memory, PACKET, PACKET_BASE, PacketBuf, Place,
-    STACK, address, cells,
+    CTX, FRAME_SIZE, HalfField, Headers, MAX_FRAMES, MEM, Memory, PACKET, PACKET_BASE, PacketBuf,
+    Place, STACK, address, cells,
 };
 pub use observe::{Activation, Moment, Observer, Value};
 pub use translate::LoadError;

@@ -6,7 +6,7 @@ use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::interp;
-use crate::memory::{Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
+use crate::memory::{HalfField, Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
@@ -98,6 +98,8 @@ pub struct Input<'m> {
     pub ctx: &'m [Cell<u8>],
     /// Whether the program may write the context.
     pub ctx_writable: bool,
+    /// Fields of a writable context that are not plain memory.
+    pub ctx_halves: &'static [HalfField],
     /// The embedder's memory, at [`address`](crate::address)`(MEM, 0)`.
     pub mem: &'m [Cell<u8>],
     /// The packet, from [`PACKET_BASE`](crate::PACKET_BASE); returned in [`Output`].
@@ -180,16 +182,15 @@ impl Vm {
         })
     }
 
-    /// Calls back for a timer of the embedder's [`Env::timers`]; nothing happens if its entry is gone.
-    /// There is no context, memory or packet.
+    /// Calls back for a timer or a piece of work of the embedder's [`Env::timers`]; nothing happens if
+    /// its entry is gone. Of the input, CPU and limits count.
     pub fn fire<S: Env>(
         &mut self,
         machine: &Machine<S>,
         state: &mut S,
         timer: &Expired,
-        limits: Limits,
+        input: Input<'_>,
     ) -> Output {
-        let input = Input { limits, ..Input::default() };
         self.enter(machine, state, input, None, |cx| builtin::fire(cx, timer))
     }
 
@@ -199,10 +200,9 @@ impl Vm {
         machine: &Machine<S>,
         state: &mut S,
         timer: &Expired,
-        limits: Limits,
+        input: Input<'_>,
         observer: &mut dyn Observer,
     ) -> Output {
-        let input = Input { limits, ..Input::default() };
         self.enter(machine, state, input, Some(Watch::new(observer)), |cx| builtin::fire(cx, timer))
     }
 
@@ -228,6 +228,9 @@ impl Vm {
             watch,
         };
         cx.mem.set_ctx(input.ctx, input.ctx_writable);
+        if input.ctx_writable && !input.ctx_halves.is_empty() {
+            cx.mem.set_ctx_of_halves(input.ctx, input.ctx_halves);
+        }
         cx.mem.set_mem(input.mem);
         cx.mem.packet = input.packet;
         cx.mem.heap = core::mem::take(&mut self.heap);

@@ -21,6 +21,7 @@
 
 mod access;
 mod atomic;
+mod ctx;
 mod heap;
 mod packet;
 mod temporary;
@@ -143,6 +144,19 @@ pub struct Memory<'m> {
     pub(crate) heap: Heap,
     /// Bytes that helpers have copied since somebody asked.
     copied: Cell<u64>,
+    /// Fields of a context that may be written, but not as plain memory.
+    halves: &'static [HalfField],
+}
+
+/// A field of four bytes in the context of which the kernel keeps the lower two. Such fields are written
+/// whole, and read with an upper half of zeroes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfField {
+    /// Position in the context.
+    pub at: u32,
+    /// The number from which on others are not stored at all: as a whole register, or as a signed
+    /// immediate.
+    pub limit: Option<u32>,
 }
 
 /// Turns exclusive bytes into what [`Memory`] takes.
@@ -162,6 +176,7 @@ impl<'m> Memory<'m> {
             packet: PacketBuf::default(),
             heap: Heap::default(),
             copied: Cell::new(0),
+            halves: &[],
         }
     }
 
@@ -174,6 +189,16 @@ impl<'m> Memory<'m> {
         if let Some(slot) = self.bytes.get_mut(region as usize) {
             *slot = Bytes { rd: bytes, wr: if writable { bytes } else { &[] }, lo };
         }
+    }
+
+    /// The context, where some fields are halves: stores go through [`Memory::store_ctx`].
+    pub(crate) fn set_ctx_of_halves(
+        &mut self,
+        bytes: &'m [Cell<u8>],
+        halves: &'static [HalfField],
+    ) {
+        self.set(CTX, bytes, 0, halves.is_empty());
+        self.halves = halves;
     }
 
     /// The context.

@@ -97,6 +97,7 @@ fn run(insns: &Insns, packet: &[u8], budget: u64) -> Option<Outcome> {
         packet,
         cpu: 1,
         limits: Limits { insns: budget, deadline: None },
+        ..Input::default()
     };
     let output = Vm::new().run(&machine, prog, &mut world, input);
     if let Err(fault) = &output.result {

@@ -85,6 +85,12 @@ impl CtxTable {
         }
     }
 
+    /// Whether programs of the type see the field of a rule at all.
+    #[must_use]
+    pub fn shows(&self, rule: &CtxRule) -> bool {
+        !self.hidden.contains(&rule.name)
+    }
+
     /// Whether an access is allowed.
     ///
     /// # Errors
@@ -106,7 +112,7 @@ impl CtxTable {
         if i64::from(off) % multiple != 0 {
             return Err(CtxRefusal::Unaligned);
         }
-        let seen = |rule: &&CtxRule| rule.holds(off) && !self.hidden.contains(&rule.name);
+        let seen = |rule: &&CtxRule| rule.holds(off) && self.shows(rule);
         let mut rules = self.rules.iter().filter(seen);
         let Some(first) = rules.clone().next() else { return Err(CtxRefusal::NoField) };
         let rule = rules.find(|rule| rule.admits(attach));

@@ -78,6 +78,35 @@ pub enum ArgKind {
     Dynptr,
 }
 
+impl ArgKind {
+    /// The registers that it takes, in the words of the verifier: `R1 type=scalar expected=ctx`.
+    ///
+    /// `None` where anything is taken, or the check has words of its own.
+    #[must_use]
+    pub const fn expected(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Any | Self::Arena => return None,
+            Self::Map => "map_ptr",
+            Self::MapKey | Self::MapValue | Self::Mem => {
+                "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_"
+            }
+            Self::Size | Self::SizeOrZero | Self::AllocSizeOrZero => "scalar",
+            Self::Ctx => "ctx",
+            Self::SpinLock | Self::KptrDest => "map_value, ptr_",
+            Self::SockCommon => "sock_common, sock, tcp_sock, xdp_sock",
+            Self::Socket => "sock",
+            Self::BtfId => "ptr_, trusted_ptr_, rcu_ptr_",
+            Self::RingbufMem => "ringbuf_mem",
+            Self::BtfIdSockCommon => "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
+            Self::PercpuBtfId => "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_",
+            Self::Func => "func",
+            Self::Stack => "fp",
+            Self::ConstStr | Self::Timer => "map_value",
+            Self::Dynptr => "fp, dynptr_ptr",
+        })
+    }
+}
+
 /// Kind of result: `RET_*` of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetKind {

@@ -43,6 +43,36 @@ pub(crate) fn store_imm(size: u32, dst: u8, off: i16, imm: i32) -> Insn {
     insn(0x62 | size_bits(size), dst, 0, off, imm)
 }
 
+/// `call` of the helper with this number
+pub(crate) fn call(helper: u32) -> Insn {
+    insn(0x85, 0, 0, 0, i32::try_from(helper).unwrap())
+}
+
+/// `call` of the function of the kernel with this number in its types
+pub(crate) fn call_kernel(func: u32) -> Insn {
+    insn(0x85, 0, 2, 0, i32::try_from(func).unwrap())
+}
+
+/// `dst = dst + imm`
+pub(crate) fn add(dst: u8, imm: i32) -> Insn {
+    insn(0x07, dst, 0, 0, imm)
+}
+
+/// `dst = map` by its descriptor, in two slots
+pub(crate) fn load_map(dst: u8, fd: i32) -> [Insn; 2] {
+    [insn(0x18, dst, 1, 0, fd), insn(0, 0, 0, 0, 0)]
+}
+
+/// `r0 = *(u8 *)skb[imm]`
+pub(crate) fn load_absolute() -> Insn {
+    insn(0x30, 0, 0, 0, 0)
+}
+
+/// `if dst > src goto pc + 1 + off`
+pub(crate) fn jump_above(dst: u8, src: u8, off: i16) -> Insn {
+    insn(0x2d, dst, src, off, 0)
+}
+
 /// `exit`
 pub(crate) fn exit() -> Insn {
     insn(0x95, 0, 0, 0, 0)

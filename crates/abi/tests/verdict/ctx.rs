@@ -1,7 +1,7 @@
 //! Context accesses: every offset, size and direction at every hook.
 
 use crate::code::{copy, exit, load, mov, store, store_imm};
-use crate::hooks::{Hook, hooks, vmlinux};
+use crate::hooks::{Hook, places, vmlinux};
 use crate::kernel::may_ask;
 use skep_abi::{AttachType, CtxAlign, CtxKind, CtxTable, ProgType, ctx_access};
 use skep_btf::{Body, Btf, Int};
@@ -144,11 +144,9 @@ fn run(step: usize, only: impl Fn(&Hook) -> bool) -> Tally {
     let btf = vmlinux();
     let mut tally = Tally::default();
     let mut asked = Vec::new();
-    for hook in hooks(&btf).into_iter().filter(only) {
-        if let Some(result) = hook.result() {
-            compare(&hook, &btf, result, step, &mut tally);
-            asked.push(hook.prog_type);
-        }
+    for (hook, result) in places().iter().filter(|(hook, _)| only(hook)) {
+        compare(hook, btf, *result, step, &mut tally);
+        asked.push(hook.prog_type);
     }
     let silent: Vec<_> = ProgType::ALL.iter().filter(|ty| !asked.contains(ty)).collect();
     eprintln!(

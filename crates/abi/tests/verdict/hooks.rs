@@ -6,6 +6,7 @@ use skep_abi::AttachType::{self, *};
 use skep_abi::ProgType;
 use skep_btf::{Body, Btf, Kind, TypeId};
 use std::fs;
+use std::sync::OnceLock;
 
 /// `BPF_F_SLEEPABLE`
 pub(crate) const SLEEPABLE: u32 = 1 << 4;
@@ -42,15 +43,38 @@ impl Hook {
     }
 
     /// A result that the kernel takes at exit; `None` if no program loads here.
-    pub(crate) fn result(&self) -> Option<i32> {
+    fn result(&self) -> Option<i32> {
         [1, 0].into_iter().find(|&r0| self.with(&[mov(0, r0), exit()]).verdict().is_ok())
     }
 }
 
+/// The function or structure that a program is for, and the member of the structure.
+pub(crate) fn target(hook: &Hook) -> (&str, Option<&str>) {
+    let mut words = hook.name.split(' ').filter(|word| *word != "sleepable");
+    let last = words.next_back().unwrap_or_default();
+    if hook.prog_type == ProgType::StructOps {
+        (words.next_back().unwrap_or_default(), Some(last))
+    } else {
+        (last, None)
+    }
+}
+
 /// The running kernel's types.
-pub(crate) fn vmlinux() -> Btf {
-    let bytes = fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with types");
-    Btf::parse(&bytes).expect("types of the kernel that can be read")
+pub(crate) fn vmlinux() -> &'static Btf {
+    static TYPES: OnceLock<Btf> = OnceLock::new();
+    TYPES.get_or_init(|| {
+        let bytes = fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with types");
+        Btf::parse(&bytes).expect("types of the kernel that can be read")
+    })
+}
+
+/// Hooks where programs load, with a result for each.
+pub(crate) fn places() -> &'static [(Hook, i32)] {
+    static PLACES: OnceLock<Vec<(Hook, i32)>> = OnceLock::new();
+    PLACES.get_or_init(|| {
+        let hooks = hooks(vmlinux()).into_iter();
+        hooks.filter_map(|hook| hook.result().map(|r0| (hook, r0))).collect()
+    })
 }
 
 fn number(id: TypeId) -> u32 {
@@ -58,7 +82,7 @@ fn number(id: TypeId) -> u32 {
 }
 
 /// All of them that this kernel can have, those that it refuses included.
-pub(crate) fn hooks(btf: &Btf) -> Vec<Hook> {
+fn hooks(btf: &Btf) -> Vec<Hook> {
     let mut out = Vec::new();
     for &prog_type in ProgType::ALL {
         let info = prog_type.info();

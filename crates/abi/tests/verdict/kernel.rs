@@ -1,6 +1,8 @@
 //! bpf(2), as far as the tests need it.
 
-use std::env;
+use skep_abi::{MapEntries, MapKey, MapType, MapValue};
+use std::collections::BTreeMap;
+use std::{env, thread};
 
 /// A program to load.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +17,7 @@ pub(crate) struct Load<'a> {
 
 const BPF_MAP_CREATE: libc::c_long = 0;
 const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_BTF_LOAD: libc::c_long = 18;
 
 /// bpf(2) with an attribute of these bytes; a descriptor or errno.
 fn bpf(command: libc::c_long, attr: &mut [u8; 152]) -> Result<i32, i32> {
@@ -82,4 +85,107 @@ pub(crate) fn may_ask() -> bool {
         eprintln!("skipped: the kernel cannot be asked: {made:?}");
     }
     made.is_ok()
+}
+
+/// What a map is to be, besides its kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MapDef<'a> {
+    pub(crate) value_size: Option<u32>,
+    pub(crate) inner: Option<&'a Map>,
+    /// Types, those of keys of 4 and 8 bytes, that of the value.
+    pub(crate) types: Option<(&'a Map, [u32; 2], u32)>,
+}
+
+/// A map; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Map(i32);
+
+impl Map {
+    /// Its descriptor.
+    pub(crate) fn fd(&self) -> i32 {
+        self.0
+    }
+
+    /// A map of this kind with key and value of 8 bytes where it may have such, if the kernel makes one.
+    fn of(kind: MapType) -> Option<Self> {
+        Self::make(kind, &MapDef::default()).ok()
+    }
+
+    /// A map of this kind, or errno.
+    pub(crate) fn make(kind: MapType, def: &MapDef<'_>) -> Result<Self, i32> {
+        let Some(info) = kind.info() else { return Err(libc::EINVAL) };
+        let key = match info.key {
+            MapKey::None => 0,
+            MapKey::Index | MapKey::Id | MapKey::Object(_) => 4,
+            _ => 8,
+        };
+        let value = match info.value {
+            MapValue::None => 0,
+            MapValue::Fd(_) => 4,
+            MapValue::Struct(_, sizes) => sizes[0],
+            _ => def.value_size.unwrap_or(8),
+        };
+        let entries = match info.entries {
+            MapEntries::Count => 4,
+            MapEntries::Bytes => 4096,
+            MapEntries::Pages => 1,
+            MapEntries::Zero => 0,
+        };
+        let flags = info.must.iter().fold(0, |bits, flag| bits | flag.bit());
+        let mut attr = [0; 152];
+        for (at, word) in [kind.number(), key, value, entries, flags].into_iter().enumerate() {
+            put(&mut attr, 4 * at, word.to_ne_bytes());
+        }
+        if let Some(inner) = def.inner {
+            put(&mut attr, 20, inner.0.to_ne_bytes());
+        }
+        if let Some((btf, keys, value_type)) = def.types {
+            put(&mut attr, 48, btf.0.to_ne_bytes());
+            put(&mut attr, 52, keys[usize::from(key == 8)].to_ne_bytes());
+            put(&mut attr, 56, value_type.to_ne_bytes());
+        }
+        bpf(BPF_MAP_CREATE, &mut attr).map(Self)
+    }
+
+    /// Types in the kernel, which are no map but live as one does.
+    pub(crate) fn types(bytes: &[u8]) -> Result<Self, i32> {
+        let mut attr = [0; 152];
+        put(&mut attr, 0, (bytes.as_ptr().addr() as u64).to_ne_bytes());
+        put(&mut attr, 16, u32::try_from(bytes.len()).unwrap().to_ne_bytes());
+        bpf(BPF_BTF_LOAD, &mut attr).map(Self)
+    }
+
+    /// One of each kind that can be made so, by number.
+    pub(crate) fn one_of_each() -> BTreeMap<u32, Self> {
+        MapType::ALL.iter().filter_map(|&kind| Some((kind.number(), Self::of(kind)?))).collect()
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        close(self.0);
+    }
+}
+
+/// `CAP_NET_ADMIN`, `CAP_PERFMON`, `CAP_BPF`
+const NET_ADMIN: u64 = 1 << 12;
+const PERFMON: u64 = 1 << 38;
+const CAP_BPF: u64 = 1 << 39;
+
+/// What a thread that can use bpf(2) and configure networks, and maybe watch the system, makes of it.
+pub(crate) fn with_caps<T: Send>(perfmon: bool, ask: impl FnOnce() -> T + Send) -> T {
+    let caps = CAP_BPF | NET_ADMIN | if perfmon { PERFMON } else { 0 };
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let low = |caps: u64| u32::try_from(caps & u64::from(u32::MAX)).unwrap_or(0);
+            // `_LINUX_CAPABILITY_VERSION_3` and this thread; effective, permitted, inheritable, in halves.
+            let head = [0x2008_0522_u32, 0];
+            let sets = [low(caps), low(caps), 0, low(caps >> 32), low(caps >> 32), 0];
+            // SAFETY: both arrays have the layout that this version of capset(2) reads and outlive the call.
+            let done = unsafe { libc::syscall(libc::SYS_capset, head.as_ptr(), sets.as_ptr()) };
+            assert_eq!(done, 0, "capset: {}", std::io::Error::last_os_error());
+            ask()
+        });
+        thread.join().expect("the thread with fewer capabilities fails")
+    })
 }

@@ -5,5 +5,9 @@
 
 mod code;
 mod ctx;
+mod helpers;
 mod hooks;
 mod kernel;
+mod kfuncs;
+mod maps;
+mod rules;

@@ -181,16 +181,25 @@ fn lists_and_cycles_through_pointers_are_fine() {
 #[test]
 fn variables_are_placed_by_name() {
     for (_, mut btf) in flows() {
-        let bss = btf.find(".bss", Kind::Datasec).unwrap().id;
-        let vars = |btf: &Btf| match btf.get(bss).unwrap().body {
-            Body::Datasec { size, vars } => (size, vars.get(0).unwrap().off),
+        let vars = |btf: &Btf, section: &str| match btf.find(section, Kind::Datasec).unwrap().body {
+            Body::Datasec { size, vars } => {
+                let var = vars.get(0).unwrap();
+                (size, btf.get(var.var).unwrap().name.to_owned(), var.off)
+            }
             other => panic!("{other:?}"),
         };
-        assert_eq!(vars(&btf), (0, 0));
-        assert!(btf.place_vars(bss, 24, |name| (name == "last_ns").then_some(16)));
-        assert_eq!(vars(&btf), (24, 16));
-        assert!(btf.place_vars(bss, 32, |_| None));
-        assert_eq!(vars(&btf), (32, 16));
+        let id = |btf: &Btf, section: &str| btf.find(section, Kind::Datasec).unwrap().id;
+        let (_, name, off) = vars(&btf, ".maps");
+        assert_eq!(off, 0);
+        let maps = id(&btf, ".maps");
+        assert!(btf.place_vars(maps, 96, |var| (var == name).then_some(16)));
+        assert_eq!(vars(&btf, ".maps"), (96, name.clone(), 16));
+        assert!(btf.place_vars(maps, 128, |_| None));
+        assert_eq!(vars(&btf, ".maps"), (128, name, 16));
+        // Static variables stay where compilers put them: their names are not unique.
+        let bss = id(&btf, ".bss");
+        assert!(btf.place_vars(bss, 24, |_| Some(16)));
+        assert_eq!(vars(&btf, ".bss"), (24, "last_ns".to_owned(), 0));
         assert!(!btf.place_vars(TypeId(1), 8, |_| Some(1)));
         assert!(!btf.place_vars(TypeId(99), 8, |_| Some(1)));
     }

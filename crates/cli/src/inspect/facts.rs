@@ -1,6 +1,6 @@
 //! What is to be said about an image.
 
-use skep::{Options, Session};
+use skep::{LoadError, Options, Session};
 use skep_abi::helper_name;
 use skep_isa::{Call, Insn};
 use skep_obj::Layout;
@@ -15,8 +15,16 @@ pub(super) struct Facts<'a> {
     pub(super) helpers: Vec<(i32, String)>,
     /// Whether programs call functions of the kernel.
     pub(super) kfuncs: bool,
-    /// Of each program, why it does not run here.
-    pub(super) missing: Vec<Option<String>>,
+    /// Of each program, whether it runs here.
+    pub(super) runs: Vec<Runs>,
+}
+
+/// Whether a program runs here.
+pub(super) enum Runs {
+    /// It does; what it depends on of a kernel these options of `skep run` name.
+    With(Vec<&'static str>),
+    /// It does not.
+    No(String),
 }
 
 impl<'a> Facts<'a> {
@@ -32,15 +40,33 @@ impl<'a> Facts<'a> {
             let name = u32::try_from(id).ok().and_then(helper_name);
             (id, name.map_or_else(|| format!("helper {id}"), |name| format!("bpf_{name}")))
         };
-        let missing = image.progs.iter().map(|prog| {
-            let loaded = Session::load(image, Some(&prog.name), Options::default());
-            loaded.err().map(|err| err.to_string())
-        });
+        let runs = image.progs.iter().map(|prog| runs(image, &prog.name));
         Self {
             layout,
             helpers: helpers.into_iter().map(named).collect(),
             kfuncs: insns().any(|insn| matches!(insn, Insn::Call(Call::Kfunc { .. }))),
-            missing: missing.collect(),
+            runs: runs.collect(),
+        }
+    }
+}
+
+/// Loads the program, first as it is, then as if it had been fitted to a kernel.
+fn runs(image: &Image, prog: &str) -> Runs {
+    let load = |image: &Image| Session::load(image, Some(prog), Options::default()).map(drop);
+    let mut options = Vec::new();
+    let mut fitted = image.clone();
+    loop {
+        match load(&fitted) {
+            Ok(()) => return Runs::With(options),
+            Err(LoadError::Prog(skep_vm::LoadError::CoreReloc { .. })) => {
+                options.push("--btf");
+                fitted.progs.iter_mut().for_each(|prog| prog.core_relocs.clear());
+            }
+            Err(LoadError::Kconfig { .. }) => {
+                options.push("--kconfig");
+                fitted.kconfig.clear();
+            }
+            Err(err) => return Runs::No(err.to_string()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! For machines: one object.
 
-use super::facts::{Facts, unique};
+use super::facts::{Facts, Runs, unique};
 use super::type_name::type_name;
 use crate::term::Out;
 use serde_json::{Value, json};
@@ -10,7 +10,11 @@ use std::io::{self, Write};
 pub(super) fn write(facts: &Facts<'_>, image: &Image, out: &mut Out<'_>) -> io::Result<()> {
     let btf = image.btf.as_deref();
     let ty = |id| btf.zip(id).and_then(|(btf, id)| type_name(btf, id));
-    let progs = image.progs.iter().zip(&facts.missing).map(|(prog, missing)| {
+    let progs = image.progs.iter().zip(&facts.runs).map(|(prog, runs)| {
+        let (options, missing) = match runs {
+            Runs::With(options) => (&options[..], None),
+            Runs::No(why) => (&[][..], Some(why)),
+        };
         json!({
             "name": prog.name,
             "section": prog.section,
@@ -20,6 +24,7 @@ pub(super) fn write(facts: &Facts<'_>, image: &Image, out: &mut Out<'_>) -> io::
             "subprogs": prog.subprogs.iter().map(|sub| sub.name.as_str()).collect::<Value>(),
             "lines": prog.lines.len(),
             "runs": missing.is_none(),
+            "options": options,
             "missing": missing,
         })
     });

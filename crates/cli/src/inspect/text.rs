@@ -1,6 +1,6 @@
 //! For people: a table for each kind of thing.
 
-use super::facts::{Facts, unique};
+use super::facts::{Facts, Runs, unique};
 use super::type_name::type_name;
 use crate::failure::visible;
 use crate::table::{Align, Cell, Table, thousands};
@@ -81,7 +81,7 @@ fn progs(facts: &Facts<'_>, image: &Image, out: &mut Out<'_>) -> io::Result<()> 
     let head = ["programs", "section", "type", "insns", "subprogs", "runs here"];
     table.head(head, out.style.faint);
     let (good, bad) = (out.style.good, out.style.bad);
-    for (prog, missing) in image.progs.iter().zip(&facts.missing) {
+    for (prog, runs) in image.progs.iter().zip(&facts.runs) {
         let cells = [
             visible(&prog.name),
             visible(&prog.section),
@@ -90,19 +90,38 @@ fn progs(facts: &Facts<'_>, image: &Image, out: &mut Out<'_>) -> io::Result<()> 
             prog.subprogs.len().saturating_sub(1).to_string(),
         ];
         let mut row: Vec<Cell> = cells.map(Cell::from).into();
-        row.push(match missing {
-            None => Cell { text: "yes".to_string(), style: good },
-            Some(_) => Cell { text: "no".to_string(), style: bad },
+        row.push(match runs {
+            Runs::With(options) if options.is_empty() => Cell { text: "yes".into(), style: good },
+            Runs::With(options) => {
+                Cell { text: format!("yes, with {}", options.join(" and ")), style: good }
+            }
+            Runs::No(_) => Cell { text: "no".into(), style: bad },
         });
         table.row(row);
     }
     table.write(out, 0)?;
-    let why = |missing: &Option<String>| missing.as_deref().map(visible);
-    for why in facts.missing.iter().filter_map(why) {
-        out.wrapped(0, &[(bad, "no:"), (Style::new(), &why)])?;
+    for (option, what) in OPTIONS {
+        let is_it = |runs: &Runs| matches!(runs, Runs::With(all) if all.contains(&option));
+        if facts.runs.iter().any(is_it) {
+            out.wrapped(0, &[(good, &format!("{option}:")), (Style::new(), what)])?;
+        }
+    }
+    for runs in &facts.runs {
+        if let Runs::No(why) = runs {
+            out.wrapped(0, &[(bad, "no:"), (Style::new(), &visible(why))])?;
+        }
     }
     Ok(())
 }
+
+/// Options of `skep run` for what programs depend on.
+const OPTIONS: [(&str, &str); 2] = [
+    (
+        "--btf",
+        "the types of the kernel that the program is for; those of the running one by default",
+    ),
+    ("--kconfig", "the configuration of that kernel; that of the running one by default"),
+];
 
 fn prog_type(prog: &Prog) -> String {
     match prog.attach_type {

@@ -24,6 +24,8 @@ const CASES: &[(&str, i32, &str)] = &[
     ("run examples/count.s -r examples/traffic.pcap -w out.txt", 2, "error: \"out.txt\" names no capture format: .pcap or .pcapng, then perhaps .gz or .zst"),
     ("run examples/count.s -r examples/traffic.pcap -w - --redirect 1=-", 2, "error: -: is given for two outputs"),
     ("run - -r examples/traffic.pcap --btf -", 2, "error: standard input can be read only once"),
+    ("link - - -o /dev/null", 2, "error: standard input can be read only once"),
+    ("link examples/xdp_flows.o", 2, "error: the following required arguments were not provided:"),
     ("run - -r -", 2, "error: standard input can be read only once"),
     ("asm examples/count.s --hex --c", 2, "error: the argument '--hex' cannot be used with '--c'"),
     ("dis examples/count.s --ebpf", 2, "error: examples/count.s: eBPF already, --ebpf translates classic BPF"),
@@ -39,6 +41,8 @@ const CASES: &[(&str, i32, &str)] = &[
     ("asm examples/drop_icmp.s -o nowhere/out.bin", 3, "error: nowhere/out.bin: No such file or directory"),
     ("dis nowhere.o", 3, "error: nowhere.o: No such file or directory"),
     ("inspect nowhere.o", 3, "error: nowhere.o: No such file or directory"),
+    ("link nowhere.o -o /dev/null", 3, "error: nowhere.o: No such file or directory"),
+    ("link corpus/obj/join_a.o corpus/obj/join_b.o -o nowhere/out.o", 3, "error: nowhere/out.o: No such file or directory"),
     ("man /dev/null/here", 3, "error: /dev/null/here: Not a directory"),
     ("run corpus/cli/task.o --prog moved -r examples/traffic.pcap --btf nowhere", 3, "error: nowhere: No such file or directory"),
     ("run corpus/obj/externs.o --prog version -r examples/traffic.pcap --kconfig nowhere", 3, "error: nowhere: No such file or directory"),
@@ -55,10 +59,13 @@ const CASES: &[(&str, i32, &str)] = &[
     ("run corpus/obj/legacy.o -r examples/traffic.pcap", 1, "error: corpus/obj/legacy.o: section 'maps' holds struct bpf_map_def, which libbpf 1.0 dropped: define maps by type in SEC(\".maps\")"),
     ("asm examples/count.o", 3, "error: examples/count.o: No such file or directory"),
     ("asm examples/xdp_flows.o", 1, "error: examples/xdp_flows.o: an ELF object, not assembly text"),
+    ("link examples/xdp_flows.o examples/count.s -o /dev/null", 1, "error: examples/count.s: no ELF file: begins with 3b 20 53 50, not with 7f 45 4c 46"),
+    ("link corpus/obj/calls.clang19.o corpus/obj/basic.v4.o -o /dev/null", 1, "error: section 'license' is \"GPL\" in corpus/obj/calls.clang19.o and \"Dual MIT/GPL\" in corpus/obj/basic.v4.o: all objects must say the same"),
     ("dis examples/traffic.pcap", 1, "error: examples/traffic.pcap: a packet capture, not a program"),
     // What is understood, but cannot be done.
     ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: on_close: programs of type kprobe are not run over packets"),
     ("run corpus/obj/basic.be.o -r examples/traffic.pcap", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
+    ("link corpus/obj/basic.be.o -o /dev/null", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
     ("asm examples/count.s -o count.o", 4, "error: writing ELF objects is not supported"),
     // Success.
     ("--version", 0, ""),
@@ -74,6 +81,21 @@ fn exit_codes_and_errors() {
         assert_eq!(ran.err.lines().next().unwrap_or_default(), error, "{args}");
         assert!(!ran.err.contains("panicked"), "{args}: {}", ran.err);
     }
+}
+
+#[test]
+fn linked_objects_are_written_to_files_and_pipes() {
+    let dir = scratch("linked");
+    let out = dir.join("out.o");
+    let args = ["corpus/obj/join_a.o", "corpus/obj/join_b.o", "-o"];
+    let run = |out: &str| command(["link"].iter().chain(&args).chain(&[out])).output().unwrap();
+    let to_file = run(out.to_str().unwrap());
+    assert!(to_file.status.success() && to_file.stdout.is_empty() && to_file.stderr.is_empty());
+    let written = fs::read(&out).unwrap();
+    assert_eq!(written, fs::read(root().join("corpus/obj/joined.o")).unwrap());
+    assert!(run("-").stdout == written);
+    let ran = skep_given("link - -o /dev/null", &written);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }
 
 #[test]

@@ -87,8 +87,13 @@ const CASES: &[(&str, &str, &str)] = &[
     ("inspect-needs-json", "", "inspect examples/subprogs.o --needs --json"),
     ("inspect-needs-core", "", "inspect corpus/obj/core.o --needs"),
     ("inspect-core", "", "inspect corpus/obj/core.o"),
+    ("inspect-fitted", "", "inspect corpus/cli/task.o"),
+    ("inspect-fitted-config", "", "inspect corpus/obj/externs.o"),
+    ("run-world", "", "run examples/routes.o -r examples/traffic.pcap --world examples/world.json"),
     ("inspect-btf-c", "", "inspect corpus/btf/core_target.el.btf --btf-c"),
     ("inspect-btf-c-object", "", "inspect corpus/cli/task.o --btf-c"),
+    ("link-undefined", "", "link corpus/obj/join_a.o --no-undefined -o /dev/null"),
+    ("link-help", "", "link --help"),
     ("inspect-help", "", "inspect --help"),
     ("help", "", "--help"),
 ];

@@ -1,211 +1,313 @@
 //! Slots by key: chains from an array of buckets.
 //!
-//! Readers may walk while a writer changes links. They see whole words, stop after as many steps as
-//! there are slots, and their result counts only if [`Seq`](crate::seq::Seq) says so.
+//! A bucket is one word, of its first slot and a number that goes up with each change of the chain. A
+//! reader loads it, walks, and loads it again: what it found counts if the word is the same. It walks
+//! whole chains always, for a slot is linked once it is complete and by a single store, and one that
+//! was unlinked still leads where it led, until it gets another key. Before that the number of its
+//! bucket has gone up, which the reader sees in its second look:
+//!
+//! - who gives a slot a new key has taken the lock of a stripe after the change of the number, and
+//!   fenced before the first store to the slot ([`Owners::lock`](crate::lock::Owners::lock));
+//! - a reader that has read any such store fences before its second look, so that this look follows
+//!   the change of the number.
+//!
+//! H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012.
+//!
+//! So readers write nothing, and never wait for a writer that is slow, has no CPU or is dead: they
+//! start over only if the bucket did change. The number has 36 bits; a reader would have to miss a
+//! multiple of 2^36 changes of one bucket during its walk to be deceived.
 
+use super::key::Key;
 use crate::Values;
-use crate::values::{first_word, low32, padded};
-use core::sync::atomic::AtomicU64;
-use core::sync::atomic::Ordering::Relaxed;
+use crate::memory::Memory;
+use crate::values::low32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU64, fence};
 use skep_abi::Errno;
+
+/// Bits of a bucket's word that name a slot.
+const SLOT_BITS: u32 = 28;
+const SLOT: u64 = (1 << SLOT_BITS) - 1;
+
+/// Slots of a chain that [`Table::find_quickly`] looks at.
+const QUICK: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct Table {
-    /// First slot of each bucket plus 1.
-    heads: Values,
-    /// Of each slot, a word with the hash above and the next slot of the chain plus 1 below, then
-    /// the key.
-    nodes: Values,
-    /// Words of a slot.
+    /// For each slot a value, if there is one for all CPUs, then the *node*: a word with the hash above
+    /// and the next slot of the chain plus 1 below, then the key.
+    cells: Values,
+    /// First slot of each bucket plus 1, and above it how often the chain has changed.
+    buckets: Values,
+    /// Words of a cell.
     stride: usize,
+    /// Words of a cell before the node, and those of the node.
+    before: usize,
+    node: usize,
     /// Buckets less 1; their number is a power of two.
     mask: u32,
     slots: u32,
 }
 
 /// Where a key is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) slot: u32,
-    /// The slot before it in its chain, plus 1.
+    /// The slots before and after it in its chain, plus 1.
     before: u32,
+    next: u32,
 }
 
-/// Bytes of a slot in the table.
-pub(super) const fn node_size(key_size: usize) -> usize {
+/// Bytes of a node.
+const fn node_size(key_size: usize) -> usize {
     8 + key_size.next_multiple_of(8)
+}
+
+/// Bytes of a cell, which is not to straddle two cache lines if it fits one.
+pub(super) const fn cell_size(value_size: usize, key_size: usize) -> usize {
+    let size = value_size.next_multiple_of(8) + node_size(key_size);
+    if size <= 64 { size.next_power_of_two() } else { size }
 }
 
 impl Table {
     /// Twice as many buckets as the kernel has, which takes the entries' number rounded up to a power
     /// of two: half the chains to walk.
-    pub(super) fn new(max_entries: u32, slots: u32, key_size: usize) -> Result<Self, Errno> {
-        let buckets = max_entries.checked_next_power_of_two().and_then(|n| n.checked_mul(2));
-        let buckets = buckets.ok_or(Errno::ENOMEM)?;
-        let bytes = |count: u32, size: usize| (count as usize).checked_mul(size);
-        let heads = bytes(buckets, 4).ok_or(Errno::ENOMEM)?;
-        let nodes = bytes(slots, node_size(key_size)).ok_or(Errno::ENOMEM)?;
-        let (heads, nodes) = (Values::new(heads, 1)?, Values::new(nodes, 1)?);
-        let stride = node_size(key_size) / 8;
-        Ok(Self { heads, nodes, stride, mask: buckets - 1, slots })
+    pub(super) fn buckets(max_entries: u32) -> Option<u32> {
+        max_entries.checked_next_power_of_two()?.checked_mul(2)
     }
 
-    /// Where a key is.
+    /// `value_size` is 0 where values are elsewhere.
+    pub(super) fn new(
+        memory: &Memory,
+        (max_entries, slots): (u32, u32),
+        (key_size, value_size): (usize, usize),
+    ) -> Result<Self, Errno> {
+        let buckets = Self::buckets(max_entries).ok_or(Errno::ENOMEM)?;
+        if u64::from(slots) >= SLOT {
+            return Err(Errno::ENOMEM);
+        }
+        let stride = cell_size(value_size, key_size);
+        Ok(Self {
+            cells: memory.cells(value_size, stride, slots as usize)?,
+            buckets: memory.words(buckets as usize)?,
+            stride: stride / 8,
+            before: value_size.div_ceil(8),
+            node: node_size(key_size) / 8,
+            mask: buckets - 1,
+            slots,
+        })
+    }
+
+    /// The values, where they are in the table.
     #[inline]
-    pub(super) fn find(&self, key: Key<'_>) -> Option<Found> {
-        let nodes = self.nodes.words();
-        let (mut before, mut entry) = (0, self.head(key.hash));
+    pub(super) fn cells(&self) -> &Values {
+        &self.cells
+    }
+
+    pub(super) fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// Buckets less 1.
+    pub(super) fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    #[inline]
+    pub(super) fn bucket(&self, hash: u32) -> u32 {
+        hash & self.mask
+    }
+
+    /// State of a bucket, for [`Table::is`] and [`Table::head`].
+    #[inline(always)]
+    pub(super) fn look(&self, bucket: u32) -> u64 {
+        self.word(bucket).load(Acquire)
+    }
+
+    /// Whether a bucket is still in a state.
+    #[inline(always)]
+    pub(super) fn is(&self, bucket: u32, state: u64) -> bool {
+        self.word(bucket).load(Relaxed) == state
+    }
+
+    #[inline(always)]
+    fn word(&self, bucket: u32) -> &AtomicU64 {
+        let words = self.buckets.words();
+        // SAFETY: `new` made `mask + 1` words of them.
+        unsafe { words.get_unchecked((bucket & self.mask) as usize) }
+    }
+
+    /// First slot of a chain, plus 1.
+    #[inline]
+    pub(super) const fn head(state: u64) -> u32 {
+        low32(state & SLOT)
+    }
+
+    /// Where a key is in the chain from a head on.
+    #[inline(always)]
+    pub(super) fn find(&self, head: u32, key: impl Key) -> Option<Found> {
+        let (mut before, mut entry) = (0, head);
         for _ in 0..self.slots {
-            let slot = entry.checked_sub(1)?;
-            let at = slot as usize * self.stride;
-            let [link, first, rest @ ..] = nodes.get(at..at + self.stride)? else { return None };
-            let link = link.load(Relaxed);
-            let same = link >> 32 == u64::from(key.hash) && first.load(Relaxed) == key.word;
-            if same && (key.rest.is_empty() || holds(rest, key.rest)) {
-                return Some(Found { slot, before });
+            let slot = entry.wrapping_sub(1);
+            let (link, first, rest) = self.node(slot)?;
+            let link = link.load(Acquire);
+            if key.is_in(link, first, rest) {
+                return Some(Found { slot, before, next: low32(link) });
             }
             (before, entry) = (entry, low32(link));
         }
         None
     }
 
-    /// The slot after one in the order of buckets; the first for `None`.
-    pub(super) fn following(&self, slot: Option<u32>) -> Option<u32> {
-        let mut bucket = 0;
-        if let Some(slot) = slot {
-            let (hash, next) = self.link_of(slot);
-            if let Some(next) = next.checked_sub(1) {
-                return Some(next);
+    /// The slot of a key in a bucket, if that takes no more than a look at a chain that nobody
+    /// changes; else `Err`.
+    #[inline(always)]
+    pub(super) fn find_quickly(&self, key: impl Key) -> Result<Option<u32>, ()> {
+        let bucket = self.bucket(key.hash());
+        let state = self.look(bucket);
+        let mut entry = Self::head(state);
+        for _ in 0..QUICK {
+            let slot = entry.wrapping_sub(1);
+            let Some((link, first, rest)) = self.node(slot) else {
+                fence(Acquire);
+                return if entry == 0 && self.is(bucket, state) { Ok(None) } else { Err(()) };
+            };
+            let link = link.load(Acquire);
+            if key.is_in(link, first, rest) {
+                fence(Acquire);
+                return if self.is(bucket, state) { Ok(Some(slot)) } else { Err(()) };
             }
-            bucket = (hash & self.mask) + 1;
+            entry = low32(link);
         }
-        (bucket..=self.mask).find_map(|bucket| self.head(bucket).checked_sub(1))
+        Err(())
+    }
+
+    /// Where a slot is in its chain.
+    pub(super) fn locate(&self, slot: u32) -> Option<Found> {
+        let state = self.look(self.bucket(self.hash(slot)));
+        let (mut before, mut entry) = (0, Self::head(state));
+        for _ in 0..self.slots {
+            let next = self.next(entry.checked_sub(1)?);
+            if entry == slot + 1 {
+                return Some(Found { slot, before, next });
+            }
+            (before, entry) = (entry, next);
+        }
+        None
+    }
+
+    /// The slot after one in its chain, plus 1.
+    #[inline(always)]
+    pub(super) fn next(&self, slot: u32) -> u32 {
+        low32(self.link(slot))
+    }
+
+    pub(super) fn hash(&self, slot: u32) -> u32 {
+        low32(self.link(slot) >> 32)
     }
 
     /// Copies the key of a slot.
     pub(super) fn read_key(&self, slot: u32, out: &mut [u8]) {
-        self.nodes.get_padded((slot as usize * self.stride + 1) * 8, out);
+        let Some((_, first, rest)) = self.node(slot) else { return };
+        for (bytes, word) in out.chunks_mut(8).zip([first].into_iter().chain(rest)) {
+            bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes()[..bytes.len()]);
+        }
+    }
+
+    /// Writes the value of a slot; `None` for one that does not exist and for other sizes.
+    #[inline(always)]
+    pub(super) fn write(&self, slot: u32, value: &[u8]) -> Option<()> {
+        if slot >= self.slots {
+            return None;
+        }
+        let at = slot as usize * self.stride;
+        if let Some(value) = value.as_array::<8>()
+            && self.before == 1
+        {
+            // SAFETY: `new` made `slots` cells of `stride` words, of which `before` are a value.
+            let word = unsafe { self.cells.words().get_unchecked(at) };
+            word.store(u64::from_ne_bytes(*value), Relaxed);
+            return Some(());
+        }
+        self.cells.write(at * 8, value)
     }
 
     /// Makes a slot the first of its chain.
-    pub(super) fn link(&self, slot: u32, key: Key<'_>) {
-        self.set(slot, self.head(key.hash), key);
-        self.heads.set_word(self.bucket(key.hash), slot + 1);
+    #[inline]
+    pub(super) fn insert(&self, slot: u32, key: impl Key) {
+        let bucket = self.bucket(key.hash());
+        let state = self.look(bucket);
+        self.set(slot, Self::head(state), key);
+        self.change(bucket, state, slot + 1);
     }
 
     /// Puts a slot in the place of another one, of the same key.
-    pub(super) fn replace(&self, old: Found, slot: u32, key: Key<'_>) {
-        self.set(slot, self.link_of(old.slot).1, key);
-        self.set_after(old.before, key.hash, slot + 1);
+    #[inline(always)]
+    pub(super) fn replace(&self, state: u64, old: Found, slot: u32, key: impl Key) {
+        self.set(slot, old.next, key);
+        self.set_after(state, old.before, self.bucket(key.hash()), slot + 1);
     }
 
     /// Takes a slot out of its chain.
+    #[inline]
     pub(super) fn unlink(&self, found: Found) {
-        let (hash, next) = self.link_of(found.slot);
-        self.set_after(found.before, hash, next);
+        let bucket = self.bucket(self.hash(found.slot));
+        self.set_after(self.look(bucket), found.before, bucket, found.next);
     }
 
-    /// A slot in use, to be unlinked.
-    pub(super) fn locate(&self, slot: u32) -> Found {
-        let mut before = 0;
-        let mut entry = self.head(self.link_of(slot).0);
-        while entry != slot + 1 && entry != 0 {
-            (before, entry) = (entry, self.link_of(entry - 1).1);
-        }
-        debug_assert_ne!(entry, 0, "bug: {slot} is in no chain");
-        Found { slot, before }
+    /// Ends the chain after a slot, given plus 1, or at the head; for repairs.
+    pub(super) fn cut(&self, before: u32, bucket: u32) {
+        self.set_after(self.look(bucket), before, bucket, 0);
     }
 
-    fn set(&self, slot: u32, next: u32, key: Key<'_>) {
-        let at = slot as usize * self.stride;
-        let node = self.nodes.words().get(at..at + self.stride);
-        let Some([link, first, rest @ ..]) = node else { return };
-        link.store(u64::from(key.hash) << 32 | u64::from(next), Relaxed);
-        first.store(key.word, Relaxed);
-        for (at, word) in rest.iter().zip(padded(key.rest)) {
-            at.store(word, Relaxed);
-        }
+    /// Makes readers of a bucket read again.
+    pub(super) fn touch(&self, bucket: u32) {
+        let state = self.look(bucket);
+        self.change(bucket, state, Self::head(state));
+    }
+
+    #[inline(always)]
+    fn set(&self, slot: u32, next: u32, key: impl Key) {
+        let Some((link, first, rest)) = self.node(slot) else { return };
+        key.store(first, rest);
+        link.store(u64::from(key.hash()) << 32 | u64::from(next), Relaxed);
     }
 
     /// Makes `next` follow `before`, or the head of the chain.
-    fn set_after(&self, before: u32, hash: u32, next: u32) {
-        match before.checked_sub(1) {
-            None => self.heads.set_word(self.bucket(hash), next),
-            Some(before) => {
-                let link = u64::from(hash_of(self.raw(before))) << 32 | u64::from(next);
-                if let Some(word) = self.nodes.words().get(before as usize * self.stride) {
-                    word.store(link, Relaxed);
-                }
-            }
+    #[inline(always)]
+    fn set_after(&self, state: u64, before: u32, bucket: u32, next: u32) {
+        let Some(slot) = before.checked_sub(1) else { return self.change(bucket, state, next) };
+        if let Some((link, ..)) = self.node(slot) {
+            link.store(link.load(Relaxed) & !u64::from(u32::MAX) | u64::from(next), Release);
         }
+        self.change(bucket, state, Self::head(state));
     }
 
-    /// Hash of a slot in use, and the slot after it plus 1.
-    fn link_of(&self, slot: u32) -> (u32, u32) {
-        let link = self.raw(slot);
-        (hash_of(link), low32(link))
+    #[inline(always)]
+    fn change(&self, bucket: u32, state: u64, head: u32) {
+        let count = (state >> SLOT_BITS).wrapping_add(1) << SLOT_BITS;
+        self.word(bucket).store(count | u64::from(head), Release);
     }
 
-    fn raw(&self, slot: u32) -> u64 {
-        let word = self.nodes.words().get(slot as usize * self.stride);
-        word.map_or(0, |word| word.load(Relaxed))
+    #[inline(always)]
+    fn link(&self, slot: u32) -> u64 {
+        self.node(slot).map_or(0, |(link, ..)| link.load(Acquire))
     }
 
-    #[inline]
-    fn head(&self, hash: u32) -> u32 {
-        self.heads.word(self.bucket(hash))
-    }
-
-    #[inline]
-    fn bucket(&self, hash: u32) -> usize {
-        (hash & self.mask) as usize * 4
-    }
-}
-
-fn hash_of(link: u64) -> u32 {
-    low32(link >> 32)
-}
-
-fn holds(words: &[AtomicU64], bytes: &[u8]) -> bool {
-    padded(bytes).zip(words).all(|(word, at)| at.load(Relaxed) == word)
-}
-
-/// A key, ready to be looked for.
-#[derive(Clone, Copy)]
-pub(super) struct Key<'k> {
-    /// A multiplication folded to itself for each eight bytes.
-    ///
-    /// The same in every run, so that iteration has the same order; whoever chooses the keys can make
-    /// them collide, which costs time in proportion to the entries and no more.
-    hash: u32,
-    /// The first eight bytes, padded with zeroes.
-    word: u64,
-    rest: &'k [u8],
-}
-
-impl<'k> Key<'k> {
-    #[inline]
-    pub(super) fn new(key: &'k [u8]) -> Self {
-        let (word, rest) = match key.len() {
-            // What most keys have, without a loop.
-            4 => (first_word(&key[..4]), &[][..]),
-            0..=8 => (first_word(key), &[][..]),
-            _ => (first_word(&key[..8]), &key[8..]),
-        };
-        let mut hash = fold(key.len() as u64 ^ word.to_le());
-        if !rest.is_empty() {
-            hash = padded(rest).fold(hash, |hash, word| fold(hash ^ word.to_le()));
+    /// The link of a slot, and the first word and the others of its key.
+    #[inline(always)]
+    fn node(&self, slot: u32) -> Option<(&AtomicU64, &AtomicU64, &[AtomicU64])> {
+        if slot >= self.slots {
+            return None;
         }
-        Self { hash: low32(hash ^ hash >> 32), word, rest }
+        let at = slot as usize * self.stride + self.before;
+        let words = self.cells.words();
+        // SAFETY: `new` made `slots` cells of `stride` words, of which `node`, at least two, follow
+        // the first `before`.
+        let link = unsafe { words.get_unchecked(at) };
+        // SAFETY: the same.
+        let first = unsafe { words.get_unchecked(at + 1) };
+        // SAFETY: the same.
+        Some((link, first, unsafe { words.get_unchecked(at + 2..at + self.node) }))
     }
-}
-
-/// The factor is the fraction of the golden ratio; the summand keeps 0 from being a fixed point.
-#[inline]
-const fn fold(word: u64) -> u64 {
-    let word = word ^ 0xd6e8_feb8_6659_fd93;
-    let product = word as u128 * 0x9e37_79b9_7f4a_7c15;
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
-    let folded = product as u64 ^ (product >> 64) as u64;
-    folded
 }

@@ -25,7 +25,7 @@ pub(super) fn parse(btf: &Btf, var: SecVar, name: &str) -> Result<Parsed, MapErr
         Some(Body::Var { linkage: VarLinkage::Static, .. }) => {
             return Err(MapError::Linkage { linkage: "static" });
         }
-        _ => return Err(MapError::Linkage { linkage: "extern" }),
+        _ => return Err(MapError::Extern),
     };
     let ty = btf.resolve(ty);
     if let Some(Body::Struct { size, .. }) = ty.map(|ty| ty.body)
@@ -34,6 +34,11 @@ pub(super) fn parse(btf: &Btf, var: SecVar, name: &str) -> Result<Parsed, MapErr
         return Err(MapError::Size { def: size, var: var.size });
     }
     Fields::parse(btf, ty, false)?.build(btf, name)
+}
+
+/// The map that a type describes, whoever defines it.
+pub(super) fn described(btf: &Btf, ty: TypeId, name: &str) -> Result<MapDef, MapError> {
+    Ok(Fields::parse(btf, btf.resolve(ty), false)?.build(btf, name)?.def)
 }
 
 /// What has been said about a map so far.

@@ -8,7 +8,10 @@ use skep_btf::{Kind, TypeId};
 #[non_exhaustive]
 #[expect(missing_docs, reason = "fields are named in the messages")]
 pub enum MapError {
-    /// The variable is static or external.
+    /// The map is in another object.
+    #[error("declared extern: link the object that defines it (skep link)")]
+    Extern,
+    /// The variable is static.
     #[error("unsupported map linkage {linkage}")]
     Linkage { linkage: &'static str },
     /// A map is defined by a struct.

@@ -34,6 +34,7 @@ pub(crate) struct Symbol {
     pub(crate) name: Vec<u8>,
     pub(crate) kind: u8,
     pub(crate) global: bool,
+    pub(crate) weak: bool,
     /// `STV_*`
     pub(crate) visibility: u8,
     pub(crate) section: u16,
@@ -73,7 +74,15 @@ impl Object {
         size: u64,
     ) -> u32 {
         let name = name.into();
-        self.symbols.push(Symbol { name, kind, global: true, visibility: 0, section, value, size });
+        self.symbols.push(Symbol {
+            name,
+            kind,
+            global: true,
+            section,
+            value,
+            size,
+            ..Symbol::default()
+        });
         self.symbols.len().try_into().unwrap()
     }
 
@@ -103,7 +112,8 @@ impl Object {
         let mut symtab = vec![0; 24];
         for symbol in &self.symbols {
             symtab.extend(name(&symbol.name).to_le_bytes());
-            symtab.push(symbol.kind | u8::from(symbol.global) << 4);
+            let binding = if symbol.weak { 2 } else { u8::from(symbol.global) };
+            symtab.push(symbol.kind | binding << 4);
             symtab.push(symbol.visibility);
             symtab.extend(symbol.section.to_le_bytes());
             symtab.extend(symbol.value.to_le_bytes());

@@ -117,6 +117,7 @@ fn a_function_of_several_names_has_the_first_global_one() {
             name: name.into(),
             kind: FUNC,
             global,
+            weak: false,
             visibility: 0,
             section: text,
             value: at,
@@ -278,7 +279,7 @@ fn relocations_that_mean_nothing_are_refused() {
     case((0, "absolute", R_64), 0, "the symbol is in no section");
     refused(
         &relocated(&[(0, "missing", R_64)], 0),
-        "function 'f', insn 0: 'missing' is not defined in this object",
+        "function 'f', insn 0: 'missing' is not defined in this object: link the one that defines it (skep link)",
     );
 }
 
@@ -298,4 +299,21 @@ fn unknown_sections_get_a_suggestion() {
         let want = format!("section '{section}' says no program type; did you mean '{near}'?");
         refused(&object.build(), &want);
     }
+}
+
+/// What an object hides from others is no global function to the kernel.
+#[test]
+fn hidden_functions_are_static() {
+    let image = skep_obj::parse(include_bytes!("../../../../corpus/obj/joined.o")).unwrap();
+    let btf = image.btf.unwrap();
+    let linkage = |name: &str| match btf.find(name, skep_btf::Kind::Func).map(|ty| ty.body) {
+        Some(skep_btf::Body::Func { linkage, .. }) => Some(linkage),
+        _ => None,
+    };
+    assert_eq!(linkage("secret"), Some(skep_btf::FuncLinkage::Static));
+    let others = btf.types().filter(|ty| ty.name != "secret").filter_map(|ty| match ty.body {
+        skep_btf::Body::Func { linkage, .. } => Some(linkage),
+        _ => None,
+    });
+    assert!(others.into_iter().any(|linkage| linkage == skep_btf::FuncLinkage::Global));
 }

@@ -7,7 +7,9 @@ mod files;
 mod functions;
 mod hostile;
 mod kconfig;
+mod linking;
 mod maps;
+mod writing;
 
 use skep_obj::ObjError;
 use std::error::Error;

@@ -166,7 +166,7 @@ fn variables_that_are_no_maps_are_refused() {
     };
     case(|_| 1, GLOBAL, "unexpected def kind int");
     case(|t| t.record(&[]), STATIC, "unsupported map linkage static");
-    case(|t| t.record(&[]), EXTERN, "unsupported map linkage extern");
+    case(|t| t.record(&[]), EXTERN, "declared extern: link the object that defines it (skep link)");
     case(
         |t| {
             let ty = t.uint(1);

@@ -3,6 +3,8 @@
 use super::status;
 use crate::host::Host;
 use crate::network::{Socket, Transport};
+use skep_abi::Errno;
+use skep_hooks::Hook;
 use skep_map::{Map, Storage};
 use skep_vm::{Cx, FaultKind, Helpers, Stop};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -32,18 +34,29 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
             let socket = held(cx, "bpf_get_listener_sock", sk)?;
             Ok::<_, Stop>(if socket.listens() { sk } else { 0 })
         })
+        .with(96, "bpf_tcp_sock", tcp_sock)
+        .with(124, "bpf_sk_assign", assign)
+        .with(128, "bpf_sk_cgroup_id", |cx: &mut Cx<'_, Host>, sk: u64| {
+            let socket = held(cx, "bpf_sk_cgroup_id", sk)?;
+            Ok::<_, Stop>(socket.cgroups.last().copied().unwrap_or_default())
+        })
+        .with(129, "bpf_sk_ancestor_cgroup_id", |cx: &mut Cx<'_, Host>, sk: u64, level: i32| {
+            let socket = held(cx, "bpf_sk_ancestor_cgroup_id", sk)?;
+            let level = usize::try_from(level).unwrap_or(usize::MAX);
+            Ok::<_, Stop>(socket.cgroups.get(level).copied().unwrap_or_default())
+        })
         .with(107, "bpf_sk_storage_get", storage_get)
         .with(108, "bpf_sk_storage_delete", |cx: &mut Cx<'_, Host>, map: u64, sk: u64| {
             let (storage, object) = stored(cx, "bpf_sk_storage_delete", map, sk)?;
             Ok::<_, Stop>(status(storage.delete(object)))
         })
         .with(46, "bpf_get_socket_cookie", |cx: &mut Cx<'_, Host>| {
-            own(cx).map_or(0, |(at, _)| at as u64 + 1)
+            own(cx).map_or(0, |at| at as u64 + 1)
         })
         .with(47, "bpf_get_socket_uid", |cx: &mut Cx<'_, Host>| {
-            own(cx).map_or(OVERFLOW_UID, |(_, socket)| socket.uid)
+            own(cx).and_then(|at| cx.state.network.sockets.get(at)).map_or(OVERFLOW_UID, |s| s.uid)
         });
-    let helpers = [96, 124, 128, 129, 136, 137, 138, 139, 140, 178, 196]
+    let helpers = [136, 137, 138, 139, 140, 178, 196]
         .into_iter()
         .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"));
     [100, 110, 204, 205, 206, 207].into_iter().fold(helpers, |helpers, id| {
@@ -55,12 +68,12 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
 const OVERFLOW_UID: u32 = 65_534;
 
 impl Socket {
-    const fn listens(&self) -> bool {
+    fn listens(&self) -> bool {
         matches!(self.transport, Transport::Tcp) && self.remote.is_none()
     }
 
     /// `struct bpf_sock`
-    fn to_bytes(self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         const TCP_ESTABLISHED: u32 = 1;
         const TCP_CLOSE: u32 = 7;
         const TCP_LISTEN: u32 = 10;
@@ -113,9 +126,11 @@ fn look_up(
     let Some((from, to)) = tuple_of(&bytes).filter(|_| flags == 0 && current) else { return Ok(0) };
     let ifindex = cx.state.packet.meta.ifindex;
     let found = cx.state.network.socket(transport, from, to, ifindex);
-    let Some((at, socket)) = found.map(|(at, socket)| (at, *socket)) else { return Ok(0) };
-    let Some(sk) = cx.mem.show("socket", socket.to_bytes()) else { return Ok(0) };
-    cx.state.held.push((sk, at));
+    let Some((at, bytes)) = found.map(|(at, socket)| (at, socket.to_bytes())) else {
+        return Ok(0);
+    };
+    let Some(sk) = cx.mem.show("socket", bytes) else { return Ok(0) };
+    cx.state.held.push(Held { sk, at, tcp: None });
     Ok(sk)
 }
 
@@ -136,11 +151,56 @@ fn tuple_of(bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     matches!(bytes.len(), 12 | 36).then_some((from, to))
 }
 
+/// A socket that a program has looked up and not given back.
+pub(crate) struct Held {
+    /// Where the program sees it.
+    sk: u64,
+    /// Where it sees it as one of TCP, if it has asked for that.
+    tcp: Option<u64>,
+    /// Its place in the network's list.
+    at: usize,
+}
+
+impl Held {
+    fn is_at(&self, addr: u64) -> bool {
+        self.sk == addr || self.tcp == Some(addr)
+    }
+}
+
 /// The socket behind an address that a look-up gave.
-fn held(cx: &Cx<'_, Host>, helper: &str, sk: u64) -> Result<Socket, Stop> {
-    let at = cx.state.held.iter().find(|&&(addr, _)| addr == sk);
-    let socket = at.and_then(|&(_, at)| cx.state.network.sockets.get(at)).copied();
+fn held<'a>(cx: &'a Cx<'_, Host>, helper: &str, sk: u64) -> Result<&'a Socket, Stop> {
+    let held = cx.state.held.iter().find(|held| held.is_at(sk));
+    let socket = held.and_then(|held| cx.state.network.sockets.get(held.at));
     socket.ok_or_else(|| no_socket(helper, sk))
+}
+
+/// Address of a `struct bpf_tcp_sock`, or null.
+fn tcp_sock(cx: &mut Cx<'_, Host>, sk: u64) -> Result<u64, Stop> {
+    let socket = held(cx, "bpf_tcp_sock", sk)?;
+    if socket.transport != Transport::Tcp {
+        return Ok(0);
+    }
+    let bytes = socket.tcp.to_bytes();
+    let known = cx.state.held.iter().find(|held| held.is_at(sk)).and_then(|held| held.tcp);
+    let Some(tcp) = known.or_else(|| cx.mem.show("TCP socket", bytes)) else { return Ok(0) };
+    if let Some(held) = cx.state.held.iter_mut().find(|held| held.is_at(sk)) {
+        held.tcp = Some(tcp);
+    }
+    Ok(tcp)
+}
+
+/// Steers the packet to a socket. Kernel: `bpf_sk_assign`.
+fn assign(cx: &mut Cx<'_, Host>, _ctx: u64, sk: u64, flags: u64) -> Result<u64, Stop> {
+    if sk == 0 || flags != 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    held(cx, "bpf_sk_assign", sk)?;
+    if cx.state.hook != Hook::TcIngress {
+        return Ok(Errno::EOPNOTSUPP.r0());
+    }
+    let at = cx.state.held.iter().find(|held| held.is_at(sk)).map(|held| held.at);
+    cx.state.assigned = at;
+    Ok(0)
 }
 
 /// A map of storage, and the number of a socket in it.
@@ -151,7 +211,7 @@ fn stored<'r>(
     sk: u64,
 ) -> Result<(&'r Storage, u64), Stop> {
     held(cx, helper, sk)?;
-    let at = cx.state.held.iter().find(|&&(addr, _)| addr == sk).map_or(0, |&(_, at)| at);
+    let at = cx.state.held.iter().find(|held| held.is_at(sk)).map_or(0, |held| held.at);
     match cx.map(map) {
         Some(Map::Storage(storage)) => Ok((storage, at as u64 + 1)),
         _ => {
@@ -190,15 +250,18 @@ fn no_socket(helper: &str, value: u64) -> Stop {
 }
 
 fn release(cx: &mut Cx<'_, Host>, sk: u64) -> Result<(), Stop> {
-    let held = cx.state.held.iter().position(|&(addr, _)| addr == sk);
+    let held = cx.state.held.iter().position(|held| held.is_at(sk));
     let held = held.ok_or_else(|| no_socket("bpf_sk_release", sk))?;
-    cx.state.held.swap_remove(held);
-    cx.mem.drop_copy(sk);
+    let held = cx.state.held.swap_remove(held);
+    cx.mem.drop_copy(held.sk);
+    if let Some(tcp) = held.tcp {
+        cx.mem.drop_copy(tcp);
+    }
     Ok(())
 }
 
 /// The socket that the packet of a cgroup's program belongs to.
-fn own(cx: &Cx<'_, Host>) -> Option<(usize, Socket)> {
+fn own(cx: &Cx<'_, Host>) -> Option<usize> {
     let meta = &cx.state.packet.meta;
     let addr = |v4: [u8; 4], v6: [u8; 16]| match meta.sock.family {
         2 => Some(IpAddr::from(v4)),
@@ -211,5 +274,5 @@ fn own(cx: &Cx<'_, Host>) -> Option<(usize, Socket)> {
     let to = SocketAddr::new(local, meta.sock.local_port);
     let network = &cx.state.network;
     let by = |transport| network.socket(transport, from, to, meta.ifindex);
-    by(Transport::Tcp).or_else(|| by(Transport::Udp)).map(|(at, socket)| (at, *socket))
+    by(Transport::Tcp).or_else(|| by(Transport::Udp)).map(|(at, _)| at)
 }

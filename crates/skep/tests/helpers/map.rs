@@ -90,15 +90,7 @@ fn a_socket_keeps_what_is_stored_with_it() {
     };
     let with_socket = |text: &str| {
         let mut session = session(text);
-        let socket = Socket {
-            transport: Transport::Tcp,
-            local: "10.0.0.2:80".parse().unwrap(),
-            remote: None,
-            ifindex: 0,
-            mark: 0,
-            priority: 0,
-            uid: 0,
-        };
+        let socket = Socket::new(Transport::Tcp, "10.0.0.2:80".parse().unwrap(), None);
         session.set_network(Network { sockets: vec![socket], ..Network::default() });
         session
     };

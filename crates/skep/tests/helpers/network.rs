@@ -161,13 +161,12 @@ fn a_length_is_held_against_a_device() {
 
 fn sockets() -> Vec<Socket> {
     let socket = |transport, local: &str, remote: Option<&str>| Socket {
-        transport,
-        local: local.parse().unwrap(),
-        remote: remote.map(|remote| remote.parse().unwrap()),
-        ifindex: 0,
-        mark: 0,
-        priority: 0,
         uid: 1000,
+        ..Socket::new(
+            transport,
+            local.parse().unwrap(),
+            remote.map(|remote| remote.parse().unwrap()),
+        )
     };
     vec![
         Socket { mark: 1, ..socket(Transport::Tcp, "0.0.0.0:80", None) },
@@ -262,4 +261,60 @@ fn redirects_name_their_device() {
     let neigh = "r1 = 4\n r2 = 0\n r3 = 0\n r4 = 0\n call bpf_redirect_neigh";
     assert_eq!(to(neigh), ("TC_ACT_REDIRECT", Some(4)));
     assert_eq!(to(&neigh.replace("r3 = 0", "r3 = 19")), ("TC_ACT_SHOT", None));
+}
+
+/// What the program with a socket in r6 returns: `body` sets r7. Looked up as a packet to `to` would be.
+fn with_socket(section: &str, to: [u8; 4], port: u16, body: &str) -> (i64, Option<usize>) {
+    let asm = format!(
+        ".section \"{section}\"\np:\n r8 = r1\n r7 = -1\n{} r1 = r8\n r2 = r10\n r2 += -16\n r3 = 12\n \
+         r4 = -1\n r5 = 0\n call bpf_sk_lookup_tcp\n r6 = r0\n if r6 == 0 goto out\n {body}\n r1 = r6\n \
+         call bpf_sk_release\n out:\n r0 = r7\n exit\n",
+        tuple([10, 0, 0, 9], 5000, to, port)
+    );
+    let mut session = session(&asm);
+    let mut network = network();
+    network.sockets[0].cgroups = vec![1, 20];
+    assert!(network.sockets[0].tcp.set("srtt_us", 800).is_some());
+    assert!(network.sockets[0].tcp.set("icsk_retransmits", 3).is_some());
+    assert!(network.sockets[0].tcp.set("bytes_acked", 1 << 40).is_some());
+    assert!(network.sockets[0].tcp.set("srtt_us", 1 << 40).is_none());
+    session.set_network(network);
+    let outcome = run(&mut session, &mut packet());
+    (outcome.verdict.code.cast_signed().into(), outcome.socket)
+}
+
+#[test]
+fn a_socket_of_tcp_tells_its_state() {
+    let field = |at: u32| {
+        let body = format!(
+            "r1 = r6\n call bpf_tcp_sock\n r9 = r0\n r1 = r6\n call bpf_tcp_sock\n r7 = -2\n \
+             if r0 != r9 goto no\n r7 = *(u32 *)(r9 + {at})\n no:"
+        );
+        with_socket("tc", [10, 0, 0, 3], 80, &body).0
+    };
+    assert_eq!([field(4), field(88), field(92), field(108)], [800, 0, 256, 3]);
+    let mut wrong = session(".section \"tc\"\np:\n r1 = 5\n call bpf_tcp_sock\n exit\n");
+    let fault = wrong.run(&mut packet()).unwrap_err().to_string();
+    assert!(fault.contains("bpf_tcp_sock: argument 1 must be a socket"), "{fault}");
+}
+
+#[test]
+fn a_packet_is_steered_to_a_socket_where_it_comes_in() {
+    let assign = |section: &str, flags: i32| {
+        let body = format!("r1 = r8\n r2 = r6\n r3 = {flags}\n call bpf_sk_assign\n r7 = r0");
+        with_socket(section, [10, 0, 0, 2], 80, &body)
+    };
+    assert_eq!(assign("tc/ingress", 0), (0, Some(1)));
+    assert_eq!(assign("tc/ingress", 1), (-22, None));
+    assert_eq!(assign("tc/egress", 0), (-95, None));
+    let none = "r1 = r8\n r2 = 0\n r3 = 0\n call bpf_sk_assign\n r7 = r0";
+    assert_eq!(with_socket("tc/ingress", [10, 0, 0, 2], 80, none), (-22, None));
+}
+
+#[test]
+fn a_socket_has_the_cgroups_that_it_was_given() {
+    let id = |body: &str| with_socket("cgroup_skb/ingress", [10, 0, 0, 3], 80, body).0;
+    assert_eq!(id("r1 = r6\n call bpf_sk_cgroup_id\n r7 = r0"), 20);
+    let level = |n| id(&format!("r1 = r6\n r2 = {n}\n call bpf_sk_ancestor_cgroup_id\n r7 = r0"));
+    assert_eq!([level(0), level(1), level(2), level(-1)], [1, 20, 0, 0]);
 }

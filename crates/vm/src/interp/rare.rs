@@ -78,7 +78,14 @@ pub(super) fn store<S>(
     (addr, value): (u64, u64),
     size: usize,
 ) -> Result<(), Box<Fault>> {
-    cx.mem.store_slow(addr, size, value).map_err(|access| denied(cx, code, rest, base, access))
+    let stored = if cx.mem.has_halves(addr) {
+        let op = code.plain.get(code.plain.len() - rest - 1);
+        let immediate = op.is_some_and(|op| op.code.stores_immediate());
+        cx.mem.store_ctx(addr, size, value, immediate)
+    } else {
+        cx.mem.store_slow(addr, size, value)
+    };
+    stored.map_err(|access| denied(cx, code, rest, base, access))
 }
 
 #[cold]

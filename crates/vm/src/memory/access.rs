@@ -132,6 +132,9 @@ impl<'m> Memory<'m> {
             object.get_mut(at..end).ok_or(deny)?.copy_from_slice(bytes);
             return Ok(());
         }
+        if self.has_halves(addr) {
+            return self.write_ctx(addr, bytes);
+        }
         for (byte, cell) in bytes.iter().zip(self.cells(addr, bytes.len(), true)?) {
             cell.set(*byte);
         }

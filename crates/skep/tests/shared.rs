@@ -1,0 +1,79 @@
+//! Maps of a session: fields that belong to the kernel, and use by several threads.
+
+use skep::{LoadError, Options, Packet, PacketMeta, Session, read_image};
+use skep_hooks::LinkType;
+
+fn packet() -> Packet {
+    let meta = PacketMeta { link: LinkType::ETHERNET, wire_len: 64, ..PacketMeta::default() };
+    let mut packet = Packet::new();
+    packet.reset(&[0xff; 64], meta);
+    packet
+}
+
+fn load(options: Options) -> Session {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/run/fields.o"));
+    let image = read_image(&bytes.unwrap(), "fields.o").unwrap().image;
+    Session::load(&image, None, options).unwrap()
+}
+
+/// The value at index 0.
+fn value(session: &Session) -> Vec<u8> {
+    session.maps().next().unwrap().entries().next().unwrap().value
+}
+
+#[test]
+fn locks_and_timers_in_values_are_not_shown() {
+    let mut session = load(Options::default());
+    session.run(&mut packet()).unwrap();
+    let mut want = [0; 40];
+    want[0] = 1;
+    want[32] = 64;
+    assert_eq!(value(&session), want, "the timer has been initialised and reads as zeroes");
+}
+
+#[test]
+fn fields_that_a_map_cannot_have_are_refused() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/run/fields.o"));
+    let mut image = read_image(&bytes.unwrap(), "fields.o").unwrap().image;
+    image.maps[0].flags |= 1 << 7;
+    match Session::load(&image, None, Options::default()) {
+        Err(LoadError::Map(err)) => assert_eq!(err.errno(), skep_abi::Errno::EACCES),
+        _ => panic!("a read-only map with a lock"),
+    }
+}
+
+const COUNT: &str = ".map counts, percpu_array, key=4, value=8, entries=1\n\
+    .map all, array, key=4, value=8, entries=1\n.section \"xdp\"\np:\n r1 = 0\n \
+    *(u32 *)(r10 - 4) = r1\n r1 = counts ll\n r2 = r10\n r2 += -4\n call bpf_map_lookup_elem\n \
+    if r0 == 0 goto out\n r1 = *(u64 *)(r0 + 0)\n r1 += 1\n *(u64 *)(r0 + 0) = r1\n \
+    r1 = all ll\n r2 = r10\n r2 += -4\n call bpf_map_lookup_elem\n if r0 == 0 goto out\n \
+    r1 = 1\n lock *(u64 *)(r0 + 0) += r1\n out: r0 = 2\n exit\n";
+
+/// More threads than CPUs; updates without atomics of per-CPU values.
+#[test]
+fn no_update_of_a_per_cpu_value_is_lost() {
+    const RUNS: u64 = 20_000;
+    let image = read_image(COUNT.as_bytes(), "count.s").unwrap().image;
+    let options = Options { cpus: 2, ..Options::default() };
+    let session = Session::load(&image, None, options).unwrap();
+    let mut threads: Vec<Session> = (0..4).map(|_| session.share()).collect();
+    std::thread::scope(|scope| {
+        for session in &mut threads {
+            scope.spawn(move || {
+                let mut packet = packet();
+                for _ in 0..RUNS {
+                    session.run(&mut packet).unwrap();
+                }
+            });
+        }
+    });
+    let sums: Vec<(u64, usize)> = session
+        .maps()
+        .map(|map| {
+            let value = map.entries().next().unwrap().value;
+            let words = value.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+            (words.sum(), value.len())
+        })
+        .collect();
+    assert_eq!(sums, [(4 * RUNS, 16), (4 * RUNS, 8)]);
+}

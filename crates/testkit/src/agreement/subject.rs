@@ -1,0 +1,243 @@
+//! What is judged: a program as an object has it, fitted to the running kernel.
+
+use crate::agreement::{Expect, Target};
+use serde_json::{Value, json};
+use skep::{Kernel, fit, kernel_config};
+use skep_abi::{MapType, ProgType, Section};
+use skep_btf::{ByteOrder, Kind, TypeId};
+use skep_isa::RawInsn;
+use skep_prog::{Image, MapDef, Prog};
+use skep_sys::FuncInfo;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+/// `BPF_F_SLEEPABLE`
+const SLEEPABLE: u32 = 1 << 4;
+/// `BPF_F_XDP_HAS_FRAGS`
+const FRAGS: u32 = 1 << 5;
+
+/// With or without privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// All capabilities.
+    Privileged,
+    /// None.
+    Unprivileged,
+}
+
+/// A program and all that decides about it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The object, or the file of test cases.
+    pub file: String,
+    /// `file/program`, unique.
+    pub name: String,
+    /// The program and its maps.
+    pub image: Arc<Image>,
+    /// Which program of the image.
+    pub prog: usize,
+    /// The bytes of `image`'s types and maps in one number.
+    pub(crate) image_hash: u64,
+    /// `BPF_F_*` that it is loaded with.
+    pub flags: u32,
+    /// The function or type of the kernel that it is for; why there is none.
+    pub attach: Result<Option<TypeId>, String>,
+    /// What the test expects.
+    pub expect: Expect,
+    /// Instructions that were never decoded, where `prog` has none because they cannot be.
+    pub raw: Option<Raw>,
+}
+
+/// Instructions as a test wrote them, valid or not.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// All slots.
+    pub insns: Vec<RawInsn>,
+    /// Slots that name a map, and which of the image.
+    pub uses: Vec<(usize, usize)>,
+    /// Functions in the types of the image.
+    pub funcs: Vec<FuncInfo>,
+    /// Why they are no instructions, if they are none.
+    pub undecoded: Option<String>,
+}
+
+impl Subject {
+    /// The program.
+    #[must_use]
+    pub fn prog(&self) -> &Prog {
+        &self.image.progs[self.prog]
+    }
+
+    /// Whether it makes sense to ask about it without privileges: other types are refused outright.
+    #[must_use]
+    pub fn for_unprivileged(&self) -> bool {
+        matches!(self.prog().prog_type, ProgType::SocketFilter | ProgType::CgroupSkb)
+    }
+
+    /// Name in a cache.
+    #[must_use]
+    pub fn key(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Privileged => self.name.clone(),
+            Mode::Unprivileged => format!("{}@unpriv", self.name),
+        }
+    }
+
+    /// Everything that decides, in one number.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let prog = self.prog();
+        let mut hash = self.image_hash;
+        let insns = match &self.raw {
+            Some(raw) => raw.insns.clone(),
+            None => prog.insns.encode(),
+        };
+        for raw in insns {
+            hash = fnv(hash, &raw.to_le_bytes());
+        }
+        let rest = format!(
+            "{:?} {:?} {} {:?} {:?} {:?}",
+            prog.prog_type, prog.attach_type, self.flags, self.attach, prog.subprogs, prog.externs
+        );
+        fnv(hash, rest.as_bytes())
+    }
+
+    /// For readers of a cache.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        let prog = self.prog();
+        json!({
+            "file": self.file,
+            "prog": prog.name,
+            "section": prog.section,
+            "type": prog.prog_type.name(),
+            "attach_type": prog.attach_type.map(skep_abi::AttachType::name),
+            "flags": self.flags,
+            "insns": self.raw.as_ref().map_or(prog.insns.len(), |raw| raw.insns.len()),
+            "expect": self.expect.privileged,
+            "expect_unpriv": self.expect.unprivileged,
+        })
+    }
+}
+
+/// Fowler-Noll-Vo, 64 bits: stable across compilers, unlike the standard library's.
+pub(crate) fn fnv(seed: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(seed, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Types and maps of an image in one number.
+pub(crate) fn image_hash(image: &Image) -> u64 {
+    let types = image.btf.as_ref().map_or(Vec::new(), |btf| btf.to_bytes(ByteOrder::Little));
+    let rest = format!("{:?} {}", image.maps, image.license);
+    fnv(fnv(0xcbf2_9ce4_8422_2325, &types), rest.as_bytes())
+}
+
+/// An object without subjects.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    pub why: String,
+}
+
+/// The programs of an object, fitted to the running kernel.
+///
+/// # Errors
+/// Why it cannot be read or fitted.
+pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
+    let unread = |why: String| Unread { path: path.into(), why };
+    let bytes = fs::read(path).map_err(|err: io::Error| unread(err.to_string()))?;
+    let mut image = skep_obj::parse(&bytes).map_err(|err| unread(chain(&err)))?;
+    settle_maps(&mut image);
+    let kernel = Kernel {
+        types: Some(&target.btf),
+        config: Some(kernel_config(&target.config, &target.release)),
+    };
+    fit(&mut image, &kernel).map_err(|err| unread(chain(&err)))?;
+    let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let image_hash = image_hash(&image);
+    let image = Arc::new(image);
+    let subject = |prog: usize| {
+        let of = &image.progs[prog];
+        let expect = match (&image.btf, of.subprogs.first().and_then(|sub| sub.type_id)) {
+            (Some(btf), Some(func)) => Expect::of(btf, func),
+            _ => Expect::default(),
+        };
+        let row = Section::find(&of.section).map(|(row, _)| row);
+        let mut flags = expect.flags;
+        flags |= if row.is_some_and(|row| row.sleepable) { SLEEPABLE } else { 0 };
+        flags |= if row.is_some_and(|row| row.frags) { FRAGS } else { 0 };
+        Subject {
+            file: file.clone(),
+            name: format!("{file}/{}", of.name),
+            image: image.clone(),
+            prog,
+            image_hash,
+            flags,
+            attach: attach(of, target),
+            expect,
+            raw: None,
+        }
+    };
+    // Functions of an object without programs have no type.
+    let typed = |&prog: &usize| image.progs[prog].prog_type != ProgType::Unspec;
+    Ok((0..image.progs.len()).filter(typed).map(subject).collect())
+}
+
+/// Numbers of entries that the user side of a test would fill in.
+fn settle_maps(image: &mut Image) {
+    for def in &mut image.maps {
+        settle(def);
+        if let Some(inner) = &mut def.inner {
+            settle(inner);
+        }
+    }
+}
+
+fn settle(def: &mut MapDef) {
+    if def.max_entries > 0 {
+        return;
+    }
+    def.max_entries = match def.map_type {
+        MapType::Ringbuf | MapType::UserRingbuf => 4096,
+        MapType::SkStorage
+        | MapType::TaskStorage
+        | MapType::InodeStorage
+        | MapType::CgrpStorage
+        | MapType::CgroupStorage
+        | MapType::PercpuCgroupStorage => 0,
+        _ => 1,
+    };
+}
+
+/// The function or type that a tracing program is for, by its section. Of libbpf:
+/// `libbpf_find_attach_btf_id`.
+fn attach(prog: &Prog, target: &Target) -> Result<Option<TypeId>, String> {
+    let Some((row, name)) = Section::find(&prog.section) else { return Ok(None) };
+    let wanted = match row.name.trim_end_matches(".s") {
+        "fentry" | "fexit" | "fmod_ret" => (name.to_string(), Kind::Func),
+        "tp_btf" => (format!("btf_trace_{name}"), Kind::Typedef),
+        "iter" => (format!("bpf_iter_{name}"), Kind::Func),
+        "lsm" | "lsm_cgroup" => (format!("bpf_lsm_{name}"), Kind::Func),
+        "freplace" => return Err("a program to replace a function of is not given".into()),
+        "struct_ops" => return Err("the kernel struct is not given".into()),
+        _ => return Ok(None),
+    };
+    match target.find(&wanted.0, wanted.1) {
+        Some(id) => Ok(Some(id)),
+        None => Err(format!("no {} in this kernel", wanted.0)),
+    }
+}
+
+/// An error with its causes.
+fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(err) = source {
+        text += &format!(": {err}");
+        source = err.source();
+    }
+    text
+}
