@@ -8,7 +8,7 @@ use clap::Parser;
 use serde_json::json;
 use skep_testkit::agreement::{
     Answer, Board, Cache, Corpus, Difference, Judge, LIMIT, Mode, Oracle, Ours, Pair, Subject,
-    Target, Verdict, compile, dump, judge_all, objects, old, target,
+    Target, Verdict, Verifier, compile, dump, judge_all, objects, old, target,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,8 +115,8 @@ fn run(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<V
 }
 
 /// The verifier of this workspace.
-fn judge(_target: &Target) -> Option<Arc<dyn Judge>> {
-    None
+fn judge(target: &Target) -> Option<Arc<dyn Judge>> {
+    Some(Arc::new(Verifier::new(target)))
 }
 
 fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<Vec<Subject>> {

@@ -1,0 +1,88 @@
+//! The verifier of this workspace as a judge.
+
+use crate::agreement::{Judge, Mode, Ours, Subject, Target};
+use skep_abi::Release;
+use skep_btf::Btf;
+use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Verdict, verify};
+use std::sync::Arc;
+
+/// The verifier of this workspace, told that it is the running kernel.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    kernel: Kernel,
+}
+
+impl Verifier {
+    /// For the running kernel.
+    #[must_use]
+    pub fn new(target: &Target) -> Self {
+        let btf: Btf = target.btf.clone();
+        let mut numbers = target.release.split(['.', '-']).map(|number| number.parse().ok());
+        let mut number = || numbers.next().flatten().unwrap_or(0);
+        let release = Release { major: number(), minor: number() };
+        let cpus = std::fs::read_to_string("/sys/devices/system/cpu/possible").ok();
+        let last = cpus.and_then(|list| list.trim().rsplit(['-', ',']).next()?.parse().ok());
+        Self {
+            kernel: Kernel {
+                release,
+                btf: Some(Arc::new(btf)),
+                lockdown: false,
+                mitigations_off: false,
+                cpus: last.unwrap_or(0_u32) + 1,
+                arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
+            },
+        }
+    }
+}
+
+/// Bits of `BPF_F_*` of loading.
+fn flags(bits: u32) -> LoadFlags {
+    LoadFlags {
+        strict_alignment: bits & 1 != 0,
+        any_alignment: bits & 2 != 0,
+        test_state_freq: bits & 8 != 0,
+        sleepable: bits & 16 != 0,
+        xdp_has_frags: bits & 32 != 0,
+        test_reg_invariants: bits & 128 != 0,
+    }
+}
+
+impl Judge for Verifier {
+    fn judge(&self, subject: &Subject, mode: Mode) -> Ours {
+        if let Some(why) = subject.raw.as_ref().and_then(|raw| raw.undecoded.clone()) {
+            return Ours::Rejected {
+                insn: None,
+                rule: "insn.encoding".into(),
+                message: why,
+                kernel_message: String::new(),
+            };
+        }
+        let attach = match &subject.attach {
+            Ok(id) => id.and_then(|id| self.kernel.btf.as_ref()?.get(id)).map_or("", |ty| ty.name),
+            Err(why) => return Ours::Unsupported { insn: None, what: why.clone() },
+        };
+        let mut env = Env::new(&subject.image, self.kernel.clone());
+        env.attach_to = attach;
+        env.flags = flags(subject.flags);
+        env.caps = match mode {
+            Mode::Privileged => Caps::ROOT,
+            Mode::Unprivileged => Caps::NONE,
+        };
+        match verify(subject.prog(), &env) {
+            Verdict::Accepted(verified) => Ours::Accepted { processed: verified.stats().insns },
+            Verdict::Rejected(rejection) => Ours::Rejected {
+                insn: rejection.pc.map(|pc| pc.0),
+                rule: rejection.reject.rule.name().into(),
+                message: rejection.reject.rule.summary().into(),
+                kernel_message: rejection.reject.kernel.clone(),
+            },
+            Verdict::Unsupported(unsupported) => {
+                Ours::Unsupported { insn: unsupported.pc.map(|pc| pc.0), what: unsupported.what }
+            }
+        }
+    }
+
+    fn log(&self, _: &Subject, _: Mode) -> Option<String> {
+        None
+    }
+}
