@@ -164,8 +164,9 @@ impl Plan {
         let sane = |number: &Scalar| {
             number.is_const().is_none() && (1 - MAX_MOVE..MAX_MOVE).contains(&number.smin)
         };
-        // A constant move, and a distance that has become constant, are shown in other ways.
-        if !sane(&self.state[n]) || !sane(&moved) {
+        // A constant move, and a distance that has become constant, are shown in other ways; and with
+        // the other half of a number that was split, the pointer may move further than it may.
+        if self.is_split || !sane(&self.state[n]) || !sane(&moved) {
             return;
         }
         let (step, outcome) = (self.steps.len(), Outcome::Value(moved));
