@@ -5,9 +5,9 @@
 
 use super::Helper;
 use crate::AttachType::{self, *};
-use crate::ProgType;
 use crate::hooks::{SLEEPABLE_LSM, is_listed};
 use crate::prog_type::bits::*;
+use crate::{ProgType, ProgTypes};
 
 /// Which programs of a type and place may call a helper, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,12 @@ const ROWS: &[Row] = &[
     (STORAGE, STRUCT_OPS, &[], Only::Ops(TCP, &[])),
     (&["tcp_send_ack", "ktime_get_coarse_ns"], STRUCT_OPS, &[], Only::Ops(TCP, &[])),
 ];
+
+/// Every row, for the page: helpers, program types, places, which programs.
+pub(crate) fn only()
+-> impl Iterator<Item = (&'static [&'static str], ProgTypes, &'static [AttachType], Only)> {
+    ROWS.iter().map(|row| (row.0, ProgTypes::of(row.1), row.2, row.3))
+}
 
 #[cfg(test)]
 mod tests {
