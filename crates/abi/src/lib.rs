@@ -31,6 +31,7 @@ mod kfunc;
 mod link_type;
 mod map_flag;
 mod map_type;
+pub mod older;
 mod ops;
 mod prog_type;
 mod reference;
