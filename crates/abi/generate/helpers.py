@@ -168,7 +168,7 @@ def add_by_hand(ids, out):
     add("get_local_storage get_retval set_retval setsockopt getsockopt", [(29, 43)])
     add("override_return", [(2, attach) for attach in (None, 42, 56, 48, 57)])
     tracers = [(2, None), (5, None), (7, None), (17, None), (24, None), (26, 23), (26, 28)]
-    add("probe_write_user", tracers + trampolines + lsm)
+    add("probe_write_user", tracers + trampolines + lsm + [(31, None)])
 
 
 def camel(name):

@@ -31,7 +31,8 @@ SUBJECTS = [
 # The release whose merge window took the commit; unknown for the rest.
 SINCE = {
     "5, 13": "bbr_* cubictcp_* tcp_* dctcp_*",
-    "5, 18": "bpf_xdp_ct_lookup bpf_skb_ct_lookup bpf_ct_release",
+    "5, 18": "bpf_xdp_ct_lookup bpf_skb_ct_lookup bpf_ct_release bpf_kfunc_call_test_release "
+             "bpf_kfunc_call_memb_release",
     "6, 0": "bpf_*_ct_alloc bpf_ct_insert_entry bpf_ct_set_timeout bpf_ct_change_timeout bpf_ct_*_status",
     "6, 1": "crash_kexec bpf_ct_set_nat_info bpf_*_key bpf_key_put bpf_verify_pkcs7_signature",
     "6, 2": "bpf_obj_* bpf_list_pop_* bpf_task_acquire bpf_task_release bpf_task_from_pid "
@@ -50,7 +51,7 @@ SINCE = {
     "6, 8": "bpf_get_file_xattr bpf_get_fsverity_digest bpf_task_get_cgroup1 bpf_xdp_metadata_rx_vlan_tag "
             "bpf_xdp_*xfrm_state* bpf_cpumask_weight",
     "6, 9": "bpf_sk_assign_tcp_reqsk bpf_arena_alloc_pages bpf_arena_free_pages",
-    "6, 10": "bpf_wq_* bpf_preempt_* bpf_session_* bpf_crypto_*",
+    "6, 10": "bpf_modify_return_test_tp bpf_wq_* bpf_preempt_* bpf_session_* bpf_crypto_*",
     "6, 11": "bpf_iter_bits_* bpf_xdp_flow_lookup hid_bpf_hw_output_report hid_bpf_input_report "
              "hid_bpf_try_input_report",
     "6, 12": "scx_* bpf_iter_scx_dsq_* bpf_get_dentry_xattr bpf_get_task_exe_file bpf_put_file "
@@ -99,11 +100,11 @@ BY_HAND = [
      "scx_bpf_dsq_move_set_slice scx_bpf_dsq_move_set_vtime", 1 << 7),
     ("scx_bpf_task_cgroup", 1 | 1 << 7),
     ("scx_bpf_create_dsq", 1 << 5),
-    ("bpf_iter_scx_dsq_new", 1 << 7 | 1 << 8), ("bpf_iter_scx_dsq_next", 1 << 2 | 1 << 9),
+    ("bpf_iter_scx_dsq_new", 1 << 8 | 1 << 11), ("bpf_iter_scx_dsq_next", 1 << 2 | 1 << 9),
     ("bpf_iter_scx_dsq_destroy", 1 << 10),
 ) for name in names.split()]
 # Programs of these hooks modify what they replace; they cannot be called.
-NOT_CALLED = ("bpf_fentry_test*", "bpf_modify_return_test*", "update_socket_protocol", "bpf_kfunc_call_*")
+NOT_CALLED = ("bpf_fentry_test*", "bpf_modify_return_test", "bpf_modify_return_test2", "update_socket_protocol")
 
 
 def matches(name, patterns):

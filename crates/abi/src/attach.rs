@@ -36,6 +36,32 @@ pub const NO_RETURN: &[&str] = &[
 pub const INJECTED_ATOMIC: &[&str] =
     &["__filemap_add_folio", "should_fail_alloc_page", "should_failslab"];
 
+/// Programs may change what these return, besides functions whose names begin with `security_` and those
+/// into which errors may be injected; the second says whether such a program may sleep.
+pub const MODIFIABLE: &[(&str, bool)] = &[
+    ("bpf_fentry_test1", true),
+    ("bpf_modify_return_test", false),
+    ("bpf_modify_return_test2", false),
+    ("bpf_modify_return_test_tp", false),
+    ("update_socket_protocol", false),
+];
+
+/// Whether a program may change what a function returns (`fmod_ret`), given whether errors may be injected
+/// into it. Otherwise the verifier says `NAME() is not modifiable`.
+#[must_use]
+pub fn may_modify(function: &str, injectable: bool) -> bool {
+    injectable
+        || function.starts_with("security_")
+        || MODIFIABLE.iter().any(|row| row.0 == function)
+}
+
+/// Whether a program of type `tracing` for this function may sleep, given whether errors may be injected
+/// into it. Otherwise the verifier says `NAME is not sleepable`.
+#[must_use]
+pub fn may_sleep(function: &str, injectable: bool) -> bool {
+    injectable && !INJECTED_ATOMIC.contains(&function) || MODIFIABLE.contains(&(function, true))
+}
+
 /// Why no program can be for a function at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unattachable {
@@ -71,5 +97,13 @@ mod tests {
         let denied = Err(Unattachable::Denied);
         assert_eq!(may_attach(AttachType::TraceFentry, "migrate_disable"), denied);
         assert_eq!(may_attach(AttachType::TraceFexit, "vfs_read"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_modified_and_what_sleeps_depends_on_error_injection() {
+        assert!(may_modify("security_file_open", false) && !may_modify("vfs_read", false));
+        assert!(may_modify("update_socket_protocol", false));
+        assert!(may_sleep("bpf_fentry_test1", false) && !may_sleep("vfs_read", false));
+        assert!(may_sleep("__x64_sys_read", true) && !may_sleep("should_failslab", true));
     }
 }

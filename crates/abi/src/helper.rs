@@ -13,11 +13,15 @@ mod variant;
 
 use crate::{AttachType, ProgType, ProgTypes, Release};
 pub use admission::Admission;
+pub(crate) use admission::later;
 pub use arg::{Arg, ArgKind, Ret, RetKind, flag as arg_flag};
 pub use effect::Calls;
 pub use gate::{Cap, Lockdown};
+pub(crate) use gate::{capabilities, configurations};
 pub use only::Only;
+pub(crate) use only::only;
 pub use variant::Proto;
+pub(crate) use variant::variants;
 
 /// What the kernel says of a helper.
 ///

@@ -7,6 +7,7 @@ mod effect;
 mod only;
 mod table;
 
+use crate::release::v;
 use crate::{ProgTypes, Release};
 
 /// A kernel function.
@@ -106,6 +107,13 @@ impl Kfunc {
         table::KFUNCS
     }
 
+    /// What a kernel called a function that has another name now, the name it has, and the first release
+    /// without the old one.
+    #[must_use]
+    pub const fn former() -> &'static [(&'static str, &'static str, Release)] {
+        FORMER
+    }
+
     /// By symbol; `___flavor` is the program's business and passed over.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
@@ -113,6 +121,19 @@ impl Kfunc {
         table::KFUNCS.iter().find(|kfunc| kfunc.name == name)
     }
 }
+
+#[rustfmt::skip]
+const FORMER: &[(&str, &str, Release)] = &[
+    ("cgroup_rstat_updated", "css_rstat_updated", v(6, 16)),
+    ("cgroup_rstat_flush", "css_rstat_flush", v(6, 16)),
+    ("scx_bpf_dispatch", "scx_bpf_dsq_insert", v(6, 15)),
+    ("scx_bpf_dispatch_vtime", "scx_bpf_dsq_insert_vtime", v(6, 15)),
+    ("scx_bpf_consume", "scx_bpf_dsq_move_to_local", v(6, 15)),
+    ("scx_bpf_dispatch_from_dsq", "scx_bpf_dsq_move", v(6, 15)),
+    ("scx_bpf_dispatch_from_dsq_set_slice", "scx_bpf_dsq_move_set_slice", v(6, 15)),
+    ("scx_bpf_dispatch_from_dsq_set_vtime", "scx_bpf_dsq_move_set_vtime", v(6, 15)),
+    ("scx_bpf_dispatch_vtime_from_dsq", "scx_bpf_dsq_move_vtime", v(6, 15)),
+];
 
 const fn kfunc(
     name: &'static str,
@@ -139,6 +160,13 @@ mod tests {
         assert!(Kfunc::find("bpf_dynptr_from_xdp").unwrap().progs.contains(ProgType::Xdp));
         assert!(!Kfunc::find("bpf_dynptr_from_xdp").unwrap().progs.contains(ProgType::SchedCls));
         assert_eq!(Kfunc::find("schedule"), None);
+    }
+
+    #[test]
+    fn former_names_are_gone_and_their_successors_known() {
+        for (old, new, _) in Kfunc::former() {
+            assert!(Kfunc::find(old).is_none() && Kfunc::find(new).is_some(), "{old}");
+        }
     }
 
     #[test]

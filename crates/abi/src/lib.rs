@@ -31,6 +31,8 @@ mod kfunc;
 mod link_type;
 mod map_flag;
 mod map_type;
+pub mod older;
+mod ops;
 mod prog_type;
 mod reference;
 mod release;
@@ -54,6 +56,7 @@ pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
 pub use link_type::LinkType;
 pub use map_flag::MapFlag;
 pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, Special, may_update_sockets};
+pub use ops::{Ops, Store};
 pub use prog_type::{
     KfuncHook, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule, Results,
     Returns,

@@ -1,8 +1,10 @@
 //! The tables, printed: the pages under `docs/abi/`.
 
+mod calls;
 mod functions;
 mod maps;
 mod programs;
+mod rules;
 
 use crate::{ProgType, ProgTypes, Release};
 use alloc::string::{String, ToString};
@@ -11,12 +13,14 @@ use alloc::vec::Vec;
 /// Markdown pages of all tables, each with its file name without `.md`.
 #[must_use]
 pub fn reference() -> Vec<(&'static str, String)> {
-    let pages: [(&str, Page); 6] = [
+    let pages: [(&str, Page); 8] = [
         ("programs", programs::programs),
         ("contexts", programs::contexts),
         ("helpers", functions::helpers),
+        ("calls", calls::calls),
         ("kfuncs", functions::kfuncs),
         ("maps", maps::maps),
+        ("rules", rules::rules),
         ("features", maps::features),
     ];
     let print = |page: Page| {

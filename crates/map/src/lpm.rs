@@ -4,7 +4,9 @@
 //! bit first.
 //!
 //! The trie has a node for each entry, and an *intermediate* one wherever two entries part ways.
-//! Below a node are longer prefixes that begin with its own, by their next bit.
+//! Below a node are longer prefixes that begin with its own, by their next bit. Lookups of programs do
+//! not begin at its root but in a table by the first bits of the key ([`front`]), and take no lock.
+//! Updates have one for the whole map, as in the kernel.
 //!
 //! As in the kernel, an update gives an entry a new cell: a program that looked the value up before
 //! keeps the old one. There it is kept until the program ends; here, until all other free cells, of
@@ -12,6 +14,7 @@
 //!
 //! Source: `kernel/bpf/lpm_trie.c`.
 
+mod front;
 mod nodes;
 
 use crate::key_value::{EXIST, NOEXIST, prepare, sized};
@@ -21,6 +24,7 @@ use crate::{Cpu, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
+use front::Front;
 use nodes::{Link, Node, Nodes, Prefix};
 use skep_abi::Errno;
 use skep_prog::MapDef;
@@ -34,6 +38,7 @@ pub struct LpmTrie {
     def: MapDef,
     values: Values,
     nodes: Nodes,
+    front: Front,
     /// Bits of data in a key.
     bits: u32,
     writer: Seq<Writer>,
@@ -66,6 +71,7 @@ impl LpmTrie {
         Ok(Self {
             values: Values::new(def.value_size as usize, cells as usize)?,
             nodes: Nodes::new(count as usize, data_size)?,
+            front: Front::new(def.max_entries, (def.key_size - 4) * 8)?,
             bits: (def.key_size - 4) * 8,
             writer: Seq::new(writer),
             entries: AtomicUsize::new(0),
@@ -78,7 +84,9 @@ impl LpmTrie {
         let node = Nodes::node_size((def.key_size as usize).saturating_sub(4)) as u64;
         let cell = u64::from(def.value_size).next_multiple_of(8);
         let cells = (u64::from(def.max_entries) + u64::from(SPARE)).saturating_mul(cell + 4);
-        (u64::from(def.max_entries) * 2).saturating_mul(node + 4).saturating_add(cells)
+        let front = Front::bytes(def.max_entries, def.key_size.saturating_sub(4).saturating_mul(8));
+        let nodes = (u64::from(def.max_entries) * 2).saturating_mul(node + 4);
+        nodes.saturating_add(cells).saturating_add(front)
     }
 
     /// `EINVAL` for keys of another size, `None` for prefixes longer than the data.
@@ -108,6 +116,86 @@ impl LpmTrie {
                 break;
             }
             link = node.child(key.bit(len));
+        }
+        found
+    }
+
+    /// As [`LpmTrie::find`], from the table of first bits on; `Err` for short prefixes and where changes
+    /// interfere.
+    #[inline]
+    fn find_quickly(&self, key: Prefix<'_>) -> Result<Option<u32>, ()> {
+        let word = key.word();
+        let start = self.front.start(self.front.index(word)).ok_or(())?;
+        if key.len < self.front.bits() {
+            return Err(());
+        }
+        let cell = if self.bits <= 64 && key.len == self.bits {
+            self.nodes.walk_word(start.node(), word, self.bits, start.cell)
+        } else {
+            self.walk(Node::from_raw(start.node()), key, start.cell)
+        };
+        if start.holds() { Ok(cell.checked_sub(1)) } else { Err(()) }
+    }
+
+    /// Cell of the longest prefix below a node, plus 1; `cell` if there is none.
+    fn walk(&self, mut node: Option<Node>, key: Prefix<'_>, mut cell: u32) -> u32 {
+        for _ in 0..=self.bits {
+            let Some(this) = node else { break };
+            let (matched, len) = (self.nodes.matched(this, key), self.nodes.prefix_len(this));
+            if matched < len {
+                break;
+            }
+            cell = self.nodes.cell(this).map_or(cell, |cell| cell + 1);
+            if matched == self.bits {
+                break;
+            }
+            node = self.nodes.at(this.child(key.bit(len)));
+        }
+        cell
+    }
+
+    /// Makes the table of first bits agree with the trie after a change at a prefix, for lookups that
+    /// begin from now on.
+    fn refresh(&self, key: Prefix<'_>, cell: Option<u32>) {
+        let (word, bits) = (key.word(), self.front.bits());
+        if key.len >= bits {
+            let node = self.first_below(Prefix { len: bits, ..key });
+            self.front.set_node(self.front.index(word), node.map_or(0, Node::raw));
+            return;
+        }
+        match cell {
+            Some(cell) => self.front.set_cell(word, key.len, cell),
+            None => self.front.remove_cell(word, key.len, self.longest_above(key)),
+        }
+    }
+
+    /// The first node whose prefix begins with another one.
+    fn first_below(&self, key: Prefix<'_>) -> Option<Node> {
+        let mut node = self.nodes.at(Link::ROOT)?;
+        for _ in 0..=self.bits {
+            let (matched, len) = (self.nodes.matched(node, key), self.nodes.prefix_len(node));
+            if len >= key.len {
+                return (matched == key.len).then_some(node);
+            }
+            if matched < len {
+                return None;
+            }
+            node = self.nodes.at(node.child(key.bit(len)))?;
+        }
+        None
+    }
+
+    /// Length and cell of the longest prefix that a longer one begins with.
+    fn longest_above(&self, key: Prefix<'_>) -> Option<(u32, u32)> {
+        let (mut found, mut node) = (None, self.nodes.at(Link::ROOT));
+        for _ in 0..=self.bits {
+            let Some(this) = node else { break };
+            let (matched, len) = (self.nodes.matched(this, key), self.nodes.prefix_len(this));
+            if len >= key.len || matched < len {
+                break;
+            }
+            found = self.nodes.cell(this).map(|cell| (len, cell)).or(found);
+            node = self.nodes.at(this.child(key.bit(len)));
         }
         found
     }
@@ -160,6 +248,7 @@ impl LpmTrie {
             Some(node) => self.nodes.set_entry(node, key, Some(cell)),
             None => self.attach(&mut writer, &spot, key, cell).ok_or(Errno::ENOMEM)?,
         }
+        self.refresh(key, Some(cell));
         if let Some(old) = old {
             writer.cells.retire(old);
         }
@@ -273,7 +362,10 @@ impl KeyValue for LpmTrie {
 
     fn lookup(&self, key: &[u8], _cpu: Cpu) -> Option<usize> {
         let key = self.prefix(key).ok()??;
-        let cell = self.writer.read(|| self.find(key))?;
+        let cell = match self.find_quickly(key) {
+            Ok(found) => found?,
+            Err(()) => self.writer.read(|| self.find(key))?,
+        };
         Some(cell as usize * self.values.stride())
     }
 
@@ -291,6 +383,7 @@ impl KeyValue for LpmTrie {
         self.nodes.set_cell(node, None);
         writer.cells.retire(cell);
         self.detach(&mut writer, &spot, node);
+        self.refresh(key, None);
         self.entries.store(self.entries() - 1, Relaxed);
         Ok(())
     }

@@ -86,3 +86,31 @@ fn sockets_that_may_be_requests_show_less() {
     assert!(view_access(Viewed::TcpSock, 80, 4).is_err());
     assert!(view_access(Viewed::TcpSock, 84, 4).is_ok());
 }
+
+/// The fields that documentation shows were asked of the kernel one by one; both tables say the same.
+#[test]
+fn fields_of_the_types_rows_are_accessed_as_they_say() {
+    let mut compared = 0;
+    for info in crate::ProgInfo::all() {
+        let crate::Ctx::Struct { fields, .. } = info.ctx else { continue };
+        for field in fields {
+            let places: alloc::vec::Vec<_> =
+                if !field.only.is_empty() { field.only.to_vec() } else { info.attach.to_vec() };
+            let places = places.into_iter().map(Some).chain(field.only.is_empty().then_some(None));
+            for (place, size) in places.flat_map(|place| [1, 2, 4, 8].map(|size| (place, size))) {
+                let may = |write| {
+                    ctx_access(info.prog_type, place, i32::from(field.at), size, write).is_ok()
+                };
+                let bit = |mask: u8| u32::from(mask) & size != 0;
+                // Several rows may stand for one field at different places.
+                let alone = fields.iter().filter(|row| row.at == field.at).count() == 1;
+                compared += 2;
+                if alone {
+                    assert_eq!(may(false), bit(field.read), "{} {}", info.prog_type, field.name);
+                    assert_eq!(may(true), bit(field.write), "{} {}", info.prog_type, field.name);
+                }
+            }
+        }
+    }
+    assert!(compared > 3_000);
+}

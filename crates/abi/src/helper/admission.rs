@@ -3,7 +3,7 @@
 use super::Helper;
 use crate::prog_type::bits::*;
 use crate::release::v;
-use crate::{ProgType, Release};
+use crate::{ProgType, ProgTypes, Release};
 
 /// The first release in which programs of a type may call a helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,11 @@ const LATER: &[(Release, u64, &[&str])] = &[
     (v(5, 12), TRACING | LSM, &["get_socket_cookie"]),
     (v(5, 11), TRACING, &["sk_storage_get", "sk_storage_delete"]),
 ];
+
+/// Every row, for the page.
+pub(crate) fn later() -> impl Iterator<Item = (Release, ProgTypes, &'static [&'static str])> {
+    LATER.iter().map(|row| (row.0, ProgTypes::of(row.1), row.2))
+}
 
 #[cfg(test)]
 mod tests {

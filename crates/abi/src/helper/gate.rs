@@ -4,8 +4,8 @@
 //! loading with and without capabilities); 6.12 where it differs.
 
 use super::Helper;
-use crate::ProgType;
 use crate::prog_type::bits::*;
+use crate::{ProgType, ProgTypes};
 
 /// A capability. `CAP_SYS_ADMIN` contains the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +90,7 @@ const CAPS: &[CapRow] = &[
     CapRow { cap: Cap::Bpf, progs: ALL & !LSM, helpers: &["spin_lock", "spin_unlock"] },
 ];
 
-type ConfigRow = (&'static [&'static str], &'static [&'static str]);
+pub(crate) type ConfigRow = (&'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
 const CONFIGS: &[ConfigRow] = &[
@@ -125,6 +125,16 @@ const CONFIGS: &[ConfigRow] = &[
         "sock_hash_update",
     ]),
 ];
+
+/// Rows of capabilities, for the page.
+pub(crate) fn capabilities() -> impl Iterator<Item = (Cap, ProgTypes, &'static [&'static str])> {
+    CAPS.iter().map(|row| (row.cap, ProgTypes::of(row.progs), row.helpers))
+}
+
+/// Rows of options, for the page.
+pub(crate) fn configurations() -> impl Iterator<Item = ConfigRow> {
+    CONFIGS.iter().copied()
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,9 +5,9 @@
 
 use super::Helper;
 use crate::AttachType::{self, *};
-use crate::ProgType;
 use crate::hooks::{SLEEPABLE_LSM, is_listed};
 use crate::prog_type::bits::*;
+use crate::{ProgType, ProgTypes};
 
 /// Which programs of a type and place may call a helper, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,10 @@ pub enum Only {
     SleepableHooks,
     /// Those for functions of the kernel whose names do not begin so.
     NotNamed(&'static str),
-    /// Those that are members of this structure, save some.
-    Ops(&'static str, &'static [&'static str]),
     /// Those that are members of another structure than this.
     NotOps(&'static str),
+    /// Those that are members of this structure, save some.
+    Ops(&'static str, &'static [&'static str]),
 }
 
 impl Only {
@@ -34,10 +34,10 @@ impl Only {
                 target.strip_prefix("bpf_lsm_").is_some_and(|hook| is_listed(SLEEPABLE_LSM, hook))
             }
             Self::NotNamed(prefix) => !target.starts_with(prefix),
+            Self::NotOps(ops) => target != *ops,
             Self::Ops(ops, but) => {
                 target == *ops && !member.is_some_and(|name| but.contains(&name))
             }
-            Self::NotOps(ops) => target != *ops,
         }
     }
 }
@@ -52,7 +52,10 @@ impl Helper {
                 && row.0.contains(&self.name)
                 && (row.2.is_empty() || attach_type.is_some_and(|place| row.2.contains(&place)))
         };
-        ROWS.iter().find(here).map(|row| row.3)
+        let found = ROWS.iter().find(here).map(|row| row.3);
+        // Programs for this structure call no helpers at all.
+        let ops = (prog_type == ProgType::StructOps).then_some(Only::NotOps("bpf_dummy_ops"));
+        found.or(ops)
     }
 }
 
@@ -91,8 +94,13 @@ const ROWS: &[Row] = &[
     (OPTIONS, STRUCT_OPS, &[], Only::Ops(TCP, &["release"])),
     (STORAGE, STRUCT_OPS, &[], Only::Ops(TCP, &[])),
     (&["tcp_send_ack", "ktime_get_coarse_ns"], STRUCT_OPS, &[], Only::Ops(TCP, &[])),
-    (&["tail_call"], STRUCT_OPS, &[], Only::NotOps("Qdisc_ops")),
 ];
+
+/// Every row, for the page: helpers, program types, places, which programs.
+pub(crate) fn only()
+-> impl Iterator<Item = (&'static [&'static str], ProgTypes, &'static [AttachType], Only)> {
+    ROWS.iter().map(|row| (row.0, ProgTypes::of(row.1), row.2, row.3))
+}
 
 #[cfg(test)]
 mod tests {

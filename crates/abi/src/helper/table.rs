@@ -46,7 +46,7 @@ pub(super) const HELPERS: &[Helper] = &[
     helper(33, "skb_under_cgroup", v(4, 8), 0, ret(R::Int, 0), &[arg(Ctx, 0), arg(Map, 0), arg(Any, 0)], TC | LWT, NONE),
     helper(34, "get_hash_recalc", v(4, 8), 0, ret(R::Int, 0), &[arg(Ctx, 0)], TC | LWT, NONE),
     helper(35, "get_current_task", v(4, 8), GPL, ret(R::Int, 0), &[], EVERY, NONE),
-    helper(36, "probe_write_user", v(4, 8), GPL, ret(R::Int, 0), &[arg(Any, 0), arg(Mem, RDONLY), arg(Size, 0)], TRACERS, NONE),
+    helper(36, "probe_write_user", v(4, 8), GPL, ret(R::Int, 0), &[arg(Any, 0), arg(Mem, RDONLY), arg(Size, 0)], TRACERS | SYSCALL, NONE),
     helper(37, "current_task_under_cgroup", v(4, 9), 0, ret(R::Int, 0), &[arg(Map, 0), arg(Any, 0)], EVERY, NONE),
     helper(38, "skb_change_tail", v(4, 9), 0, ret(R::Int, 0), &[arg(Ctx, 0), arg(Any, 0), arg(Any, 0)], TC | LWT_XMIT | SK_SKB, NONE),
     helper(39, "skb_pull_data", v(4, 9), 0, ret(R::Int, 0), &[arg(Ctx, 0), arg(Any, 0)], TC | LWT | SK_SKB, NONE),

@@ -7,8 +7,8 @@ use super::arg::flag::{OR_NULL, RDONLY, UNINIT, WRITE};
 use super::arg::{ArgKind::*, RetKind as R, arg, ret};
 use super::{Arg, FASTCALL, GPL, Helper, PACKET, Ret, SLEEPS};
 use crate::AttachType::{self, *};
-use crate::ProgType;
 use crate::prog_type::bits::*;
+use crate::{ProgType, ProgTypes};
 
 /// What the verifier checks calls against: `struct bpf_func_proto`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,12 @@ impl Variant {
     const fn at(self, at: &'static [AttachType]) -> Self {
         Self { at, ..self }
     }
+}
+
+/// Every row, for the page: helper, program types, places, prototype.
+pub(crate) fn variants()
+-> impl Iterator<Item = (&'static str, ProgTypes, &'static [AttachType], Proto)> {
+    VARIANTS.iter().map(|row| (row.helper, ProgTypes::of(row.progs), row.at, row.proto))
 }
 
 const INT: Ret = ret(R::Int, 0);

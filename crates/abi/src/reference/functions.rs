@@ -46,7 +46,7 @@ fn only_at(out: &mut String, helper: &Helper, prog_type: ProgType) -> fmt::Resul
     Ok(())
 }
 
-fn arg(arg: &Arg) -> String {
+pub(super) fn arg(arg: &Arg) -> String {
     let kind = match arg.kind {
         ArgKind::Map => "map",
         ArgKind::MapKey => "key",
@@ -75,7 +75,7 @@ fn arg(arg: &Arg) -> String {
     words(kind, arg.ty, arg.flags & !arg_flag::FIXED_SIZE, fixed)
 }
 
-fn ret(ret: &Ret) -> String {
+pub(super) fn ret(ret: &Ret) -> String {
     let kind = match ret.kind {
         RetKind::Int => "number",
         RetKind::Void => "nothing",

@@ -3,7 +3,7 @@
 use crate::code::{exit, mov};
 use crate::kernel::Load;
 use skep_abi::AttachType::{self, *};
-use skep_abi::ProgType;
+use skep_abi::{Ops, ProgType};
 use skep_btf::{Body, Btf, Kind, TypeId};
 use std::fs;
 use std::sync::OnceLock;
@@ -178,12 +178,12 @@ fn typed_hooks(btf: &Btf) -> Vec<Hook> {
             name: format!("tracing trace_raw_tp {tp}"),
         });
     }
-    out.extend(struct_ops(btf, "tcp_congestion_ops"));
+    out.extend(Ops::all().iter().flat_map(|ops| struct_ops(btf, ops.name)));
     out
 }
 
 /// One hook per member of the structure that points to a function.
-fn struct_ops(btf: &Btf, name: &str) -> Vec<Hook> {
+pub(crate) fn struct_ops(btf: &Btf, name: &str) -> Vec<Hook> {
     let Some(ops) = btf.find(name, Kind::Struct) else { return Vec::new() };
     let Body::Struct { members, .. } = ops.body else { return Vec::new() };
     let mut out = Vec::new();

@@ -1,9 +1,9 @@
 //! Rules by program type: results, sleep, packets.
 
 use crate::code::{add, copy, exit, jump_above, load, load_absolute, mov, store_imm};
-use crate::hooks::{Hook, SLEEPABLE, places, target, vmlinux};
+use crate::hooks::{Hook, SLEEPABLE, places, struct_ops, target, vmlinux};
 use crate::kernel::may_ask;
-use skep_abi::{CtxKind, CtxTable, PacketAccess, ProgType, ResultRule, Returns};
+use skep_abi::{CtxKind, CtxTable, Ops, PacketAccess, ProgType, ResultRule, Returns};
 use skep_btf::{Body, Btf};
 
 fn returns(hook: &Hook, btf: &Btf) -> Returns {
@@ -60,7 +60,10 @@ fn sleepable_programs_are_for_the_places_of_the_rule() {
         let asleep = Hook { flags: SLEEPABLE, ..hook.clone() };
         let theirs = asleep.with(&[mov(0, *result), exit()]).verdict().is_ok();
         let place = if hook.prog_type == ProgType::StructOps { None } else { hook.attach };
-        if theirs != hook.prog_type.may_be_sleepable(place) {
+        let (ops, member) = target(hook);
+        let member =
+            member.is_none_or(|member| Ops::find(ops).is_some_and(|ops| ops.admits(member, true)));
+        if theirs != (hook.prog_type.may_be_sleepable(place) && member) {
             wrong.push(format!("{}: {theirs}", hook.name));
         }
     }
@@ -125,4 +128,34 @@ fn absolute_loads_are_for_the_types_of_the_rule() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn members_of_operations_are_implemented_as_the_table_says() {
+    if !may_ask() {
+        return;
+    }
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for ops in Ops::all() {
+        let members = struct_ops(vmlinux(), ops.name);
+        let loads = |hook: &Hook| hook.with(&[mov(0, 0), exit()]).verdict().is_ok();
+        // A structure that this kernel does not offer loads nothing.
+        if !members.iter().any(loads) {
+            continue;
+        }
+        for hook in members {
+            let (_, member) = target(&hook);
+            let member = member.expect("bug: operations without members");
+            for flags in [0, SLEEPABLE] {
+                asked += 1;
+                let theirs = loads(&Hook { flags, ..hook.clone() });
+                if theirs != ops.admits(member, flags != 0) {
+                    wrong.push(format!("{} {member} {flags}: {theirs}", ops.name));
+                }
+            }
+        }
+    }
+    eprintln!("{asked} programs");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(asked > 25);
 }

@@ -1,7 +1,9 @@
 //! Nodes of the trie, in a table of atomic words.
 
 use crate::Values;
-use crate::values::padded;
+use crate::values::{first_word, padded};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use skep_abi::Errno;
 use skep_isa::Size;
 
@@ -20,6 +22,15 @@ pub(super) struct Prefix<'k> {
 }
 
 impl Prefix<'_> {
+    /// The first 64 bits, the first one on top.
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        match self.data.as_array::<4>() {
+            Some(data) => u64::from(u32::from_be_bytes(*data)) << 32,
+            None => first_word(self.data.get(..8).unwrap_or(self.data)).to_be(),
+        }
+    }
+
     /// The bit at `index`, the most significant one of the first byte being 0.
     pub(super) fn bit(&self, index: u32) -> bool {
         let byte = self.data.get(index as usize / 8).copied().unwrap_or(0);
@@ -34,6 +45,17 @@ pub(super) struct Node(u32);
 impl Node {
     pub(super) fn new(number: u32) -> Self {
         Self(number + 1)
+    }
+
+    /// From what [`Node::raw`] gave.
+    #[inline]
+    pub(super) fn from_raw(raw: u32) -> Option<Self> {
+        (raw != 0).then_some(Self(raw))
+    }
+
+    /// A number that is not 0.
+    pub(super) fn raw(self) -> u32 {
+        self.0
     }
 
     pub(super) fn number(self) -> u32 {
@@ -96,7 +118,10 @@ impl Nodes {
     }
 
     pub(super) fn set(&self, link: Link, node: Option<Node>) {
-        self.table.set_word(self.link(link), node.map_or(0, |node| node.0));
+        // What readers find in the node was written before.
+        if let Some(word) = self.table.half_words().get(self.link(link) / 4) {
+            word.store(node.map_or(0, |node| node.0), Release);
+        }
     }
 
     pub(super) fn prefix_len(&self, node: Node) -> u32 {
@@ -136,6 +161,32 @@ impl Nodes {
         matched.min(limit)
     }
 
+    /// Cell, plus 1, of the longest prefix of a full-length key of at most 64 bits below a node;
+    /// `cell` if there is none.
+    #[inline]
+    pub(super) fn walk_word(&self, mut node: u32, word: u64, bits: u32, mut cell: u32) -> u32 {
+        let halves = self.table.half_words();
+        for _ in 0..=bits {
+            let at = node as usize * (self.stride / 4);
+            let Some([len, own, left, right, a, b]) = halves.get(at..).and_then(<[_]>::first_chunk)
+            else {
+                break;
+            };
+            let (len, data) = (len.load(Relaxed), joined(a, b));
+            if node == 0 || (word ^ data).leading_zeros() < len {
+                break;
+            }
+            let own = own.load(Relaxed);
+            cell = if own == 0 { cell } else { own };
+            if len >= bits {
+                break;
+            }
+            let child = if word << len >> 63 == 0 { left } else { right };
+            node = child.load(Acquire);
+        }
+        cell
+    }
+
     /// Writes prefix length and data to `out`.
     pub(super) fn read_key(&self, node: Node, out: &mut [u8]) -> Option<()> {
         let (len, data) = out.split_first_chunk_mut()?;
@@ -151,4 +202,11 @@ impl Nodes {
     fn link(&self, link: Link) -> usize {
         self.entry(link.entry) + CHILDREN + usize::from(link.bit) * 4
     }
+}
+
+/// Eight bytes of data, the first one on top.
+#[inline]
+fn joined(first: &AtomicU32, second: &AtomicU32) -> u64 {
+    let half = |half: &AtomicU32| u64::from(half.load(Relaxed).to_be());
+    half(first) << 32 | half(second)
 }

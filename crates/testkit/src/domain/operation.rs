@@ -84,6 +84,11 @@ impl Operation {
         }
     }
 
+    /// Whether it moves a number about, which gives it an identity.
+    pub(super) const fn is_move(self) -> bool {
+        !matches!(self, Self::Alu(..) | Self::Swap(..) | Self::Pointer(_) | Self::Branch(..))
+    }
+
     /// Its instructions, on a register and an operand. Branches go to the instruction after next.
     pub(super) fn insns(self, dst: Reg, src: Src) -> Vec<Insn> {
         vec![match self {

@@ -87,6 +87,9 @@ pub struct Plan {
     is_split: bool,
     state: [Scalar; 8],
     distance: Scalar,
+    /// Registers whose number may have an identity, and a distance from it. The kernel takes that
+    /// distance for one of a pointer when the number is added to a pointer.
+    named: [bool; 8],
     /// Branches that lead to a stub behind the program.
     open: Vec<Open>,
 }
@@ -130,6 +133,7 @@ impl Plan {
     /// A new number in a register.
     fn renew(&mut self, rng: &mut StdRng, n: usize) {
         let dst = NUMBERS[n];
+        self.named[n] = false;
         if rng.random_ratio(1, 5) {
             let value = recipe::number(rng);
             self.insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(value) });
@@ -164,8 +168,9 @@ impl Plan {
         let sane = |number: &Scalar| {
             number.is_const().is_none() && (1 - MAX_MOVE..MAX_MOVE).contains(&number.smin)
         };
-        // A constant move, and a distance that has become constant, are shown in other ways.
-        if !sane(&self.state[n]) || !sane(&moved) {
+        // A constant move, and a distance that has become constant, are shown in other ways; and with
+        // the other half of a number that was split, the pointer may move further than it may.
+        if self.is_split || self.named[n] || !sane(&self.state[n]) || !sane(&moved) {
             return;
         }
         let (step, outcome) = (self.steps.len(), Outcome::Value(moved));
@@ -186,6 +191,7 @@ impl Plan {
         let (src, other) = Self::operand(rng, operation);
         let operands = (self.state[n], other.map_or_else(|| imm_state(src), |m| self.state[m]));
         let outcome = operation.apply(&operands.0, (other != Some(n)).then_some(&operands.1));
+        self.named[n] |= operation.is_move();
         if let Operation::Alu(op, _) = operation {
             self.is_split |= Scalar::fork(op, &operands.0, &operands.1).is_some();
         }
