@@ -19,7 +19,6 @@ mod map_func;
 mod meta;
 mod reg_types;
 mod result;
-pub(crate) mod target;
 
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;

@@ -137,13 +137,8 @@ impl<'a> Verifier<'a> {
 
     /// Kernel: `kfunc_spin_allowed`.
     pub(crate) fn kfunc_may_run_locked(&self, call: Call) -> bool {
-        self.kfunc_row(call).is_some_and(|(name, _)| {
-            graph::is_list(name)
-                || graph::is_rbtree(name)
-                || name.starts_with("bpf_iter_num_")
-                || name.starts_with("bpf_res_spin_")
-                || name == "bpf_refcount_acquire_impl"
-        })
+        let row = self.kfunc_name(call).and_then(Kfunc::find);
+        row.is_some_and(Kfunc::runs_locked)
     }
 
     /// The call's function, if the program may call it. Kernel: `fetch_kfunc_meta`.
@@ -162,7 +157,8 @@ impl<'a> Verifier<'a> {
             let text = "cannot call kernel function from non-GPL compatible program";
             return Reject::new(Rule::HelperGpl, text).fact(fact).stop();
         }
-        let row = Kfunc::find(name).filter(|row| row.progs.contains(self.prog.prog_type));
+        let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
+        let row = Kfunc::find(name).filter(|row| row.admits(prog_type, attach, None));
         let Some(row) = row else {
             let text = format!("calling kernel function {name} is not allowed");
             return Reject::new(Rule::KfuncUnknown, text).fact(fact).stop();

@@ -1,14 +1,13 @@
 //! The end of a function: what is still held, and what it returns.
 
 use crate::call::func_call::within;
-use crate::call::target::is_bool_lsm;
 use crate::frame::RetRange;
 use crate::reg::{Base, RegState};
-use crate::reject::{Fact, Reject, Res, Stop};
+use crate::reject::{Fact, Reject, Res, Stop, unsupported};
 use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
-use skep_abi::{AttachType, Errno, ProgType};
-use skep_btf::{Body, Kind, TypeId};
+use skep_abi::{AttachType, Errno, ProgType, ResultRule, Returns};
+use skep_btf::{Body, Type};
 use skep_isa::Reg;
 
 /// A range that results must be in.
@@ -54,7 +53,8 @@ impl Verifier<'_> {
         let frame = self.frame();
         let (is_async, handler) = (frame.in_async_callback, frame.in_exception_callback);
         let is_subprog = frame.subprog != 0;
-        if (!is_subprog || handler) && self.returns_nothing()? {
+        let rule = self.result_rule()?;
+        if (!is_subprog || handler) && rule == ResultRule::Unread {
             return Ok(());
         }
         self.check_src(Reg::R0)?;
@@ -80,10 +80,14 @@ impl Verifier<'_> {
             }
             return Ok(());
         }
-        match self.enforced_range()? {
-            Some(enforced) => self.enforce(&r0, enforced, "At program exit"),
-            None => Ok(()),
-        }
+        let (min, max, half) = match rule {
+            ResultRule::Range(min, max) => (min, max, false),
+            ResultRule::Range32(min, max) => (min, max, true),
+            ResultRule::Any | ResultRule::Unread => return Ok(()),
+            ResultRule::NullOrReference => return unsupported("results that are references"),
+        };
+        let enforced = Enforced { range: RetRange { min, max }, half };
+        self.enforce(&r0, enforced, "At program exit")
     }
 
     fn enforce(&mut self, r0: &RegState, enforced: Enforced, place: &str) -> Res<()> {
@@ -102,7 +106,7 @@ impl Verifier<'_> {
         let void_cgroup = self.frame().subprog == 0
             && self.prog.prog_type == ProgType::Lsm
             && self.prog.attach_type == Some(AttachType::LsmCgroup)
-            && self.target_returns_void()?;
+            && self.target_returns_void();
         match refused {
             Err(Stop::Reject(mut reject)) if void_cgroup => {
                 reject.kernel += "\nNote, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
@@ -112,111 +116,53 @@ impl Verifier<'_> {
         }
     }
 
-    /// Programs at functions without a result return none. Kernel: `program_returns_void`.
-    fn returns_nothing(&self) -> Res<bool> {
-        match self.prog.prog_type {
-            ProgType::Lsm if self.prog.attach_type != Some(AttachType::LsmCgroup) => {
-                self.target_returns_void()
-            }
-            ProgType::StructOps => self.target_returns_void(),
-            _ => Ok(false),
-        }
-    }
-
-    /// What the program may return; `None` is anything. Kernel: `return_retval_range`.
-    fn enforced_range(&self) -> Res<Option<Enforced>> {
+    /// What the program may return; the kernel's table knows. Kernel: `return_retval_range`.
+    fn result_rule(&self) -> Res<ResultRule> {
         use AttachType as A;
-        let range = |min, max| Ok(Some(Enforced { range: RetRange { min, max }, half: false }));
         let attach = self.prog.attach_type.or_else(|| self.prog.prog_type.default_attach());
         match self.prog.prog_type {
-            ProgType::CgroupSockAddr => match attach {
-                Some(
-                    A::CgroupUdp4Recvmsg
-                    | A::CgroupUdp6Recvmsg
-                    | A::CgroupUnixRecvmsg
-                    | A::CgroupInet4Getpeername
-                    | A::CgroupInet6Getpeername
-                    | A::CgroupUnixGetpeername
-                    | A::CgroupInet4Getsockname
-                    | A::CgroupInet6Getsockname
-                    | A::CgroupUnixGetsockname,
-                ) => range(1, 1),
-                Some(A::CgroupInet4Bind | A::CgroupInet6Bind) => range(0, 3),
-                _ => range(0, 1),
-            },
-            ProgType::CgroupSkb if attach == Some(A::CgroupInetEgress) => range(0, 3),
-            ProgType::CgroupSkb
-            | ProgType::CgroupSock
-            | ProgType::SockOps
-            | ProgType::CgroupDevice
-            | ProgType::CgroupSysctl
-            | ProgType::CgroupSockopt
-            | ProgType::SkLookup
-            | ProgType::Netfilter => range(0, 1),
-            ProgType::RawTracepoint if self.env.attach_to.is_empty() => Ok(None),
-            ProgType::RawTracepoint => range(0, 0),
-            ProgType::Tracing => match attach {
-                Some(A::TraceFentry | A::TraceFexit) => range(0, 0),
-                Some(A::TraceRawTp | A::ModifyReturn) => Ok(None),
-                Some(A::TraceIter) => range(0, 1),
-                _ => Reject::new(Rule::AttachTarget, "").errno(Errno::ENOTSUPP).stop(),
-            },
-            ProgType::Kprobe => match attach {
-                Some(A::TraceKprobeSession | A::TraceUprobeSession) => range(0, 1),
-                _ => Ok(None),
-            },
-            ProgType::Lsm if attach == Some(A::LsmCgroup) => {
-                if self.target_returns_void()? { range(1, 1) } else { range(0, 1) }
+            ProgType::RawTracepoint if self.env.attach_to.is_empty() => return Ok(ResultRule::Any),
+            ProgType::Tracing => {
+                let known = matches!(
+                    attach,
+                    Some(
+                        A::TraceFentry
+                            | A::TraceFexit
+                            | A::TraceRawTp
+                            | A::ModifyReturn
+                            | A::TraceIter
+                    )
+                );
+                if !known {
+                    return Reject::new(Rule::AttachTarget, "").errno(Errno::ENOTSUPP).stop();
+                }
             }
-            ProgType::Lsm => self.lsm_range(),
-            _ => Ok(None),
+            _ => {}
+        }
+        let returns = match self.target_return() {
+            None => Returns::Void,
+            Some(ty) => match ty.body {
+                Body::Void => Returns::Void,
+                Body::Ptr(_) => Returns::Pointer,
+                _ => Returns::Number,
+            },
+        };
+        let name = &self.mem.attached.name;
+        Ok(self.prog.prog_type.result_rule(attach, name, returns))
+    }
+
+    /// The result of the function that the program is attached to, where there is one.
+    fn target_return(&self) -> Option<Type<'_>> {
+        let btf = self.vmlinux?;
+        match btf.get(self.mem.attached.proto?)?.body {
+            Body::FuncProto { ret, .. } => btf.resolve(ret),
+            _ => None,
         }
     }
 
-    /// What a hook of security modules takes. Kernel: `bpf_lsm_get_retval_range`.
-    fn lsm_range(&self) -> Res<Option<Enforced>> {
-        let name = self.env.attach_to;
-        let Some(ret) = self.target_return()? else { return Ok(None) };
-        let is_int = self
-            .vmlinux
-            .and_then(|btf| btf.get(ret))
-            .is_some_and(|ty| matches!(ty.body, Body::Int(_)));
-        if !is_int {
-            return Ok(None);
-        }
-        let range = if is_bool_lsm(name) {
-            RetRange { min: 0, max: 1 }
-        } else {
-            RetRange { min: -4095, max: 0 }
-        };
-        Ok(Some(Enforced { range, half: true }))
-    }
-
-    /// The type of the result of the function that the program is attached to.
-    pub(crate) fn target_return(&self) -> Res<Option<TypeId>> {
-        let Some(btf) = self.vmlinux else {
-            return crate::reject::unsupported("attachment without the kernel's types");
-        };
-        let name = self.env.attach_to;
-        let prefixed = format!("bpf_lsm_{name}");
-        let func = if self.prog.prog_type == ProgType::Lsm && !name.starts_with("bpf_lsm_") {
-            btf.find(&prefixed, Kind::Func)
-        } else {
-            btf.find(name, Kind::Func)
-        };
-        let proto = match func.map(|ty| ty.body) {
-            Some(Body::Func { proto, .. }) => proto,
-            _ => return self.struct_ops_return(),
-        };
-        match btf.get(proto).map(|ty| ty.body) {
-            Some(Body::FuncProto { ret, .. }) => Ok(Some(ret)),
-            _ => Ok(None),
-        }
-    }
-
-    /// The type of the result of a member of a structure that the program implements.
-    fn struct_ops_return(&self) -> Res<Option<TypeId>> {
-        crate::reject::unsupported("the place that the program is attached to")
+    /// Whether the function that the program is attached to returns nothing.
+    pub(crate) fn target_returns_void(&self) -> bool {
+        self.target_return().is_none_or(|ty| matches!(ty.body, Body::Void))
     }
 }
 

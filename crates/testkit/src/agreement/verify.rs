@@ -74,7 +74,7 @@ impl Judge for Verifier {
                 insn: rejection.pc.map(|pc| pc.0),
                 rule: rejection.reject.rule.name().into(),
                 message: rejection.reject.rule.summary().into(),
-                kernel_message: rejection.reject.kernel.clone(),
+                kernel_message: rejection.reject.kernel.lines().last().unwrap_or_default().into(),
             },
             Verdict::Unsupported(unsupported) => {
                 Ours::Unsupported { insn: unsupported.pc.map(|pc| pc.0), what: unsupported.what }

@@ -3,7 +3,7 @@
 use super::id;
 use crate::reject::Res;
 use crate::verifier::Verifier;
-use skep_abi::{Helper, RetKind, kfunc_flag};
+use skep_abi::{Calls, Helper, Kfunc, RetKind, kfunc_flag};
 use skep_isa::{Call, Insn};
 
 /// What a call does to a whole function. Kernel: `mark_subprog_changes_pkt_data`,
@@ -28,66 +28,28 @@ pub(crate) struct Summary {
 }
 
 /// Whether packet pointers end with the call of a helper. Kernel: `bpf_helper_changes_pkt_data`.
-pub(crate) const fn changes_packet(func: u32) -> bool {
-    matches!(
-        func,
-        id::CLONE_REDIRECT
-            | id::L3_CSUM_REPLACE
-            | id::L4_CSUM_REPLACE
-            | id::LWT_PUSH_ENCAP
-            | id::LWT_SEG6_ACTION
-            | id::LWT_SEG6_ADJUST_SRH
-            | id::LWT_SEG6_STORE_BYTES
-            | id::MSG_POP_DATA
-            | id::MSG_PULL_DATA
-            | id::MSG_PUSH_DATA
-            | id::SKB_ADJUST_ROOM
-            | id::SKB_CHANGE_HEAD
-            | id::SKB_CHANGE_PROTO
-            | id::SKB_CHANGE_TAIL
-            | id::SKB_PULL_DATA
-            | id::SKB_STORE_BYTES
-            | id::SKB_VLAN_POP
-            | id::SKB_VLAN_PUSH
-            | id::STORE_HDR_OPT
-            | id::XDP_ADJUST_HEAD
-            | id::XDP_ADJUST_META
-            | id::XDP_ADJUST_TAIL
-            | id::TAIL_CALL
-    )
+pub(crate) fn changes_packet(func: u32) -> bool {
+    Helper::find(func).is_some_and(Helper::changes_packet)
 }
 
 impl Verifier<'_> {
+    /// How the call calls a function of the program, if it does.
+    fn callback_of(&self, call: Call) -> Option<Calls> {
+        match call {
+            Call::Helper(func) => Helper::find(func.cast_unsigned())?.calls(),
+            Call::Kfunc { .. } => Kfunc::find(self.kfunc_name(call)?)?.calls(),
+            Call::Local(_) | Call::Reg(_) => None,
+        }
+    }
+
     /// Whether a function is passed that runs later, on its own.
     pub(crate) fn calls_async_callback(&self, call: Call) -> bool {
-        match call {
-            Call::Helper(func) => func.cast_unsigned() == id::TIMER_SET_CALLBACK,
-            Call::Kfunc { .. } => self.kfunc_row(call).is_some_and(|(name, _)| {
-                matches!(
-                    name,
-                    "bpf_wq_set_callback_impl"
-                        | "bpf_task_work_schedule_signal_impl"
-                        | "bpf_task_work_schedule_resume_impl"
-                        | "bpf_task_work_schedule_signal"
-                        | "bpf_task_work_schedule_resume"
-                )
-            }),
-            Call::Local(_) | Call::Reg(_) => false,
-        }
+        self.callback_of(call) == Some(Calls::Later)
     }
 
     /// Whether a function is passed that runs during the call.
     pub(crate) fn calls_sync_callback(&self, call: Call) -> bool {
-        match call {
-            Call::Helper(func) => matches!(
-                func.cast_unsigned(),
-                id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::LOOP | id::USER_RINGBUF_DRAIN
-            ),
-            Call::Kfunc { .. } => {
-                self.kfunc_row(call).is_some_and(|(name, _)| name == "bpf_rbtree_add_impl")
-            }
-            Call::Local(_) | Call::Reg(_) => false,
-        }
+        self.callback_of(call) == Some(Calls::Now)
     }
 
     /// What the call at `pc` does to the function around it.
@@ -131,11 +93,10 @@ impl Verifier<'_> {
             Call::Helper(func) => {
                 let func = func.cast_unsigned();
                 let proto = self.proto(func).ok()?;
-                let fastcall = Helper::find(func)?.is_fastcall() && func == id::GET_SMP_PROCESSOR_ID;
                 Some(Summary {
                     params: u8::try_from(proto.args.len()).ok()?,
                     is_void: proto.ret.kind == RetKind::Void && proto.ret.flags == 0,
-                    fastcall,
+                    fastcall: proto.fastcall && func == id::GET_SMP_PROCESSOR_ID,
                 })
             }
             Call::Kfunc { .. } => self.kfunc_summary(call),

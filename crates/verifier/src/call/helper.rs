@@ -7,7 +7,6 @@ use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
 use skep_abi::{ArgKind, AttachType, Errno, ProgType};
-use skep_btf::Body;
 use skep_isa::Reg;
 
 /// What the rest of the call needs besides [`Meta`].
@@ -202,7 +201,7 @@ impl Verifier<'_> {
     fn check_set_retval(&self) -> Res<()> {
         let cgroup_lsm = self.prog.prog_type == ProgType::Lsm
             && self.prog.attach_type == Some(AttachType::LsmCgroup);
-        if cgroup_lsm && self.target_returns_void()? {
+        if cgroup_lsm && self.target_returns_void() {
             return reject(
                 Rule::ReturnRange,
                 "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!",
@@ -224,12 +223,6 @@ impl Verifier<'_> {
             other => format!("func {func} not supported for program type {}", other.number()),
         };
         Reject::new(Rule::ProgType, text).errno(Errno::ENOTSUPP).stop()
-    }
-
-    /// Whether the function that the program is attached to returns nothing.
-    pub(crate) fn target_returns_void(&self) -> Res<bool> {
-        let Some(ret) = self.target_return()? else { return Ok(true) };
-        Ok(matches!(self.vmlinux.and_then(|btf| btf.get(ret)).map(|ty| ty.body), Some(Body::Void)))
     }
 }
 

@@ -9,40 +9,12 @@ use crate::reg::{Base, Extra, RegState, RegType, flag};
 use crate::reject::{Res, reject, unsupported};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{MapType, RetKind};
+use skep_abi::{Helper, RetKind};
 use skep_btf::{Body, TypeId};
 use skep_isa::Reg;
 
 /// Kernel: `MAX_ERRNO`.
 const MAX_ERRNO: i32 = 4095;
-
-/// Whether the result is a reference that must be released. Kernel: `is_acquire_function`.
-fn acquires(func: u32, map: Option<MapType>) -> bool {
-    match func {
-        id::SK_LOOKUP_TCP
-        | id::SK_LOOKUP_UDP
-        | id::SKC_LOOKUP_TCP
-        | id::RINGBUF_RESERVE
-        | id::KPTR_XCHG => true,
-        id::MAP_LOOKUP_ELEM => matches!(map, Some(MapType::Sockmap | MapType::Sockhash)),
-        _ => false,
-    }
-}
-
-/// Whether the result is the argument, seen as another type. Kernel: `is_ptr_cast_function`.
-fn casts(func: u32) -> bool {
-    matches!(
-        func,
-        id::TCP_SOCK
-            | id::SK_FULLSOCK
-            | id::SKC_TO_TCP_SOCK
-            | id::SKC_TO_TCP6_SOCK
-            | id::SKC_TO_UDP6_SOCK
-            | id::SKC_TO_MPTCP_SOCK
-            | id::SKC_TO_TCP_TIMEWAIT_SOCK
-            | id::SKC_TO_TCP_REQUEST_SOCK
-    )
-}
 
 /// Flags of a result that go with its register.
 const KEPT: u32 = flag::MAYBE_NULL
@@ -81,9 +53,10 @@ impl Verifier<'_> {
             r0.extra = Extra::Slice { size, dynptr: meta.dynptr_id };
         }
         let map_type = meta.map.map(|map| self.maps[map as usize].map_type());
-        if casts(meta.func) || meta.func == id::DYNPTR_DATA {
+        let helper = Helper::find(meta.func);
+        if helper.is_some_and(|helper| helper.casts() || helper.slices_dynptr()) {
             r0.ref_obj_id = meta.ref_obj_id;
-        } else if acquires(meta.func, map_type) {
+        } else if helper.is_some_and(|helper| helper.acquires(map_type)) {
             let id = self.acquire_reference();
             r0.id = id;
             r0.ref_obj_id = id;
