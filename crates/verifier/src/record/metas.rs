@@ -34,7 +34,12 @@ impl Metas {
             let named = MAKERS.contains(&ty.name) && matches!(ty.body, Body::Struct { .. });
             // What is malformed here is found to be so where it is used.
             let pointer = pointer_tag(btf, &ty).ok().flatten();
-            if named || pointer.is_some_and(|(kind, _)| Kinds::KPTR.has(kind)) {
+            let object = pointer.is_some_and(|(kind, to)| {
+                let to = btf.get(to).map(|to| to.body);
+                let defined = matches!(to, Some(Body::Struct { .. } | Body::Union { .. }));
+                Kinds::KPTR.has(kind) && defined
+            });
+            if named || object {
                 makers.insert(ty.id);
             }
         }
