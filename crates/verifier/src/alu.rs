@@ -2,12 +2,12 @@
 //!
 //! Kernel: `check_alu_op`, `adjust_reg_min_max_vals`, `adjust_scalar_min_max_vals`.
 
-use crate::reg::{ADD_CONST, Base, RegState, RegType};
+use crate::reg::{ADD_CONST, ADD_CONST_32, ADD_CONST_64, Base, RegState, RegType};
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
 use skep_domain::{self as domain, Scalar};
-use skep_isa::{AddrCast, AluOp, Reg, Size, Src, Width};
+use skep_isa::{AddrCast, AluOp, Reg, Size, Src, Swap, Width};
 
 /// The domain's name of a width.
 pub(crate) const fn width_of(width: Width) -> domain::Width {
@@ -73,11 +73,6 @@ impl Verifier<'_> {
     /// Kernel: `is_pointer_value`.
     pub(crate) fn is_pointer_value(&self, reg: Reg) -> bool {
         !self.allow_ptr_leaks && !self.reg(reg).is_scalar()
-    }
-
-    /// The same whatever the privileges. Kernel: `__is_pointer_value(false, …)`.
-    pub(crate) fn is_pointer(reg: &RegState) -> bool {
-        !reg.is_scalar()
     }
 
     /// Numbers that become the same get an id. Kernel: `assign_scalar_id_before_mov`.
@@ -223,11 +218,26 @@ impl Verifier<'_> {
         self.check_bounds_sane(dst)
     }
 
-    /// Byte order.
-    pub(crate) fn check_swap(&mut self, dst: Reg) -> Res<()> {
+    /// Byte order. Kernel: `scalar_byte_swap`.
+    pub(crate) fn check_swap(&mut self, kind: Swap, size: Size, dst: Reg) -> Res<()> {
         self.check_one_operand(dst)?;
-        self.mark_unknown(dst);
-        Ok(())
+        if !self.reg(dst).is_scalar() {
+            self.mark_unknown(dst);
+            return self.check_bounds_sane(dst);
+        }
+        let bytes = u32::from(size.bytes());
+        let to = self.reg_mut(dst);
+        let swaps = kind != Swap::Le;
+        if swaps || bytes < 8 {
+            clear_scalar_id(to);
+        }
+        if swaps {
+            to.num.swap_bytes(bytes);
+        } else if bytes < 8 {
+            to.num.coerce_to_size(bytes);
+            to.num.sync();
+        }
+        self.check_bounds_sane(dst)
     }
 
     fn check_one_operand(&mut self, dst: Reg) -> Res<()> {
@@ -327,31 +337,53 @@ impl Verifier<'_> {
         if matches!(op, AluOp::Add | AluOp::Sub) {
             self.sanitize_scalar(dst, src, op)?;
         }
+        self.fork_mask(domain_op, dst, from)?;
         let capable = self.bpf_capable;
         let to = self.reg_mut(dst);
+        let umax = to.num.umax;
         to.num = Scalar::alu(domain_op, width_of(width), &to.num, &from.num);
-        let is_unknown = to.num == Scalar::UNKNOWN;
-        let itself = src == Src::Reg(dst);
-        let value = from.num.is_const();
-        match value {
-            Some(value)
-                if capable
-                    && op == AluOp::Add
-                    && width == Width::W64
-                    && to.id != 0
-                    && !itself
-                    && to.id & ADD_CONST == 0
-                    && i32::try_from(value).is_ok() =>
-            {
-                to.id |= ADD_CONST;
-                to.off = i32::try_from(value).unwrap_or(0);
-            }
-            _ => clear_scalar_id(to),
-        }
-        if is_unknown && !capable {
+        if to.num == Scalar::UNKNOWN && !capable {
             to.precise = true;
         }
+        let link = link_after(width, op, from, umax)
+            .filter(|_| capable && src != Src::Reg(dst) && to.id != 0 && to.id & ADD_CONST == 0);
+        match link {
+            Some((bit, off)) => {
+                to.id |= bit;
+                to.off = off;
+            }
+            None => clear_scalar_id(to),
+        }
         Ok(())
+    }
+
+    /// A mask of all ones or none: both are followed one by one. Kernel: `maybe_fork_scalars`.
+    fn fork_mask(&mut self, op: domain::AluOp, dst: Reg, from: &RegState) -> Res<()> {
+        let Some([this, other]) = Scalar::fork(op, &self.reg(dst).num, &from.num) else {
+            return Ok(());
+        };
+        let pc = self.pc;
+        let state = self.push_branch(pc, pc, false)?;
+        state.top_mut().reg_mut(dst).num = other;
+        self.reg_mut(dst).num = this;
+        Ok(())
+    }
+}
+
+/// How the result of adding or subtracting a constant stays linked with the number before; `umax` is
+/// the greatest it could be.
+fn link_after(width: Width, op: AluOp, from: &RegState, umax: u64) -> Option<(u32, i32)> {
+    let (bit, value) = match width {
+        Width::W64 => {
+            (ADD_CONST_64, i32::try_from(from.num.is_const()?.cast_signed()).ok()?)
+        }
+        Width::W32 if umax > u64::from(u32::MAX) => return None,
+        Width::W32 => (ADD_CONST_32, from.num.is_subreg_const()?.cast_signed()),
+    };
+    match op {
+        AluOp::Add => Some((bit, value)),
+        AluOp::Sub => Some((bit, value.checked_neg()?)),
+        _ => None,
     }
 }
 

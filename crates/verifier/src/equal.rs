@@ -175,11 +175,10 @@ fn scalar_safe(
     if !old.precise && exact == Exact::No {
         return true;
     }
-    let (linked, links) = (old.id & ADD_CONST != 0, cur.id & ADD_CONST != 0);
-    if (linked && !links) || (old.id != 0 && !linked && links) {
+    if old.id != 0 && (old.id ^ cur.id) & ADD_CONST != 0 {
         return false;
     }
-    if linked && old.off != cur.off {
+    if old.id & ADD_CONST != 0 && old.off != cur.off {
         return false;
     }
     ids.check_scalar(old.id, cur.id) && within(old, cur)

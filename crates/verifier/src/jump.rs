@@ -6,13 +6,13 @@ use crate::alu::{imm64, width_of};
 use crate::equal::{IdMap, same_reg};
 use crate::linked::{collect_linked, sync_linked};
 use crate::packet_range::{match_packet, packet_branch_taken};
-use crate::reg::{AT_PKT_END, Base, RegState, flag};
+use crate::reg::{Base, RegState, flag};
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::state::{LinkedRegs, State, StateId, hist};
 use crate::verifier::{Next, Verifier};
-use skep_domain::{Cmp, is_branch_taken, refine};
-use skep_isa::{CondOp, Insn, Pc, Reg, Src, Width};
+use skep_domain::{Cmp, is_branch_taken, refine, refine_same};
+use skep_isa::{CondOp, Pc, Reg, Src, Width};
 
 /// The domain's name of a condition.
 pub(crate) const fn cmp_of(op: CondOp) -> Cmp {
@@ -143,7 +143,11 @@ impl Verifier<'_> {
             Src::Reg(src) => *self.reg(src),
             Src::Imm(imm) => RegState::constant(imm64(imm)),
         };
-        if a.is_scalar() && b.is_scalar() {
+        if a.is_scalar() && src == Src::Reg(dst) {
+            let [taken, not] = refine_same(&a.num, cmp_of(op), width_of(width));
+            other.top_mut().reg_mut(dst).num = taken;
+            self.reg_mut(dst).num = not;
+        } else if a.is_scalar() && b.is_scalar() {
             let [(ta, tb), (fa, fb)] = refine(&a.num, &b.num, cmp_of(op), width_of(width));
             let mut regs = [(a, ta), (b, tb), (a, fa), (b, fb)].map(|(reg, num)| RegState { num, ..reg });
             for reg in &mut regs {
@@ -201,7 +205,7 @@ impl Verifier<'_> {
             return;
         }
         let (a_sure, b_sure) = (self.is_not_null(&a), self.is_not_null(&b));
-        let mut mark = |reg: &mut RegState| self.mark_not_null(reg);
+        let mark = |reg: &mut RegState| self.mark_not_null(reg);
         let regs: &mut [RegState; 11] = match op {
             CondOp::Eq => &mut other.top_mut().regs,
             CondOp::Ne => {
@@ -337,14 +341,4 @@ fn compare_prohibited<T>(at: Reg, reg: RegState) -> Res<T> {
     Reject::new(Rule::PtrCompare, format!("R{} pointer comparison prohibited", at.num()))
         .fact(Fact::Reg(at, reg))
         .stop()
-}
-
-/// A packet pointer that is at or beyond the packet's end.
-pub(crate) fn is_past_end(reg: &RegState) -> bool {
-    reg.range() <= AT_PKT_END
-}
-
-/// Whether the instruction is a jump with a condition.
-pub(crate) fn is_conditional(insn: &Insn) -> bool {
-    matches!(insn, Insn::JumpIf { .. })
 }

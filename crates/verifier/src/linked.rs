@@ -2,8 +2,8 @@
 //!
 //! Kernel: `collect_linked_regs`, `sync_linked_regs`.
 
-use crate::alu::{clear_scalar_id, imm64};
-use crate::reg::{ADD_CONST, RegState};
+use crate::alu::clear_scalar_id;
+use crate::reg::{ADD_CONST, ADD_CONST_32, RegState};
 use crate::state::{LinkedReg, LinkedRegs, State};
 use skep_domain::{AluOp, Scalar, Width};
 use skep_isa::Reg;
@@ -45,15 +45,22 @@ pub(crate) fn sync_linked(state: &mut State, known: &RegState, at: Reg, linked: 
                 None => continue,
             }
         };
-        if itself || !reg.is_scalar() || reg.id & !ADD_CONST != known.id & !ADD_CONST {
+        if itself
+            || !reg.is_scalar()
+            || reg.id & !ADD_CONST != known.id & !ADD_CONST
+            || (reg.id ^ known.id) & ADD_CONST == ADD_CONST
+        {
             continue;
         }
         if (reg.id & ADD_CONST == 0 && known.id & ADD_CONST == 0) || reg.off == known.off {
             *reg = *known;
         } else {
             let (off, id) = (reg.off, reg.id);
-            let difference = Scalar::constant(imm64(off.wrapping_sub(known.off)));
-            let sum = Scalar::alu(AluOp::Add, Width::W64, &known.num, &difference);
+            let difference = i64::from(off) - i64::from(known.off);
+            let difference = Scalar::constant(difference.cast_unsigned());
+            let half = (id | known.id) & ADD_CONST_32 != 0;
+            let width = if half { Width::W32 } else { Width::W64 };
+            let sum = Scalar::alu(AluOp::Add, width, &known.num, &difference);
             *reg = RegState { off, id, num: sum, ..*known };
         }
     }

@@ -8,7 +8,7 @@ use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::sanitize::Sanitize;
 use crate::verifier::Verifier;
-use skep_domain::Scalar;
+use skep_domain::{self as domain, Scalar};
 use skep_isa::{AluOp, Reg, Src, Width};
 
 /// Offsets stay below this. Kernel: `BPF_MAX_VAR_OFF`.
@@ -129,13 +129,7 @@ impl Verifier<'_> {
             to.extra = ptr.extra;
             return;
         }
-        let (smin, smax) =
-            (ptr.num.smin.checked_add(off.smin), ptr.num.smax.checked_add(off.smax));
-        (to.num.smin, to.num.smax) = smin.zip(smax).unwrap_or((i64::MIN, i64::MAX));
-        let (umin, umax) =
-            (ptr.num.umin.checked_add(off.umin), ptr.num.umax.checked_add(off.umax));
-        (to.num.umin, to.num.umax) = umin.zip(umax).unwrap_or((0, u64::MAX));
-        to.num.var_off = ptr.num.var_off.add(off.var_off);
+        to.num = Scalar::pointer_alu(domain::AluOp::Add, &ptr.num, off);
         to.off = ptr.off;
         to.extra = ptr.extra;
         if ptr.ty.is_packet() {
@@ -154,16 +148,7 @@ impl Verifier<'_> {
             to.extra = ptr.extra;
             return;
         }
-        let (smin, smax) =
-            (ptr.num.smin.checked_sub(off.smax), ptr.num.smax.checked_sub(off.smin));
-        (to.num.smin, to.num.smax) = smin.zip(smax).unwrap_or((i64::MIN, i64::MAX));
-        if ptr.num.umin < off.umax {
-            (to.num.umin, to.num.umax) = (0, u64::MAX);
-        } else {
-            to.num.umin = ptr.num.umin - off.umax;
-            to.num.umax = ptr.num.umax.wrapping_sub(off.umin);
-        }
-        to.num.var_off = ptr.num.var_off.sub(off.var_off);
+        to.num = Scalar::pointer_alu(domain::AluOp::Sub, &ptr.num, off);
         to.off = ptr.off;
         to.extra = ptr.extra;
         if ptr.ty.is_packet() {

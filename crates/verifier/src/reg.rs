@@ -245,9 +245,13 @@ pub const AT_PKT_END: i32 = -1;
 /// A packet pointer that is beyond the packet's end. Kernel: `BEYOND_PKT_END`.
 pub const BEYOND_PKT_END: i32 = -2;
 
-/// On [`RegState::id`]: the number is that of another register of this id plus [`RegState::off`].
-/// Kernel: `BPF_ADD_CONST`.
-pub const ADD_CONST: u32 = 1 << 31;
+/// On [`RegState::id`]: the number is that of another register of this id plus [`RegState::off`], added
+/// with 64 bits. Kernel: `BPF_ADD_CONST64`.
+pub const ADD_CONST_64: u32 = 1 << 31;
+/// The same, added with 32 bits. Kernel: `BPF_ADD_CONST32`.
+pub const ADD_CONST_32: u32 = 1 << 30;
+/// Either. Kernel: `BPF_ADD_CONST`.
+pub const ADD_CONST: u32 = ADD_CONST_64 | ADD_CONST_32;
 
 /// What is known of one register. Kernel: `struct bpf_reg_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

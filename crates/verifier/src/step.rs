@@ -12,7 +12,7 @@ impl Verifier<'_> {
             Insn::Alu { width, op, dst, src } => self.check_alu(width, op, dst, src)?,
             Insn::MovSx { width, from, dst, src } => self.check_mov_sx(width, from, dst, src)?,
             Insn::Neg { width, dst } => self.check_neg(width, dst)?,
-            Insn::Swap { dst, .. } => self.check_swap(dst)?,
+            Insn::Swap { kind, size, dst } => self.check_swap(kind, size, dst)?,
             Insn::AddrSpaceCast { cast, dst, src } => self.check_addr_space_cast(cast, dst, src)?,
             Insn::LoadImm { dst, imm } => self.check_load_imm(dst, imm)?,
             Insn::LoadAbs { size, imm } => return self.check_ld_abs(size, None, imm),
