@@ -76,15 +76,18 @@ mod state;
 mod step;
 mod subprog;
 mod subprog_args;
+mod trace;
 mod type_name;
 mod verdict;
 mod verifier;
 mod visited;
 
 pub use btf_ref::BtfRef;
+pub use frame::{Byte, Slot};
 pub use env::{Arch, Caps, Env, Kernel, LoadFlags};
 pub use reg::{Base, DynptrKind, Extra, IrqClass, IterState, RegState, RegType, flag as reg_flag};
 pub use reject::{Fact, Reject};
 pub use rule::Rule;
 pub use run::verify;
+pub use trace::{Step, trace};
 pub use verdict::{Rejection, Stats, Unsupported, Verdict, Verified};

@@ -33,7 +33,7 @@ pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
 }
 
 impl<'a> Verifier<'a> {
-    fn new(prog: &'a Prog, env: &'a Env<'a>) -> Self {
+    pub(crate) fn new(prog: &'a Prog, env: &'a Env<'a>) -> Self {
         let mut insns = vec![None; prog.insns.len()];
         for (pc, insn) in prog.insns.iter() {
             insns[pc.index()] = Some(insn);
@@ -82,6 +82,15 @@ impl<'a> Verifier<'a> {
     }
 
     fn run(&mut self) -> Res<()> {
+        self.prepare()?;
+        self.follow_function(0)?;
+        self.follow_called()?;
+        self.pc = NO_PC;
+        self.check_max_stack_depth()
+    }
+
+    /// Everything before the first path.
+    pub(crate) fn prepare(&mut self) -> Res<()> {
         self.check_load_permission()?;
         self.find_subprogs()?;
         self.check_subprogs()?;
@@ -95,14 +104,17 @@ impl<'a> Verifier<'a> {
         self.compute_scc();
         self.compute_live_regs();
         self.mark_fastcall_patterns();
-        self.follow_function(0)?;
-        self.follow_called()?;
-        self.pc = NO_PC;
-        self.check_max_stack_depth()
+        Ok(())
     }
 
     /// Verifies a function by itself. Kernel: `do_check_common`.
     fn follow_function(&mut self, subprog: u32) -> Res<()> {
+        self.enter_function(subprog)?;
+        self.explore()
+    }
+
+    /// Stands at the start of a function.
+    pub(crate) fn enter_function(&mut self, subprog: u32) -> Res<()> {
         self.forget();
         self.remembered.buckets = vec![Vec::new(); self.insns.len()];
         let start = self.subprogs[subprog as usize].start;
@@ -110,8 +122,7 @@ impl<'a> Verifier<'a> {
         self.cur = State::new(frame, start, self.sleepable);
         self.pc = start;
         self.prev_pc = NO_PC;
-        self.setup_entry(subprog)?;
-        self.explore()
+        self.setup_entry(subprog)
     }
 
     /// Verifies the global functions that verified functions call. Kernel: `do_check_subprogs`.
@@ -130,18 +141,5 @@ impl<'a> Verifier<'a> {
 
     fn finish_stats(&mut self) {
         self.stats.stack = self.subprogs.iter().map(|subprog| subprog.stack_depth).collect();
-    }
-
-    /// Where the current path went, as far as it did not go straight on.
-    fn path(&self) -> Vec<Pc> {
-        let mut path = Vec::new();
-        let mut next = Some(&self.cur);
-        while let Some(state) = next {
-            path.extend(state.history.iter().rev().map(|entry| Pc(entry.pc)));
-            next = state.parent.map(|id| &self.remembered.get(id).state);
-        }
-        path.reverse();
-        path.dedup();
-        path
     }
 }

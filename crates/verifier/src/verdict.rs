@@ -43,8 +43,8 @@ pub struct Rejection {
     pub pc: Option<Pc>,
     /// The broken rule.
     pub reject: Reject,
-    /// Slots on the way to it, from the start; only those where the way does not go straight on, and
-    /// the last.
+    /// Every instruction on the way to it, from the start of the function that was verified to the one
+    /// that was refused. Empty if that is too long to keep, or no instruction is at fault.
     pub path: Vec<Pc>,
     /// What it took to find.
     pub stats: Stats,
