@@ -23,6 +23,8 @@ use skep_abi::{Errno, Kfunc, kfunc_flag};
 use skep_btf::{Body, Btf, Kind, Param, Type, TypeId};
 use skep_isa::{Call, Insn, Reg};
 use skep_prog::Extern;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Number that loaders call in place of a kernel function that is not there. Of libbpf:
 /// `POISON_CALL_KFUNC_BASE`.
@@ -30,6 +32,10 @@ const POISON: u32 = 2_002_000_000;
 
 /// Least error of a lock that was not taken. Kernel: `-MAX_ERRNO`.
 const MIN_ERRNO: i32 = -4095;
+
+/// Functions of the kernel by name: looking through all its types takes time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FuncCache(RefCell<HashMap<String, Option<TypeId>>>);
 
 /// A dynptr that was passed.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +112,20 @@ impl<'a> Verifier<'a> {
         Some((row.name, row.flags))
     }
 
+    /// A function of the kernel by its name.
+    pub(crate) fn kernel_func(&self, name: &str) -> Option<TypeId> {
+        if let Some(&known) = self.kernel_funcs.0.borrow().get(name) {
+            return known;
+        }
+        let found = self.vmlinux?.find(name, Kind::Func).map(|func| func.id);
+        self.kernel_funcs.0.borrow_mut().insert(name.to_owned(), found);
+        found
+    }
+
     /// Result and parameters of a function of the kernel.
     fn kernel_proto(&self, name: &str) -> Option<(&'a Btf, TypeId, Vec<Param<'a>>)> {
         let btf = self.vmlinux?;
-        let Type { body: Body::Func { proto, .. }, .. } = btf.find(name, Kind::Func)? else {
+        let Type { body: Body::Func { proto, .. }, .. } = btf.get(self.kernel_func(name)?)? else {
             return None;
         };
         let Type { body: Body::FuncProto { ret, params }, .. } = btf.get(proto)? else {
@@ -156,6 +172,10 @@ impl<'a> Verifier<'a> {
         if !self.is_gpl() {
             let text = "cannot call kernel function from non-GPL compatible program";
             return Reject::new(Rule::HelperGpl, text).fact(fact).stop();
+        }
+        if name.starts_with("bpf_xdp_metadata_rx_") {
+            let text = "metadata kfuncs require device-bound program";
+            return Reject::new(Rule::KfuncUnknown, text).errno(Errno::EINVAL).fact(fact).stop();
         }
         let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
         let row = Kfunc::find(name).filter(|row| row.admits(prog_type, attach, None));
@@ -225,6 +245,9 @@ impl<'a> Verifier<'a> {
             return Reject::new(Rule::HelperSleep, text).errno(Errno::EACCES).stop();
         }
         self.check_kfunc_args(meta)?;
+        if meta.name == "bpf_session_cookie" {
+            (meta.r0_size, meta.r0_rdonly) = (8, false);
+        }
         self.follow_kfunc_callback(meta)?;
         self.check_regions(meta, sleepable)?;
         self.release_kfunc_argument(meta)?;

@@ -64,6 +64,7 @@ impl<'a> Verifier<'a> {
             sleepable: env.flags.sleepable,
             seen_direct_write: false,
             max_ctx_offset: 0,
+            kernel_funcs: crate::kfunc::FuncCache::default(),
             cur: State::new(Frame::new(MAIN, 0, 0), 0, false),
             pc: NO_PC,
             prev_pc: NO_PC,

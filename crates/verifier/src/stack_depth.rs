@@ -184,9 +184,10 @@ impl Verifier<'_> {
             let Some(callee) = callee.map(|callee| callee as usize) else {
                 return reject(Rule::Internal, format!("callee not found at insn {at}"));
             };
-            let info = &self.subprogs[callee];
-            if info.is_async_cb {
-                if info.has_tail_call {
+            let (handler, tail_call) =
+                (self.subprogs[callee].is_exception_cb, self.subprogs[callee].has_tail_call);
+            if self.subprogs[callee].is_async_cb {
+                if tail_call {
                     return Reject::new(Rule::CallPlace, "subprog has tail_call and async cb")
                         .errno(Errno::EFAULT)
                         .stop();
@@ -195,7 +196,8 @@ impl Verifier<'_> {
                 if !called {
                     continue;
                 }
-                if info.is_exception_cb {
+                if handler {
+                    self.pc = at;
                     let text = format!("insn {at} cannot call exception cb directly");
                     return reject(Rule::CallPlace, text);
                 }
@@ -206,12 +208,13 @@ impl Verifier<'_> {
     }
 
     /// Callbacks do not throw.
-    fn check_throw_place(&self, pc: u32, call: Call, subprog: usize, walk: &Walk) -> Res<()> {
+    fn check_throw_place(&mut self, pc: u32, call: Call, subprog: usize, walk: &Walk) -> Res<()> {
         if self.kfunc_row(call).is_none_or(|(name, _)| name != "bpf_throw") {
             return Ok(());
         }
         let callback = |at: usize| self.subprogs[at].is_cb;
         if callback(subprog) || walk.callers.iter().any(|caller| callback(caller.subprog)) {
+            self.pc = pc;
             let text = format!(
                 "bpf_throw kfunc (insn {pc}) cannot be called from callback subprog {subprog}"
             );

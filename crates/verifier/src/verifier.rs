@@ -69,6 +69,9 @@ pub(crate) struct Verifier<'a> {
     /// Deepest access to the context.
     pub(crate) max_ctx_offset: u32,
 
+    /// Functions of the kernel that were looked up.
+    pub(crate) kernel_funcs: crate::kfunc::FuncCache,
+
     pub(crate) cur: State,
     pub(crate) pc: u32,
     pub(crate) prev_pc: u32,

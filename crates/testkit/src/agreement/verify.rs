@@ -26,13 +26,19 @@ impl Verifier {
             kernel: Kernel {
                 release,
                 btf: Some(Arc::new(btf)),
-                lockdown: false,
+                lockdown: is_locked_down(),
                 mitigations_off: false,
                 cpus: last.unwrap_or(0_u32) + 1,
                 arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
             },
         }
     }
+}
+
+/// Whether the running kernel keeps programs from writing what is not theirs.
+fn is_locked_down() -> bool {
+    let state = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    !state.is_empty() && !state.contains("[none]")
 }
 
 /// Bits of `BPF_F_*` of loading.

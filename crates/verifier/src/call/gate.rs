@@ -3,7 +3,7 @@
 use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{Arg, Cap, Helper, Ret};
+use skep_abi::{Arg, Cap, Helper, Lockdown, Ret};
 
 /// What calls of a helper are checked against. Kernel: `struct bpf_func_proto`.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,8 @@ impl Verifier<'_> {
             Some(Cap::Perfmon) => bpf && (caps.perfmon || caps.sys_admin),
             Some(Cap::SysAdmin) => caps.sys_admin,
         };
-        if !allowed || (self.env.kernel.lockdown && helper.lockdown().is_some()) {
+        let locked = self.env.kernel.lockdown && helper.lockdown() == Some(Lockdown::WriteUser);
+        if !allowed || locked || !self.is_configured(helper) {
             return Err(NoProto::NotHere);
         }
         let proto = helper.variant(prog_type, attach).ok_or(NoProto::NotHere)?;
@@ -84,6 +85,17 @@ impl Verifier<'_> {
             takes_packet: proto.takes_packet(),
             fastcall: proto.is_fastcall(),
         })
+    }
+
+    /// Whether the kernel was built with the helper, as far as its types tell.
+    fn is_configured(&self, helper: &Helper) -> bool {
+        if self.vmlinux.is_none() || helper.configs().is_empty() {
+            return true;
+        }
+        let name = helper.name;
+        [format!("bpf_{name}"), format!("bpf_sock_ops_{name}"), format!("bpf_{name}_compat")]
+            .iter()
+            .any(|symbol| self.kernel_func(symbol).is_some())
     }
 
     /// The helper may be called at all, here. Kernel: the first part of `check_helper_call`.
