@@ -7,6 +7,7 @@
 
 mod args;
 mod asm;
+mod check;
 mod completions;
 mod diags;
 mod dis;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let mut term = Term { out: Out::stdout(&mut stdout), err: Out::stderr(&mut stderr) };
     let result = match &cli.command {
         Command::Run(run) => run.run(&mut term),
+        Command::Check(check) => check.run(&mut term),
         Command::Asm(asm) => asm.run(&mut term),
         Command::Dis(dis) => dis.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),

@@ -1,0 +1,120 @@
+//! Whether a kernel would take a program.
+
+use skep_abi::{AttachType, ProgType, Release};
+use skep_btf::Btf;
+use skep_prog::{Image, Prog};
+use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Step, Verdict, trace, verify};
+use std::sync::Arc;
+
+/// Whose verdict is asked for.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// The kernel's release.
+    pub release: Release,
+    /// The kernel's types, which programs that depend on them cannot be judged without.
+    pub types: Option<Arc<Btf>>,
+    /// Privileges of whoever loads the program.
+    pub caps: Caps,
+    /// CPUs that the kernel counts.
+    pub cpus: u32,
+}
+
+impl CheckOptions {
+    /// Root, on a kernel of this release without types.
+    #[must_use]
+    pub const fn new(release: Release) -> Self {
+        Self { release, types: None, caps: Caps::ROOT, cpus: 1 }
+    }
+}
+
+/// The answer, and what is needed to explain it.
+#[derive(Clone, Debug)]
+pub struct Checked<'p> {
+    /// The answer.
+    pub verdict: Verdict<'p>,
+    /// The way to a refusal, with what was known at each step.
+    pub steps: Vec<Step>,
+}
+
+/// Asks whether the kernel would take a program of the image.
+///
+/// ```
+/// use skep::verifier::Verdict;
+/// use skep::{CheckOptions, Release, check, read_image};
+///
+/// let text = b".section \"xdp\"\npeek:\n r2 = *(u32 *)(r1 + 0)\n r0 = *(u8 *)(r2 + 0)\n exit\n";
+/// let image = read_image(text, "peek.s").unwrap().image;
+/// let options = CheckOptions::new(Release { major: 6, minor: 18 });
+/// let checked = check(&image, &image.progs[0], &options);
+/// let Verdict::Rejected(rejection) = checked.verdict else { panic!() };
+/// assert_eq!(rejection.reject.rule.name(), "mem.packet");
+/// ```
+#[must_use]
+pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Checked<'p> {
+    let env = env_of(image, prog, options);
+    let verdict = verify(prog, &env);
+    let steps = match &verdict {
+        Verdict::Rejected(rejection) => trace(prog, &env, rejection),
+        _ => Vec::new(),
+    };
+    Checked { verdict, steps }
+}
+
+fn env_of<'a>(image: &'a Image, prog: &'a Prog, options: &CheckOptions) -> Env<'a> {
+    let kernel = Kernel {
+        release: options.release,
+        btf: options.types.clone(),
+        lockdown: false,
+        mitigations_off: false,
+        cpus: options.cpus,
+        arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
+    };
+    let mut env = Env::new(image, kernel);
+    env.caps = options.caps;
+    env.attach_to = attach_target(prog);
+    env.flags = LoadFlags {
+        sleepable: is_sleepable(&prog.section),
+        xdp_has_frags: prog.section.starts_with("xdp.frags"),
+        ..LoadFlags::default()
+    };
+    env
+}
+
+/// Whether the section says that the program may sleep, as loaders read it: `lsm.s/…`.
+fn is_sleepable(section: &str) -> bool {
+    let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
+    kind.split('.').skip(1).any(|word| word == "s") || kind == "syscall"
+}
+
+/// Name of the function, tracepoint or type that the section names.
+fn attach_target(prog: &Prog) -> &str {
+    let section = prog.section.trim_start_matches('?');
+    let named = section.split_once('/').map_or("", |(_, name)| name);
+    match (prog.prog_type, prog.attach_type) {
+        (ProgType::Tracing | ProgType::Lsm | ProgType::Ext, _) => named,
+        (_, Some(AttachType::TraceRawTp)) => named,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_say_who_may_sleep() {
+        for (section, want) in [
+            ("lsm.s/file_open", true),
+            ("?fentry.s/f", true),
+            ("iter.s/task", true),
+            ("uprobe.multi.s", true),
+            ("syscall", true),
+            ("lsm/file_open", false),
+            ("xdp", false),
+            ("xdp.frags", false),
+            ("", false),
+        ] {
+            assert_eq!(is_sleepable(section), want, "{section}");
+        }
+    }
+}
