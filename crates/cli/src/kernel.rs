@@ -41,14 +41,14 @@ pub(crate) fn types(path: &Path) -> Result<Btf, Failure> {
 }
 
 /// Fits the image to the types in a file, or of the running kernel. Where the program `name`, and
-/// those it can call, must not come is told.
+/// those it can call, must not come is told. Returns the types.
 pub(crate) fn fit_types(
     image: &mut Image,
     program: &Path,
     name: &str,
     path: Option<&Path>,
     err: &mut Out<'_>,
-) -> Result<(), Failure> {
+) -> Result<Btf, Failure> {
     let types = types(path.unwrap_or(Path::new(TYPES))).map_err(|failure| match path {
         None => failure.help("the program depends on a kernel's types: --btf FILE names them"),
         Some(_) => failure.help("--btf takes a file as /sys/kernel/btf/vmlinux, or a BPF object"),
@@ -69,7 +69,7 @@ pub(crate) fn fit_types(
         let (prog, pc) = (&poisoned.prog, poisoned.pc);
         writeln!(err, "{style}warning{style:#}: {prog} must not come to insn {pc}: {text}")?;
     }
-    Ok(())
+    Ok(types)
 }
 
 /// Gives the variables of `.kconfig` their values: of a file first, then of the running kernel.

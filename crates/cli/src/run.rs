@@ -30,6 +30,7 @@ use report::{Summary, reporter};
 use skep::{Clock, Image, LoadError, Options, Session, choose};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use world::World;
 
@@ -87,7 +88,7 @@ pub(crate) struct Run {
     /// CPUs that per-CPU maps have values for.
     #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
-    /// Devices, routes, neighbours, sockets and the current task that programs find, as JSON
+    /// Devices, routes, neighbours, sockets and tasks that programs find, as JSON
     /// [default: no network, this process].
     #[arg(long, help_heading = "World", value_name = "FILE")]
     world: Option<PathBuf>,
@@ -195,8 +196,11 @@ impl Run {
         if let Err(LoadError::Prog(skep_vm::LoadError::CoreReloc { .. })) = loaded {
             let name = choose(image, self.prog.as_deref()).map(|prog| prog.name.clone());
             let name = name.map_err(|err| load::failure(&self.file, &err))?;
-            kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), err)?;
-            loaded = load(image);
+            let types = kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), err)?;
+            loaded = load(image).map(|mut session| {
+                session.set_kernel_types(Arc::new(types));
+                session
+            });
         }
         loaded.map_err(|err| load::failure(&self.file, &err))
     }

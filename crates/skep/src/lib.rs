@@ -24,6 +24,7 @@ mod fit;
 mod helper;
 mod host;
 mod input;
+mod layout;
 mod link;
 mod needs;
 mod network;

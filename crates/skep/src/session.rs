@@ -6,6 +6,7 @@ use crate::link::{Linked, LoadError, link};
 use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
+use skep_btf::Btf;
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
 use skep_vm::{CTX, Fault, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells};
@@ -142,6 +143,18 @@ impl Session {
     /// Sets whom programs see as the current thread; the one that runs them, if nobody is set.
     pub fn set_task(&mut self, task: Task) {
         self.host.task = task.into();
+    }
+
+    /// Sets other threads that programs find by their number.
+    pub fn set_tasks(&mut self, tasks: Vec<Task>) {
+        self.host.tasks = tasks;
+    }
+
+    /// Sets the types of the kernel that the image has been fitted to. By them programs see the current
+    /// task, others and cgroups, of which `pid`, `tgid`, `comm` and `level` are told; without types,
+    /// pointers to such objects lead to nothing that can be read.
+    pub fn set_kernel_types(&mut self, types: Arc<Btf>) {
+        self.host.kernel = Some(types);
     }
 
     /// Sets what programs find when they look up routes and sockets; nothing, until it is set.
