@@ -163,6 +163,15 @@ pub enum ObjError {
     /// A subprogram in a prog array.
     #[error("map '{map}': index {index} is to be '{func}', which is no program by itself")]
     InitialProg { map: String, index: u32, func: String },
+    /// Global variables of an arena without an arena, or with one that is too small.
+    #[error("section '{section}' has {size} bytes of variables for an arena, {why}")]
+    ArenaData { section: &'static str, size: u64, why: &'static str },
+    /// Several arenas.
+    #[error("maps '{first}' and '{second}' are both arenas, an object has one at most")]
+    Arenas { first: String, second: String },
+    /// A struct of the kernel that cannot be one.
+    #[error("struct_ops '{map}': {why}")]
+    StructOps { map: String, why: &'static str },
     /// A data section larger than a map's value can be.
     #[error("section '{section}' has {size} bytes, the limit is {limit}")]
     DataSize { section: String, size: u64, limit: u32 },

@@ -29,6 +29,7 @@
 
 extern crate alloc;
 
+mod arena;
 mod budget;
 mod core_reloc;
 mod data;
@@ -47,6 +48,7 @@ mod object;
 mod reloc;
 mod static_link;
 mod statics;
+mod struct_ops;
 
 pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
