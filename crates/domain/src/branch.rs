@@ -68,7 +68,7 @@ impl Cmp {
 
 /// What holds on one side of a branch, in the forms that refinement knows.
 #[derive(Clone, Copy)]
-enum Fact {
+pub(crate) enum Fact {
     Eq,
     Ne,
     Set,
@@ -81,7 +81,7 @@ enum Fact {
 
 impl Fact {
     /// The fact, and whether it is about the operands in reverse order.
-    const fn of(cmp: Cmp, taken: bool) -> (Self, bool) {
+    pub(crate) const fn of(cmp: Cmp, taken: bool) -> (Self, bool) {
         match (cmp, taken) {
             (Cmp::Eq, true) | (Cmp::Ne, false) => (Self::Eq, false),
             (Cmp::Ne, true) | (Cmp::Eq, false) => (Self::Ne, false),
@@ -112,7 +112,7 @@ pub fn is_branch_taken<W: Full>(
     match (cmp, width) {
         (Cmp::Eq, _) => differ(a, b, width),
         (Cmp::Ne, _) => differ(a, b, width).map(|equal| !equal),
-        (Cmp::Set, _) => common_bit(a, b, width),
+        (Cmp::Set, _) => common_bit_of(bits(a, width), bits(b, width)),
         (_, Width::W32) => ordered(&x, &y, cmp),
         (_, Width::W64) => ordered(&a.wide(), &b.wide(), cmp),
     }
@@ -130,13 +130,12 @@ fn differ<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option<boo
     apart.then_some(false)
 }
 
-fn are_apart<W: Word>(a: &Range<W>, b: &Range<W>) -> bool {
+pub(crate) fn are_apart<W: Word>(a: &Range<W>, b: &Range<W>) -> bool {
     a.umin > b.umax || a.umax < b.umin || a.smin > b.smax || a.smax < b.smin
 }
 
 /// Whether a bit of the known one of the two is set in the other, where that is seen.
-fn common_bit<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option<bool> {
-    let (x, y) = (bits(a, width), bits(b, width));
+pub(crate) fn common_bit_of(x: Tnum, y: Tnum) -> Option<bool> {
     let (x, mask) = if y.is_const() { (x, y) } else { (y, x) };
     if !mask.is_const() {
         None
@@ -149,7 +148,7 @@ fn common_bit<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option
     }
 }
 
-fn ordered<W: Word>(a: &Range<W>, b: &Range<W>, cmp: Cmp) -> Option<bool> {
+pub(crate) fn ordered<W: Word>(a: &Range<W>, b: &Range<W>, cmp: Cmp) -> Option<bool> {
     /// `x < y` for all or no members.
     fn less<T: Ord>(x: (T, T), y: (T, T)) -> Option<bool> {
         if x.1 < y.0 {

@@ -156,14 +156,14 @@ impl<W: Full> ScalarOf<W> {
 }
 
 /// The lower `bits` bits (1 to 63), sign-extended.
-fn extend(value: u64, bits: u32) -> i64 {
+pub(crate) fn extend(value: u64, bits: u32) -> i64 {
     let unused = 64 - bits;
     (value << unused).cast_signed() >> unused
 }
 
 /// The range of the sign-extended lower `bits` bits of the numbers between `low` and `high`, if
 /// nothing above them changes and the range stays on one side of the sign.
-fn extended_range(low: u64, high: u64, bits: u32) -> Option<(i64, i64)> {
+pub(crate) fn extended_range(low: u64, high: u64, bits: u32) -> Option<(i64, i64)> {
     let (a, b) = (extend(low, bits), extend(high, bits));
     (low >> bits == high >> bits && (a < 0) == (b < 0)).then(|| (a.min(b), a.max(b)))
 }
@@ -174,12 +174,12 @@ fn signed_range<W: Word>(smin: i64, smax: i64) -> Range<W> {
 }
 
 /// The least and greatest number of `bits` bits with a sign.
-fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
+pub(crate) fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
     let least = -1_i64 << (bits - 1);
     (from_i64::<W>(least), from_i64::<W>(!least))
 }
 
 /// Bits of an access size; sizes that no access has become the next that one has.
-fn bits(size: u32) -> u32 {
+pub(crate) fn bits(size: u32) -> u32 {
     size.clamp(1, 8).next_power_of_two() * 8
 }

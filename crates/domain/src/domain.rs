@@ -7,7 +7,7 @@ use core::hash::Hash;
 /// An abstract number: a description of a set of 64-bit numbers.
 ///
 /// A verifier that talks to numbers through this trait can take those of another kernel release.
-/// [`Scalar`] is the instance of Linux up to 7.1.
+/// [`Scalar`] is that of Linux 6.18, [`Circular`](crate::Circular) that of 7.2.
 pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     /// Any number.
     const UNKNOWN: Self;

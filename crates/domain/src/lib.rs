@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Start reading at [`Tnum`], then [`Scalar`] and its `sync`, then `alu.rs` and `branch.rs`. The rest of
-//! the world talks to a number through [`Domain`], since Linux 7.2 has another one.
+//! the world talks to a number through [`Domain`], since Linux 7.2 has another one, [`Circular`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,8 +30,10 @@
 extern crate alloc;
 
 mod alu;
+mod arc;
 mod branch;
 mod cast;
+mod circular;
 mod domain;
 mod error;
 mod log;
@@ -46,6 +48,7 @@ mod word;
 
 pub use alu::{AluOp, Width};
 pub use branch::{Cmp, is_branch_taken, refine, refine_raw, refine_same};
+pub use circular::{Circular, CircularOf};
 pub use domain::Domain;
 pub use error::Inconsistent;
 pub use log::{Ranges, Signed, Unsigned};

@@ -106,7 +106,7 @@ impl<W: Full> ScalarOf<W> {
 /// It is `umin` itself with the next beyond `umax`, or `umin` is none and the next is the last of all
 /// or the one after it is beyond. (If the last of all is beyond too, there is no number at all, and the
 /// kernel takes the last.)
-fn only_member(tnum: Tnum, umin: u64, umax: u64) -> Option<u64> {
+pub(crate) fn only_member(tnum: Tnum, umin: u64, umax: u64) -> Option<u64> {
     let next = tnum.step(umin);
     if tnum.contains(umin) {
         return (next > umax).then_some(umin);
