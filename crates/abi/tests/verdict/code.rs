@@ -73,6 +73,11 @@ pub(crate) fn jump_above(dst: u8, src: u8, off: i16) -> Insn {
     insn(0x2d, dst, src, off, 0)
 }
 
+/// `if dst != 0 goto pc + 1 + off`
+pub(crate) fn jump_set(dst: u8, off: i16) -> Insn {
+    insn(0x55, dst, 0, off, 0)
+}
+
 /// `exit`
 pub(crate) fn exit() -> Insn {
     insn(0x95, 0, 0, 0, 0)

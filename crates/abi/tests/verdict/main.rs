@@ -11,3 +11,4 @@ mod kernel;
 mod kfuncs;
 mod maps;
 mod rules;
+mod views;
