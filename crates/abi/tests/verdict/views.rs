@@ -55,6 +55,12 @@ fn sockets_show_what_the_table_says() {
         let (hook, before) = pointer(view, &sockets);
         let end = i16::try_from(CtxTable::of_view(view).size).unwrap() + 8;
         for (off, size) in (-8..end).flat_map(|off| [1, 2, 4, 8].map(|size| (off, size))) {
+            // The kernel admits these first, fails to rewrite them and warns of a bug of its own.
+            let counters = view == Viewed::TcpSock && size == 4 && [84, 92].contains(&off);
+            if counters {
+                assert!(view_access(view, i32::from(off), size).is_err());
+                continue;
+            }
             let code = [before.clone(), vec![load(size, 2, 7, off), mov(0, 1), exit()]].concat();
             let theirs = hook.with(&code).verdict().is_ok();
             asked += 1;
