@@ -115,6 +115,16 @@ impl<W: Full> ScalarOf<W> {
     /// pointer gives any number. Kernel: `adjust_ptr_min_max_vals`.
     #[must_use]
     pub fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = Self::pointer_alu_raw(op, distance, off);
+        out.sync();
+        out
+    }
+
+    /// [`pointer_alu`](Self::pointer_alu) before the parts have learned from each other. It is the least
+    /// signed number of this that the kernel compares with the limits of a pointer. Kernel:
+    /// `check_reg_sane_offset`.
+    #[must_use]
+    pub fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self {
         let mut out = *distance;
         out.mark_32_unbounded();
         match op {
@@ -128,7 +138,6 @@ impl<W: Full> ScalarOf<W> {
             }
             _ => return Self::ANY,
         }
-        out.sync();
         out
     }
 

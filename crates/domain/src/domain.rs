@@ -65,7 +65,14 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     /// The results of an operation.
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self;
     /// The variable distance of a pointer from its object after a sum or difference.
-    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self;
+    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = Self::pointer_alu_raw(op, distance, off);
+        out.sync();
+        out
+    }
+    /// The same before its parts have learned from each other, as the kernel checks it against the limits
+    /// of a pointer.
+    fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self;
     /// The numbers that the first operand is split into before the operation, if it is: that of the
     /// path that goes on, and that of a path to be taken up later.
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]>;
@@ -142,8 +149,8 @@ impl Domain for Scalar {
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self {
         Self::alu(op, width, dst, src)
     }
-    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
-        Self::pointer_alu(op, distance, off)
+    fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self {
+        Self::pointer_alu_raw(op, distance, off)
     }
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]> {
         Self::fork(op, dst, src)

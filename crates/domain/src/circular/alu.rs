@@ -47,6 +47,14 @@ impl<W: Full> CircularOf<W> {
     /// The variable distance of a pointer after a sum or difference.
     #[must_use]
     pub fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = Self::pointer_alu_raw(op, distance, off);
+        out.sync();
+        out
+    }
+
+    /// The same before the parts have learned from each other.
+    #[must_use]
+    pub fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self {
         let mut out = *distance;
         match op {
             AluOp::Add => out.add(off),
@@ -54,7 +62,6 @@ impl<W: Full> CircularOf<W> {
             _ => return Self::ANY,
         }
         out.half = Arc::ALL;
-        out.sync();
         out
     }
 

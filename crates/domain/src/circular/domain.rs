@@ -74,8 +74,8 @@ impl Domain for Circular {
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self {
         Self::alu(op, width, dst, src)
     }
-    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
-        Self::pointer_alu(op, distance, off)
+    fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self {
+        Self::pointer_alu_raw(op, distance, off)
     }
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]> {
         Self::fork(op, dst, src)
