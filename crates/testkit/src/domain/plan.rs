@@ -165,12 +165,16 @@ impl Plan {
         let operation = Operation::Pointer(op);
         let operands = (self.distance, self.state[n]);
         let moved = Scalar::pointer_alu(op, &operands.0, &operands.1);
+        let raw = Scalar::pointer_alu_raw(op, &operands.0, &operands.1);
         let sane = |number: &Scalar| {
             number.is_const().is_none() && (1 - MAX_MOVE..MAX_MOVE).contains(&number.smin)
         };
         // A constant move, and a distance that has become constant, are shown in other ways; and with
         // the other half of a number that was split, the pointer may move further than it may.
-        if self.is_split || self.named[n] || !sane(&self.state[n]) || !sane(&moved) {
+        if self.is_split
+            || self.named[n]
+            || [&self.state[n], &raw, &moved].into_iter().any(|n| !sane(n))
+        {
             return;
         }
         let (step, outcome) = (self.steps.len(), Outcome::Value(moved));
