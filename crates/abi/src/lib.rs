@@ -27,6 +27,7 @@ mod errno;
 mod feature;
 mod helper;
 pub mod hooks;
+mod iter;
 mod kfunc;
 mod link_type;
 mod map_flag;
@@ -52,6 +53,7 @@ pub use helper::{
     Admission, Arg, ArgKind, Calls, Cap, HELPERS, Helper, Lockdown, Only, Proto, Ret, RetKind,
     arg_flag, helper_id, helper_name,
 };
+pub use iter::{IterArg, IterTarget};
 pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
 pub use link_type::LinkType;
 pub use map_flag::MapFlag;

@@ -2,7 +2,7 @@
 
 use super::list;
 use crate::hooks::{BOOL_LSM, CURRENT_LSM, DISABLED_LSM, SLEEPABLE_LSM, UNTRUSTED_LSM};
-use crate::{MapType, Ops, PacketAccess, PacketPass, ProgInfo, Special, attach, trust};
+use crate::{IterTarget, MapType, Ops, PacketAccess, PacketPass, ProgInfo, Special, attach, trust};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
@@ -70,6 +70,14 @@ fn structures(out: &mut String) -> fmt::Result {
         let (name, since, config) = (ops.name, ops.since, ops.config);
         let (members, stores) = (list(ops.members), list(stores));
         writeln!(out, "| `{name}` | {since} | {config} | {members} | {asleep} | {stores} |")?;
+    }
+    out.push_str(
+        "\n## Iterators\n\nArguments, from 0, that are not as their type in BTF says.\n\n\
+         | iterator | since | arguments |\n|---|---|---|\n",
+    );
+    for target in IterTarget::all() {
+        let args = target.args.iter().map(|(number, arg)| format!("{number}: {arg:?}"));
+        writeln!(out, "| {} | {} | {} |", target.name, target.since, list(args))?;
     }
     out.push_str("\n## Trusted fields\n\n| structure | trust | fields |\n|---|---|---|\n");
     for (structure, safe, fields) in trust::SAFE_FIELDS {

@@ -126,6 +126,7 @@ impl Map {
             _ => def.value_size.unwrap_or(8),
         };
         let entries = match info.entries {
+            MapEntries::Count if kind == MapType::Array => 1,
             MapEntries::Count => 4,
             MapEntries::Bytes => 4096,
             MapEntries::Pages => 1,
