@@ -50,8 +50,8 @@ pub use ctx::{Ctx, Field, FieldKind};
 pub use errno::Errno;
 pub use feature::Feature;
 pub use helper::{
-    Admission, Arg, ArgKind, Calls, Cap, HELPERS, Helper, Lockdown, Only, Proto, Ret, RetKind,
-    arg_flag, helper_id, helper_name,
+    Admission, Arg, ArgKind, Callback, CallbackArg, Calls, Cap, HELPERS, Helper, Lockdown, Only,
+    Proto, ResultBound, Ret, RetKind, arg_flag, helper_id, helper_name,
 };
 pub use iter::{IterArg, IterTarget};
 pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
