@@ -92,8 +92,9 @@ pub(crate) struct Run {
     /// [default: no network, this process].
     #[arg(long, help_heading = "World", value_name = "FILE")]
     world: Option<PathBuf>,
-    /// Types of the kernel that the program is for: raw BTF, or a BPF object with them [default:
-    /// /sys/kernel/btf/vmlinux, where the program depends on types (CO-RE)].
+    /// Types of the kernel that the program is for: raw BTF, an ELF file with them (vmlinux, a module, a
+    /// BPF object), an archive or directory as of BTFHub [default: /sys/kernel/btf/vmlinux, where the
+    /// program depends on types (CO-RE)].
     #[arg(long, help_heading = "Kernel", value_name = "FILE")]
     btf: Option<PathBuf>,
     /// Configuration of that kernel, lines as CONFIG_HZ=250, read before the running kernel's
@@ -186,7 +187,8 @@ impl Run {
     fn load(&self, image: &mut Image, err: &mut Out<'_>) -> Result<Session, Failure> {
         // A capture should give the same every time; on a device time passes.
         let clock = if self.interface.is_some() { Clock::Host } else { Clock::Packet };
-        let options = Options { cpus: self.cpus, insns: self.budget, time: self.deadline, clock };
+        let (insns, time) = (self.budget, self.deadline);
+        let options = Options { cpus: self.cpus, insns, time, clock, ..Options::default() };
         let load = |image: &Image| Session::load(image, self.prog.as_deref(), options);
         let mut loaded = load(image);
         if let Err(LoadError::Kconfig { .. }) = loaded {

@@ -21,6 +21,9 @@ pub enum ObjError {
         found[0], found[1], found[2], found[3]
     )]
     Magic { found: [u8; 4] },
+    /// A file whose parts lie beyond its end, or contradict each other.
+    #[error("an ELF file that is cut off or damaged: {what}")]
+    Damaged { what: &'static str },
     /// ELF of neither known class or byte order.
     #[error(
         "ELF class {class}, byte order {order}: known are class 2 (64-bit), order 1 (little-endian)"

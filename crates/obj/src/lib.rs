@@ -57,7 +57,7 @@ pub use file::{
     SymbolPlace,
 };
 pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
-pub use layout::{Layout, SectionInfo, layout};
+pub use layout::{Layout, SectionInfo, btf_section, layout};
 pub use map::MapError;
 pub use object::parse;
 pub use static_link::{LinkError, LinkInput, Linked, Mismatch, Undefined, static_link};
