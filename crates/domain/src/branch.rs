@@ -102,9 +102,9 @@ impl Fact {
 /// Whether a branch on `a cmp b` is always (`Some(true)`) or never taken, where that is seen.
 /// Kernel: `is_scalar_branch_taken`.
 #[must_use]
-pub fn is_branch_taken<W: Full>(
-    a: &ScalarOf<W>,
-    b: &ScalarOf<W>,
+pub fn is_branch_taken<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
     cmp: Cmp,
     width: Width,
 ) -> Option<bool> {
@@ -119,7 +119,11 @@ pub fn is_branch_taken<W: Full>(
 }
 
 /// Whether the two are equal, where that is seen.
-fn differ<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option<bool> {
+fn differ<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
+    width: Width,
+) -> Option<bool> {
     let (x, y) = (bits(a, width), bits(b, width));
     if x.is_const() && y.is_const() {
         return Some(x.value() == y.value());
@@ -174,7 +178,7 @@ pub(crate) fn ordered<W: Word>(a: &Range<W>, b: &Range<W>, cmp: Cmp) -> Option<b
     }
 }
 
-fn bits<W: Full>(scalar: &ScalarOf<W>, width: Width) -> Tnum {
+fn bits<W: Full, const OLD: bool>(scalar: &ScalarOf<W, OLD>, width: Width) -> Tnum {
     match width {
         Width::W32 => scalar.half_bits(),
         Width::W64 => scalar.var_off,
@@ -186,12 +190,12 @@ fn bits<W: Full>(scalar: &ScalarOf<W>, width: Width) -> Tnum {
 /// Meant for branches that [`is_branch_taken`] left open. Where the outcome shows to be impossible,
 /// the ranges of the operands are forgotten, as the kernel does. Kernel: `reg_set_min_max`.
 #[must_use]
-pub fn refine<W: Full>(
-    a: &ScalarOf<W>,
-    b: &ScalarOf<W>,
+pub fn refine<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
     cmp: Cmp,
     width: Width,
-) -> [(ScalarOf<W>, ScalarOf<W>); 2] {
+) -> [(ScalarOf<W, OLD>, ScalarOf<W, OLD>); 2] {
     [true, false].map(|taken| {
         let (mut x, mut y) = refine_raw(a, b, cmp, width, taken);
         x.settle();
@@ -203,13 +207,13 @@ pub fn refine<W: Full>(
 /// One outcome of [`refine`], without the check for impossible ones. Kernel:
 /// `regs_refine_cond_op`, then `reg_bounds_sync` of both.
 #[must_use]
-pub fn refine_raw<W: Full>(
-    a: &ScalarOf<W>,
-    b: &ScalarOf<W>,
+pub fn refine_raw<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
     cmp: Cmp,
     width: Width,
     taken: bool,
-) -> (ScalarOf<W>, ScalarOf<W>) {
+) -> (ScalarOf<W, OLD>, ScalarOf<W, OLD>) {
     let (mut x, mut y) = (*a, *b);
     let (fact, reversed) = Fact::of(cmp, taken);
     if reversed {
@@ -227,7 +231,11 @@ pub fn refine_raw<W: Full>(
 /// The kernel does not see that some outcomes are impossible then, and makes the register smaller than
 /// itself. Since 6.19 it does.
 #[must_use]
-pub fn refine_same<W: Full>(a: &ScalarOf<W>, cmp: Cmp, width: Width) -> [ScalarOf<W>; 2] {
+pub fn refine_same<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    cmp: Cmp,
+    width: Width,
+) -> [ScalarOf<W, OLD>; 2] {
     [true, false].map(|taken| {
         let (mut x, mut y) = (*a, *a);
         let (fact, _) = Fact::of(cmp, taken);
@@ -241,7 +249,12 @@ pub fn refine_same<W: Full>(a: &ScalarOf<W>, cmp: Cmp, width: Width) -> [ScalarO
     })
 }
 
-fn learn<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, fact: Fact, width: Width) {
+fn learn<W: Full, const OLD: bool>(
+    a: &mut ScalarOf<W, OLD>,
+    b: &mut ScalarOf<W, OLD>,
+    fact: Fact,
+    width: Width,
+) {
     match fact {
         Fact::Eq => learn_equal(a, b, width),
         Fact::Ne | Fact::Set | Fact::Clear => {
@@ -269,7 +282,11 @@ fn learn<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, fact: Fact, width: W
     }
 }
 
-fn learn_equal<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, width: Width) {
+fn learn_equal<W: Full, const OLD: bool>(
+    a: &mut ScalarOf<W, OLD>,
+    b: &mut ScalarOf<W, OLD>,
+    width: Width,
+) {
     let common = bits(a, width).meet(bits(b, width));
     match width {
         Width::W32 => {
@@ -292,7 +309,12 @@ fn learn_equal<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, width: Width) 
     }
 }
 
-fn learn_from_const<W: Full>(a: &mut ScalarOf<W>, value: u64, fact: Fact, width: Width) {
+fn learn_from_const<W: Full, const OLD: bool>(
+    a: &mut ScalarOf<W, OLD>,
+    value: u64,
+    fact: Fact,
+    width: Width,
+) {
     match fact {
         Fact::Ne => match width {
             Width::W32 => {
@@ -320,7 +342,7 @@ fn learn_from_const<W: Full>(a: &mut ScalarOf<W>, value: u64, fact: Fact, width:
     }
 }
 
-fn set_bits<W: Full>(a: &mut ScalarOf<W>, bits: Tnum, width: Width) {
+fn set_bits<W: Full, const OLD: bool>(a: &mut ScalarOf<W, OLD>, bits: Tnum, width: Width) {
     a.var_off = match width {
         Width::W32 => a.join_bits(a.var_off, bits),
         Width::W64 => bits,

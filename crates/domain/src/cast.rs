@@ -2,10 +2,10 @@
 
 use crate::Tnum;
 use crate::range::Range;
-use crate::scalar::{Scalar, ScalarOf};
+use crate::scalar::ScalarOf;
 use crate::word::{Full, Word, from_i64};
 
-impl Scalar {
+impl<const OLD: bool> ScalarOf<u64, OLD> {
     /// Keeps the lower `size` bytes (1, 2 or 4; 8 changes nothing). Kernel: `coerce_reg_to_size`.
     pub fn coerce_to_size(&mut self, size: u32) {
         self.coerce_to_bits(bits(size));
@@ -31,10 +31,25 @@ impl Scalar {
         self.sync();
     }
 
+    /// Keeps the lower `size` bytes (2, 4 or 8), as a conversion to the machine's own byte order does.
+    /// Linux 6.12 knows nothing of the result.
+    pub fn keep_bytes(&mut self, size: u32) {
+        if OLD {
+            *self = Self::UNKNOWN;
+            return;
+        }
+        self.coerce_to_size(size);
+        self.sync();
+    }
+
     /// Reverses the lower `size` bytes (2, 4 or 8) and clears the others: `r1 = bswap16 r1`, and
-    /// conversions to the byte order that is not the machine's. One to its own order is
-    /// [`coerce_to_size`](Self::coerce_to_size). Kernel: `scalar_byte_swap`.
+    /// conversions to the byte order that is not the machine's. Linux 6.12 knows nothing of the
+    /// result. Kernel: `scalar_byte_swap`.
     pub fn swap_bytes(&mut self, size: u32) {
+        if OLD {
+            *self = Self::UNKNOWN;
+            return;
+        }
         *self = Self { var_off: self.var_off.swap_bytes(size), ..Self::UNKNOWN };
         self.coerce_to_size(size);
         self.sync();
@@ -61,7 +76,7 @@ impl Scalar {
     }
 }
 
-impl<W: Full> ScalarOf<W> {
+impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Clears the upper half; the ranges of the full width become those of the half. Wants a
     /// [`sync`](Self::sync) after it. Kernel: `zext_32_to_64`.
     pub fn zext_32_to_64(&mut self) {

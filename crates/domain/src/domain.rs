@@ -1,13 +1,15 @@
 //! The numeric domain as a verifier sees it.
 
-use crate::{AluOp, Cmp, Inconsistent, Scalar, Tnum, Width};
+use crate::scalar::ScalarOf;
+use crate::{AluOp, Cmp, Inconsistent, Tnum, Width};
 use core::fmt::{Debug, Display};
 use core::hash::Hash;
 
 /// An abstract number: a description of a set of 64-bit numbers.
 ///
 /// A verifier that talks to numbers through this trait can take those of another kernel release.
-/// [`Scalar`] is that of Linux 6.18, [`Circular`](crate::Circular) that of 7.2.
+/// [`Scalar`](crate::Scalar) is that of Linux 6.18, [`Scalar612`](crate::Scalar612) that of 6.12 and
+/// [`Circular`](crate::Circular) that of 7.2.
 pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     /// Any number.
     const UNKNOWN: Self;
@@ -59,6 +61,8 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     fn sext_subreg(&mut self, size: u32);
     /// Clears the upper half.
     fn zext(&mut self);
+    /// Keeps the lower `size` bytes, as a conversion to the machine's own byte order does.
+    fn keep_bytes(&mut self, size: u32);
     /// Reverses the lower `size` bytes and clears the others.
     fn swap_bytes(&mut self, size: u32);
 
@@ -86,7 +90,7 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     fn refine_same(a: &Self, cmp: Cmp, width: Width) -> [Self; 2];
 }
 
-impl Domain for Scalar {
+impl<const OLD: bool> Domain for ScalarOf<u64, OLD> {
     const UNKNOWN: Self = Self::UNKNOWN;
 
     fn constant(value: u64) -> Self {
@@ -142,6 +146,9 @@ impl Domain for Scalar {
     }
     fn zext(&mut self) {
         self.zext();
+    }
+    fn keep_bytes(&mut self, size: u32) {
+        self.keep_bytes(size);
     }
     fn swap_bytes(&mut self, size: u32) {
         self.swap_bytes(size);

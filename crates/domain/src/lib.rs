@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Start reading at [`Tnum`], then [`Scalar`] and its `sync`, then `alu.rs` and `branch.rs`. The rest of
-//! the world talks to a number through [`Domain`], since Linux 7.2 has another one, [`Circular`].
+//! the world talks to a number through [`Domain`], since Linux 6.12 has a simpler one ([`Scalar612`]) and 7.2 another one ([`Circular`]).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -53,6 +53,6 @@ pub use domain::Domain;
 pub use error::Inconsistent;
 pub use log::{Ranges, Signed, Unsigned};
 pub use parse::ParseScalarError;
-pub use scalar::{Scalar, ScalarOf};
+pub use scalar::{Scalar, Scalar612, ScalarOf};
 pub use tnum::Tnum;
 pub use word::{Full, Word};

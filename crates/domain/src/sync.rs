@@ -10,7 +10,7 @@ use crate::range::Range;
 use crate::scalar::ScalarOf;
 use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
 
-impl<W: Full> ScalarOf<W> {
+impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
     pub fn sync(&mut self) {
         if self.is_plain() {
@@ -59,6 +59,9 @@ impl<W: Full> ScalarOf<W> {
         let mut wide = self.wide();
         wide.clamp_to_bits(self.var_off);
         self.set_wide(wide);
+        if OLD {
+            return;
+        }
         if let Some(only) = only_member(self.var_off, self.umin.bits(), self.umax.bits()) {
             *self = Self::constant(W::low(only));
         }

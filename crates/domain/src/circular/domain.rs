@@ -68,6 +68,10 @@ impl Domain for Circular {
         self.zext_half();
         self.sync();
     }
+    fn keep_bytes(&mut self, size: u32) {
+        self.coerce_to_bits(bits(size));
+        self.sync();
+    }
     fn swap_bytes(&mut self, size: u32) {
         self.swap(bits(size) / 8);
     }

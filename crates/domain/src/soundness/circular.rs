@@ -121,7 +121,7 @@ fn operations_on_simple_descriptions_are_sound() {
 fn operations_on_mixed_descriptions_are_sound() {
     let mut rng = Random(5);
     let all = parts::<Four>();
-    for _ in 0..30_000 {
+    for _ in 0..20_000 {
         let (a, b) = (random(&mut rng, &all), random(&mut rng, &all));
         check_unary(&a);
         check_same(&a);
@@ -133,7 +133,7 @@ fn operations_on_mixed_descriptions_are_sound() {
 fn operations_on_six_bits_are_sound() {
     let mut rng = Random(6);
     let all = parts::<Six>();
-    for _ in 0..2000 {
+    for _ in 0..1000 {
         let (a, b) = (random(&mut rng, &all), random(&mut rng, &all));
         check_unary(&a);
         check_same(&a);

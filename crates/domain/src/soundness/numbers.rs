@@ -24,7 +24,7 @@ pub(super) trait Numbers<W: Full>: Copy + Debug {
     fn refine_same(&self, cmp: Cmp, width: Width) -> [Self; 2];
 }
 
-impl<W: Full> Numbers<W> for ScalarOf<W> {
+impl<W: Full, const OLD: bool> Numbers<W> for ScalarOf<W, OLD> {
     fn contains(&self, n: W) -> bool {
         self.contains(n)
     }
