@@ -45,6 +45,29 @@ pub enum KfuncHook {
 }
 
 impl ProgType {
+    /// Whether programs of the type can be loaded for a place; `None` is 0, which is `cgroup_inet_ingress`,
+    /// too. If not, loading is `EINVAL` before anything is verified.
+    ///
+    /// Kernel: `bpf_prog_load_check_attach`. Most types take any place, whether it means anything to them or
+    /// not; programs of type `struct_ops` give the number of a member instead.
+    #[must_use]
+    pub fn loads_for(self, attach_type: Option<AttachType>) -> bool {
+        let place = attach_type.filter(|&place| place != AttachType::CgroupInetIngress);
+        let listed = place.is_some_and(|place| self.info().attach.contains(&place));
+        match self {
+            Self::CgroupSkb | Self::CgroupSock | Self::SkReuseport => place.is_none() || listed,
+            Self::CgroupSockAddr
+            | Self::CgroupSockopt
+            | Self::SkLookup
+            | Self::Netfilter
+            | Self::Tracing
+            | Self::Lsm => listed,
+            Self::Syscall | Self::Ext => place.is_none(),
+            Self::Unspec => false,
+            _ => true,
+        }
+    }
+
     /// Direct access to the packet, or to what its context has pointers to that look like one. For an
     /// extension ask of its target.
     ///

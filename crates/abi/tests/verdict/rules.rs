@@ -3,7 +3,7 @@
 use crate::code::{add, copy, exit, jump_above, load, load_absolute, mov, store_imm};
 use crate::hooks::{Hook, SLEEPABLE, places, struct_ops, target, vmlinux};
 use crate::kernel::may_ask;
-use skep_abi::{CtxKind, CtxTable, Ops, PacketAccess, ProgType, ResultRule, Returns};
+use skep_abi::{AttachType, CtxKind, CtxTable, Ops, PacketAccess, ProgType, ResultRule, Returns};
 use skep_btf::{Body, Btf};
 
 fn returns(hook: &Hook, btf: &Btf) -> Returns {
@@ -158,4 +158,31 @@ fn members_of_operations_are_implemented_as_the_table_says() {
     eprintln!("{asked} programs");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(asked > 25);
+}
+
+#[test]
+fn programs_load_for_the_places_of_the_rule() {
+    if !may_ask() {
+        return;
+    }
+    let (mut asked, mut wrong) = (0, Vec::new());
+    let mut types: Vec<_> = places().iter().map(|(hook, _)| hook.prog_type).collect();
+    types.dedup();
+    // What is for a function or a member needs more than a place.
+    types.retain(|ty| !matches!(ty, ProgType::Tracing | ProgType::StructOps));
+    for prog_type in types {
+        let (hook, _) = places().iter().find(|(hook, _)| hook.prog_type == prog_type).unwrap();
+        for attach in AttachType::ALL.iter().map(|&attach| Some(attach)).chain([None]) {
+            let hook = Hook { attach, ..hook.clone() };
+            let loads = |r0| hook.with(&[mov(0, r0), exit()]).verdict().is_ok();
+            let theirs = loads(0) || loads(1);
+            asked += 1;
+            if theirs != prog_type.loads_for(attach) {
+                wrong.push(format!("{prog_type} for {attach:?}: {theirs}"));
+            }
+        }
+    }
+    eprintln!("{asked} places");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(asked > 1_000);
 }
