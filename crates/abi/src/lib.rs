@@ -60,8 +60,8 @@ pub use map_flag::MapFlag;
 pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, Special, may_update_sockets};
 pub use ops::{Ops, Store};
 pub use prog_type::{
-    KfuncHook, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule, Results,
-    Returns,
+    KfuncHook, LoadCap, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule,
+    Results, Returns,
 };
 pub use reference::reference;
 pub use release::Release;

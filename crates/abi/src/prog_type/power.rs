@@ -15,6 +15,21 @@ pub enum PacketAccess {
     Write,
 }
 
+/// What a process must have to load programs of a type. `CAP_SYS_ADMIN` stands for any of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadCap {
+    /// Nothing, where `kernel.unprivileged_bpf_disabled` is 0; otherwise `CAP_BPF`.
+    None,
+    /// `CAP_BPF`
+    Bpf,
+    /// `CAP_BPF` and `CAP_NET_ADMIN`
+    NetAdmin,
+    /// `CAP_BPF` and `CAP_PERFMON`
+    Perfmon,
+    /// All three.
+    Everything,
+}
+
 /// Where a program may pass pointers into the packet as memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketPass {
@@ -65,6 +80,45 @@ impl ProgType {
             Self::Syscall | Self::Ext => place.is_none(),
             Self::Unspec => false,
             _ => true,
+        }
+    }
+
+    /// What loading programs of the type takes; with less it is `EPERM`.
+    ///
+    /// Kernel: `is_net_admin_prog_type`, `is_perfmon_prog_type`. Extensions may be of any program.
+    #[must_use]
+    pub const fn load_cap(self) -> LoadCap {
+        match self {
+            Self::SocketFilter | Self::CgroupSkb => LoadCap::None,
+            Self::SchedCls
+            | Self::SchedAct
+            | Self::Xdp
+            | Self::LwtIn
+            | Self::LwtOut
+            | Self::LwtXmit
+            | Self::LwtSeg6local
+            | Self::SkSkb
+            | Self::SkMsg
+            | Self::FlowDissector
+            | Self::CgroupDevice
+            | Self::CgroupSock
+            | Self::CgroupSockAddr
+            | Self::CgroupSockopt
+            | Self::CgroupSysctl
+            | Self::SockOps
+            | Self::Netfilter => LoadCap::NetAdmin,
+            Self::Kprobe
+            | Self::Tracepoint
+            | Self::PerfEvent
+            | Self::RawTracepoint
+            | Self::RawTracepointWritable
+            | Self::Tracing
+            | Self::Lsm
+            | Self::StructOps => LoadCap::Perfmon,
+            Self::Ext => LoadCap::Everything,
+            Self::Unspec | Self::SkReuseport | Self::LircMode2 | Self::SkLookup | Self::Syscall => {
+                LoadCap::Bpf
+            }
         }
     }
 

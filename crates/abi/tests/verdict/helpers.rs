@@ -2,7 +2,7 @@
 
 use crate::code::{Insn, add, call, copy, exit, load_map, mov, store_imm};
 use crate::hooks::{Hook, places, target};
-use crate::kernel::{Load, Map, may_ask, with_caps};
+use crate::kernel::{CAP_BPF, Load, Map, NET_ADMIN, PERFMON, may_ask, with_caps};
 use skep_abi::{Arg, ArgKind, Cap, Helper, MapType, ProgType, arg_flag};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -241,7 +241,9 @@ fn capabilities(step: usize, least: usize) {
     let places: Vec<_> = places().iter().step_by(step).collect();
     let mut asked = 0;
     for have in [Some(Cap::Bpf), Some(Cap::Perfmon)] {
-        let answers = with_caps(have == Some(Cap::Perfmon), || {
+        let more = if have == Some(Cap::Perfmon) { PERFMON } else { 0 };
+        let caps = CAP_BPF | NET_ADMIN | more;
+        let answers = with_caps(caps, || {
             let mut answers = Vec::new();
             for (hook, result) in &places {
                 // What may not be loaded at all with these capabilities says nothing of helpers.
