@@ -2,20 +2,29 @@
 
 use super::list;
 use crate::hooks::{BOOL_LSM, CURRENT_LSM, DISABLED_LSM, SLEEPABLE_LSM, UNTRUSTED_LSM};
-use crate::{IterTarget, MapType, Ops, PacketAccess, PacketPass, ProgInfo, Special, attach, trust};
+use crate::{
+    IterTarget, LoadCap, MapType, Ops, PacketAccess, PacketPass, ProgInfo, Special, attach, trust,
+};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
 const RULES: &str = "# Rules\n\n\
 What the verifier of Linux 6.18 lets programs of a type do beyond calls and their context.\n\n\
-| program type | packet | passes it to helpers | `ld_abs` | locks, lists, timers | sleeps at |\n\
-|---|---|---|---|---|---|\n";
+| program type | loading takes | packet | passes it to helpers | `ld_abs` | locks, lists, timers | sleeps at |\n\
+|---|---|---|---|---|---|---|\n";
 
 pub(super) fn rules(out: &mut String) -> fmt::Result {
     out.push_str(RULES);
     for info in ProgInfo::all() {
         let prog = info.prog_type;
+        let cap = match prog.load_cap() {
+            LoadCap::None => "nothing, or CAP_BPF",
+            LoadCap::Bpf => "CAP_BPF",
+            LoadCap::NetAdmin => "CAP_BPF, CAP_NET_ADMIN",
+            LoadCap::Perfmon => "CAP_BPF, CAP_PERFMON",
+            LoadCap::Everything => "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON",
+        };
         let packet = match prog.packet_access() {
             PacketAccess::None => "–",
             PacketAccess::Read => "loads",
@@ -33,7 +42,7 @@ pub(super) fn rules(out: &mut String) -> fmt::Result {
             (true, true) => "everywhere".to_string(),
             _ => list(info.attach.iter().filter(|&&place| prog.may_be_sleepable(Some(place)))),
         };
-        writeln!(out, "| {prog} | {packet} | {pass} | {absolute} | {locks} | {asleep} |")?;
+        writeln!(out, "| {prog} | {cap} | {packet} | {pass} | {absolute} | {locks} | {asleep} |")?;
     }
     maps(out)?;
     structures(out)?;

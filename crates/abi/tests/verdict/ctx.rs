@@ -101,7 +101,7 @@ fn kernel_word(kind: CtxKind) -> Option<&'static str> {
     })
 }
 
-fn word_of_r6(log: &str) -> Option<&str> {
+pub(crate) fn word_of_r6(log: &str) -> Option<&str> {
     let rest = log.lines().find_map(|line| line.split_once(" R6"))?.1;
     let rest = rest.split_once('=')?.1;
     let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());

@@ -11,4 +11,5 @@ mod kernel;
 mod kfuncs;
 mod maps;
 mod rules;
+mod tracepoints;
 mod views;
