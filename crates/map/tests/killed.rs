@@ -293,8 +293,8 @@ fn check_entries(maps: &Maps, journals: &[Journal]) {
                     }
                 };
                 there += usize::from(found.is_some());
-                if found.is_some() && map_type != MapType::PercpuHash {
-                    assert_eq!(out, value(found.unwrap()), "a value in pieces");
+                if let (Some(op), true) = (found, map_type != MapType::PercpuHash) {
+                    assert_eq!(out, value(op), "a value in pieces");
                 }
                 let done = expected(worker, slot, journal.get(1));
                 let begun = expected(worker, slot, journal.get(0));
