@@ -25,13 +25,16 @@ pub struct Options {
     pub time: Duration,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Whether a VLAN tag in the bytes of a frame is moved beside them before a hook that comes after the
+    /// kernel's receive path, which does so. A test run of the kernel does not.
+    pub untag: bool,
 }
 
 impl Default for Options {
-    /// One CPU, 2³² instructions or ten seconds for a packet, time from the packets.
+    /// One CPU, 2³² instructions or ten seconds for a packet, time from the packets, tags beside them.
     fn default() -> Self {
         let time = Duration::from_secs(10);
-        Self { cpus: 1, insns: 1 << 32, time, clock: Clock::Packet }
+        Self { cpus: 1, insns: 1 << 32, time, clock: Clock::Packet, untag: true }
     }
 }
 
@@ -192,7 +195,7 @@ impl Session {
     ) -> Result<Outcome, Box<Fault>> {
         self.fire_timers(packet.meta.timestamp)?;
         let hook = self.host.hook;
-        if hook.is_skb() {
+        if hook.is_skb() && self.options.untag {
             packet.untag();
         }
         hook.enter(packet);
