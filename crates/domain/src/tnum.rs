@@ -174,6 +174,9 @@ impl Tnum {
     /// A known 1 adds the shifted `rhs`; an unknown bit joins the sums with and without it.
     #[must_use]
     pub const fn mul(self, rhs: Self) -> Self {
+        if self.is_const() && rhs.is_const() {
+            return Self::constant(self.value.wrapping_mul(rhs.value));
+        }
         let (mut bits, mut term, mut sum) = (self, rhs, Self::constant(0));
         while bits.max() != 0 {
             if bits.value & 1 != 0 {
