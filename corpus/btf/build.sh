@@ -16,3 +16,6 @@ for order in el eb; do
 		esac
 	done
 done
+# As BTFHub packs the types of a kernel.
+cp core_target.el.btf "$tmp/5.4.0-fake.btf"
+tar --sort=name --owner=0 --group=0 --mtime=@0 -C "$tmp" -cf - 5.4.0-fake.btf | xz -9 > core_target.btf.tar.xz

@@ -20,7 +20,7 @@ for src in basic calls maps data; do
 done
 build 19 basic basic.v4.o -mcpu=v4
 build 19 text text.o
-for src in core externs fields join_a join_b kfunc undefined legacy misnamed pointers; do
+for src in arena core externs fields join_a join_b kfunc legacy misnamed pointers struct_ops undefined; do
 	build 19 $src $src.o
 done
 build 19 basic basic.be.o -target bpfeb

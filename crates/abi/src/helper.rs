@@ -5,6 +5,7 @@
 
 mod admission;
 mod arg;
+mod callback;
 mod effect;
 mod gate;
 mod only;
@@ -15,6 +16,7 @@ use crate::{AttachType, ProgType, ProgTypes, Release};
 pub use admission::Admission;
 pub(crate) use admission::later;
 pub use arg::{Arg, ArgKind, Ret, RetKind, flag as arg_flag};
+pub use callback::{Callback, CallbackArg, ResultBound};
 pub use effect::Calls;
 pub use gate::{Cap, Lockdown};
 pub(crate) use gate::{capabilities, configurations};

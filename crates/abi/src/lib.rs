@@ -27,6 +27,7 @@ mod errno;
 mod feature;
 mod helper;
 pub mod hooks;
+mod iter;
 mod kfunc;
 mod link_type;
 mod map_flag;
@@ -49,17 +50,18 @@ pub use ctx::{Ctx, Field, FieldKind};
 pub use errno::Errno;
 pub use feature::Feature;
 pub use helper::{
-    Admission, Arg, ArgKind, Calls, Cap, HELPERS, Helper, Lockdown, Only, Proto, Ret, RetKind,
-    arg_flag, helper_id, helper_name,
+    Admission, Arg, ArgKind, Callback, CallbackArg, Calls, Cap, HELPERS, Helper, Lockdown, Only,
+    Proto, ResultBound, Ret, RetKind, arg_flag, helper_id, helper_name,
 };
+pub use iter::{IterArg, IterTarget};
 pub use kfunc::{Kfunc, KfuncGroup, flag as kfunc_flag};
 pub use link_type::LinkType;
 pub use map_flag::MapFlag;
 pub use map_type::{MapEntries, MapInfo, MapKey, MapType, MapValue, Special, may_update_sockets};
 pub use ops::{Ops, Store};
 pub use prog_type::{
-    KfuncHook, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule, Results,
-    Returns,
+    KfuncHook, LoadCap, PacketAccess, PacketPass, ProgInfo, ProgType, ProgTypes, ResultRule,
+    Results, Returns,
 };
 pub use reference::reference;
 pub use release::Release;

@@ -10,7 +10,7 @@ mod set;
 
 use crate::table_enum;
 pub use info::{ProgInfo, Results};
-pub use power::{KfuncHook, PacketAccess, PacketPass};
+pub use power::{KfuncHook, LoadCap, PacketAccess, PacketPass};
 pub use result::{ResultRule, Returns};
 pub use set::ProgTypes;
 

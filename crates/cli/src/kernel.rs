@@ -1,5 +1,6 @@
 //! The kernel that programs are fitted to: its types and its configuration.
 
+use crate::btf_file;
 use crate::failure::{Failure, Kind, visible};
 use crate::file;
 use crate::term::Out;
@@ -13,45 +14,31 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Where a kernel shows its types.
-const TYPES: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const TYPES: &str = "/sys/kernel/btf/vmlinux";
 /// Where a kernel shows its configuration, if it does.
 const CONFIG: &str = "/proc/config.gz";
 /// More than any configuration, decompressed.
 const MOST: u64 = 16 << 20;
 
-/// The types in a file: BTF as it is, or the section `.BTF` of a BPF object.
+/// The types in a file, or in a directory for the running kernel.
 pub(crate) fn types(path: &Path) -> Result<Btf, Failure> {
-    let bytes = file::read(path)?;
-    let wrong =
-        |err: &(dyn std::error::Error + 'static)| Failure::at(Kind::Input, &file::name(path), err);
-    if !bytes.starts_with(b"\x7fELF") {
-        return Btf::parse(&bytes).map_err(|err| wrong(&err));
-    }
-    let layout = skep_obj::layout(&bytes).map_err(|err| wrong(&err))?;
-    let section = layout.sections.iter().find(|section| section.name == ".BTF");
-    let range = section.and_then(|section| {
-        let start = usize::try_from(section.at).ok()?;
-        Some(start..start.checked_add(usize::try_from(section.size).ok()?)?)
-    });
-    let Some(btf) = range.and_then(|range| bytes.get(range)) else {
-        let text = format!("{}: no section .BTF", file::name(path).display());
-        return Err(Failure::new(Kind::Input, text).help("clang -g makes one"));
-    };
-    Btf::parse(btf).map_err(|err| wrong(&err))
+    btf_file::read(path)
 }
 
 /// Fits the image to the types in a file, or of the running kernel. Where the program `name`, and
-/// those it can call, must not come is told.
+/// those it can call, must not come is told. Returns the types.
 pub(crate) fn fit_types(
     image: &mut Image,
     program: &Path,
     name: &str,
     path: Option<&Path>,
     err: &mut Out<'_>,
-) -> Result<(), Failure> {
+) -> Result<Btf, Failure> {
     let types = types(path.unwrap_or(Path::new(TYPES))).map_err(|failure| match path {
         None => failure.help("the program depends on a kernel's types: --btf FILE names them"),
-        Some(_) => failure.help("--btf takes a file as /sys/kernel/btf/vmlinux, or a BPF object"),
+        Some(_) => failure.help(
+            "--btf takes a file as /sys/kernel/btf/vmlinux, an ELF file, or an archive as of BTFHub",
+        ),
     })?;
     let kernel = Kernel { types: Some(&types), ..Kernel::default() };
     let report =
@@ -69,7 +56,7 @@ pub(crate) fn fit_types(
         let (prog, pc) = (&poisoned.prog, poisoned.pc);
         writeln!(err, "{style}warning{style:#}: {prog} must not come to insn {pc}: {text}")?;
     }
-    Ok(())
+    Ok(types)
 }
 
 /// Gives the variables of `.kconfig` their values: of a file first, then of the running kernel.

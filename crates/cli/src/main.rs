@@ -7,6 +7,7 @@
 
 mod args;
 mod asm;
+mod btf_file;
 mod check;
 mod completions;
 mod diags;

@@ -30,6 +30,7 @@ use report::{Summary, reporter};
 use skep::{Clock, Image, LoadError, Options, Session, choose};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use world::World;
 
@@ -87,12 +88,13 @@ pub(crate) struct Run {
     /// CPUs that per-CPU maps have values for.
     #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
-    /// Devices, routes, neighbours, sockets and the current task that programs find, as JSON
+    /// Devices, routes, neighbours, sockets and tasks that programs find, as JSON
     /// [default: no network, this process].
     #[arg(long, help_heading = "World", value_name = "FILE")]
     world: Option<PathBuf>,
-    /// Types of the kernel that the program is for: raw BTF, or a BPF object with them [default:
-    /// /sys/kernel/btf/vmlinux, where the program depends on types (CO-RE)].
+    /// Types of the kernel that the program is for: raw BTF, an ELF file with them (vmlinux, a module, a
+    /// BPF object), an archive or directory as of BTFHub [default: /sys/kernel/btf/vmlinux, where the
+    /// program depends on types (CO-RE)].
     #[arg(long, help_heading = "Kernel", value_name = "FILE")]
     btf: Option<PathBuf>,
     /// Configuration of that kernel, lines as CONFIG_HZ=250, read before the running kernel's
@@ -185,7 +187,8 @@ impl Run {
     fn load(&self, image: &mut Image, err: &mut Out<'_>) -> Result<Session, Failure> {
         // A capture should give the same every time; on a device time passes.
         let clock = if self.interface.is_some() { Clock::Host } else { Clock::Packet };
-        let options = Options { cpus: self.cpus, insns: self.budget, time: self.deadline, clock };
+        let (insns, time) = (self.budget, self.deadline);
+        let options = Options { cpus: self.cpus, insns, time, clock, ..Options::default() };
         let load = |image: &Image| Session::load(image, self.prog.as_deref(), options);
         let mut loaded = load(image);
         if let Err(LoadError::Kconfig { .. }) = loaded {
@@ -195,8 +198,11 @@ impl Run {
         if let Err(LoadError::Prog(skep_vm::LoadError::CoreReloc { .. })) = loaded {
             let name = choose(image, self.prog.as_deref()).map(|prog| prog.name.clone());
             let name = name.map_err(|err| load::failure(&self.file, &err))?;
-            kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), err)?;
-            loaded = load(image);
+            let types = kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), err)?;
+            loaded = load(image).map(|mut session| {
+                session.set_kernel_types(Arc::new(types));
+                session
+            });
         }
         loaded.map_err(|err| load::failure(&self.file, &err))
     }

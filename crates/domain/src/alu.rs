@@ -72,7 +72,7 @@ impl Width {
     pub const ALL: [Self; 2] = [Self::W32, Self::W64];
 }
 
-impl<W: Full> ScalarOf<W> {
+impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// The results of `op` on members of `dst` and `src`. Kernel: `adjust_scalar_min_max_vals`.
     ///
     /// Division, remainders and shifts by a number that is not known, or not less than the width,
@@ -83,6 +83,7 @@ impl<W: Full> ScalarOf<W> {
         match op {
             AluOp::Add => out.add(src),
             AluOp::Sub => out.sub(src),
+            AluOp::Neg if OLD => return Self::ANY,
             AluOp::Neg => {
                 out = Self::constant(W::ZERO);
                 out.sub(dst);
@@ -115,6 +116,16 @@ impl<W: Full> ScalarOf<W> {
     /// pointer gives any number. Kernel: `adjust_ptr_min_max_vals`.
     #[must_use]
     pub fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = Self::pointer_alu_raw(op, distance, off);
+        out.sync();
+        out
+    }
+
+    /// [`pointer_alu`](Self::pointer_alu) before the parts have learned from each other. It is the least
+    /// signed number of this that the kernel compares with the limits of a pointer. Kernel:
+    /// `check_reg_sane_offset`.
+    #[must_use]
+    pub fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self {
         let mut out = *distance;
         out.mark_32_unbounded();
         match op {
@@ -128,7 +139,6 @@ impl<W: Full> ScalarOf<W> {
             }
             _ => return Self::ANY,
         }
-        out.sync();
         out
     }
 
@@ -180,21 +190,40 @@ impl<W: Full> ScalarOf<W> {
     }
 
     fn add(&mut self, src: &Self) {
-        self.set_narrow(self.narrow().add(src.narrow()));
-        self.set_wide(self.wide().add(src.wide()));
+        let (narrow, wide) = if OLD {
+            let narrow = self.narrow().add_without_wrap(src.narrow());
+            (narrow, self.wide().add_without_wrap(src.wide()))
+        } else {
+            (self.narrow().add(src.narrow()), self.wide().add(src.wide()))
+        };
+        self.set_narrow(narrow);
+        self.set_wide(wide);
         self.var_off = self.var_off.add(src.var_off).low_bits(W::BITS);
     }
 
     fn sub(&mut self, src: &Self) {
-        self.set_narrow(self.narrow().sub(src.narrow()));
-        self.set_wide(self.wide().sub(src.wide()));
+        let (narrow, wide) = if OLD {
+            let narrow = self.narrow().sub_without_wrap(src.narrow());
+            (narrow, self.wide().sub_without_wrap(src.wide()))
+        } else {
+            (self.narrow().sub(src.narrow()), self.wide().sub(src.wide()))
+        };
+        self.set_narrow(narrow);
+        self.set_wide(wide);
         self.var_off = self.var_off.sub(src.var_off).low_bits(W::BITS);
     }
 
     fn mul(&mut self, src: &Self) {
-        self.var_off = self.var_off.mul(src.var_off).low_bits(W::BITS);
-        self.set_narrow(self.narrow().mul(src.narrow()));
-        self.set_wide(self.wide().mul(src.wide()));
+        let (bits, narrow, wide) = if OLD {
+            let bits = self.var_off.mul_by_masks(src.var_off);
+            (bits, self.narrow().mul_small(src.narrow()), self.wide().mul_small(src.wide()))
+        } else {
+            let bits = self.var_off.mul(src.var_off);
+            (bits, self.narrow().mul(src.narrow()), self.wide().mul(src.wide()))
+        };
+        self.var_off = bits.low_bits(W::BITS);
+        self.set_narrow(narrow);
+        self.set_wide(wide);
     }
 
     fn and(&mut self, src: &Self) {

@@ -68,7 +68,7 @@ impl Cmp {
 
 /// What holds on one side of a branch, in the forms that refinement knows.
 #[derive(Clone, Copy)]
-enum Fact {
+pub(crate) enum Fact {
     Eq,
     Ne,
     Set,
@@ -81,7 +81,7 @@ enum Fact {
 
 impl Fact {
     /// The fact, and whether it is about the operands in reverse order.
-    const fn of(cmp: Cmp, taken: bool) -> (Self, bool) {
+    pub(crate) const fn of(cmp: Cmp, taken: bool) -> (Self, bool) {
         match (cmp, taken) {
             (Cmp::Eq, true) | (Cmp::Ne, false) => (Self::Eq, false),
             (Cmp::Ne, true) | (Cmp::Eq, false) => (Self::Ne, false),
@@ -102,9 +102,9 @@ impl Fact {
 /// Whether a branch on `a cmp b` is always (`Some(true)`) or never taken, where that is seen.
 /// Kernel: `is_scalar_branch_taken`.
 #[must_use]
-pub fn is_branch_taken<W: Full>(
-    a: &ScalarOf<W>,
-    b: &ScalarOf<W>,
+pub fn is_branch_taken<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
     cmp: Cmp,
     width: Width,
 ) -> Option<bool> {
@@ -112,14 +112,18 @@ pub fn is_branch_taken<W: Full>(
     match (cmp, width) {
         (Cmp::Eq, _) => differ(a, b, width),
         (Cmp::Ne, _) => differ(a, b, width).map(|equal| !equal),
-        (Cmp::Set, _) => common_bit(a, b, width),
+        (Cmp::Set, _) => common_bit_of(bits(a, width), bits(b, width)),
         (_, Width::W32) => ordered(&x, &y, cmp),
         (_, Width::W64) => ordered(&a.wide(), &b.wide(), cmp),
     }
 }
 
 /// Whether the two are equal, where that is seen.
-fn differ<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option<bool> {
+fn differ<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
+    width: Width,
+) -> Option<bool> {
     let (x, y) = (bits(a, width), bits(b, width));
     if x.is_const() && y.is_const() {
         return Some(x.value() == y.value());
@@ -130,13 +134,12 @@ fn differ<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option<boo
     apart.then_some(false)
 }
 
-fn are_apart<W: Word>(a: &Range<W>, b: &Range<W>) -> bool {
+pub(crate) fn are_apart<W: Word>(a: &Range<W>, b: &Range<W>) -> bool {
     a.umin > b.umax || a.umax < b.umin || a.smin > b.smax || a.smax < b.smin
 }
 
 /// Whether a bit of the known one of the two is set in the other, where that is seen.
-fn common_bit<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option<bool> {
-    let (x, y) = (bits(a, width), bits(b, width));
+pub(crate) fn common_bit_of(x: Tnum, y: Tnum) -> Option<bool> {
     let (x, mask) = if y.is_const() { (x, y) } else { (y, x) };
     if !mask.is_const() {
         None
@@ -149,7 +152,7 @@ fn common_bit<W: Full>(a: &ScalarOf<W>, b: &ScalarOf<W>, width: Width) -> Option
     }
 }
 
-fn ordered<W: Word>(a: &Range<W>, b: &Range<W>, cmp: Cmp) -> Option<bool> {
+pub(crate) fn ordered<W: Word>(a: &Range<W>, b: &Range<W>, cmp: Cmp) -> Option<bool> {
     /// `x < y` for all or no members.
     fn less<T: Ord>(x: (T, T), y: (T, T)) -> Option<bool> {
         if x.1 < y.0 {
@@ -175,7 +178,7 @@ fn ordered<W: Word>(a: &Range<W>, b: &Range<W>, cmp: Cmp) -> Option<bool> {
     }
 }
 
-fn bits<W: Full>(scalar: &ScalarOf<W>, width: Width) -> Tnum {
+fn bits<W: Full, const OLD: bool>(scalar: &ScalarOf<W, OLD>, width: Width) -> Tnum {
     match width {
         Width::W32 => scalar.half_bits(),
         Width::W64 => scalar.var_off,
@@ -187,12 +190,12 @@ fn bits<W: Full>(scalar: &ScalarOf<W>, width: Width) -> Tnum {
 /// Meant for branches that [`is_branch_taken`] left open. Where the outcome shows to be impossible,
 /// the ranges of the operands are forgotten, as the kernel does. Kernel: `reg_set_min_max`.
 #[must_use]
-pub fn refine<W: Full>(
-    a: &ScalarOf<W>,
-    b: &ScalarOf<W>,
+pub fn refine<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
     cmp: Cmp,
     width: Width,
-) -> [(ScalarOf<W>, ScalarOf<W>); 2] {
+) -> [(ScalarOf<W, OLD>, ScalarOf<W, OLD>); 2] {
     [true, false].map(|taken| {
         let (mut x, mut y) = refine_raw(a, b, cmp, width, taken);
         x.settle();
@@ -204,13 +207,13 @@ pub fn refine<W: Full>(
 /// One outcome of [`refine`], without the check for impossible ones. Kernel:
 /// `regs_refine_cond_op`, then `reg_bounds_sync` of both.
 #[must_use]
-pub fn refine_raw<W: Full>(
-    a: &ScalarOf<W>,
-    b: &ScalarOf<W>,
+pub fn refine_raw<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
     cmp: Cmp,
     width: Width,
     taken: bool,
-) -> (ScalarOf<W>, ScalarOf<W>) {
+) -> (ScalarOf<W, OLD>, ScalarOf<W, OLD>) {
     let (mut x, mut y) = (*a, *b);
     let (fact, reversed) = Fact::of(cmp, taken);
     if reversed {
@@ -228,7 +231,11 @@ pub fn refine_raw<W: Full>(
 /// The kernel does not see that some outcomes are impossible then, and makes the register smaller than
 /// itself. Since 6.19 it does.
 #[must_use]
-pub fn refine_same<W: Full>(a: &ScalarOf<W>, cmp: Cmp, width: Width) -> [ScalarOf<W>; 2] {
+pub fn refine_same<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    cmp: Cmp,
+    width: Width,
+) -> [ScalarOf<W, OLD>; 2] {
     [true, false].map(|taken| {
         let (mut x, mut y) = (*a, *a);
         let (fact, _) = Fact::of(cmp, taken);
@@ -242,7 +249,12 @@ pub fn refine_same<W: Full>(a: &ScalarOf<W>, cmp: Cmp, width: Width) -> [ScalarO
     })
 }
 
-fn learn<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, fact: Fact, width: Width) {
+fn learn<W: Full, const OLD: bool>(
+    a: &mut ScalarOf<W, OLD>,
+    b: &mut ScalarOf<W, OLD>,
+    fact: Fact,
+    width: Width,
+) {
     match fact {
         Fact::Eq => learn_equal(a, b, width),
         Fact::Ne | Fact::Set | Fact::Clear => {
@@ -270,7 +282,11 @@ fn learn<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, fact: Fact, width: W
     }
 }
 
-fn learn_equal<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, width: Width) {
+fn learn_equal<W: Full, const OLD: bool>(
+    a: &mut ScalarOf<W, OLD>,
+    b: &mut ScalarOf<W, OLD>,
+    width: Width,
+) {
     let common = bits(a, width).meet(bits(b, width));
     match width {
         Width::W32 => {
@@ -293,7 +309,12 @@ fn learn_equal<W: Full>(a: &mut ScalarOf<W>, b: &mut ScalarOf<W>, width: Width) 
     }
 }
 
-fn learn_from_const<W: Full>(a: &mut ScalarOf<W>, value: u64, fact: Fact, width: Width) {
+fn learn_from_const<W: Full, const OLD: bool>(
+    a: &mut ScalarOf<W, OLD>,
+    value: u64,
+    fact: Fact,
+    width: Width,
+) {
     match fact {
         Fact::Ne => match width {
             Width::W32 => {
@@ -321,7 +342,7 @@ fn learn_from_const<W: Full>(a: &mut ScalarOf<W>, value: u64, fact: Fact, width:
     }
 }
 
-fn set_bits<W: Full>(a: &mut ScalarOf<W>, bits: Tnum, width: Width) {
+fn set_bits<W: Full, const OLD: bool>(a: &mut ScalarOf<W, OLD>, bits: Tnum, width: Width) {
     a.var_off = match width {
         Width::W32 => a.join_bits(a.var_off, bits),
         Width::W64 => bits,

@@ -2,10 +2,10 @@
 
 use crate::Tnum;
 use crate::range::Range;
-use crate::scalar::{Scalar, ScalarOf};
+use crate::scalar::ScalarOf;
 use crate::word::{Full, Word, from_i64};
 
-impl Scalar {
+impl<const OLD: bool> ScalarOf<u64, OLD> {
     /// Keeps the lower `size` bytes (1, 2 or 4; 8 changes nothing). Kernel: `coerce_reg_to_size`.
     pub fn coerce_to_size(&mut self, size: u32) {
         self.coerce_to_bits(bits(size));
@@ -31,10 +31,25 @@ impl Scalar {
         self.sync();
     }
 
+    /// Keeps the lower `size` bytes (2, 4 or 8), as a conversion to the machine's own byte order does.
+    /// Linux 6.12 knows nothing of the result.
+    pub fn keep_bytes(&mut self, size: u32) {
+        if OLD {
+            *self = Self::UNKNOWN;
+            return;
+        }
+        self.coerce_to_size(size);
+        self.sync();
+    }
+
     /// Reverses the lower `size` bytes (2, 4 or 8) and clears the others: `r1 = bswap16 r1`, and
-    /// conversions to the byte order that is not the machine's. One to its own order is
-    /// [`coerce_to_size`](Self::coerce_to_size). Kernel: `scalar_byte_swap`.
+    /// conversions to the byte order that is not the machine's. Linux 6.12 knows nothing of the
+    /// result. Kernel: `scalar_byte_swap`.
     pub fn swap_bytes(&mut self, size: u32) {
+        if OLD {
+            *self = Self::UNKNOWN;
+            return;
+        }
         *self = Self { var_off: self.var_off.swap_bytes(size), ..Self::UNKNOWN };
         self.coerce_to_size(size);
         self.sync();
@@ -61,7 +76,7 @@ impl Scalar {
     }
 }
 
-impl<W: Full> ScalarOf<W> {
+impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Clears the upper half; the ranges of the full width become those of the half. Wants a
     /// [`sync`](Self::sync) after it. Kernel: `zext_32_to_64`.
     pub fn zext_32_to_64(&mut self) {
@@ -156,14 +171,14 @@ impl<W: Full> ScalarOf<W> {
 }
 
 /// The lower `bits` bits (1 to 63), sign-extended.
-fn extend(value: u64, bits: u32) -> i64 {
+pub(crate) fn extend(value: u64, bits: u32) -> i64 {
     let unused = 64 - bits;
     (value << unused).cast_signed() >> unused
 }
 
 /// The range of the sign-extended lower `bits` bits of the numbers between `low` and `high`, if
 /// nothing above them changes and the range stays on one side of the sign.
-fn extended_range(low: u64, high: u64, bits: u32) -> Option<(i64, i64)> {
+pub(crate) fn extended_range(low: u64, high: u64, bits: u32) -> Option<(i64, i64)> {
     let (a, b) = (extend(low, bits), extend(high, bits));
     (low >> bits == high >> bits && (a < 0) == (b < 0)).then(|| (a.min(b), a.max(b)))
 }
@@ -174,12 +189,12 @@ fn signed_range<W: Word>(smin: i64, smax: i64) -> Range<W> {
 }
 
 /// The least and greatest number of `bits` bits with a sign.
-fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
+pub(crate) fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
     let least = -1_i64 << (bits - 1);
     (from_i64::<W>(least), from_i64::<W>(!least))
 }
 
 /// Bits of an access size; sizes that no access has become the next that one has.
-fn bits(size: u32) -> u32 {
+pub(crate) fn bits(size: u32) -> u32 {
     size.clamp(1, 8).next_power_of_two() * 8
 }

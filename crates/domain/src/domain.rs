@@ -1,13 +1,15 @@
 //! The numeric domain as a verifier sees it.
 
-use crate::{AluOp, Cmp, Inconsistent, Scalar, Tnum, Width};
+use crate::scalar::ScalarOf;
+use crate::{AluOp, Cmp, Inconsistent, Tnum, Width};
 use core::fmt::{Debug, Display};
 use core::hash::Hash;
 
 /// An abstract number: a description of a set of 64-bit numbers.
 ///
 /// A verifier that talks to numbers through this trait can take those of another kernel release.
-/// [`Scalar`] is the instance of Linux up to 7.1.
+/// [`Scalar`](crate::Scalar) is that of Linux 6.18, [`Scalar612`](crate::Scalar612) that of 6.12 and
+/// [`Circular`](crate::Circular) that of 7.2.
 pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     /// Any number.
     const UNKNOWN: Self;
@@ -59,13 +61,22 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     fn sext_subreg(&mut self, size: u32);
     /// Clears the upper half.
     fn zext(&mut self);
+    /// Keeps the lower `size` bytes, as a conversion to the machine's own byte order does.
+    fn keep_bytes(&mut self, size: u32);
     /// Reverses the lower `size` bytes and clears the others.
     fn swap_bytes(&mut self, size: u32);
 
     /// The results of an operation.
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self;
     /// The variable distance of a pointer from its object after a sum or difference.
-    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self;
+    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
+        let mut out = Self::pointer_alu_raw(op, distance, off);
+        out.sync();
+        out
+    }
+    /// The same before its parts have learned from each other, as the kernel checks it against the limits
+    /// of a pointer.
+    fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self;
     /// The numbers that the first operand is split into before the operation, if it is: that of the
     /// path that goes on, and that of a path to be taken up later.
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]>;
@@ -79,7 +90,7 @@ pub trait Domain: Copy + Eq + Hash + Debug + Display + 'static {
     fn refine_same(a: &Self, cmp: Cmp, width: Width) -> [Self; 2];
 }
 
-impl Domain for Scalar {
+impl<const OLD: bool> Domain for ScalarOf<u64, OLD> {
     const UNKNOWN: Self = Self::UNKNOWN;
 
     fn constant(value: u64) -> Self {
@@ -136,14 +147,17 @@ impl Domain for Scalar {
     fn zext(&mut self) {
         self.zext();
     }
+    fn keep_bytes(&mut self, size: u32) {
+        self.keep_bytes(size);
+    }
     fn swap_bytes(&mut self, size: u32) {
         self.swap_bytes(size);
     }
     fn alu(op: AluOp, width: Width, dst: &Self, src: &Self) -> Self {
         Self::alu(op, width, dst, src)
     }
-    fn pointer_alu(op: AluOp, distance: &Self, off: &Self) -> Self {
-        Self::pointer_alu(op, distance, off)
+    fn pointer_alu_raw(op: AluOp, distance: &Self, off: &Self) -> Self {
+        Self::pointer_alu_raw(op, distance, off)
     }
     fn fork(op: AluOp, dst: &Self, src: &Self) -> Option<[Self; 2]> {
         Self::fork(op, dst, src)

@@ -1,6 +1,6 @@
 //! Numbers and ranges in the words of the kernel's log.
 
-use crate::Scalar;
+use crate::{Scalar, ScalarOf};
 use core::fmt;
 
 /// A number as the log shows unsigned ones: small ones in decimal, others in hexadecimal.
@@ -118,11 +118,11 @@ fn bounds(scalar: &Scalar) -> [Bound; 8] {
 
 /// As the kernel's log has a scalar without identity: `42`, `scalar()` or
 /// `scalar(smin=smin32=0,…,var_off=(0x0; 0xff))`.
-impl fmt::Display for Scalar {
+impl<const OLD: bool> fmt::Display for ScalarOf<u64, OLD> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.is_const() {
             Some(value) => Signed(value.cast_signed()).fmt(f),
-            None => write!(f, "scalar({})", Ranges { scalar: self, sep: "" }),
+            None => write!(f, "scalar({})", Ranges { scalar: &self.as_new(), sep: "" }),
         }
     }
 }

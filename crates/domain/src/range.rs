@@ -148,6 +148,23 @@ impl<W: Word> Range<W> {
         Self { umin, umax, smin, smax }
     }
 
+    /// Product of Linux up to 6.14: of numbers that are not negative and have half the bits at most.
+    pub(crate) fn mul_small(self, rhs: Self) -> Self {
+        let is_small = |range: &Self| {
+            let smin: i64 = range.smin.into();
+            smin >= 0 && range.umax.bits() <= W::MAX.bits() >> W::BITS.div_ceil(2)
+        };
+        if !is_small(&self) || !is_small(&rhs) {
+            return Self::ALL;
+        }
+        let product = |a: W, b: W| W::low(a.bits().wrapping_mul(b.bits()));
+        let (umin, umax) = (product(self.umin, rhs.umin), product(self.umax, rhs.umax));
+        let fits = umax <= W::unsigned(W::SIGNED_MAX);
+        let (smin, smax) =
+            if fits { (umin.signed(), umax.signed()) } else { (W::SIGNED_MIN, W::SIGNED_MAX) };
+        Self { umin, umax, smin, smax }
+    }
+
     fn signed_products(self, rhs: Self) -> Option<(W::Signed, W::Signed)> {
         let a = W::signed_mul(self.smin, rhs.smin)?;
         let b = W::signed_mul(self.smin, rhs.smax)?;

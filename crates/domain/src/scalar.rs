@@ -7,7 +7,8 @@ use crate::{Inconsistent, Tnum};
 /// Shorthand for the signed reading of a word.
 type Signed<W> = <W as Word>::Signed;
 
-/// A set of numbers, as the verifier of Linux up to 7.1 describes it.
+/// A set of numbers, as the verifier of Linux up to 7.1 describes it; where `OLD`, with the arithmetic of
+/// Linux 6.12, otherwise with that of 6.18.
 ///
 /// It stands for the numbers that are members of `var_off` and lie in all four ranges. The fields
 /// are public because the verifier itself learns bounds from types and helpers; after changing one,
@@ -15,7 +16,7 @@ type Signed<W> = <W as Word>::Signed;
 ///
 /// Kernel: the numeric part of `struct bpf_reg_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ScalarOf<W: Full> {
+pub struct ScalarOf<W: Full, const OLD: bool = false> {
     /// What is known of each bit.
     pub var_off: Tnum,
     /// Least unsigned number.
@@ -39,12 +40,18 @@ pub struct ScalarOf<W: Full> {
 /// The numbers of a 64-bit register.
 pub type Scalar = ScalarOf<u64>;
 
-impl Scalar {
+/// The numbers of a 64-bit register with the arithmetic of Linux 6.12.
+///
+/// It knows less than 6.18: products by an older rule, sums without bounds where one of them wraps, no
+/// complements, no reversed bytes, and not when a range has a single number with the known bits.
+pub type Scalar612 = ScalarOf<u64, true>;
+
+impl<const OLD: bool> ScalarOf<u64, OLD> {
     /// Any number.
     pub const UNKNOWN: Self = Self::ANY;
 }
 
-impl<W: Full> ScalarOf<W> {
+impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Any number of the word.
     pub(crate) const ANY: Self = Self {
         var_off: Tnum::UNKNOWN.low_bits(W::BITS),
@@ -161,6 +168,14 @@ impl<W: Full> ScalarOf<W> {
         cleared.or(half.low_bits(W::Half::BITS))
     }
 
+    /// The same description, for the arithmetic of the newer release.
+    pub(crate) fn as_new(&self) -> ScalarOf<W> {
+        let mut new = ScalarOf { var_off: self.var_off, ..ScalarOf::ANY };
+        new.set_wide(self.wide());
+        new.set_narrow(self.narrow());
+        new
+    }
+
     pub(crate) fn wide(&self) -> Range<W> {
         Range { umin: self.umin, umax: self.umax, smin: self.smin, smax: self.smax }
     }
@@ -180,13 +195,13 @@ impl<W: Full> ScalarOf<W> {
     }
 }
 
-impl Default for Scalar {
+impl<const OLD: bool> Default for ScalarOf<u64, OLD> {
     fn default() -> Self {
         Self::UNKNOWN
     }
 }
 
-impl From<u64> for Scalar {
+impl<const OLD: bool> From<u64> for ScalarOf<u64, OLD> {
     fn from(value: u64) -> Self {
         Self::constant(value)
     }

@@ -10,7 +10,7 @@ use crate::range::Range;
 use crate::scalar::ScalarOf;
 use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
 
-impl<W: Full> ScalarOf<W> {
+impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
     pub fn sync(&mut self) {
         if self.is_plain() {
@@ -59,6 +59,9 @@ impl<W: Full> ScalarOf<W> {
         let mut wide = self.wide();
         wide.clamp_to_bits(self.var_off);
         self.set_wide(wide);
+        if OLD {
+            return;
+        }
         if let Some(only) = only_member(self.var_off, self.umin.bits(), self.umax.bits()) {
             *self = Self::constant(W::low(only));
         }
@@ -106,7 +109,7 @@ impl<W: Full> ScalarOf<W> {
 /// It is `umin` itself with the next beyond `umax`, or `umin` is none and the next is the last of all
 /// or the one after it is beyond. (If the last of all is beyond too, there is no number at all, and the
 /// kernel takes the last.)
-fn only_member(tnum: Tnum, umin: u64, umax: u64) -> Option<u64> {
+pub(crate) fn only_member(tnum: Tnum, umin: u64, umax: u64) -> Option<u64> {
     let next = tnum.step(umin);
     if tnum.contains(umin) {
         return (next > umax).then_some(umin);

@@ -174,6 +174,9 @@ impl Tnum {
     /// A known 1 adds the shifted `rhs`; an unknown bit joins the sums with and without it.
     #[must_use]
     pub const fn mul(self, rhs: Self) -> Self {
+        if self.is_const() && rhs.is_const() {
+            return Self::constant(self.value.wrapping_mul(rhs.value));
+        }
         let (mut bits, mut term, mut sum) = (self, rhs, Self::constant(0));
         while bits.max() != 0 {
             if bits.value & 1 != 0 {
@@ -185,6 +188,24 @@ impl Tnum {
             term = term.lsh(1);
         }
         sum
+    }
+
+    /// Wrapping product as Linux up to 6.17 computes it, less tightly: the product of what is known, and
+    /// the sum of all that unknown bits may add to it.
+    #[must_use]
+    pub const fn mul_by_masks(self, rhs: Self) -> Self {
+        let (mut bits, mut term) = (self, rhs);
+        let mut unknown = Self::constant(0);
+        while bits.max() != 0 {
+            if bits.value & 1 != 0 {
+                unknown = unknown.add(Self::new(0, term.mask));
+            } else if bits.mask & 1 != 0 {
+                unknown = unknown.add(Self::new(0, term.max()));
+            }
+            bits = bits.rsh(1);
+            term = term.lsh(1);
+        }
+        Self::constant(self.value.wrapping_mul(rhs.value)).add(unknown)
     }
 
     /// Shift to the left; nothing remains after 64 bits.

@@ -176,7 +176,7 @@ fn fill<B: Bpf>(
                 sys.map_update(map, &index.to_ne_bytes(), &number, 0)?;
             }
         }
-        Initial::Empty | Initial::Value(_) => {}
+        Initial::Empty | Initial::Value(_) | Initial::StructOps(_) => {}
     }
     Ok(())
 }

@@ -59,7 +59,8 @@ impl Reach {
                 }
                 Ok(Vec::new())
             }
-            Initial::Empty | Initial::Value(_) => Ok(Vec::new()),
+            // Nothing leads from a program to the struct that it is a member of.
+            Initial::Empty | Initial::Value(_) | Initial::StructOps(_) => Ok(Vec::new()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Source: `kernel/bpf/arraymap.c`.
 
 use crate::key_value::{EXIST, F_LOCK, NOEXIST, next_index, prepare, sized};
+use crate::memory::Memory;
 use crate::{Cpu, Fields, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
 use skep_abi::{Errno, MapType};
@@ -21,10 +22,15 @@ pub struct Array {
 
 impl Array {
     /// `cpus` is 1 unless values are per CPU.
-    pub(crate) fn new(def: MapDef, cpus: usize, fields: &Fields) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        memory: &Memory,
+        def: MapDef,
+        cpus: usize,
+        fields: &Fields,
+    ) -> Result<Self, Errno> {
         let len = def.max_entries as usize;
         let cells = len.checked_mul(cpus).ok_or(Errno::ENOMEM)?;
-        let values = Values::new(def.value_size as usize, cells)?;
+        let values = memory.values(def.value_size as usize, cells)?;
         Ok(Self { def, values, len, cpus, fields: fields.clone() })
     }
 

@@ -5,6 +5,7 @@
 
 use crate::Values;
 use crate::key_value::{ANY, sized};
+use crate::memory::Memory;
 use crate::values::{low32, padded};
 use core::sync::atomic::Ordering::Relaxed;
 use skep_abi::Errno;
@@ -24,11 +25,11 @@ pub struct BloomFilter {
 }
 
 impl BloomFilter {
-    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
+    pub(crate) fn new(memory: &Memory, def: MapDef) -> Result<Self, Errno> {
         let bytes = usize::try_from(Self::bytes(&def)).map_err(|_| Errno::ENOMEM)?;
         let mask = low32(Self::bytes(&def) * 8 - 1);
         let hashes = hashes(&def);
-        Ok(Self { bits: Values::new(bytes, 1)?, mask, hashes, def })
+        Ok(Self { bits: memory.values(bytes, 1)?, mask, hashes, def })
     }
 
     /// Bytes of the bits: as many as make mistakes rarest, rounded up to a power of two.

@@ -10,10 +10,16 @@
 //! A [`CpuPool`] has as many numbers as maps have per-CPU values, and gives each to one thread at a
 //! time. Who has a number is alone with the values of that CPU, wherever the thread runs, so that no
 //! update is lost. A thread takes a lease for as many runs as it likes; one that finds no number free
-//! must wait.
+//! must wait. Processes that share maps share the numbers as well (`SharedMap::cpu_pool`); those of a
+//! process that died are given to others.
 
 use crate::Cpu;
+#[cfg(target_os = "linux")]
+use crate::shared::{Mapping, NOBODY};
 use alloc::boxed::Box;
+#[cfg(target_os = "linux")]
+use alloc::sync::Arc;
+use core::fmt;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -21,8 +27,15 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 #[derive(Debug)]
 pub struct CpuPool {
     cpus: u32,
+    taken: Taken,
+}
+
+enum Taken {
     /// A bit for each number that is taken.
-    taken: Box<[AtomicU64]>,
+    Here(Box<[AtomicU64]>),
+    /// For each number, the process that has it.
+    #[cfg(target_os = "linux")]
+    Shared(Arc<Mapping>),
 }
 
 /// A CPU number that nobody else has. Dropping it gives it back, and makes all that was written
@@ -38,13 +51,27 @@ impl CpuPool {
     #[must_use]
     pub fn new(cpus: u32) -> Self {
         let words = (0..cpus.div_ceil(64)).map(|_| AtomicU64::new(0));
-        Self { cpus, taken: words.collect() }
+        Self { cpus, taken: Taken::Here(words.collect()) }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn shared(mapping: Arc<Mapping>, cpus: u32) -> Self {
+        Self { cpus, taken: Taken::Shared(mapping) }
     }
 
     /// A number, if one is free: the lowest.
     #[must_use]
     pub fn try_lease(&self) -> Option<CpuLease<'_>> {
-        for (n, word) in (0..).zip(&self.taken) {
+        let cpu = match &self.taken {
+            Taken::Here(words) => self.take_here(words),
+            #[cfg(target_os = "linux")]
+            Taken::Shared(mapping) => self.take_shared(mapping),
+        };
+        cpu.map(|cpu| CpuLease { pool: self, cpu })
+    }
+
+    fn take_here(&self, words: &[AtomicU64]) -> Option<u32> {
+        for (n, word) in (0..).zip(words) {
             let mut taken = word.load(Relaxed);
             while taken.trailing_ones() < 64 {
                 let bit = taken.trailing_ones();
@@ -53,12 +80,31 @@ impl CpuPool {
                     break;
                 }
                 match word.compare_exchange_weak(taken, taken | 1 << bit, Acquire, Relaxed) {
-                    Ok(_) => return Some(CpuLease { pool: self, cpu }),
+                    Ok(_) => return Some(cpu),
                     Err(now) => taken = now,
                 }
             }
         }
         None
+    }
+
+    #[cfg(target_os = "linux")]
+    fn take_shared(&self, mapping: &Mapping) -> Option<u32> {
+        let own = mapping.own();
+        if own == NOBODY {
+            return None;
+        }
+        let take = |(cpu, word): (u32, &core::sync::atomic::AtomicU32), from: u32| {
+            word.compare_exchange(from, own, Acquire, Relaxed).is_ok().then_some(cpu)
+        };
+        let words = || (0..self.cpus).zip(mapping.cpus());
+        let free = words().find_map(|word| take(word, 0));
+        free.or_else(|| {
+            words().find_map(|(cpu, word)| {
+                let owner = word.load(Relaxed);
+                if mapping.is_dead(owner) { take((cpu, word), owner) } else { None }
+            })
+        })
     }
 
     /// A number; calls `wait` (a pause, a yield to other threads) while none is free.
@@ -82,8 +128,28 @@ impl CpuLease<'_> {
 
 impl Drop for CpuLease<'_> {
     fn drop(&mut self) {
-        if let Some(word) = self.pool.taken.get(self.cpu as usize / 64) {
-            word.fetch_and(!(1 << (self.cpu % 64)), Release);
+        match &self.pool.taken {
+            Taken::Here(words) => {
+                if let Some(word) = words.get(self.cpu as usize / 64) {
+                    word.fetch_and(!(1 << (self.cpu % 64)), Release);
+                }
+            }
+            #[cfg(target_os = "linux")]
+            Taken::Shared(mapping) => {
+                if let Some(word) = mapping.cpus().get(self.cpu as usize) {
+                    word.store(0, Release);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(words) => words.fmt(f),
+            #[cfg(target_os = "linux")]
+            Self::Shared(_) => f.write_str("Shared"),
         }
     }
 }

@@ -31,7 +31,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, target_os = "linux"))]
 extern crate std;
 
 mod arena;
@@ -54,6 +54,8 @@ mod queue;
 mod ringbuf;
 mod rules;
 mod seq;
+#[cfg(target_os = "linux")]
+mod shared;
 mod stack_trace;
 mod storage;
 mod user_map;
@@ -75,6 +77,8 @@ pub use prog_array::ProgArray;
 pub use queue::Queue;
 pub use ringbuf::{Record, RingBuf};
 pub use rules::{MapError, Rule};
+#[cfg(target_os = "linux")]
+pub use shared::{SharedError, SharedMap};
 pub use stack_trace::StackTrace;
 pub use storage::Storage;
 pub use user_map::{Batch, UserMap};

@@ -9,9 +9,9 @@
 //! Changes are so ordered that all is whole but for what the holder of the lock can repair; each store
 //! that others rely on is a release, which keeps it after those before it.
 
-#[cfg(feature = "shared")]
-use crate::shared::Mapping;
-#[cfg(feature = "shared")]
+#[cfg(target_os = "linux")]
+use crate::shared::{Mapping, NOBODY};
+#[cfg(target_os = "linux")]
 use alloc::sync::Arc;
 use core::fmt;
 use core::hint::spin_loop;
@@ -21,7 +21,7 @@ use core::sync::atomic::fence;
 use skep_abi::Errno;
 
 /// Looks at a word before asking for its owner.
-#[cfg(feature = "shared")]
+#[cfg(target_os = "linux")]
 const PATIENCE: u32 = 1 << 10;
 
 /// Who takes locks.
@@ -29,7 +29,7 @@ pub(crate) enum Owners {
     /// Threads of this process.
     Threads,
     /// Processes that have a mapping.
-    #[cfg(feature = "shared")]
+    #[cfg(target_os = "linux")]
     Processes(Arc<Mapping>),
 }
 
@@ -44,16 +44,22 @@ impl Owners {
     pub(crate) fn own(&self) -> u32 {
         match self {
             Self::Threads => 1,
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Processes(mapping) => mapping.own(),
         }
     }
 
-    /// Whether this number is that of a process which is no more.
-    #[cfg(feature = "shared")]
+    /// Whether there may be others than the threads of this process.
+    #[inline(always)]
+    pub(crate) fn are_processes(&self) -> bool {
+        !matches!(self, Self::Threads)
+    }
+
+    /// Whether this number is not that of a living process. Among threads there is none such.
     pub(crate) fn is_dead(&self, owner: u32) -> bool {
         match self {
             Self::Threads => false,
+            #[cfg(target_os = "linux")]
             Self::Processes(mapping) => mapping.is_dead(owner),
         }
     }
@@ -65,9 +71,7 @@ impl Owners {
     /// `EBUSY` if another process that lives does not release it for some seconds.
     #[inline(always)]
     pub(crate) fn take(&self, word: &AtomicU32) -> Result<bool, Errno> {
-        let taken = word.compare_exchange(0, self.own(), Acquire, Relaxed);
-        let orphaned = if taken.is_ok() { false } else { self.wait(word)? };
-        // What stood here is about to change, after all that was told of it under this lock.
+        let orphaned = if self.try_take(word) { false } else { self.wait(word)? };
         fence(Release);
         Ok(orphaned)
     }
@@ -75,7 +79,16 @@ impl Owners {
     /// Takes a lock that is free.
     #[inline(always)]
     pub(crate) fn try_take(&self, word: &AtomicU32) -> bool {
-        let taken = word.compare_exchange(0, self.own(), Acquire, Relaxed).is_ok();
+        let own = match self {
+            Self::Threads => 1,
+            #[cfg(target_os = "linux")]
+            Self::Processes(mapping) => match mapping.own() {
+                NOBODY => return false,
+                own => own,
+            },
+        };
+        let taken = word.compare_exchange(0, own, Acquire, Relaxed).is_ok();
+        // What stood here is about to change, after all that was told of it under this lock.
         fence(Release);
         taken
     }
@@ -111,16 +124,19 @@ impl Owners {
                 }
                 Ok(false)
             }
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Processes(mapping) => wait_for_process(mapping, word),
         }
     }
 }
 
 /// Whether the lock was taken from a dead process.
-#[cfg(feature = "shared")]
+#[cfg(target_os = "linux")]
 fn wait_for_process(mapping: &Mapping, word: &AtomicU32) -> Result<bool, Errno> {
     let own = mapping.own();
+    if own == NOBODY {
+        return Err(Errno::EBUSY);
+    }
     let mut pause = crate::shared::Pause::new();
     loop {
         for _ in 0..PATIENCE {
@@ -159,7 +175,7 @@ impl fmt::Debug for Owners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Threads => "Threads",
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Processes(_) => "Processes",
         })
     }

@@ -116,23 +116,49 @@ impl Map {
         limits: &mut Limits,
         fields: &Fields,
     ) -> Result<Self, MapError> {
-        let def = &with_default_size(def, cpus);
+        let def = &Self::checked(def, cpus, limits, fields)?;
+        let asked = Self::bytes_of(def, cpus);
+        let memory = || MapError::Memory { map: def.name.clone(), asked, left: limits.bytes };
+        let map = Self::make(def.clone(), cpus, fields).map_err(|_| memory())?;
+        map.set_initial_of(def)?;
+        limits.bytes -= asked;
+        Ok(map)
+    }
+
+    /// The definition with what is left out of it, if it makes a map.
+    pub(crate) fn checked(
+        def: &MapDef,
+        cpus: u32,
+        limits: &Limits,
+        fields: &Fields,
+    ) -> Result<MapDef, MapError> {
+        let def = with_default_size(def, cpus);
         let refused = |(rule, errno)| MapError::Refused { map: def.name.clone(), rule, errno };
         if cpus == 0 {
             return Err(refused((Rule::NoCpus, Errno::EINVAL)));
         }
-        let asked = Self::bytes(def, cpus).ok_or_else(|| MapError::Unsupported {
+        let asked = Self::bytes(&def, cpus).ok_or_else(|| MapError::Unsupported {
             map: def.name.clone(),
             map_type: def.map_type,
         })?;
-        rules::check(def).map_err(refused)?;
-        fields.check(def).map_err(refused)?;
-        let memory = || MapError::Memory { map: def.name.clone(), asked, left: limits.bytes };
-        let left = limits.bytes.checked_sub(asked).ok_or_else(memory)?;
-        let map = Self::make(def.clone(), cpus, fields).map_err(|_| memory())?;
-        map.set_initial(def).map_err(refused)?;
-        limits.bytes = left;
-        Ok(map)
+        rules::check(&def).map_err(refused)?;
+        fields.check(&def).map_err(refused)?;
+        if asked > limits.bytes {
+            let (map, left) = (def.name.clone(), limits.bytes);
+            return Err(MapError::Memory { map, asked, left });
+        }
+        Ok(def)
+    }
+
+    /// Gives the map its initial value.
+    pub(crate) fn set_initial_of(&self, def: &MapDef) -> Result<(), MapError> {
+        let refused = |(rule, errno)| MapError::Refused { map: def.name.clone(), rule, errno };
+        self.set_initial(def).map_err(refused)
+    }
+
+    /// Bytes the map can come to take.
+    pub(crate) fn bytes_of(def: &MapDef, cpus: u32) -> u64 {
+        Self::bytes(def, cpus).unwrap_or(u64::MAX)
     }
 
     /// Bytes the map can come to take. `None` for unknown types.
@@ -145,13 +171,13 @@ impl Map {
             MapType::PercpuArray => values.saturating_mul(cpus.into()),
             MapType::ProgArray => entries * 8,
             MapType::PerfEventArray => PerfEventArray::bytes(cpus),
-            MapType::Ringbuf | MapType::UserRingbuf => entries * 2,
+            MapType::Ringbuf | MapType::UserRingbuf => entries * 2 + RingBuf::control_bytes(),
             MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
                 Hash::bytes(def, cpus)
             }
             MapType::DevmapHash | MapType::Sockhash => Hash::bytes(def, cpus),
             MapType::LpmTrie => LpmTrie::bytes(def),
-            MapType::Queue | MapType::Stack => values,
+            MapType::Queue | MapType::Stack => values.saturating_add(16),
             MapType::BloomFilter => BloomFilter::bytes(def),
             MapType::ArrayOfMaps | MapType::HashOfMaps => {
                 entries.saturating_mul(u64::from(def.key_size) + 64)
@@ -173,21 +199,16 @@ impl Map {
     }
 
     fn make(def: MapDef, cpus: u32, fields: &Fields) -> Result<Self, Errno> {
+        if let Some(made) = Self::make_in(&Memory::Heap, &def, cpus, fields) {
+            return made;
+        }
         Ok(match def.map_type {
             MapType::ProgArray => Self::Progs(Arc::new(ProgArray::new(def)?)),
-            MapType::Ringbuf => Self::RingBuf(Arc::new(RingBuf::new(def)?)),
             MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
-            MapType::PercpuArray => {
-                Self::KeyValue(Arc::new(Array::new(def, cpus as usize, fields)?))
-            }
             MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def)?)),
-            MapType::Array => Self::KeyValue(Arc::new(Array::new(def, 1, fields)?)),
-            MapType::Queue | MapType::Stack => Self::Queue(Arc::new(Queue::new(def)?)),
-            MapType::BloomFilter => Self::Bloom(Arc::new(BloomFilter::new(def)?)),
             MapType::ArrayOfMaps | MapType::HashOfMaps => {
                 Self::Maps(Arc::new(MapOfMaps::new(def)?))
             }
-            MapType::UserRingbuf => Self::UserRing(Arc::new(RingBuf::new(def)?)),
             MapType::StackTrace => Self::Stacks(Arc::new(StackTrace::new(def)?)),
             MapType::SkStorage
             | MapType::TaskStorage
@@ -201,6 +222,36 @@ impl Map {
             | MapType::ReuseportSockarray
             | MapType::CgroupArray => Self::KeyValue(Arc::new(HandleArray::new(def, cpus)?)),
             _ => Self::KeyValue(Arc::new(Hash::new(&Memory::Heap, def, cpus, fields)?)),
+        })
+    }
+
+    /// A map of a type that has all its state in memory as it comes; `None` for the others.
+    pub(crate) fn make_in(
+        memory: &Memory,
+        def: &MapDef,
+        cpus: u32,
+        fields: &Fields,
+    ) -> Option<Result<Self, Errno>> {
+        let def = def.clone();
+        Some(match def.map_type {
+            MapType::Array | MapType::PercpuArray => {
+                let cpus = if def.map_type == MapType::Array { 1 } else { cpus as usize };
+                Array::new(memory, def, cpus, fields).map(|map| Self::KeyValue(Arc::new(map)))
+            }
+            MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
+                Hash::new(memory, def, cpus, fields).map(|map| Self::KeyValue(Arc::new(map)))
+            }
+            MapType::Queue | MapType::Stack => {
+                Queue::new(memory, def).map(|map| Self::Queue(Arc::new(map)))
+            }
+            MapType::BloomFilter => {
+                BloomFilter::new(memory, def).map(|map| Self::Bloom(Arc::new(map)))
+            }
+            MapType::Ringbuf => RingBuf::new(memory, def).map(|map| Self::RingBuf(Arc::new(map))),
+            MapType::UserRingbuf => {
+                RingBuf::new(memory, def).map(|map| Self::UserRing(Arc::new(map)))
+            }
+            _ => return None,
         })
     }
 

@@ -2,13 +2,13 @@
 
 use crate::Values;
 use crate::lock::Owners;
-#[cfg(feature = "shared")]
+#[cfg(target_os = "linux")]
 use crate::shared::Mapping;
 use alloc::alloc::{alloc_zeroed, dealloc};
-#[cfg(feature = "shared")]
+#[cfg(target_os = "linux")]
 use alloc::sync::Arc;
 use core::alloc::Layout;
-#[cfg(feature = "shared")]
+#[cfg(target_os = "linux")]
 use core::cell::Cell;
 use core::ptr::NonNull;
 use skep_abi::Errno;
@@ -27,10 +27,10 @@ pub(crate) enum Memory {
     Heap,
     /// From the allocator too, and adds up how much is asked for: none of it is written before it is
     /// used, so that it takes no memory.
-    #[cfg(feature = "shared")]
+    #[cfg(target_os = "linux")]
     Measure(Cell<usize>),
     /// From a position of a mapping on.
-    #[cfg(feature = "shared")]
+    #[cfg(target_os = "linux")]
     Shared {
         mapping: Arc<Mapping>,
         at: Cell<usize>,
@@ -46,7 +46,7 @@ pub(crate) enum Backing {
         start: NonNull<u8>,
         layout: Layout,
     },
-    #[cfg(feature = "shared")]
+    #[cfg(target_os = "linux")]
     Shared {
         #[expect(dead_code, reason = "held for its lifetime")]
         mapping: Arc<Mapping>,
@@ -81,14 +81,14 @@ impl Memory {
     fn piece(&self, len: usize) -> Result<(NonNull<u8>, Backing), Errno> {
         match self {
             Self::Heap => heap(len),
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Measure(sum) => {
                 let end =
                     sum.get().checked_add(len).and_then(|n| n.checked_next_multiple_of(ALIGN));
                 sum.set(end.ok_or(Errno::ENOMEM)?);
                 heap(len)
             }
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Shared { mapping, at, .. } => {
                 let end = at.get().checked_add(len).ok_or(Errno::ENOMEM)?;
                 let base = mapping.piece(at.get(), len).ok_or(Errno::ENOMEM)?;
@@ -102,9 +102,9 @@ impl Memory {
     pub(crate) const fn is_fresh(&self) -> bool {
         match self {
             Self::Heap => true,
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Measure(_) => false,
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Shared { fresh, .. } => *fresh,
         }
     }
@@ -112,7 +112,7 @@ impl Memory {
     /// Who takes the locks in it.
     pub(crate) fn owners(&self) -> Owners {
         match self {
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Shared { mapping, .. } => Owners::Processes(mapping.clone()),
             _ => Owners::Threads,
         }
@@ -140,7 +140,7 @@ impl Drop for Backing {
                 // is gone.
                 unsafe { dealloc(start.as_ptr(), *layout) };
             }
-            #[cfg(feature = "shared")]
+            #[cfg(target_os = "linux")]
             Self::Shared { .. } => {}
         }
     }

@@ -8,15 +8,20 @@
 //! start of the ring stays unused, and as no two records in use have the point of wrapping in them,
 //! none overlap.
 //!
+//! In memory that processes share, the second half of a record's header names the process that reserved
+//! it. If that is dead, whoever finds its record in the way, a reader or a writer for whom there is no
+//! room, discards and counts it ([`RingBuf::abandoned`]).
+//!
 //! Source: `kernel/bpf/ringbuf.c`.
 
 use crate::Values;
+use crate::lock::{Held, Owners};
+use crate::memory::Memory;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use skep_abi::Errno;
 use skep_prog::MapDef;
-use spin::Mutex;
 
 const HEADER: u64 = 8;
 /// Neither submitted nor discarded.
@@ -34,26 +39,36 @@ pub struct RingBuf {
     /// One cell: the ring, and room for the record that wraps.
     values: Values,
     size: u64,
-    writers: Line<Writers>,
-    /// Serialises readers.
-    reader: Line<Mutex<()>>,
-    consumer: Line<AtomicU64>,
+    /// [`Control`]
+    control: Values,
+    owners: Owners,
 }
 
-/// What writers write at each reservation.
-#[derive(Debug)]
+/// What writers and readers write, each alone in a cache line, and in the one that processors fetch
+/// with it: they do not wait for each other's counts.
+#[repr(C, align(128))]
 struct Writers {
-    /// Serialises reservations; where the oldest record was that was busy when last looked at.
-    pending: Mutex<u64>,
+    /// Serialises reservations.
+    lock: AtomicU32,
     producer: AtomicU64,
+    /// No record before this one is busy.
+    pending: AtomicU64,
     dropped: AtomicU64,
 }
 
-/// Alone in its cache line, and the one that processors fetch with it: readers and writers do not wait
-/// for each other's counts.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Line<T>(T);
+#[repr(C, align(128))]
+struct Readers {
+    /// Serialises readers.
+    lock: AtomicU32,
+    consumer: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+#[repr(C)]
+struct Control {
+    writers: Writers,
+    readers: Readers,
+}
 
 /// Bytes of records that a reader copies before it looks what writers have added.
 const BATCH: usize = 1 << 15;
@@ -68,22 +83,31 @@ pub struct Record {
 }
 
 impl RingBuf {
-    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
-        let size = u64::from(def.max_entries);
+    pub(crate) fn new(memory: &Memory, def: MapDef) -> Result<Self, Errno> {
         let bytes = (def.max_entries as usize).checked_mul(2).ok_or(Errno::ENOMEM)?;
-        let values = Values::new(bytes, 1)?;
         Ok(Self {
+            size: def.max_entries.into(),
+            values: memory.values(bytes, 1)?,
+            control: memory.values(size_of::<Control>() + align_of::<Control>(), 1)?,
+            owners: memory.owners(),
             def,
-            values,
-            size,
-            writers: Line(Writers {
-                pending: Mutex::new(0),
-                producer: AtomicU64::new(0),
-                dropped: AtomicU64::new(0),
-            }),
-            reader: Line(Mutex::new(())),
-            consumer: Line(AtomicU64::new(0)),
         })
+    }
+
+    #[inline(always)]
+    fn control(&self) -> &Control {
+        let start = self.control.as_ptr();
+        let skip = start.addr().get().next_multiple_of(align_of::<Control>()) - start.addr().get();
+        // SAFETY: `new` asked for the size and for the alignment besides.
+        let place = unsafe { start.add(skip) };
+        // SAFETY: the memory lives as long as `self`, has room for it and is aligned; all of it is
+        // atomic, and any bytes are values.
+        unsafe { place.cast::<Control>().as_ref() }
+    }
+
+    /// Bytes beside the ring.
+    pub(crate) const fn control_bytes() -> u64 {
+        (size_of::<Control>() + align_of::<Control>()) as u64
     }
 
     /// What the map was made from.
@@ -107,35 +131,78 @@ impl RingBuf {
         }
         let record = self.try_reserve(size);
         if record.is_none() {
-            self.writers.0.dropped.fetch_add(1, Relaxed);
+            self.control().writers.dropped.fetch_add(1, Relaxed);
         }
         record
     }
 
+    #[inline]
     fn try_reserve(&self, size: u64) -> Option<Record> {
         let len = u32::try_from(size).ok().filter(|_| size <= RECORD_MAX)?;
         let bytes = record_bytes(len);
-        if bytes > self.size {
+        let Control { writers, readers } = self.control();
+        // What a dead writer had in hand was not in the ring yet.
+        let _writer = self.owners.lock(&writers.lock, || {}).ok()?;
+        let consumer = readers.consumer.load(Acquire);
+        let producer = writers.producer.load(Relaxed);
+        let end = producer.wrapping_add(bytes);
+        if bytes > self.size || end.wrapping_sub(consumer) >= self.size {
             return None;
         }
-        let consumer = self.consumer.0.load(Acquire);
-        let mut pending = self.writers.0.pending.lock();
-        let producer = self.writers.0.producer.load(Relaxed);
-        while *pending < producer {
-            let header = self.header(*pending);
-            if header & BUSY != 0 {
-                break;
+        if end.wrapping_sub(writers.pending.load(Relaxed)) >= self.size {
+            self.skip_done(writers, producer);
+            if end.wrapping_sub(writers.pending.load(Relaxed)) >= self.size {
+                return None;
             }
-            *pending += record_bytes(header & !DISCARD);
-        }
-        let end = producer + bytes;
-        if end - consumer >= self.size || end - *pending >= self.size {
-            return None;
         }
         let at = self.at(producer);
+        if self.owners.are_processes() {
+            self.values.set_word(at + 4, self.owners.own());
+        }
         self.values.set_word(at, len | BUSY);
-        self.writers.0.producer.store(end, Release);
+        writers.producer.store(end, Release);
         Some(Record { at: at + 8, len })
+    }
+
+    /// Moves `pending` to the first record that is busy.
+    #[cold]
+    fn skip_done(&self, writers: &Writers, producer: u64) {
+        let mut pending = writers.pending.load(Relaxed);
+        // As many records as there can be, whatever is in the ring.
+        for _ in 0..=self.size / HEADER {
+            if pending == producer {
+                break;
+            }
+            let at = self.at(pending);
+            let header = self.values.word(at);
+            if header & BUSY != 0 && !self.abandon(at) {
+                break;
+            }
+            let bytes = record_bytes(header & !(BUSY | DISCARD));
+            if bytes > producer.wrapping_sub(pending) {
+                pending = producer;
+                break;
+            }
+            pending = pending.wrapping_add(bytes);
+        }
+        writers.pending.store(pending, Relaxed);
+    }
+
+    /// Discards a busy record if whoever reserved it is dead.
+    #[cold]
+    fn abandon(&self, at: usize) -> bool {
+        let header = self.values.word(at);
+        let owner = self.values.word(at + 4);
+        if header & BUSY == 0 || !self.owners.is_dead(owner) {
+            return header & BUSY == 0;
+        }
+        let Some(word) = self.values.half_words().get(at / 4) else { return false };
+        let discarded = header & !BUSY | DISCARD;
+        // Another one may have been faster; then it counted.
+        if word.compare_exchange(header, discarded, Release, Relaxed).is_ok() {
+            self.control().readers.abandoned.fetch_add(1, Relaxed);
+        }
+        true
     }
 
     /// Hands the record to the reader. Nothing happens to a record that is not reserved.
@@ -180,12 +247,12 @@ impl RingBuf {
     pub fn query(&self, what: u64) -> u64 {
         match what {
             0 => {
-                let consumer = self.consumer.0.load(Acquire);
-                self.writers.0.producer.load(Acquire) - consumer
+                let consumer = self.control().readers.consumer.load(Acquire);
+                self.control().writers.producer.load(Acquire).wrapping_sub(consumer)
             }
             1 => self.size,
-            2 => self.consumer.0.load(Acquire),
-            3 => self.writers.0.producer.load(Acquire),
+            2 => self.control().readers.consumer.load(Acquire),
+            3 => self.control().writers.producer.load(Acquire),
             _ => 0,
         }
     }
@@ -193,7 +260,13 @@ impl RingBuf {
     /// Reservations that failed.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.writers.0.dropped.load(Relaxed)
+        self.control().writers.dropped.load(Relaxed)
+    }
+
+    /// Records that processes had reserved when they died.
+    #[must_use]
+    pub fn abandoned(&self) -> u64 {
+        self.control().readers.abandoned.load(Relaxed)
     }
 
     /// Moves the next record to `out`. False if there is none, or if it is not submitted yet.
@@ -242,23 +315,39 @@ impl RingBuf {
     /// busy. It gets a record's place and length, no place for a discarded one.
     #[inline]
     fn read(&self, mut each: impl FnMut(Option<usize>, usize) -> bool) {
-        let _reader = self.reader.0.lock();
-        let mut consumer = self.consumer.0.load(Relaxed);
-        let end = self.writers.0.producer.load(Acquire);
+        let Control { writers, readers } = self.control();
+        // A dead reader's records are read once more.
+        let Ok(_reader) = self.reader() else { return };
+        let mut consumer = readers.consumer.load(Relaxed);
+        let end = writers.producer.load(Acquire);
         let words = self.values.half_words();
         while consumer != end {
             let at = self.at(consumer);
-            let header = words.get(at / 4).map_or(BUSY, |header| header.load(Acquire));
+            let mut header = words.get(at / 4).map_or(BUSY, |header| header.load(Acquire));
             if header & BUSY != 0 {
+                if !self.abandon(at) {
+                    break;
+                }
+                header = words.get(at / 4).map_or(BUSY, |header| header.load(Acquire));
+            }
+            let len = header & !(BUSY | DISCARD);
+            let bytes = record_bytes(len);
+            if bytes > end.wrapping_sub(consumer) || bytes > self.size {
+                // No writer of ours leaves such a ring behind: what is in it cannot be told apart.
+                readers.abandoned.fetch_add(1, Relaxed);
+                consumer = end;
                 break;
             }
-            let len = header & !DISCARD;
-            consumer += record_bytes(len);
+            consumer = consumer.wrapping_add(bytes);
             if !each((header & DISCARD == 0).then_some(at + 8), len as usize) {
                 break;
             }
         }
-        self.consumer.0.store(consumer, Release);
+        readers.consumer.store(consumer, Release);
+    }
+
+    fn reader(&self) -> Result<Held<'_>, Errno> {
+        self.owners.lock(&self.control().readers.lock, || {})
     }
 
     /// Appends a record.
@@ -266,13 +355,8 @@ impl RingBuf {
     fn copy(&self, at: usize, len: usize, out: &mut Vec<u8>) {
         let before = out.len();
         out.resize(before + len, 0);
-        let copied = self.values.read(at, &mut out[before..]);
-        debug_assert!(copied.is_some(), "bug: the record at {at} has {len} bytes");
-    }
-
-    #[inline]
-    fn header(&self, position: u64) -> u32 {
-        self.values.word(self.at(position))
+        // Whatever a position is, there is as much memory as the ring is long behind it.
+        let _ = self.values.read(at, &mut out[before..]);
     }
 
     /// Where in memory a position of the ring is.

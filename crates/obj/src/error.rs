@@ -21,6 +21,9 @@ pub enum ObjError {
         found[0], found[1], found[2], found[3]
     )]
     Magic { found: [u8; 4] },
+    /// A file whose parts lie beyond its end, or contradict each other.
+    #[error("an ELF file that is cut off or damaged: {what}")]
+    Damaged { what: &'static str },
     /// ELF of neither known class or byte order.
     #[error(
         "ELF class {class}, byte order {order}: known are class 2 (64-bit), order 1 (little-endian)"
@@ -163,6 +166,15 @@ pub enum ObjError {
     /// A subprogram in a prog array.
     #[error("map '{map}': index {index} is to be '{func}', which is no program by itself")]
     InitialProg { map: String, index: u32, func: String },
+    /// Global variables of an arena without an arena, or with one that is too small.
+    #[error("section '{section}' has {size} bytes of variables for an arena, {why}")]
+    ArenaData { section: &'static str, size: u64, why: &'static str },
+    /// Several arenas.
+    #[error("maps '{first}' and '{second}' are both arenas, an object has one at most")]
+    Arenas { first: String, second: String },
+    /// A struct of the kernel that cannot be one.
+    #[error("struct_ops '{map}': {why}")]
+    StructOps { map: String, why: &'static str },
     /// A data section larger than a map's value can be.
     #[error("section '{section}' has {size} bytes, the limit is {limit}")]
     DataSize { section: String, size: u64, limit: u32 },

@@ -6,6 +6,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use object::elf;
+use object::endian::Endianness;
+use object::read::elf::{FileHeader, SectionHeader as _};
 
 /// Sections and symbols of an object file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,39 @@ pub fn layout(bytes: &[u8]) -> Result<Layout, ObjError> {
         sections: sections.map(SectionInfo::new).collect(),
         symbols: elf.symbols.len().saturating_sub(1),
     })
+}
+
+/// The section `.BTF` of any 64- or 32-bit ELF file: a kernel, a module of one, or a BPF object.
+///
+/// # Errors
+/// [`ObjError`] if the file is no ELF file or is cut off.
+///
+/// ```
+/// # let bytes = include_bytes!("../../../corpus/obj/basic.clang19.o");
+/// let btf = skep_obj::btf_section(bytes).unwrap().unwrap();
+/// assert!(skep_btf::Btf::parse(btf).is_ok());
+/// assert!(skep_obj::btf_section(b"#!/bin/sh").is_err());
+/// ```
+pub fn btf_section(bytes: &[u8]) -> Result<Option<&[u8]>, ObjError> {
+    let magic = bytes.first_chunk().ok_or(ObjError::NoMagic { len: bytes.len() })?;
+    if *magic != elf::ELFMAG {
+        return Err(ObjError::Magic { found: *magic });
+    }
+    match bytes.get(4) {
+        Some(&elf::ELFCLASS32) => find_btf::<elf::FileHeader32<Endianness>>(bytes),
+        _ => find_btf::<elf::FileHeader64<Endianness>>(bytes),
+    }
+    .map_err(|_| ObjError::Damaged { what: "headers or sections lie beyond its end" })
+}
+
+fn find_btf<E: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> object::Result<Option<&[u8]>> {
+    let header = E::parse(bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, bytes)?;
+    match sections.section_by_name(endian, b".BTF") {
+        Some((_, section)) => section.data(endian, bytes).map(Some),
+        None => Ok(None),
+    }
 }
 
 impl SectionInfo {

@@ -29,6 +29,7 @@
 
 extern crate alloc;
 
+mod arena;
 mod budget;
 mod core_reloc;
 mod data;
@@ -47,6 +48,7 @@ mod object;
 mod reloc;
 mod static_link;
 mod statics;
+mod struct_ops;
 
 pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
@@ -55,7 +57,7 @@ pub use file::{
     SymbolPlace,
 };
 pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
-pub use layout::{Layout, SectionInfo, layout};
+pub use layout::{Layout, SectionInfo, btf_section, layout};
 pub use map::MapError;
 pub use object::parse;
 pub use static_link::{LinkError, LinkInput, Linked, Mismatch, Undefined, static_link};

@@ -48,6 +48,11 @@ impl Maps {
         Ok(())
     }
 
+    /// Makes a whole section stand for a map that is there already.
+    pub(crate) fn stand_for(&mut self, map: usize, section: usize, size: u64) {
+        self.spans.insert((section, 0), Span { map, size, values_at: None });
+    }
+
     /// Adds a map that nothing in the object stands for; says its index.
     pub(crate) fn add(&mut self, def: MapDef) -> usize {
         self.defs.push(def);

@@ -6,7 +6,7 @@ use crate::externs::Externs;
 use crate::func::{Func, Funcs};
 use crate::map::Maps;
 use crate::reloc::Known;
-use crate::{ObjError, data, exception, lines, link, map, reloc, statics};
+use crate::{ObjError, arena, data, exception, lines, link, map, reloc, statics, struct_ops};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -43,7 +43,9 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     let mut maps = Maps::default();
     map::collect(&elf, btf.as_ref(), &mut maps)?;
     data::collect(&elf, btf.as_ref(), &mut maps)?;
+    arena::place(&elf, &mut maps)?;
     let kconfig = externs.map(btf.as_mut()).map(|def| maps.add(def));
+    struct_ops::collect(&elf, btf.as_ref(), &mut maps)?;
 
     let mut funcs = Funcs::collect(&elf)?;
     if let (Some(btf), Some((_, section))) = (&btf, elf.section(".BTF.ext")) {
@@ -63,6 +65,7 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     let known = Known { maps: &maps, externs: &externs, kconfig };
     reloc::relocate(&elf, &mut funcs, &known)?;
     statics::fill(&elf, &funcs, &mut maps, &mut budget)?;
+    struct_ops::fill(&elf, btf.as_ref(), &funcs, &mut maps, &mut budget)?;
 
     let callbacks = exception::callbacks(&elf, btf.as_ref(), &funcs)?;
     let progs = progs(&elf, &funcs, &callbacks, &externs, &mut budget)?;

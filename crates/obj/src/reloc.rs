@@ -8,11 +8,13 @@ use crate::ObjError;
 use crate::elf::{Elf, Place, Reloc};
 use crate::externs::{Externs, Ref};
 use crate::func::{Func, Funcs};
-use crate::map::Maps;
+use crate::map::{MAPS, Maps};
 use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::collections::btree_set::BTreeSet;
 use alloc::vec::Vec;
+use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
+use skep_prog::MapDef;
 
 /// `lddw`, 64 bits.
 const R_BPF_64_64: u32 = 1;
@@ -181,7 +183,10 @@ impl Site<'_, '_> {
         let Some((map, within)) = maps.holding(section, at) else {
             return Err(self.bad("nothing there is loaded: no function, map or data"));
         };
-        if maps.defs.get(map).is_none_or(|def| def.data.is_none()) {
+        let is_data = |def: &MapDef| def.data.is_some() || def.map_type == MapType::Arena;
+        // Of an arena its variables stand in a section of their own.
+        let in_maps = self.elf.sections.get(section).is_some_and(|section| section.name == MAPS);
+        if in_maps || !maps.defs.get(map).is_some_and(is_data) {
             return match within {
                 0 => Ok(Target::Map(map)),
                 _ => Err(self.bad("the address is inside the definition of a map")),

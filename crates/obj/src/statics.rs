@@ -5,7 +5,7 @@
 use crate::ObjError;
 use crate::budget::Budget;
 use crate::data;
-use crate::elf::Elf;
+use crate::elf::{Elf, Place};
 use crate::func::Funcs;
 use crate::map::{MAPS, Maps};
 use crate::reloc::{R_BPF_64_ABS64, Site, Target};
@@ -29,12 +29,22 @@ pub(crate) fn fill(
         for reloc in elf.relocs(index)? {
             let site = Site { elf, section: index, reloc };
             if !is_maps {
-                return Err(site.bad("data cannot hold addresses"));
+                // Functions have no address that data could hold: programs find there what stands in the
+                // object, as with libbpf. Structs of hooks that are attached by hand are made so.
+                match reloc_to_code(&site) {
+                    true => continue,
+                    false => return Err(site.bad("data cannot hold addresses")),
+                }
             }
             entry(&site, funcs, maps, budget)?;
         }
     }
     Ok(())
+}
+
+fn reloc_to_code(site: &Site<'_, '_>) -> bool {
+    let Place::Section(section) = site.reloc.symbol.place else { return false };
+    site.elf.sections.get(section).is_some_and(|section| section.is_code())
 }
 
 /// One pointer in the array `values` of a map.
@@ -105,7 +115,7 @@ fn store(def: &mut MapDef, index: u32, value: Value) -> Result<(), &'static str>
 }
 
 /// The addend: what stands where the address is to be.
-fn addend(site: &Site<'_, '_>) -> Result<i64, ObjError> {
+pub(crate) fn addend(site: &Site<'_, '_>) -> Result<i64, ObjError> {
     let section = site.elf.sections.get(site.section);
     let bytes = || {
         let at = usize::try_from(site.reloc.at).ok()?;

@@ -5,7 +5,7 @@
 //! `SKEP_CORE_OBJECTS=DIR` compares all objects below a directory, `SKEP_CORE_BTF=FILE` fits them to
 //! the types in a file.
 
-use skep_abi::{AttachType, SECTIONS, Section};
+use skep_abi::{AttachType, MapType, SECTIONS, Section};
 use skep_btf::Btf;
 use skep_btf::fixup::Target;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, RawInsn};
@@ -176,7 +176,9 @@ impl Tally {
         }
         self.maps += image.maps.len();
         let at = object.display();
-        for (index, map) in image.maps.iter().enumerate() {
+        // Those of type struct_ops are not printed: their size is the kernel's.
+        let maps = image.maps.iter().filter(|map| map.map_type != MapType::StructOps);
+        for (index, map) in maps.enumerate() {
             let pairs = [(":map", Some(map)), (":inner", map.inner.as_deref())];
             for (what, map) in pairs {
                 let theirs = theirs.get(&format!("{what}{index}"));

@@ -30,6 +30,6 @@ mod symbol;
 pub use flow::{FlowError, check_flow, targets};
 pub use image::Image;
 pub use line::LineInfo;
-pub use map_def::{DataKind, Initial, MapDef};
+pub use map_def::{DataKind, Initial, MapDef, StructOps};
 pub use prog::{Prog, Subprog};
 pub use symbol::{CoreReloc, Extern, Kconfig};

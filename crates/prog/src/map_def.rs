@@ -58,12 +58,26 @@ pub enum Initial {
     /// Zeroes, or no entries.
     #[default]
     Empty,
-    /// The value of key 0: a data section.
+    /// The value of key 0: a data section. Of an arena its first bytes.
     Value(Vec<u8>),
     /// Programs by name at indices of a prog array.
     Progs(Vec<(u32, String)>),
     /// Maps by name at indices of a map of maps.
     Maps(Vec<(u32, String)>),
+    /// The members of a struct of the kernel.
+    StructOps(StructOps),
+}
+
+/// What a map of type struct_ops holds: a struct of the kernel, as the object knows it. Loaders bring its
+/// members to where the running kernel has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StructOps {
+    /// The struct, laid out by [`MapDef::value_type`], with zeroes for functions.
+    pub value: Vec<u8>,
+    /// Bytes in the struct where members that point to functions are, and the programs for them.
+    pub progs: Vec<(u32, String)>,
+    /// Loaders make the map only when they are asked to: a section whose name begins with `?`.
+    pub optional: bool,
 }
 
 /// `BPF_F_NO_PREALLOC`

@@ -79,9 +79,12 @@ mod tests {
              <!-- Written by the tests of `crates/skep/src/helper.rs`; `UPDATE=1 cargo test -p skep` renews it. -->\n\n\
              The user engine serves {served} of the {} helpers of Linux 6.18 and {} of its {} kernel\n\
              functions. A program that calls any other is refused by name before it runs.\n\n\
-             Routes, sockets and devices are those that the user gives to a session (`Session::set_network`),\n\
-             the current task is this thread unless another is set (`Session::set_task`). Timers are looked at\n\
-             before each packet: with the clock of packets, a capture's own times drive them.\n\n\
+             Routes, sockets, devices and tasks are those that the user gives to a session\n\
+             (`Session::set_network`, `set_task`, `set_tasks`; `skep run --world`); the current task is this\n\
+             thread unless another is set. Tasks and cgroups can be read as far as the types of a kernel are\n\
+             given. Timers and pieces of work are looked at before each packet: with the clock of packets, a\n\
+             capture's own times drive them. A function that the kernel has for other program types is\n\
+             refused as it is there; those of sets of CPUs are for users of `skep-vm`.\n\n\
              ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
             all().count(),
             packets.kfuncs().count(),

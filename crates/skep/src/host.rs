@@ -2,11 +2,12 @@
 
 use crate::helper::socket::Held;
 use crate::network::Network;
-use crate::task;
+use crate::{layout, task};
 use skep_btf::{Btf, TypeId};
 use skep_hooks::{Hook, Packet};
 use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
+use std::iter;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +41,10 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     /// The current thread; read when a program asks first, unless somebody sets it.
     pub(crate) task: OnceCell<Task>,
+    /// Other threads that programs can find.
+    pub(crate) tasks: Vec<Task>,
+    /// Types of the kernel that programs have been fitted to.
+    pub(crate) kernel: Option<Arc<Btf>>,
     pub(crate) timers: Timers,
     pub(crate) network: Network,
     /// Types of the program.
@@ -63,6 +68,8 @@ impl Host {
             unprinted: 0,
             clock,
             task: OnceCell::new(),
+            tasks: Vec::new(),
+            kernel: None,
             timers: Timers::default(),
             network: Network::default(),
             btf: None,
@@ -77,6 +84,8 @@ impl Host {
     pub(crate) fn sibling(&self) -> Self {
         Self {
             task: self.task.clone(),
+            tasks: self.tasks.clone(),
+            kernel: self.kernel.clone(),
             network: self.network.clone(),
             btf: self.btf.clone(),
             ..Self::new(self.hook, self.clock)
@@ -148,6 +157,28 @@ impl Env for Host {
 
     fn task(&self) -> &Task {
         self.task.get_or_init(task::current)
+    }
+
+    fn task_of(&self, tid: u32) -> Option<&Task> {
+        let mut all = iter::once(self.task()).chain(&self.tasks);
+        all.find(|task| task.tid == tid)
+    }
+
+    fn cgroup(&self, id: u64) -> Option<&[u64]> {
+        let tasks = iter::once(self.task()).chain(&self.tasks).map(|task| &task.cgroups);
+        let sockets = self.network.sockets.iter().map(|socket| &socket.cgroups);
+        tasks.chain(sockets).find_map(|path| {
+            let at = path.iter().position(|&known| known == id)?;
+            path.get(..=at)
+        })
+    }
+
+    fn task_struct(&self, task: &Task) -> Vec<u8> {
+        self.kernel.as_deref().map_or(Vec::new(), |btf| layout::task_struct(btf, task))
+    }
+
+    fn cgroup_struct(&self, path: &[u64]) -> Vec<u8> {
+        self.kernel.as_deref().map_or(Vec::new(), |btf| layout::cgroup_struct(btf, path))
     }
 
     fn size_of_type(&self, type_id: u32) -> Option<u32> {

@@ -26,6 +26,7 @@ mod fit;
 mod helper;
 mod host;
 mod input;
+mod layout;
 mod link;
 mod needs;
 mod network;

@@ -3,7 +3,8 @@
 use crate::fields::fields_of;
 use crate::helper::helpers;
 use crate::host::{Host, monotonic};
-use skep_abi::{Errno, Helper, ProgType};
+use skep_abi::{Errno, Helper, Kfunc, ProgType};
+use skep_btf::Body;
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_map::{CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
@@ -64,6 +65,18 @@ pub enum LoadError {
         prog_type: ProgType,
         /// Name of the helper.
         helper: &'static str,
+    },
+    /// The kernel has the kernel function, but not for programs of this type.
+    #[error("{prog}, insn {pc}: programs of type {prog_type} may not call {kfunc}")]
+    KfuncNotForType {
+        /// The program.
+        prog: String,
+        /// The call.
+        pc: Pc,
+        /// Its type.
+        prog_type: ProgType,
+        /// Name of the function.
+        kfunc: &'static str,
     },
     /// A prog array is to hold a program that is not there.
     #[error("map {map}: entry {index} names the program `{prog}`, which does not exist")]
@@ -129,8 +142,11 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     for &at in &reach.progs {
         admitted(&image.progs[at])?;
         let prog = reach.renumbered(&image.progs[at]);
-        let id = u32::try_from(machine.load(&prog)?).unwrap_or(u32::MAX);
-        ids.insert(prog.name, id);
+        let id = machine.load(&prog)?;
+        if let Some(pc) = exception_callback(image, &prog) {
+            machine.set_exception_callback(id, pc);
+        }
+        ids.insert(prog.name, u32::try_from(id).unwrap_or(u32::MAX));
     }
     for map in machine.maps() {
         let (Map::Progs(progs), Initial::Progs(entries)) = (map, &map.def().initial) else {
@@ -145,9 +161,36 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     Ok(Linked { machine, maps: reach.maps, cpus: CpuPool::new(cpus.max(1)) })
 }
 
-/// Refuses helpers that the kernel does not give to programs of this type.
+/// First instruction of the function that gets what the program throws: the one that a tag of the
+/// entry function names.
+fn exception_callback(image: &Image, prog: &Prog) -> Option<Pc> {
+    let btf = image.btf.as_deref()?;
+    let main = prog.subprogs.first()?.type_id?;
+    let named = btf.types().find_map(|ty| match ty.body {
+        Body::DeclTag { ty: of, component: None } if of == main => {
+            ty.name.strip_prefix("exception_callback:")
+        }
+        _ => None,
+    })?;
+    prog.subprogs.iter().find(|sub| sub.name == named).map(|sub| sub.start)
+}
+
+/// Refuses helpers and kernel functions that the kernel does not give to programs of this type.
 fn admitted(prog: &Prog) -> Result<(), LoadError> {
     for (pc, insn) in prog.insns.iter() {
+        if let Insn::Call(Call::Kfunc { id, .. }) = insn
+            && let Some(name) = usize::try_from(id).ok().and_then(|id| prog.externs.get(id))
+            && let Some(kfunc) = Kfunc::find(&name.name)
+            && !kfunc.progs.contains(prog.prog_type)
+        {
+            let (prog_type, kfunc) = (prog.prog_type, kfunc.name);
+            return Err(LoadError::KfuncNotForType {
+                prog: prog.name.clone(),
+                pc,
+                prog_type,
+                kfunc,
+            });
+        }
         let Insn::Call(Call::Helper(id)) = insn else { continue };
         let Some(helper) = u32::try_from(id).ok().and_then(Helper::find) else { continue };
         if !helper.admits(prog.prog_type, prog.attach_type) {

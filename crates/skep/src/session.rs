@@ -6,6 +6,7 @@ use crate::link::{Linked, LoadError, link};
 use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
+use skep_btf::Btf;
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
 use skep_vm::{CTX, Fault, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells};
@@ -24,13 +25,16 @@ pub struct Options {
     pub time: Duration,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Whether a VLAN tag in the bytes of a frame is moved beside them before a hook that comes after the
+    /// kernel's receive path, which does so. A test run of the kernel does not.
+    pub untag: bool,
 }
 
 impl Default for Options {
-    /// One CPU, 2³² instructions or ten seconds for a packet, time from the packets.
+    /// One CPU, 2³² instructions or ten seconds for a packet, time from the packets, tags beside them.
     fn default() -> Self {
         let time = Duration::from_secs(10);
-        Self { cpus: 1, insns: 1 << 32, time, clock: Clock::Packet }
+        Self { cpus: 1, insns: 1 << 32, time, clock: Clock::Packet, untag: true }
     }
 }
 
@@ -144,6 +148,18 @@ impl Session {
         self.host.task = task.into();
     }
 
+    /// Sets other threads that programs find by their number.
+    pub fn set_tasks(&mut self, tasks: Vec<Task>) {
+        self.host.tasks = tasks;
+    }
+
+    /// Sets the types of the kernel that the image has been fitted to. By them programs see the current
+    /// task, others and cgroups, of which `pid`, `tgid`, `comm` and `level` are told; without types,
+    /// pointers to such objects lead to nothing that can be read.
+    pub fn set_kernel_types(&mut self, types: Arc<Btf>) {
+        self.host.kernel = Some(types);
+    }
+
     /// Sets what programs find when they look up routes and sockets; nothing, until it is set.
     pub fn set_network(&mut self, network: Network) {
         self.host.network = network;
@@ -179,7 +195,7 @@ impl Session {
     ) -> Result<Outcome, Box<Fault>> {
         self.fire_timers(packet.meta.timestamp)?;
         let hook = self.host.hook;
-        if hook.is_skb() {
+        if hook.is_skb() && self.options.untag {
             packet.untag();
         }
         hook.enter(packet);

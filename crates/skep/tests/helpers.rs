@@ -8,6 +8,8 @@ use skep_prog::Extern;
 mod dynptr;
 #[path = "helpers/hostile.rs"]
 mod hostile;
+#[path = "helpers/kernel.rs"]
+mod kernel;
 #[path = "helpers/lock.rs"]
 mod lock;
 #[path = "helpers/map.rs"]

@@ -19,6 +19,10 @@ pub enum Cmd {
     BtfLoad,
     MapLookupAndDeleteElem,
     MapFreeze,
+    MapLookupBatch,
+    MapLookupAndDeleteBatch,
+    MapUpdateBatch,
+    MapDeleteBatch,
     /// mmap(2) of a buffer.
     Mmap,
     /// perf_event_open(2)
@@ -39,6 +43,10 @@ impl Cmd {
             Self::BtfLoad => 18,
             Self::MapLookupAndDeleteElem => 21,
             Self::MapFreeze => 22,
+            Self::MapLookupBatch => 24,
+            Self::MapLookupAndDeleteBatch => 25,
+            Self::MapUpdateBatch => 26,
+            Self::MapDeleteBatch => 27,
             Self::Mmap | Self::PerfEventOpen => -1,
         }
     }
@@ -57,6 +65,10 @@ impl fmt::Display for Cmd {
             Self::BtfLoad => "BPF_BTF_LOAD",
             Self::MapLookupAndDeleteElem => "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
             Self::MapFreeze => "BPF_MAP_FREEZE",
+            Self::MapLookupBatch => "BPF_MAP_LOOKUP_BATCH",
+            Self::MapLookupAndDeleteBatch => "BPF_MAP_LOOKUP_AND_DELETE_BATCH",
+            Self::MapUpdateBatch => "BPF_MAP_UPDATE_BATCH",
+            Self::MapDeleteBatch => "BPF_MAP_DELETE_BATCH",
             Self::Mmap => "mmap",
             Self::PerfEventOpen => "perf_event_open",
         })

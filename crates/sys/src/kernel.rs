@@ -1,5 +1,9 @@
 //! The kernel that this process runs on.
 
+mod batch;
+
+pub use batch::BatchEnd;
+
 use crate::attr::Attr;
 use crate::bpf::{Bpf, FuncInfo, MapCreate, ProgLoad, TestInput, TestOutput};
 use crate::perf::PerfBuffer;

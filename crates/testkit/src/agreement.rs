@@ -24,14 +24,14 @@ mod types;
 mod verify;
 
 pub use answer::{Answer, Verdict};
-pub use board::{Board, Difference, Pair, Row};
+pub use board::{Board, Difference, Pair, Row, general};
 pub use cache::Cache;
 pub use compile::{Compiled, Corpus, compile};
 pub use expect::Expect;
 pub use fit::{Target, target};
-pub use judge::{Judge, Ours, Timed};
+pub use judge::{Judge, Ours, Timed, ours};
 pub use old::{dump, old};
 pub use oracle::{Oracle, Prepared};
-pub use pool::{LIMIT, judge_all};
-pub use subject::{Mode, Subject, Unread, objects};
+pub use pool::{LIMIT, judge_all, judge_one};
+pub use subject::{Mode, Subject, Unread, objects, single};
 pub use verify::Verifier;

@@ -52,16 +52,25 @@ impl Frame<'_> {
     }
 }
 
-/// Random bytes of a frame: of IP, or of a protocol that neither engine knows. Those of IP must be long
-/// enough for its header.
+/// Random bytes of a frame: of IP, or of a protocol that neither engine knows, perhaps behind one VLAN tag
+/// or two. Those of IP must be long enough for its header.
 #[must_use]
 pub fn packet(seed: u64, len: usize) -> Vec<u8> {
     /// IPv4, IPv6 and local experiments: IEEE 802, table of EtherTypes.
     const PROTOCOLS: [[u8; 2]; 3] = [[0x08, 0x00], [0x86, 0xdd], [0x88, 0xb5]];
+    /// IEEE 802.1Q, 802.1ad.
+    const TAGS: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
     let mut rng = StdRng::seed_from_u64(seed);
     let mut bytes: Vec<u8> = (0..len).map(|_| rng.random()).collect();
-    if let Some(protocol) = bytes.get_mut(12..14) {
-        protocol.copy_from_slice(&PROTOCOLS[rng.random_range(0..PROTOCOLS.len())]);
+    let mut put = |at: usize, protocol: [u8; 2]| {
+        if let Some(place) = bytes.get_mut(at..at + 2) {
+            place.copy_from_slice(&protocol);
+        }
+    };
+    put(12, PROTOCOLS[rng.random_range(0..PROTOCOLS.len())]);
+    for at in 0..[0, 0, 0, 0, 1, 2][rng.random_range(0..6)] {
+        put(12 + 4 * at, TAGS[rng.random_range(0..TAGS.len())]);
+        put(16 + 4 * at, PROTOCOLS[rng.random_range(0..PROTOCOLS.len())]);
     }
     bytes
 }

@@ -46,6 +46,10 @@ const DATA: i32 = 2;
 const DATA_SIZE: i16 = 64;
 /// The section of constants.
 const TEXTS: i32 = 3;
+/// The programs to go on with.
+const PROGS: i32 = 4;
+/// How many there are; the map has room for more.
+const TAILS: u32 = 2;
 
 /// `BPF_F_RDONLY_PROG`
 const RDONLY_PROG: u32 = 1 << 7;
@@ -67,15 +71,25 @@ pub fn program(seed: u64) -> Image {
         4..7 => ProgType::SchedCls,
         _ => ProgType::SocketFilter,
     };
-    let mut this = Generator { rng, prog_type, funcs: Vec::new(), calls_left: 3 };
-    this.funcs.push(Code::default());
+    let mut this = Generator { rng, prog_type, funcs: Vec::new(), calls_left: 0, tails: 0 };
     let size = this.rng.random_range(4..24);
-    let code = this.main(size);
-    this.funcs[0] = code;
+    let mut progs = vec![this.prog("main", size)];
+    if this.tails > 0 {
+        let size = this.rng.random_range(1..8);
+        let more: Vec<Prog> = (0..TAILS).map(|n| this.prog(&tail(n), size)).collect();
+        progs.extend(more);
+    }
+    let tails = u32::try_from(progs.len() - 1).expect("bug: the programs are few");
     let mut bytes = |len: u32| (0..len).map(|_| this.rng.random()).collect();
-    let maps = maps(bytes(VALUE_SIZE), bytes(DATA_SIZE.unsigned_abs().into()));
-    let prog = Prog::new("main", prog_type, join(this.funcs));
-    Image { progs: vec![prog], maps, license: "GPL".into(), ..Image::default() }
+    let mut maps = maps(bytes(VALUE_SIZE), bytes(DATA_SIZE.unsigned_abs().into()));
+    let mut array = MapDef::new("progs", MapType::ProgArray, 4, 4, TAILS + 1);
+    array.initial = Initial::Progs((0..tails).map(|n| (n, tail(n))).collect());
+    maps.push(array);
+    Image { progs, maps, license: "GPL".into(), ..Image::default() }
+}
+
+fn tail(n: u32) -> String {
+    format!("tail{n}")
 }
 
 fn maps(value: Vec<u8>, data: Vec<u8>) -> Vec<MapDef> {
@@ -103,6 +117,8 @@ struct Generator {
     funcs: Vec<Code>,
     /// Functions that may still be made.
     calls_left: u32,
+    /// Tail calls made.
+    tails: u32,
 }
 
 /// What statements of a function may use.
@@ -131,6 +147,14 @@ impl Body {
 }
 
 impl Generator {
+    fn prog(&mut self, name: &str, size: u32) -> Prog {
+        self.funcs = vec![Code::default()];
+        self.calls_left = 3;
+        let code = self.main(size);
+        self.funcs[0] = code;
+        Prog::new(name, self.prog_type, join(std::mem::take(&mut self.funcs)))
+    }
+
     fn main(&mut self, size: u32) -> Code {
         let packet = self.prog_type != ProgType::SocketFilter;
         let last = if packet { 7 } else { 8 };
@@ -170,6 +194,8 @@ impl Generator {
             84..90 => self.repeat(body),
             90..93 => self.call(body),
             93..95 => self.callback(body),
+            95 => self.each(body),
+            96 if body.ctx => self.tail_call(body),
             _ => self.helper(body),
         }
     }

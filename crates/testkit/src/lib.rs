@@ -3,9 +3,11 @@
 //! [`program`] makes random programs. [`user`] and [`kernel`] run a program of an image over packets,
 //! one in [`skep::Session`], the other in the kernel by `BPF_PROG_TEST_RUN`, and say what came of it
 //! in the same terms, an [`Outcome`]; [`compare`] puts the two together and makes a program that they
-//! disagree on as small as it easily can.
+//! disagree on as small as it easily can. [`MapPair`] is a map of both, which random operations are to
+//! find alike.
 //!
-//! [`agreement`] has the kernel's verifier and the one of this workspace judge the same programs.
+//! [`agreement`] has the kernel's verifier and the one of this workspace judge the same programs, and
+//! [`mutants`] makes more of them.
 //!
 //! For development only: nothing that users run depends on this crate.
 #![forbid(unsafe_code)]
@@ -17,6 +19,8 @@ mod frame;
 mod generate;
 mod host;
 mod kernel;
+mod maps;
+pub mod mutants;
 mod outcome;
 mod user;
 
@@ -25,5 +29,6 @@ pub use frame::{Frame, packet};
 pub use generate::{PACKET_LEN, program};
 pub use host::{Host, host};
 pub use kernel::{Refused, kernel};
+pub use maps::{MapCase, MapPair, map_cases, refused_differently};
 pub use outcome::{MapContent, Outcome, Ran};
 pub use user::user;

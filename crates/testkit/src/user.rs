@@ -23,7 +23,8 @@ pub fn user(
     let image = Image { btf: None, ..image.clone() };
     let prog_type =
         image.prog(prog).expect("bug: a test names a program that is not there").prog_type;
-    let options = Options { cpus: host.cpus, insns: 1 << 24, ..Options::default() };
+    // A test run leaves VLAN tags where they are.
+    let options = Options { cpus: host.cpus, insns: 1 << 24, untag: false, ..Options::default() };
     let mut session = Session::load(&image, Some(prog), options)?;
     let mut packet = Packet::new();
     let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();

@@ -72,14 +72,12 @@ fn check(
     }
 }
 
-/// Whether a test run takes the frame, and shows it as the receive path would. It takes none shorter
-/// than its link header, and for programs on an skb than its network header, or longer than a page has
-/// room for. Where the receive path moves a VLAN tag from the bytes to beside them, a test run leaves it
-/// where it is. Kernel: `bpf_prog_test_run_xdp`, `bpf_prog_test_run_skb`.
+/// Whether a test run takes the frame. It takes none shorter than its link header, and for programs on
+/// an skb than its network header, or longer than a page has room for. Kernel: `bpf_prog_test_run_xdp`,
+/// `bpf_prog_test_run_skb`.
 fn taken(frame: &[u8], prog_type: ProgType) -> bool {
     let least = match frame.get(12..14) {
         _ if prog_type == ProgType::Xdp => 14,
-        Some([0x81, 0x00] | [0x88, 0xa8]) => return false,
         Some([0x08, 0x00]) => 34,
         Some([0x86, 0xdd]) => 54,
         // Without link header, the user engine knows IP only.

@@ -1,6 +1,6 @@
 //! Random programs in both engines.
 
-use skep_isa::{AluOp, Insn, Src, Width};
+use skep_isa::{AluOp, Call, Insn, Src, Width};
 use skep_testkit::{
     Compared, Frame, PACKET_LEN, compare, differential, host, kernel, packet, program, user,
 };
@@ -97,6 +97,28 @@ fn programs_use_every_instruction() {
     }
     let missing: Vec<String> = wanted().into_iter().filter(|kind| !seen.contains(kind)).collect();
     assert!(missing.is_empty(), "never made: {missing:?}");
+}
+
+/// Callbacks of a loop and over a map, programs that others go on with, tags in front of the protocol.
+#[test]
+fn programs_call_back_and_go_on_and_frames_have_tags() {
+    let (mut helpers, mut progs) = (BTreeSet::new(), BTreeSet::new());
+    let mut tags = [0; 3];
+    for seed in 0..600 {
+        let image = program(seed);
+        progs.insert(image.progs.len());
+        for (_, insn) in image.progs.iter().flat_map(|prog| prog.insns.iter()) {
+            if let Insn::Call(Call::Helper(id)) = insn {
+                helpers.insert(id);
+            }
+        }
+        let bytes = packet(seed, PACKET_LEN);
+        let is_tag = |at: usize| matches!(bytes[at..at + 2], [0x81, 0x00] | [0x88, 0xa8]);
+        tags[[12, 16].into_iter().take_while(|&at| is_tag(at)).count()] += 1;
+    }
+    assert!([12, 164, 181].iter().all(|id| helpers.contains(id)), "{helpers:?}");
+    assert_eq!(progs.into_iter().collect::<Vec<_>>(), [1, 3]);
+    assert!(tags.iter().all(|&count| count > 50), "{tags:?}");
 }
 
 fn source(src: Src) -> &'static str {

@@ -234,8 +234,7 @@ impl Verifier<'_> {
         if swaps {
             to.num.swap_bytes(bytes);
         } else if bytes < 8 {
-            to.num.coerce_to_size(bytes);
-            to.num.sync();
+            to.num.keep_bytes(bytes);
         }
         self.check_bounds_sane(dst)
     }

@@ -2,19 +2,15 @@
 //!
 //! Kernel: `check_attach_btf_id`, `bpf_check_attach_target`.
 
-mod lists;
-
 use crate::mem::{Attached, CtxArg};
 use crate::record::Metas;
 use crate::reg::{Base, RegType, flag};
 use crate::reject::{Fact, Reject, Res, reject, unsupported};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use lists::{
-    DISABLED_LSM, FALLIBLE, ITER_ARGS, NO_RETURN, SLEEPABLE_LSM, TRUTHS_LSM, UNTRACED,
-    UNTRUSTED_LSM,
-};
-use skep_abi::{AttachType, Errno, ProgType};
+use skep_abi::attach::{Unattachable, may_attach, may_modify, may_sleep};
+use skep_abi::hooks::{BOOL_LSM, DISABLED_LSM, SLEEPABLE_LSM, UNTRUSTED_LSM, is_listed};
+use skep_abi::{AttachType, Errno, IterArg, IterTarget, ProgType};
 use skep_btf::{Body, Btf, Kind, TypeId};
 
 /// Prefix of the types of tracepoints.
@@ -48,7 +44,7 @@ impl Verifier<'_> {
                 false => reject(Rule::ProgType, "Syscall programs can only be sleepable"),
             };
         }
-        if self.sleepable && !self.can_be_sleepable() {
+        if self.sleepable && !prog_type.may_be_sleepable(self.prog.attach_type) {
             return reject(
                 Rule::ProgType,
                 "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable",
@@ -59,21 +55,6 @@ impl Verifier<'_> {
             ProgType::Ext => unsupported("programs that replace functions"),
             ProgType::Tracing | ProgType::Lsm => self.check_attach_target(),
             _ => Ok(()),
-        }
-    }
-
-    /// Kernel: `can_be_sleepable`.
-    fn can_be_sleepable(&self) -> bool {
-        use AttachType as A;
-        let place = self.prog.attach_type;
-        match self.prog.prog_type {
-            ProgType::Tracing => matches!(
-                place,
-                Some(A::TraceFentry | A::TraceFexit | A::ModifyReturn | A::TraceIter)
-            ),
-            ProgType::Lsm => place != Some(A::LsmCgroup),
-            ProgType::Kprobe | ProgType::StructOps => true,
-            _ => false,
         }
     }
 
@@ -135,15 +116,14 @@ impl Verifier<'_> {
         let name = format!("{ITER}{target}");
         let Some(proto) = proto_of(btf, &name) else { return self.no_target(&name) };
         self.check_model(btf, proto, &name)?;
-        let Some((_, rows)) = ITER_ARGS.iter().find(|(known, _)| *known == target) else {
+        let Some(known) = IterTarget::find(target) else {
             return unsupported(format!("the iterator {target}"));
         };
         let mut args = Vec::new();
-        for row in *rows {
-            let ty = RegType::new(row.base).with(row.flags | flag::MAYBE_NULL);
-            let object =
-                (row.base == Base::BtfId).then(|| self.kernel_struct(row.object)).flatten();
-            args.push(CtxArg { off: row.off, ty, btf: object });
+        for (at, ty) in params(btf, proto).unwrap_or_default().into_iter().enumerate() {
+            let arg = u32::try_from(at).ok().and_then(|at| known.arg(at));
+            let (Some(arg), Ok(off)) = (arg, i32::try_from(at * 8)) else { continue };
+            args.push(iter_arg(btf, arg, off, ty));
         }
         Ok(Attached { name, proto: Some(proto), args, trusted: true, ..Attached::default() })
     }
@@ -156,14 +136,14 @@ impl Verifier<'_> {
         if !self.is_gpl() {
             return reject(Rule::AttachTarget, "LSM programs must have a GPL compatible license");
         }
-        if DISABLED_LSM.contains(&hook) {
+        if is_listed(DISABLED_LSM, hook) {
             return reject(
                 Rule::AttachTarget,
                 format!("attach_btf_id {id} points to disabled hook {name}"),
             );
         }
-        attached.trusted = !UNTRUSTED_LSM.contains(&hook);
-        attached.returns = Some(if TRUTHS_LSM.contains(&hook) { (0, 1) } else { (-MAX_ERRNO, 0) });
+        attached.trusted = !is_listed(UNTRUSTED_LSM, hook);
+        attached.returns = Some(if is_listed(BOOL_LSM, hook) { (0, 1) } else { (-MAX_ERRNO, 0) });
         Ok(attached)
     }
 
@@ -175,23 +155,22 @@ impl Verifier<'_> {
         if self.sleepable && !self.may_sleep_in(name) {
             return reject(Rule::HelperSleep, format!("{name} is not sleepable"));
         }
-        let modifiable = || is_fallible(name) || name.starts_with("security_");
+        let modifiable = || may_modify(name, is_fallible(name));
         if !self.sleepable && place == Some(AttachType::ModifyReturn) && !modifiable() {
             return reject(Rule::AttachTarget, format!("{name}() is not modifiable"));
         }
         let tracing = self.prog.prog_type == ProgType::Tracing;
-        if tracing && UNTRACED.contains(&name) {
-            return reject(
+        let listed = place.filter(|_| tracing).map(|place| may_attach(place, name));
+        match listed {
+            Some(Err(Unattachable::Denied)) => reject(
                 Rule::AttachTarget,
                 format!("Attaching tracing programs to function '{name}' is rejected."),
-            );
-        }
-        let after = matches!(place, Some(AttachType::TraceFexit | AttachType::ModifyReturn));
-        if tracing && after && NO_RETURN.contains(&name) {
-            return reject(
+            )?,
+            Some(Err(Unattachable::NoReturn)) => reject(
                 Rule::AttachTarget,
                 format!("Attaching fexit/fmod_ret to __noreturn function '{name}' is rejected."),
-            );
+            )?,
+            _ => {}
         }
         Ok(Attached { name: name.into(), proto: Some(proto), ..Attached::default() })
     }
@@ -199,9 +178,9 @@ impl Verifier<'_> {
     fn may_sleep_in(&self, name: &str) -> bool {
         match self.prog.prog_type {
             ProgType::Lsm => {
-                name.strip_prefix(LSM).is_some_and(|hook| SLEEPABLE_LSM.contains(&hook))
+                name.strip_prefix(LSM).is_some_and(|hook| is_listed(SLEEPABLE_LSM, hook))
             }
-            _ => is_fallible(name),
+            _ => may_sleep(name, is_fallible(name)),
         }
     }
 
@@ -258,6 +237,21 @@ impl Verifier<'_> {
     }
 }
 
+/// An argument of an iterator that is more than its type says.
+fn iter_arg(btf: &Btf, arg: IterArg, off: i32, ty: TypeId) -> CtxArg {
+    let object = match btf.resolve(ty).map(|ty| ty.body) {
+        Some(Body::Ptr(to)) => btf.resolve(to).map(|to| to.id),
+        _ => None,
+    };
+    let (base, flags, object) = match arg {
+        IterArg::TrustedOrNull => (Base::BtfId, flag::TRUSTED, object),
+        IterArg::OrNull => (Base::BtfId, 0, object),
+        IterArg::RdonlyBufOrNull => (Base::Buf, flag::RDONLY, None),
+        IterArg::BufOrNull => (Base::Buf, 0, None),
+    };
+    CtxArg { off, ty: RegType::new(base).with(flags | flag::MAYBE_NULL), btf: object }
+}
+
 /// Types of the parameters of a prototype.
 fn params(btf: &Btf, proto: TypeId) -> Option<Vec<TypeId>> {
     match btf.get(proto)?.body {
@@ -289,6 +283,19 @@ fn model_size(btf: &Btf, ty: TypeId) -> Option<u32> {
         _ => None,
     }
 }
+
+/// Functions, besides system calls, that fail on demand where the kernel is configured so.
+const FALLIBLE: [&str; 9] = [
+    "__filemap_add_folio",
+    "btrfs_cow_block",
+    "open_ctree",
+    "should_fail_alloc_page",
+    "should_fail_bio",
+    "should_fail_futex",
+    "should_fail_usercopy",
+    "should_failslab",
+    "should_fail_request",
+];
 
 /// Whether errors can be injected into the function, so that what it returns may be changed.
 /// Kernel: `within_error_injection_list`.

@@ -79,6 +79,16 @@ impl Verifier<'_> {
         info.fastcall_stack_off = info.fastcall_stack_off.min(i32::from(off));
     }
 
+    /// Pairs that are removed take no stack. Kernel: `remove_fastcall_spills_fills`.
+    pub(crate) fn drop_fastcall_stack(&mut self) {
+        for info in &mut self.subprogs {
+            let own = &self.aux[info.start as usize..info.end as usize];
+            if !info.keep_fastcall_stack && own.iter().any(|aux| aux.fastcall_spills > 0) {
+                info.stack_depth = info.fastcall_stack_off.unsigned_abs();
+            }
+        }
+    }
+
     /// Slots that jumps and calls lead to. Kernel: `mark_jump_target`.
     fn jump_targets(&self) -> Vec<bool> {
         let mut targets = vec![false; self.insns.len()];

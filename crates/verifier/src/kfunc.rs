@@ -157,6 +157,28 @@ impl<'a> Verifier<'a> {
         row.is_some_and(Kfunc::runs_locked)
     }
 
+    /// What keeps a program from calling kernel functions whether it comes to it or not.
+    /// Kernel: `add_kfunc_call`.
+    pub(crate) fn check_kfunc_calls(&self) -> Res<()> {
+        for insn in self.insns.iter().flatten() {
+            let Insn::Call(call @ Call::Kfunc { .. }) = *insn else { continue };
+            let Some(name) = self.kfunc_name(call) else { continue };
+            let fact = Fact::Call(name.to_owned());
+            if !self.is_gpl() {
+                let text = "cannot call kernel function from non-GPL compatible program";
+                return Reject::new(Rule::HelperGpl, text).fact(fact).stop();
+            }
+            if name.starts_with("bpf_xdp_metadata_rx_") && self.kernel_func(name).is_some() {
+                let text = "metadata kfuncs require device-bound program";
+                return Reject::new(Rule::KfuncUnknown, text)
+                    .errno(Errno::EINVAL)
+                    .fact(fact)
+                    .stop();
+            }
+        }
+        Ok(())
+    }
+
     /// The call's function, if the program may call it. Kernel: `fetch_kfunc_meta`.
     fn kfunc_meta(&self, call: Call) -> Res<KMeta<'a>> {
         let Some(name) = self.kfunc_name(call) else {
@@ -169,14 +191,6 @@ impl<'a> Verifier<'a> {
         let Some((btf, ret, params)) = self.kernel_proto(name) else {
             return self.absent_kfunc(call, name);
         };
-        if !self.is_gpl() {
-            let text = "cannot call kernel function from non-GPL compatible program";
-            return Reject::new(Rule::HelperGpl, text).fact(fact).stop();
-        }
-        if name.starts_with("bpf_xdp_metadata_rx_") {
-            let text = "metadata kfuncs require device-bound program";
-            return Reject::new(Rule::KfuncUnknown, text).errno(Errno::EINVAL).fact(fact).stop();
-        }
         let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
         let row = Kfunc::find(name).filter(|row| row.admits(prog_type, attach, None));
         let Some(row) = row else {
@@ -293,8 +307,8 @@ impl<'a> Verifier<'a> {
                 Some(graph) => Callback::Less(graph),
                 None => return reject(Rule::Internal, "a tree without type"),
             },
-            "bpf_wq_set_callback_impl" => self.later(meta)?,
-            name if name.starts_with("bpf_task_work_schedule_") => self.later(meta)?,
+            "bpf_wq_set_callback_impl" => self.later(meta, false)?,
+            name if name.starts_with("bpf_task_work_schedule_") => self.later(meta, true)?,
             _ => return Ok(()),
         };
         let Some(subprog) = meta.subprog else { return reject(Rule::Internal, "no callback") };
@@ -302,9 +316,9 @@ impl<'a> Verifier<'a> {
         self.follow_callback(subprog, callback, sleepable)
     }
 
-    fn later(&self, meta: &KMeta<'a>) -> Res<Callback> {
+    fn later(&self, meta: &KMeta<'a>, free: bool) -> Res<Callback> {
         match meta.map {
-            Some((map, uid)) => Ok(Callback::Later { map, uid }),
+            Some((map, uid)) => Ok(Callback::Later { map, uid, free }),
             None => reject(Rule::Internal, "a callback without map"),
         }
     }

@@ -21,7 +21,6 @@ mod kptr;
 mod ld_abs;
 mod map_ptr;
 mod map_value;
-mod null_args;
 mod object_slots;
 mod offset;
 mod packet;

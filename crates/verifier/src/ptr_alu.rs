@@ -129,7 +129,7 @@ impl Verifier<'_> {
             to.extra = ptr.extra;
             return;
         }
-        to.num = Scalar::pointer_alu(domain::AluOp::Add, &ptr.num, off);
+        to.num = Scalar::pointer_alu_raw(domain::AluOp::Add, &ptr.num, off);
         to.off = ptr.off;
         to.extra = ptr.extra;
         if ptr.ty.is_packet() {
@@ -148,7 +148,7 @@ impl Verifier<'_> {
             to.extra = ptr.extra;
             return;
         }
-        to.num = Scalar::pointer_alu(domain::AluOp::Sub, &ptr.num, off);
+        to.num = Scalar::pointer_alu_raw(domain::AluOp::Sub, &ptr.num, off);
         to.off = ptr.off;
         to.extra = ptr.extra;
         if ptr.ty.is_packet() {

@@ -50,7 +50,7 @@ impl Verifier<'_> {
 
     /// Kernel: `check_return_code`.
     fn check_return_code(&mut self) -> Res<()> {
-        let frame = self.frame();
+        let frame = &self.cur.frames[0];
         let (is_async, handler) = (frame.in_async_callback, frame.in_exception_callback);
         let is_subprog = frame.subprog != 0;
         let rule = self.result_rule()?;
@@ -103,7 +103,7 @@ impl Verifier<'_> {
             return Ok(());
         }
         let refused = self.invalid_result(r0, enforced.range, place, Rule::ReturnRange);
-        let void_cgroup = self.frame().subprog == 0
+        let void_cgroup = self.cur.frames[0].subprog == 0
             && self.prog.prog_type == ProgType::Lsm
             && self.prog.attach_type == Some(AttachType::LsmCgroup)
             && self.target_returns_void();
@@ -168,5 +168,5 @@ impl Verifier<'_> {
 
 /// The range of an asynchronous callback.
 fn frame_range(cx: &Verifier<'_>) -> RetRange {
-    cx.frame().callback_ret
+    cx.cur.frames[0].callback_ret
 }

@@ -38,6 +38,7 @@ fn rounded(depth: u32) -> i32 {
 impl Verifier<'_> {
     /// Kernel: `check_max_stack_depth`.
     pub(crate) fn check_max_stack_depth(&mut self) -> Res<()> {
+        self.drop_fastcall_stack();
         let adaptive = !self.subprogs.iter().any(|sub| sub.has_tail_call) && self.may_be_private();
         let mut private = vec![None; self.subprogs.len()];
         for at in (0..self.subprogs.len()).rev() {

@@ -12,7 +12,7 @@ use crate::reg::{Base, DynptrKind, Extra, RegState, RegType, flag};
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::subprog::{SubArg, SubArgKind};
-use crate::verifier::Verifier;
+use crate::verifier::{NO_PC, Verifier};
 use skep_abi::{Arg, ArgKind, Errno, ProgType, arg_flag};
 use skep_btf::{Body, Btf, FuncLinkage, Type, TypeId};
 use skep_isa::Reg;
@@ -90,6 +90,7 @@ impl<'a> Verifier<'a> {
     /// Types of functions are functions, and functions that need to return a number do.
     /// Kernel: `check_btf_func`, `check_abnormal_return`.
     pub(crate) fn check_func_info(&mut self) -> Res<()> {
+        self.check_kfunc_calls()?;
         let types: Option<Vec<TypeId>> = self
             .subprogs
             .iter()
@@ -375,6 +376,15 @@ impl<'a> Verifier<'a> {
 
     /// The registers of a function that is verified by itself. Kernel: `do_check_common`.
     pub(crate) fn setup_entry(&mut self, subprog: u32) -> Res<()> {
+        let pc = self.pc;
+        // A prototype is at fault as a whole.
+        self.pc = NO_PC;
+        self.set_entry_regs(subprog)?;
+        self.pc = pc;
+        Ok(())
+    }
+
+    fn set_entry_regs(&mut self, subprog: u32) -> Res<()> {
         if subprog == 0 && self.prog.prog_type != ProgType::Ext {
             if self.has_func_info() {
                 // A main function of another type than its context has no say about its callers.

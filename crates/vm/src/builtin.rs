@@ -3,15 +3,19 @@
 //! [`builtin`] is the list; what a helper needs of the outside world comes from [`Env`], which the
 //! embedder's state implements. Numbers and meaning are those of `include/uapi/linux/bpf.h`.
 
+mod arena;
+mod cpumask;
 mod dynptr;
 mod event;
 mod flow;
 mod format;
 mod iter;
+mod kernel;
 mod lock;
 mod map;
 mod mark;
 mod object;
+mod rbtree;
 mod string;
 mod task;
 mod text;
@@ -54,6 +58,30 @@ pub trait Env {
         &IDLE
     }
 
+    /// The thread of this number, if programs can find it: the current one, by default.
+    fn task_of(&self, tid: u32) -> Option<&Task> {
+        Some(self.task()).filter(|task| task.tid == tid)
+    }
+
+    /// The cgroup of this number with the ones around it, the outermost first, if programs can find it:
+    /// one of the current thread, by default.
+    fn cgroup(&self, id: u64) -> Option<&[u64]> {
+        let path = &self.task().cgroups;
+        let at = path.iter().position(|&known| known == id)?;
+        path.get(..=at)
+    }
+
+    /// What programs read behind a pointer to a task: a `struct task_struct` of the kernel that they have
+    /// been fitted to. Nothing, by default.
+    fn task_struct(&self, _task: &Task) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// What programs read behind a pointer to a cgroup: a `struct cgroup`.
+    fn cgroup_struct(&self, _path: &[u64]) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// Where timers are kept, if somebody fires them.
     fn timers(&mut self) -> Option<&mut Timers> {
         None
@@ -93,8 +121,12 @@ pub fn builtin<S: Env + 'static>() -> Helpers<S> {
     let helpers = flow::add(helpers);
     let helpers = event::add(helpers);
     let helpers = task::add(helpers);
+    let helpers = kernel::add(helpers);
+    let helpers = cpumask::add(helpers);
+    let helpers = arena::add(helpers);
     let helpers = lock::add(helpers);
     let helpers = object::add(helpers);
+    let helpers = rbtree::add(helpers);
     let helpers = timer::add(helpers);
     let helpers = trace::add(helpers);
     let helpers = dynptr::add(helpers);

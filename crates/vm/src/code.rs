@@ -39,6 +39,8 @@ pub(crate) enum OpCode {
     /// `imm` is the index into the helper table of the code.
     Helper,
     CallLocal, CallReg, Exit,
+    /// `imm` is the region of the arena.
+    CastArena,
     /// `imm` is the index of the reason in [`Code::traps`].
     Trap,
     // What follows is several instructions in one op: see `fuse`.
@@ -234,6 +236,8 @@ pub(crate) struct Code<S> {
     pub(crate) helpers: Vec<Arc<Helper<S>>>,
     /// Size and operation of the atomic ops.
     pub(crate) atomics: Vec<(Size, AtomicOp)>,
+    /// The function that a thrown exception goes to.
+    pub(crate) exception: Option<usize>,
     /// What trap ops report.
     pub(crate) traps: Vec<&'static str>,
 }

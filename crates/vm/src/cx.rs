@@ -25,6 +25,10 @@ pub struct Cx<'r, S> {
     pub(crate) meter: Meter,
     /// Addresses of the spin locks that this run holds.
     pub(crate) locks: Vec<u64>,
+    /// References to objects of the kernel that the run has until it ends.
+    pub(crate) borrowed: Vec<u64>,
+    /// The program that has thrown an exception.
+    pub(crate) thrown_in: Option<&'r Code<S>>,
     /// Functions active.
     pub(crate) depth: u32,
     /// Tail calls made.

@@ -92,6 +92,12 @@ pub enum FaultKind {
         /// What it was given.
         value: u64,
     },
+    /// The program threw an exception where nothing catches it: in a callback of a timer. Elsewhere it
+    /// ends the run with a result.
+    Thrown {
+        /// What it threw.
+        cookie: u64,
+    },
     /// Something the user engine gives no meaning.
     Unsupported {
         /// What.
@@ -139,6 +145,7 @@ impl fmt::Display for FaultKind {
             Self::Argument { helper, arg, wants, value } => {
                 write!(f, "{helper}: argument {arg} must be {wants}, is {value:#x}")
             }
+            Self::Thrown { cookie } => write!(f, "{cookie:#x} was thrown and nothing catches it"),
             Self::Unsupported { what } => write!(f, "{what}: not supported by the user engine"),
         }
     }

@@ -47,6 +47,26 @@ struct Frame<'r, S> {
     may_goto: u32,
 }
 
+/// Runs a program. Where it throws an exception, all its functions end, and its callback for that decides
+/// on the result; without one it is what was thrown. Kernel: `bpf_throw`.
+pub(crate) fn run<'r, S, const OBSERVED: bool>(
+    cx: &mut Cx<'r, S>,
+    code: &'r Code<S>,
+    args: [u64; 5],
+) -> Result<u64, Box<Fault>> {
+    let result = interp::<S, OBSERVED>(cx, code, 0, args);
+    let Err(fault) = result else { return result };
+    let FaultKind::Thrown { cookie } = fault.kind else { return Err(fault) };
+    while cx.depth > 0 {
+        cx.leave();
+    }
+    let thrower = cx.thrown_in.take().unwrap_or(code);
+    match thrower.exception {
+        Some(callback) => interp::<S, OBSERVED>(cx, thrower, callback, [cookie, 0, 0, 0, 0]),
+        None => Ok(cookie),
+    }
+}
+
 /// Runs a function from its first op until it returns.
 ///
 /// Nested calls of BPF functions are frames in a list; callbacks from helpers recurse, at most
@@ -220,7 +240,12 @@ pub(crate) fn interp<'r, S, const OBSERVED: bool>(
                         rest = ops.iter();
                         may_goto = MAX_LOOPS;
                     }
-                    Err(stop) => return Err(stopped(cx, code, at!() - 1, &helper.name, stop)),
+                    Err(stop) => {
+                        if let Stop::Fault(FaultKind::Thrown { .. }) = stop {
+                            cx.thrown_in = Some(code);
+                        }
+                        return Err(stopped(cx, code, at!() - 1, &helper.name, stop));
+                    }
                 }
                 cx.meter.charge(cx.mem.take_copied());
                 cx.meter.resume(rest.len());
@@ -640,6 +665,11 @@ pub(crate) fn interp<'r, S, const OBSERVED: bool>(
             O::StepLe32K => step!(cond32, CondOp::Le, number),
             O::StepSLt32K => step!(cond32, CondOp::SLt, number),
             O::StepSLe32K => step!(cond32, CondOp::SLe, number),
+            // A null pointer stays one in both spaces.
+            O::CastArena => {
+                let at = src!() as u32 as u64;
+                dst!() = if src!() == 0 { 0 } else { op.imm << 32 | at };
+            }
             O::Trap => fault!(FaultKind::Unsupported { what: code.traps[op.imm as usize].into() }),
         }
     }

@@ -5,13 +5,14 @@ use crate::code::Code;
 use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
 use crate::helper::Helpers;
-use crate::interp::interp;
+use crate::interp::run;
 use crate::memory::{HalfField, Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use skep_isa::Pc;
 use skep_map::{Cpu, Map};
 use skep_prog::Prog;
 
@@ -80,6 +81,15 @@ impl<S> Machine<S> {
     {
         self.codes.push(translate(prog, self.codes.len(), &self.helpers, &self.maps)?);
         Ok(self.codes.len() - 1)
+    }
+
+    /// Names the function of a loaded program that gets what `bpf_throw` throws, by its first
+    /// instruction; its result is the program's. Whether there is such an instruction. Without, what is
+    /// thrown is the result.
+    pub fn set_exception_callback(&mut self, prog: usize, pc: Pc) -> bool {
+        let Some(code) = self.codes.get_mut(prog) else { return false };
+        code.exception = code.pcs.binary_search(&pc).ok();
+        code.exception.is_some()
     }
 
     /// The maps.
@@ -158,7 +168,7 @@ impl Vm {
         let args = input.args;
         self.enter(machine, state, input, None, |cx| {
             let machine = cx.machine;
-            interp::<S, false>(cx, &machine.codes[prog], 0, args)
+            run::<S, false>(cx, &machine.codes[prog], args)
         })
     }
 
@@ -178,7 +188,7 @@ impl Vm {
         let args = input.args;
         self.enter(machine, state, input, Some(Watch::new(observer)), |cx| {
             let machine = cx.machine;
-            interp::<S, true>(cx, &machine.codes[prog], 0, args)
+            run::<S, true>(cx, &machine.codes[prog], args)
         })
     }
 
@@ -223,6 +233,8 @@ impl Vm {
             stack,
             meter: Meter::new(input.limits, machine.clock),
             locks: Vec::new(),
+            borrowed: Vec::new(),
+            thrown_in: None,
             depth: 0,
             tail_calls: 0,
             watch,
@@ -239,6 +251,10 @@ impl Vm {
         }
         let result = body(&mut cx);
         builtin::release(&mut cx);
+        while let Some(object) = cx.borrowed.pop() {
+            // It was acquired when it was lent.
+            let _ = cx.mem.heap.release(object);
+        }
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();

@@ -27,13 +27,13 @@ mod packet;
 mod temporary;
 
 pub use access::Place;
-pub(crate) use heap::Heap;
+pub(crate) use heap::{Heap, What};
 pub use packet::{Headers, PacketBuf};
 
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::hint::cold_path;
-use skep_map::{Map, Record, RingBuf, Values};
+use skep_map::{Arena, Map, Record, RingBuf, Values};
 
 /// The packet's region.
 pub const PACKET: u32 = 0;
@@ -125,6 +125,8 @@ enum Kind<'m> {
         rd: bool,
         wr: bool,
     },
+    /// Pages that come and go.
+    Arena(&'m Arena),
     Record {
         ring: &'m RingBuf,
         record: Record,
@@ -228,6 +230,7 @@ impl<'m> Memory<'m> {
         };
         let access = map.prog_access();
         self.regions.push(match values {
+            None if let Map::Arena(arena) = map => Kind::Arena(arena),
             Some(values) => {
                 Kind::Map { name: &map.def().name, values, rd: access.read, wr: access.write }
             }

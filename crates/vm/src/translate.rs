@@ -85,9 +85,11 @@ pub(crate) fn translate<S: 'static>(
         pcs,
         helpers: Vec::new(),
         atomics: Vec::new(),
+        exception: None,
         traps: Vec::new(),
     };
-    let mut cx = Translation { code, op_at, index, helpers, maps };
+    let arena = arena(prog, maps);
+    let mut cx = Translation { code, op_at, index, helpers, maps, arena };
     for (pc, insn) in prog.insns.iter() {
         let op = cx.insn(pc, insn)?;
         cx.code.plain.push(op);
@@ -104,6 +106,20 @@ struct Translation<'a, S> {
     index: usize,
     helpers: &'a Helpers<S>,
     maps: &'a [Map],
+    /// Region of the arena that the program has.
+    arena: Option<u32>,
+}
+
+/// The region of the first arena that a program names; the kernel lets it have one.
+fn arena(prog: &Prog, maps: &[Map]) -> Option<u32> {
+    let named = prog.insns.iter().find_map(|(_, insn)| match insn {
+        Insn::LoadImm { imm: ImmSrc::MapIdx(idx) | ImmSrc::MapIdxValue { idx, .. }, .. } => {
+            let idx = u32::try_from(idx).ok()?;
+            matches!(maps.get(idx as usize)?, Map::Arena(_)).then_some(idx)
+        }
+        _ => None,
+    });
+    MAPS.checked_add(named?)
 }
 
 const NONE: Op = Op { code: O::Nop, dst: 0, src: 0, third: 0, off: 0, imm: 0 };
@@ -135,7 +151,11 @@ impl<S: 'static> Translation<'_, S> {
                 two(if width == Width::W64 { O::Neg64 } else { O::Neg32 }, dst, dst)
             }
             Insn::Swap { kind, size, dst } => two(swap(kind, size), dst, dst),
-            Insn::AddrSpaceCast { .. } => self.trap("addr_space_cast (arenas)"),
+            // Addresses in an arena are the same for programs and users here.
+            Insn::AddrSpaceCast { dst, src, .. } => match self.arena {
+                Some(region) => Op { imm: region.into(), ..two(O::CastArena, dst, src) },
+                None => self.trap("addr_space_cast in a program without arena"),
+            },
             Insn::LoadImm { dst, imm } => {
                 Op { code: O::Mov64K, dst: dst.num(), imm: self.load_imm(pc, imm)?, ..NONE }
             }
@@ -277,7 +297,8 @@ impl<S: 'static> Translation<'_, S> {
                     pc,
                     map: map.def().name.to_string(),
                 };
-                if !matches!(map, Map::KeyValue(_)) || map.def().max_entries != 1 {
+                let one = matches!(map, Map::KeyValue(_)) && map.def().max_entries == 1;
+                if !one && !matches!(map, Map::Arena(_)) {
                     return Err(no_value());
                 }
                 let region = MAPS.checked_add(n).ok_or_else(no_value)?;

@@ -60,7 +60,7 @@ impl Env for World {
     }
 
     fn size_of_type(&self, type_id: u32) -> Option<u32> {
-        (type_id == 1).then_some(32)
+        (type_id == 1).then_some(40)
     }
 
     fn traced(&self) -> Option<&Traced> {

@@ -83,11 +83,8 @@ pub(super) static TCP_SOCK: CtxTable = table("bpf_tcp_sock", 112, &[
     field("data_segs_out", 68, 4),
     field("lost_out", 72, 4),
     field("sacked_out", 76, 4),
-    field("bytes_received", 80, 1).read(Whole(8)),
-    // Anything of four bytes is fine from here on, as in the middle of a counter.
-    field("bytes_received", 81, 7),
-    field("bytes_acked", 88, 1).read(Whole(8)),
-    field("bytes_acked", 89, 7),
+    field("bytes_received", 80, 8),
+    field("bytes_acked", 88, 8),
     field("dsack_dups", 96, 4).since(5, 3),
     field("delivered", 100, 4).since(5, 3),
     field("delivered_ce", 104, 4).since(5, 3),

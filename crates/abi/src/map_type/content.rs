@@ -138,6 +138,28 @@ impl MapType {
         )
     }
 
+    /// Whether an instruction may hold the address of its values (`BPF_PSEUDO_MAP_VALUE`); an array has one
+    /// entry then. A value of such an array that neither programs nor, for it is frozen, user space can
+    /// write is a constant to the verifier.
+    #[must_use]
+    pub const fn has_direct_values(self) -> bool {
+        matches!(self, Self::Array | Self::Arena)
+    }
+
+    /// Whether `bpf_for_each_map_elem` goes over it.
+    #[must_use]
+    pub const fn is_walked(self) -> bool {
+        matches!(
+            self,
+            Self::Array
+                | Self::PercpuArray
+                | Self::Hash
+                | Self::PercpuHash
+                | Self::LruHash
+                | Self::LruPercpuHash
+        )
+    }
+
     /// Whether any program may name it in an instruction: not the one that holds operations.
     #[must_use]
     pub const fn in_programs(self) -> bool {
@@ -173,6 +195,14 @@ mod tests {
         let holders: Vec<_> =
             MapType::ALL.iter().filter(|map| map.may_hold(Special::Uptr)).collect();
         assert_eq!(holders, [&MapType::TaskStorage]);
+    }
+
+    #[test]
+    fn what_is_walked_is_what_the_rows_of_maps_say() {
+        for info in crate::MapInfo::all() {
+            let listed = info.helpers.contains(&"for_each_map_elem");
+            assert_eq!(info.map_type.is_walked(), listed, "{}", info.map_type);
+        }
     }
 
     #[test]

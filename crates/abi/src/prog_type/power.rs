@@ -15,6 +15,21 @@ pub enum PacketAccess {
     Write,
 }
 
+/// What a process must have to load programs of a type. `CAP_SYS_ADMIN` stands for any of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadCap {
+    /// Nothing, where `kernel.unprivileged_bpf_disabled` is 0; otherwise `CAP_BPF`.
+    None,
+    /// `CAP_BPF`
+    Bpf,
+    /// `CAP_BPF` and `CAP_NET_ADMIN`
+    NetAdmin,
+    /// `CAP_BPF` and `CAP_PERFMON`
+    Perfmon,
+    /// All three.
+    Everything,
+}
+
 /// Where a program may pass pointers into the packet as memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketPass {
@@ -45,6 +60,68 @@ pub enum KfuncHook {
 }
 
 impl ProgType {
+    /// Whether programs of the type can be loaded for a place; `None` is 0, which is `cgroup_inet_ingress`,
+    /// too. If not, loading is `EINVAL` before anything is verified.
+    ///
+    /// Kernel: `bpf_prog_load_check_attach`. Most types take any place, whether it means anything to them or
+    /// not; programs of type `struct_ops` give the number of a member instead.
+    #[must_use]
+    pub fn loads_for(self, attach_type: Option<AttachType>) -> bool {
+        let place = attach_type.filter(|&place| place != AttachType::CgroupInetIngress);
+        let listed = place.is_some_and(|place| self.info().attach.contains(&place));
+        match self {
+            Self::CgroupSkb | Self::CgroupSock | Self::SkReuseport => place.is_none() || listed,
+            Self::CgroupSockAddr
+            | Self::CgroupSockopt
+            | Self::SkLookup
+            | Self::Netfilter
+            | Self::Tracing
+            | Self::Lsm => listed,
+            Self::Syscall | Self::Ext => place.is_none(),
+            Self::Unspec => false,
+            _ => true,
+        }
+    }
+
+    /// What loading programs of the type takes; with less it is `EPERM`.
+    ///
+    /// Kernel: `is_net_admin_prog_type`, `is_perfmon_prog_type`. Extensions may be of any program.
+    #[must_use]
+    pub const fn load_cap(self) -> LoadCap {
+        match self {
+            Self::SocketFilter | Self::CgroupSkb => LoadCap::None,
+            Self::SchedCls
+            | Self::SchedAct
+            | Self::Xdp
+            | Self::LwtIn
+            | Self::LwtOut
+            | Self::LwtXmit
+            | Self::LwtSeg6local
+            | Self::SkSkb
+            | Self::SkMsg
+            | Self::FlowDissector
+            | Self::CgroupDevice
+            | Self::CgroupSock
+            | Self::CgroupSockAddr
+            | Self::CgroupSockopt
+            | Self::CgroupSysctl
+            | Self::SockOps
+            | Self::Netfilter => LoadCap::NetAdmin,
+            Self::Kprobe
+            | Self::Tracepoint
+            | Self::PerfEvent
+            | Self::RawTracepoint
+            | Self::RawTracepointWritable
+            | Self::Tracing
+            | Self::Lsm
+            | Self::StructOps => LoadCap::Perfmon,
+            Self::Ext => LoadCap::Everything,
+            Self::Unspec | Self::SkReuseport | Self::LircMode2 | Self::SkLookup | Self::Syscall => {
+                LoadCap::Bpf
+            }
+        }
+    }
+
     /// Direct access to the packet, or to what its context has pointers to that look like one. For an
     /// extension ask of its target.
     ///

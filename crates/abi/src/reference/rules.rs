@@ -2,20 +2,29 @@
 
 use super::list;
 use crate::hooks::{BOOL_LSM, CURRENT_LSM, DISABLED_LSM, SLEEPABLE_LSM, UNTRUSTED_LSM};
-use crate::{MapType, Ops, PacketAccess, PacketPass, ProgInfo, Special, attach, trust};
+use crate::{
+    IterTarget, LoadCap, MapType, Ops, PacketAccess, PacketPass, ProgInfo, Special, attach, trust,
+};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
 const RULES: &str = "# Rules\n\n\
 What the verifier of Linux 6.18 lets programs of a type do beyond calls and their context.\n\n\
-| program type | packet | passes it to helpers | `ld_abs` | locks, lists, timers | sleeps at |\n\
-|---|---|---|---|---|---|\n";
+| program type | loading takes | packet | passes it to helpers | `ld_abs` | locks, lists, timers | sleeps at |\n\
+|---|---|---|---|---|---|---|\n";
 
 pub(super) fn rules(out: &mut String) -> fmt::Result {
     out.push_str(RULES);
     for info in ProgInfo::all() {
         let prog = info.prog_type;
+        let cap = match prog.load_cap() {
+            LoadCap::None => "nothing, or CAP_BPF",
+            LoadCap::Bpf => "CAP_BPF",
+            LoadCap::NetAdmin => "CAP_BPF, CAP_NET_ADMIN",
+            LoadCap::Perfmon => "CAP_BPF, CAP_PERFMON",
+            LoadCap::Everything => "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON",
+        };
         let packet = match prog.packet_access() {
             PacketAccess::None => "–",
             PacketAccess::Read => "loads",
@@ -33,7 +42,7 @@ pub(super) fn rules(out: &mut String) -> fmt::Result {
             (true, true) => "everywhere".to_string(),
             _ => list(info.attach.iter().filter(|&&place| prog.may_be_sleepable(Some(place)))),
         };
-        writeln!(out, "| {prog} | {packet} | {pass} | {absolute} | {locks} | {asleep} |")?;
+        writeln!(out, "| {prog} | {cap} | {packet} | {pass} | {absolute} | {locks} | {asleep} |")?;
     }
     maps(out)?;
     structures(out)?;
@@ -70,6 +79,14 @@ fn structures(out: &mut String) -> fmt::Result {
         let (name, since, config) = (ops.name, ops.since, ops.config);
         let (members, stores) = (list(ops.members), list(stores));
         writeln!(out, "| `{name}` | {since} | {config} | {members} | {asleep} | {stores} |")?;
+    }
+    out.push_str(
+        "\n## Iterators\n\nArguments, from 0, that are not as their type in BTF says.\n\n\
+         | iterator | since | arguments |\n|---|---|---|\n",
+    );
+    for target in IterTarget::all() {
+        let args = target.args.iter().map(|(number, arg)| format!("{number}: {arg:?}"));
+        writeln!(out, "| {} | {} | {} |", target.name, target.since, list(args))?;
     }
     out.push_str("\n## Trusted fields\n\n| structure | trust | fields |\n|---|---|---|\n");
     for (structure, safe, fields) in trust::SAFE_FIELDS {

@@ -73,6 +73,16 @@ pub(crate) fn jump_above(dst: u8, src: u8, off: i16) -> Insn {
     insn(0x2d, dst, src, off, 0)
 }
 
+/// `if dst != 0 goto pc + 1 + off`
+pub(crate) fn jump_set(dst: u8, off: i16) -> Insn {
+    insn(0x55, dst, 0, off, 0)
+}
+
+/// `dst = address of the first value of a map`, in two slots
+pub(crate) fn load_map_value(dst: u8, fd: i32) -> [Insn; 2] {
+    [insn(0x18, dst, 2, 0, fd), insn(0, 0, 0, 0, 0)]
+}
+
 /// `exit`
 pub(crate) fn exit() -> Insn {
     insn(0x95, 0, 0, 0, 0)

@@ -1,9 +1,11 @@
 //! Context accesses: every offset, size and direction at every hook.
 
 use crate::code::{copy, exit, load, mov, store, store_imm};
-use crate::hooks::{Hook, places, vmlinux};
+use crate::hooks::{Hook, places, target, vmlinux};
 use crate::kernel::may_ask;
-use skep_abi::{AttachType, CtxAlign, CtxKind, CtxTable, ProgType, ctx_access};
+use skep_abi::{
+    AttachType, CtxAlign, CtxKind, CtxTable, IterArg, IterTarget, ProgType, ctx_access,
+};
 use skep_btf::{Body, Btf, Int};
 
 /// What was compared.
@@ -99,7 +101,7 @@ fn kernel_word(kind: CtxKind) -> Option<&'static str> {
     })
 }
 
-fn word_of_r6(log: &str) -> Option<&str> {
+pub(crate) fn word_of_r6(log: &str) -> Option<&str> {
     let rest = log.lines().find_map(|line| line.split_once(" R6"))?.1;
     let rest = rest.split_once('=')?.1;
     let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());
@@ -183,4 +185,47 @@ fn alignment_is_said_for_every_context() {
     let natural = |prog| CtxTable::of(prog).map(|table| table.align);
     assert_eq!(natural(ProgType::Xdp), Some(CtxAlign::Natural));
     assert_eq!(natural(ProgType::Lsm), Some(CtxAlign::Word));
+}
+
+#[test]
+fn arguments_of_iterators_are_what_the_table_says() {
+    if !may_ask() {
+        return;
+    }
+    let btf = vmlinux();
+    let (mut asked, mut wrong) = (0, Vec::new());
+    let iter = |hook: &&(Hook, i32)| hook.0.attach == Some(AttachType::TraceIter);
+    for (hook, _) in places().iter().filter(iter) {
+        let (function, _) = target(hook);
+        let Some(row) = IterTarget::find(function) else {
+            wrong.push(format!("{}: no row", hook.name));
+            continue;
+        };
+        let (proto, _) = hook.func.expect("bug: an iterator without a function");
+        let Some(Body::FuncProto { params, .. }) = btf.resolve(proto).map(|ty| ty.body) else {
+            panic!("{function} has no prototype");
+        };
+        for (number, param) in (0..).zip(params.iter()) {
+            let at = i16::try_from(8 * number).unwrap();
+            let (_, log) = hook.with(&[load(8, 6, 1, at), copy(0, 9), exit()]).log();
+            let theirs = word_of_r6(&log).unwrap_or_default();
+            let pointer = matches!(btf.resolve(param.ty).map(|ty| ty.body), Some(Body::Ptr(_)));
+            let ours = match row.arg(number) {
+                Some(IterArg::TrustedOrNull) => "trusted_ptr_or_null_",
+                Some(IterArg::OrNull) => "ptr_or_null_",
+                Some(IterArg::RdonlyBufOrNull) => "rdonly_buf_or_null",
+                Some(IterArg::BufOrNull) => "buf_or_null",
+                None if pointer => "trusted_ptr_",
+                None => "scalar",
+            };
+            asked += 1;
+            let null = theirs.contains("_or_null") == ours.contains("_or_null");
+            if !theirs.starts_with(ours) || !null {
+                wrong.push(format!("{} {number}: {theirs}, ours {ours}", hook.name));
+            }
+        }
+    }
+    eprintln!("{asked} arguments");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(asked > 40);
 }

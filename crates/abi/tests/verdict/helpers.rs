@@ -2,8 +2,8 @@
 
 use crate::code::{Insn, add, call, copy, exit, load_map, mov, store_imm};
 use crate::hooks::{Hook, places, target};
-use crate::kernel::{Load, Map, may_ask, with_caps};
-use skep_abi::{Arg, ArgKind, Cap, Helper, MapType, ProgType, arg_flag};
+use crate::kernel::{CAP_BPF, Load, Map, NET_ADMIN, PERFMON, may_ask, with_caps};
+use skep_abi::{Arg, ArgKind, Cap, Helper, MapType, ProgType, Ret, RetKind, arg_flag};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the verifier says where a helper is not for the program.
@@ -241,7 +241,9 @@ fn capabilities(step: usize, least: usize) {
     let places: Vec<_> = places().iter().step_by(step).collect();
     let mut asked = 0;
     for have in [Some(Cap::Bpf), Some(Cap::Perfmon)] {
-        let answers = with_caps(have == Some(Cap::Perfmon), || {
+        let more = if have == Some(Cap::Perfmon) { PERFMON } else { 0 };
+        let caps = CAP_BPF | NET_ADMIN | more;
+        let answers = with_caps(caps, || {
             let mut answers = Vec::new();
             for (hook, result) in &places {
                 // What may not be loaded at all with these capabilities says nothing of helpers.
@@ -327,4 +329,73 @@ fn whole_call(helper: &Helper, args: &[Arg], map: &BTreeMap<u32, &Map>) -> Optio
     }
     code.extend([call(helper.id), copy(0, 8), exit()]);
     Some(code)
+}
+
+/// What the verifier calls a result of this kind, by its beginning.
+fn result_word(ret: Ret) -> Option<&'static str> {
+    Some(match ret.kind {
+        RetKind::Int => "scalar",
+        RetKind::Void => return None,
+        RetKind::MapValue => "map_value",
+        RetKind::Socket => "sock",
+        RetKind::TcpSock => "tcp_sock",
+        RetKind::SockCommon => "sock_common",
+        RetKind::Mem if ret.flags & arg_flag::RINGBUF != 0 => "ringbuf_mem",
+        RetKind::Mem => "mem",
+        RetKind::MemOrBtfId | RetKind::BtfId => return Some(""),
+    })
+}
+
+#[test]
+fn results_are_of_the_kinds_that_the_table_says() {
+    if !may_ask() {
+        return;
+    }
+    let maps = Map::one_of_each();
+    let (mut heard, mut wrong) = (BTreeSet::new(), Vec::new());
+    for (hook, _) in places().iter().step_by(2) {
+        let place = if hook.prog_type == ProgType::StructOps { None } else { hook.attach };
+        for helper in Helper::all().iter().filter(|helper| admitted(hook, helper)) {
+            let proto = helper.variant(hook.prog_type, place).expect("bug: admitted, no prototype");
+            let map =
+                map_for(helper, &maps).and_then(|fd| maps.iter().find(|map| map.1.fd() == fd));
+            let some = map.or(maps.first_key_value()).map(|(number, map)| (*number, map));
+            let Some(code) = whole_call(helper, proto.args, &some.into_iter().collect()) else {
+                continue;
+            };
+            let (_, log) = hook.with(&code).log();
+            let call = format!("call bpf_{}#", helper.name);
+            // Without this the call itself was refused.
+            let Some(line) = log.lines().find(|line| line.contains(&call)) else { continue };
+            if !log.contains("R8 !read_ok") {
+                continue;
+            }
+            let theirs = line.split_once(" R0").and_then(|(_, rest)| rest.split_once('='));
+            let theirs = theirs.map(|(_, word)| word);
+            heard.insert(helper.id);
+            let kind = some.and_then(|(number, _)| MapType::from_number(number));
+            let owned =
+                log.lines().any(|line| line.contains(&call) && line.contains("ref_obj_id="));
+            if owned != helper.acquires(kind) {
+                wrong.push(format!("{} {}: {line}", hook.name, helper.name));
+            }
+            let fits = match (result_word(proto.ret), theirs) {
+                (None, None) => true,
+                (Some(ours), Some(word)) => {
+                    let end = word.find('(').unwrap_or(word.len());
+                    let null = proto.ret.flags & arg_flag::OR_NULL != 0;
+                    // A number that is known is printed as it is.
+                    let number = ours == "scalar" && word.starts_with(|c: char| c.is_ascii_digit());
+                    number || word.starts_with(ours) && word[..end].contains("_or_null") == null
+                }
+                _ => false,
+            };
+            if !fits {
+                wrong.push(format!("{} {}: {line}, {:?}", hook.name, helper.name, proto.ret));
+            }
+        }
+    }
+    eprintln!("results of {} helpers", heard.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(heard.len() > 80);
 }

@@ -144,6 +144,7 @@ fn typed_hooks(btf: &Btf) -> Vec<Hook> {
         ("cgroup", 0),
         ("netlink", 0),
         ("ksym", 0),
+        ("dmabuf", 0),
         ("bpf_prog", 0),
         ("bpf_link", 0),
         ("task_vma", 0),

@@ -126,6 +126,7 @@ impl Map {
             _ => def.value_size.unwrap_or(8),
         };
         let entries = match info.entries {
+            MapEntries::Count if kind == MapType::Array => 1,
             MapEntries::Count => 4,
             MapEntries::Bytes => 4096,
             MapEntries::Pages => 1,
@@ -168,13 +169,12 @@ impl Drop for Map {
 }
 
 /// `CAP_NET_ADMIN`, `CAP_PERFMON`, `CAP_BPF`
-const NET_ADMIN: u64 = 1 << 12;
-const PERFMON: u64 = 1 << 38;
-const CAP_BPF: u64 = 1 << 39;
+pub(crate) const NET_ADMIN: u64 = 1 << 12;
+pub(crate) const PERFMON: u64 = 1 << 38;
+pub(crate) const CAP_BPF: u64 = 1 << 39;
 
-/// What a thread that can use bpf(2) and configure networks, and maybe watch the system, makes of it.
-pub(crate) fn with_caps<T: Send>(perfmon: bool, ask: impl FnOnce() -> T + Send) -> T {
-    let caps = CAP_BPF | NET_ADMIN | if perfmon { PERFMON } else { 0 };
+/// What a thread that has these capabilities alone makes of it.
+pub(crate) fn with_caps<T: Send>(caps: u64, ask: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let low = |caps: u64| u32::try_from(caps & u64::from(u32::MAX)).unwrap_or(0);

@@ -11,3 +11,5 @@ mod kernel;
 mod kfuncs;
 mod maps;
 mod rules;
+mod tracepoints;
+mod views;

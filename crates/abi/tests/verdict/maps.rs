@@ -1,6 +1,6 @@
 //! Maps: what their values may hold, and which programs and maps may have them.
 
-use crate::code::{exit, load_map, mov};
+use crate::code::{exit, load_map, load_map_value, mov};
 use crate::hooks::{Hook, places, vmlinux};
 use crate::kernel::{Map, MapDef, may_ask};
 use skep_abi::{MapType, ProgType, Special};
@@ -183,6 +183,11 @@ fn sleepable_programs_and_maps_of_maps_take_the_maps_that_the_table_says() {
         let (theirs, log) = uses(awake, 1, &map);
         if (theirs || log.contains(homeless)) != kind.in_programs() {
             wrong.push(format!("{kind} in a program: {log}"));
+        }
+        let [low, high] = load_map_value(1, map.fd());
+        let (verdict, log) = awake.with(&[low, high, mov(0, 1), exit()]).log();
+        if (verdict.is_ok() || log.contains(homeless)) != kind.has_direct_values() {
+            wrong.push(format!("values of {kind} in a program: {log}"));
         }
         let outer = MapDef { inner: Some(&map), ..MapDef::default() };
         let outer = Map::make(MapType::ArrayOfMaps, &outer);

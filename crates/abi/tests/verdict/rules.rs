@@ -2,8 +2,10 @@
 
 use crate::code::{add, copy, exit, jump_above, load, load_absolute, mov, store_imm};
 use crate::hooks::{Hook, SLEEPABLE, places, struct_ops, target, vmlinux};
-use crate::kernel::may_ask;
-use skep_abi::{CtxKind, CtxTable, Ops, PacketAccess, ProgType, ResultRule, Returns};
+use crate::kernel::{CAP_BPF, NET_ADMIN, PERFMON, may_ask, with_caps};
+use skep_abi::{
+    AttachType, CtxKind, CtxTable, LoadCap, Ops, PacketAccess, ProgType, ResultRule, Returns,
+};
 use skep_btf::{Body, Btf};
 
 fn returns(hook: &Hook, btf: &Btf) -> Returns {
@@ -158,4 +160,62 @@ fn members_of_operations_are_implemented_as_the_table_says() {
     eprintln!("{asked} programs");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(asked > 25);
+}
+
+#[test]
+fn programs_load_for_the_places_of_the_rule() {
+    if !may_ask() {
+        return;
+    }
+    let (mut asked, mut wrong) = (0, Vec::new());
+    let mut types: Vec<_> = places().iter().map(|(hook, _)| hook.prog_type).collect();
+    types.dedup();
+    // What is for a function or a member needs more than a place.
+    types.retain(|ty| !matches!(ty, ProgType::Tracing | ProgType::StructOps));
+    for prog_type in types {
+        let (hook, _) = places().iter().find(|(hook, _)| hook.prog_type == prog_type).unwrap();
+        for attach in AttachType::ALL.iter().map(|&attach| Some(attach)).chain([None]) {
+            let hook = Hook { attach, ..hook.clone() };
+            let loads = |r0| hook.with(&[mov(0, r0), exit()]).verdict().is_ok();
+            let theirs = loads(0) || loads(1);
+            asked += 1;
+            if theirs != prog_type.loads_for(attach) {
+                wrong.push(format!("{prog_type} for {attach:?}: {theirs}"));
+            }
+        }
+    }
+    eprintln!("{asked} places");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(asked > 1_000);
+}
+
+#[test]
+fn capabilities_load_the_types_of_the_rule() {
+    if !may_ask() {
+        return;
+    }
+    // Asked for before capabilities are gone, and kept for all tests.
+    let hooks = places();
+    let mut wrong = Vec::new();
+    for caps in [CAP_BPF, CAP_BPF | NET_ADMIN, CAP_BPF | PERFMON, NET_ADMIN | PERFMON] {
+        let answers = with_caps(caps, || {
+            let loads = |(hook, r0): &(Hook, i32)| hook.with(&[mov(0, *r0), exit()]).verdict();
+            hooks.iter().map(|place| (&place.0, loads(place))).collect::<Vec<_>>()
+        });
+        for (hook, theirs) in answers {
+            let bpf = caps & CAP_BPF != 0;
+            let ours = match hook.prog_type.load_cap() {
+                // Whether nothing is enough depends on the setting.
+                LoadCap::None if !bpf => continue,
+                LoadCap::None | LoadCap::Bpf => bpf,
+                LoadCap::NetAdmin => bpf && caps & NET_ADMIN != 0,
+                LoadCap::Perfmon => bpf && caps & PERFMON != 0,
+                LoadCap::Everything => false,
+            };
+            if theirs.is_ok() != ours {
+                wrong.push(format!("{} with {caps:#x}: {theirs:?}", hook.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -109,6 +109,7 @@ const fn code(kind: &FaultKind) -> &'static str {
         FaultKind::CallDepth { .. } => "run.call-depth",
         FaultKind::NotAFunction { .. } => "run.not-a-function",
         FaultKind::Argument { .. } => "run.argument",
+        FaultKind::Thrown { .. } => "run.thrown",
         FaultKind::Unsupported { .. } => "run.unsupported",
         _ => "run.fault",
     }

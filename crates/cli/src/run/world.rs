@@ -1,4 +1,4 @@
-//! The world around programs, described in a file: devices, routes, neighbours, sockets, the task.
+//! The world around programs, described in a file: devices, routes, neighbours, sockets, tasks.
 //!
 //! JSON, as in `examples/world.json`. Every mistake is told with its line.
 
@@ -38,6 +38,7 @@ pub(crate) enum WorldError {
 pub(crate) struct World {
     network: Network,
     task: Option<Task>,
+    tasks: Vec<Task>,
 }
 
 impl World {
@@ -88,6 +89,9 @@ impl World {
         }
         world.task =
             whole.task.map(|task| place.item::<TaskItem>(task)).transpose()?.map(Task::from);
+        for (_, task) in place.items::<TaskItem>(&whole.tasks)? {
+            world.tasks.push(task.into());
+        }
         Ok(world)
     }
 
@@ -102,6 +106,7 @@ impl World {
         if let Some(task) = self.task {
             session.set_task(task);
         }
+        session.set_tasks(self.tasks);
     }
 }
 
@@ -119,6 +124,8 @@ struct Whole<'a> {
     sockets: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     task: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tasks: Vec<&'a RawValue>,
 }
 
 /// Where in the text parts are.

@@ -5,3 +5,4 @@ mod captures;
 mod endings;
 mod golden;
 mod machines;
+mod types;

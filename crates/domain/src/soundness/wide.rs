@@ -51,7 +51,7 @@ fn around(rng: &mut Random, n: u64) -> Scalar {
 #[test]
 fn operations_on_64_bits_are_sound() {
     let mut rng = Random(3);
-    for _ in 0..60_000 {
+    for _ in 0..40_000 {
         let (x, y) = (number(&mut rng), number(&mut rng));
         // Shifts want small numbers.
         let y = if rng.below(4) == 0 { y & 63 } else { y };
@@ -82,7 +82,7 @@ fn operations_on_64_bits_are_sound() {
 #[test]
 fn casts_on_64_bits_are_sound() {
     let mut rng = Random(4);
-    for _ in 0..60_000 {
+    for _ in 0..40_000 {
         let x = number(&mut rng);
         let a = around(&mut rng, x);
         for size in [1, 2, 4] {

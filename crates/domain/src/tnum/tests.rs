@@ -50,6 +50,7 @@ fn bitwise_operations_are_sound_and_best() {
 #[test]
 fn products_are_sound() {
     check(false, Tnum::mul, u64::wrapping_mul);
+    check(false, Tnum::mul_by_masks, u64::wrapping_mul);
 }
 
 #[test]

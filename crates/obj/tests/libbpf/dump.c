@@ -16,7 +16,8 @@ static int relocated;
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (strstr(format, "failed to create") || strstr(format, "program load failed"))
+	if (strstr(format, "failed to create") || strstr(format, "program load failed") ||
+	    strstr(format, "failed to find kernel BTF type ID"))
 		relocated = 1;
 	if (level == LIBBPF_WARN && getenv("DUMP_WARNINGS"))
 		vfprintf(stderr, format, args);

@@ -87,6 +87,12 @@ fn dump_map(out: &mut String, map: &MapDef, btf: Option<&Btf>, what: &str) {
     match &map.initial {
         Initial::Empty => {}
         Initial::Value(bytes) => writeln!(out, "  = {}", hex(bytes)).unwrap(),
+        Initial::StructOps(ops) => {
+            writeln!(out, "  = {}, optional {}", hex(&ops.value), ops.optional).unwrap();
+            for (at, prog) in &ops.progs {
+                writeln!(out, "  at {at} {prog}").unwrap();
+            }
+        }
         Initial::Progs(named) | Initial::Maps(named) => {
             for (index, name) in named {
                 writeln!(out, "  [{index}] = {name}").unwrap();

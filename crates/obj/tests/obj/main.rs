@@ -7,6 +7,7 @@ mod files;
 mod functions;
 mod hostile;
 mod kconfig;
+mod kernel_structs;
 mod linking;
 mod maps;
 mod writing;

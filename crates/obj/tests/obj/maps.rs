@@ -272,3 +272,15 @@ fn data_sections_become_maps() {
     object.sections[2].size = Some(1 << 32);
     refused(&object.build(), "section '.bss' has 4294967296 bytes, the limit is 2147483647");
 }
+
+#[test]
+fn functions_in_data_are_what_the_object_holds() {
+    let mut object = Object::default();
+    let xdp = object.code("xdp", &[Insn::Exit]);
+    let data = object.section(".data", PROGBITS, 3, &[0; 8]);
+    let func = object.symbol("f", FUNC, xdp, 0, 8);
+    object.symbol("table", OBJECT, data, 0, 8);
+    object.relocs(data, &[(0, func, 2)]);
+    let image = skep_obj::parse(&object.build()).unwrap();
+    assert_eq!(image.maps[0].initial, Initial::Value(vec![0; 8]));
+}

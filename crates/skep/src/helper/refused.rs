@@ -18,13 +18,10 @@ const REFUSED: &[(&[i32], &str)] = &[
     (&[145, 146], "there are no inodes of the kernel"),
     (&[147, 161, 193], "there are no files of the kernel"),
     (&[149, 167], "types are those of the running kernel, which has none here"),
-    (&[153, 154], "there are no variables of the kernel"),
-    (&[156, 157], "there is no task_struct to store with"),
     (&[159, 186, 187], "there is no operation of the kernel to decide on"),
     (&[166, 168], "programs run here make no system calls"),
     (&[179], "there are no symbols of the kernel"),
     (&[180], "there are no address spaces of other processes"),
-    (&[210, 211], "there is no cgroup of the kernel to store with"),
 ];
 
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {

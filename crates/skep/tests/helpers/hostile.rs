@@ -18,9 +18,12 @@ const MAPS: &str = "
 .map bloom, bloom_filter, key=0, value=8, entries=8
 .map devs, devmap, key=4, value=4, entries=2
 .map socks, sk_storage, key=4, value=8, entries=0, flags=1
+.map tasks, task_storage, key=4, value=8, entries=0, flags=1
+.map groups, cgrp_storage, key=4, value=8, entries=0, flags=1
+.map pages, arena, key=0, value=0, entries=4, flags=0x400
 ";
 
-const VALUES: [&str; 40] = [
+const VALUES: [&str; 43] = [
     "0",
     "1",
     "-1",
@@ -60,6 +63,9 @@ const VALUES: [&str; 40] = [
     "queue ll",
     "devs ll",
     "socks ll",
+    "tasks ll",
+    "groups ll",
+    "pages ll",
     "back ll",
 ];
 

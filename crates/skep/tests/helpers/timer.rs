@@ -135,7 +135,29 @@ fn a_timer_needs_its_map_a_clock_and_a_function() {
     assert_eq!(code(&format!("{init} call bpf_timer_cancel")), 0);
     let fault = |call: &str| session(&text(call)).run(&mut packet()).unwrap_err().to_string();
     assert!(
-        fault("r2 = b ll\n r3 = 1\n call bpf_timer_init").contains("a timer in a value of the map")
+        fault("r2 = b ll\n r3 = 1\n call bpf_timer_init").contains("a field in a value of the map")
     );
     assert!(fault(&format!("{init} r2 = 9\n call bpf_timer_set_callback")).contains("a function"));
+}
+
+/// A piece of work that counts, and starts itself again while the count is below `until`.
+fn work(until: u32) -> String {
+    format!(
+        ".map works, array, key=4, value=24, entries=1\n.section \"xdp\"\nstart:\n r1 = 0\n \
+         *(u32 *)(r10 - 4) = r1\n r1 = works ll\n r2 = r10\n r2 += -4\n call bpf_map_lookup_elem\n \
+         if r0 == 0 goto out\n r6 = r0\n r1 = r6\n r2 = works ll\n r3 = 0\n call @bpf_wq_init\n \
+         r1 = r6\n r2 = again ll\n r3 = 0\n r4 = 0\n call @bpf_wq_set_callback_impl\n r1 = r6\n \
+         r2 = 0\n call @bpf_wq_start\n r1 = r6\n r2 = 0\n call @bpf_wq_start\n \
+         r0 = *(u64 *)(r6 + 16)\n out:\n exit\n\
+         again:\n r6 = r3\n r1 = *(u64 *)(r6 + 16)\n r1 += 1\n *(u64 *)(r6 + 16) = r1\n \
+         if r1 >= {until} goto done\n r1 = r6\n r2 = 0\n call @bpf_wq_start\n done:\n r0 = 0\n exit\n"
+    )
+}
+
+#[test]
+fn work_is_done_before_the_next_packet() {
+    let mut once = session(&work(0));
+    assert_eq!([at(&mut once, 1), at(&mut once, 1), at(&mut once, 2)], [0, 1, 2]);
+    let mut again = session(&work(5));
+    assert_eq!([at(&mut again, 1), at(&mut again, 1), at(&mut again, 1)], [0, 5, 6]);
 }

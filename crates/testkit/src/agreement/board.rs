@@ -246,7 +246,8 @@ impl Board {
 }
 
 /// A message without its numbers.
-fn general(message: &str) -> String {
+#[must_use]
+pub fn general(message: &str) -> String {
     let mut out = String::new();
     for c in message.chars() {
         if !c.is_ascii_digit() {

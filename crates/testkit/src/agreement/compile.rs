@@ -66,6 +66,11 @@ impl Corpus {
                 fs::copy(&path, headers.join("bpf").join(name))?;
             }
         }
+        let kernel = self.out.join("kernel");
+        fs::create_dir_all(&kernel)?;
+        if !kernel.join("uapi").exists() {
+            std::os::unix::fs::symlink("/usr/include", kernel.join("uapi"))?;
+        }
         let helpers = Command::new("python3")
             .arg(self.source.join("scripts/bpf_doc.py"))
             .args(["--header", "--filename"])
@@ -160,6 +165,17 @@ fn one(
     let name = source.file_stem().unwrap_or_default();
     if name == "test_l4lb_noinline" || name == "test_xdp_noinline" {
         clang.arg("-fno-inline");
+    }
+    if source.starts_with(corpus.source.join("samples")) {
+        // Headers and names that these have of the kernel itself.
+        clang.args([
+            "-Du8=__u8",
+            "-Du16=__u16",
+            "-Du32=__u32",
+            "-Du64=__u64",
+            "-DTASK_COMM_LEN=16",
+        ]);
+        clang.arg("-I").arg(corpus.out.join("kernel"));
     }
     clang.arg(format!("-mcpu={cpu}")).arg("-c").arg(source).arg("-o").arg(object);
     let output = clang.output()?;

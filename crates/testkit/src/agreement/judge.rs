@@ -1,6 +1,8 @@
 //! The other opinion.
 
-use crate::agreement::{Mode, Subject};
+use crate::agreement::{Mode, Subject, Target, Verifier};
+use skep_prog::Prog;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the verifier of this workspace says.
@@ -33,6 +35,19 @@ impl Ours {
     }
 }
 
+impl Ours {
+    /// About what is no program at all: whoever reads instructions refuses it before anybody verifies it.
+    #[must_use]
+    pub fn undecoded(why: &str) -> Self {
+        Self::Rejected {
+            insn: None,
+            rule: "decode".into(),
+            message: why.into(),
+            kernel_message: String::new(),
+        }
+    }
+}
+
 /// An opinion and how long it took.
 #[derive(Clone, Debug)]
 pub struct Timed {
@@ -42,11 +57,17 @@ pub struct Timed {
     pub took: Duration,
 }
 
+/// The verifier of this workspace, for the kernel that `target` describes.
+#[must_use]
+pub fn ours(target: &Target) -> Option<Arc<dyn Judge>> {
+    Some(Arc::new(Verifier::new(target)))
+}
+
 /// Whoever has an opinion about programs.
 pub trait Judge: Send + Sync {
-    /// Decides about one program.
-    fn judge(&self, subject: &Subject, mode: Mode) -> Ours;
+    /// Decides about a program in the place of the subject's: the same maps, types, flags and target.
+    fn judge(&self, subject: &Subject, prog: &Prog, mode: Mode) -> Ours;
 
     /// A log in the kernel's format, where there is one.
-    fn log(&self, subject: &Subject, mode: Mode) -> Option<String>;
+    fn log(&self, subject: &Subject, prog: &Prog, mode: Mode) -> Option<String>;
 }

@@ -15,12 +15,14 @@ const LOG: usize = 4 << 20;
 /// What the statistics need.
 const FIGURES: usize = 64 << 10;
 
+type Types = Result<Option<Arc<BtfFd>>, SysError>;
+
 /// Asks the kernel. One for each thread.
 pub struct Oracle<'a> {
     target: &'a Target,
     log: Vec<u8>,
     /// The types that were loaded last.
-    types: Option<(Arc<Image>, Result<Option<BtfFd>, SysError>)>,
+    types: Option<(Arc<Image>, Types)>,
 }
 
 impl<'a> Oracle<'a> {
@@ -88,10 +90,7 @@ impl<'a> Oracle<'a> {
         level: u32,
         log: usize,
     ) -> (Result<(), Errno>, String) {
-        let Some((_, Ok(types))) = &self.types else {
-            return (Err(Errno::EINVAL), String::new());
-        };
-        let btf = types.as_ref().filter(|_| !prepared.funcs.is_empty());
+        let btf = prepared.types.as_deref().filter(|_| !prepared.funcs.is_empty());
         let def = ProgLoad {
             name: &prepared.name,
             prog_type: prepared.prog_type,
@@ -127,11 +126,12 @@ impl<'a> Oracle<'a> {
     pub fn prepare(&mut self, subject: &Subject) -> Result<Prepared, String> {
         let attach = subject.attach.clone()?.map_or(0, |id| id.0);
         self.load_types(&subject.image);
-        let btf = match &self.types {
-            Some((_, Ok(btf))) => btf.as_ref(),
+        let types = match &self.types {
+            Some((_, Ok(btf))) => btf.clone(),
             Some((_, Err(err))) => return Err(format!("types: {err}")),
             None => None,
         };
+        let btf = types.as_deref();
         let prog = subject.prog();
         let mut maps = Vec::new();
         for at in named(subject) {
@@ -166,6 +166,7 @@ impl<'a> Oracle<'a> {
             funcs,
             raw,
             maps,
+            types,
         })
     }
 
@@ -174,7 +175,7 @@ impl<'a> Oracle<'a> {
             return;
         }
         let loaded = match &image.btf {
-            Some(btf) => Kernel.btf_load(&kernel_bytes(btf)).map(Some),
+            Some(btf) => Kernel.btf_load(&kernel_bytes(btf)).map(|btf| Some(Arc::new(btf))),
             None => Ok(None),
         };
         self.types = Some((image.clone(), loaded));
@@ -195,6 +196,16 @@ pub struct Prepared {
     pub raw: Vec<RawInsn>,
     /// By index in the image.
     pub maps: Vec<(usize, MapFd)>,
+    types: Option<Arc<BtfFd>>,
+}
+
+impl Prepared {
+    /// The kernel's number for a map of the image.
+    pub(crate) fn fd(&self, idx: i32) -> Option<i32> {
+        let at = usize::try_from(idx).ok()?;
+        let (_, map) = self.maps.iter().find(|(of, _)| *of == at)?;
+        Some(Kernel.map_number(map))
+    }
 }
 
 /// Maps that the program names.

@@ -1,6 +1,7 @@
 //! Many opinions on two threads, whatever a judge does.
 
 use crate::agreement::{Judge, Mode, Ours, Subject, Timed};
+use skep_prog::Prog;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -90,7 +91,10 @@ impl Worker {
                 let millis = began.duration_since(start).as_millis();
                 since.store(usize::try_from(millis).unwrap_or(usize::MAX), Ordering::Relaxed);
                 at.store(index, Ordering::Release);
-                let ours = one(&*judge, subject, *mode);
+                let ours = match subject.raw.as_ref().and_then(|raw| raw.undecoded.as_ref()) {
+                    Some(why) => Ours::undecoded(why),
+                    None => one(&*judge, subject, subject.prog(), *mode),
+                };
                 at.store(IDLE, Ordering::Release);
                 if send.send((index, Timed { ours, took: began.elapsed() })).is_err() {
                     break;
@@ -112,9 +116,15 @@ impl Worker {
     }
 }
 
-/// One opinion; a panic is one.
-pub(crate) fn one(judge: &dyn Judge, subject: &Subject, mode: Mode) -> Ours {
-    match panic::catch_unwind(AssertUnwindSafe(|| judge.judge(subject, mode))) {
+/// One opinion, of a thread named `judge`; a panic is one.
+#[must_use]
+pub fn judge_one(judge: &dyn Judge, subject: &Subject, prog: &Prog, mode: Mode) -> Ours {
+    catch_messages();
+    one(judge, subject, prog, mode)
+}
+
+fn one(judge: &dyn Judge, subject: &Subject, prog: &Prog, mode: Mode) -> Ours {
+    match panic::catch_unwind(AssertUnwindSafe(|| judge.judge(subject, prog, mode))) {
         Ok(ours) => ours,
         Err(_) => {
             let message = MESSAGE.with(|message| message.borrow_mut().take());
@@ -124,7 +134,7 @@ pub(crate) fn one(judge: &dyn Judge, subject: &Subject, mode: Mode) -> Ours {
 }
 
 /// Panics of judges say where, and are not printed.
-pub(crate) fn catch_messages() {
+fn catch_messages() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();

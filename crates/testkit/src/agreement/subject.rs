@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use skep::{Kernel, fit, kernel_config};
 use skep_abi::{MapType, ProgType, Section};
 use skep_btf::{ByteOrder, Kind, TypeId};
-use skep_isa::RawInsn;
+use skep_isa::{Insns, RawInsn};
+use skep_obj::{Content, ObjError, ObjectFile, SymbolPlace};
 use skep_prog::{Image, MapDef, Prog};
 use skep_sys::FuncInfo;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -149,13 +151,14 @@ pub struct Unread {
 pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
     let unread = |why: String| Unread { path: path.into(), why };
     let bytes = fs::read(path).map_err(|err: io::Error| unread(err.to_string()))?;
-    let mut image = skep_obj::parse(&bytes).map_err(|err| unread(chain(&err)))?;
+    let (mut image, broken) = lenient(&bytes).map_err(|err| unread(chain(&err)))?;
     settle_maps(&mut image);
     let kernel = Kernel {
         types: Some(&target.btf),
         config: Some(kernel_config(&target.config, &target.release)),
     };
     fit(&mut image, &kernel).map_err(|err| unread(chain(&err)))?;
+    let raw: Vec<Option<Raw>> = image.progs.iter_mut().map(|prog| restore(prog, &broken)).collect();
     let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let image_hash = image_hash(&image);
     let image = Arc::new(image);
@@ -178,12 +181,75 @@ pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
             flags,
             attach: attach(of, target),
             expect,
-            raw: None,
+            raw: raw[prog].clone(),
         }
     };
     // Functions of an object without programs have no type.
     let typed = |&prog: &usize| image.progs[prog].prog_type != ProgType::Unspec;
     Ok((0..image.progs.len()).filter(typed).map(subject).collect())
+}
+
+/// Instructions of functions that are no programs, by name.
+type Broken = BTreeMap<String, Vec<RawInsn>>;
+
+/// The image of an object in which some functions are no programs: a register 15, a jump to nowhere.
+/// Those are taken out, so that the others can be had.
+fn lenient(bytes: &[u8]) -> Result<(Image, Broken), ObjError> {
+    let mut broken = BTreeMap::new();
+    let mut bytes = bytes.to_vec();
+    loop {
+        let err = match skep_obj::parse(&bytes) {
+            Ok(image) => return Ok((image, broken)),
+            Err(err) => err,
+        };
+        let name = match &err {
+            ObjError::Flow { prog, .. } => prog.clone(),
+            ObjError::Insn { func, .. } => func.clone(),
+            _ => return Err(err),
+        };
+        let taken = ObjectFile::read(&bytes).ok().and_then(|mut file| {
+            let insns = take_out(&mut file, &name)?;
+            Some((insns, file.write().ok()?))
+        });
+        match taken {
+            Some((insns, without)) if !broken.contains_key(&name) => {
+                broken.insert(name, insns);
+                bytes = without;
+            }
+            _ => return Err(err),
+        }
+    }
+}
+
+/// Puts a program that does nothing in the place of a function.
+fn take_out(file: &mut ObjectFile, name: &str) -> Option<Vec<RawInsn>> {
+    let symbol = file.symbols.iter().find(|symbol| symbol.name == name)?;
+    let SymbolPlace::Section(section) = symbol.place else { return None };
+    let (start, len) = (usize::try_from(symbol.value).ok()?, usize::try_from(symbol.size).ok()?);
+    let section = file.sections.get_mut(section)?;
+    let Content::Bytes(bytes) = &mut section.content else { return None };
+    let place = bytes.get_mut(start..start.checked_add(len)?)?.as_chunks_mut::<8>().0;
+    let insns = place.iter().map(|&insn| RawInsn::from_le_bytes(insn)).collect();
+    let (last, rest) = place.split_last_mut()?;
+    // `r0 = 0` as often as it takes, and `exit`.
+    rest.fill([0xb7, 0, 0, 0, 0, 0, 0, 0]);
+    *last = [0x95, 0, 0, 0, 0, 0, 0, 0];
+    let range = symbol.value..symbol.value + symbol.size;
+    section.relocs.retain(|reloc| !range.contains(&reloc.at));
+    Some(insns)
+}
+
+/// Gives a program that was taken out its instructions back.
+fn restore(prog: &mut Prog, broken: &Broken) -> Option<Raw> {
+    let insns = broken.get(&prog.name)?.clone();
+    let undecoded = match Insns::decode(insns.iter().copied()) {
+        Ok(decoded) => {
+            prog.insns = decoded;
+            None
+        }
+        Err(err) => Some(chain(&err)),
+    };
+    Some(Raw { insns, uses: Vec::new(), funcs: Vec::new(), undecoded })
 }
 
 /// Numbers of entries that the user side of a test would fill in.
@@ -197,6 +263,10 @@ fn settle_maps(image: &mut Image) {
 }
 
 fn settle(def: &mut MapDef) {
+    if def.map_type == MapType::StackTrace && def.value_size == 0 {
+        // `PERF_MAX_STACK_DEPTH` addresses.
+        def.value_size = 127 * 8;
+    }
     if def.max_entries > 0 {
         return;
     }
@@ -240,4 +310,20 @@ fn chain(err: &dyn std::error::Error) -> String {
         source = err.source();
     }
     text
+}
+
+/// The first program of an image that no object is behind.
+#[must_use]
+pub fn single(image: Image, file: &str) -> Subject {
+    Subject {
+        file: file.into(),
+        name: format!("{file}/{}", image.progs[0].name),
+        image_hash: image_hash(&image),
+        image: Arc::new(image),
+        prog: 0,
+        flags: 0,
+        attach: Ok(None),
+        expect: Expect::default(),
+        raw: None,
+    }
 }

@@ -3,6 +3,7 @@
 use crate::agreement::{Judge, Mode, Ours, Subject, Target};
 use skep_abi::Release;
 use skep_btf::Btf;
+use skep_prog::Prog;
 use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Verdict, verify};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ fn flags(bits: u32) -> LoadFlags {
 }
 
 impl Judge for Verifier {
-    fn judge(&self, subject: &Subject, mode: Mode) -> Ours {
+    fn judge(&self, subject: &Subject, prog: &Prog, mode: Mode) -> Ours {
         if let Some(why) = subject.raw.as_ref().and_then(|raw| raw.undecoded.clone()) {
             return Ours::Rejected {
                 insn: None,
@@ -74,7 +75,7 @@ impl Judge for Verifier {
             Mode::Privileged => Caps::ROOT,
             Mode::Unprivileged => Caps::NONE,
         };
-        match verify(subject.prog(), &env) {
+        match verify(prog, &env) {
             Verdict::Accepted(verified) => Ours::Accepted { processed: verified.stats().insns },
             Verdict::Rejected(rejection) => Ours::Rejected {
                 insn: rejection.pc.map(|pc| pc.0),
@@ -88,7 +89,7 @@ impl Judge for Verifier {
         }
     }
 
-    fn log(&self, _: &Subject, _: Mode) -> Option<String> {
+    fn log(&self, _: &Subject, _: &Prog, _: Mode) -> Option<String> {
         None
     }
 }

@@ -7,8 +7,8 @@
 use clap::Parser;
 use serde_json::json;
 use skep_testkit::agreement::{
-    Answer, Board, Cache, Corpus, Difference, Judge, LIMIT, Mode, Oracle, Ours, Pair, Subject,
-    Target, Verdict, Verifier, compile, dump, judge_all, objects, old, target,
+    Answer, Board, Cache, Corpus, Difference, LIMIT, Mode, Oracle, Ours, Pair, Subject, Target,
+    Verdict, compile, dump, judge_all, objects, old, ours, target,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use std::{fs, io};
 /// Compare the verifier with the running kernel's, program by program.
 #[derive(Parser)]
 struct Args {
-    /// Which programs: verifier, progs, old, real, examples.
-    #[arg(long, value_delimiter = ',', default_value = "verifier,progs,old,real,examples")]
+    /// Which programs: verifier, progs, old, real, samples, examples.
+    #[arg(long, value_delimiter = ',', default_value = "verifier,progs,old,real,samples,examples")]
     set: Vec<String>,
     /// Sources of the kernel.
     #[arg(long, default_value = "/usr/src/linux-source-6.12")]
@@ -102,7 +102,7 @@ fn run(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<V
     }
     let answers = ask(args, set, corpus, target, &work)?;
     let work = Arc::new(work);
-    let ours = match judge(target).filter(|_| !args.kernel_only) {
+    let ours = match ours(target).filter(|_| !args.kernel_only) {
         None => vec![None; work.len()],
         Some(judge) => {
             let limit = args.limit.map_or(LIMIT, Duration::from_millis);
@@ -112,11 +112,6 @@ fn run(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<V
     let work = Arc::try_unwrap(work).unwrap_or_else(|work| (*work).clone());
     let all = work.into_iter().zip(answers).zip(ours);
     Ok(all.map(|(((subject, mode), kernel), ours)| Pair { subject, mode, kernel, ours }).collect())
-}
-
-/// The verifier of this workspace.
-fn judge(target: &Target) -> Option<Arc<dyn Judge>> {
-    Some(Arc::new(Verifier::new(target)))
 }
 
 fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<Vec<Subject>> {
@@ -141,6 +136,19 @@ fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Res
             Some(dir) => listed(dir, "o")?,
             None => Vec::new(),
         },
+        "samples" => {
+            corpus.prepare(target)?;
+            let mut sources = listed(&corpus.source.join("samples/bpf"), "c")?;
+            let name =
+                |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            sources
+                .retain(|path| name(path).ends_with("_kern.c") || name(path).ends_with(".bpf.c"));
+            let compiled = compile(corpus, &sources, "v3", &corpus.out.join("samples"))?;
+            for (name, why) in &compiled.failed {
+                eprintln!("{set}: {name} is not compiled: {why}");
+            }
+            compiled.objects
+        }
         "examples" => listed(Path::new("examples"), "o")?,
         _ => return Err(io::Error::other(format!("no set `{set}`"))),
     };
@@ -285,7 +293,7 @@ fn times(board: &Board) {
 #[expect(clippy::print_stdout, reason = "the output of a command")]
 fn show(args: &Args, pairs: &[Pair], target: &Target) {
     let mut oracle = Oracle::new(target);
-    let judge = judge(target);
+    let judge = ours(target);
     let wanted = |pair: &&Pair| {
         pair.difference().is_some_and(|kind| args.show.iter().any(|show| show == kind.name()))
     };
@@ -303,7 +311,7 @@ fn show(args: &Args, pairs: &[Pair], target: &Target) {
         println!("here:   {:?}", pair.ours.as_ref().map(|timed| &timed.ours));
         let kernel = oracle.log(subject, pair.mode, 2).unwrap_or_else(|why| why);
         println!("-- kernel's log\n{}", last(&kernel, args.lines));
-        if let Some(log) = judge.as_ref().and_then(|judge| judge.log(subject, pair.mode)) {
+        if let Some(log) = judge.as_ref().and_then(|judge| judge.log(subject, prog, pair.mode)) {
             println!("-- log here\n{}", last(&log, args.lines));
         }
     }

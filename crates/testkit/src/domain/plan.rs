@@ -135,7 +135,8 @@ impl Plan {
         let dst = NUMBERS[n];
         self.named[n] = false;
         if rng.random_ratio(1, 5) {
-            let value = recipe::number(rng);
+            let other = self.state[rng.random_range(0..NUMBERS.len())];
+            let value = if rng.random() { recipe::number(rng) } else { recipe::bound(rng, &other) };
             self.insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(value) });
             self.state[n] = Scalar::constant(value);
             return;
@@ -165,12 +166,16 @@ impl Plan {
         let operation = Operation::Pointer(op);
         let operands = (self.distance, self.state[n]);
         let moved = Scalar::pointer_alu(op, &operands.0, &operands.1);
+        let raw = Scalar::pointer_alu_raw(op, &operands.0, &operands.1);
         let sane = |number: &Scalar| {
             number.is_const().is_none() && (1 - MAX_MOVE..MAX_MOVE).contains(&number.smin)
         };
         // A constant move, and a distance that has become constant, are shown in other ways; and with
         // the other half of a number that was split, the pointer may move further than it may.
-        if self.is_split || self.named[n] || !sane(&self.state[n]) || !sane(&moved) {
+        if self.is_split
+            || self.named[n]
+            || [&self.state[n], &raw, &moved].into_iter().any(|n| !sane(n))
+        {
             return;
         }
         let (step, outcome) = (self.steps.len(), Outcome::Value(moved));
@@ -188,7 +193,7 @@ impl Plan {
 
     fn step(&mut self, rng: &mut StdRng, n: usize) {
         let operation = recipe::operation(rng);
-        let (src, other) = Self::operand(rng, operation);
+        let (src, other) = Self::operand(rng, operation, &self.state[n]);
         let operands = (self.state[n], other.map_or_else(|| imm_state(src), |m| self.state[m]));
         let outcome = operation.apply(&operands.0, (other != Some(n)).then_some(&operands.1));
         self.named[n] |= operation.is_move();
@@ -220,7 +225,7 @@ impl Plan {
     }
 
     /// An immediate, or another register and its index.
-    fn operand(rng: &mut StdRng, op: Operation) -> (Src, Option<usize>) {
+    fn operand(rng: &mut StdRng, op: Operation, state: &Scalar) -> (Src, Option<usize>) {
         if op.is_binary() && rng.random_ratio(3, 5) {
             let m = rng.random_range(0..NUMBERS.len());
             return (Src::Reg(NUMBERS[m]), Some(m));
@@ -231,12 +236,12 @@ impl Plan {
                 rng.random_range(0..bits)
             }
             Operation::Alu(AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod, _) => {
-                match recipe::immediate(rng) {
+                match recipe::immediate(rng, state) {
                     0 => 1,
                     imm => imm,
                 }
             }
-            _ => recipe::immediate(rng),
+            _ => recipe::immediate(rng, state),
         };
         (Src::Imm(imm), None)
     }

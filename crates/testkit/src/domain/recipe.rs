@@ -4,7 +4,7 @@ use super::operation::Operation;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use skep_domain::{AluOp, Cmp, Width};
+use skep_domain::{AluOp, Cmp, Scalar, Width};
 use skep_isa::Swap;
 
 /// A number at or near an edge of some width, or any.
@@ -27,10 +27,29 @@ pub(super) fn number(rng: &mut StdRng) -> u64 {
     }
 }
 
-/// A number that fits an immediate, as sign-extended.
+/// A number at or next to a bound of a scalar.
+pub(super) fn bound(rng: &mut StdRng, scalar: &Scalar) -> u64 {
+    let bounds = [
+        scalar.umin,
+        scalar.umax,
+        scalar.smin.cast_unsigned(),
+        scalar.smax.cast_unsigned(),
+        scalar.u32_min.into(),
+        scalar.u32_max.into(),
+        i64::from(scalar.s32_min).cast_unsigned(),
+        i64::from(scalar.s32_max).cast_unsigned(),
+        scalar.var_off.value(),
+        scalar.var_off.mask(),
+    ];
+    let bound = *bounds.choose(rng).expect("bug: an empty list");
+    bound.wrapping_add(rng.random_range(-1_i64..=1).cast_unsigned())
+}
+
+/// A number that fits an immediate, as sign-extended: any, or one that matters to the scalar.
 #[expect(clippy::cast_possible_truncation, reason = "an immediate takes the lower half")]
-pub(super) fn immediate(rng: &mut StdRng) -> i32 {
-    number(rng) as i32
+pub(super) fn immediate(rng: &mut StdRng, scalar: &Scalar) -> i32 {
+    let number = if rng.random() { number(rng) } else { bound(rng, scalar) };
+    number as i32
 }
 
 pub(super) fn width(rng: &mut StdRng) -> Width {

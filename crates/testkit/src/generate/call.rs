@@ -1,6 +1,6 @@
 //! Calls of functions and helpers.
 
-use super::{Body, Generator, HASH, HASH_VALUE, KEY, POINTER, STACK, VALUE};
+use super::{Body, Generator, HASH, HASH_VALUE, KEY, POINTER, PROGS, STACK, TAILS, VALUE, VALUES};
 use rand::Rng;
 use skep_abi::ProgType;
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Reg, Size, Src, Width};
@@ -9,6 +9,14 @@ use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Reg, Size, Src, Width};
 const DEPTH: u32 = 3;
 /// r1 to r5, which a call leaves undefined.
 const ARGS: [Reg; 5] = [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5];
+
+/// How a function is come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Called {
+    Directly,
+    ByLoop,
+    ForEach,
+}
 
 impl Generator {
     /// Whether statements here may change r0 to r5.
@@ -21,7 +29,7 @@ impl Generator {
         if !self.may_call(body) || body.depth >= DEPTH || self.calls_left == 0 {
             return self.compute(body);
         }
-        let func = self.function(body.depth + 1, false);
+        let func = self.function(body.depth + 1, Called::Directly);
         body.code.mov(Reg::R1, Reg::R9);
         body.code.push_ref(Insn::Call(Call::Local(0)), func);
         self.after_call(body);
@@ -32,7 +40,7 @@ impl Generator {
         if !self.may_call(body) || body.depth >= DEPTH || self.calls_left == 0 {
             return self.compute(body);
         }
-        let func = self.function(body.depth + 1, true);
+        let func = self.function(body.depth + 1, Called::ByLoop);
         let times = self.rng.random_range(0..6);
         body.code.set(Reg::R1, times);
         let imm = ImmSrc::Func(0);
@@ -46,26 +54,76 @@ impl Generator {
         self.after_call(body);
     }
 
+    /// `bpf_for_each_map_elem` over the entries of the array, each of which is the map value of the
+    /// function.
+    pub(super) fn each(&mut self, body: &mut Body) {
+        if !self.may_call(body) || body.depth >= DEPTH || self.calls_left == 0 {
+            return self.compute(body);
+        }
+        let func = self.function(body.depth + 1, Called::ForEach);
+        body.code.push(Insn::LoadImm { dst: Reg::R1, imm: ImmSrc::MapIdx(VALUES) });
+        let imm = ImmSrc::Func(0);
+        body.code.push_ref(Insn::LoadImm { dst: Reg::R2, imm }, func);
+        body.code.set(Reg::R3, 0);
+        let flags = i32::from(self.rng.random_bool(0.1));
+        body.code.set(Reg::R4, flags);
+        body.code.push(Insn::Call(Call::Helper(164)));
+        self.count(body, Reg::R0);
+        self.after_call(body);
+    }
+
+    /// Goes on with another program; one index is beyond the last of them, one beyond the map.
+    pub(super) fn tail_call(&mut self, body: &mut Body) {
+        if !self.may_call(body) {
+            return self.compute(body);
+        }
+        self.tails += 1;
+        let index = if self.rng.random_bool(0.5) {
+            self.rng.random_range(0..=TAILS.cast_signed() + 1)
+        } else {
+            let number = self.number(body);
+            body.code.mov(Reg::R3, number);
+            body.code.alu(AluOp::And, Reg::R3, Src::Imm(3));
+            -1
+        };
+        if index >= 0 {
+            body.code.set(Reg::R3, index);
+        }
+        body.code.mov(Reg::R1, Reg::R6);
+        body.code.push(Insn::LoadImm { dst: Reg::R2, imm: ImmSrc::MapIdx(PROGS) });
+        body.code.push(Insn::Call(Call::Helper(12)));
+        let imm = self.imm();
+        body.code.set(Reg::R0, imm);
+        if body.packet {
+            self.find_packet(body);
+        }
+        self.after_call(body);
+    }
+
     /// Makes a function and returns its index.
-    fn function(&mut self, depth: u32, callback: bool) -> usize {
+    fn function(&mut self, depth: u32, called: Called) -> usize {
         self.calls_left -= 1;
         let index = self.funcs.len();
         self.funcs.push(super::Code::default());
         let mut body = Body::new(0..9, false, depth);
-        if callback {
-            let (size, dst, base) = (Size::Dw, Reg::R9, Reg::R2);
-            body.code.push(Insn::Load { size, dst, base, off: 0 });
-        } else {
-            body.code.mov(Reg::R9, Reg::R1);
-            // Numbers of the caller.
-            body.code.mov(Reg::R6, Reg::R2);
-            body.code.alu(AluOp::Xor, Reg::R6, Src::Reg(Reg::R5));
+        match called {
+            Called::ByLoop => {
+                let (size, dst, base) = (Size::Dw, Reg::R9, Reg::R2);
+                body.code.push(Insn::Load { size, dst, base, off: 0 });
+            }
+            Called::ForEach => body.code.mov(Reg::R9, Reg::R3),
+            Called::Directly => {
+                body.code.mov(Reg::R9, Reg::R1);
+                // Numbers of the caller.
+                body.code.mov(Reg::R6, Reg::R2);
+                body.code.alu(AluOp::Xor, Reg::R6, Src::Reg(Reg::R5));
+            }
         }
         self.init_stack(&mut body);
         for reg in body.numbers.clone() {
             let given = match reg.num() {
-                1 => callback,
-                2..=6 => !callback,
+                1 => called == Called::ByLoop,
+                2..=6 => called == Called::Directly,
                 _ => false,
             };
             if !given {
@@ -75,7 +133,7 @@ impl Generator {
         }
         let count = self.rng.random_range(1..6);
         self.statements(&mut body, count);
-        if callback {
+        if called != Called::Directly {
             let result = self.number(&body);
             body.code.mov(Reg::R0, result);
             body.code.alu(AluOp::And, Reg::R0, Src::Imm(1));

@@ -3,7 +3,7 @@
 use super::{Body, Generator};
 use rand::Rng;
 use skep_abi::ProgType;
-use skep_isa::{AluOp, Insn, Reg, Size, Src};
+use skep_isa::{Insn, Reg, Size, Src};
 
 /// `struct xdp_md`: `ingress_ifindex`, `rx_queue_index`.
 const XDP: [i16; 2] = [12, 16];
@@ -21,8 +21,6 @@ const PROTOCOL: i16 = 16;
 const SOCKET_WRITES: [i16; 5] = [48, 52, 56, 60, 64];
 /// Beyond that, tc: `mark`, `queue_mapping`, `priority`, `tc_index`, `tc_classid`.
 const TC_WRITES: [i16; 5] = [8, 12, 32, 44, 72];
-/// `queue_mapping`, `tc_index`, `tc_classid`: 16 bits.
-const NARROW: [i16; 3] = [12, 44, 72];
 
 impl Generator {
     /// A load or store of a field.
@@ -54,17 +52,14 @@ impl Generator {
         self.count(body, dst);
     }
 
-    /// Only numbers that the field takes: see `Hook::read_ctx` for those that are narrower in the
-    /// kernel than in the context, and when the user engine cuts them.
+    /// Any number: fields that are narrower in the kernel than in the context take a part of it, or
+    /// nothing.
     fn write_field(&mut self, body: &mut Body, off: i16) {
-        let number = self.number(body);
-        let mut src = number;
-        if NARROW.contains(&off) {
-            let Some([low]) = self.free(body) else { return };
-            body.code.mov(low, number);
-            body.code.alu(AluOp::And, low, Src::Imm(0x7fff));
-            src = low;
-        }
-        body.code.push(Insn::Store { size: Size::W, base: Reg::R6, off, src: Src::Reg(src) });
+        let src = if self.rng.random_bool(0.2) {
+            Src::Imm(self.imm())
+        } else {
+            Src::Reg(self.number(body))
+        };
+        body.code.push(Insn::Store { size: Size::W, base: Reg::R6, off, src });
     }
 }

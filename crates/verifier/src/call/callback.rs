@@ -36,6 +36,8 @@ pub(crate) enum Callback {
         map: u32,
         /// Which look-up it came from.
         uid: u32,
+        /// Whether it may return any number of 32 bits.
+        free: bool,
     },
 }
 
@@ -156,7 +158,7 @@ impl Verifier<'_> {
             }
             Callback::Timer | Callback::Later { .. } => {
                 let extra = match callback {
-                    Callback::Later { map, uid } => Extra::Map { map, uid },
+                    Callback::Later { map, uid, .. } => Extra::Map { map, uid },
                     _ => caller.regs[1].extra,
                 };
                 regs[1] = value(Base::ConstMap, extra);
@@ -164,7 +166,12 @@ impl Verifier<'_> {
                 regs[3] = value(Base::MapValue, extra);
                 callee.in_callback = false;
                 callee.in_async_callback = true;
-                callee.callback_ret = RetRange { min: 0, max: 0 };
+                callee.callback_ret = match callback {
+                    Callback::Later { free: true, .. } => {
+                        RetRange { min: i32::MIN, max: i32::MAX }
+                    }
+                    _ => RetRange { min: 0, max: 0 },
+                };
             }
         }
         Ok(())

@@ -187,7 +187,7 @@ impl Verifier<'_> {
     /// inner result says so; only the kernel's own confusion stops. Kernel: `btf_check_subprog_call`.
     pub(crate) fn check_subprog_call(&mut self, subprog: u32) -> Res<Result<(), Box<Reject>>> {
         let refused = |text: &str| Ok(Err(Box::new(Reject::new(Rule::SubprogArg, text))));
-        if self.prog.subprogs.iter().all(|sub| sub.type_id.is_none()) || self.btf.is_none() {
+        if !self.has_func_info() {
             return refused("");
         }
         if self.subprogs[subprog as usize].unreliable {

@@ -222,22 +222,14 @@ impl<'a> Verifier<'a> {
                 format!("kfunc {} conversion of owning ref to non-owning failed", meta.name),
             );
         }
-        let mut converted = Vec::new();
+        let mut sample = *self.reg(Reg::R2);
+        self.set_non_owning(&mut sample)?;
+        let added = sample.ty.flags & (flag::NON_OWN_REF | flag::RCU);
+        // All copies are of one type, up to their offset.
         self.cur.for_each_reg(|reg| {
             if reg.ref_obj_id == id {
                 reg.ref_obj_id = 0;
-                converted.push(*reg);
-            }
-        });
-        // All copies are of the same type, up to their offset.
-        let Some(mut sample) = converted.first().copied() else { return self.release_reference(id) };
-        let before = sample.ty;
-        self.set_non_owning(&mut sample)?;
-        let after = sample.ty;
-        let btf = sample.btf();
-        self.cur.for_each_reg(|reg| {
-            if reg.ty == before && reg.btf() == btf && converted.contains(reg) {
-                reg.ty = after;
+                reg.ty = reg.ty.with(added);
             }
         });
         self.release_reference(id)

@@ -5,11 +5,11 @@ use super::{Access, Found};
 use crate::btf_ref::BtfRef;
 use crate::null::{is_alloc, is_non_owning, is_rcu};
 use crate::reg::{Base, Extra, RegState, RegType, flag};
-use crate::reject::{Fact, Reject, Res, unsupported};
+use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{Errno, ProgType};
-use skep_btf::TypeId;
+use skep_abi::{Errno, ProgType, Store};
+use skep_btf::{Body, Btf, TypeId};
 use skep_isa::Reg;
 
 /// An access to an object.
@@ -46,9 +46,9 @@ impl Verifier<'_> {
         };
         let name = self.type_name(btf, id);
         self.check_object_base(reg, access, btf, name)?;
-        let hooked = access.write && !reg.ty.has(flag::ALLOC) && self.has_write_hook();
-        if hooked {
-            return self.write_by_hook(reg, access, name);
+        let hook = self.write_hook().filter(|_| access.write && !reg.ty.has(flag::ALLOC));
+        if let Some(stores) = hook {
+            return self.write_by_hook(reg, access, name, stores);
         }
         let refuse = |rule: Rule, text: &str| {
             Reject::new(rule, text).fact(Fact::Reg(access.base, *reg)).stop()
@@ -197,22 +197,68 @@ impl Verifier<'_> {
         *self.reg_mut(dst) = reg;
     }
 
-    /// Whether programs of the type may write some objects of the kernel.
+    /// Fields of the kernel's objects that the program may write, where its type has such.
     /// Kernel: `env->ops->btf_struct_access`.
-    fn has_write_hook(&self) -> bool {
-        matches!(
-            self.prog.prog_type,
-            ProgType::SchedCls | ProgType::SchedAct | ProgType::Xdp | ProgType::StructOps
-        )
+    fn write_hook(&self) -> Option<&'static [Store]> {
+        match self.prog.prog_type {
+            ProgType::StructOps => Some(self.mem.attached.stores),
+            prog_type if prog_type.stores().is_empty() => None,
+            prog_type => Some(prog_type.stores()),
+        }
     }
 
-    fn write_by_hook(&self, reg: &RegState, access: Use, name: &str) -> Res<()> {
-        let connection = matches!(name, "nf_conn" | "nf_conn___init");
-        if self.prog.prog_type == ProgType::StructOps || connection {
-            return unsupported(format!("writing to struct {name}"));
+    fn write_by_hook(
+        &self,
+        reg: &RegState,
+        access: Use,
+        name: &str,
+        stores: &[Store],
+    ) -> Res<()> {
+        let refuse = |kernel: String| {
+            Reject::new(Rule::MemReadOnly, kernel).fact(Fact::Reg(access.base, *reg)).stop()
+        };
+        let mut known = stores.iter().filter(|store| store.structure == name).peekable();
+        if known.peek().is_none() {
+            return refuse("only read is supported".into());
         }
-        Reject::new(Rule::MemReadOnly, "only read is supported")
-            .fact(Fact::Reg(access.base, *reg))
-            .stop()
+        let kind = name.strip_suffix("___init").unwrap_or(name);
+        let off = i64::from(access.off);
+        let place = known.find_map(|store| {
+            let (at, size) = self.field_place(kind, store.field)?;
+            let hit = if store.inside { (at..at + size).contains(&off) } else { off == at };
+            hit.then_some(at + size)
+        });
+        match place {
+            None => refuse(format!("no write support to {kind} at off {off}")),
+            Some(end) if off + i64::from(access.size) > end => refuse(format!(
+                "write access at off {off} with size {} beyond the member of {kind} ended at {end}",
+                access.size
+            )),
+            Some(_) => Ok(()),
+        }
     }
+
+    /// Where a field of a structure of the kernel is, and its bytes; all of it for no name.
+    fn field_place(&self, structure: &str, path: &str) -> Option<(i64, i64)> {
+        let btf = self.vmlinux?;
+        let mut id = self.kernel_struct(structure)?;
+        let mut at = 0;
+        for name in path.split('.').filter(|name| !name.is_empty()) {
+            let (bits, ty) = member(btf, id, name)?;
+            at += i64::from(bits / 8);
+            id = ty;
+        }
+        Some((at, i64::from(btf.size_of(id)?)))
+    }
+}
+
+/// Position in bits and type of a member, also of one inside an unnamed structure.
+fn member(btf: &Btf, id: TypeId, name: &str) -> Option<(u32, TypeId)> {
+    let (Body::Struct { members, .. } | Body::Union { members, .. }) = btf.resolve(id)?.body else {
+        return None;
+    };
+    members.iter().find_map(|entry| match entry.name {
+        "" => member(btf, entry.ty, name).map(|(bits, ty)| (bits + entry.bit_off, ty)),
+        found => (found == name).then_some((entry.bit_off, entry.ty)),
+    })
 }

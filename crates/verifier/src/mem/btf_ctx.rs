@@ -4,11 +4,11 @@
 
 use super::btf_walk::tags_of;
 use super::ctx::{Loaded, Untyped};
-use super::null_args::invalid_arg;
 use crate::btf_ref::BtfRef;
 use crate::reg::{Base, Extra, RegType, flag};
 use crate::verifier::Verifier;
-use skep_abi::{AttachType, ProgType};
+use skep_abi::trust::tracepoint_arg;
+use skep_abi::{AttachType, ProgType, Store};
 use skep_btf::{Body, Btf, Param, Type, TypeId};
 
 /// Arguments of a function without types. Kernel: `MAX_BPF_FUNC_REG_ARGS`.
@@ -27,6 +27,8 @@ pub(crate) struct Attached {
     pub(crate) args: Vec<CtxArg>,
     /// Whether pointers among the arguments are valid.
     pub(crate) trusted: bool,
+    /// Fields of the kernel's objects that programs for a structure of functions may write.
+    pub(crate) stores: &'static [Store],
     /// What the function may return, if it is known.
     pub(crate) returns: Option<(i32, i32)>,
 }
@@ -164,7 +166,9 @@ impl Verifier<'_> {
         }
         let mut error = false;
         if self.prog.attach_type == Some(AttachType::TraceRawTp) {
-            let invalid = invalid_arg(name.strip_prefix("btf_trace_").unwrap_or(name), arg.at);
+            let tracepoint = name.strip_prefix("btf_trace_").unwrap_or(name);
+            let number = u32::try_from(arg.at).unwrap_or(u32::MAX);
+            let invalid = tracepoint_arg(tracepoint, number).unwrap_or_default();
             flags |= if invalid.null { flag::MAYBE_NULL } else { 0 };
             error = invalid.error;
         }

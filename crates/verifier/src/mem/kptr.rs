@@ -9,12 +9,9 @@ use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
 use skep_abi::Errno;
+use skep_abi::trust::RCU_PROTECTED;
 use skep_btf::TypeId;
 use skep_isa::{Insn, Reg, Src};
-
-/// Kernel structures that RCU protects. Kernel: `rcu_protected_types`.
-const RCU_PROTECTED: [&str; 5] =
-    ["prog_test_ref_kfunc", "cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"];
 
 impl Verifier<'_> {
     /// A load or store of a pointer field. Kernel: `check_map_kptr_access`.

@@ -33,7 +33,14 @@ const BY_TAG: [(&str, FieldKind); 4] = [
 ];
 
 /// Objects of the kernel that a map can release. Kernel: what `register_btf_id_dtor_kfuncs` got.
-const RELEASED: [&str; 4] = ["bpf_cpumask", "bpf_crypto_ctx", "task_struct", "cgroup"];
+const RELEASED: [&str; 6] = [
+    "bpf_cpumask",
+    "bpf_crypto_ctx",
+    "task_struct",
+    "cgroup",
+    "prog_test_ref_kfunc",
+    "prog_test_member",
+];
 
 /// A field before what it refers to was looked up.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 use super::argument;
 use super::map::key_value;
 use crate::Cx;
+use crate::fault::FaultKind;
 use crate::helper::{Helpers, Stop};
 use crate::interp::MAX_TAIL_CALLS;
 use alloc::boxed::Box;
@@ -15,6 +16,13 @@ pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(12, "bpf_tail_call", tail_call)
         .with(164, "bpf_for_each_map_elem", for_each)
         .with(181, "bpf_loop", repeat)
+        .with_kfunc("bpf_throw", |cookie: u64| -> Result<u64, Stop> {
+            Err(FaultKind::Thrown { cookie }.into())
+        })
+        .with_kfunc("__bpf_trap", || -> Result<u64, Stop> {
+            let what = "a place that the compiler took for unreachable".into();
+            Err(FaultKind::Unsupported { what }.into())
+        })
 }
 
 /// Goes on with the program at an index of a prog array; returns only if there is none.

@@ -1,13 +1,13 @@
-//! Objects, and lists and trees of them.
+//! Objects, and lists of them.
 //!
 //! A list is a ring of addresses in the program's memory, as the kernel's: the head and each node begin
 //! with the next and the previous one, and a node says third whose it is. Links that a program writes
-//! itself lead to memory it could reach anyhow. A tree is such a ring kept in order, so that the smallest
-//! is found at once and an insertion compares with what is greater.
+//! itself lead to memory it could reach anyhow.
 
 use super::{Env, argument};
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
+use crate::memory::What;
 use skep_abi::Errno;
 
 pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
@@ -17,8 +17,7 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
             size.and_then(|size| cx.mem.heap.make(size as usize)).unwrap_or(0)
         })
         .with_kfunc("bpf_obj_drop_impl", |cx: &mut Cx<'_, S>, object: u64, _meta: u64| {
-            let dropped = cx.mem.heap.release(object);
-            dropped.ok_or_else(|| argument("bpf_obj_drop_impl", 1, "an object", object))
+            drop_own(cx, "bpf_obj_drop_impl", object)
         })
         .with_kfunc("bpf_refcount_acquire_impl", |cx: &mut Cx<'_, S>, object: u64, _meta: u64| {
             cx.mem.heap.acquire(object).map_or(0, |()| object)
@@ -41,17 +40,44 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with_kfunc("bpf_list_front", |cx: &mut Cx<'_, S>, head: u64| peek(cx, head, first))
         .with_kfunc("bpf_list_back", |cx: &mut Cx<'_, S>, head: u64| peek(cx, head, last));
     helpers
-        .with_kfunc("bpf_rbtree_add_impl", |cx: &mut Cx<'_, S>, root: u64, node: u64, less: u64| {
-            insert(cx, root, node, |cx, root| {
-                let mut at = last(cx, root)?;
-                while at != root && cx.call(less, [node, at, 0, 0, 0])? != 0 {
-                    at = get(cx, at.wrapping_add(PREV))?;
-                }
-                Ok(at)
-            })
+        .with_kfunc("bpf_percpu_obj_new_impl", |cx: &mut Cx<'_, S>, type_id: u32, _meta: u64| {
+            let size = cx.state.size_of_type(type_id).map(|size| stride(size as usize));
+            let len = size.and_then(|size| size.checked_mul(cx.machine.cpus() as usize));
+            len.and_then(|len| cx.mem.heap.make(len)).unwrap_or(0)
         })
-        .with_kfunc("bpf_rbtree_remove", remove)
-        .with_kfunc("bpf_rbtree_first", |cx: &mut Cx<'_, S>, root: u64| peek(cx, root, first))
+        .with_kfunc("bpf_percpu_obj_drop_impl", |cx: &mut Cx<'_, S>, object: u64, _meta: u64| {
+            drop_own(cx, "bpf_percpu_obj_drop_impl", object)
+        })
+        .with(153, "bpf_per_cpu_ptr", |cx: &mut Cx<'_, S>, object: u64, cpu: u32| {
+            if cpu >= cx.machine.cpus() {
+                return Ok(0);
+            }
+            of_cpu(cx, "bpf_per_cpu_ptr", object, cpu)
+        })
+        .with(154, "bpf_this_cpu_ptr", |cx: &mut Cx<'_, S>, object: u64| {
+            let cpu = cx.cpu().0;
+            of_cpu(cx, "bpf_this_cpu_ptr", object, cpu)
+        })
+}
+
+/// Distance of the parts of a per-CPU object.
+const fn stride(size: usize) -> usize {
+    size.next_multiple_of(8)
+}
+
+/// The part of a per-CPU object that belongs to a CPU.
+fn of_cpu<S>(cx: &Cx<'_, S>, helper: &str, object: u64, cpu: u32) -> Result<u64, Stop> {
+    let own = cx.mem.heap.what(object) == Some(What::Own);
+    let len = cx.mem.heap.content(object).filter(|_| own).map(<[u8]>::len);
+    let len = len.ok_or_else(|| argument(helper, 1, "a per-CPU object", object))?;
+    let part = len / cx.machine.cpus().max(1) as usize;
+    Ok(object.wrapping_add(part as u64 * u64::from(cpu)))
+}
+
+fn drop_own<S>(cx: &mut Cx<'_, S>, kfunc: &str, object: u64) -> Result<(), Stop> {
+    let own = cx.mem.heap.what(object) == Some(What::Own);
+    let dropped = own.then(|| cx.mem.heap.release(object)).flatten();
+    dropped.ok_or_else(|| argument(kfunc, 1, "an object", object))
 }
 
 /// Positions in a head and a node.
@@ -59,13 +85,13 @@ const NEXT: u64 = 0;
 const PREV: u64 = 8;
 const OWNER: u64 = 16;
 
-fn get<S>(cx: &Cx<'_, S>, addr: u64) -> Result<u64, Stop> {
+pub(super) fn get<S>(cx: &Cx<'_, S>, addr: u64) -> Result<u64, Stop> {
     let mut bytes = [0; 8];
     cx.mem.read(addr, &mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn put<S>(cx: &mut Cx<'_, S>, addr: u64, value: u64) -> Result<(), Stop> {
+pub(super) fn put<S>(cx: &mut Cx<'_, S>, addr: u64, value: u64) -> Result<(), Stop> {
     Ok(cx.mem.write(addr, &value.to_le_bytes())?)
 }
 

@@ -44,11 +44,9 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
             cx.state.task().cgroups.get(level).copied().unwrap_or_default()
         })
         .with(120, "bpf_get_ns_current_pid_tgid", in_namespace)
-        .without(35, "there is no task_struct to read")
         .without(37, "a process has no table of cgroups")
         .without(109, "a program run here sends no signals")
         .without(117, "a program run here sends no signals")
-        .without(158, "there is no task_struct to read")
         .without(175, "there is no task_struct to read")
         .without(191, "there is no task_struct to read")
 }

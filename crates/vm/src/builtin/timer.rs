@@ -1,4 +1,4 @@
-//! Timers in values. The embedder keeps them between runs and says when one is due; its callback is a
+//! Timers and pieces of work in values. The embedder keeps them between runs and says when one is due; its callback is a
 //! run of its own ([`Vm::fire`](crate::Vm::fire)).
 //!
 //! A timer is known by its address, and the first eight bytes there are its number: an entry that is
@@ -23,6 +23,19 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(170, "bpf_timer_set_callback", set_callback)
         .with(171, "bpf_timer_start", start)
         .with(172, "bpf_timer_cancel", cancel)
+        .with_kfunc("bpf_wq_init", |cx: &mut Cx<'_, S>, addr: u64, handle: u64, flags: u32| {
+            if flags != 0 {
+                return Ok(Errno::EINVAL.r0());
+            }
+            set_up(cx, "bpf_wq_init", addr, handle)
+        })
+        .with_kfunc("bpf_wq_set_callback_impl", |cx: &mut Cx<'_, S>, addr, func, flags: u32| {
+            if flags != 0 {
+                return Ok(Errno::EINVAL.r0());
+            }
+            call_back(cx, "bpf_wq_set_callback_impl", addr, func)
+        })
+        .with_kfunc("bpf_wq_start", start_work)
 }
 
 /// Timers that an embedder keeps at most.
@@ -110,16 +123,20 @@ fn find<'s, S: Env>(cx: &'s mut Cx<'_, S>, addr: u64) -> Result<Option<&'s mut T
 fn init<S: Env>(cx: &mut Cx<'_, S>, addr: u64, handle: u64, clock: u64) -> Result<u64, Stop> {
     /// `CLOCK_REALTIME`, `CLOCK_MONOTONIC`, `CLOCK_BOOTTIME`
     const CLOCKS: [u64; 3] = [0, 1, 7];
+    if !CLOCKS.contains(&clock) {
+        return Ok(Errno::EINVAL.r0());
+    }
+    set_up(cx, "bpf_timer_init", addr, handle)
+}
+
+fn set_up<S: Env>(cx: &mut Cx<'_, S>, helper: &str, addr: u64, handle: u64) -> Result<u64, Stop> {
     let kinds = [MapType::Array, MapType::Hash, MapType::LruHash];
     let has_timers = |map: &Map| kinds.contains(&map.def().map_type);
     if !cx.map(handle).is_some_and(has_timers) {
-        return Err(argument("bpf_timer_init", 2, "an array or a hash map", handle));
+        return Err(argument(helper, 2, "an array or a hash map", handle));
     }
     if cx.value_address(handle, 0).is_none_or(|values| values >> 32 != addr >> 32) {
-        return Err(argument("bpf_timer_init", 1, "a timer in a value of the map", addr));
-    }
-    if !CLOCKS.contains(&clock) {
-        return Ok(Errno::EINVAL.r0());
+        return Err(argument(helper, 1, "a field in a value of the map", addr));
     }
     if find(cx, addr)?.is_some() {
         return Ok(Errno::EBUSY.r0());
@@ -138,8 +155,28 @@ fn init<S: Env>(cx: &mut Cx<'_, S>, addr: u64, handle: u64, clock: u64) -> Resul
 }
 
 fn set_callback<S: Env>(cx: &mut Cx<'_, S>, addr: u64, func: u64) -> Result<u64, Stop> {
+    call_back(cx, "bpf_timer_set_callback", addr, func)
+}
+
+/// Starts the work, which is done as soon as the embedder looks; what waits already waits once. Kernel:
+/// `bpf_wq_start`.
+fn start_work<S: Env>(cx: &mut Cx<'_, S>, addr: u64, flags: u32) -> Result<u64, Stop> {
+    let ready = find(cx, addr)?.is_some_and(|work| work.callback.is_some());
+    if flags != 0 || !ready {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let now = cx.state.monotonic_ns();
+    if let Some(timers) = cx.state.timers()
+        && timers.by_addr.get(&addr).is_some_and(|work| work.due.is_none())
+    {
+        timers.set_due(addr, Some(now));
+    }
+    Ok(0)
+}
+
+fn call_back<S: Env>(cx: &mut Cx<'_, S>, helper: &str, addr: u64, func: u64) -> Result<u64, Stop> {
     if function(cx, func).is_none() {
-        return Err(argument("bpf_timer_set_callback", 2, "a function", func));
+        return Err(argument(helper, 2, "a function", func));
     }
     let Some(timer) = find(cx, addr)? else { return Ok(Errno::EINVAL.r0()) };
     timer.callback = Some(func);

@@ -1,5 +1,6 @@
 //! Accesses of any length to any region, and what there is to say about a refused one.
 
+use super::heap::What;
 use super::{Kind, Memory, PACKET, PACKET_BASE, split};
 use crate::fault::{AccessError, Denied};
 use alloc::string::String;
@@ -15,6 +16,9 @@ impl<'m> Memory<'m> {
     pub(crate) fn load_slow(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
         let mut bytes = [0; 8];
         let denied = AccessError { addr, size, write: false, why: Denied::Outside };
+        if self.is_hole(addr, size) {
+            return Ok(0);
+        }
         if let Some((values, at)) = self.values(addr, size, false)? {
             return values.load(at, size_of_bytes(size)).ok_or(denied);
         }
@@ -32,6 +36,9 @@ impl<'m> Memory<'m> {
         value: u64,
     ) -> Result<(), AccessError> {
         let denied = AccessError { addr, size, write: true, why: Denied::Outside };
+        if self.is_hole(addr, size) {
+            return Ok(());
+        }
         if let Some((values, at)) = self.values(addr, size, true)? {
             return values.store(at, size_of_bytes(size), value).ok_or(denied);
         }
@@ -51,6 +58,10 @@ impl<'m> Memory<'m> {
             Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
             Some(Kind::Map { rd: false, .. }) if !write => Err(deny(Denied::WriteOnly)),
             Some(Kind::Map { values, .. }) => Ok(Some((values, at as usize))),
+            Some(Kind::Arena(arena)) if arena.is_allocated(at as usize, size) => {
+                Ok(Some((arena.values(), at as usize)))
+            }
+            Some(Kind::Arena(_)) => Err(deny(Denied::Outside)),
             Some(&Kind::Record { ring, record }) => {
                 let at = at as usize;
                 if at.checked_add(size).is_none_or(|end| end > record.len as usize) {
@@ -59,6 +70,16 @@ impl<'m> Memory<'m> {
                 Ok(Some((ring.values(), record.at + at)))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// Whether an address is that of a page which an arena does not have. Programs read zero there, and what
+    /// they write is gone. Kernel: `ex_handler_bpf`.
+    fn is_hole(&self, addr: u64, size: usize) -> bool {
+        let (region, at) = split(addr);
+        match self.regions.get(region as usize) {
+            Some(Kind::Arena(arena)) => !arena.is_allocated(at as usize, size),
+            _ => false,
         }
     }
 
@@ -134,6 +155,9 @@ impl<'m> Memory<'m> {
         }
         if self.has_halves(addr) {
             return self.write_ctx(addr, bytes);
+        }
+        if self.is_object(idx) {
+            return Err(AccessError { why: Denied::ReadOnly, ..deny });
         }
         for (byte, cell) in bytes.iter().zip(self.cells(addr, bytes.len(), true)?) {
             cell.set(*byte);
@@ -249,6 +273,7 @@ impl<'m> Memory<'m> {
             }
             Kind::Bytes(_) => bytes.rd.len(),
             Kind::Map { values, .. } => values.len(),
+            Kind::Arena(arena) => arena.values().len(),
             Kind::Record { record, .. } => record.len as usize,
             Kind::Copy(_, ref bytes) => bytes.len(),
         };
@@ -261,7 +286,8 @@ impl<'m> Memory<'m> {
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
         let place = |name: &str, lo, len| Place { region: name.into(), at, lo, len };
         if let Some(object) = self.heap.get(idx) {
-            return Some(place("object", 0, object.len()));
+            let name = self.heap.what_is(idx).map_or("object", What::name);
+            return Some(place(name, 0, object.len()));
         }
         Some(match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => return None,
@@ -278,6 +304,7 @@ impl<'m> Memory<'m> {
                 let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
                 place(&name, lo, values.value_size())
             }
+            Kind::Arena(arena) => place("arena", 0, arena.values().len()),
             Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
             Kind::Copy(name, ref bytes) => place(name, 0, bytes.len()),
         })

@@ -1,7 +1,9 @@
-//! Objects that programs make (`bpf_obj_new`). They outlive the run, as map values may point to them,
-//! and belong to the [`Vm`](crate::Vm): what another one's programs find in a shared map points to none.
+//! Objects that programs make (`bpf_obj_new`), and what stands for objects of the kernel. They outlive the
+//! run, as map values may point to them, and belong to the [`Vm`](crate::Vm): what another one's programs
+//! find in a shared map points to none.
 
 use super::{address, split};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Region of the first object.
@@ -11,7 +13,33 @@ const MAX_OBJECTS: usize = 1 << 16;
 /// Bytes they may take.
 const MAX_BYTES: usize = 64 << 20;
 
+/// What an object is. Only those of programs are theirs to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum What {
+    /// An object that a program has made.
+    Own,
+    /// A thread, by its number.
+    Task(u32),
+    /// A cgroup, by its number.
+    Cgroup(u64),
+    /// A set of CPUs.
+    Cpumask,
+}
+
+impl What {
+    /// In a word, for messages.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "object",
+            Self::Task(_) => "task",
+            Self::Cgroup(_) => "cgroup",
+            Self::Cpumask => "CPU mask",
+        }
+    }
+}
+
 struct Object {
+    what: What,
     bytes: Vec<u8>,
     /// References to it; at 0 it is gone.
     refs: u32,
@@ -23,13 +51,34 @@ pub(crate) struct Heap {
     objects: Vec<Object>,
     free: Vec<u32>,
     bytes: usize,
+    /// Where tasks and cgroups are: each once, so that pointers to the same are equal.
+    known: BTreeMap<What, u64>,
+    /// The CPU that was picked last from a set. Kernel: `distribute_cpu_mask_prev`.
+    pub(crate) picked: u32,
 }
 
 impl Heap {
     /// The address of a new object of zeroes. None for want of room.
     pub(crate) fn make(&mut self, len: usize) -> Option<u64> {
-        let bytes = self.bytes.checked_add(len).filter(|&bytes| bytes <= MAX_BYTES)?;
-        let object = Object { bytes: alloc::vec![0; len], refs: 1 };
+        let has_room = self.bytes.checked_add(len).is_some_and(|bytes| bytes <= MAX_BYTES);
+        has_room.then(|| self.put(What::Own, alloc::vec![0; len])).flatten()
+    }
+
+    /// A reference to what stands for a task or cgroup; made if there is none yet.
+    pub(crate) fn find_or_put(&mut self, what: What, bytes: Vec<u8>) -> Option<u64> {
+        if let Some(&addr) = self.known.get(&what) {
+            self.acquire(addr)?;
+            return Some(addr);
+        }
+        let addr = self.put(what, bytes)?;
+        self.known.insert(what, addr);
+        Some(addr)
+    }
+
+    /// The address of a new object. None for want of room.
+    pub(crate) fn put(&mut self, what: What, content: Vec<u8>) -> Option<u64> {
+        let bytes = self.bytes.checked_add(content.len()).filter(|&bytes| bytes <= MAX_BYTES)?;
+        let object = Object { what, bytes: content, refs: 1 };
         let slot = match self.free.pop() {
             Some(slot) => {
                 *self.objects.get_mut(slot as usize)? = object;
@@ -56,12 +105,36 @@ impl Heap {
     pub(crate) fn release(&mut self, addr: u64) -> Option<()> {
         let object = self.object(addr)?;
         object.refs -= 1;
+        let what = object.what;
         if object.refs == 0 {
             let bytes = core::mem::take(&mut object.bytes);
             self.bytes -= bytes.len();
             self.free.push(split(addr).0.checked_sub(OBJECTS)?);
+            self.known.remove(&what);
         }
         Some(())
+    }
+
+    /// What lies at an address: the address of an object itself, not of a byte in it.
+    pub(crate) fn what(&self, addr: u64) -> Option<What> {
+        let (region, 0) = split(addr) else { return None };
+        self.what_is(region)
+    }
+
+    /// What a region is.
+    pub(super) fn what_is(&self, region: u32) -> Option<What> {
+        let object = self.objects.get(region.checked_sub(OBJECTS)? as usize)?;
+        (object.refs > 0).then_some(object.what)
+    }
+
+    /// The bytes of an object, whoever may write them.
+    pub(crate) fn content_mut(&mut self, addr: u64) -> Option<&mut [u8]> {
+        self.object(addr).map(|object| object.bytes.as_mut_slice())
+    }
+
+    /// The same, to be read.
+    pub(crate) fn content(&self, addr: u64) -> Option<&[u8]> {
+        self.get(split(addr).0)
     }
 
     fn object(&mut self, addr: u64) -> Option<&mut Object> {
@@ -77,6 +150,7 @@ impl Heap {
 
     /// The same, to be written.
     pub(super) fn get_mut(&mut self, region: u32) -> Option<&mut [u8]> {
-        self.object(address(region, 0)).map(|object| object.bytes.as_mut_slice())
+        let object = self.object(address(region, 0)).filter(|object| object.what == What::Own);
+        object.map(|object| object.bytes.as_mut_slice())
     }
 }

@@ -1,4 +1,4 @@
-//! Objects, and lists and trees of them. An object is a node of 24 bytes and a number.
+//! Objects, and lists and trees of them. An object is a node of up to 32 bytes and a number.
 
 use super::{fault, r0};
 
@@ -6,7 +6,7 @@ use super::{fault, r0};
 fn make(number: i32) -> String {
     format!(
         " r1 = 1\n r2 = 0\n call @bpf_obj_new_impl\n if r0 != 0 goto +2\n r0 = -1\n exit\n r8 = r0\n \
-         r1 = {number}\n *(u64 *)(r8 + 24) = r1\n"
+         r1 = {number}\n *(u64 *)(r8 + 32) = r1\n"
     )
 }
 
@@ -18,9 +18,9 @@ fn through(numbers: &[i32], push: &str, pop: &str) -> i64 {
         .map(|&number| make(number) + &format!(" r1 = r6\n r2 = r8\n {push}\n"))
         .collect();
     let text = format!(
-        "r6 = r1\n r7 = 0\n{pushes} pop: r1 = r6\n {pop}\n if r0 == 0 goto out\n r1 = *(u64 *)(r0 + 24)\n \
+        "r6 = r1\n r7 = 0\n{pushes} pop: r1 = r6\n {pop}\n if r0 == 0 goto out\n r1 = *(u64 *)(r0 + 32)\n \
          r7 *= 10\n r7 += r1\n r1 = r0\n r2 = 0\n call @bpf_obj_drop_impl\n goto pop\n out: r0 = r7\n exit\n \
-         less: r0 = 0\n r1 = *(u64 *)(r1 + 24)\n r2 = *(u64 *)(r2 + 24)\n if r1 >= r2 goto +1\n r0 = 1\n exit"
+         less: r0 = 0\n r1 = *(u64 *)(r1 + 32)\n r2 = *(u64 *)(r2 + 32)\n if r1 >= r2 goto +1\n r0 = 1\n exit"
     );
     r0(&text, &mut [0; 16])
 }
@@ -58,14 +58,14 @@ fn a_node_is_in_one_list() {
 fn an_object_lasts_as_long_as_its_references() {
     let drop = " r1 = r8\n r2 = 0\n call @bpf_obj_drop_impl\n";
     let acquire = " r1 = r8\n r2 = 0\n call @bpf_refcount_acquire_impl\n";
-    let read = " r0 = *(u64 *)(r8 + 24)\n exit";
+    let read = " r0 = *(u64 *)(r8 + 32)\n exit";
     assert_eq!(r0(&format!("{}{acquire}{drop}{read}", make(7)), &mut []), 7);
     let gone = fault(&format!("{}{drop}{read}", make(7)), &mut []);
     assert!(gone.contains("no memory there"), "{gone}");
     let twice = fault(&format!("{}{drop}{drop}{read}", make(7)), &mut []);
     assert!(twice.contains("argument 1 must be an object"), "{twice}");
-    let beyond = fault(&format!("{} r0 = *(u64 *)(r8 + 25)\n exit", make(7)), &mut []);
-    assert!(beyond.contains("byte 25 of object, which has 32"), "{beyond}");
+    let beyond = fault(&format!("{} r0 = *(u64 *)(r8 + 33)\n exit", make(7)), &mut []);
+    assert!(beyond.contains("byte 33 of object, which has 40"), "{beyond}");
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! Kernel functions and helpers over objects, in compiled programs of `corpus/run`.
+//!
+//! Each program folds what it sees into one number. The numbers here are what Linux 6.18 gave for the same
+//! objects by `BPF_PROG_TEST_RUN`, over 64 bytes of zeroes, on a machine of two CPUs.
+
+use skep::{Image, Kernel, Options, Packet, PacketMeta, Session, Task, fit, read_image};
+use skep_hooks::LinkType;
+use skep_map::Map;
+use skep_vm::{Env, Input, Machine, Vm, builtin};
+
+fn image(name: &str) -> Image {
+    let path = format!("{}/../../corpus/run/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut image = read_image(&std::fs::read(path).unwrap(), name).unwrap().image;
+    // Numbers of the program's own types are all that is asked for.
+    let types = image.btf.as_deref().cloned().unwrap();
+    fit(&mut image, &Kernel { types: Some(&types), ..Kernel::default() }).unwrap();
+    image
+}
+
+fn packet() -> Packet {
+    let meta = PacketMeta { link: LinkType::ETHERNET, wire_len: 64, ..PacketMeta::default() };
+    let mut packet = Packet::new();
+    packet.reset(&[0; 64], meta);
+    packet
+}
+
+#[test]
+fn programs_over_objects_see_what_they_see_in_the_kernel() {
+    let image = image("kfuncs.o");
+    let kernel = [
+        ("tree_shape", 2_628_698_561),
+        ("list_ends", 119_863_254),
+        ("throws", 65),
+        ("work_queue", 4_273_993_914),
+        ("task_storage", 4_238_850_693),
+        ("per_cpu_object", 8_774),
+    ];
+    assert_eq!(image.progs.len(), kernel.len());
+    let options = Options { cpus: 2, ..Options::default() };
+    for (name, want) in kernel {
+        let mut session = Session::load(&image, Some(name), options).unwrap();
+        session.set_task(Task { tid: 3, pid: 3, ..Task::default() });
+        let outcome = session.run(&mut packet()).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(outcome.verdict.code, want, "{name}");
+    }
+}
+
+/// The verdict for a packet of so many bytes.
+fn caught(len: usize) -> u32 {
+    let mut session = Session::load(&image("exception.o"), None, Options::default()).unwrap();
+    let meta = PacketMeta { link: LinkType::ETHERNET, wire_len: 64, ..PacketMeta::default() };
+    let mut packet = Packet::new();
+    packet.reset(&vec![0; len], meta);
+    session.run(&mut packet).unwrap_or_else(|fault| panic!("{fault}")).verdict.code
+}
+
+#[test]
+fn what_is_thrown_arrives_in_the_function_that_the_program_names() {
+    assert_eq!((caught(60), caught(64)), (1060, 129));
+}
+
+/// A world where nothing happens.
+struct Still;
+
+impl Env for Still {
+    fn monotonic_ns(&mut self) -> u64 {
+        0
+    }
+
+    fn random(&mut self) -> u32 {
+        0
+    }
+
+    fn print(&mut self, text: String) {
+        panic!("{text}");
+    }
+}
+
+/// Programs that no hook runs.
+#[test]
+fn sets_of_cpus_and_pages_are_those_of_the_kernel() {
+    for (file, want) in [("cpumask.o", 4_294_381_570), ("arena.o", 2_956_934_822)] {
+        let image = image(file);
+        let maps = image.maps.iter().map(|def| Map::new(def, 2).unwrap()).collect();
+        let mut machine = Machine::new(builtin(), maps).with_cpus(2);
+        let prog = machine.load(&image.progs[0]).unwrap();
+        let output = Vm::new().run(&machine, prog, &mut Still, Input::default());
+        let r0 = output.result.unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(r0 & 0xffff_ffff, want, "{file}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Tasks and cgroups: objects that stand for those of the kernel, and values stored with them.
+//!
+//! Which there are the embedder says ([`Env::task_of`], [`Env::cgroup`]); what programs read in them it
+//! lays out ([`Env::task_struct`], [`Env::cgroup_struct`]). Each is one object however often it is looked
+//! up, so that pointers to it are equal, and is nobody's to write.
+
+use super::{Env, argument};
+use crate::Cx;
+use crate::helper::{Helpers, Stop};
+use crate::memory::What;
+use alloc::vec::Vec;
+use skep_abi::{Errno, MapType};
+use skep_map::{Map, Storage};
+
+pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
+    let helpers = helpers
+        .with(35, "bpf_get_current_task", current)
+        .with(158, "bpf_get_current_task_btf", current)
+        .with(156, "bpf_task_storage_get", |cx: &mut Cx<'_, S>, map, task, initial, flags| {
+            storage_get(cx, (&TASKS, "bpf_task_storage_get"), map, task, initial, flags)
+        })
+        .with(157, "bpf_task_storage_delete", |cx: &mut Cx<'_, S>, map, task| {
+            storage_delete(cx, (&TASKS, "bpf_task_storage_delete"), map, task)
+        })
+        .with(210, "bpf_cgrp_storage_get", |cx: &mut Cx<'_, S>, map, cgroup, initial, flags| {
+            storage_get(cx, (&CGROUPS, "bpf_cgrp_storage_get"), map, cgroup, initial, flags)
+        })
+        .with(211, "bpf_cgrp_storage_delete", |cx: &mut Cx<'_, S>, map, cgroup| {
+            storage_delete(cx, (&CGROUPS, "bpf_cgrp_storage_delete"), map, cgroup)
+        });
+    let helpers = helpers
+        .with_kfunc("bpf_task_from_pid", |cx: &mut Cx<'_, S>, pid: u32| {
+            Ok::<_, Stop>(task(cx, pid).unwrap_or(0))
+        })
+        .with_kfunc("bpf_task_acquire", |cx: &mut Cx<'_, S>, task: u64| {
+            TASKS.number(cx, "bpf_task_acquire", 1, task)?;
+            Ok::<_, Stop>(cx.mem.heap.acquire(task).map_or(0, |()| task))
+        })
+        .with_kfunc("bpf_task_release", |cx: &mut Cx<'_, S>, task: u64| {
+            release(cx, (&TASKS, "bpf_task_release"), task)
+        })
+        .with_kfunc("bpf_task_under_cgroup", |cx: &mut Cx<'_, S>, task: u64, cgroup: u64| {
+            let tid = TASKS.number(cx, "bpf_task_under_cgroup", 1, task)?;
+            let id = CGROUPS.number(cx, "bpf_task_under_cgroup", 2, cgroup)?;
+            let task = u32::try_from(tid).ok().and_then(|tid| cx.state.task_of(tid));
+            Ok::<_, Stop>(u64::from(task.is_some_and(|task| task.cgroups.contains(&id))))
+        });
+    helpers
+        .with_kfunc("bpf_cgroup_from_id", |cx: &mut Cx<'_, S>, id: u64| {
+            Ok::<_, Stop>(cgroup(cx, id).unwrap_or(0))
+        })
+        .with_kfunc("bpf_cgroup_ancestor", |cx: &mut Cx<'_, S>, cgroup: u64, level: i32| {
+            let id = CGROUPS.number(cx, "bpf_cgroup_ancestor", 1, cgroup)?;
+            let level = usize::try_from(level).unwrap_or(usize::MAX);
+            let ancestor = cx.state.cgroup(id).and_then(|path| path.get(level).copied());
+            Ok::<_, Stop>(ancestor.and_then(|id| self::cgroup(cx, id)).unwrap_or(0))
+        })
+        .with_kfunc("bpf_cgroup_acquire", |cx: &mut Cx<'_, S>, cgroup: u64| {
+            CGROUPS.number(cx, "bpf_cgroup_acquire", 1, cgroup)?;
+            Ok::<_, Stop>(cx.mem.heap.acquire(cgroup).map_or(0, |()| cgroup))
+        })
+        .with_kfunc("bpf_cgroup_release", |cx: &mut Cx<'_, S>, cgroup: u64| {
+            release(cx, (&CGROUPS, "bpf_cgroup_release"), cgroup)
+        })
+}
+
+/// Objects of a kind, and what may be stored with them.
+struct Kind {
+    storage: MapType,
+    wants: &'static str,
+    wants_map: &'static str,
+    number: fn(What) -> Option<u64>,
+}
+
+const TASKS: Kind = Kind {
+    storage: MapType::TaskStorage,
+    wants: "a task",
+    wants_map: "a map of task storage",
+    number: |what| match what {
+        What::Task(tid) => Some(tid.into()),
+        _ => None,
+    },
+};
+
+const CGROUPS: Kind = Kind {
+    storage: MapType::CgrpStorage,
+    wants: "a cgroup",
+    wants_map: "a map of cgroup storage",
+    number: |what| match what {
+        What::Cgroup(id) => Some(id),
+        _ => None,
+    },
+};
+
+impl Kind {
+    /// The number of the object in an argument.
+    fn number<S>(&self, cx: &Cx<'_, S>, helper: &str, arg: u8, object: u64) -> Result<u64, Stop> {
+        let number = cx.mem.heap.what(object).and_then(self.number);
+        number.ok_or_else(|| argument(helper, arg, self.wants, object))
+    }
+
+    fn storage<'r, S>(&self, cx: &Cx<'r, S>, helper: &str, map: u64) -> Result<&'r Storage, Stop> {
+        match cx.map(map) {
+            Some(Map::Storage(storage)) if storage.def().map_type == self.storage => Ok(storage),
+            _ => Err(argument(helper, 1, self.wants_map, map)),
+        }
+    }
+}
+
+/// The object that stands for the current task, until the run ends.
+fn current<S: Env>(cx: &mut Cx<'_, S>) -> Result<u64, Stop> {
+    let known = cx.borrowed.iter().copied();
+    if let Some(task) = known.into_iter().next() {
+        return Ok(task);
+    }
+    let (tid, bytes) = (cx.state.task().tid, cx.state.task_struct(cx.state.task()));
+    let task = cx.mem.heap.find_or_put(What::Task(tid), bytes);
+    cx.borrowed.extend(task);
+    Ok(task.unwrap_or(0))
+}
+
+/// A reference to a task.
+fn task<S: Env>(cx: &mut Cx<'_, S>, tid: u32) -> Option<u64> {
+    let task = cx.state.task_of(tid)?;
+    let (tid, bytes) = (task.tid, cx.state.task_struct(task));
+    cx.mem.heap.find_or_put(What::Task(tid), bytes)
+}
+
+/// A reference to a cgroup.
+fn cgroup<S: Env>(cx: &mut Cx<'_, S>, id: u64) -> Option<u64> {
+    let path: Vec<u64> = cx.state.cgroup(id)?.to_vec();
+    let bytes = cx.state.cgroup_struct(&path);
+    cx.mem.heap.find_or_put(What::Cgroup(id), bytes)
+}
+
+fn release<S>(cx: &mut Cx<'_, S>, (kind, helper): (&Kind, &str), object: u64) -> Result<(), Stop> {
+    kind.number(cx, helper, 1, object)?;
+    let released = cx.mem.heap.release(object);
+    released.ok_or_else(|| argument(helper, 1, kind.wants, object))
+}
+
+/// `BPF_LOCAL_STORAGE_GET_F_CREATE`
+const CREATE: u64 = 1;
+
+/// Address of the object's value, or null. Kernel: `bpf_task_storage_get`, `bpf_cgrp_storage_get`.
+fn storage_get<S>(
+    cx: &mut Cx<'_, S>,
+    (kind, helper): (&Kind, &str),
+    map: u64,
+    object: u64,
+    initial: u64,
+    flags: u64,
+) -> Result<u64, Stop> {
+    let storage = kind.storage(cx, helper, map)?;
+    if flags & !CREATE != 0 || object == 0 {
+        return Ok(0);
+    }
+    let number = kind.number(cx, helper, 2, object)?;
+    let at = if flags == 0 {
+        storage.get(number)
+    } else if initial == 0 {
+        storage.get_or_create(number, None).ok()
+    } else {
+        let initial = cx.mem.read_vec(initial, storage.def().value_size.into())?;
+        storage.get_or_create(number, Some(&initial)).ok()
+    };
+    Ok(at.and_then(|at| cx.value_address(map, at)).unwrap_or(0))
+}
+
+fn storage_delete<S>(
+    cx: &mut Cx<'_, S>,
+    (kind, helper): (&Kind, &str),
+    map: u64,
+    object: u64,
+) -> Result<u64, Stop> {
+    let storage = kind.storage(cx, helper, map)?;
+    if object == 0 {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let number = kind.number(cx, helper, 2, object)?;
+    Ok(storage.delete(number).map_or_else(Errno::r0, |()| 0))
+}
