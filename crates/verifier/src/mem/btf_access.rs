@@ -207,13 +207,7 @@ impl Verifier<'_> {
         }
     }
 
-    fn write_by_hook(
-        &self,
-        reg: &RegState,
-        access: Use,
-        name: &str,
-        stores: &[Store],
-    ) -> Res<()> {
+    fn write_by_hook(&self, reg: &RegState, access: Use, name: &str, stores: &[Store]) -> Res<()> {
         let refuse = |kernel: String| {
             Reject::new(Rule::MemReadOnly, kernel).fact(Fact::Reg(access.base, *reg)).stop()
         };
