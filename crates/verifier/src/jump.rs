@@ -241,7 +241,7 @@ impl Verifier<'_> {
         if width == Width::W32 {
             return None;
         }
-        let constant = |reg: &RegState| reg.num.is_const();
+        let constant = |reg: &RegState| reg.num.is_const().filter(|_| reg.is_scalar());
         let (ptr, value) = match (constant(b), constant(a)) {
             (Some(value), _) => (a, value),
             (None, Some(value)) => (b, value),
