@@ -86,8 +86,9 @@ impl Verifier<'_> {
             let found = usize::try_from(id).ok().and_then(|at| self.prog.externs.get(at));
             let Some(named) = found else { return unsupported("a variable without a name") };
             if named.type_id.is_none() {
-                // The loader puts the address there; which one it is does not matter.
-                return Ok(self.constant(KERNEL_ADDRESS));
+                // The loader puts the address there; which one it is does not matter, if each has its own.
+                let nth = u64::try_from(id).unwrap_or(0);
+                return Ok(self.constant(KERNEL_ADDRESS + 16 * nth));
             }
             match btf.find(&named.name, Kind::Var) {
                 Some(var) => var.id,
