@@ -30,6 +30,9 @@ use std::collections::HashMap;
 /// `POISON_CALL_KFUNC_BASE`.
 const POISON: u32 = 2_002_000_000;
 
+/// A call of no function, which is only refused if it is not dead code.
+const NO_KFUNC: Call = Call::Kfunc { id: 0, module: 0 };
+
 /// Least error of a lock that was not taken. Kernel: `-MAX_ERRNO`.
 const MIN_ERRNO: i32 = -4095;
 
@@ -162,12 +165,12 @@ impl<'a> Verifier<'a> {
     pub(crate) fn check_kfunc_calls(&self) -> Res<()> {
         for insn in self.insns.iter().flatten() {
             let Insn::Call(call @ Call::Kfunc { .. }) = *insn else { continue };
-            let Some(name) = self.kfunc_name(call) else { continue };
-            let fact = Fact::Call(name.to_owned());
             if !self.is_gpl() {
                 let text = "cannot call kernel function from non-GPL compatible program";
-                return Reject::new(Rule::HelperGpl, text).fact(fact).stop();
+                return Reject::new(Rule::HelperGpl, text).stop();
             }
+            let Some(name) = self.kfunc_name(call) else { continue };
+            let fact = Fact::Call(name.to_owned());
             if name.starts_with("bpf_xdp_metadata_rx_") && self.kernel_func(name).is_some() {
                 let text = "metadata kfuncs require device-bound program";
                 return Reject::new(Rule::KfuncUnknown, text)
@@ -175,6 +178,18 @@ impl<'a> Verifier<'a> {
                     .fact(fact)
                     .stop();
             }
+        }
+        Ok(())
+    }
+
+    /// Calls of no function were not reached. Kernel: `fixup_kfunc_call`.
+    pub(crate) fn check_no_kfuncs(&mut self) -> Res<()> {
+        let left = self.insns.iter().zip(&self.aux).any(|(insn, aux)| {
+            aux.seen && *insn == Some(Insn::Call(NO_KFUNC))
+        });
+        if left {
+            let text = "invalid kernel function call not eliminated in verifier pass";
+            return reject(Rule::KfuncArg, text);
         }
         Ok(())
     }
@@ -235,6 +250,9 @@ impl<'a> Verifier<'a> {
 
     /// Kernel: `check_kfunc_call`.
     pub(crate) fn check_kfunc_call(&mut self, call: Call) -> Res<Next> {
+        if call == NO_KFUNC {
+            return Ok(Next::Fall);
+        }
         let mut meta = self.kfunc_meta(call)?;
         let name = meta.name;
         self.checked_kfunc_call(&mut meta).map_err(|stop| match stop {

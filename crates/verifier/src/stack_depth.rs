@@ -46,7 +46,7 @@ impl Verifier<'_> {
                 self.check_depth_from(at, at == 0 && adaptive, &mut private)?;
             }
         }
-        Ok(())
+        self.check_no_kfuncs()
     }
 
     /// Whether the machine gives such programs a stack of their own. Kernel: `bpf_enable_priv_stack`.
