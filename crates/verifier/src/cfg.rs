@@ -5,7 +5,7 @@
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::subprog::Subprog;
-use crate::verifier::Verifier;
+use crate::verifier::{NO_PC, Verifier};
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 
 /// Functions of one program. Kernel: `BPF_MAX_SUBPROGS`.
@@ -324,10 +324,19 @@ impl Verifier<'_> {
 
     /// Instructions that can follow inside the same function. Kernel: `bpf_insn_successors`.
     pub(crate) fn successors(&self, pc: u32) -> impl Iterator<Item = u32> + use<> {
-        let insn = self.insn(pc);
-        let next = insn.falls_through().then(|| pc + insn.slots());
-        let jump = insn.jump_off().and_then(|off| Pc(pc).jump(off)).map(|to| to.0);
-        next.into_iter().chain(jump)
+        self.succ[pc as usize].into_iter().filter(|&next| next != NO_PC)
+    }
+
+    /// Fills in what [`Verifier::successors`] gives.
+    pub(crate) fn compute_successors(&mut self) {
+        self.succ = (0..self.len())
+            .map(|pc| {
+                let Some(insn) = self.insns[pc as usize] else { return [NO_PC; 2] };
+                let next = if insn.falls_through() { pc + insn.slots() } else { NO_PC };
+                let jump = insn.jump_off().and_then(|off| Pc(pc).jump(off));
+                [next, jump.map_or(NO_PC, |to| to.0)]
+            })
+            .collect();
     }
 
     /// Instructions of each function, each after its successors where there is no loop.

@@ -52,6 +52,7 @@ impl<'a> Verifier<'a> {
             subprogs: Vec::new(),
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
+            succ: Vec::new(),
             postorder: Vec::new(),
             bpf_capable: caps.bpf || caps.sys_admin,
             allow_ptr_leaks: perfmon,
@@ -99,6 +100,7 @@ impl<'a> Verifier<'a> {
         self.check_func_info()?;
         self.resolve_maps()?;
         self.check_cfg()?;
+        self.compute_successors();
         self.compute_postorder();
         self.pc = NO_PC;
         self.check_attach()?;

@@ -49,6 +49,8 @@ struct Instance {
 pub(crate) struct StackLive {
     instances: Vec<Instance>,
     by_chain: HashMap<Chain, usize>,
+    /// Whether some instance was updated.
+    dirty: bool,
     /// Instance of the current state's innermost frame.
     current: Option<usize>,
     /// Slots that the current instruction wrote, by frame.
@@ -96,6 +98,7 @@ impl StackLive {
         let news = read != masks.may_read && read | masks.live_before != masks.live_before;
         masks.may_read = read;
         self.instances[instance].updated |= news;
+        self.dirty |= news;
     }
 
     fn reset_writes(&mut self, instance: usize, pc: u32) {
@@ -122,6 +125,7 @@ impl StackLive {
             if old != slots {
                 masks.must_write = slots;
                 self.instances[instance].updated = true;
+                self.dirty = true;
             }
             if old & !slots != 0 {
                 self.instances[instance].must_write_dropped = true;
@@ -206,6 +210,9 @@ impl Verifier<'_> {
     /// Brings the answers for the current chain of calls up to date. Kernel: `bpf_update_live_stack`.
     pub(crate) fn update_live_stack(&mut self) {
         self.live.reset_chain();
+        if !self.live.dirty {
+            return;
+        }
         for frame in (0..self.cur.frames.len()).rev() {
             let chain = self.chain_of(&self.cur, frame);
             let at = self.instance(chain);
@@ -215,6 +222,7 @@ impl Verifier<'_> {
                 self.live.instances[at].must_write_dropped = false;
             }
         }
+        self.live.dirty = self.live.instances.iter().any(|instance| instance.updated);
     }
 
     fn update_instance(&mut self, at: usize) {

@@ -51,7 +51,9 @@ pub(crate) struct Verifier<'a> {
     pub(crate) exception_cb: Option<u32>,
     /// The image's maps in order, then templates of maps inside others.
     pub(crate) maps: Vec<MapInfo<'a>>,
-    /// Map index of each `lddw` that names one is in the image: no table needed; slots in postorder.
+    /// Instructions that can follow each, [`NO_PC`] for none.
+    pub(crate) succ: Vec<[u32; 2]>,
+    /// Instructions, each after its successors where there is no loop.
     pub(crate) postorder: Vec<u32>,
 
     pub(crate) bpf_capable: bool,
