@@ -406,7 +406,7 @@ impl Verifier<'_> {
                     continue;
                 }
                 let assign =
-                    stack.last() != Some(&w) || itself || self.aux[at].calls_callback;
+                    stack.last() != Some(&w) || itself;
                 while let Some(member) = stack.pop() {
                     low[member as usize] = OFF_STACK;
                     if assign {
