@@ -1,18 +1,18 @@
 //! `skep check`: would a kernel take these programs, and if not, why?
 
+mod columns;
 mod json;
+mod text;
 
-use crate::diags;
-use crate::failure::{Failure, Kind, visible};
+use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::kernel;
 use crate::load;
-use crate::term::{Out, Term};
+use crate::term::Term;
+use columns::Columns;
 use skep::verifier::{Caps, Verdict};
-use skep::{CheckOptions, Checked, Image, Prog, Release, check, explain, read_image};
+use skep::{CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, read_image};
 use skep_btf::Btf;
-use skep_diag::Source;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,6 +43,9 @@ pub(crate) struct Check {
     /// Show what checking cost, by source line.
     #[arg(long, conflicts_with = "json")]
     cost: bool,
+    /// Show the way to a refusal as the kernel's verifier logs it.
+    #[arg(long, conflicts_with_all = ["json", "cost"])]
+    log: bool,
     /// Print JSON, a program and release on a line.
     #[arg(long)]
     json: bool,
@@ -53,6 +56,7 @@ Examples:
   skep check examples/xdp_flows.o
   skep check prog.o --kernel 6.12,6.18
   skep check prog.s --unprivileged
+  skep check prog.o --prog ingress --log
   skep check prog.o --json | jq -r 'select(.verdict != \"accepted\") | .prog'
 
 Exit codes:
@@ -76,6 +80,15 @@ fn release(text: &str) -> Result<Release, String> {
     }
 }
 
+/// A verdict with what it is about.
+struct Shown<'a> {
+    file: &'a Path,
+    image: &'a Image,
+    prog: &'a Prog,
+    release: Release,
+    checked: &'a Checked<'a>,
+}
+
 /// What all programs together came to.
 #[derive(Default)]
 struct Sum {
@@ -94,24 +107,37 @@ impl Check {
         if let Some(prog) = self.prog.as_deref() {
             skep::choose(&image, Some(prog)).map_err(|err| load::failure(&self.file, &err))?;
         }
-        let types = self.fit(&mut image, term)?;
+        let (types, report) = self.fit(&mut image)?;
+        let poisoned: Arc<[Poisoned]> = report.poisoned.into();
         let mut sum = Sum::default();
+        let mut columns = Columns::new(&self.kernel);
         let asked = image
             .progs
             .iter()
             .filter(|prog| self.prog.as_deref().is_none_or(|name| prog.name == name));
         for prog in asked {
-            for &release in &self.kernel {
+            for (at, &release) in self.kernel.iter().enumerate() {
                 let options = CheckOptions {
                     types: types.clone(),
                     caps: if self.unprivileged { Caps::NONE } else { Caps::ROOT },
+                    poisoned: Arc::clone(&poisoned),
                     ..CheckOptions::new(release)
                 };
                 let checked = check(&image, prog, &options);
                 sum.add(&checked);
-                self.show(&name, &image, prog, release, &checked, &mut term.out)?;
+                let shown = Shown { file: &name, image: &image, prog, release, checked: &checked };
+                if self.json {
+                    json::write(&shown, &mut term.out)?;
+                } else if self.log {
+                    text::log(&shown, &mut term.out)?;
+                } else if self.kernel.len() > 1 {
+                    columns.add(&shown, at, &mut term.out);
+                } else {
+                    text::show(&shown, self.cost, &mut term.out)?;
+                }
             }
         }
+        columns.show(&mut term.out)?;
         match sum {
             Sum { refused: true, .. } => Err(Failure::Said(Kind::Input)),
             Sum { unsupported: true, .. } => Err(Failure::Said(Kind::Unsupported)),
@@ -119,79 +145,25 @@ impl Check {
         }
     }
 
-    /// The types to check against, after the image was fitted to them.
-    fn fit(&self, image: &mut Image, term: &mut Term<'_>) -> Result<Option<Arc<Btf>>, Failure> {
-        let relocates = image.progs.iter().any(|prog| !prog.core_relocs.is_empty());
-        if relocates {
-            let first = image.progs.first().map(|prog| prog.name.clone()).unwrap_or_default();
-            let name = self.prog.clone().unwrap_or(first);
-            kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), &mut term.err)?;
+    /// The types to check against, after the image was fitted to them, and what they lack.
+    fn fit(&self, image: &mut Image) -> Result<(Option<Arc<Btf>>, Report), Failure> {
+        let mut fitted = None;
+        if image.progs.iter().any(|prog| !prog.core_relocs.is_empty()) {
+            fitted = Some(kernel::fit_report(image, &self.file, self.btf.as_deref())?);
         }
         if image.unfilled().is_some() {
             kernel::fit_config(image, &self.file, self.kconfig.as_deref())?;
         }
-        let own = Path::new("/sys/kernel/btf/vmlinux");
-        match self.btf.as_deref() {
-            Some(path) => Ok(Some(Arc::new(kernel::types(path)?))),
-            None if own.exists() => Ok(kernel::types(own).ok().map(Arc::new)),
-            None => Ok(None),
+        if let Some((report, types)) = fitted {
+            return Ok((Some(Arc::new(types)), report));
         }
-    }
-
-    fn show(
-        &self,
-        name: &Path,
-        image: &Image,
-        prog: &Prog,
-        release: Release,
-        checked: &Checked<'_>,
-        out: &mut Out<'_>,
-    ) -> Result<(), Failure> {
-        if self.json {
-            return Ok(json::write(prog, release, checked, out)?);
-        }
-        let title = if self.kernel.len() > 1 {
-            format!("{}, Linux {release}", visible(&prog.name))
-        } else {
-            visible(&prog.name).to_string()
+        let own = Path::new(kernel::TYPES);
+        let types = match self.btf.as_deref() {
+            Some(path) => Some(kernel::types(path)?),
+            None if own.exists() => kernel::types(own).ok(),
+            None => None,
         };
-        let file = name.display();
-        match &checked.verdict {
-            Verdict::Accepted(verified) => {
-                let stats = verified.stats();
-                let stack: u32 = stats.stack.iter().sum();
-                let good = out.style.good;
-                writeln!(
-                    out,
-                    "{file}: {title}: {good}accepted{good:#}, {} instructions followed, {} states, {stack} bytes of stack",
-                    stats.insns, stats.total_states
-                )?;
-                if self.cost {
-                    cost(prog, &stats.visits, out)?;
-                }
-            }
-            Verdict::Rejected(rejection) => {
-                let bad = out.style.error;
-                writeln!(out, "{file}: {title}: {bad}refused{bad:#}")?;
-                if let Some(explained) = explain(image, prog, checked) {
-                    let source = Source::new(&explained.name, &explained.text);
-                    diags::show(&[explained.diagnostic], &source, out)?;
-                }
-                if self.cost {
-                    cost(prog, &rejection.stats.visits, out)?;
-                }
-            }
-            Verdict::Unsupported(what) => {
-                let warning = out.style.warning;
-                let place = what.pc.map_or_else(String::new, |pc| format!(" (insn {pc})"));
-                writeln!(
-                    out,
-                    "{file}: {title}: {warning}no verdict{warning:#}, {}{place} is not modelled",
-                    visible(&what.what)
-                )?;
-            }
-        }
-        Ok(())
+        Ok((types.map(Arc::new), Report::default()))
     }
 }
 
@@ -203,42 +175,4 @@ impl Sum {
             Verdict::Unsupported(_) => self.unsupported = true,
         }
     }
-}
-
-/// Source lines that took the most, or instructions where there are no lines.
-const COST_LINES: usize = 20;
-
-/// What it cost, the most first.
-fn cost(prog: &Prog, visits: &[u32], out: &mut Out<'_>) -> Result<(), Failure> {
-    let mut lines: Vec<(u64, String)> = Vec::new();
-    let mut last = None;
-    for (pc, _) in prog.insns.iter() {
-        let times = u64::from(visits.get(pc.index()).copied().unwrap_or(0));
-        let line = prog.line_at(pc);
-        let key = line.map(|line| (line.file.clone(), line.line));
-        if key.is_some() && key == last {
-            if let Some((sum, _)) = lines.last_mut() {
-                *sum += times;
-            }
-            continue;
-        }
-        last = key;
-        let text = match line {
-            Some(line) => format!("{}:{}: {}", line.file, line.line, line.text.trim()),
-            None => format!("insn {pc}"),
-        };
-        lines.push((times, text));
-    }
-    let mut merged: Vec<(u64, String)> = Vec::new();
-    for (times, text) in lines {
-        match merged.iter_mut().find(|(_, known)| *known == text) {
-            Some((sum, _)) => *sum += times,
-            None => merged.push((times, text)),
-        }
-    }
-    merged.sort_by_key(|(times, _)| std::cmp::Reverse(*times));
-    for (times, text) in merged.iter().take(COST_LINES).filter(|(times, _)| *times > 0) {
-        writeln!(out, "  {times:>8}  {}", visible(text))?;
-    }
-    Ok(())
 }

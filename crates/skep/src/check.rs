@@ -2,8 +2,11 @@
 
 use skep_abi::{AttachType, ProgType, Release};
 use skep_btf::Btf;
+use skep_obj::Poisoned;
 use skep_prog::{Image, Prog};
-use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Step, Verdict, trace, verify};
+use skep_verifier::{
+    Arch, Caps, Env, Kernel, LoadFlags, Step, Verdict, kernel_figures, trace, verify,
+};
 use std::sync::Arc;
 
 /// Whose verdict is asked for.
@@ -17,13 +20,15 @@ pub struct CheckOptions {
     pub caps: Caps,
     /// CPUs that the kernel counts.
     pub cpus: u32,
+    /// Instructions that need what the kernel's types lack, from [`fit`](crate::fit).
+    pub poisoned: Arc<[Poisoned]>,
 }
 
 impl CheckOptions {
     /// Root, on a kernel of this release without types.
     #[must_use]
-    pub const fn new(release: Release) -> Self {
-        Self { release, types: None, caps: Caps::ROOT, cpus: 1 }
+    pub fn new(release: Release) -> Self {
+        Self { release, types: None, caps: Caps::ROOT, cpus: 1, poisoned: Arc::default() }
     }
 }
 
@@ -34,6 +39,27 @@ pub struct Checked<'p> {
     pub verdict: Verdict<'p>,
     /// The way to a refusal, with what was known at each step.
     pub steps: Vec<Step>,
+    /// What the kernel lacks, where that is why it was refused.
+    pub poison: Option<String>,
+    /// The kernel's types.
+    pub types: Option<Arc<Btf>>,
+}
+
+/// The way to a refusal as the kernel's verifier logs it, and of an accepted program the last line;
+/// `None` without a verdict.
+#[must_use]
+pub fn kernel_log(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<String> {
+    match &checked.verdict {
+        Verdict::Accepted(verified) => Some(kernel_figures(verified.stats()) + "\n"),
+        Verdict::Rejected(rejection) => Some(skep_verifier::kernel_log(
+            image,
+            prog,
+            checked.types.as_deref(),
+            rejection,
+            &checked.steps,
+        )),
+        Verdict::Unsupported(_) => None,
+    }
 }
 
 /// Asks whether the kernel would take a program of the image.
@@ -57,7 +83,14 @@ pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Check
         Verdict::Rejected(rejection) => trace(prog, &env, rejection),
         _ => Vec::new(),
     };
-    Checked { verdict, steps }
+    let poison = match &verdict {
+        Verdict::Rejected(rejection) => {
+            let here = |one: &&Poisoned| one.prog == prog.name && Some(one.pc) == rejection.pc;
+            options.poisoned.iter().find(here).map(|one| one.why.to_string())
+        }
+        _ => None,
+    };
+    Checked { verdict, steps, poison, types: options.types.clone() }
 }
 
 fn env_of<'a>(image: &'a Image, prog: &'a Prog, options: &CheckOptions) -> Env<'a> {

@@ -2,17 +2,23 @@
 //!
 //! What the verifier says is data: a rule, a place, facts, and the way that led there. Here it becomes a
 //! [`Diagnostic`]: the place in the source, where the value in question comes from, where it got the
-//! bounds it has, the branches on the way, the kernel's own words, and what would do.
+//! bounds it has or lost them, the branches on the way, the kernel's own words, whose fault it is, and
+//! what would do.
 
+mod blame;
 mod origin;
 mod place;
+mod title;
 mod value;
+mod way;
+
+pub use blame::Blame;
 
 use crate::check::Checked;
 use origin::{Origin, origin_of};
 use place::Places;
 use skep_diag::Diagnostic;
-use skep_isa::{Insn, Pc, Reg};
+use skep_isa::{Call, Insn, Pc, Reg, Src};
 use skep_prog::{Image, Prog};
 use skep_verifier::{Fact, RegState, Rejection, Rule, Step, Verdict};
 use value::{describe, name_map};
@@ -26,57 +32,62 @@ pub struct Explained {
     pub text: String,
     /// The refusal.
     pub diagnostic: Diagnostic,
+    /// Whose fault it is.
+    pub blame: Blame,
 }
 
-/// Branches on the way that are told.
-const BRANCHES: usize = 5;
+/// Places besides the one that was refused.
+const CONTEXTS: usize = 3;
 
 /// Explains a refusal; `None` where the program was not refused.
 #[must_use]
 pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Explained> {
     let Verdict::Rejected(rejection) = &checked.verdict else { return None };
     let mut places = Places::of(image, prog, rejection.pc);
-    let cx = Cx { image, prog, rejection, steps: &checked.steps };
-    let reg = cx.reg();
-    let mut diag = Diagnostic::error(rejection.reject.rule.name(), cx.title(reg));
+    let poison = checked.poison.as_deref();
+    let mut cx = Cx {
+        image,
+        prog,
+        rejection,
+        steps: &checked.steps,
+        poison,
+        expr: None,
+        origins: Vec::new(),
+    };
     if let Some(pc) = rejection.pc {
-        if let Some(span) = places.span(pc) {
-            diag = diag.label(span, cx.here(reg));
+        cx.expr = places.expression(pc);
+        if let Some((reg, _)) = cx.reg() {
+            cx.origins = origin_of(cx.steps, reg, prog);
         }
-        if let Some((reg, _)) = reg {
-            for origin in origin_of(cx.steps, reg, prog) {
-                let (at, text) = cx.tell(&origin, reg);
-                match places.span(at).filter(|_| places.is_other(at, pc)) {
-                    Some(span) => diag = diag.context(span, text),
-                    None => diag = diag.note(format!("insn {at}: {text}")),
-                }
-            }
-        }
-        for (at, text) in cx.since() {
-            match places.span(at).filter(|_| places.is_other(at, pc)) {
-                Some(span) => diag = diag.context(span, text),
-                None => diag = diag.note(format!("insn {at}: {text}")),
-            }
-        }
-        diag = diag.note(cx.insn(pc, reg));
-        if let Some(way) = cx.way() {
+    }
+    let mut diag = Diagnostic::error(rejection.reject.rule.name(), cx.title());
+    if let Some(pc) = rejection.pc {
+        diag = cx.places(diag, &mut places, pc);
+        diag = diag.note(cx.insn(pc));
+        if !cx.is_placed()
+            && let Some(way) = way::way(prog, cx.steps)
+        {
             diag = diag.note(way);
         }
     }
-    for fact in &rejection.reject.facts {
-        if let Fact::Map(map) = fact {
-            diag = diag.note(name_map(image, *map));
-        }
+    let maps = rejection.reject.facts.iter().find_map(|fact| match fact {
+        Fact::Map(map) => Some(*map),
+        _ => None,
+    });
+    if let Some(map) = maps.or_else(|| cx.reg().and_then(|(_, state)| state.map())) {
+        diag = diag.note(name_map(image, map));
     }
-    let kernel = rejection.reject.kernel.lines().last().unwrap_or_default();
+    let kernel = cx.kernel();
     if !kernel.is_empty() {
         diag = diag.note(format!("the kernel says: {kernel}"));
     }
-    if let Some(help) = cx.help(reg) {
+    let blame = cx.blame();
+    diag = diag.note(blame.text());
+    if let Some(help) = cx.help() {
         diag = diag.help(help);
     }
     let (name, text) = places.into_text();
-    Some(Explained { name, text, diagnostic: diag })
+    Some(Explained { name, text, diagnostic: diag, blame })
 }
 
 struct Cx<'a> {
@@ -84,16 +95,31 @@ struct Cx<'a> {
     prog: &'a Prog,
     rejection: &'a Rejection,
     steps: &'a [Step],
+    /// Why the instruction was poisoned by CO-RE, if it was.
+    poison: Option<&'a str>,
+    /// What stands at the place in the source.
+    expr: Option<String>,
+    /// What happened to the value in question, the last first.
+    origins: Vec<Origin>,
 }
 
 impl Cx<'_> {
     /// The register in question.
     fn reg(&self) -> Option<(Reg, RegState)> {
-        let facts = self.rejection.reject.facts.iter();
-        facts.clone().find_map(|fact| match fact {
+        let mut facts = self.rejection.reject.facts.iter();
+        let (reg, state) = facts.find_map(|fact| match fact {
             Fact::Reg(reg, state) => Some((*reg, *state)),
             _ => None,
-        })
+        })?;
+        // Of a sum of a pointer and a number, the number is in question, and where it is.
+        if let Some(Insn::Alu { dst, src: Src::Reg(src), .. }) = self.insn_at()
+            && state.is_scalar()
+            && dst == reg
+            && self.steps.last().is_some_and(|step| !step.regs[usize::from(dst.num())].is_scalar())
+        {
+            return Some((src, state));
+        }
+        Some((reg, state))
     }
 
     /// The bytes reached and the bytes there are.
@@ -111,72 +137,154 @@ impl Cx<'_> {
         })
     }
 
-    /// One line with the numbers.
-    fn title(&self, reg: Option<(Reg, RegState)>) -> String {
-        let what = reg.map(|(reg, state)| (reg, describe(self.image, &state)));
-        match (self.rejection.reject.rule, what, self.access()) {
-            (Rule::MemMapValue | Rule::MemRegion, Some((reg, _)), Some((start, end, size))) => {
-                let memory = if self.rejection.reject.rule == Rule::MemMapValue {
-                    "map value"
-                } else {
-                    "piece of memory"
-                };
-                if start < 0 {
-                    format!("access through {reg} may begin {} bytes before the {memory}", -start)
-                } else {
-                    format!("access through {reg} may end at byte {end} of a {size}-byte {memory}")
+    fn required(&self) -> Option<&str> {
+        self.rejection.reject.facts.iter().find_map(|fact| match fact {
+            Fact::Required(what) => Some(what.as_str()),
+            _ => None,
+        })
+    }
+
+    fn since_pc(&self) -> Option<Pc> {
+        self.rejection.reject.facts.iter().find_map(|fact| match fact {
+            Fact::Since(pc) => Some(Pc(*pc)),
+            _ => None,
+        })
+    }
+
+    /// The kernel's last line.
+    fn kernel(&self) -> &str {
+        self.rejection.reject.kernel.lines().last().unwrap_or_default()
+    }
+
+    fn insn_at(&self) -> Option<Insn> {
+        self.prog.insns.get(self.rejection.pc?).copied()
+    }
+
+    /// Whether the rule is about the text alone, whatever way leads there.
+    fn is_placed(&self) -> bool {
+        matches!(
+            self.rejection.reject.rule,
+            Rule::InsnEncoding
+                | Rule::CfgTarget
+                | Rule::CfgUnreachable
+                | Rule::CfgFallThrough
+                | Rule::CfgBackEdge
+                | Rule::HelperUnknown
+                | Rule::HelperGpl
+                | Rule::KfuncUnknown
+                | Rule::StackDepth
+        )
+    }
+
+    /// Whether a call took the value away.
+    fn was_clobbered(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::Clobbered { .. }))
+    }
+
+    /// Whether a call may have moved the packet.
+    fn was_moved(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::Moved { .. }))
+    }
+
+    /// Range of the variable part of an offset, in units of the index, and bytes a unit.
+    fn index(&self) -> Option<(i64, i64, i64)> {
+        let added = self.origins.iter().find_map(|origin| match origin {
+            Origin::Added { value, .. } => Some((value.num.smin, value.num.smax)),
+            _ => None,
+        });
+        let (low, high) =
+            added.or_else(|| self.reg().map(|(_, state)| (state.num.smin, state.num.smax)))?;
+        let by = self.origins.iter().find_map(|origin| match origin {
+            Origin::Scaled { by, .. } => Some(*by),
+            _ => None,
+        });
+        let by = by.unwrap_or(1).max(1);
+        Some((low / by, high / by, by))
+    }
+
+    /// Adds what is known at the place and where that comes from.
+    fn places(&self, mut diag: Diagnostic, places: &mut Places<'_>, pc: Pc) -> Diagnostic {
+        let Some(span) = places.span(pc) else { return diag };
+        diag = diag.label(span, self.here());
+        let mut taken = vec![span];
+        let line = |at: Pc| self.prog.line_at(at).map(|line| (line.file.clone(), line.line));
+        // What is added and multiplied in the line itself can be seen there.
+        let is_plain = |one: &&Origin| match one {
+            Origin::Added { pc: at, .. } | Origin::Scaled { pc: at, .. } => {
+                line(*at).is_none() || line(*at) != line(pc)
+            }
+            _ => true,
+        };
+        let told = self.origins.iter().filter(is_plain);
+        let mut told: Vec<(Pc, String)> = told.map_while(|one| self.tell(one)).collect();
+        told.extend(self.since());
+        for (at, text) in told.into_iter().take(CONTEXTS) {
+            match places.span(at).filter(|span| !taken.contains(span)) {
+                Some(span) => {
+                    taken.push(span);
+                    diag = diag.context(span, text);
                 }
+                None => diag = diag.note(format!("insn {at}: {text}")),
             }
-            (Rule::MemPacket, Some((reg, _)), Some((_, end, size))) => format!(
-                "access through {reg} reaches byte {end} of the packet, of which {size} are known to be there"
-            ),
-            (Rule::RegUninit, Some((reg, _)), _) => format!("{reg} is read before it is written"),
-            (Rule::PtrNull, Some((reg, what)), _) => {
-                format!("{reg} may be null: it is {what}")
-            }
-            (Rule::MemNotPointer, Some((reg, what)), _) => {
-                format!("memory is accessed through {reg}, which is {what}")
-            }
-            (Rule::HelperArg | Rule::KfuncArg, Some((reg, what)), _) => match self.call() {
-                Some(call) => format!("{call} does not take {what} in {reg}"),
-                None => format!("the call does not take {what} in {reg}"),
+        }
+        diag
+    }
+
+    /// What happened to the value, in words, and where.
+    fn tell(&self, origin: &Origin) -> Option<(Pc, String)> {
+        let what = |value: &RegState| value::range(self.image, value);
+        Some(match origin {
+            Origin::Made { pc, value } => match self.prog.insns.get(*pc).copied() {
+                Some(Insn::Call(call)) => {
+                    let name = self.call_name(call);
+                    (*pc, format!("{name} returns {}", what(value)))
+                }
+                Some(Insn::Load { base, .. } | Insn::LoadSx { base, .. }) => {
+                    let step = self.steps.iter().rev().find(|step| step.pc == *pc);
+                    let from = step.map(|step| step.regs[usize::from(base.num())]);
+                    let from = from.map_or_else(String::new, |from| {
+                        format!(" from {}", value::region(self.image, &from))
+                    });
+                    (*pc, format!("read{from} here: {}", what(value)))
+                }
+                _ => (*pc, format!("{} from here", what(value))),
             },
-            (Rule::RefLeak, ..) => "what was acquired is not released on this way".into(),
-            (Rule::LoopInfinite, ..) => "the loop may never end: nothing changes in it".into(),
-            (Rule::LimitInsns, ..) => {
-                "there are too many ways through the program: more than a million instructions"
-                    .into()
-            }
-            (rule, ..) => {
-                let kernel = self.rejection.reject.kernel.lines().last().unwrap_or_default();
-                if kernel.is_empty() { lower(rule.summary()) } else { lower(kernel) }
-            }
-        }
-    }
-
-    /// What is known at the place.
-    fn here(&self, reg: Option<(Reg, RegState)>) -> String {
-        let Some((reg, state)) = reg else { return String::new() };
-        let what = describe(self.image, &state);
-        match self.access() {
-            Some((_, end, size)) if end > size && size >= 0 => {
-                format!("{reg} is {what}; {} bytes fewer would fit", end - size)
-            }
-            _ => format!("{reg} is {what}"),
-        }
-    }
-
-    /// Where a value comes from.
-    fn tell(&self, origin: &Origin, reg: Reg) -> (Pc, String) {
-        match origin {
-            Origin::Made { pc, value } => {
-                let what = describe(self.image, value);
-                (*pc, format!("{reg} gets its value here: {what}"))
+            Origin::Bounded { pc, value } if value.ty.is_packet() => {
+                let bytes = value.range();
+                (*pc, format!("this comparison shows {bytes} bytes of the packet to be there"))
             }
             Origin::Bounded { pc, value } => {
-                (*pc, format!("{reg} gets its bounds here: {}", describe(self.image, value)))
+                (*pc, format!("{} after this comparison", what(value)))
             }
-            Origin::Clobbered { pc } => (*pc, format!("the call leaves nothing in {reg}")),
+            Origin::Added { pc, to, value } => {
+                (*pc, format!("added to {} here: {}", what(to), what(value)))
+            }
+            Origin::Scaled { pc, by, value } => {
+                (*pc, format!("multiplied by {by} here: {}", what(value)))
+            }
+            Origin::Clobbered { pc, .. } => (*pc, "this call leaves nothing in r1 to r5".into()),
+            Origin::Moved { pc } => {
+                (*pc, "this call may move the packet: pointers from before lead nowhere now".into())
+            }
+            Origin::Blurred { pc } => (
+                *pc,
+                "what is kept on the stack here is bytes, without what was known of them".into(),
+            ),
+            Origin::Reread { pc } => {
+                (*pc, "compared here, but what is used is read again after".into())
+            }
+            Origin::NeverWritten => return None,
+        })
+    }
+
+    /// What to call a function.
+    fn call_name(&self, call: Call) -> String {
+        match call {
+            Call::Helper(id) => u32::try_from(id)
+                .ok()
+                .and_then(skep_abi::Helper::find)
+                .map_or_else(|| format!("helper {id}"), |helper| format!("bpf_{}", helper.name)),
+            _ => "the call".into(),
         }
     }
 
@@ -188,21 +296,15 @@ impl Cx<'_> {
             Rule::LoopInfinite | Rule::CfgBackEdge => "the loop begins here",
             _ => "since here",
         };
-        let facts = self.rejection.reject.facts.iter();
-        facts
-            .filter_map(|fact| match fact {
-                Fact::Since(pc) => Some((Pc(*pc), text.to_string())),
-                _ => None,
-            })
-            .collect()
+        self.since_pc().map(|pc| (pc, text.to_string())).into_iter().collect()
     }
 
     /// The instruction as the machine has it.
-    fn insn(&self, pc: Pc, reg: Option<(Reg, RegState)>) -> String {
-        let text = self.prog.insns.get(pc).map_or_else(String::new, |insn| {
-            skep_asm::print_insn(insn, skep_asm::Dialect::CLike, &self.image.maps)
+    fn insn(&self, pc: Pc) -> String {
+        let text = self.prog.insns.get(pc).copied().map_or_else(String::new, |insn| {
+            skep_asm::print_insn(&insn, skep_asm::Dialect::CLike, &self.image.maps)
         });
-        match reg {
+        match self.reg() {
             Some((reg, state)) => {
                 format!("insn {pc}: {text}, where {reg} is {}", describe(self.image, &state))
             }
@@ -210,75 +312,16 @@ impl Cx<'_> {
         }
     }
 
-    /// The last branches on the way.
-    fn way(&self) -> Option<String> {
-        let mut told = Vec::new();
-        for pair in self.steps.windows(2) {
-            let Some(Insn::JumpIf { .. }) = self.prog.insns.get(pair[0].pc) else { continue };
-            let taken = pair[1].pc.0 != pair[0].pc.0 + 1;
-            let line = self.prog.line_at(pair[0].pc).map(|line| line.line);
-            let place =
-                line.map_or_else(|| format!("insn {}", pair[0].pc), |line| format!("line {line}"));
-            told.push(format!("{place} {}", if taken { "jumps" } else { "goes on" }));
-        }
-        if told.is_empty() {
-            return None;
-        }
-        let skipped = told.len().saturating_sub(BRANCHES);
-        let start = if skipped > 0 { format!("… {skipped} branches, ") } else { String::new() };
-        Some(format!("on the way: {start}{}", told[skipped..].join(", ")))
-    }
-
-    /// What would do.
-    fn help(&self, reg: Option<(Reg, RegState)>) -> Option<String> {
-        let name = reg.map(|(reg, _)| reg.to_string()).unwrap_or_default();
-        Some(match self.rejection.reject.rule {
-            Rule::MemPacket => {
-                let end = self.access().map_or(0, |(_, end, _)| end);
-                format!(
-                    "compare with the end of the packet before: `if (data + {end} > data_end) return …`"
-                )
-            }
-            Rule::MemMapValue | Rule::MemRegion => {
-                "test the index before the access, in the variable that is used for it".into()
-            }
-            Rule::PtrNull => format!("compare {name} with null before: `if (!ptr) return …`"),
-            Rule::RegUninit => match name.as_str() {
-                "r1" | "r2" | "r3" | "r4" | "r5" => format!(
-                    "calls clobber r1 to r5: keep {name} in r6 to r9 or on the stack across a call"
-                ),
-                _ => format!("write {name} on every way that leads here"),
-            },
-            Rule::MemStackUninit => {
-                "initialise the memory before it is passed, with = {} for example".into()
-            }
-            Rule::RefLeak => {
-                "release it on every way to the exit, after a comparison with null".into()
-            }
-            Rule::HelperGpl => {
-                "give the object a licence: char _license[] SEC(\"license\") = \"GPL\";".into()
-            }
-            Rule::LoopInfinite => "let every round change what the loop's condition reads".into(),
-            Rule::LimitInsns => {
-                "bound loops tightly, or use bpf_loop(), so that their body is followed once".into()
-            }
-            Rule::StackDepth => {
-                "large variables fit into a per-CPU array map instead of the stack".into()
-            }
-            _ => return None,
-        })
-    }
-}
-
-/// A sentence of the kernel's as a title.
-fn lower(text: &str) -> String {
-    let text = text.trim().trim_end_matches(['.', '!']);
-    let mut chars = text.chars();
-    match (chars.next(), chars.clone().next()) {
-        // R1, BPF_LDX and the like stay as they are.
-        (Some(first), Some(next)) if next.is_lowercase() || next == ' ' => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => text.into(),
+    /// What to call the pointer that may be null.
+    fn null_name(&self) -> Option<String> {
+        let made = self.origins.iter().find_map(|origin| match origin {
+            Origin::Made { pc, .. } => Some(*pc),
+            _ => None,
+        })?;
+        // `struct flow *flow = bpf_map_lookup_elem(…);`
+        let line = self.prog.line_at(made)?;
+        let (left, _) = line.text.split_once('=')?;
+        let name = left.trim().rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).next()?;
+        (!name.is_empty() && left.len() > name.len()).then(|| name.to_string())
     }
 }

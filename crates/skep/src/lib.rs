@@ -34,10 +34,10 @@ mod session;
 mod task;
 mod view;
 
-pub use check::{CheckOptions, Checked, check};
+pub use check::{CheckOptions, Checked, check, kernel_log};
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
-pub use explain::{Explained, explain};
+pub use explain::{Blame, Explained, explain};
 pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
@@ -50,7 +50,7 @@ pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
-pub use skep_obj::{KernelConfig, Report};
+pub use skep_obj::{KernelConfig, Poisoned, Report};
 pub use skep_prog::{Image, MapDef, Prog};
 pub use skep_verifier as verifier;
 pub use skep_vm::{Activation, Fault, Moment, Observer, Task, Value};

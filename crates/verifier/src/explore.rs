@@ -17,7 +17,7 @@ use skep_abi::Errno;
 use std::collections::HashMap;
 
 /// Instructions followed in all. Kernel: `BPF_COMPLEXITY_LIMIT_INSNS`.
-const MAX_INSNS: u64 = 1_000_000;
+pub(crate) const MAX_INSNS: u64 = 1_000_000;
 /// Branches that wait. Kernel: `BPF_COMPLEXITY_LIMIT_JMP_SEQ`.
 const MAX_PENDING: usize = 8192;
 

@@ -56,6 +56,7 @@ mod live_regs;
 mod load;
 mod load_imm;
 mod lock;
+mod log;
 mod map_info;
 mod mem;
 mod null;
@@ -83,8 +84,9 @@ mod verifier;
 mod visited;
 
 pub use btf_ref::BtfRef;
-pub use frame::{Byte, Slot};
 pub use env::{Arch, Caps, Env, Kernel, LoadFlags};
+pub use frame::{Byte, Slot};
+pub use log::{kernel_figures, kernel_log};
 pub use reg::{Base, DynptrKind, Extra, IrqClass, IterState, RegState, RegType, flag as reg_flag};
 pub use reject::{Fact, Reject};
 pub use rule::Rule;

@@ -8,7 +8,7 @@ use crate::frame::{Frame, Slot};
 use crate::history::prev_pc;
 use crate::reg::RegState;
 use crate::reject::Res;
-use crate::state::State;
+use crate::state::{Reference, State};
 use crate::verdict::Rejection;
 use crate::verifier::{NO_PC, Verifier};
 use skep_isa::Pc;
@@ -28,11 +28,17 @@ pub struct Step {
     pub regs: [RegState; 11],
     /// Slots of the frame's stack: `n` is the eight bytes from `fp - 8 * (n + 1)`.
     pub stack: Vec<Slot>,
+    /// Ids of what must be given back.
+    pub refs: Vec<u32>,
+    /// Whether it follows a branch that was left for later: another way was followed before.
+    pub popped: bool,
 }
 
 impl Step {
-    fn of(pc: u32, frame: &Frame) -> Self {
-        Self { pc: Pc(pc), frame: frame.frame, regs: frame.regs, stack: frame.stack.clone() }
+    fn of(pc: u32, frame: &Frame, refs: &[Reference], popped: bool) -> Self {
+        let (frame, regs, stack) = (frame.frame, frame.regs, frame.stack.clone());
+        let refs = refs.iter().map(|held| held.id).collect();
+        Self { pc: Pc(pc), frame, regs, stack, refs, popped }
     }
 }
 
@@ -56,13 +62,14 @@ impl Verifier<'_> {
         let Some(subprog) = self.subprog_starting(first) else { return Ok(()) };
         self.enter_function(subprog)?;
         for &Pc(pc) in path {
-            if self.pc != pc && !self.take_branch(pc) {
+            let popped = self.pc != pc;
+            if popped && !self.take_branch(pc) {
                 return Ok(());
             }
             self.pending.clear();
             self.hist_entry = None;
             (self.cur.last_pc, self.cur.pc) = (self.prev_pc, pc);
-            steps.push(Step::of(pc, self.frame()));
+            steps.push(Step::of(pc, self.frame(), &self.cur.refs, popped));
             if self.aux[pc as usize].jmp_point {
                 self.push_history(0, 0, 0);
             }

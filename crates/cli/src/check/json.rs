@@ -1,22 +1,20 @@
 //! Verdicts for machines, one on a line.
 
+use super::Shown;
 use serde_json::{Value, json};
 use skep::verifier::Verdict;
-use skep::{Checked, Prog, Release};
+use skep::{Prog, explain};
 use std::io::{self, Write};
 
 /// Writes one verdict.
-pub(super) fn write(
-    prog: &Prog,
-    release: Release,
-    checked: &Checked<'_>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let &Shown { image, prog, release, checked, .. } = shown;
     let mut line = json!({
         "prog": prog.name,
         "section": prog.section,
         "kernel": release.to_string(),
     });
+    let explained = explain(image, prog, checked);
     let rest = match &checked.verdict {
         Verdict::Accepted(verified) => json!({
             "verdict": "accepted",
@@ -28,7 +26,11 @@ pub(super) fn write(
             "verdict": "rejected",
             "insn": rejection.pc.map(|pc| pc.0),
             "rule": rejection.reject.rule.name(),
-            "message": rejection.reject.rule.summary(),
+            "message": explained.as_ref().map_or(rejection.reject.rule.summary(), |one| &one.diagnostic.title),
+            "summary": rejection.reject.rule.summary(),
+            "cause": explained.as_ref().map(|one| one.blame.name()),
+            "notes": explained.as_ref().map(|one| &one.diagnostic.notes),
+            "help": explained.as_ref().and_then(|one| one.diagnostic.help.as_deref()),
             "kernel_message": rejection.reject.kernel,
             "errno": rejection.reject.errno.name(),
             "line": place(prog, rejection.pc),

@@ -1,7 +1,7 @@
 //! Places in the source, from the lines that the program carries.
 
 use skep_diag::Span;
-use skep_isa::Pc;
+use skep_isa::{Insn, Pc};
 use skep_prog::{Image, LineInfo, Prog};
 use std::collections::BTreeMap;
 
@@ -35,11 +35,21 @@ impl<'a> Places<'a> {
         {
             known.insert(line.line, &line.text);
         }
+        // Assemblers keep lines without their indentation, but count columns with it.
+        let is_trimmed = known.values().all(|text| !text.starts_with(char::is_whitespace));
+        let mut indents: BTreeMap<u32, usize> = BTreeMap::new();
+        if is_trimmed {
+            for line in prog.lines.iter().filter(|line| *line.file == *file) {
+                let col = usize::try_from(line.col.saturating_sub(1)).unwrap_or(0).min(64);
+                indents.entry(line.line).and_modify(|old| *old = col.min(*old)).or_insert(col);
+            }
+        }
         let (mut text, mut lines) = (String::new(), BTreeMap::new());
         let last = known.keys().next_back().copied().unwrap_or(0);
         for number in 1..=last {
             if let Some(line) = known.get(&number) {
                 lines.insert(number, text.len());
+                text.extend(std::iter::repeat_n(' ', indents.get(&number).copied().unwrap_or(0)));
                 text.push_str(line);
             }
             text.push('\n');
@@ -71,12 +81,23 @@ impl<'a> Places<'a> {
         let indent = text.len() - text.trim_start().len();
         let from =
             if col < text.len() && text.is_char_boundary(col) { col.max(indent) } else { indent };
-        Some(Span::new(start + from, start + from + token(&text[from..])))
+        let at_access = self.prog.insns.get(pc).is_some_and(is_access);
+        let (from, to) = token(text, from, at_access);
+        Some(Span::new(start + from, start + to))
     }
 
-    /// Whether two instructions stand at different places.
-    pub(super) fn is_other(&self, a: Pc, b: Pc) -> bool {
-        self.span(a) != self.span(b)
+    /// What stands there in the source: `c->slots[idx]`. None in a listing.
+    pub(super) fn expression(&self, pc: Pc) -> Option<String> {
+        if self.listing {
+            return None;
+        }
+        let span = self.span(pc)?;
+        let text = self.text.get(span.start..span.end)?.trim();
+        let is_one = !text.is_empty()
+            && text.chars().all(|c| c.is_alphanumeric() || "_.>-[]*&()+ ".contains(c))
+            && text.chars().any(char::is_alphabetic)
+            && !["if", "return", "while", "for"].contains(&text);
+        is_one.then(|| text.to_string())
     }
 
     fn line(&self, pc: Pc) -> Option<&LineInfo> {
@@ -93,10 +114,86 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Length of what begins here and belongs together: a name with its members, or the line.
-fn token(text: &str) -> usize {
-    let word = |c: char| c.is_alphanumeric() || "_.>-[]*&".contains(c);
-    let len = text.find(|c| !word(c)).unwrap_or(text.len());
-    let trimmed = text[..len].trim_end_matches(['-', '>', '.', '*', '&']).len();
-    if trimmed > 1 { trimmed } else { text.trim_end().trim_end_matches(';').len().max(1) }
+/// Whether an instruction reads or writes memory.
+fn is_access(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::Load { .. } | Insn::LoadSx { .. } | Insn::Store { .. } | Insn::Atomic { .. }
+    )
+}
+
+/// What stands at a column and belongs together: a name with its members, or the rest of the line.
+///
+/// Compilers give the column of the last member (`saddr` in `ip->saddr`), and of accesses that of the
+/// operator after them (`+=` in `c->slots[i] += 1`).
+fn token(text: &str, from: usize, at_access: bool) -> (usize, usize) {
+    let word = |c: char| c.is_alphanumeric() || "_.>-[]".contains(c);
+    let rest = &text[from..];
+    if at_access && !rest.starts_with(|c: char| word(c) || c == '*' || c == '(') {
+        // The operand on the left.
+        let end = text[..from].trim_end().len();
+        let start = begin(&text[..end]);
+        if start < end {
+            return (start, end);
+        }
+    }
+    let len = rest.find(|c| !word(c)).unwrap_or(rest.len());
+    let len = rest[..len].trim_end_matches(['-', '>', '.']).len();
+    let is_member = rest.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    if is_member && len > 0 {
+        let before = &text[..from];
+        let joined = before.ends_with("->") || before.ends_with('.') || before.ends_with('[');
+        let start = if joined && !before.ends_with('[') { begin(before) } else { from };
+        return (start, from + len);
+    }
+    if len > 1 {
+        return (from, from + len);
+    }
+    (from, from + rest.trim_end().trim_end_matches(';').len().max(1))
+}
+
+/// Where the expression that ends a text begins: `c->slots[i]` in `x = c->slots[i]`.
+fn begin(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut start = text.len();
+    for (at, c) in text.char_indices().rev() {
+        match c {
+            ']' => depth += 1,
+            '[' if depth == 0 => break,
+            '[' => depth -= 1,
+            _ if depth > 0 => {}
+            '>' | '-' | '.' | '_' => {}
+            '*' => {
+                start = at;
+                break;
+            }
+            c if c.is_alphanumeric() => {}
+            _ => break,
+        }
+        start = at;
+    }
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::token;
+
+    fn at<'a>(text: &'a str, mark: &str, at_access: bool) -> &'a str {
+        let (from, to) = token(text, text.find(mark).unwrap(), at_access);
+        &text[from..to]
+    }
+
+    #[test]
+    fn members_are_shown_with_what_they_belong_to() {
+        assert_eq!(at("  return ip->saddr == 1;", "saddr", true), "ip->saddr");
+        assert_eq!(at("  c->slots[idx] += 1;", " += 1", true), "c->slots[idx]");
+        assert_eq!(at("  *n += 1;", " += 1", true), "*n");
+        assert_eq!(at("  e[2] = 1;", " = 1", true), "e[2]");
+        assert_eq!(at("  d <<= 2;", "<<=", false), "<<= 2");
+        assert_eq!(at("  return f(x);", "return", false), "return");
+        assert_eq!(at("  x = arr[ctx->len];", "ctx", true), "ctx->len");
+        assert_eq!(at("é = 1;", " = 1", true), "é");
+        assert_eq!(at("}", "}", false), "}");
+    }
 }

@@ -30,6 +30,17 @@ pub(super) fn describe(image: &Image, reg: &RegState) -> String {
     format!("{what}{}{null}", offset(reg))
 }
 
+/// The memory that a pointer leads to, without the offset.
+pub(super) fn region(image: &Image, reg: &RegState) -> String {
+    let whole = RegState {
+        off: 0,
+        num: RegState::constant(0).num,
+        ty: reg.ty.without(skep_verifier::reg_flag::MAYBE_NULL),
+        ..*reg
+    };
+    if reg.is_scalar() { "memory".into() } else { describe(image, &whole) }
+}
+
 /// The offset of a pointer.
 fn offset(reg: &RegState) -> String {
     let fixed = i64::from(reg.off);
@@ -42,7 +53,7 @@ fn offset(reg: &RegState) -> String {
         None => {
             let low = fixed.saturating_add(reg.num.smin);
             let high = fixed.saturating_add(reg.num.smax);
-            if (reg.num.smin, reg.num.smax) == (i64::MIN, i64::MAX) {
+            if reg.num.smin < i64::MIN / 2 && reg.num.smax > i64::MAX / 2 {
                 " + any number".into()
             } else {
                 format!(" + {low}..={high}")
@@ -65,6 +76,11 @@ fn number(reg: &RegState) -> String {
     if num.smin >= 0 && num.umax < u64::MAX {
         return format!("a number of {}..={}", num.umin, num.umax);
     }
+    // All but a few bits that shifts and masks leave.
+    let is_wide = num.smin < i64::MIN / 2 && num.smax > i64::MAX / 2;
+    if is_wide && num.umin == 0 && num.umax > u64::MAX / 2 {
+        return "any number".into();
+    }
     if num.smin > i64::MIN || num.smax < i64::MAX {
         return format!("a number of {}..={}", num.smin, num.smax);
     }
@@ -72,6 +88,12 @@ fn number(reg: &RegState) -> String {
         return format!("a number of {}..={}", num.umin, num.umax);
     }
     "any number".into()
+}
+
+/// A value where it is clear that numbers are numbers: `0..=3`.
+pub(super) fn range(image: &Image, reg: &RegState) -> String {
+    let what = describe(image, reg);
+    what.strip_prefix("a number of ").map(str::to_string).unwrap_or(what)
 }
 
 /// A map with its sizes.
