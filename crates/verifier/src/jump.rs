@@ -174,11 +174,18 @@ impl Verifier<'_> {
             self.equal_pointers(other, width, op, dst, src);
         }
         let (a, b) = (*self.reg(dst), if let Src::Reg(src) = src { *self.reg(src) } else { b });
-        let with_null = src == Src::Imm(0)
+        let null = match src {
+            Src::Imm(imm) => imm == 0,
+            Src::Reg(_) => b.is_null(),
+        };
+        let with_null = null
             && width == Width::W64
             && matches!(op, CondOp::Eq | CondOp::Ne)
             && a.ty.may_be_null();
         if with_null {
+            if let Src::Reg(src) = src {
+                self.mark_chain_precision(src)?;
+            }
             let mut this = std::mem::replace(&mut self.cur, other.hollow());
             self.mark_or_null(&mut this, dst, op == CondOp::Ne);
             self.cur = this;
