@@ -59,23 +59,6 @@ impl Verifier<'_> {
         self.prepare_func_exit()
     }
 
-    /// A program that is called in place of the rest returns to the caller of this function, with the
-    /// packet moved and any result. That there is no such program goes on as a branch; from the main
-    /// function, a call that works never comes back.
-    fn leave_by_tail_call(&mut self) -> Res<Next> {
-        if self.cur.curframe() == 0 {
-            return Ok(Next::Fall);
-        }
-        if self.frame().in_callback {
-            return Reject::new(Rule::CallPlace, "cannot tail call within callback").stop();
-        }
-        let pc = self.pc;
-        self.push_branch(pc + 1, pc, false)?;
-        self.clear_packet_pointers();
-        self.mark_unknown(Reg::R0);
-        self.prepare_func_exit()
-    }
-
     /// The argument that is given back is gone, with all that derives from it.
     fn release_argument(&mut self, proto: &Proto, meta: &Meta) -> Res<()> {
         let Some(reg) = meta.release else { return Ok(()) };
