@@ -12,6 +12,7 @@
 use crate::reject::{Res, Stop, reject};
 use crate::rule::Rule;
 use crate::state::{State, StateId};
+use crate::trace::Step;
 use crate::verifier::{NO_PC, Next, Verifier};
 use skep_abi::Errno;
 use std::collections::HashMap;
@@ -191,6 +192,9 @@ impl Verifier<'_> {
     /// One instruction. Whether the path ends.
     fn follow(&mut self, pc: u32) -> Res<bool> {
         self.stats.visits[pc as usize] += 1;
+        if let Some(watcher) = &mut self.watcher {
+            watcher(&Step::of(pc, self.cur.top(), &self.cur.refs, false));
+        }
         self.begin_stack_writes();
         let stepped = self.step();
         let next = match stepped {

@@ -90,6 +90,6 @@ pub use log::{kernel_figures, kernel_log};
 pub use reg::{Base, DynptrKind, Extra, IrqClass, IterState, RegState, RegType, flag as reg_flag};
 pub use reject::{Fact, Reject};
 pub use rule::Rule;
-pub use run::verify;
+pub use run::{verify, watch};
 pub use trace::{Step, trace};
 pub use verdict::{Rejection, Stats, Unsupported, Verdict, Verified};

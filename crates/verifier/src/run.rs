@@ -10,6 +10,7 @@ use crate::load::maps_of;
 use crate::reject::{Res, Stop};
 use crate::stack_live::StackLive;
 use crate::state::State;
+use crate::trace::Step;
 use crate::verdict::{Rejection, Stats, Unsupported, Verdict, Verified};
 use crate::verifier::{NO_PC, Verifier};
 use skep_isa::Pc;
@@ -18,7 +19,22 @@ use skep_prog::Prog;
 /// Whether the kernel would take `prog`.
 #[must_use]
 pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
+    conclude(prog, Verifier::new(prog, env))
+}
+
+/// As [`verify`], and shows what is known before each instruction, each time it is followed.
+///
+/// States are compared in full, whatever matters, so that it takes longer and may come to the limit of
+/// instructions sooner. In return, whatever a run of an accepted program comes to is within some step
+/// that was shown, as far as registers are concerned that are read later.
+#[must_use]
+pub fn watch<'p>(prog: &'p Prog, env: &Env<'_>, seen: &mut dyn FnMut(&Step)) -> Verdict<'p> {
     let mut verifier = Verifier::new(prog, env);
+    verifier.watcher = Some(seen);
+    conclude(prog, verifier)
+}
+
+fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
     let stopped = verifier.run();
     verifier.finish_stats();
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
@@ -77,6 +93,7 @@ impl<'a> Verifier<'a> {
             mem: crate::mem::MemState::default(),
             id_gen: 0,
             stats: Stats { visits: vec![0; len], ..Stats::default() },
+            watcher: None,
             jmps_processed: 0,
             prev_jmps: 0,
             prev_insns: 0,

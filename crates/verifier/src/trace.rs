@@ -35,7 +35,7 @@ pub struct Step {
 }
 
 impl Step {
-    fn of(pc: u32, frame: &Frame, refs: &[Reference], popped: bool) -> Self {
+    pub(crate) fn of(pc: u32, frame: &Frame, refs: &[Reference], popped: bool) -> Self {
         let (frame, regs, stack) = (frame.frame, frame.regs, frame.stack.clone());
         let refs = refs.iter().map(|held| held.id).collect();
         Self { pc: Pc(pc), frame, regs, stack, refs, popped }

@@ -86,6 +86,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) mem: crate::mem::MemState,
     pub(crate) id_gen: u32,
     pub(crate) stats: Stats,
+    /// Who sees each step; states are then compared in full.
+    pub(crate) watcher: Option<&'a mut dyn FnMut(&crate::trace::Step)>,
     pub(crate) jmps_processed: u64,
     pub(crate) prev_jmps: u64,
     pub(crate) prev_insns: u64,

@@ -91,7 +91,7 @@ impl Verifier<'_> {
         let old = &self.remembered.get(id).state;
         if old.branches == 0 {
             let in_loop = self.incomplete_marks(old);
-            let exact = if in_loop { Exact::RangeWithin } else { Exact::No };
+            let exact = if in_loop || self.watcher.is_some() { Exact::RangeWithin } else { Exact::No };
             let old = &self.remembered.get(id).state;
             return Ok(if self.equal(old, exact) {
                 Compared::Hit { in_loop }
