@@ -229,3 +229,13 @@ fn both_byte_orders_read_alike() {
     let [(_, le), (_, be)] = flows();
     assert_eq!(format!("{le:?}"), format!("{be:?}"));
 }
+
+#[test]
+fn declared_enumerations_may_have_no_size() {
+    let mut b = Builder::default();
+    b.ty("state", ENUM, 0, 0, &[]);
+    let btf = b.build();
+    assert_eq!(btf.size_of(TypeId(1)), Some(0));
+    assert_eq!(btf.show(TypeId(1), &[], ByteOrder::Little).to_string(), "<truncated>");
+    assert!(skep_btf::dump_c(&btf).unwrap().contains("enum state"));
+}
