@@ -253,11 +253,7 @@ impl Hash {
             if flags == EXIST {
                 return Some(Err(Errno::ENOENT));
             }
-            return match self.insert(&stripe, key, Given::One(cpu, value)) {
-                Ok(Put::Full) => None,
-                Ok(Put::Done) => Some(Ok(())),
-                Err(errno) => Some(Err(errno)),
-            };
+            return self.insert_simple(stripe, key, value);
         };
         if flags == NOEXIST {
             return Some(Err(Errno::EEXIST));
@@ -266,6 +262,21 @@ impl Hash {
         self.table.write(slot, value)?;
         self.table.replace(state, old, slot, key);
         stripe.set_spare(cpu.index(), old.slot);
+        Some(Ok(()))
+    }
+
+    /// Takes the stripe, as what stays with the caller would have to be where it can be pointed to.
+    #[inline(never)]
+    fn insert_simple(
+        &self,
+        stripe: Stripe<'_>,
+        key: Short,
+        value: &[u8],
+    ) -> Option<Result<(), Errno>> {
+        let slot = stripe.take()?;
+        self.table.write(slot, value)?;
+        self.table.insert(slot, key);
+        stripe.add_entry();
         Some(Ok(()))
     }
 
