@@ -39,7 +39,7 @@ mkdir -p artifacts
 for target; do
     [ -x "$bin/$target" ] || { echo "run.sh: there is no target $target" >&2; exit 2; }
     case "$target" in
-    session | obj | capture) max_len=16384 ;;
+    session | obj | obj_file | link | capture) max_len=16384 ;;
     *) max_len=4096 ;;
     esac
     mkdir "$work/$target" "$work/$target.new"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // What <linux/bpf.h> of Linux 6.1 does not have yet.
+#define BPF_MAP_TYPE_CGRP_STORAGE 32
 #define BPF_MAP_TYPE_ARENA 33
 
 struct bpf_list_head {

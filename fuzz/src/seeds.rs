@@ -42,6 +42,8 @@ impl Seeds {
         for path in &files(&root)? {
             self.file(path, &fs::read(path)?)?;
         }
+        let read = |name| fs::read(root.join("corpus/obj").join(name));
+        self.pair(&read("join_a.o")?, &read("join_b.o")?)?;
         self.btf(&root.join("corpus/btf"))?;
         self.bugs(&root.join("corpus/bugs"))?;
         for filter in FILTERS {
@@ -60,6 +62,14 @@ impl Seeds {
         fs::write(self.out.join(format!("seed{:04}", self.count)), bytes)
     }
 
+    /// Two objects to be linked.
+    fn pair(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        match u16::try_from(first.len()) {
+            Ok(len) => self.write("link", &[&len.to_le_bytes()[..], first, second].concat()),
+            Err(_) => Ok(()),
+        }
+    }
+
     fn text(&mut self, target: &str, text: &str) -> io::Result<()> {
         self.write(target, text.as_bytes())
     }
@@ -70,6 +80,8 @@ impl Seeds {
         match extension {
             "o" => {
                 self.write("obj", bytes)?;
+                self.write("obj_file", bytes)?;
+                self.pair(bytes, bytes)?;
                 self.write("session", &with_packet(bytes))?;
                 self.programs(bytes)
             }

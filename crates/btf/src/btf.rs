@@ -73,8 +73,9 @@ const POINTER_SIZE: u32 = 8;
 impl Btf {
     /// How deep types may be nested, by value or in the way they are spelled.
     ///
-    /// The kernel follows 32 types (`MAX_RESOLVE_DEPTH`), beginning anew at some kinds.
-    pub const MAX_NESTING: u8 = 64;
+    /// The kernel follows 32 types (`MAX_RESOLVE_DEPTH`), beginning anew at some kinds; generated code can
+    /// nest deeper.
+    pub const MAX_NESTING: u8 = 250;
 
     /// Bytes of the longest name. The kernel refuses names from 512 bytes on (`KSYM_NAME_LEN`), which
     /// compilers of languages with generics exceed in objects.

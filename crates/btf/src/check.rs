@@ -97,6 +97,8 @@ impl Check<'_> {
         let Record { kind, third, .. } = self.record;
         let sized = match kind {
             Kind::Int => matches!(third, 1 | 2 | 4 | 8 | 16),
+            // Some compilers give none to an enumeration that is only declared.
+            Kind::Enum if self.record.vlen() == 0 => matches!(third, 0 | 1 | 2 | 4 | 8),
             Kind::Enum | Kind::Enum64 => matches!(third, 1 | 2 | 4 | 8),
             Kind::Float => matches!(third, 2 | 4 | 8 | 12 | 16),
             _ => true,

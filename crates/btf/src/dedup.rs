@@ -10,7 +10,8 @@
 //!
 //! A declared struct or union, and an enumeration without enumerators, is the same as the definition of
 //! its name, as long as there is one definition: if definitions of one name turn out to differ,
-//! declarations of it stay what they are, and refining begins anew.
+//! declarations of it mean what a struct that is otherwise the same has in their place ([`context`]), or
+//! stay what they are, and refining begins anew.
 //!
 //! Variables and data sections are kept. Of each class its first type stays, so order stays.
 //!
@@ -20,13 +21,14 @@
 //! dozens of rounds; hostile ones are cut off by a budget, with which nothing is merged wrongly: the
 //! types are then given back as they are.
 //!
-//! Semantics are those of libbpf's `btf__dedup`; only where definitions of one name differ, libbpf merges
-//! what depends on a declaration with one of them, and here it stays by itself.
+//! Semantics are those of libbpf's `btf__dedup`.
 
 use crate::btf::Record;
 use crate::kind::Third;
 use crate::{Btf, BtfError, Builder, Kind, TypeId};
 use alloc::{collections::BTreeMap, collections::BTreeSet, vec, vec::Vec};
+
+mod context;
 
 /// Looks at types, for each type there is.
 const BUDGET: usize = 1000;
@@ -55,6 +57,10 @@ pub fn dedup(btf: &Btf) -> Result<Dedup, BtfError> {
     btf.check()?;
     let mut partition = Partition::new(btf);
     while partition.refine() && partition.separate_declarations() {}
+    if partition.resolve_in_context() && partition.refine() {
+        // Ends: each time declarations become less.
+        while partition.join_declarations() && partition.refine() {}
+    }
     let first = partition.firsts();
     let mut map = vec![TypeId::VOID; first.len()];
     let mut next = 1_u32;
@@ -213,21 +219,28 @@ impl<'a> Partition<'a> {
         at(&self.classes, id, 0)
     }
 
-    /// Lets declarations stand for themselves of which the definitions differ. Returns whether there
-    /// were any.
-    fn separate_declarations(&mut self) -> bool {
-        let mut classes: BTreeMap<Tag<'_>, (u32, bool)> = BTreeMap::new();
-        for id in self.btf.ids() {
-            if let Some((tag, true)) = tag(self.btf, id) {
+    /// Of each tag the class of a definition, the first one, and whether all are of one class.
+    fn definitions(&self) -> BTreeMap<Tag<'a>, (u32, TypeId, bool)> {
+        let mut classes: BTreeMap<Tag<'a>, (u32, TypeId, bool)> = BTreeMap::new();
+        let btf = self.btf;
+        for id in btf.ids() {
+            if let Some((tag, true)) = tag(btf, id) {
                 let class = self.class(id);
-                let (first, one) = classes.entry(tag).or_insert((class, true));
+                let (first, _, one) = classes.entry(tag).or_insert((class, id, true));
                 *one &= *first == class;
             }
         }
+        classes
+    }
+
+    /// Lets declarations stand for themselves of which the definitions differ. Returns whether there
+    /// were any.
+    fn separate_declarations(&mut self) -> bool {
+        let classes = self.definitions();
         let mut any = false;
         for id in self.btf.ids() {
             let Some((tag, false)) = tag(self.btf, id) else { continue };
-            if at(&self.means, id, id) != id && classes.get(&tag).is_some_and(|&(_, one)| !one) {
+            if at(&self.means, id, id) != id && classes.get(&tag).is_some_and(|&(_, _, one)| !one) {
                 set(&mut self.means, id.0, id);
                 any = true;
             }

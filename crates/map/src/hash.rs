@@ -32,12 +32,11 @@ mod order;
 mod repair;
 mod slots;
 mod table;
+mod user;
 
-use crate::key_value::{EXIST, F_LOCK, NOEXIST, prepare, sized};
+use crate::key_value::{EXIST, F_LOCK, NOEXIST, sized};
 use crate::memory::Memory;
-use crate::rules::is_of_handles;
-use crate::{Cpu, Fields, KeyValue, UserSide, Values};
-use alloc::vec::Vec;
+use crate::{Cpu, Fields, KeyValue, Values};
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering::Acquire;
 use core::sync::atomic::fence;
@@ -253,11 +252,7 @@ impl Hash {
             if flags == EXIST {
                 return Some(Err(Errno::ENOENT));
             }
-            return match self.insert(&stripe, key, Given::One(cpu, value)) {
-                Ok(Put::Full) => None,
-                Ok(Put::Done) => Some(Ok(())),
-                Err(errno) => Some(Err(errno)),
-            };
+            return self.insert_simple(stripe, key, value);
         };
         if flags == NOEXIST {
             return Some(Err(Errno::EEXIST));
@@ -266,6 +261,21 @@ impl Hash {
         self.table.write(slot, value)?;
         self.table.replace(state, old, slot, key);
         stripe.set_spare(cpu.index(), old.slot);
+        Some(Ok(()))
+    }
+
+    /// Takes the stripe, as what stays with the caller would have to be where it can be pointed to.
+    #[inline(never)]
+    fn insert_simple(
+        &self,
+        stripe: Stripe<'_>,
+        key: Short,
+        value: &[u8],
+    ) -> Option<Result<(), Errno>> {
+        let slot = stripe.take()?;
+        self.table.write(slot, value)?;
+        self.table.insert(slot, key);
+        stripe.add_entry();
         Some(Ok(()))
     }
 
@@ -515,78 +525,6 @@ impl KeyValue for Hash {
             self.unlink(&stripe, found);
             Ok(())
         })
-    }
-}
-
-impl UserSide for Hash {
-    fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
-        sized(key, self.key_size)?;
-        prepare(out, self.user_size())?;
-        // A cell gets a new owner after a change of the bucket, which makes this read again.
-        let found = with_key!(key, key => self.read(self.table.bucket(key.hash()), |head| {
-            let found = self.table.find(head, key)?;
-            self.copy(found.slot, out)
-        }));
-        found.ok_or(Errno::EBUSY)?.ok_or(Errno::ENOENT)
-    }
-
-    fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        sized(value, self.user_size())?;
-        self.put(key, Given::All(value), flags)
-    }
-
-    fn take_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
-        if is_of_handles(self.def.map_type) {
-            return Err(Errno::ENOTSUPP);
-        }
-        sized(key, self.key_size)?;
-        prepare(out, self.user_size())?;
-        with_key!(key, key => {
-            let stripe = self.lock(self.table.bucket(key.hash()))?;
-            let found = self.find_locked(key).ok_or(Errno::ENOENT)?;
-            self.copy(found.slot, out).ok_or(Errno::EINVAL)?;
-            self.unlink(&stripe, found);
-            Ok(())
-        })
-    }
-
-    /// In the order of buckets, as the kernel, whose hash is another and random.
-    ///
-    /// Kernel: `htab_map_get_next_key`.
-    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        sized(next, self.key_size)?;
-        key.map_or(Ok(()), |key| sized(key, self.key_size))?;
-        let mut first = 0;
-        if let Some(key) = key {
-            let (bucket, found) = with_key!(key, key => {
-                let bucket = self.table.bucket(key.hash());
-                // Whether the key is there, and whether one comes after it in its bucket.
-                let found = self.read(bucket, |head| {
-                    let found = self.table.find(head, key)?;
-                    let following = self.table.next(found.slot).checked_sub(1);
-                    Some(following.map(|slot| self.table.read_key(slot, next)).is_some())
-                });
-                (bucket, found)
-            });
-            match found.ok_or(Errno::EBUSY)? {
-                Some(true) => return Ok(()),
-                Some(false) => first = bucket + 1,
-                None => {}
-            }
-        }
-        for bucket in first..=self.table.mask() {
-            let found = self.read(bucket, |head| {
-                head.checked_sub(1).map(|slot| self.table.read_key(slot, next))
-            });
-            if found.ok_or(Errno::EBUSY)?.is_some() {
-                return Ok(());
-            }
-        }
-        Err(Errno::ENOENT)
-    }
-
-    fn entries(&self) -> usize {
-        self.slots.entries()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The user engine's maps.
 //!
 //! A [`Map`] is made from a [`MapDef`](skep_prog::MapDef) under the kernel's rules and shared by any
-//! number of threads. Maps of keys and values are behind two small traits, [`KeyValue`] for what
+//! number of threads; on Linux, a `SharedMap` by any number of processes. Maps of keys and values are behind two small traits, [`KeyValue`] for what
 //! programs do and [`UserSide`] for what bpf(2) does; their values are cells of a [`Values`], which
 //! programs access by position. All others have methods of their own.
 //!

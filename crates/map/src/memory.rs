@@ -13,8 +13,8 @@ use core::cell::Cell;
 use core::ptr::NonNull;
 use skep_abi::Errno;
 
-/// Where each piece of memory begins: a cache line.
-const ALIGN: usize = 64;
+/// Where each piece of memory begins: a cache line, and the one that processors fetch with it.
+pub(crate) const ALIGN: usize = 128;
 
 /// Gives a map's constructor the pieces it asks for.
 ///

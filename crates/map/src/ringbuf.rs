@@ -9,15 +9,20 @@
 //! none overlap.
 //!
 //! In memory that processes share, the second half of a record's header names the process that reserved
-//! it. If that is dead, whoever finds its record in the way, a reader or a writer for whom there is no
-//! room, discards and counts it ([`RingBuf::abandoned`]).
+//! it. If that is dead, the reader who finds its record in the way discards and counts it
+//! ([`RingBuf::abandoned`]).
+//!
+//! The kernel also keeps the position of the oldest record that is busy, as the reader's position is in
+//! memory that any process may write. Here readers pass over no busy record, so that their position
+//! says as much.
 //!
 //! Source: `kernel/bpf/ringbuf.c`.
 
 use crate::Values;
 use crate::lock::{Held, Owners};
-use crate::memory::Memory;
+use crate::memory::{ALIGN, Memory};
 use alloc::vec::Vec;
+use core::hint::spin_loop;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use skep_abi::Errno;
@@ -27,6 +32,8 @@ const HEADER: u64 = 8;
 /// Neither submitted nor discarded.
 const BUSY: u32 = 1 << 31;
 const DISCARD: u32 = 1 << 30;
+/// In the writers' position: a thread has it in hand.
+const TAKEN: u64 = 1;
 /// `RINGBUF_MAX_RECORD_SZ`
 const RECORD_MAX: u64 = u32::MAX as u64 / 4;
 const NO_WAKEUP: u64 = 1;
@@ -48,11 +55,11 @@ pub struct RingBuf {
 /// with it: they do not wait for each other's counts.
 #[repr(C, align(128))]
 struct Writers {
-    /// Serialises reservations.
+    /// Serialises the reservations of processes.
     lock: AtomicU32,
+    /// Position after the last record, a multiple of 8; with [`TAKEN`] while a thread reserves, which
+    /// serialises those of threads.
     producer: AtomicU64,
-    /// No record before this one is busy.
-    pending: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -69,6 +76,8 @@ struct Control {
     writers: Writers,
     readers: Readers,
 }
+
+const _: () = assert!(align_of::<Control>() <= ALIGN);
 
 /// Bytes of records that a reader copies before it looks what writers have added.
 const BATCH: usize = 1 << 15;
@@ -88,7 +97,7 @@ impl RingBuf {
         Ok(Self {
             size: def.max_entries.into(),
             values: memory.values(bytes, 1)?,
-            control: memory.values(size_of::<Control>() + align_of::<Control>(), 1)?,
+            control: memory.values(size_of::<Control>(), 1)?,
             owners: memory.owners(),
             def,
         })
@@ -96,18 +105,14 @@ impl RingBuf {
 
     #[inline(always)]
     fn control(&self) -> &Control {
-        let start = self.control.as_ptr();
-        let skip = start.addr().get().next_multiple_of(align_of::<Control>()) - start.addr().get();
-        // SAFETY: `new` asked for the size and for the alignment besides.
-        let place = unsafe { start.add(skip) };
-        // SAFETY: the memory lives as long as `self`, has room for it and is aligned; all of it is
-        // atomic, and any bytes are values.
-        unsafe { place.cast::<Control>().as_ref() }
+        // SAFETY: the memory lives as long as `self`, `new` asked for the size, and pieces of memory are
+        // aligned to as much; all of it is atomic, and any bytes are values.
+        unsafe { self.control.as_ptr().cast::<Control>().as_ref() }
     }
 
     /// Bytes beside the ring.
     pub(crate) const fn control_bytes() -> u64 {
-        (size_of::<Control>() + align_of::<Control>()) as u64
+        size_of::<Control>() as u64
     }
 
     /// What the map was made from.
@@ -125,6 +130,7 @@ impl RingBuf {
     /// Reserves a record. `None` for flags, for too large a size and for want of room.
     ///
     /// Kernel: `__bpf_ringbuf_reserve`.
+    #[inline]
     pub fn reserve(&self, size: u64, flags: u64) -> Option<Record> {
         if flags != 0 {
             return None;
@@ -136,24 +142,18 @@ impl RingBuf {
         record
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_reserve(&self, size: u64) -> Option<Record> {
         let len = u32::try_from(size).ok().filter(|_| size <= RECORD_MAX)?;
         let bytes = record_bytes(len);
         let Control { writers, readers } = self.control();
-        // What a dead writer had in hand was not in the ring yet.
-        let _writer = self.owners.lock(&writers.lock, || {}).ok()?;
+        // Readers only make room.
         let consumer = readers.consumer.load(Acquire);
-        let producer = writers.producer.load(Relaxed);
+        let (_writer, producer) = self.writer(writers)?;
         let end = producer.wrapping_add(bytes);
         if bytes > self.size || end.wrapping_sub(consumer) >= self.size {
+            writers.producer.store(producer, Release);
             return None;
-        }
-        if end.wrapping_sub(writers.pending.load(Relaxed)) >= self.size {
-            self.skip_done(writers, producer);
-            if end.wrapping_sub(writers.pending.load(Relaxed)) >= self.size {
-                return None;
-            }
         }
         let at = self.at(producer);
         if self.owners.are_processes() {
@@ -164,28 +164,23 @@ impl RingBuf {
         Some(Record { at: at + 8, len })
     }
 
-    /// Moves `pending` to the first record that is busy.
-    #[cold]
-    fn skip_done(&self, writers: &Writers, producer: u64) {
-        let mut pending = writers.pending.load(Relaxed);
-        // As many records as there can be, whatever is in the ring.
-        for _ in 0..=self.size / HEADER {
-            if pending == producer {
-                break;
-            }
-            let at = self.at(pending);
-            let header = self.values.word(at);
-            if header & BUSY != 0 && !self.abandon(at) {
-                break;
-            }
-            let bytes = record_bytes(header & !(BUSY | DISCARD));
-            if bytes > producer.wrapping_sub(pending) {
-                pending = producer;
-                break;
-            }
-            pending = pending.wrapping_add(bytes);
+    /// Keeps other writers out until the position, which it gives, is stored again.
+    #[inline(always)]
+    fn writer<'w>(&self, writers: &'w Writers) -> Option<(Option<Held<'w>>, u64)> {
+        if self.owners.are_processes() {
+            // What a dead writer had in hand was not in the ring yet.
+            let held = self.owners.lock(&writers.lock, || {}).ok()?;
+            return Some((Some(held), writers.producer.load(Relaxed)));
         }
-        writers.pending.store(pending, Relaxed);
+        let producer = writers.producer.load(Relaxed) & !TAKEN;
+        let taken = writers.producer.compare_exchange(producer, producer | TAKEN, Acquire, Relaxed);
+        Some((None, if taken.is_ok() { producer } else { wait(&writers.producer) }))
+    }
+
+    /// Where the writers are.
+    #[inline]
+    fn producer(&self) -> u64 {
+        self.control().writers.producer.load(Acquire) & !TAKEN
     }
 
     /// Discards a busy record if whoever reserved it is dead.
@@ -206,6 +201,7 @@ impl RingBuf {
     }
 
     /// Hands the record to the reader. Nothing happens to a record that is not reserved.
+    #[inline]
     pub fn submit(&self, record: Record) {
         self.commit(record, 0);
     }
@@ -215,6 +211,7 @@ impl RingBuf {
         self.commit(record, DISCARD);
     }
 
+    #[inline]
     fn commit(&self, record: Record, discard: u32) {
         let Some(at) = record.at.checked_sub(8) else { return };
         let Some(header) = self.values.half_words().get(at / 4) else { return };
@@ -248,11 +245,11 @@ impl RingBuf {
         match what {
             0 => {
                 let consumer = self.control().readers.consumer.load(Acquire);
-                self.control().writers.producer.load(Acquire).wrapping_sub(consumer)
+                self.producer().wrapping_sub(consumer)
             }
             1 => self.size,
             2 => self.control().readers.consumer.load(Acquire),
-            3 => self.control().writers.producer.load(Acquire),
+            3 => self.producer(),
             _ => 0,
         }
     }
@@ -315,11 +312,11 @@ impl RingBuf {
     /// busy. It gets a record's place and length, no place for a discarded one.
     #[inline]
     fn read(&self, mut each: impl FnMut(Option<usize>, usize) -> bool) {
-        let Control { writers, readers } = self.control();
+        let readers = &self.control().readers;
         // A dead reader's records are read once more.
         let Ok(_reader) = self.reader() else { return };
         let mut consumer = readers.consumer.load(Relaxed);
-        let end = writers.producer.load(Acquire);
+        let end = self.producer();
         let words = self.values.half_words();
         while consumer != end {
             let at = self.at(consumer);
@@ -361,6 +358,7 @@ impl RingBuf {
 
     /// Where in memory a position of the ring is.
     #[expect(clippy::cast_possible_truncation, reason = "less than the size, which fits a usize")]
+    #[inline(always)]
     fn at(&self, position: u64) -> usize {
         (position & (self.size - 1)) as usize
     }
@@ -369,4 +367,19 @@ impl RingBuf {
 /// Room a record takes.
 fn record_bytes(len: u32) -> u64 {
     (u64::from(len) + HEADER).next_multiple_of(8)
+}
+
+/// Takes the writers' position from other threads.
+#[cold]
+#[inline(never)]
+fn wait(word: &AtomicU64) -> u64 {
+    loop {
+        let producer = word.load(Relaxed) & !TAKEN;
+        if word.compare_exchange_weak(producer, producer | TAKEN, Acquire, Relaxed).is_ok() {
+            return producer;
+        }
+        while word.load(Relaxed) & TAKEN != 0 {
+            spin_loop();
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! Source: `map_lookup_elem` and its neighbours, `generic_map_*_batch`, `map_freeze` in
 //! `kernel/bpf/syscall.c`.
 
-use crate::key_value::{ANY, F_LOCK, sized};
+use crate::key_value::{F_LOCK, sized};
 use crate::rules::{F_RDONLY, F_WRONLY};
 use crate::{Cpu, Map, UserSide};
 use alloc::sync::Arc;
@@ -49,12 +49,12 @@ impl UserMap {
     ///
     /// # Errors
     ///
-    /// `ENOTSUPP` for maps whose values have timers or their like,
+    /// `ENOTSUPP` for maps whose values have locks, timers or their like,
     /// `EPERM` without the right to write, which a frozen map gives nobody; `EBUSY` if another thread
     /// freezes it at the same time.
     pub fn freeze(&self) -> Result<(), Errno> {
         if let Map::KeyValue(map) = &self.map
-            && !map.fields().opaque.is_empty()
+            && !map.fields().is_empty()
         {
             return Err(Errno::ENOTSUPP);
         }
@@ -69,9 +69,9 @@ impl UserMap {
     /// `EPERM` for maps that are write-only, `EINVAL` for flags and sizes, `ENOENT`; `ENOTSUPP`,
     /// `EOPNOTSUPP` where there are no values to read.
     pub fn lookup(&self, key: &[u8], out: &mut Vec<u8>, flags: u64) -> Result<(), Errno> {
-        self.may_read()?;
-        self.check_lock(flags & F_LOCK)?;
         no_flags(flags & !F_LOCK)?;
+        self.may_read()?;
+        self.check_lock(flags)?;
         match &self.map {
             Map::KeyValue(map) if flags & F_LOCK != 0 => {
                 let at = map.lookup(key, Cpu(0)).ok_or(Errno::ENOENT)?;
@@ -271,7 +271,8 @@ impl UserMap {
     pub fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> Result<Batch, Errno> {
         self.may_write()?;
         self.batched(true)?;
-        no_flags(flags)?;
+        no_flags(flags & !F_LOCK)?;
+        self.check_lock(flags)?;
         let count = self.count(keys)?;
         let size = values.len().checked_div(count).unwrap_or(0).max(1);
         if values.len() != count * size {
@@ -279,7 +280,7 @@ impl UserMap {
         }
         let keys = keys.chunks(self.map.def().key_size.max(1) as usize);
         let entries = keys.zip(values.chunks(size));
-        Ok(each(entries, |(key, value)| self.update(key, value, ANY)))
+        Ok(each(entries, |(key, value)| self.update(key, value, flags)))
     }
 
     /// `BPF_MAP_DELETE_BATCH`: deletes entries up to the first that is not there.

@@ -73,7 +73,7 @@ impl Values {
         Memory::Heap.values(value_size, cells)
     }
 
-    /// Cells in memory of [`Memory`], which starts at a multiple of 64.
+    /// Cells in memory of [`Memory`].
     ///
     /// # Safety
     ///

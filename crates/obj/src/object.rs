@@ -45,7 +45,7 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     data::collect(&elf, btf.as_ref(), &mut maps)?;
     arena::place(&elf, &mut maps)?;
     let kconfig = externs.map(btf.as_mut()).map(|def| maps.add(def));
-    struct_ops::collect(&elf, btf.as_ref(), &mut maps)?;
+    struct_ops::collect(&elf, btf.as_ref(), &mut maps, &mut budget)?;
 
     let mut funcs = Funcs::collect(&elf)?;
     if let (Some(btf), Some((_, section))) = (&btf, elf.section(".BTF.ext")) {

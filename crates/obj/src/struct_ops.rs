@@ -31,7 +31,12 @@ const LINK: u32 = 1 << 13;
 const MAX_SIZE: u32 = 1 << 20;
 
 /// Appends a map for each struct.
-pub(crate) fn collect(elf: &Elf<'_>, btf: Option<&Btf>, maps: &mut Maps) -> Result<(), ObjError> {
+pub(crate) fn collect(
+    elf: &Elf<'_>,
+    btf: Option<&Btf>,
+    maps: &mut Maps,
+    budget: &mut Budget,
+) -> Result<(), ObjError> {
     for (name, flags, optional) in SECTIONS {
         let Some((index, section)) = elf.section(name).filter(|(_, section)| section.size > 0)
         else {
@@ -48,6 +53,8 @@ pub(crate) fn collect(elf: &Elf<'_>, btf: Option<&Btf>, maps: &mut Maps) -> Resu
                 section.data.get(at..end)
             };
             let def = map(btf, var, place(), flags, optional)?;
+            // Variables may overlap.
+            budget.spend(usize::try_from(var.size).unwrap_or(usize::MAX))?;
             maps.push(def, (index, var.off.into()), var.size.into(), None)?;
         }
     }

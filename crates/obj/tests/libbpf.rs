@@ -18,6 +18,8 @@ use std::{env, fs};
 
 #[path = "libbpf/linking.rs"]
 mod linking;
+#[path = "libbpf/types.rs"]
+mod types;
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 const CONFIG: &str = "CONFIG_HZ=250

@@ -45,6 +45,18 @@ fn programs_over_objects_see_what_they_see_in_the_kernel() {
     }
 }
 
+#[test]
+fn tasks_and_cgroups_are_found_as_in_the_kernel() {
+    let image = image("cgroup.o");
+    for (name, want) in [("root_cgroup", 2_460_617_433), ("current_task", 917_264_922)] {
+        let mut session = Session::load(&image, Some(name), Options::default()).unwrap();
+        session.set_task(Task { tid: 9, pid: 8, cgroups: vec![1, 2], ..Task::default() });
+        session.set_kernel_types(image.btf.clone().unwrap());
+        let outcome = session.run(&mut packet()).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(outcome.verdict.code, want, "{name}");
+    }
+}
+
 /// The verdict for a packet of so many bytes.
 fn caught(len: usize) -> u32 {
     let mut session = Session::load(&image("exception.o"), None, Options::default()).unwrap();

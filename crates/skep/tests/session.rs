@@ -1,6 +1,9 @@
 //! Sessions: what becomes of packets, and what cannot be loaded.
 
-use skep::{EventKind, LoadError, Next, Options, Outcome, Packet, PacketMeta, Session, read_image};
+use skep::{
+    EventKind, LoadError, Moment, Next, Observer, Options, Outcome, Packet, PacketMeta, Session,
+    read_image,
+};
 use skep_hooks::{LinkType, PacketSource, open_file};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +62,40 @@ fn examples_give_the_verdicts_of_the_kernel() {
         }
         let got: Vec<_> = verdicts.iter().map(|(name, n)| format!("{name} {n}")).collect();
         assert_eq!(got.join(", "), want, "{file}");
+    }
+}
+
+/// Says nothing and does not get in the way.
+struct Count(u64);
+
+impl Observer for Count {
+    fn before(&mut self, moment: &Moment<'_>) {
+        assert!(moment.frame().prog.insns.get(moment.pc()).is_some());
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn an_observer_changes_nothing() {
+    for (file, prog) in
+        [("xdp_flows.o", None), ("tail_calls.o", Some("parse_ethernet")), ("subprogs.o", None)]
+    {
+        let (mut plain, mut watched) = (session(file, prog), session(file, prog));
+        let (mut source, mut packet) = (capture(), Packet::new());
+        while source.next(&mut packet).unwrap() == Next::Packet {
+            let (mut count, mut other) = (Count(0), packet.clone());
+            let want = plain.run(&mut packet).unwrap();
+            let got = watched.run_observed(&mut other, &mut count).unwrap();
+            assert_eq!((got.verdict.code, got.insns), (want.verdict.code, want.insns), "{file}");
+            assert_eq!(count.0, want.insns, "{file}");
+            assert_eq!(other.data(), packet.data(), "{file}");
+        }
+        let maps = |session: &Session| -> Vec<_> {
+            let entries =
+                |map: skep::MapView<'_>| map.entries().map(|e| (e.key, e.value)).collect();
+            session.maps().map(entries).collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(maps(&plain), maps(&watched), "{file}");
     }
 }
 
@@ -172,8 +209,8 @@ fn what_cannot_run_is_refused_before_it_runs() {
         (two, Some("c"), "no program `c`; there are a, b"),
         (".section \"kprobe/f\"\nk:\n r0 = 0\n exit\n", None,
             "k: programs of type kprobe are not run over packets"),
-        (".section \"xdp\"\nx:\n call bpf_get_current_task\n exit\n", None,
-            "x, insn 0: no helper 35 (get_current_task) in the user engine"),
+        (".section \"xdp\"\nx:\n call bpf_find_vma\n exit\n", None,
+            "x, insn 0: no helper 180 (find_vma) in the user engine"),
         (".map m, struct_ops, key=4, value=4, entries=4\n.section \"xdp\"\nx:\n r1 = m ll\n r0 = 0\n exit\n",
             None, "map m"),
     ];

@@ -28,6 +28,12 @@ use skep_isa::Call;
 pub(crate) use effects::Summary;
 pub(crate) use meta::Meta;
 
+/// The lower half of a number, as C assigns it.
+pub(crate) const fn low_half(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
 impl Verifier<'_> {
     /// The current instruction is a call.
     pub(crate) fn check_call(&mut self, call: Call) -> Res<Next> {

@@ -46,7 +46,11 @@ fn canonical_struct(kernel: Option<&Btf>, prog_type: ProgType) -> &'static str {
                 let alias = btf.find("bpf_user_pt_regs_t", Kind::Typedef)?;
                 btf.resolve(alias.id)
             });
-            if regs.is_some_and(|ty| ty.name == "user_pt_regs") { "user_pt_regs" } else { "pt_regs" }
+            if regs.is_some_and(|ty| ty.name == "user_pt_regs") {
+                "user_pt_regs"
+            } else {
+                "pt_regs"
+            }
         }
         name => name,
     }
@@ -83,7 +87,8 @@ pub(crate) fn is_ctx_type(
     if prog_type == ProgType::Kprobe && passes_typedef(btf, to, "bpf_user_pt_regs_t") {
         return true;
     }
-    let Some(ty) = btf.resolve(to).filter(|ty| is_struct(ty) || matches!(ty.body, Body::Union { .. }))
+    let Some(ty) =
+        btf.resolve(to).filter(|ty| is_struct(ty) || matches!(ty.body, Body::Union { .. }))
     else {
         return false;
     };
@@ -114,7 +119,9 @@ pub(crate) fn validate_ctx_type(
     {
         return Ok(());
     }
-    let Some(ty) = btf.resolve(to) else { return Err(format!("arg#{at} type doesn't have a name")) };
+    let Some(ty) = btf.resolve(to) else {
+        return Err(format!("arg#{at} type doesn't have a name"));
+    };
     if matches!(ty.body, Body::Void) {
         return Ok(());
     }

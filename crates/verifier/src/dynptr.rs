@@ -60,7 +60,12 @@ impl DynptrKind {
 }
 
 /// A refusal with more words behind those that were already said.
-pub(crate) fn and_then_said(said: Option<Stop>, rule: Rule, text: &str, reg: (Reg, RegState)) -> Stop {
+pub(crate) fn and_then_said(
+    said: Option<Stop>,
+    rule: Rule,
+    text: &str,
+    reg: (Reg, RegState),
+) -> Stop {
     let before = match said {
         Some(Stop::Reject(reject)) if !reject.kernel.is_empty() => reject.kernel + "\n",
         Some(stop @ Stop::Unsupported(_)) => return stop,
@@ -76,10 +81,7 @@ impl Verifier<'_> {
     /// A dynptr that is a parameter. Kernel: `mark_dynptr_cb_reg`.
     pub(crate) fn dynptr_param(&mut self, kind: DynptrKind) -> RegState {
         let extra = Extra::Dynptr { kind, first: true };
-        RegState {
-            id: self.new_id(),
-            ..RegState::pointer(RegType::new(Base::ConstDynptr), extra)
-        }
+        RegState { id: self.new_id(), ..RegState::pointer(RegType::new(Base::ConstDynptr), extra) }
     }
 
     /// What is known of the stack slot that the pointer is to.

@@ -90,12 +90,7 @@ impl<'a> Verifier<'a> {
     }
 
     /// Kernel: `is_iter_reg_valid_init`.
-    fn is_iter_ready(
-        &self,
-        reg: &RegState,
-        id: TypeId,
-        slots: usize,
-    ) -> Res<Result<(), NotReady>> {
+    fn is_iter_ready(&self, reg: &RegState, id: TypeId, slots: usize) -> Res<Result<(), NotReady>> {
         let spi = match self.iter_get_spi(reg, slots) {
             Ok(Spi::At(spi)) => spi,
             Ok(Spi::OutOfRange) => return Ok(Err(NotReady::Uninit(None))),
@@ -132,8 +127,7 @@ impl<'a> Verifier<'a> {
         if meta.has(kfunc_flag::RCU_PROTECTED) {
             ty = ty.with(if self.in_rcu_cs() { flag::RCU } else { flag::UNTRUSTED });
         }
-        let extra =
-            Extra::Iter { btf: BtfRef::Kernel, id, state: IterState::Active, depth: 0 };
+        let extra = Extra::Iter { btf: BtfRef::Kernel, id, state: IterState::Active, depth: 0 };
         for step in 0..slots {
             let mut state = RegState::pointer(ty, extra);
             state.ref_obj_id = if step == 0 { held } else { 0 };

@@ -90,8 +90,7 @@ impl KMeta<'_> {
 
     /// Kernel: `is_kfunc_ret_null`.
     pub(crate) fn may_return_null(&self) -> bool {
-        self.has(kfunc_flag::RET_NULL)
-            && !(self.name == "bpf_refcount_acquire_impl" && self.owning)
+        self.has(kfunc_flag::RET_NULL) && !(self.name == "bpf_refcount_acquire_impl" && self.owning)
     }
 }
 
@@ -184,9 +183,11 @@ impl<'a> Verifier<'a> {
 
     /// Calls of no function were not reached. Kernel: `fixup_kfunc_call`.
     pub(crate) fn check_no_kfuncs(&mut self) -> Res<()> {
-        let left = self.insns.iter().zip(&self.aux).any(|(insn, aux)| {
-            aux.seen && *insn == Some(Insn::Call(NO_KFUNC))
-        });
+        let left = self
+            .insns
+            .iter()
+            .zip(&self.aux)
+            .any(|(insn, aux)| aux.seen && *insn == Some(Insn::Call(NO_KFUNC)));
         if left {
             let text = "invalid kernel function call not eliminated in verifier pass";
             return reject(Rule::KfuncArg, text);
@@ -272,8 +273,7 @@ impl<'a> Verifier<'a> {
         }
         let sleepable = meta.has(kfunc_flag::SLEEPABLE);
         if sleepable && !self.in_sleepable() {
-            let text =
-                format!("program must be sleepable to call sleepable kfunc {}", meta.name);
+            let text = format!("program must be sleepable to call sleepable kfunc {}", meta.name);
             return Reject::new(Rule::HelperSleep, text).errno(Errno::EACCES).stop();
         }
         self.check_kfunc_args(meta)?;
@@ -364,7 +364,8 @@ impl<'a> Verifier<'a> {
                     }
                 }
                 None if sleepable => {
-                    let text = format!("kernel func {name} is sleepable within rcu_read_lock region");
+                    let text =
+                        format!("kernel func {name} is sleepable within rcu_read_lock region");
                     return refuse(text, Errno::EACCES);
                 }
                 None => {}
@@ -407,9 +408,10 @@ impl<'a> Verifier<'a> {
     /// What RCU protected may be gone. Kernel: `invalidate_rcu_protected_refs`.
     fn leave_rcu(&mut self) {
         for frame in &mut self.cur.frames {
-            let slots = frame.stack.iter_mut().filter(|slot| {
-                matches!(slot.bytes[7], Byte::Spill | Byte::Iter)
-            });
+            let slots = frame
+                .stack
+                .iter_mut()
+                .filter(|slot| matches!(slot.bytes[7], Byte::Spill | Byte::Iter));
             let regs = frame.regs.iter_mut().chain(slots.map(|slot| &mut slot.reg));
             for reg in regs.filter(|reg| reg.ty.has(flag::RCU)) {
                 reg.ty = reg.ty.without(flag::RCU | flag::MAYBE_NULL).with(flag::UNTRUSTED);

@@ -1,6 +1,6 @@
 //! Locks, and fields of map values that only their functions may use.
 
-use crate::call::Meta;
+use crate::call::{Meta, low_half};
 use crate::record::{FieldKind, Kinds};
 use crate::reg::{Base, Extra};
 use crate::reject::{Fact, Reject, Res, reject};
@@ -218,7 +218,7 @@ impl Verifier<'_> {
         let Some(record) = record else {
             return refuse(format!("R{} has no valid kptr", reg.num()), Errno::EINVAL);
         };
-        let off = state.off.wrapping_add(var as i32);
+        let off = state.off.wrapping_add(low_half(var).cast_signed());
         let field = record.find(off.cast_unsigned(), Kinds::KPTR).copied();
         let Some(field) = field else {
             return refuse(format!("off={off} doesn't point to kptr"), Errno::EACCES);

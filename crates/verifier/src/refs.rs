@@ -113,7 +113,10 @@ impl Verifier<'_> {
     /// Kernel: `release_reference`.
     pub(crate) fn release_reference(&mut self, id: u32) -> Res<()> {
         if !self.try_release(id) {
-            return crate::reject::reject(Rule::RefRelease, "reference has not been acquired before");
+            return crate::reject::reject(
+                Rule::RefRelease,
+                "reference has not been acquired before",
+            );
         }
         Ok(())
     }

@@ -74,9 +74,7 @@ impl Verifier<'_> {
                     "At subprogram exit the register R0 is not a scalar value ({})",
                     r0.ty.kernel_name()
                 );
-                return Reject::new(Rule::ReturnRange, text)
-                    .fact(Fact::Reg(Reg::R0, r0))
-                    .stop();
+                return Reject::new(Rule::ReturnRange, text).fact(Fact::Reg(Reg::R0, r0)).stop();
             }
             return Ok(());
         }
@@ -92,10 +90,8 @@ impl Verifier<'_> {
 
     fn enforce(&mut self, r0: &RegState, enforced: Enforced, place: &str) -> Res<()> {
         if !r0.ty.is(Base::Scalar) {
-            let text = format!(
-                "{place} the register R0 is not a known value ({})",
-                r0.ty.kernel_name()
-            );
+            let text =
+                format!("{place} the register R0 is not a known value ({})", r0.ty.kernel_name());
             return Reject::new(Rule::ReturnRange, text).fact(Fact::Reg(Reg::R0, *r0)).stop();
         }
         self.mark_chain_precision(Reg::R0)?;

@@ -155,11 +155,7 @@ impl Verifier<'_> {
                     walk.depth
                 ),
             )
-            .fact(Fact::Access {
-                start: 0,
-                end: i64::from(walk.depth),
-                size: i64::from(MAX_STACK),
-            })
+            .fact(Fact::Access { start: 0, end: i64::from(walk.depth), size: i64::from(MAX_STACK) })
             .stop();
         }
         Ok(())

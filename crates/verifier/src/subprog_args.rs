@@ -163,19 +163,14 @@ impl<'a> Verifier<'a> {
         };
         if params.len() > 5 {
             return refuse(if global {
-                format!(
-                    "Global function {name}() with {} > 5 args. Buggy compiler.",
-                    params.len()
-                )
+                format!("Global function {name}() with {} > 5 args. Buggy compiler.", params.len())
             } else {
                 String::new()
             });
         }
         if !plain(btf, ret).is_some_and(|ty| is_number(&ty)) {
             return refuse(if global {
-                format!(
-                    "Global function {name}() doesn't return scalar. Only those are supported."
-                )
+                format!("Global function {name}() doesn't return scalar. Only those are supported.")
             } else {
                 String::new()
             });
@@ -220,8 +215,14 @@ impl<'a> Verifier<'a> {
                 return bad_tags(at);
             }
             if tags.ctx {
-                validate_ctx_type(btf, self.vmlinux, to, at, (self.prog.prog_type, self.prog.attach_type))
-                    .map_err(|text| Reject::new(Rule::SubprogProto, text))?;
+                validate_ctx_type(
+                    btf,
+                    self.vmlinux,
+                    to,
+                    at,
+                    (self.prog.prog_type, self.prog.attach_type),
+                )
+                .map_err(|text| Reject::new(Rule::SubprogProto, text))?;
             }
             return Ok(arg(SubArgKind::Ctx, 0));
         }
@@ -293,7 +294,9 @@ impl<'a> Verifier<'a> {
     /// Kernel: `btf_get_ptr_to_btf_id`.
     fn kernel_type_like(&self, btf: &'a Btf, to: TypeId, at: usize) -> Res<TypeId> {
         let Some(kernel) = self.vmlinux else {
-            return crate::reject::unsupported("parameters of the kernel's types without its types");
+            return crate::reject::unsupported(
+                "parameters of the kernel's types without its types",
+            );
         };
         let Some(local) = plain(btf, to) else { return refuse("") };
         let name = local.name.split_once("___").map_or(local.name, |(name, _)| name);
@@ -351,10 +354,7 @@ impl<'a> Verifier<'a> {
             }
             SubArgKind::Arena => {
                 if !state.ty.is(Base::Arena) && !state.ty.is(Base::Scalar) {
-                    return refuse(format!(
-                        "R{} is not a pointer to arena or scalar.",
-                        reg.num()
-                    ));
+                    return refuse(format!("R{} is not a pointer to arena or scalar.", reg.num()));
                 }
             }
             SubArgKind::Dynptr => {
@@ -447,13 +447,10 @@ fn arg_tags(btf: &Btf, func: TypeId, at: usize, global: bool) -> Res<Tags> {
         if of != func || component as usize != at {
             continue;
         }
-        let unsupported = |text: String| {
-            Reject::new(Rule::SubprogProto, text).errno(Errno::EOPNOTSUPP).stop()
-        };
+        let unsupported =
+            |text: String| Reject::new(Rule::SubprogProto, text).errno(Errno::EOPNOTSUPP).stop();
         if !global {
-            return unsupported(format!(
-                "arg#{at} type tag is not supported in static functions"
-            ));
+            return unsupported(format!("arg#{at} type tag is not supported in static functions"));
         }
         match tag {
             "ctx" => tags.ctx = true,

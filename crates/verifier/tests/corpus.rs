@@ -89,8 +89,12 @@ fn every_case_has_the_verdict_of_the_kernel() {
             let got = verdict(&case, caps);
             if got != case.expected {
                 let file = path.file_name().unwrap_or_default().to_string_lossy();
-                writeln!(wrong, "{file}: {}\n  expected {}\n  got      {got}", case.name, case.expected)
-                    .unwrap();
+                writeln!(
+                    wrong,
+                    "{file}: {}\n  expected {}\n  got      {got}",
+                    case.name, case.expected
+                )
+                .unwrap();
             }
         }
     }

@@ -1,5 +1,6 @@
 //! ELF objects: what parses is a consistent image of bounded size.
 
+use skep_abi::MapType;
 use skep_isa::{ImmSrc, Insn};
 use skep_prog::{Image, Initial, Prog};
 
@@ -40,9 +41,18 @@ fn consistent(image: &Image) {
         if let (Some(btf), Some(ty)) = (&image.btf, map.value_type) {
             assert!(btf.get(ty).is_some(), "{}", map.name);
         }
-        if let Initial::Value(value) = &map.initial {
-            assert_eq!(value.len(), map.value_size as usize, "{}", map.name);
-        }
+        let len = match (&map.initial, map.map_type) {
+            // Variables of an arena are its first bytes.
+            (Initial::Value(_), MapType::Arena) => continue,
+            (Initial::Value(value), _) => value.len(),
+            (Initial::StructOps(ops), _) => {
+                let end = |&(at, _): &(u32, String)| at as usize + 8 <= ops.value.len();
+                assert!(ops.progs.iter().all(end), "{}", map.name);
+                ops.value.len()
+            }
+            _ => continue,
+        };
+        assert_eq!(len, map.value_size as usize, "{}", map.name);
     }
 }
 
@@ -61,6 +71,7 @@ fn size(image: &Image) -> usize {
     let progs = image.progs.iter().map(|prog| prog.insns.len() * 8 + prog.lines.len() * 8);
     let data = image.maps.iter().map(|map| match &map.initial {
         Initial::Value(value) => value.len(),
+        Initial::StructOps(ops) => ops.value.len(),
         _ => 0,
     });
     progs.chain(data).sum()

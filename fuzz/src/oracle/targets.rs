@@ -15,9 +15,11 @@ pub mod classic;
 pub mod classic_vs_ebpf;
 pub mod code;
 pub mod isa_decode;
+pub mod link;
 pub mod map_model;
 pub mod map_ops;
 pub mod obj;
+pub mod obj_file;
 pub mod program;
 pub mod session;
 pub mod vm;
@@ -26,7 +28,7 @@ pub mod vm;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     ("asm_print", asm_print::check),
     ("asm_text", asm_text::check),
     ("btf", btf::check),
@@ -36,8 +38,10 @@ pub const TARGETS: [Target; 13] = [
     ("classic_vs_ebpf", classic_vs_ebpf::check),
     ("code", code::check),
     ("isa_decode", isa_decode::check),
+    ("link", link::check),
     ("map_ops", map_ops::check),
     ("obj", obj::check),
+    ("obj_file", obj_file::check),
     ("session", session::check),
     ("vm", vm::check),
 ];

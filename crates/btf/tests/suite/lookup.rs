@@ -229,3 +229,35 @@ fn both_byte_orders_read_alike() {
     let [(_, le), (_, be)] = flows();
     assert_eq!(format!("{le:?}"), format!("{be:?}"));
 }
+
+#[test]
+fn declared_enumerations_may_have_no_size() {
+    let mut b = Builder::default();
+    b.ty("state", ENUM, 0, 0, &[]);
+    let btf = b.build();
+    assert_eq!(btf.size_of(TypeId(1)), Some(0));
+    assert_eq!(btf.show(TypeId(1), &[], ByteOrder::Little).to_string(), "<truncated>");
+    assert!(skep_btf::dump_c(&btf).unwrap().contains("enum state"));
+}
+
+/// What nests as deep as it may is shown and printed on the stack of a thread.
+#[test]
+fn the_deepest_types_can_be_used() {
+    let mut b = Builder::default();
+    let mut id = b.int("int", 4, 0);
+    for depth in 2..Btf::MAX_NESTING {
+        id = b.fields(&format!("s{depth}"), STRUCT, 4, &[("in", id, 0)]);
+    }
+    let btf = b.build();
+    assert_eq!(btf.size_of(id), Some(4));
+    assert!(btf.show(id, &[7, 0, 0, 0], ByteOrder::Little).to_string().contains("in: {in: 7}"));
+    assert!(skep_btf::dump_c(&btf).unwrap().contains("struct s2 in;"));
+
+    let mut b = Builder::default();
+    let mut id = b.int("int", 4, 0);
+    for _ in 3..Btf::MAX_NESTING {
+        id = b.to("", PTR, id);
+    }
+    b.to("deep", TYPEDEF, id);
+    assert!(skep_btf::dump_c(&b.build()).unwrap().contains("***deep"));
+}

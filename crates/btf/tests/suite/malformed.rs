@@ -180,7 +180,10 @@ fn nesting_has_a_limit() {
         assert!(b.parse().is_ok());
         id = b.to("", kind, id);
         let err = b.parse().unwrap_err();
-        assert!(matches!(err, BtfError::Deep { id: at, limit: 64, .. } if at == id), "{err}");
+        assert!(
+            matches!(err, BtfError::Deep { id: at, limit: Btf::MAX_NESTING, .. } if at == id),
+            "{err}"
+        );
     }
     // A chain that is too long by far, last link first.
     let mut b = Builder::default();

@@ -159,7 +159,8 @@ impl<'a> Oracle<'a> {
         Ok(Prepared {
             name: prog.name.clone(),
             prog_type: prog.prog_type,
-            attach_type: prog.attach_type,
+            // A member stands where others have the type of their attachment.
+            attach_type: subject.member.map_or(prog.attach_type, AttachType::from_number),
             license: subject.image.license.clone(),
             flags: subject.flags,
             attach,
@@ -242,7 +243,10 @@ fn create(def: &MapDef, btf: Option<&BtfFd>) -> Result<MapFd, SysError> {
         None => None,
     };
     let map = make(def, btf, inner.as_ref())?;
-    if let Initial::Value(value) = &def.initial {
+    // Variables of an arena are written through memory, after loading.
+    if let Initial::Value(value) = &def.initial
+        && def.map_type != MapType::Arena
+    {
         Kernel.map_update(&map, &0_u32.to_ne_bytes(), value, 0)?;
     }
     if matches!(def.data, Some(DataKind::Rodata | DataKind::Kconfig)) {

@@ -4,10 +4,10 @@ use crate::agreement::{Expect, Target};
 use serde_json::{Value, json};
 use skep::{Kernel, fit, kernel_config};
 use skep_abi::{MapType, ProgType, Section};
-use skep_btf::{ByteOrder, Kind, TypeId};
+use skep_btf::{Body, ByteOrder, Kind, Type, TypeId};
 use skep_isa::{Insns, RawInsn};
 use skep_obj::{Content, ObjError, ObjectFile, SymbolPlace};
-use skep_prog::{Image, MapDef, Prog};
+use skep_prog::{Image, Initial, MapDef, Prog};
 use skep_sys::FuncInfo;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,8 @@ pub struct Subject {
     pub flags: u32,
     /// The function or type of the kernel that it is for; why there is none.
     pub attach: Result<Option<TypeId>, String>,
+    /// For a program that is a member of a kernel struct: which one, by index in the kernel's type.
+    pub member: Option<u32>,
     /// What the test expects.
     pub expect: Expect,
     /// Instructions that were never decoded, where `prog` has none because they cannot be.
@@ -99,8 +101,14 @@ impl Subject {
             hash = fnv(hash, &raw.to_le_bytes());
         }
         let rest = format!(
-            "{:?} {:?} {} {:?} {:?} {:?}",
-            prog.prog_type, prog.attach_type, self.flags, self.attach, prog.subprogs, prog.externs
+            "{:?} {:?} {} {:?} {:?} {:?} {:?}",
+            prog.prog_type,
+            prog.attach_type,
+            self.flags,
+            self.attach,
+            self.member,
+            prog.subprogs,
+            prog.externs
         );
         fnv(hash, rest.as_bytes())
     }
@@ -169,6 +177,10 @@ pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
             _ => Expect::default(),
         };
         let row = Section::find(&of.section).map(|(row, _)| row);
+        let member = match of.prog_type {
+            ProgType::StructOps => member_of(&image, &of.name, target),
+            _ => Err(String::new()),
+        };
         let mut flags = expect.flags;
         flags |= if row.is_some_and(|row| row.sleepable) { SLEEPABLE } else { 0 };
         flags |= if row.is_some_and(|row| row.frags) { FRAGS } else { 0 };
@@ -179,7 +191,11 @@ pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
             prog,
             image_hash,
             flags,
-            attach: attach(of, target),
+            attach: attach(of, target).and_then(|id| match id {
+                None if of.prog_type == ProgType::StructOps => member.clone().map(|m| Some(m.0)),
+                id => Ok(id),
+            }),
+            member: member.ok().map(|member| member.1),
             expect,
             raw: raw[prog].clone(),
         }
@@ -267,6 +283,10 @@ fn settle(def: &mut MapDef) {
         // `PERF_MAX_STACK_DEPTH` addresses.
         def.value_size = 127 * 8;
     }
+    if def.map_type == MapType::Arena && def.map_extra == 0 {
+        // Where loaders let the kernel choose, by mmap(2).
+        def.map_extra = 1 << 44;
+    }
     if def.max_entries > 0 {
         return;
     }
@@ -292,13 +312,38 @@ fn attach(prog: &Prog, target: &Target) -> Result<Option<TypeId>, String> {
         "iter" => (format!("bpf_iter_{name}"), Kind::Func),
         "lsm" | "lsm_cgroup" => (format!("bpf_lsm_{name}"), Kind::Func),
         "freplace" => return Err("a program to replace a function of is not given".into()),
-        "struct_ops" => return Err("the kernel struct is not given".into()),
         _ => return Ok(None),
     };
     match target.find(&wanted.0, wanted.1) {
         Some(id) => Ok(Some(id)),
         None => Err(format!("no {} in this kernel", wanted.0)),
     }
+}
+
+/// The kernel struct that a program is a member of, and which. Of libbpf:
+/// `bpf_map__init_kern_struct_ops`.
+fn member_of(image: &Image, prog: &str, target: &Target) -> Result<(TypeId, u32), String> {
+    let found = image.maps.iter().find_map(|map| {
+        let Initial::StructOps(ops) = &map.initial else { return None };
+        let &(at, _) = ops.progs.iter().find(|(_, name)| name == prog)?;
+        Some((map.value_type?, at))
+    });
+    let (local, at) = found.ok_or("no struct has it as a member")?;
+    let local = image.btf.as_ref().and_then(|btf| btf.get(local));
+    let Some(Type { name, body: Body::Struct { members, .. }, .. }) = local else {
+        return Err("the struct has no type".into());
+    };
+    let member = members.iter().find(|member| member.bit_off == at * 8);
+    let member = member.ok_or("no member is there")?;
+    let base = |name: &str| name.split("___").next().unwrap_or(name).to_string();
+    let name = base(name);
+    let ty = target.btf.find(&name, Kind::Struct);
+    let Some(Type { id, body: Body::Struct { members, .. }, .. }) = ty else {
+        return Err(format!("no struct {name} in this kernel"));
+    };
+    let index = members.iter().position(|other| other.name == base(member.name));
+    let index = index.ok_or_else(|| format!("no member {} in this kernel", member.name))?;
+    Ok((id, u32::try_from(index).unwrap_or(u32::MAX)))
 }
 
 /// An error with its causes.
@@ -323,6 +368,7 @@ pub fn single(image: Image, file: &str) -> Subject {
         prog: 0,
         flags: 0,
         attach: Ok(None),
+        member: None,
         expect: Expect::default(),
         raw: None,
     }

@@ -19,7 +19,7 @@ use std::{fs, io};
 /// Compare the verifier with the running kernel's, program by program.
 #[derive(Parser)]
 struct Args {
-    /// Which programs: verifier, progs, old, real, samples, examples.
+    /// Which programs: verifier, progs (selftests), v2, v4 (both, for these CPUs), old, real, samples, examples.
     #[arg(long, value_delimiter = ',', default_value = "verifier,progs,old,real,samples,examples")]
     set: Vec<String>,
     /// Sources of the kernel.
@@ -115,40 +115,24 @@ fn run(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<V
 }
 
 fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<Vec<Subject>> {
+    let tests = corpus.tests().join("progs");
+    let is_verifier = |name: &str| name.starts_with("verifier_");
+    let make = |dir: &Path, cpu, out, wanted: &dyn Fn(&str) -> bool| {
+        compiled(corpus, target, dir, cpu, out, wanted)
+    };
     let paths = match set {
-        "verifier" | "progs" => {
-            corpus.prepare(target)?;
-            let mut sources = listed(&corpus.tests().join("progs"), "c")?;
-            let name =
-                |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            sources.retain(|path| name(path).starts_with("verifier_") == (set == "verifier"));
-            let compiled = compile(corpus, &sources, "v3", &corpus.out.join("objs"))?;
-            for (name, why) in &compiled.failed {
-                eprintln!("{set}: {name} is not compiled: {why}");
-            }
-            compiled.objects
+        "verifier" => make(&tests, "v3", "objs", &is_verifier)?,
+        "progs" => make(&tests, "v3", "objs", &|name| !is_verifier(name))?,
+        "v2" | "v4" => make(&tests, set, set, &|_| true)?,
+        "samples" => {
+            let is_prog = |name: &str| name.ends_with("_kern.c") || name.ends_with(".bpf.c");
+            make(&corpus.source.join("samples/bpf"), "v3", "samples", &is_prog)?
         }
         "old" => {
             corpus.prepare(target)?;
             return old(&dump(corpus)?, target);
         }
-        "real" => match &args.real {
-            Some(dir) => listed(dir, "o")?,
-            None => Vec::new(),
-        },
-        "samples" => {
-            corpus.prepare(target)?;
-            let mut sources = listed(&corpus.source.join("samples/bpf"), "c")?;
-            let name =
-                |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            sources
-                .retain(|path| name(path).ends_with("_kern.c") || name(path).ends_with(".bpf.c"));
-            let compiled = compile(corpus, &sources, "v3", &corpus.out.join("samples"))?;
-            for (name, why) in &compiled.failed {
-                eprintln!("{set}: {name} is not compiled: {why}");
-            }
-            compiled.objects
-        }
+        "real" => args.real.as_ref().map_or(Ok(Vec::new()), |dir| listed(dir, "o"))?,
         "examples" => listed(Path::new("examples"), "o")?,
         _ => return Err(io::Error::other(format!("no set `{set}`"))),
     };
@@ -160,6 +144,25 @@ fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Res
         }
     }
     Ok(all)
+}
+
+/// Objects of the sources of a directory whose names are wanted.
+fn compiled(
+    corpus: &Corpus,
+    target: &Target,
+    dir: &Path,
+    cpu: &str,
+    out: &str,
+    wanted: &dyn Fn(&str) -> bool,
+) -> io::Result<Vec<PathBuf>> {
+    corpus.prepare(target)?;
+    let mut sources = listed(dir, "c")?;
+    sources.retain(|path| wanted(&path.file_name().unwrap_or_default().to_string_lossy()));
+    let compiled = compile(corpus, &sources, cpu, &corpus.out.join(out))?;
+    for (name, why) in &compiled.failed {
+        eprintln!("{name} is not compiled: {why}");
+    }
+    Ok(compiled.objects)
 }
 
 fn listed(dir: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
@@ -313,8 +316,23 @@ fn show(args: &Args, pairs: &[Pair], target: &Target) {
         println!("-- kernel's log\n{}", last(&kernel, args.lines));
         if let Some(log) = judge.as_ref().and_then(|judge| judge.log(subject, prog, pair.mode)) {
             println!("-- log here\n{}", last(&log, args.lines));
+            if let Some((at, theirs, here)) = parted(&kernel, &log) {
+                println!("-- the logs part at line {at}\nkernel: {theirs}\nhere:   {here}");
+            }
         }
     }
+}
+
+/// The first line, from 1, in which two logs differ; lines that only the kernel writes are passed over.
+fn parted<'t>(kernel: &'t str, ours: &'t str) -> Option<(usize, &'t str, &'t str)> {
+    let said =
+        |line: &&str| !line.is_empty() && !line.starts_with("; ") && !line.starts_with("func#");
+    let (mut theirs, mut here) = (kernel.lines().filter(said), ours.lines().filter(said));
+    (1..).find_map(|at| match (theirs.next(), here.next()) {
+        (None, None) => Some(None),
+        (a, b) if a.map(str::trim_end) == b.map(str::trim_end) => None,
+        (a, b) => Some(Some((at, a.unwrap_or_default(), b.unwrap_or_default()))),
+    })?
 }
 
 fn last(text: &str, lines: usize) -> String {

@@ -174,8 +174,9 @@ impl Verifier<'_> {
                     meta.ret_btf = Some(btf);
                     Ok(())
                 }
-                None => self
-                    .refuse_arg(reg, format!("Helper has invalid btf_id in R{}", reg.num())),
+                None => {
+                    self.refuse_arg(reg, format!("Helper has invalid btf_id in R{}", reg.num()))
+                }
             },
             ArgKind::SpinLock => {
                 if self.in_rbtree_lock_required_cb() {
@@ -183,11 +184,14 @@ impl Verifier<'_> {
                         .errno(Errno::EACCES)
                         .stop();
                 }
-                self.process_spin_lock(reg, crate::lock::LockOp {
-                    lock: meta.func == id::SPIN_LOCK,
-                    res: false,
-                    irq: false,
-                })
+                self.process_spin_lock(
+                    reg,
+                    crate::lock::LockOp {
+                        lock: meta.func == id::SPIN_LOCK,
+                        res: false,
+                        irq: false,
+                    },
+                )
             }
             ArgKind::Timer => self.process_timer(reg, meta),
             ArgKind::Func => {
@@ -220,8 +224,7 @@ impl Verifier<'_> {
                     meta.mem_size = size;
                     self.mark_chain_precision(reg)
                 }
-                None => self
-                    .refuse_arg(reg, format!("R{} is not a known constant'", reg.num())),
+                None => self.refuse_arg(reg, format!("R{} is not a known constant'", reg.num())),
             },
             ArgKind::ConstStr => self.check_const_str(reg),
             ArgKind::KptrDest => self.process_kptr_dest(reg, meta),
@@ -281,9 +284,8 @@ impl Verifier<'_> {
             return Ok(None);
         };
         // The bytes of the key, from its first one up, stand from `last` down.
-        let same = |kind: Byte| {
-            slot.bytes[..=last].iter().rev().take_while(|&&byte| byte == kind).count()
-        };
+        let same =
+            |kind: Byte| slot.bytes[..=last].iter().rev().take_while(|&&byte| byte == kind).count();
         let size = size as usize;
         if same(Byte::Zero) >= size {
             return Ok(Some(0));
@@ -304,7 +306,8 @@ impl Verifier<'_> {
         };
         let info = &self.maps[map as usize];
         if info.constant().is_none() {
-            return self.refuse_arg(reg, format!("R{} does not point to a readonly map'", reg.num()));
+            return self
+                .refuse_arg(reg, format!("R{} does not point to a readonly map'", reg.num()));
         }
         let Some(var) = state.num.is_const() else {
             return self.refuse_arg(reg, format!("R{} is not a constant address'", reg.num()));
@@ -339,8 +342,6 @@ impl Verifier<'_> {
 
     /// Whether the value is a pointer that program and kernel trust by its flags alone.
     pub(crate) fn is_alloc_object(state: &RegState) -> bool {
-        state.ty.base == Base::BtfId
-            && state.ty.has(flag::ALLOC)
-            && !state.ty.has(flag::UNTRUSTED)
+        state.ty.base == Base::BtfId && state.ty.has(flag::ALLOC) && !state.ty.has(flag::UNTRUSTED)
     }
 }

@@ -167,9 +167,7 @@ impl Verifier<'_> {
                 callee.in_callback = false;
                 callee.in_async_callback = true;
                 callee.callback_ret = match callback {
-                    Callback::Later { free: true, .. } => {
-                        RetRange { min: i32::MIN, max: i32::MAX }
-                    }
+                    Callback::Later { free: true, .. } => RetRange { min: i32::MIN, max: i32::MAX },
                     _ => RetRange { min: 0, max: 0 },
                 };
             }
@@ -182,12 +180,7 @@ impl Verifier<'_> {
         use MapType as M;
         let known = matches!(
             self.maps[map as usize].map_type(),
-            M::Array
-                | M::PercpuArray
-                | M::Hash
-                | M::PercpuHash
-                | M::LruHash
-                | M::LruPercpuHash
+            M::Array | M::PercpuArray | M::Hash | M::PercpuHash | M::LruHash | M::LruPercpuHash
         );
         if known {
             return Ok(());
@@ -201,8 +194,10 @@ impl Verifier<'_> {
     /// Whether this is part of a comparison that a tree asks for while its lock is held.
     /// Kernel: `in_rbtree_lock_required_cb`.
     pub(crate) fn in_rbtree_lock_required_cb(&self) -> bool {
-        self.cur.frames.iter().skip(1).any(|frame| {
-            frame.in_callback && self.is_rbtree_call(frame.callsite)
-        })
+        self.cur
+            .frames
+            .iter()
+            .skip(1)
+            .any(|frame| frame.in_callback && self.is_rbtree_call(frame.callsite))
     }
 }

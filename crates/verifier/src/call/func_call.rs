@@ -195,9 +195,7 @@ impl Verifier<'_> {
         }
         match self.check_args_match(subprog) {
             Ok(()) => Ok(Ok(())),
-            Err(Stop::Reject(reject)) if reject.errno == Errno::EFAULT => {
-                Err(Stop::Reject(reject))
-            }
+            Err(Stop::Reject(reject)) if reject.errno == Errno::EFAULT => Err(Stop::Reject(reject)),
             Err(Stop::Reject(reject)) => {
                 self.subprogs[subprog as usize].unreliable = true;
                 Ok(Err(reject))

@@ -26,20 +26,16 @@ pub(crate) enum NoProto {
 }
 
 /// Licences that count as compatible with the GPL. Kernel: `license_is_gpl_compatible`.
-const GPL: [&str; 6] = [
-    "GPL",
-    "GPL v2",
-    "GPL and additional rights",
-    "Dual BSD/GPL",
-    "Dual MIT/GPL",
-    "Dual MPL/GPL",
-];
+const GPL: [&str; 6] =
+    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
 
 /// Name of a helper in messages. Kernel: `func_id_name`.
 pub(crate) fn func_name(func: u32) -> String {
     match func {
         0 => "bpf_unspec".to_owned(),
-        _ => Helper::find(func).map_or("unknown".to_owned(), |helper| format!("bpf_{}", helper.name)),
+        _ => {
+            Helper::find(func).map_or("unknown".to_owned(), |helper| format!("bpf_{}", helper.name))
+        }
     }
 }
 

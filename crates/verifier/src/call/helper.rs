@@ -109,8 +109,7 @@ impl Verifier<'_> {
 
     /// What single helpers ask besides. Kernel: the first `switch` of `check_helper_call`.
     fn check_special(&mut self, meta: &mut Meta, proto: &Proto) -> Res<After> {
-        let mut after =
-            After { changes_packet: changes_packet(meta.func), own_cpu: false };
+        let mut after = After { changes_packet: changes_packet(meta.func), own_cpu: false };
         match meta.func {
             id::TAIL_CALL => self.check_resource_leak(false, true, "tail_call")?,
             id::GET_LOCAL_STORAGE => {
@@ -202,7 +201,7 @@ impl Verifier<'_> {
         let refuse = |text: &str| {
             Reject::new(Rule::HelperArg, text).errno(Errno::EINVAL).fact(Fact::Arg(3)).stop()
         };
-        if size % 8 != 0 {
+        if !size.is_multiple_of(8) {
             return refuse("");
         }
         let var = format.num.var_off.value();

@@ -41,11 +41,8 @@ const MEM: &[RegType] = &[
 ];
 const OBJECT: &[RegType] = &[plain(Base::MapValue), btf(flag::ALLOC)];
 const BTF: &[RegType] = &[btf(0), btf(flag::TRUSTED), btf(flag::RCU)];
-const PERCPU: &[RegType] = &[
-    btf(flag::PERCPU),
-    btf(flag::PERCPU | flag::RCU),
-    btf(flag::PERCPU | flag::TRUSTED),
-];
+const PERCPU: &[RegType] =
+    &[btf(flag::PERCPU), btf(flag::PERCPU | flag::RCU), btf(flag::PERCPU | flag::TRUSTED)];
 
 const SCALAR: &[RegType] = &[plain(Base::Scalar)];
 const CONST_MAP: &[RegType] = &[plain(Base::ConstMap)];
@@ -140,13 +137,7 @@ impl Verifier<'_> {
     }
 
     /// An object is of the type that the argument takes.
-    fn check_btf_arg(
-        &mut self,
-        reg: Reg,
-        arg: &Arg,
-        want: Option<TypeId>,
-        meta: &Meta,
-    ) -> Res<()> {
+    fn check_btf_arg(&mut self, reg: Reg, arg: &Arg, want: Option<TypeId>, meta: &Meta) -> Res<()> {
         let state = *self.reg(reg);
         match state.ty.flags & !flag::MAYBE_NULL {
             0 | flag::TRUSTED | flag::RCU => {}

@@ -38,7 +38,7 @@ impl Verifier<'_> {
             RetKind::TcpSock => pointer(Base::TcpSock, Extra::None),
             RetKind::Mem => {
                 // The kernel keeps 32 bits.
-                let size = meta.mem_size as u32;
+                let size = super::low_half(meta.mem_size);
                 pointer(Base::Mem, Extra::Mem(size))
             }
             RetKind::MemOrBtfId => self.percpu_result(meta, flags, after)?,
@@ -151,7 +151,7 @@ impl Verifier<'_> {
             | id::PROBE_READ_USER_STR => {
                 num.smax = meta.mem.size_max.cast_signed();
                 // The kernel assigns 64 bits to 32.
-                num.s32_max = meta.mem.size_max as i32;
+                num.s32_max = super::low_half(meta.mem.size_max).cast_signed();
                 num.smin = -i64::from(MAX_ERRNO);
                 num.s32_min = -MAX_ERRNO;
                 num.sync();

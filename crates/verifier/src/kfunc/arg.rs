@@ -1,8 +1,6 @@
 //! Arguments of kernel functions, one by one.
 
-use super::kind::{
-    ArgKind, has_suffix, is_scalar, is_size, is_struct, kind_str, struct_of,
-};
+use super::kind::{ArgKind, has_suffix, is_scalar, is_size, is_struct, kind_str, struct_of};
 use super::{GivenDynptr, KMeta};
 use crate::btf_ref::BtfRef;
 use crate::call::arg::arg_reg;
@@ -58,10 +56,8 @@ impl<'a> Verifier<'a> {
             at += self.check_kfunc_arg(meta, at)?;
         }
         if meta.has(kfunc_flag::RELEASE) && meta.release.is_none() {
-            let text = format!(
-                "release kernel function {} expects refcounted PTR_TO_BTF_ID",
-                meta.name
-            );
+            let text =
+                format!("release kernel function {} expects refcounted PTR_TO_BTF_ID", meta.name);
             return reject(Rule::RefRelease, text);
         }
         Ok(())
@@ -234,7 +230,8 @@ impl<'a> Verifier<'a> {
             ArgKind::Dynptr => self.check_kfunc_dynptr(meta, at, reg),
             ArgKind::Iter => {
                 if meta.name == "bpf_iter_css_task_new" && !self.may_iterate_css_tasks() {
-                    let text = "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs";
+                    let text =
+                        "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs";
                     return self.refuse_kfunc_arg(reg, text);
                 }
                 self.process_iter_arg(meta, at, reg)
@@ -332,11 +329,14 @@ impl<'a> Verifier<'a> {
             let text = format!("arg#{at} doesn't point to map value or allocated object");
             return self.refuse_kfunc_arg(reg, text);
         }
-        self.process_spin_lock(reg, LockOp {
-            lock: meta.name.starts_with("bpf_res_spin_lock"),
-            res: true,
-            irq: meta.name.contains("irq"),
-        })
+        self.process_spin_lock(
+            reg,
+            LockOp {
+                lock: meta.name.starts_with("bpf_res_spin_lock"),
+                res: true,
+                irq: meta.name.contains("irq"),
+            },
+        )
     }
 
     fn check_dropped(&self, meta: &mut KMeta<'a>, at: usize, reg: Reg) -> Res<()> {
@@ -459,8 +459,7 @@ impl<'a> Verifier<'a> {
         let state = *self.reg(reg);
         let known = struct_of(state.ty.base);
         let unsafe_flags = state.ty.flags & !TRUSTED != 0;
-        let is_object =
-            state.ty.base == Base::BtfId && (!unsafe_flags || state.ty.has(flag::RCU));
+        let is_object = state.ty.base == Base::BtfId && (!unsafe_flags || state.ty.has(flag::RCU));
         if !is_object && known.is_none() {
             let kept = RegType { base: state.ty.base, flags: state.ty.flags & TRUSTED };
             let text = format!(
@@ -552,4 +551,3 @@ fn sized(btf: &Btf, ty: &Type<'_>) -> Option<u32> {
         _ => btf.size_of(ty.id),
     }
 }
-

@@ -3,6 +3,7 @@
 use super::KMeta;
 use crate::btf_ref::BtfRef;
 use crate::call::arg::arg_reg;
+use crate::call::low_half;
 use crate::record::{Field, FieldKind};
 use crate::reg::{Base, Extra, RegType, flag};
 use crate::reject::{Fact, Reject, Res, reject};
@@ -37,7 +38,7 @@ impl<'a> Verifier<'a> {
     fn field_off(&self, reg: Reg, kind: FieldKind) -> Res<u32> {
         let state = self.reg(reg);
         match state.num.is_const() {
-            Some(var) => Ok(state.off.wrapping_add(var as i32).cast_unsigned()),
+            Some(var) => Ok(state.off.cast_unsigned().wrapping_add(low_half(var))),
             None => self.refuse_graph(
                 reg,
                 format!(
@@ -84,10 +85,8 @@ impl<'a> Verifier<'a> {
         };
         let (locked, said) = self.is_allocation_locked(reg);
         if !locked {
-            let text = format!(
-                "{said}bpf_spin_lock at off={lock_at} must be held for {}",
-                kind.name()
-            );
+            let text =
+                format!("{said}bpf_spin_lock at off={lock_at} must be held for {}", kind.name());
             return self.refuse_graph(reg, text);
         }
         let place = match kind {

@@ -3,6 +3,7 @@
 use super::KMeta;
 use super::kind::{is_scalar, is_scalar_struct, is_struct, kind_str};
 use crate::btf_ref::BtfRef;
+use crate::call::low_half;
 use crate::reg::{Base, Extra, RegState, RegType, flag};
 use crate::reject::{Fact, Reject, Res, reject, unsupported};
 use crate::rule::Rule;
@@ -199,7 +200,7 @@ impl<'a> Verifier<'a> {
     fn rdonly_cast(&self, meta: &KMeta<'a>) -> Res<RegState> {
         let value = meta.constant.unwrap_or(0);
         // The kernel takes the lower half for the number of the type.
-        let id = TypeId(value as u32);
+        let id = TypeId(low_half(value));
         match meta.btf.get(id).map(|ty| ty.body) {
             None => refuse(format!(
                 "Unknown type ID {} passed to kfunc bpf_rdonly_cast",
@@ -212,9 +213,7 @@ impl<'a> Verifier<'a> {
             Some(Body::Void) => {
                 Ok(pointer(Base::Mem, flag::RDONLY | flag::UNTRUSTED, Extra::Mem(0)))
             }
-            Some(_) => {
-                refuse("kfunc bpf_rdonly_cast type ID argument must be of a struct or void")
-            }
+            Some(_) => refuse("kfunc bpf_rdonly_cast type ID argument must be of a struct or void"),
         }
     }
 
@@ -231,7 +230,7 @@ impl<'a> Verifier<'a> {
                 .stop();
         }
         // The kernel keeps 32 bits.
-        let extra = Extra::Slice { size: size as u32, dynptr: dynptr.id };
+        let extra = Extra::Slice { size: low_half(size), dynptr: dynptr.id };
         let mut r0 = pointer(Base::Mem, flags, extra);
         r0.ref_obj_id = dynptr.ref_obj_id;
         Ok(r0)
