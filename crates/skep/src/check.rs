@@ -104,6 +104,8 @@ fn env_of<'a>(image: &'a Image, prog: &'a Prog, options: &CheckOptions) -> Env<'
     };
     let mut env = Env::new(image, kernel);
     env.caps = options.caps;
+    // The loader makes types for functions that have none.
+    env.tells_functions = true;
     env.attach_to = attach_target(prog);
     env.flags = LoadFlags {
         sleepable: is_sleepable(&prog.section),

@@ -79,6 +79,8 @@ pub struct Env<'a> {
     pub caps: Caps,
     /// Flags.
     pub flags: LoadFlags,
+    /// Whether the loader tells of functions of which the image has no types, as static ones.
+    pub tells_functions: bool,
     /// Function, type or tracepoint that the program is to be attached to, by its name in the
     /// kernel's BTF; empty where there is none.
     pub attach_to: &'a str,
@@ -88,6 +90,13 @@ impl<'a> Env<'a> {
     /// Root, on this kernel.
     #[must_use]
     pub fn new(image: &'a Image, kernel: Kernel) -> Self {
-        Self { image, kernel, caps: Caps::ROOT, flags: LoadFlags::default(), attach_to: "" }
+        Self {
+            image,
+            kernel,
+            caps: Caps::ROOT,
+            flags: LoadFlags::default(),
+            tells_functions: false,
+            attach_to: "",
+        }
     }
 }
