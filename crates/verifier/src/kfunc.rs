@@ -356,7 +356,10 @@ impl<'a> Verifier<'a> {
                 return refuse(text.to_owned(), Errno::EACCES);
             }
             match rcu {
-                Some(true) => self.cur.active_rcu_locks += 1,
+                Some(true) => {
+                    let text = format!("nested rcu read lock (kernel function {name})");
+                    return refuse(text, Errno::EINVAL);
+                }
                 Some(false) => {
                     self.cur.active_rcu_locks -= 1;
                     if self.cur.active_rcu_locks == 0 {

@@ -52,6 +52,12 @@ impl Verifier<'_> {
         if self.cur.curframe() == 0 {
             return Ok(Next::Fall);
         }
+        if self.frame().in_callback {
+            // The kernel finds itself in a state that it takes for a bug of its own.
+            return Reject::new(Rule::CallPlace, "verifier bug: callback unexpected regs 1")
+                .errno(Errno::EFAULT)
+                .stop();
+        }
         let pc = self.pc;
         self.push_branch(pc + 1, pc, false)?;
         self.clear_packet_pointers();
