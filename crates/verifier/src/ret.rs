@@ -1,9 +1,10 @@
 //! The end of a function: what is still held, and what it returns.
 
+use crate::btf_ref::BtfRef;
 use crate::call::func_call::within;
 use crate::frame::RetRange;
 use crate::reg::{Base, RegState};
-use crate::reject::{Fact, Reject, Res, Stop, unsupported};
+use crate::reject::{Fact, Reject, Res, Stop};
 use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
 use skep_abi::{AttachType, Errno, ProgType, ResultRule, Returns};
@@ -57,6 +58,9 @@ impl Verifier<'_> {
         if (!is_subprog || handler) && rule == ResultRule::Unread {
             return Ok(());
         }
+        if rule == ResultRule::NullOrReference && self.returns_reference() {
+            return self.check_ptr_off_reg(Reg::R0);
+        }
         self.check_src(Reg::R0)?;
         let r0 = *self.reg(Reg::R0);
         if self.is_pointer_value(Reg::R0) {
@@ -82,7 +86,8 @@ impl Verifier<'_> {
             ResultRule::Range(min, max) => (min, max, false),
             ResultRule::Range32(min, max) => (min, max, true),
             ResultRule::Any | ResultRule::Unread => return Ok(()),
-            ResultRule::NullOrReference => return unsupported("results that are references"),
+            // Null, where it is no reference.
+            ResultRule::NullOrReference => (0, 0, false),
         };
         let enforced = Enforced { range: RetRange { min, max }, half };
         self.enforce(&r0, enforced, "At program exit")
@@ -154,6 +159,16 @@ impl Verifier<'_> {
             Body::FuncProto { ret, .. } => btf.resolve(ret),
             _ => None,
         }
+    }
+
+    /// Whether r0 is a reference of the type that the function returns a pointer to.
+    fn returns_reference(&self) -> bool {
+        let to = match self.target_return().map(|ty| ty.body) {
+            Some(Body::Ptr(to)) => self.vmlinux.and_then(|btf| btf.resolve(to)),
+            _ => None,
+        };
+        let r0 = self.reg(Reg::R0);
+        to.is_some_and(|to| r0.btf() == Some((BtfRef::Kernel, to.id)) && r0.ref_obj_id != 0)
     }
 
     /// Whether the function that the program is attached to returns nothing.
