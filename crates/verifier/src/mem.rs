@@ -103,6 +103,7 @@ struct Access {
 
 impl Verifier<'_> {
     /// Memory at `base + off` is accessible; a load sets `value`. Kernel: `check_mem_access`.
+    #[expect(clippy::too_many_arguments, reason = "what an access is, as the kernel has it")]
     pub(crate) fn check_mem_access(
         &mut self,
         base: Reg,
@@ -178,6 +179,12 @@ impl Verifier<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// A sum that the kernel keeps in an `int`.
+#[expect(clippy::cast_possible_truncation, reason = "as the kernel does")]
+const fn int(sum: u64) -> i32 {
+    sum as i32
 }
 
 /// No access is made through such a value.

@@ -10,7 +10,6 @@ mod metas;
 mod parse;
 
 use crate::btf_ref::BtfRef;
-use skep_abi::{Errno, MapType};
 use skep_btf::{Btf, TypeId};
 use skep_prog::MapDef;
 
@@ -186,55 +185,6 @@ impl Record {
     /// Whether there is a `bpf_wq`.
     pub(crate) fn has_workqueue(&self) -> bool {
         self.has(FieldKind::Workqueue)
-    }
-}
-
-/// Kinds of maps that a lock may lie in.
-const LOCKED: [MapType; 7] = [
-    MapType::Hash,
-    MapType::Array,
-    MapType::CgroupStorage,
-    MapType::SkStorage,
-    MapType::InodeStorage,
-    MapType::TaskStorage,
-    MapType::CgrpStorage,
-];
-
-impl FieldKind {
-    /// Whether values of a kind of map may have such a field. Kernel: `map_check_btf`.
-    fn allowed_in(self, map: MapType) -> bool {
-        use MapType as M;
-        match self {
-            Self::SpinLock | Self::ResSpinLock => LOCKED.contains(&map),
-            Self::Timer | Self::Workqueue | Self::TaskWork | Self::ListHead | Self::RbRoot => {
-                matches!(map, M::Hash | M::LruHash | M::Array)
-            }
-            Self::KptrUnref | Self::KptrRef | Self::KptrPercpu | Self::Refcount => {
-                LOCKED.contains(&map) && map != M::CgroupStorage
-                    || matches!(map, M::PercpuHash | M::LruHash | M::LruPercpuHash | M::PercpuArray)
-            }
-            Self::Uptr => map == M::TaskStorage,
-            Self::ListNode | Self::RbNode => false,
-        }
-    }
-}
-
-impl Record {
-    /// Whether a map with such values can be made. Kernel: `map_check_btf`.
-    ///
-    /// # Errors
-    /// What bpf(2) answers if not.
-    pub(crate) fn check_map(&self, map: MapType, one_sided: bool) -> Result<(), Errno> {
-        if self.fields.is_empty() {
-            return Ok(());
-        }
-        if one_sided {
-            return Err(Errno::EACCES);
-        }
-        match self.fields.iter().all(|field| field.kind.allowed_in(map)) {
-            true => Ok(()),
-            false => Err(Errno::EOPNOTSUPP),
-        }
     }
 }
 

@@ -140,16 +140,6 @@ impl Verifier<'_> {
             _ => DynptrKind::Invalid,
         })
     }
-
-    /// Kernel: `dynptr_id`.
-    pub(crate) fn dynptr_id(&self, reg: &RegState) -> Res<u32> {
-        self.dynptr(reg).map(|dynptr| dynptr.id)
-    }
-
-    /// Kernel: `dynptr_ref_obj_id`.
-    pub(crate) fn dynptr_ref_obj_id(&self, reg: &RegState) -> Res<u32> {
-        self.dynptr(reg).map(|dynptr| dynptr.ref_obj_id)
-    }
 }
 
 /// Kernel: `__mark_dynptr_reg`.

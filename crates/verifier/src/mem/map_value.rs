@@ -46,7 +46,7 @@ impl Verifier<'_> {
         self.refuse_leak(access, "map")?;
         self.check_map_access_type(reg, access.off, access.size, access.write)?;
         self.check_map_access(access.base, access.off, access.size, false, By::Insn)?;
-        let fixed = reg.num.is_const().map(|var| access.off.wrapping_add(var as i32));
+        let fixed = reg.num.is_const().map(|var| access.off.wrapping_add(super::int(var)));
         let at = fixed.and_then(|off| u32::try_from(off).ok());
         let record = self.map_of(reg).map(|map| &map.record);
         let field =

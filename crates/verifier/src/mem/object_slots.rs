@@ -1,5 +1,6 @@
 //! Objects in the stack that take whole slots: dynptrs, iterators, saved interrupt state.
 
+use super::int;
 use super::stack::place;
 use crate::reg::RegState;
 use crate::reject::{Fact, Reject, Res};
@@ -13,16 +14,6 @@ pub(crate) enum Spi {
     At(usize),
     /// It lies beyond what is kept track of so far. Kernel: `-ERANGE`.
     OutOfRange,
-}
-
-impl Spi {
-    /// The slot.
-    pub(crate) fn get(self) -> Option<usize> {
-        match self {
-            Self::At(spi) => Some(spi),
-            Self::OutOfRange => None,
-        }
-    }
 }
 
 impl Verifier<'_> {
@@ -52,7 +43,7 @@ impl Verifier<'_> {
         let Some(var) = reg.num.is_const() else {
             return Reject::new(rule, format!("{what} has to be at a constant offset")).stop();
         };
-        let off = reg.off.wrapping_add(var as i32);
+        let off = reg.off.wrapping_add(int(var));
         let misplaced = || {
             Reject::new(rule, format!("cannot pass in {what} at an offset={off}"))
                 .fact(Fact::Stack { frame: reg.frame, off })

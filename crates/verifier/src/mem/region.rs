@@ -138,7 +138,7 @@ fn rule_of(reg: &RegState) -> Rule {
 
 /// The kernel keeps such sums in an `int`.
 fn truncated(sum: i64) -> i32 {
-    sum as i32
+    super::int(sum.cast_unsigned())
 }
 
 /// Another line of the kernel's log.

@@ -33,11 +33,6 @@ impl Frame {
         let at = place(off);
         self.stack.get(at.spi).map_or(Byte::Invalid, |slot| slot.bytes[at.byte])
     }
-
-    pub(super) fn byte_mut(&mut self, off: i32) -> &mut Byte {
-        let at = place(off);
-        &mut self.stack[at.spi].bytes[at.byte]
-    }
 }
 
 impl Slot {
@@ -194,5 +189,5 @@ impl Verifier<'_> {
 
 /// The kernel adds to an `int`.
 fn plus(off: i32, var: u64) -> i32 {
-    off.wrapping_add(var as i32)
+    off.wrapping_add(super::int(var))
 }

@@ -45,7 +45,7 @@ impl Verifier<'_> {
         }
         let (min_off, end) = match reg.num.is_const() {
             Some(var) => {
-                let min = off.wrapping_add(var as i32);
+                let min = off.wrapping_add(super::int(var));
                 (min, min.wrapping_add(size))
             }
             None => reached(&reg, off, size),

@@ -224,7 +224,7 @@ fn holds_zero(slot: &Slot) -> bool {
 
 /// First byte that may be reached and the one after the last; within the stack, as was checked.
 pub(super) fn reached(reg: &RegState, off: i32, size: i32) -> (i32, i32) {
-    let clamp = |sum: i64| sum as i32;
+    let clamp = |sum: i64| super::int(sum.cast_unsigned());
     let min = clamp(reg.num.smin.wrapping_add(i64::from(off)));
     let max = clamp(reg.num.smax.wrapping_add(i64::from(off)).wrapping_add(i64::from(size)));
     (min, max)
