@@ -10,8 +10,8 @@
 //! use skep_prog::{Image, Prog};
 //! use skep_verifier::{Arch, Env, Kernel, Verdict, verify};
 //!
-//! let prog = skep_asm::parse("r0 = r2\nexit").unwrap();
-//! # let prog = Prog::new("p", ProgType::Xdp, prog);
+//! let insns = skep_asm::assemble("r0 = r2\nexit").unwrap();
+//! let prog = Prog::new("p", ProgType::Xdp, insns);
 //! let image = Image::default();
 //! let kernel = Kernel {
 //!     release: Release { major: 6, minor: 18 },
