@@ -1,12 +1,13 @@
 //! Whether a kernel would take a program.
 
 use skep_abi::{AttachType, ProgType, Release};
-use skep_btf::Btf;
+use skep_btf::{Body, Btf};
 use skep_obj::Poisoned;
-use skep_prog::{Image, Prog};
+use skep_prog::{Image, Initial, Prog};
 use skep_verifier::{
     Arch, Caps, Env, Kernel, LoadFlags, Step, Verdict, kernel_figures, trace, verify,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Whose verdict is asked for.
@@ -25,10 +26,10 @@ pub struct CheckOptions {
 }
 
 impl CheckOptions {
-    /// Root, on a kernel of this release without types.
+    /// Root, on a kernel of this release without types, with 64 CPUs.
     #[must_use]
     pub fn new(release: Release) -> Self {
-        Self { release, types: None, caps: Caps::ROOT, cpus: 1, poisoned: Arc::default() }
+        Self { release, types: None, caps: Caps::ROOT, cpus: 64, poisoned: Arc::default() }
     }
 }
 
@@ -77,7 +78,8 @@ pub fn kernel_log(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<S
 /// ```
 #[must_use]
 pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Checked<'p> {
-    let env = env_of(image, prog, options);
+    let target = attach_target(image, prog);
+    let env = env_of(image, prog, &target, options);
     let verdict = verify(prog, &env);
     let steps = match &verdict {
         Verdict::Rejected(rejection) => trace(prog, &env, rejection),
@@ -93,7 +95,12 @@ pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Check
     Checked { verdict, steps, poison, types: options.types.clone() }
 }
 
-fn env_of<'a>(image: &'a Image, prog: &'a Prog, options: &CheckOptions) -> Env<'a> {
+fn env_of<'a>(
+    image: &'a Image,
+    prog: &Prog,
+    target: &'a str,
+    options: &CheckOptions,
+) -> Env<'a> {
     let kernel = Kernel {
         release: options.release,
         btf: options.types.clone(),
@@ -106,7 +113,7 @@ fn env_of<'a>(image: &'a Image, prog: &'a Prog, options: &CheckOptions) -> Env<'
     env.caps = options.caps;
     // The loader makes types for functions that have none.
     env.tells_functions = true;
-    env.attach_to = attach_target(prog);
+    env.attach_to = target;
     env.flags = LoadFlags {
         sleepable: is_sleepable(&prog.section),
         xdp_has_frags: prog.section.starts_with("xdp.frags"),
@@ -121,15 +128,32 @@ fn is_sleepable(section: &str) -> bool {
     kind.split('.').skip(1).any(|word| word == "s") || kind == "syscall"
 }
 
-/// Name of the function, tracepoint or type that the section names.
-fn attach_target(prog: &Prog) -> &str {
+/// Name of the function, tracepoint or type that the section names; of a member of a structure of
+/// functions, both.
+fn attach_target(image: &Image, prog: &Prog) -> Cow<'static, str> {
     let section = prog.section.trim_start_matches('?');
     let named = section.split_once('/').map_or("", |(_, name)| name);
     match (prog.prog_type, prog.attach_type) {
-        (ProgType::Tracing | ProgType::Lsm | ProgType::Ext, _) => named,
-        (_, Some(AttachType::TraceRawTp)) => named,
-        _ => "",
+        (ProgType::Tracing | ProgType::Lsm | ProgType::Ext, _) => named.to_string().into(),
+        (_, Some(AttachType::TraceRawTp)) => named.to_string().into(),
+        (ProgType::StructOps, _) => member_of(image, prog).unwrap_or_default().into(),
+        _ => "".into(),
     }
+}
+
+/// The structure and member that a program is for: `tcp_congestion_ops.init`.
+fn member_of(image: &Image, prog: &Prog) -> Option<String> {
+    let (ty, at) = image.maps.iter().find_map(|map| {
+        let Initial::StructOps(ops) = &map.initial else { return None };
+        let &(at, _) = ops.progs.iter().find(|(_, name)| *name == prog.name)?;
+        Some((map.value_type?, at))
+    })?;
+    let ty = image.btf.as_ref()?.get(ty)?;
+    let Body::Struct { members, .. } = ty.body else { return None };
+    let member = members.iter().find(|member| Some(member.bit_off) == at.checked_mul(8))?;
+    // What follows three underscores is the program's business.
+    let base = |name: &str| name.split("___").next().unwrap_or(name).to_string();
+    Some(format!("{}.{}", base(ty.name), base(member.name)))
 }
 
 #[cfg(test)]

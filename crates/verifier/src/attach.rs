@@ -10,7 +10,7 @@ use crate::rule::Rule;
 use crate::verifier::Verifier;
 use skep_abi::attach::{Unattachable, may_attach, may_modify, may_sleep};
 use skep_abi::hooks::{BOOL_LSM, DISABLED_LSM, SLEEPABLE_LSM, UNTRUSTED_LSM, is_listed};
-use skep_abi::{AttachType, Errno, IterArg, IterTarget, ProgType};
+use skep_abi::{AttachType, Errno, IterArg, IterTarget, Ops, ProgType};
 use skep_btf::{Body, Btf, Kind, TypeId};
 
 /// Prefix of the types of tracepoints.
@@ -23,6 +23,24 @@ const ITER: &str = "bpf_iter_";
 const MAX_ARGS: usize = 12;
 /// Errors that a kernel function returns. Kernel: `MAX_ERRNO`.
 const MAX_ERRNO: i32 = 4095;
+
+/// Arguments that may be null, by the names of the parameters of the structure's stub function.
+/// Kernel: `prepare_arg_info`.
+fn nullable_args(btf: &Btf, structure: &str, member: &str) -> Vec<CtxArg> {
+    let stub = btf.find(&format!("{structure}__{member}"), Kind::Func).map(|func| func.body);
+    let Some(Body::Func { proto, .. }) = stub else { return Vec::new() };
+    let Some(Body::FuncProto { params, .. }) = btf.get(proto).map(|ty| ty.body) else {
+        return Vec::new();
+    };
+    let nullable = params.iter().zip(0_i32..).filter(|(param, _)| param.name.ends_with("__nullable"));
+    nullable
+        .filter_map(|(param, at)| {
+            let Body::Ptr(to) = btf.resolve(param.ty)?.body else { return None };
+            let ty = RegType::new(Base::BtfId).with(flag::TRUSTED | flag::MAYBE_NULL);
+            Some(CtxArg { off: at * 8, ty, btf: Some(btf.resolve(to)?.id) })
+        })
+        .collect()
+}
 
 impl Verifier<'_> {
     /// Kernel: `check_attach_btf_id`.
@@ -51,11 +69,68 @@ impl Verifier<'_> {
             );
         }
         match prog_type {
-            ProgType::StructOps => unsupported("programs for structures of functions"),
+            ProgType::StructOps => self.check_ops(),
             ProgType::Ext => unsupported("programs that replace functions"),
             ProgType::Tracing | ProgType::Lsm => self.check_attach_target(),
             _ => Ok(()),
         }
+    }
+
+    /// A member of a structure of functions, named as `structure.member`.
+    /// Kernel: `check_struct_ops_btf_id`.
+    fn check_ops(&mut self) -> Res<()> {
+        if !self.is_gpl() {
+            return reject(
+                Rule::AttachTarget,
+                "struct ops programs must have a GPL compatible license",
+            );
+        }
+        let Some(btf) = self.vmlinux else {
+            return unsupported("structures of a kernel whose types are not known");
+        };
+        let Some((structure, member)) = self.env.attach_to.split_once('.') else {
+            return unsupported("a program for a structure that is not named");
+        };
+        let ty = btf.find(structure, Kind::Struct).map(|ty| ty.body);
+        let (Some(ops), Some(Body::Struct { members, .. })) = (Ops::find(structure), ty) else {
+            return unsupported(format!("programs for struct {structure}"));
+        };
+        let found = members.iter().find(|other| other.name == member);
+        let Some(found) = found else {
+            return reject(
+                Rule::AttachTarget,
+                format!("attach to invalid member {member} of struct {structure}"),
+            );
+        };
+        let proto = btf.resolve(found.ty).and_then(|ty| match ty.body {
+            Body::Ptr(to) => Some(to),
+            _ => None,
+        });
+        let Some(proto) = proto.filter(|&id| params(btf, id).is_some()) else {
+            let index = members.iter().position(|other| other.name == member).unwrap_or(0);
+            return reject(
+                Rule::AttachTarget,
+                format!("attach to invalid member {member}(@idx {index}) of struct {structure}"),
+            );
+        };
+        if !ops.admits(member, self.sleepable) {
+            return Reject::new(
+                Rule::AttachTarget,
+                format!("attach to unsupported member {member} of struct {structure}"),
+            )
+            .errno(Errno::ENOTSUPP)
+            .stop();
+        }
+        self.mem.attached = Attached {
+            name: member.into(),
+            proto: Some(proto),
+            args: nullable_args(btf, structure, member),
+            trusted: true,
+            stores: ops.stores,
+            ops: Some(ops),
+            ..Attached::default()
+        };
+        Ok(())
     }
 
     fn check_attach_target(&mut self) -> Res<()> {

@@ -188,7 +188,7 @@ impl<'a> Verifier<'a> {
     }
 
     /// The state before `from` on the path at the same call.
-    fn previous_entry_of(&self, from: StateId, pc: u32) -> Option<StateId> {
+    pub(crate) fn previous_entry_of(&self, from: StateId, pc: u32) -> Option<StateId> {
         let mut next = self.remembered.get(from).state.parent;
         while let Some(id) = next {
             if self.is_same_call(id, pc) {

@@ -174,18 +174,11 @@ impl Verifier<'_> {
             self.equal_pointers(other, width, op, dst, src);
         }
         let (a, b) = (*self.reg(dst), if let Src::Reg(src) = src { *self.reg(src) } else { b });
-        let null = match src {
-            Src::Imm(imm) => imm == 0,
-            Src::Reg(_) => b.is_null(),
-        };
-        let with_null = null
+        let with_null = src == Src::Imm(0)
             && width == Width::W64
             && matches!(op, CondOp::Eq | CondOp::Ne)
             && a.ty.may_be_null();
         if with_null {
-            if let Src::Reg(src) = src {
-                self.mark_chain_precision(src)?;
-            }
             let mut this = std::mem::replace(&mut self.cur, other.hollow());
             self.mark_or_null(&mut this, dst, op == CondOp::Ne);
             self.cur = this;
@@ -272,6 +265,9 @@ impl Verifier<'_> {
         match reg.ty.base {
             Base::Socket
             | Base::TcpSock
+            | Base::XdpSock
+            | Base::Buf
+            | Base::XdpSock
             | Base::MapValue
             | Base::MapKey
             | Base::SockCommon
@@ -288,7 +284,9 @@ impl Verifier<'_> {
             return reject(Rule::InsnEncoding, "invalid may_goto off 0 imm 0");
         }
         let here = self.pc;
-        let before = self.previous_entry(here);
+        // The parent is the state that was just remembered here.
+        let parent = self.cur.parent;
+        let before = parent.and_then(|parent| self.previous_entry_of(parent, here));
         let mut queued = self.cur.clone();
         queued.may_goto_depth += 1;
         if let Some(before) = before {

@@ -208,7 +208,9 @@ impl<'a> Verifier<'a> {
             return self.absent_kfunc(call, name);
         };
         let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
-        let row = Kfunc::find(name).filter(|row| row.admits(prog_type, attach, None));
+        let target = &self.mem.attached;
+        let ops = target.ops.map(|ops| (ops.name, target.name.as_str()));
+        let row = Kfunc::find(name).filter(|row| row.admits(prog_type, attach, ops));
         let Some(row) = row else {
             let text = format!("calling kernel function {name} is not allowed");
             return Reject::new(Rule::KfuncUnknown, text).fact(fact).stop();

@@ -2,7 +2,7 @@
 
 use crate::agreement::{Judge, Mode, Ours, Subject, Target};
 use skep_abi::Release;
-use skep_btf::Btf;
+use skep_btf::{Body, Btf};
 use skep_prog::Prog;
 use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Verdict, verify};
 use std::sync::Arc;
@@ -42,6 +42,17 @@ fn is_locked_down() -> bool {
     !state.is_empty() && !state.contains("[none]")
 }
 
+impl Verifier {
+    /// The member of a structure of functions that the program is for: `structure.member`.
+    fn member(&self, subject: &Subject) -> Option<String> {
+        let index = usize::try_from(subject.member?).ok()?;
+        let id = subject.attach.as_ref().ok().copied().flatten()?;
+        let ty = self.kernel.btf.as_ref()?.get(id)?;
+        let Body::Struct { members, .. } = ty.body else { return None };
+        Some(format!("{}.{}", ty.name, members.iter().nth(index)?.name))
+    }
+}
+
 /// Bits of `BPF_F_*` of loading.
 fn flags(bits: u32) -> LoadFlags {
     LoadFlags {
@@ -68,8 +79,9 @@ impl Judge for Verifier {
             Ok(id) => id.and_then(|id| self.kernel.btf.as_ref()?.get(id)).map_or("", |ty| ty.name),
             Err(why) => return Ours::Unsupported { insn: None, what: why.clone() },
         };
+        let member = self.member(subject);
         let mut env = Env::new(&subject.image, self.kernel.clone());
-        env.attach_to = attach;
+        env.attach_to = member.as_deref().unwrap_or(attach);
         env.flags = flags(subject.flags);
         env.caps = match mode {
             Mode::Privileged => Caps::ROOT,

@@ -142,7 +142,12 @@ impl Verifier<'_> {
     fn check_allowed(&self, func: u32) -> Res<()> {
         let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
         let only = Helper::find(func).and_then(|helper| helper.only_in(prog_type, attach));
-        if only.is_none_or(|only| only.admits(&self.mem.attached.name, None)) {
+        let target = &self.mem.attached;
+        let (name, member) = match target.ops {
+            Some(ops) => (ops.name, Some(target.name.as_str())),
+            None => (target.name.as_str(), None),
+        };
+        if only.is_none_or(|only| only.admits(name, member)) {
             return Ok(());
         }
         Reject::new(Rule::HelperUnknown, "helper call is not allowed in probe")

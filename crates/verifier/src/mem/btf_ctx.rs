@@ -8,7 +8,7 @@ use crate::btf_ref::BtfRef;
 use crate::reg::{Base, Extra, RegType, flag};
 use crate::verifier::Verifier;
 use skep_abi::trust::tracepoint_arg;
-use skep_abi::{AttachType, ProgType, Store};
+use skep_abi::{AttachType, ProgType, Ops, Store};
 use skep_btf::{Body, Btf, Param, Type, TypeId};
 
 /// Arguments of a function without types. Kernel: `MAX_BPF_FUNC_REG_ARGS`.
@@ -29,6 +29,8 @@ pub(crate) struct Attached {
     pub(crate) trusted: bool,
     /// Fields of the kernel's objects that programs for a structure of functions may write.
     pub(crate) stores: &'static [Store],
+    /// Structure of functions that the program is a member of.
+    pub(crate) ops: Option<&'static Ops>,
     /// What the function may return, if it is known.
     pub(crate) returns: Option<(i32, i32)>,
 }
@@ -188,7 +190,11 @@ impl Verifier<'_> {
             return Ok(Loaded::NUMBER);
         }
         let ty = RegType::new(Base::BtfId).with(flags | tags);
-        Ok(Loaded::pointer(ty, Extra::Btf { btf: BtfRef::Kernel, id: object.id }))
+        // Some structures of functions hand over a part of what the type says.
+        let promoted = target.ops.and_then(|ops| ops.promotes).filter(|(from, _)| object.name == *from);
+        let whole = promoted.and_then(|(_, whole)| btf.find(whole, skep_btf::Kind::Struct));
+        let id = whole.map_or(object.id, |whole| whole.id);
+        Ok(Loaded::pointer(ty, Extra::Btf { btf: BtfRef::Kernel, id }))
     }
 }
 
