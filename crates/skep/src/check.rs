@@ -95,12 +95,7 @@ pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Check
     Checked { verdict, steps, poison, types: options.types.clone() }
 }
 
-fn env_of<'a>(
-    image: &'a Image,
-    prog: &Prog,
-    target: &'a str,
-    options: &CheckOptions,
-) -> Env<'a> {
+fn env_of<'a>(image: &'a Image, prog: &Prog, target: &'a str, options: &CheckOptions) -> Env<'a> {
     let kernel = Kernel {
         release: options.release,
         btf: options.types.clone(),

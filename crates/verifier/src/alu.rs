@@ -373,9 +373,7 @@ impl Verifier<'_> {
 /// the greatest it could be.
 fn link_after(width: Width, op: AluOp, from: &RegState, umax: u64) -> Option<(u32, i32)> {
     let (bit, value) = match width {
-        Width::W64 => {
-            (ADD_CONST_64, i32::try_from(from.num.is_const()?.cast_signed()).ok()?)
-        }
+        Width::W64 => (ADD_CONST_64, i32::try_from(from.num.is_const()?.cast_signed()).ok()?),
         Width::W32 if umax > u64::from(u32::MAX) => return None,
         Width::W32 => (ADD_CONST_32, from.num.is_subreg_const()?.cast_signed()),
     };

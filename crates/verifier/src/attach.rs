@@ -32,7 +32,8 @@ fn nullable_args(btf: &Btf, structure: &str, member: &str) -> Vec<CtxArg> {
     let Some(Body::FuncProto { params, .. }) = btf.get(proto).map(|ty| ty.body) else {
         return Vec::new();
     };
-    let nullable = params.iter().zip(0_i32..).filter(|(param, _)| param.name.ends_with("__nullable"));
+    let nullable =
+        params.iter().zip(0_i32..).filter(|(param, _)| param.name.ends_with("__nullable"));
     nullable
         .filter_map(|(param, at)| {
             let Body::Ptr(to) = btf.resolve(param.ty)?.body else { return None };

@@ -6,6 +6,7 @@ use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::subprog::Subprog;
 use crate::verifier::{NO_PC, Verifier};
+use skep_btf::{Body, TypeId};
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 
 /// Functions of one program. Kernel: `BPF_MAX_SUBPROGS`.
@@ -55,11 +56,14 @@ impl Verifier<'_> {
                     "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN",
                 );
             }
-            let Some(off) = off else { continue };
+            let Some(off) = off else {
+                self.check_kfunc_id(pc, insn)?;
+                continue;
+            };
             let to = Self::target(pc, off);
             let Some(to) = u32::try_from(to).ok().filter(|&to| to < self.len()) else {
                 self.pc = pc;
-                return reject(Rule::CfgTarget, format!("call to invalid destination"));
+                return reject(Rule::CfgTarget, "call to invalid destination");
             };
             if let Err(at) = starts.binary_search(&to) {
                 if starts.len() >= MAX_SUBPROGS {
@@ -69,10 +73,10 @@ impl Verifier<'_> {
                 starts.insert(at, to);
             }
         }
-        if let Some(start) = self.exception_callback_start()? {
-            if let Err(at) = starts.binary_search(&start) {
-                starts.insert(at, start);
-            }
+        if let Some(start) = self.exception_callback_start()?
+            && let Err(at) = starts.binary_search(&start)
+        {
+            starts.insert(at, start);
         }
         let ends = starts.iter().skip(1).copied().chain([self.len()]);
         self.subprogs = starts
@@ -96,6 +100,19 @@ impl Verifier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A kernel function named by its number is one. Kernel: `add_kfunc_call`.
+    fn check_kfunc_id(&mut self, pc: u32, insn: Insn) -> Res<()> {
+        let (Insn::Call(Call::Kfunc { id, module: 0 }), Some(btf)) = (insn, self.vmlinux) else {
+            return Ok(());
+        };
+        let found = btf.get(TypeId(id.cast_unsigned())).map(|ty| ty.body);
+        if id == 0 || matches!(found, Some(Body::Func { .. })) {
+            return Ok(());
+        }
+        self.pc = pc;
+        reject(Rule::KfuncUnknown, format!("kernel btf_id {id} is not a function"))
     }
 
     /// Jumps stay inside their function, which ends with a jump or exit. Kernel: `check_subprogs`.
@@ -281,16 +298,14 @@ impl Verifier<'_> {
                 }
                 Ok(Visit::Done)
             }
-            Insn::JumpReg { .. } => reject(
-                Rule::InsnEncoding,
-                "BPF_JA uses reserved fields",
-            ),
+            Insn::JumpReg { .. } => reject(Rule::InsnEncoding, "BPF_JA uses reserved fields"),
             Insn::JumpIf { off, .. } | Insn::MayGoto { off } | Insn::Static { off, .. } => {
                 self.aux[pc as usize].prune_point = true;
                 if matches!(insn, Insn::MayGoto { .. }) {
                     self.aux[pc as usize].force_checkpoint = true;
                 }
-                if let Visit::Deeper = self.push(pc, i64::from(pc) + 1, FALLTHROUGH, colours, stack)?
+                if let Visit::Deeper =
+                    self.push(pc, i64::from(pc) + 1, FALLTHROUGH, colours, stack)?
                 {
                     return Ok(Visit::Deeper);
                 }
@@ -368,7 +383,8 @@ impl Verifier<'_> {
 
     /// Instructions of a function, each after its successors where there is no loop.
     pub(crate) fn postorder_of(&self, subprog: usize) -> std::ops::Range<usize> {
-        let end = self.subprogs.get(subprog + 1).map_or(self.postorder.len(), |s| s.postorder_start);
+        let end =
+            self.subprogs.get(subprog + 1).map_or(self.postorder.len(), |s| s.postorder_start);
         self.subprogs[subprog].postorder_start..end
     }
 
@@ -405,8 +421,7 @@ impl Verifier<'_> {
                 if low[at] < pre[at] {
                     continue;
                 }
-                let assign =
-                    stack.last() != Some(&w) || itself;
+                let assign = stack.last() != Some(&w) || itself;
                 while let Some(member) = stack.pop() {
                     low[member as usize] = OFF_STACK;
                     if assign {

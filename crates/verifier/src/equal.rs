@@ -184,13 +184,7 @@ fn scalar_safe(
     ids.check_scalar(old.id, cur.id) && within(old, cur)
 }
 
-fn stack_safe(
-    cx: &Verifier<'_>,
-    old: &Frame,
-    cur: &Frame,
-    exact: Exact,
-    ids: &mut IdMap,
-) -> bool {
+fn stack_safe(cx: &Verifier<'_>, old: &Frame, cur: &Frame, exact: Exact, ids: &mut IdMap) -> bool {
     old.stack.iter().enumerate().all(|(at, slot)| match cur.stack.get(at) {
         Some(now) => slot_safe(cx, slot, now, exact, ids),
         // What the old state did not use may be missing.
@@ -208,9 +202,8 @@ fn number_in<'a>(cx: &Verifier<'_>, slot: &'a Slot) -> Option<&'a RegState> {
     if slot.is_spilled_scalar64() {
         return Some(&slot.reg);
     }
-    let misc = |&byte: &Byte| {
-        byte == Byte::Misc || (byte == Byte::Invalid && cx.allow_uninit_stack)
-    };
+    let misc =
+        |&byte: &Byte| byte == Byte::Misc || (byte == Byte::Invalid && cx.allow_uninit_stack);
     slot.bytes.iter().all(misc).then_some(&UNBOUND)
 }
 
@@ -263,9 +256,12 @@ fn iters_alike(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
 /// Kernel: `states_maybe_looping`.
 pub(crate) fn maybe_looping(old: &State, cur: &State) -> bool {
     old.frames.len() == cur.frames.len()
-        && old.top().regs.iter().zip(&cur.top().regs).all(|(a, b)| {
-            a.same_but_ids(b) && a.id == b.id && a.ref_obj_id == b.ref_obj_id
-        })
+        && old
+            .top()
+            .regs
+            .iter()
+            .zip(&cur.top().regs)
+            .all(|(a, b)| a.same_but_ids(b) && a.id == b.id && a.ref_obj_id == b.ref_obj_id)
 }
 
 /// Compares registers for widening: the same in all but ids that correspond. Kernel: `regs_exact`.

@@ -70,7 +70,8 @@ impl Remembered {
     }
 
     pub(crate) fn insert(&mut self, state: State) -> StateId {
-        let node = Some(Box::new(Node { state, hits: 0, misses: 0, evicted: false, cleaned: false }));
+        let node =
+            Some(Box::new(Node { state, hits: 0, misses: 0, evicted: false, cleaned: false }));
         match self.free.pop() {
             Some(at) => {
                 self.nodes[at as usize] = node;
@@ -113,7 +114,12 @@ pub(crate) struct Visits {
 
 impl Verifier<'_> {
     /// Leaves a copy of the current state for later. Kernel: `push_stack`.
-    pub(crate) fn push_branch(&mut self, pc: u32, prev_pc: u32, speculative: bool) -> Res<&mut State> {
+    pub(crate) fn push_branch(
+        &mut self,
+        pc: u32,
+        prev_pc: u32,
+        speculative: bool,
+    ) -> Res<&mut State> {
         let state = self.cur.clone();
         self.push_state(state, pc, prev_pc, speculative)
     }

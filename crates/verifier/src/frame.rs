@@ -57,7 +57,7 @@ impl Slot {
 
 /// Range of results a function may return.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RetRange {
+pub(crate) struct RetRange {
     /// Least.
     pub min: i32,
     /// Greatest.
@@ -65,11 +65,11 @@ pub struct RetRange {
 }
 
 /// `callsite` of a function that was not called.
-pub const MAIN: u32 = u32::MAX;
+pub(crate) const MAIN: u32 = u32::MAX;
 
 /// Registers and stack of one activation. Kernel: `struct bpf_func_state`.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// r0 to r10.
     pub regs: [RegState; 11],
     /// The call that made it, [`MAIN`] for the first.
@@ -97,7 +97,7 @@ pub struct Frame {
 impl Frame {
     /// An activation with nothing but its frame pointer. Kernel: `init_func_state`.
     #[must_use]
-    pub fn new(callsite: u32, frame: u32, subprog: u32) -> Self {
+    pub(crate) fn new(callsite: u32, frame: u32, subprog: u32) -> Self {
         let mut regs = [RegState::NOT_INIT; 11];
         regs[10] = RegState::pointer(
             crate::reg::RegType::new(crate::reg::Base::Stack),
@@ -121,18 +121,18 @@ impl Frame {
 
     /// The register.
     #[must_use]
-    pub fn reg(&self, reg: Reg) -> &RegState {
+    pub(crate) fn reg(&self, reg: Reg) -> &RegState {
         &self.regs[usize::from(reg.num())]
     }
 
     /// The register, to change.
-    pub fn reg_mut(&mut self, reg: Reg) -> &mut RegState {
+    pub(crate) fn reg_mut(&mut self, reg: Reg) -> &mut RegState {
         &mut self.regs[usize::from(reg.num())]
     }
 
     /// Bytes of stack that are kept track of.
     #[must_use]
-    pub fn allocated(&self) -> i32 {
+    pub(crate) fn allocated(&self) -> i32 {
         i32::try_from(self.stack.len() * 8).unwrap_or(i32::MAX)
     }
 }

@@ -33,8 +33,7 @@ pub(crate) const fn cmp_of(op: CondOp) -> Cmp {
 
 /// A pointer into the packet, its metadata, or its end.
 pub(crate) fn is_any_packet(reg: &RegState) -> bool {
-    reg.ty.flags == 0
-        && matches!(reg.ty.base, Base::Packet | Base::PacketMeta | Base::PacketEnd)
+    reg.ty.flags == 0 && matches!(reg.ty.base, Base::Packet | Base::PacketMeta | Base::PacketEnd)
 }
 
 impl Verifier<'_> {
@@ -149,7 +148,8 @@ impl Verifier<'_> {
             self.reg_mut(dst).num = not;
         } else if a.is_scalar() && b.is_scalar() {
             let [(ta, tb), (fa, fb)] = refine(&a.num, &b.num, cmp_of(op), width_of(width));
-            let mut regs = [(a, ta), (b, tb), (a, fa), (b, fb)].map(|(reg, num)| RegState { num, ..reg });
+            let mut regs =
+                [(a, ta), (b, tb), (a, fa), (b, fb)].map(|(reg, num)| RegState { num, ..reg });
             for reg in &mut regs {
                 self.make_sane(reg)?;
             }
@@ -267,7 +267,6 @@ impl Verifier<'_> {
             | Base::TcpSock
             | Base::XdpSock
             | Base::Buf
-            | Base::XdpSock
             | Base::MapValue
             | Base::MapKey
             | Base::SockCommon

@@ -127,7 +127,8 @@ impl Verifier<'_> {
             );
         }
         let denied = |what: &str| {
-            Reject::new(Rule::Privilege, format!("{} programs need {what}", prog_type.name())).stop()
+            Reject::new(Rule::Privilege, format!("{} programs need {what}", prog_type.name()))
+                .stop()
         };
         if !self.bpf_capable && !matches!(prog_type, ProgType::SocketFilter | ProgType::CgroupSkb) {
             return denied("CAP_BPF");
@@ -210,7 +211,9 @@ impl Verifier<'_> {
             return refuse("bpf_struct_ops map cannot be used in prog");
         }
         if self.sleepable && !may_sleep_with(info.map_type()) {
-            return refuse("Sleepable programs can only use array, hash, ringbuf and local storage maps");
+            return refuse(
+                "Sleepable programs can only use array, hash, ringbuf and local storage maps",
+            );
         }
         let storage = |t| matches!(t, MapType::CgroupStorage | MapType::PercpuCgroupStorage);
         let same = |&other: &usize| self.maps[other].map_type() == info.map_type();
@@ -233,10 +236,7 @@ impl Verifier<'_> {
         let info = &self.maps[map];
         let off = off.cast_unsigned();
         if off >= 1 << 29 {
-            return reject(
-                Rule::MapUse,
-                format!("direct value offset of {off} is not allowed"),
-            );
+            return reject(Rule::MapUse, format!("direct value offset of {off} is not allowed"));
         }
         match info.map_type() {
             MapType::Array if info.def.max_entries != 1 => Reject::new(
@@ -268,8 +268,9 @@ impl Verifier<'_> {
     /// Whether the program names an arena.
     pub(crate) fn has_arena(&self) -> bool {
         self.insns.iter().flatten().any(|insn| {
-            let Insn::LoadImm { imm: ImmSrc::MapIdx(at) | ImmSrc::MapIdxValue { idx: at, .. }, .. } =
-                *insn
+            let Insn::LoadImm {
+                imm: ImmSrc::MapIdx(at) | ImmSrc::MapIdxValue { idx: at, .. }, ..
+            } = *insn
             else {
                 return false;
             };

@@ -33,10 +33,8 @@ impl Verifier<'_> {
             return true;
         }
         // Sockets and the like are valid by themselves.
-        if matches!(
-            reg.ty.base,
-            Base::Socket | Base::SockCommon | Base::TcpSock | Base::XdpSock
-        ) && reg.ty.flags == 0
+        if matches!(reg.ty.base, Base::Socket | Base::SockCommon | Base::TcpSock | Base::XdpSock)
+            && reg.ty.flags == 0
         {
             return true;
         }
@@ -66,7 +64,13 @@ impl Verifier<'_> {
                 return;
             }
             if is_null {
-                *reg = RegState { ty: RegType::new(Base::Scalar), extra: Extra::None, id: 0, ref_obj_id: 0, ..*reg };
+                *reg = RegState {
+                    ty: RegType::new(Base::Scalar),
+                    extra: Extra::None,
+                    id: 0,
+                    ref_obj_id: 0,
+                    ..*reg
+                };
             } else {
                 self.mark_not_null(reg);
                 if !self.may_hold_spin_lock(reg) {

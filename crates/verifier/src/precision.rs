@@ -323,7 +323,12 @@ impl Verifier<'_> {
                 walk_load(to, entry, asked);
             }
             Insn::Store { base, src, .. } => {
-                return Ok(walk_store(base, if let Src::Reg(src) = src { Some(src) } else { None }, entry, asked));
+                return Ok(walk_store(
+                    base,
+                    if let Src::Reg(src) = src { Some(src) } else { None },
+                    entry,
+                    asked,
+                ));
             }
             Insn::StoreRelease { base, src, .. } | Insn::Atomic { base, src, .. } => {
                 return Ok(walk_store(base, Some(src), entry, asked));
@@ -498,10 +503,7 @@ fn mark(state: &mut State, asked: &mut Asked, changed: &mut bool) -> Res<()> {
                 continue;
             }
             let Some(known) = frame.stack.get_mut(slot) else {
-                return internal(format!(
-                    "stack slot {slot}, total slots {}",
-                    frame.stack.len()
-                ));
+                return internal(format!("stack slot {slot}, total slots {}", frame.stack.len()));
             };
             if !known.is_spilled_scalar() || known.reg.precise {
                 asked.slots[at] &= !(1 << slot);

@@ -83,13 +83,11 @@ impl Verifier<'_> {
             AluOp::Add => self.add(&mut to, &ptr, &off),
             AluOp::Sub => {
                 if !ptr_is_dst {
-                    let what =
-                        format!("R{} tried to subtract pointer from scalar", dst.num());
+                    let what = format!("R{} tried to subtract pointer from scalar", dst.num());
                     return refuse(Rule::PtrArith, what, dst, num).stop();
                 }
                 if ptr.ty.is(Base::Stack) {
-                    let what =
-                        format!("R{} subtraction from stack pointer prohibited", dst.num());
+                    let what = format!("R{} subtraction from stack pointer prohibited", dst.num());
                     return refuse(Rule::PtrArith, what, dst, ptr).stop();
                 }
                 self.sub(&mut to, &ptr, &off);
@@ -182,10 +180,7 @@ impl Verifier<'_> {
             ));
         }
         if reg.num.smin >= MAX_VAR_OFF || reg.num.smin <= -MAX_VAR_OFF {
-            return refuse(format!(
-                "value {} makes {name} pointer be out of bounds",
-                reg.num.smin
-            ));
+            return refuse(format!("value {} makes {name} pointer be out of bounds", reg.num.smin));
         }
         Ok(())
     }

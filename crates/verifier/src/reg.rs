@@ -190,8 +190,8 @@ pub enum IrqClass {
 pub enum Extra {
     /// Nothing.
     None,
-    /// Bytes behind a packet pointer that are known to be there; negative: [`AT_PKT_END`],
-    /// [`BEYOND_PKT_END`].
+    /// Bytes behind a packet pointer that are known to be there; negative: `AT_PKT_END`,
+    /// `BEYOND_PKT_END`.
     Range(i32),
     /// Map of a map pointer, key or value.
     Map {
@@ -241,24 +241,24 @@ pub enum Extra {
 }
 
 /// A packet pointer that is at the packet's end. Kernel: `AT_PKT_END`.
-pub const AT_PKT_END: i32 = -1;
+pub(crate) const AT_PKT_END: i32 = -1;
 /// A packet pointer that is beyond the packet's end. Kernel: `BEYOND_PKT_END`.
-pub const BEYOND_PKT_END: i32 = -2;
+pub(crate) const BEYOND_PKT_END: i32 = -2;
 
 /// On [`RegState::id`]: the number is that of another register of this id plus [`RegState::off`], added
 /// with 64 bits. Kernel: `BPF_ADD_CONST64`.
-pub const ADD_CONST_64: u32 = 1 << 31;
+pub(crate) const ADD_CONST_64: u32 = 1 << 31;
 /// The same, added with 32 bits. Kernel: `BPF_ADD_CONST32`.
-pub const ADD_CONST_32: u32 = 1 << 30;
+pub(crate) const ADD_CONST_32: u32 = 1 << 30;
 /// Either. Kernel: `BPF_ADD_CONST`.
-pub const ADD_CONST: u32 = ADD_CONST_64 | ADD_CONST_32;
+pub(crate) const ADD_CONST: u32 = ADD_CONST_64 | ADD_CONST_32;
 
 /// What is known of one register. Kernel: `struct bpf_reg_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegState {
     /// Kind of value.
     pub ty: RegType,
-    /// Fixed part of a pointer's offset; of a number with [`ADD_CONST`], the difference.
+    /// Fixed part of a pointer's offset; of a number with `ADD_CONST`, the difference.
     pub off: i32,
     /// What goes with the kind.
     pub extra: Extra,

@@ -43,7 +43,12 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {
             let path = verifier.path();
-            Verdict::Rejected(Box::new(Rejection { pc, reject: *reject, path, stats: verifier.stats }))
+            Verdict::Rejected(Box::new(Rejection {
+                pc,
+                reject: *reject,
+                path,
+                stats: verifier.stats,
+            }))
         }
     }
 }

@@ -149,7 +149,11 @@ impl Verifier<'_> {
         } else {
             return Err(Reason::Type);
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as the kernel does")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "as the kernel does"
+        )]
         let limit = limit as u32;
         if limit >= max { Err(Reason::Limit) } else { Ok(limit) }
     }

@@ -5,11 +5,11 @@ use crate::reg::RegState;
 
 /// Index of a remembered state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StateId(pub u32);
+pub(crate) struct StateId(pub u32);
 
 /// Kind of thing that must be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefKind {
+pub(crate) enum RefKind {
     /// An object.
     Ptr,
     /// The interrupt state.
@@ -25,14 +25,14 @@ pub enum RefKind {
 impl RefKind {
     /// Whether it is some lock.
     #[must_use]
-    pub fn is_lock(self) -> bool {
+    pub(crate) fn is_lock(self) -> bool {
         matches!(self, Self::Lock | Self::ResLock | Self::ResLockIrq)
     }
 }
 
 /// What a lock lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockPlace {
+pub(crate) enum LockPlace {
     /// None, for references that are no locks.
     None,
     /// A value of this map.
@@ -43,7 +43,7 @@ pub enum LockPlace {
 
 /// Something that must be given back. Kernel: `struct bpf_reference_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// Kind.
     pub kind: RefKind,
     /// Its number.
@@ -55,19 +55,19 @@ pub struct Reference {
 }
 
 /// Flags of [`HistEntry`]. Kernel: `INSN_F_*`.
-pub mod hist {
+pub(crate) mod hist {
     /// The instruction reaches the stack, at `spi` of `frame`.
-    pub const STACK_ACCESS: u8 = 1;
+    pub(crate) const STACK_ACCESS: u8 = 1;
     /// Its `dst` is a stack pointer.
-    pub const DST_STACK: u8 = 2;
+    pub(crate) const DST_STACK: u8 = 2;
     /// Its `src` is a stack pointer.
-    pub const SRC_STACK: u8 = 4;
+    pub(crate) const SRC_STACK: u8 = 4;
 }
 
 /// A step of the path that is not the one before it plus one, or that needs words for
 /// backtracking. Kernel: `struct bpf_jmp_history_entry`.
 #[derive(Clone, Copy, Debug)]
-pub struct HistEntry {
+pub(crate) struct HistEntry {
     /// The instruction.
     pub pc: u32,
     /// The one before it on the path.
@@ -84,14 +84,14 @@ pub struct HistEntry {
 
 /// Up to six registers or slots. Kernel: `struct linked_regs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkedRegs {
+pub(crate) struct LinkedRegs {
     count: u8,
     items: [LinkedReg; 6],
 }
 
 /// A register or stack slot of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkedReg {
+pub(crate) struct LinkedReg {
     /// Frame.
     pub frame: u8,
     /// Register number, or slot.
@@ -102,7 +102,7 @@ pub struct LinkedReg {
 
 impl LinkedRegs {
     /// Adds one if there is room; otherwise says so.
-    pub fn push(&mut self, item: LinkedReg) -> bool {
+    pub(crate) fn push(&mut self, item: LinkedReg) -> bool {
         match self.items.get_mut(usize::from(self.count)) {
             Some(place) => {
                 *place = item;
@@ -115,25 +115,20 @@ impl LinkedRegs {
 
     /// All.
     #[must_use]
-    pub fn items(&self) -> &[LinkedReg] {
+    pub(crate) fn items(&self) -> &[LinkedReg] {
         &self.items[..usize::from(self.count)]
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
-    }
-
-    /// None.
-    pub fn clear(&mut self) {
-        self.count = 0;
     }
 }
 
 /// Everything known at one point of one path. Kernel: `struct bpf_verifier_state`.
 #[derive(Clone, Debug)]
-pub struct State {
+pub(crate) struct State {
     /// Activations, the main function's first.
     pub frames: Vec<Frame>,
     /// What must be given back.
@@ -179,7 +174,7 @@ pub struct State {
 impl State {
     /// The start of a function.
     #[must_use]
-    pub fn new(frame: Frame, first_pc: u32, in_sleepable: bool) -> Self {
+    pub(crate) fn new(frame: Frame, first_pc: u32, in_sleepable: bool) -> Self {
         Self {
             frames: vec![frame],
             refs: Vec::new(),
@@ -207,40 +202,35 @@ impl State {
     /// The same without content, to stand in for it.
     #[must_use]
     pub(crate) fn hollow(&self) -> Self {
-        Self {
-            frames: Vec::new(),
-            refs: Vec::new(),
-            history: Vec::new(),
-            ..*self
-        }
+        Self { frames: Vec::new(), refs: Vec::new(), history: Vec::new(), ..*self }
     }
 
     /// Number of the innermost frame.
     #[must_use]
-    pub fn curframe(&self) -> usize {
+    pub(crate) fn curframe(&self) -> usize {
         self.frames.len() - 1
     }
 
     /// The innermost frame.
     #[must_use]
-    pub fn top(&self) -> &Frame {
+    pub(crate) fn top(&self) -> &Frame {
         self.frames.last().expect("bug: a state has at least one frame")
     }
 
     /// The innermost frame, to change.
-    pub fn top_mut(&mut self) -> &mut Frame {
+    pub(crate) fn top_mut(&mut self) -> &mut Frame {
         self.frames.last_mut().expect("bug: a state has at least one frame")
     }
 
     /// Instruction at which a frame stands: the call it made, or the current one.
     /// Kernel: `bpf_frame_insn_idx`.
     #[must_use]
-    pub fn frame_pc(&self, frame: usize) -> u32 {
+    pub(crate) fn frame_pc(&self, frame: usize) -> u32 {
         self.frames.get(frame + 1).map_or(self.pc, |callee| callee.callsite)
     }
 
     /// Every register and spilled register of every frame. Kernel: `bpf_for_each_reg_in_vstate`.
-    pub fn for_each_reg(&mut self, mut f: impl FnMut(&mut RegState)) {
+    pub(crate) fn for_each_reg(&mut self, mut f: impl FnMut(&mut RegState)) {
         for frame in &mut self.frames {
             for reg in &mut frame.regs {
                 f(reg);

@@ -1,6 +1,5 @@
 //! Functions of a program.
 
-use skep_abi::Release;
 use skep_btf::TypeId;
 
 /// A function of a program. Kernel: `struct bpf_subprog_info`.
@@ -63,9 +62,4 @@ pub(crate) enum SubArgKind {
     Dynptr,
     BtfId,
     Arena,
-}
-
-/// The first release with a rule of this crate.
-pub(crate) const fn release(major: u8, minor: u8) -> Release {
-    Release { major, minor }
 }

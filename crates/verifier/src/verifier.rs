@@ -146,11 +146,6 @@ impl<'a> Verifier<'a> {
         self.subprogs.partition_point(|subprog| subprog.start <= pc) - 1
     }
 
-    /// Clobbers a register.
-    pub(crate) fn mark_not_init(&mut self, reg: Reg) {
-        *self.reg_mut(reg) = RegState::NOT_INIT;
-    }
-
     /// Makes a register an unknown number. Kernel: `mark_reg_unknown`.
     pub(crate) fn mark_unknown(&mut self, reg: Reg) {
         *self.reg_mut(reg) = self.unknown();

@@ -14,7 +14,7 @@
 use crate::equal::{Exact, IdMap, maybe_looping, states_equal};
 use crate::explore::LoopChain;
 use crate::frame::Byte;
-use crate::reg::{Base, Extra, IterState, RegState};
+use crate::reg::{Extra, IterState, RegState};
 use crate::reject::{Reject, Res};
 use crate::rule::Rule;
 use crate::state::{State, StateId};
@@ -91,7 +91,8 @@ impl Verifier<'_> {
         let old = &self.remembered.get(id).state;
         if old.branches == 0 {
             let in_loop = self.incomplete_marks(old);
-            let exact = if in_loop || self.watcher.is_some() { Exact::RangeWithin } else { Exact::No };
+            let exact =
+                if in_loop || self.watcher.is_some() { Exact::RangeWithin } else { Exact::No };
             let old = &self.remembered.get(id).state;
             return Ok(if self.equal(old, exact) {
                 Compared::Hit { in_loop }
@@ -125,11 +126,8 @@ impl Verifier<'_> {
             && old.may_goto_depth == self.cur.may_goto_depth
             && old.callback_unroll_depth == self.cur.callback_unroll_depth
         {
-            return Reject::new(
-                Rule::LoopInfinite,
-                format!("infinite loop detected at insn {pc}"),
-            )
-            .stop();
+            return Reject::new(Rule::LoopInfinite, format!("infinite loop detected at insn {pc}"))
+                .stop();
         }
         miss
     }
@@ -367,8 +365,3 @@ fn iter_depths_differ(old: &State, cur: &State) -> bool {
 
 /// A register that compares as an unknown number.
 pub(crate) const UNBOUND: RegState = RegState::UNKNOWN;
-
-/// Whether a kind of value is one that comparisons pass over.
-pub(crate) fn is_not_init(reg: &RegState) -> bool {
-    reg.ty.base == Base::NotInit
-}

@@ -36,7 +36,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
         "run examples/count.s -r examples/traffic.pcap -r examples/big-endian.pcap",
     ),
-    ("run-fault", "", "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng --unverified"),
+    (
+        "run-fault",
+        "",
+        "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng --unverified",
+    ),
     ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap --unverified"),
     ("run-refused", "", "run examples/past_the_end.s -r examples/traffic.pcap"),
     ("run-refused-json", "", "run corpus/cli/fault.o -r examples/traffic.pcap --json"),

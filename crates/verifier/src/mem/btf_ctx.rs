@@ -8,7 +8,7 @@ use crate::btf_ref::BtfRef;
 use crate::reg::{Base, Extra, RegType, flag};
 use crate::verifier::Verifier;
 use skep_abi::trust::tracepoint_arg;
-use skep_abi::{AttachType, ProgType, Ops, Store};
+use skep_abi::{AttachType, Ops, ProgType, Store};
 use skep_btf::{Body, Btf, Param, Type, TypeId};
 
 /// Arguments of a function without types. Kernel: `MAX_BPF_FUNC_REG_ARGS`.
@@ -191,7 +191,8 @@ impl Verifier<'_> {
         }
         let ty = RegType::new(Base::BtfId).with(flags | tags);
         // Some structures of functions hand over a part of what the type says.
-        let promoted = target.ops.and_then(|ops| ops.promotes).filter(|(from, _)| object.name == *from);
+        let promoted =
+            target.ops.and_then(|ops| ops.promotes).filter(|(from, _)| object.name == *from);
         let whole = promoted.and_then(|(_, whole)| btf.find(whole, skep_btf::Kind::Struct));
         let id = whole.map_or(object.id, |whole| whole.id);
         Ok(Loaded::pointer(ty, Extra::Btf { btf: BtfRef::Kernel, id }))
