@@ -140,7 +140,9 @@ impl Peer for Skep {
     fn run(&self, op: Op, cpu: u32, ops: u32) {
         let map = &*self.0[op as usize];
         let cpu = Cpu(cpu);
-        let value = |at: Option<usize>| at.and_then(|at| map.values().load(at, Size::Dw));
+        // As an engine has them, which makes regions of all values before a run.
+        let values = map.values();
+        let value = |at: Option<usize>| at.and_then(|at| values.load(at, Size::Dw));
         for key in keys(ops) {
             match op {
                 Op::ArrayLookup | Op::Hit | Op::LruHit => {

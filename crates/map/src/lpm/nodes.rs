@@ -2,7 +2,6 @@
 
 use crate::Values;
 use crate::values::{first_word, padded};
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use skep_abi::Errno;
 use skep_isa::Size;
@@ -165,14 +164,15 @@ impl Nodes {
     /// `cell` if there is none.
     #[inline]
     pub(super) fn walk_word(&self, mut node: u32, word: u64, bits: u32, mut cell: u32) -> u32 {
-        let halves = self.table.half_words();
+        let (halves, words) = (self.table.half_words(), self.table.words());
         for _ in 0..=bits {
-            let at = node as usize * (self.stride / 4);
-            let Some([len, own, left, right, a, b]) = halves.get(at..).and_then(<[_]>::first_chunk)
+            let at = node as usize * self.stride;
+            let head = halves.get(at / 4..).and_then(<[_]>::first_chunk);
+            let (Some([len, own, left, right]), Some(data)) = (head, words.get((at + DATA) / 8))
             else {
                 break;
             };
-            let (len, data) = (len.load(Relaxed), joined(a, b));
+            let (len, data) = (len.load(Relaxed), data.load(Relaxed).to_be());
             if node == 0 || (word ^ data).leading_zeros() < len {
                 break;
             }
@@ -202,11 +202,4 @@ impl Nodes {
     fn link(&self, link: Link) -> usize {
         self.entry(link.entry) + CHILDREN + usize::from(link.bit) * 4
     }
-}
-
-/// Eight bytes of data, the first one on top.
-#[inline]
-fn joined(first: &AtomicU32, second: &AtomicU32) -> u64 {
-    let half = |half: &AtomicU32| u64::from(half.load(Relaxed).to_be());
-    half(first) << 32 | half(second)
 }

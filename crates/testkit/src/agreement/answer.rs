@@ -146,11 +146,21 @@ fn place(log: &str, last: &str) -> Option<u32> {
         let hex = rest.get(..2)?.bytes().all(|b| b.is_ascii_hexdigit());
         (hex && rest.get(2..3) == Some(")")).then(|| number.parse().ok())?
     };
-    let named = || {
-        let rest = &last[last.find("insn ")? + 5..];
-        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-    };
-    log.lines().rev().find_map(shown).or_else(named)
+    if last.starts_with("BPF program is too large") {
+        // Refused on the way to an instruction that is not shown.
+        return None;
+    }
+    match last.starts_with("infinite loop") {
+        // The loop is noticed before its instruction is shown once more.
+        true => named_insn(last),
+        false => log.lines().rev().find_map(shown).or_else(|| named_insn(last)),
+    }
+}
+
+/// The first instruction that a message names.
+pub(crate) fn named_insn(message: &str) -> Option<u32> {
+    let rest = &message[message.find("insn ")? + 5..];
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn tail(log: &str) -> &str {
@@ -185,6 +195,15 @@ mod tests {
         let answer =
             Answer::from_log(Verdict::Rejected, 22, "unreachable insn 7\nprocessed 0 insns\n");
         assert_eq!((answer.insn, answer.last.as_str()), (Some(7), "unreachable insn 7"));
+    }
+
+    #[test]
+    fn a_loop_is_at_its_head() {
+        let log = "0: (b7) r0 = 0\n1: (05) goto pc-2\ninfinite loop detected at insn 0\ncur state: R0=0\n";
+        let answer = Answer::from_log(Verdict::Rejected, 22, log);
+        assert_eq!((answer.insn, &*answer.last), (Some(0), "infinite loop detected at insn 0"));
+        let log = "0: (05) goto pc-1\nBPF program is too large. Processed 1000001 insn\n";
+        assert_eq!(Answer::from_log(Verdict::Rejected, 7, log).insn, None);
     }
 
     #[test]

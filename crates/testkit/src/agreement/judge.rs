@@ -1,5 +1,6 @@
 //! The other opinion.
 
+use crate::agreement::answer::named_insn;
 use crate::agreement::{Mode, Subject, Target, Verifier};
 use skep_prog::Prog;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Ours {
     #[must_use]
     pub fn undecoded(why: &str) -> Self {
         Self::Rejected {
-            insn: None,
+            insn: named_insn(why),
             rule: "decode".into(),
             message: why.into(),
             kernel_message: String::new(),

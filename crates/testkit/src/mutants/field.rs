@@ -3,6 +3,7 @@
 use crate::agreement::{Answer, Judge, Mode, Oracle, Ours, Prepared, Subject, judge_one};
 use skep_isa::{Insns, RawInsn};
 use skep_prog::{Image, Prog};
+use std::error::Error;
 
 /// A subject in the kernel, whose instructions are replaced by others.
 pub struct Field {
@@ -53,7 +54,10 @@ impl Field {
     /// # Errors
     /// Why they are none.
     pub fn prog(&self, insns: &[RawInsn]) -> Result<Prog, String> {
-        let insns = Insns::decode(insns.iter().copied()).map_err(|err| err.to_string())?;
+        let insns = Insns::decode(insns.iter().copied()).map_err(|err| match err.source() {
+            Some(why) => format!("{err}: {why}"),
+            None => err.to_string(),
+        })?;
         let mut prog = self.subject.prog().clone();
         prog.insns = insns;
         Ok(prog)
@@ -73,6 +77,14 @@ impl Field {
         let number = |(at, &raw): (usize, &RawInsn)| {
             if same_len && raw == self.insns[at] {
                 return self.prepared.raw[at];
+            }
+            if same_len && raw.code == 0x18 && self.insns[at].code == 0x18 {
+                // Only where the address goes has changed.
+                let known = self.prepared.raw[at];
+                return RawInsn {
+                    regs: RawInsn::new(0, raw.dst(), known.src(), 0, 0).regs,
+                    ..known
+                };
             }
             if raw.code == 0x18 && matches!(raw.src(), 5 | 6) {
                 let found = self.prepared.fd(raw.imm);
