@@ -24,6 +24,15 @@ const MAX_ARGS: usize = 12;
 /// Errors that a kernel function returns. Kernel: `MAX_ERRNO`.
 const MAX_ERRNO: i32 = 4095;
 
+/// Whether a parameter of the structure's stub function is tagged `__ref`: the program must release it.
+fn carries_reference(btf: &Btf, structure: &str, member: &str) -> bool {
+    let stub = btf.find(&format!("{structure}__{member}"), Kind::Func).map(|func| func.body);
+    let Some(Body::Func { proto, .. }) = stub else { return false };
+    let proto = btf.get(proto).map(|ty| ty.body);
+    matches!(proto, Some(Body::FuncProto { params, .. })
+        if params.iter().any(|param| param.name.ends_with("__ref")))
+}
+
 /// Arguments that may be null, by the names of the parameters of the structure's stub function.
 /// Kernel: `prepare_arg_info`.
 fn nullable_args(btf: &Btf, structure: &str, member: &str) -> Vec<CtxArg> {
@@ -121,6 +130,9 @@ impl Verifier<'_> {
             )
             .errno(Errno::ENOTSUPP)
             .stop();
+        }
+        if carries_reference(btf, structure, member) {
+            return unsupported(format!("arguments of {structure}.{member} that carry a reference"));
         }
         self.mem.attached = Attached {
             name: member.into(),
