@@ -262,7 +262,7 @@ impl Cx<'_> {
             Origin::Scaled { pc, by, value } => {
                 (*pc, format!("multiplied by {by} here: {}", what(value)))
             }
-            Origin::Clobbered { pc, .. } => (*pc, "this call leaves nothing in r1 to r5".into()),
+            Origin::Clobbered { pc } => (*pc, "this call leaves nothing in r1 to r5".into()),
             Origin::Moved { pc } => {
                 (*pc, "this call may move the packet: pointers from before lead nowhere now".into())
             }

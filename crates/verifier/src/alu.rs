@@ -212,6 +212,8 @@ impl Verifier<'_> {
             let known = self.reg_mut(dst);
             known.num =
                 Scalar::alu(domain::AluOp::Neg, width_of(width), &known.num, &Scalar::UNKNOWN);
+            // It is no longer the number that others are linked with.
+            clear_scalar_id(known);
         } else {
             self.mark_unknown(dst);
         }

@@ -132,7 +132,9 @@ impl Verifier<'_> {
             .stop();
         }
         if carries_reference(btf, structure, member) {
-            return unsupported(format!("arguments of {structure}.{member} that carry a reference"));
+            return unsupported(format!(
+                "arguments of {structure}.{member} that carry a reference"
+            ));
         }
         self.mem.attached = Attached {
             name: member.into(),

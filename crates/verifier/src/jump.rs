@@ -6,8 +6,9 @@ use crate::alu::{imm64, width_of};
 use crate::equal::{IdMap, same_reg};
 use crate::linked::{collect_linked, sync_linked};
 use crate::packet_range::{match_packet, packet_branch_taken};
+use crate::ptr_alu::MAX_VAR_OFF;
 use crate::reg::{Base, RegState, flag};
-use crate::reject::{Fact, Reject, Res, reject};
+use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::state::{LinkedRegs, State, StateId, hist};
 use crate::verifier::{Next, Verifier};
@@ -259,7 +260,9 @@ impl Verifier<'_> {
 
     /// Whether a pointer is known not to be null. Kernel: `reg_not_null`.
     pub(crate) fn is_not_null(&self, reg: &RegState) -> bool {
-        if reg.ty.may_be_null() {
+        // A pointer that is far enough off may be null although what it derives from is not.
+        let near = reg.num.smin > -MAX_VAR_OFF && reg.num.smax < MAX_VAR_OFF;
+        if reg.ty.may_be_null() || !near {
             return false;
         }
         match reg.ty.base {
@@ -279,9 +282,6 @@ impl Verifier<'_> {
 
     /// `may_goto`: the loop may end here, or go on. Kernel: the case `BPF_JCOND`.
     pub(crate) fn check_may_goto(&mut self, off: i16) -> Res<Next> {
-        if off == 0 {
-            return reject(Rule::InsnEncoding, "invalid may_goto off 0 imm 0");
-        }
         let here = self.pc;
         // The parent is the state that was just remembered here.
         let parent = self.cur.parent;

@@ -19,7 +19,7 @@ pub(super) enum Origin {
     /// It was multiplied by a constant; the value is the one before.
     Scaled { pc: Pc, by: i64, value: RegState },
     /// A call left nothing in it.
-    Clobbered { pc: Pc, was: RegState },
+    Clobbered { pc: Pc },
     /// A call made a pointer to the packet a number, for the packet may lie elsewhere now.
     Moved { pc: Pc },
     /// Only a part of it, or no more than bytes, was kept on the stack.
@@ -203,7 +203,7 @@ impl Walk<'_> {
         }
         match self.at {
             At::Reg(0) => self.found.push(Origin::Made { pc, value: is }),
-            At::Reg(1..=5) => self.found.push(Origin::Clobbered { pc, was }),
+            At::Reg(1..=5) => self.found.push(Origin::Clobbered { pc }),
             _ if was.ty == is.ty => return false,
             _ => self.found.push(Origin::Made { pc, value: is }),
         }
@@ -238,7 +238,7 @@ impl Walk<'_> {
                 false
             }
             At::Reg(1..=5) => {
-                self.found.push(Origin::Clobbered { pc: before.pc, was: RegState::NOT_INIT });
+                self.found.push(Origin::Clobbered { pc: before.pc });
                 true
             }
             _ => false,

@@ -138,6 +138,7 @@ fn token(text: &str, from: usize, at_access: bool) -> (usize, usize) {
         }
     }
     let len = rest.find(|c| !word(c)).unwrap_or(rest.len());
+    let len = balanced(&rest[..len]);
     let len = rest[..len].trim_end_matches(['-', '>', '.']).len();
     let is_member = rest.starts_with(|c: char| c.is_alphabetic() || c == '_');
     if is_member && len > 0 {
@@ -150,6 +151,20 @@ fn token(text: &str, from: usize, at_access: bool) -> (usize, usize) {
         return (from, from + len);
     }
     (from, from + rest.trim_end().trim_end_matches(';').len().max(1))
+}
+
+/// Length of the text before a bracket that is closed but was not opened in it.
+fn balanced(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '[' => depth += 1,
+            ']' if depth == 0 => return at,
+            ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// Where the expression that ends a text begins: `c->slots[i]` in `x = c->slots[i]`.
