@@ -44,6 +44,7 @@ mod ext;
 pub mod fixup;
 mod kind;
 mod linkage;
+mod names;
 mod nesting;
 mod order;
 mod parse;

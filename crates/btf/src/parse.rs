@@ -19,7 +19,7 @@ pub(crate) fn parse(mut source: Source, base: Option<Arc<Btf>>) -> Result<Btf, B
     source.set_sections(types, strings);
     let first = base.as_ref().map_or(0, |base| base.len());
     let starts = starts(source.words(), order, source.types_at(), first)?;
-    Ok(Btf { order, source, starts, base, checked: false })
+    Ok(Btf { order, source, starts, base, checked: false, names: Arc::default() })
 }
 
 type Sections = (ByteOrder, Range<usize>, Range<usize>);

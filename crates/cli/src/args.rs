@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::{
-    asm::Asm, completions::Completions, dis::Dis, inspect::Inspect, link::Link, man::Man, run::Run,
+    asm::Asm, check::Check, completions::Completions, dis::Dis, inspect::Inspect, link::Link,
+    man::Man, run::Run,
 };
 
 /// All of BPF: run, read and write BPF programs without a kernel.
@@ -16,6 +17,7 @@ pub(crate) struct Cli {
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Check(Check),
     Asm(Asm),
     Dis(Dis),
     Inspect(Inspect),

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Kind, visible};
 use crate::file;
 use crate::term::Out;
 use flate2::read::MultiGzDecoder;
-use skep::{Image, Kernel, fit, kernel_config};
+use skep::{Image, Kernel, Report, fit, kernel_config};
 use skep_btf::Btf;
 use skep_obj::Poisoned;
 use skep_prog::Initial;
@@ -25,15 +25,12 @@ pub(crate) fn types(path: &Path) -> Result<Btf, Failure> {
     btf_file::read(path)
 }
 
-/// Fits the image to the types in a file, or of the running kernel. Where the program `name`, and
-/// those it can call, must not come is told. Returns the types.
-pub(crate) fn fit_types(
+/// Fits the image to the types in a file, or of the running kernel, and says what found no match.
+pub(crate) fn fit_report(
     image: &mut Image,
     program: &Path,
-    name: &str,
     path: Option<&Path>,
-    err: &mut Out<'_>,
-) -> Result<Btf, Failure> {
+) -> Result<(Report, Btf), Failure> {
     let types = types(path.unwrap_or(Path::new(TYPES))).map_err(|failure| match path {
         None => failure.help("the program depends on a kernel's types: --btf FILE names them"),
         Some(_) => failure.help(
@@ -43,6 +40,19 @@ pub(crate) fn fit_types(
     let kernel = Kernel { types: Some(&types), ..Kernel::default() };
     let report =
         fit(image, &kernel).map_err(|err| Failure::at(Kind::Input, &file::name(program), &err))?;
+    Ok((report, types))
+}
+
+/// Fits the image to the types in a file, or of the running kernel. Where the program `name`, and
+/// those it can call, must not come is told. Returns the types.
+pub(crate) fn fit_types(
+    image: &mut Image,
+    program: &Path,
+    name: &str,
+    path: Option<&Path>,
+    err: &mut Out<'_>,
+) -> Result<Btf, Failure> {
+    let (report, types) = fit_report(image, program, path)?;
     let called = |name: &str| {
         let mut maps = image.maps.iter();
         maps.any(|map| match &map.initial {

@@ -8,6 +8,7 @@
 mod args;
 mod asm;
 mod btf_file;
+mod check;
 mod completions;
 mod diags;
 mod dis;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let mut term = Term { out: Out::stdout(&mut stdout), err: Out::stderr(&mut stderr) };
     let result = match &cli.command {
         Command::Run(run) => run.run(&mut term),
+        Command::Check(check) => check.run(&mut term),
         Command::Asm(asm) => asm.run(&mut term),
         Command::Dis(dis) => dis.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),

@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod stop;
 mod text;
+mod verify;
 mod world;
 
 use crate::failure::{Failure, Kind};
@@ -28,6 +29,7 @@ use packets::{Ended, Loop};
 use progress::Progress;
 use report::{Summary, reporter};
 use skep::{Clock, Image, LoadError, Options, Session, choose};
+use skep_btf::Btf;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,7 +38,8 @@ use world::World;
 
 /// Run a program over packets and show verdicts, events and maps.
 ///
-/// The program runs in this process, without privileges, every memory access checked. Packets come
+/// A program that the kernel's verifier would refuse is refused here too, and told why (skep check). The
+/// program runs in this process, without privileges, every memory access checked. Packets come
 /// from captures (pcap or pcapng, plain or compressed by gzip or zstd) or from a device.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("packets").args(["read", "interface"]).required(true))]
@@ -75,10 +78,13 @@ pub(crate) struct Run {
     /// Show each packet's verdict.
     #[arg(short, long)]
     verbose: bool,
-    /// Print JSON, one object on a line; its type is packet, print, event, lost, summary, map or
-    /// fault.
+    /// Print JSON, one object on a line; its type is packet, print, event, lost, summary, map, fault
+    /// or refused.
     #[arg(long)]
     json: bool,
+    /// Run the program even if the kernel's verifier would refuse it; every access is checked either way.
+    #[arg(long, help_heading = "Engine")]
+    unverified: bool,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -115,7 +121,7 @@ Map entries that are zero in an array, and constants (.rodata), are shown with -
 
 Exit codes:
   0  all packets were run
-  1  the program faulted, or it or a capture is malformed
+  1  the program is refused or faulted, or it or a capture is malformed
   2  the arguments are wrong
   3  a file, device or privilege is missing
   4  the program needs what the user engine does not have";
@@ -124,7 +130,13 @@ impl Run {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
         self.check_standard(&term.out)?;
         let mut program = file::program(&self.file, &mut term.err)?;
-        let mut session = self.load(&mut program.image, &mut term.err)?;
+        let (mut session, types) = self.load(&mut program.image, &mut term.err)?;
+        if !self.unverified {
+            let prog = choose(&program.image, self.prog.as_deref());
+            let name = prog.map_err(|err| load::failure(&self.file, &err))?.name.clone();
+            let (out, err) = (&mut term.out, &mut term.err);
+            verify::verify(&program.image, &name, types, self.json, out, err)?;
+        }
         if let Some(world) = &self.world {
             World::read(world)?.surround(&mut session);
         }
@@ -184,13 +196,18 @@ impl Run {
     }
 
     /// Loads the program; first fits it to a kernel, if it turns out to need that.
-    fn load(&self, image: &mut Image, err: &mut Out<'_>) -> Result<Session, Failure> {
+    fn load(
+        &self,
+        image: &mut Image,
+        err: &mut Out<'_>,
+    ) -> Result<(Session, Option<Arc<Btf>>), Failure> {
         // A capture should give the same every time; on a device time passes.
         let clock = if self.interface.is_some() { Clock::Host } else { Clock::Packet };
         let (insns, time) = (self.budget, self.deadline);
         let options = Options { cpus: self.cpus, insns, time, clock, ..Options::default() };
         let load = |image: &Image| Session::load(image, self.prog.as_deref(), options);
         let mut loaded = load(image);
+        let mut known = None;
         if let Err(LoadError::Kconfig { .. }) = loaded {
             kernel::fit_config(image, &self.file, self.kconfig.as_deref())?;
             loaded = load(image);
@@ -199,12 +216,15 @@ impl Run {
             let name = choose(image, self.prog.as_deref()).map(|prog| prog.name.clone());
             let name = name.map_err(|err| load::failure(&self.file, &err))?;
             let types = kernel::fit_types(image, &self.file, &name, self.btf.as_deref(), err)?;
+            let types = Arc::new(types);
+            known = Some(Arc::clone(&types));
             loaded = load(image).map(|mut session| {
-                session.set_kernel_types(Arc::new(types));
+                session.set_kernel_types(types);
                 session
             });
         }
-        loaded.map_err(|err| load::failure(&self.file, &err))
+        let session = loaded.map_err(|err| load::failure(&self.file, &err))?;
+        Ok((session, known))
     }
 
     /// Standard input is one input, and a terminal shows no captures.

@@ -17,8 +17,10 @@
 //! Below lie crates for each part, all re-exported where this crate's types need them.
 #![forbid(unsafe_code)]
 
+mod check;
 mod code;
 mod event;
+mod explain;
 mod fields;
 mod fit;
 mod helper;
@@ -32,8 +34,10 @@ mod session;
 mod task;
 mod view;
 
+pub use check::{CheckOptions, Checked, check, kernel_log};
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
+pub use explain::{Blame, Explained, explain};
 pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
@@ -46,7 +50,8 @@ pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
-pub use skep_obj::{KernelConfig, Report};
+pub use skep_obj::{KernelConfig, Poisoned, Report};
 pub use skep_prog::{Image, MapDef, Prog};
+pub use skep_verifier as verifier;
 pub use skep_vm::{Activation, Fault, Moment, Observer, Task, Value};
 pub use view::{Entry, MapView};

@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["skep-abi"],
     &["skep-prog"],
     &["skep-obj", "skep-asm", "skep-cbpf"],
-    &["skep-map", "skep-sys"],
+    &["skep-map", "skep-sys", "skep-verifier"],
     &["skep-vm", "skep-hooks", "skep-linux"],
     &["skep"],
     &["skep-cli"],

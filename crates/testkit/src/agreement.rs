@@ -21,6 +21,7 @@ mod privilege;
 mod resolve;
 mod subject;
 mod types;
+mod verify;
 
 pub use answer::{Answer, Verdict};
 pub use board::{Board, Difference, Pair, Row, general};
@@ -33,3 +34,4 @@ pub use old::{dump, old};
 pub use oracle::{Oracle, Prepared};
 pub use pool::{LIMIT, judge_all, judge_one};
 pub use subject::{Mode, Subject, Unread, objects, single};
+pub use verify::Verifier;

@@ -22,6 +22,7 @@ mod kernel;
 mod maps;
 pub mod mutants;
 mod outcome;
+pub mod soundness;
 mod user;
 
 pub use compare::{Compared, Difference, compare, differential};

@@ -36,10 +36,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
         "run examples/count.s -r examples/traffic.pcap -r examples/big-endian.pcap",
     ),
-    ("run-fault", "", "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng"),
-    ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap"),
-    ("run-fault-json", "", "run corpus/cli/fault.s -r examples/traffic.pcap --json"),
-    ("run-fault-compiled", "", "run corpus/cli/fault.o -r examples/traffic.pcap"),
+    (
+        "run-fault",
+        "",
+        "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng --unverified",
+    ),
+    ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap --unverified"),
+    ("run-refused", "", "run examples/past_the_end.s -r examples/traffic.pcap"),
+    ("run-refused-json", "", "run corpus/cli/fault.o -r examples/traffic.pcap --json"),
+    ("run-fault-json", "", "run corpus/cli/fault.s -r examples/traffic.pcap --json --unverified"),
+    ("run-fault-compiled", "", "run corpus/cli/fault.o -r examples/traffic.pcap --unverified"),
     (
         "run-core",
         "",
@@ -53,7 +59,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "run-core-poisoned",
         "",
-        "run corpus/cli/task.o --prog unguarded -r examples/traffic.pcap --btf corpus/btf/core_target.el.btf",
+        "run corpus/cli/task.o --prog unguarded -r examples/traffic.pcap --btf corpus/btf/core_target.el.btf --unverified",
     ),
     (
         "run-core-own-types",

@@ -35,7 +35,7 @@ fn json_counts_as_the_table_does() {
 fn json_of_every_command_is_json() {
     for args in [
         "run examples/ringbuf_events.o -r examples/traffic.pcap --json -v --maps all",
-        "run corpus/cli/fault.s -r examples/traffic.pcap --json",
+        "run corpus/cli/fault.s -r examples/traffic.pcap --json --unverified",
         "asm corpus/cli/errors.s --json",
         "dis examples/xdp_flows.o --json",
         "dis corpus/cli/port80.ddd --json",

@@ -1,7 +1,7 @@
 //! The other opinion.
 
 use crate::agreement::answer::named_insn;
-use crate::agreement::{Mode, Subject, Target};
+use crate::agreement::{Mode, Subject, Target, Verifier};
 use skep_prog::Prog;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,10 +58,10 @@ pub struct Timed {
     pub took: Duration,
 }
 
-/// The verifier of this workspace, for the kernel that `target` describes; none is there yet.
+/// The verifier of this workspace, for the kernel that `target` describes.
 #[must_use]
-pub fn ours(_target: &Target) -> Option<Arc<dyn Judge>> {
-    None
+pub fn ours(target: &Target) -> Option<Arc<dyn Judge>> {
+    Some(Arc::new(Verifier::new(target)))
 }
 
 /// Whoever has an opinion about programs.

@@ -1,0 +1,178 @@
+//! `skep check`: would a kernel take these programs, and if not, why?
+
+mod columns;
+mod json;
+mod text;
+
+use crate::failure::{Failure, Kind};
+use crate::file;
+use crate::kernel;
+use crate::load;
+use crate::term::Term;
+use columns::Columns;
+use skep::verifier::{Caps, Verdict};
+use skep::{CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, read_image};
+use skep_btf::Btf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Check the programs of an object or assembly text as a kernel's verifier does, and explain refusals.
+///
+/// No kernel and no privileges are needed. Programs that depend on a kernel's types are checked against
+/// those of the running kernel, or of the file that --btf names.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Check {
+    /// ELF object or assembly text; - is standard input.
+    file: PathBuf,
+    /// Check this program only.
+    #[arg(long, value_name = "NAME")]
+    prog: Option<String>,
+    /// Types of the kernel: a file as /sys/kernel/btf/vmlinux.
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
+    /// Configuration of the kernel: a file as /proc/config.gz, or lines as CONFIG_HZ=250.
+    #[arg(long, value_name = "FILE")]
+    kconfig: Option<PathBuf>,
+    /// Releases whose verdict is asked for, for example 6.12,6.18.
+    #[arg(long, value_name = "RELEASE", value_delimiter = ',', value_parser = release, default_value = "6.18")]
+    kernel: Vec<Release>,
+    /// Check as for a user without any privilege.
+    #[arg(long)]
+    unprivileged: bool,
+    /// Show what checking cost, by source line.
+    #[arg(long, conflicts_with = "json")]
+    cost: bool,
+    /// Show the way to a refusal as the kernel's verifier logs it.
+    #[arg(long, conflicts_with_all = ["json", "cost"])]
+    log: bool,
+    /// Print JSON, a program and release on a line.
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skep check examples/xdp_flows.o
+  skep check prog.o --kernel 6.12,6.18
+  skep check prog.s --unprivileged
+  skep check prog.o --prog ingress --log
+  skep check prog.o --json | jq -r 'select(.verdict != \"accepted\") | .prog'
+
+Exit codes:
+  0  all programs are accepted
+  1  a program is refused, or the file is malformed
+  2  the arguments are wrong
+  3  the file is missing
+  4  no program is refused, but one uses what is not modelled";
+
+/// A release as people write it.
+fn release(text: &str) -> Result<Release, String> {
+    let parsed = text.split_once('.').and_then(|(major, minor)| {
+        Some(Release { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    });
+    let release = parsed.ok_or_else(|| "a release is two numbers, as in 6.18".to_string())?;
+    let known = [(5, 4), (5, 10), (5, 15), (6, 1), (6, 6), (6, 12), (6, 18)];
+    if known.contains(&(release.major, release.minor)) {
+        Ok(release)
+    } else {
+        Err("the verdicts of 5.4, 5.10, 5.15, 6.1, 6.6, 6.12 and 6.18 are known".into())
+    }
+}
+
+/// A verdict with what it is about.
+struct Shown<'a> {
+    file: &'a Path,
+    image: &'a Image,
+    prog: &'a Prog,
+    release: Release,
+    checked: &'a Checked<'a>,
+}
+
+/// What all programs together came to.
+#[derive(Default)]
+struct Sum {
+    refused: bool,
+    unsupported: bool,
+}
+
+impl Check {
+    pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        let bytes = file::read(&self.file)?;
+        let name = file::name(&self.file);
+        let read = read_image(&bytes, &name.to_string_lossy())
+            .map_err(|err| file::failure(&self.file, &bytes, err))?;
+        file::warn(&self.file, &bytes, &read.warnings, &mut term.err)?;
+        let mut image = read.image;
+        if let Some(prog) = self.prog.as_deref() {
+            skep::choose(&image, Some(prog)).map_err(|err| load::failure(&self.file, &err))?;
+        }
+        let (types, report) = self.fit(&mut image)?;
+        let poisoned: Arc<[Poisoned]> = report.poisoned.into();
+        let mut sum = Sum::default();
+        let mut columns = Columns::new(&self.kernel);
+        let asked = image
+            .progs
+            .iter()
+            .filter(|prog| self.prog.as_deref().is_none_or(|name| prog.name == name));
+        for prog in asked {
+            for (at, &release) in self.kernel.iter().enumerate() {
+                let options = CheckOptions {
+                    types: types.clone(),
+                    caps: if self.unprivileged { Caps::NONE } else { Caps::ROOT },
+                    poisoned: Arc::clone(&poisoned),
+                    ..CheckOptions::new(release)
+                };
+                let checked = check(&image, prog, &options);
+                sum.add(&checked);
+                let shown = Shown { file: &name, image: &image, prog, release, checked: &checked };
+                if self.json {
+                    json::write(&shown, &mut term.out)?;
+                } else if self.log {
+                    text::log(&shown, &mut term.out)?;
+                } else if self.kernel.len() > 1 {
+                    columns.add(&shown, at, &mut term.out);
+                } else {
+                    text::show(&shown, self.cost, &mut term.out)?;
+                }
+            }
+        }
+        columns.show(&mut term.out)?;
+        match sum {
+            Sum { refused: true, .. } => Err(Failure::Said(Kind::Input)),
+            Sum { unsupported: true, .. } => Err(Failure::Said(Kind::Unsupported)),
+            Sum { .. } => Ok(()),
+        }
+    }
+
+    /// The types to check against, after the image was fitted to them, and what they lack.
+    fn fit(&self, image: &mut Image) -> Result<(Option<Arc<Btf>>, Report), Failure> {
+        let mut fitted = None;
+        if image.progs.iter().any(|prog| !prog.core_relocs.is_empty()) {
+            fitted = Some(kernel::fit_report(image, &self.file, self.btf.as_deref())?);
+        }
+        if image.unfilled().is_some() {
+            kernel::fit_config(image, &self.file, self.kconfig.as_deref())?;
+        }
+        if let Some((report, types)) = fitted {
+            return Ok((Some(Arc::new(types)), report));
+        }
+        let own = Path::new(kernel::TYPES);
+        let types = match self.btf.as_deref() {
+            Some(path) => Some(kernel::types(path)?),
+            None if own.exists() => kernel::types(own).ok(),
+            None => None,
+        };
+        Ok((types.map(Arc::new), Report::default()))
+    }
+}
+
+impl Sum {
+    fn add(&mut self, checked: &Checked<'_>) {
+        match checked.verdict {
+            Verdict::Accepted(_) => {}
+            Verdict::Rejected(_) => self.refused = true,
+            Verdict::Unsupported(_) => self.unsupported = true,
+        }
+    }
+}

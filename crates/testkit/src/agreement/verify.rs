@@ -1,0 +1,107 @@
+//! The verifier of this workspace as a judge.
+
+use crate::agreement::{Judge, Mode, Ours, Subject, Target};
+use skep_abi::Release;
+use skep_btf::{Body, Btf};
+use skep_prog::Prog;
+use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Verdict, verify};
+use std::sync::Arc;
+
+/// The verifier of this workspace, told that it is the running kernel.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    kernel: Kernel,
+}
+
+impl Verifier {
+    /// For the running kernel.
+    #[must_use]
+    pub fn new(target: &Target) -> Self {
+        let btf: Btf = target.btf.clone();
+        let mut numbers = target.release.split(['.', '-']).map(|number| number.parse().ok());
+        let mut number = || numbers.next().flatten().unwrap_or(0);
+        let release = Release { major: number(), minor: number() };
+        let cpus = std::fs::read_to_string("/sys/devices/system/cpu/possible").ok();
+        let last = cpus.and_then(|list| list.trim().rsplit(['-', ',']).next()?.parse().ok());
+        Self {
+            kernel: Kernel {
+                release,
+                btf: Some(Arc::new(btf)),
+                lockdown: is_locked_down(),
+                mitigations_off: false,
+                cpus: last.unwrap_or(0_u32) + 1,
+                arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
+            },
+        }
+    }
+}
+
+/// Whether the running kernel keeps programs from writing what is not theirs.
+fn is_locked_down() -> bool {
+    let state = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    !state.is_empty() && !state.contains("[none]")
+}
+
+impl Verifier {
+    /// The member of a structure of functions that the program is for: `structure.member`.
+    fn member(&self, subject: &Subject) -> Option<String> {
+        let index = usize::try_from(subject.member?).ok()?;
+        let id = subject.attach.as_ref().ok().copied().flatten()?;
+        let ty = self.kernel.btf.as_ref()?.get(id)?;
+        let Body::Struct { members, .. } = ty.body else { return None };
+        Some(format!("{}.{}", ty.name, members.iter().nth(index)?.name))
+    }
+}
+
+/// Bits of `BPF_F_*` of loading.
+fn flags(bits: u32) -> LoadFlags {
+    LoadFlags {
+        strict_alignment: bits & 1 != 0,
+        any_alignment: bits & 2 != 0,
+        test_state_freq: bits & 8 != 0,
+        sleepable: bits & 16 != 0,
+        xdp_has_frags: bits & 32 != 0,
+        test_reg_invariants: bits & 128 != 0,
+    }
+}
+
+impl Judge for Verifier {
+    fn judge(&self, subject: &Subject, prog: &Prog, mode: Mode) -> Ours {
+        if let Some(why) = subject.raw.as_ref().and_then(|raw| raw.undecoded.clone()) {
+            return Ours::Rejected {
+                insn: None,
+                rule: "insn.encoding".into(),
+                message: why,
+                kernel_message: String::new(),
+            };
+        }
+        let attach = match &subject.attach {
+            Ok(id) => id.and_then(|id| self.kernel.btf.as_ref()?.get(id)).map_or("", |ty| ty.name),
+            Err(why) => return Ours::Unsupported { insn: None, what: why.clone() },
+        };
+        let member = self.member(subject);
+        let mut env = Env::new(&subject.image, self.kernel.clone());
+        env.attach_to = member.as_deref().unwrap_or(attach);
+        env.flags = flags(subject.flags);
+        env.caps = match mode {
+            Mode::Privileged => Caps::ROOT,
+            Mode::Unprivileged => Caps::NONE,
+        };
+        match verify(prog, &env) {
+            Verdict::Accepted(verified) => Ours::Accepted { processed: verified.stats().insns },
+            Verdict::Rejected(rejection) => Ours::Rejected {
+                insn: rejection.pc.map(|pc| pc.0),
+                rule: rejection.reject.rule.name().into(),
+                message: rejection.reject.rule.summary().into(),
+                kernel_message: rejection.reject.kernel.lines().last().unwrap_or_default().into(),
+            },
+            Verdict::Unsupported(unsupported) => {
+                Ours::Unsupported { insn: unsupported.pc.map(|pc| pc.0), what: unsupported.what }
+            }
+        }
+    }
+
+    fn log(&self, _: &Subject, _: &Prog, _: Mode) -> Option<String> {
+        None
+    }
+}

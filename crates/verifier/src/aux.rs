@@ -1,0 +1,67 @@
+//! What is known of each instruction apart from any path.
+
+use crate::reg::RegType;
+
+/// What is known of an instruction apart from any path. Kernel: `struct bpf_insn_aux_data`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aux {
+    /// Whether some path that a correct CPU takes reaches it.
+    pub(crate) seen: bool,
+    /// States are compared here.
+    pub(crate) prune_point: bool,
+    /// Paths come here from elsewhere than the line before.
+    pub(crate) jmp_point: bool,
+    /// States are always remembered here.
+    pub(crate) force_checkpoint: bool,
+    /// It calls a helper that calls back.
+    pub(crate) calls_callback: bool,
+    /// It calls the `next` of an open-coded iterator.
+    pub(crate) is_iter_next: bool,
+    /// Strongly connected component of the control flow; 0 is none.
+    pub(crate) scc: u32,
+    /// Registers that may be read before they are written again.
+    pub(crate) live_regs: u16,
+    /// Kind of pointer it accesses memory through; the same on all paths.
+    pub(crate) ptr_type: Option<RegType>,
+    /// Part of a pattern that keeps registers around a call (`bpf_fastcall`).
+    pub(crate) fastcall_pattern: bool,
+    /// Spills and fills around this call that belong to the pattern.
+    pub(crate) fastcall_spills: u8,
+    /// A barrier before it stops speculation.
+    pub(crate) nospec: bool,
+    /// A barrier after it stops speculation.
+    pub(crate) nospec_result: bool,
+    /// The operation and limit that masks pointer arithmetic under speculation.
+    pub(crate) alu: Option<AluLimit>,
+    /// The map that a helper gets here on all paths so far.
+    pub(crate) map: MapSeen,
+    /// The constant key that a helper gets here on all paths so far.
+    pub(crate) key: KeySeen,
+    /// `bpf_loop` with the same callback and no flags on all paths.
+    pub(crate) loop_callback: Option<(u32, bool)>,
+}
+
+/// Limit of a masked pointer operation. Kernel: `alu_state`, `alu_limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AluLimit {
+    pub(crate) state: u32,
+    pub(crate) limit: u32,
+}
+
+/// Maps that a call got. Kernel: `struct bpf_map_ptr_state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum MapSeen {
+    #[default]
+    None,
+    One(u32),
+    Several,
+}
+
+/// Keys that a call got. Kernel: `map_key_state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeySeen {
+    #[default]
+    None,
+    One(u64),
+    Several,
+}

@@ -1,0 +1,277 @@
+//! The search over paths: what waits, what is remembered, when it ends.
+//!
+//! Paths are followed depth first. A conditional jump follows one side and leaves the other, with its
+//! state, on a stack. At prune points the state is compared with those remembered there
+//! ([`crate::visited`]): if one of them covers it and was found safe, the path ends.
+//!
+//! Termination: every step counts towards one million, so the search ends; a loop without progress is
+//! found when a state on the current path repeats exactly.
+//!
+//! Kernel: `do_check`, `push_stack`, `pop_stack`, `update_branch_counts`.
+
+use crate::reject::{Res, Stop, reject};
+use crate::rule::Rule;
+use crate::state::{State, StateId};
+use crate::trace::Step;
+use crate::verifier::{NO_PC, Next, Verifier};
+use skep_abi::Errno;
+use std::collections::HashMap;
+
+/// Instructions followed in all. Kernel: `BPF_COMPLEXITY_LIMIT_INSNS`.
+pub(crate) const MAX_INSNS: u64 = 1_000_000;
+/// Branches that wait. Kernel: `BPF_COMPLEXITY_LIMIT_JMP_SEQ`.
+const MAX_PENDING: usize = 8192;
+
+/// A branch that waits to be followed.
+pub(crate) struct Pending {
+    pub(crate) state: State,
+    pub(crate) pc: u32,
+    pub(crate) prev_pc: u32,
+}
+
+/// A remembered state. Kernel: `struct bpf_verifier_state_list`.
+pub(crate) struct Node {
+    pub(crate) state: State,
+    pub(crate) hits: u32,
+    pub(crate) misses: u32,
+    /// No longer compared with, but still the parent of others.
+    pub(crate) evicted: bool,
+    /// Dead registers and slots were cleared.
+    pub(crate) cleaned: bool,
+}
+
+/// Remembered states: a pool, and lists by instruction and call site.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    nodes: Vec<Option<Box<Node>>>,
+    free: Vec<u32>,
+    /// Newest last.
+    pub(crate) buckets: Vec<Vec<StateId>>,
+    pub(crate) listed: u64,
+    pub(crate) evicted: u64,
+}
+
+impl Remembered {
+    pub(crate) fn get(&self, id: StateId) -> &Node {
+        self.nodes[id.0 as usize].as_deref().expect("bug: a state in use was freed")
+    }
+
+    pub(crate) fn get_mut(&mut self, id: StateId) -> &mut Node {
+        self.nodes[id.0 as usize].as_deref_mut().expect("bug: a state in use was freed")
+    }
+
+    /// Takes a node out for a while, to be put back.
+    pub(crate) fn take(&mut self, id: StateId) -> Box<Node> {
+        self.nodes[id.0 as usize].take().expect("bug: a state in use was freed")
+    }
+
+    pub(crate) fn put_back(&mut self, id: StateId, node: Box<Node>) {
+        self.nodes[id.0 as usize] = Some(node);
+    }
+
+    pub(crate) fn insert(&mut self, state: State) -> StateId {
+        let node =
+            Some(Box::new(Node { state, hits: 0, misses: 0, evicted: false, cleaned: false }));
+        match self.free.pop() {
+            Some(at) => {
+                self.nodes[at as usize] = node;
+                StateId(at)
+            }
+            None => {
+                self.nodes.push(node);
+                StateId(u32::try_from(self.nodes.len() - 1).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    pub(crate) fn free(&mut self, id: StateId) {
+        self.nodes[id.0 as usize] = None;
+        self.free.push(id.0);
+    }
+}
+
+/// A loop in a chain of calls. Kernel: `struct bpf_scc_callchain`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LoopChain {
+    pub(crate) callsites: Vec<u32>,
+    pub(crate) scc: u32,
+}
+
+/// The current visit of a loop. Kernel: `struct bpf_scc_visit`.
+#[derive(Default)]
+pub(crate) struct Visit {
+    pub(crate) entry: Option<StateId>,
+    /// States that closed the loop by being equal to one on the path.
+    pub(crate) backedges: Vec<State>,
+}
+
+/// Visits of loops.
+#[derive(Default)]
+pub(crate) struct Visits {
+    pub(crate) by_chain: HashMap<LoopChain, Visit>,
+    pub(crate) backedges: u64,
+}
+
+impl Verifier<'_> {
+    /// Leaves a copy of the current state for later. Kernel: `push_stack`.
+    pub(crate) fn push_branch(
+        &mut self,
+        pc: u32,
+        prev_pc: u32,
+        speculative: bool,
+    ) -> Res<&mut State> {
+        let state = self.cur.clone();
+        self.push_state(state, pc, prev_pc, speculative)
+    }
+
+    /// Leaves a state for later.
+    pub(crate) fn push_state(
+        &mut self,
+        mut state: State,
+        pc: u32,
+        prev_pc: u32,
+        speculative: bool,
+    ) -> Res<&mut State> {
+        state.speculative |= speculative;
+        if self.pending.len() >= MAX_PENDING {
+            return reject(
+                Rule::LimitBranches,
+                format!("The sequence of {} jumps is too complex.", self.pending.len() + 1),
+            );
+        }
+        if let Some(parent) = state.parent {
+            self.remembered.get_mut(parent).state.branches += 1;
+        }
+        state.branches = 1;
+        self.pending.push(Pending { state, pc, prev_pc });
+        Ok(&mut self.pending.last_mut().expect("bug: just pushed").state)
+    }
+
+    /// Follows every path from the current state. Kernel: `do_check`.
+    pub(crate) fn explore(&mut self) -> Res<()> {
+        let mut prev_pc = NO_PC;
+        loop {
+            self.hist_entry = None;
+            self.prev_pc = prev_pc;
+            if self.insns.get(self.pc as usize).is_none() {
+                return reject(
+                    Rule::Internal,
+                    format!("invalid insn idx {} insn_cnt {}", self.pc, self.insns.len()),
+                );
+            }
+            self.stats.insns += 1;
+            if self.stats.insns > MAX_INSNS {
+                return reject(
+                    Rule::LimitInsns,
+                    format!("BPF program is too large. Processed {} insn", self.stats.insns),
+                );
+            }
+            self.cur.last_pc = self.prev_pc;
+            self.cur.pc = self.pc;
+            let pc = self.pc;
+            let at = pc as usize;
+            let mut ends = self.aux[at].prune_point && self.is_visited(pc)?;
+            if !ends {
+                if self.aux[at].jmp_point {
+                    self.push_history(0, 0, 0);
+                }
+                self.see();
+                prev_pc = pc;
+                ends = (self.cur.speculative && self.aux[at].nospec) || self.follow(pc)?;
+            }
+            if ends {
+                self.update_live_stack();
+                self.leave()?;
+                match self.pending.pop() {
+                    None => return Ok(()),
+                    Some(next) => {
+                        self.cur = next.state;
+                        self.pc = next.pc;
+                        prev_pc = next.prev_pc;
+                        self.live.reset_chain();
+                    }
+                }
+            }
+        }
+    }
+
+    /// One instruction. Whether the path ends.
+    fn follow(&mut self, pc: u32) -> Res<bool> {
+        self.stats.visits[pc as usize] += 1;
+        if let Some(watcher) = &mut self.watcher {
+            watcher(&Step::of(pc, self.cur.top(), &self.cur.refs, false));
+        }
+        self.begin_stack_writes();
+        let stepped = self.step();
+        let next = match stepped {
+            Ok(next) => {
+                self.commit_stack_writes();
+                next
+            }
+            Err(Stop::Reject(reject)) if self.cur.speculative && recoverable(reject.errno) => {
+                // A barrier keeps this path from ever reaching what would not be safe.
+                self.commit_stack_writes();
+                let aux = &mut self.aux[pc as usize];
+                aux.nospec = true;
+                aux.alu = None;
+                return Ok(true);
+            }
+            Err(stop) => return Err(stop),
+        };
+        match next {
+            Next::End => return Ok(true),
+            Next::Jump => {}
+            Next::Fall => self.pc += self.insn(pc).slots(),
+        }
+        Ok(self.cur.speculative && self.aux[pc as usize].nospec_result)
+    }
+
+    /// Kernel: `sanitize_mark_insn_seen`.
+    fn see(&mut self) {
+        if !self.cur.speculative {
+            self.aux[self.pc as usize].seen = true;
+        }
+    }
+
+    /// The current path is done with: so are states all of whose branches were followed.
+    /// Kernel: `update_branch_counts`.
+    fn leave(&mut self) -> Res<()> {
+        self.cur.branches -= 1;
+        let mut next = self.cur.parent;
+        let mut done: Option<StateId> = None;
+        while let Some(id) = next {
+            let state = &mut self.remembered.get_mut(id).state;
+            state.branches -= 1;
+            let (branches, parent) = (state.branches, state.parent);
+            if branches > 0 {
+                if let Some(done) = done {
+                    self.maybe_free(done);
+                }
+                return Ok(());
+            }
+            self.maybe_exit_loop(id)?;
+            if let Some(done) = done {
+                self.maybe_free(done);
+            }
+            done = Some(id);
+            next = parent;
+        }
+        if let Some(done) = done {
+            self.maybe_free(done);
+        }
+        Ok(())
+    }
+
+    /// Forgets everything of one function's exploration. Kernel: `free_states`.
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+        self.remembered = Remembered::default();
+        self.visits = Visits::default();
+        self.live.clear();
+    }
+}
+
+/// Whether a barrier can prevent what the error is about. Kernel: `error_recoverable_with_nospec`.
+fn recoverable(errno: Errno) -> bool {
+    [Errno::EPERM, Errno::EACCES, Errno::EINVAL].contains(&errno)
+}

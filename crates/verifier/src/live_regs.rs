@@ -1,0 +1,84 @@
+//! Registers that may be read before they are written again, by instruction.
+//!
+//! A textbook data-flow analysis over the postorder. States are compared only in live registers.
+//! Kernel: `compute_live_registers`.
+
+use crate::verifier::Verifier;
+use skep_isa::{AluOp, AtomicOp, Insn, Reg, Src};
+
+const fn bit(reg: Reg) -> u16 {
+    1 << reg.num()
+}
+
+fn src_bit(src: Src) -> u16 {
+    match src {
+        Src::Reg(reg) => bit(reg),
+        Src::Imm(_) => 0,
+    }
+}
+
+/// r0 to r5.
+const CALLER_SAVED: u16 = 0x3f;
+
+/// What an instruction writes and reads.
+fn def_use(insn: &Insn, params: Option<u8>) -> (u16, u16) {
+    match *insn {
+        Insn::LoadImm { dst, .. } => (bit(dst), 0),
+        Insn::LoadAbs { .. } | Insn::LoadInd { .. } => (0, 0xffff),
+        Insn::Load { dst, base, .. } | Insn::LoadSx { dst, base, .. } => (bit(dst), bit(base)),
+        Insn::LoadAcquire { dst, base, .. } => (bit(dst), bit(base)),
+        Insn::Store { base, src, .. } => (0, bit(base) | src_bit(src)),
+        Insn::StoreRelease { base, src, .. } => (0, bit(base) | bit(src)),
+        Insn::Atomic { op: AtomicOp::CmpXchg, base, src, .. } => {
+            (bit(Reg::R0), bit(Reg::R0) | bit(base) | bit(src))
+        }
+        Insn::Atomic { op, base, src, .. } => {
+            (if op.fetches() { bit(src) } else { 0 }, bit(base) | bit(src))
+        }
+        Insn::Swap { dst, .. } | Insn::Neg { dst, .. } => (bit(dst), bit(dst)),
+        Insn::Alu { op: AluOp::Mov, dst, src, .. } => (bit(dst), src_bit(src)),
+        Insn::MovSx { dst, src, .. } | Insn::AddrSpaceCast { dst, src, .. } => (bit(dst), bit(src)),
+        Insn::Alu { dst, src, .. } => (bit(dst), bit(dst) | src_bit(src)),
+        Insn::JumpIf { dst, src, .. } => (0, bit(dst) | src_bit(src)),
+        Insn::JumpReg { dst } => (0, bit(dst)),
+        Insn::Jump { .. }
+        | Insn::JumpLong { .. }
+        | Insn::MayGoto { .. }
+        | Insn::Static { .. }
+        | Insn::StaticLong { .. } => (0, 0),
+        Insn::Exit => (0, bit(Reg::R0)),
+        Insn::Call(_) => {
+            let used = params.map_or(CALLER_SAVED & !1, |count| ((1_u16 << count) - 1) << 1);
+            (CALLER_SAVED, used)
+        }
+    }
+}
+
+impl Verifier<'_> {
+    /// Fills in [`crate::aux::Aux::live_regs`].
+    pub(crate) fn compute_live_regs(&mut self) {
+        let effects: Vec<(u16, u16)> = (0..self.insns.len())
+            .map(|pc| match self.insns[pc] {
+                Some(insn) => def_use(&insn, self.call_params(&insn)),
+                None => (0, 0),
+            })
+            .collect();
+        let mut live = vec![0_u16; self.insns.len()];
+        loop {
+            let mut changed = false;
+            for &pc in &self.postorder {
+                let out = self.successors(pc).fold(0, |out, next| out | live[next as usize]);
+                let (def, used) = effects[pc as usize];
+                let before = (out & !def) | used;
+                changed |= before != live[pc as usize];
+                live[pc as usize] = before;
+            }
+            if !changed {
+                break;
+            }
+        }
+        for (aux, live) in self.aux.iter_mut().zip(live) {
+            aux.live_regs = live;
+        }
+    }
+}

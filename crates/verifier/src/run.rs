@@ -1,0 +1,170 @@
+//! A verification from beginning to end.
+//!
+//! Kernel: `bpf_check`, `do_check_common`, `do_check_main`, `do_check_subprogs`.
+
+use crate::aux::Aux;
+use crate::env::Env;
+use crate::explore::{Remembered, Visits};
+use crate::frame::{Frame, MAIN};
+use crate::load::maps_of;
+use crate::reject::{Res, Stop};
+use crate::stack_live::StackLive;
+use crate::state::State;
+use crate::trace::Step;
+use crate::verdict::{Rejection, Stats, Unsupported, Verdict, Verified};
+use crate::verifier::{NO_PC, Verifier};
+use skep_isa::Pc;
+use skep_prog::Prog;
+
+/// Whether the kernel would take `prog`.
+#[must_use]
+pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
+    conclude(prog, Verifier::new(prog, env))
+}
+
+/// As [`verify`], and shows what is known before each instruction, each time it is followed.
+///
+/// States are compared in full, whatever matters, so that it takes longer and may come to the limit of
+/// instructions sooner. In return, whatever a run of an accepted program comes to is within some step
+/// that was shown, as far as registers are concerned that are read later.
+#[must_use]
+pub fn watch<'p>(prog: &'p Prog, env: &Env<'_>, seen: &mut dyn FnMut(&Step)) -> Verdict<'p> {
+    let mut verifier = Verifier::new(prog, env);
+    verifier.watcher = Some(seen);
+    conclude(prog, verifier)
+}
+
+fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
+    let stopped = verifier.run();
+    verifier.finish_stats();
+    let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
+    match stopped {
+        Ok(()) => Verdict::Accepted(Verified { prog, stats: verifier.stats }),
+        Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
+        Err(Stop::Reject(reject)) => {
+            let path = verifier.path();
+            Verdict::Rejected(Box::new(Rejection {
+                pc,
+                reject: *reject,
+                path,
+                stats: verifier.stats,
+            }))
+        }
+    }
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(prog: &'a Prog, env: &'a Env<'a>) -> Self {
+        let mut insns = vec![None; prog.insns.len()];
+        for (pc, insn) in prog.insns.iter() {
+            insns[pc.index()] = Some(insn);
+        }
+        let caps = env.caps;
+        let perfmon = caps.perfmon || caps.sys_admin;
+        let len = insns.len();
+        let btf = env.image.btf.as_deref();
+        Self {
+            env,
+            prog,
+            vmlinux: env.kernel.btf.as_deref(),
+            btf,
+            aux: vec![Aux::default(); len],
+            insns,
+            subprogs: Vec::new(),
+            exception_cb: None,
+            maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
+            succ: Vec::new(),
+            postorder: Vec::new(),
+            bpf_capable: caps.bpf || caps.sys_admin,
+            allow_ptr_leaks: perfmon,
+            allow_uninit_stack: perfmon,
+            bypass_spec_v1: perfmon || env.kernel.mitigations_off,
+            bypass_spec_v4: perfmon || env.kernel.mitigations_off,
+            strict_alignment: env.flags.strict_alignment && !env.flags.any_alignment,
+            test_state_freq: env.flags.test_state_freq && (caps.bpf || caps.sys_admin),
+            explore_alu_limits: false,
+            sleepable: env.flags.sleepable,
+            seen_direct_write: false,
+            max_ctx_offset: 0,
+            kernel_funcs: crate::kfunc::FuncCache::default(),
+            cur: State::new(Frame::new(MAIN, 0, 0), 0, false),
+            pc: NO_PC,
+            prev_pc: NO_PC,
+            hist_entry: None,
+            pending: Vec::new(),
+            remembered: Remembered::default(),
+            visits: Visits::default(),
+            live: StackLive::default(),
+            mem: crate::mem::MemState::default(),
+            id_gen: 0,
+            stats: Stats { visits: vec![0; len], ..Stats::default() },
+            watcher: None,
+            jmps_processed: 0,
+            prev_jmps: 0,
+            prev_insns: 0,
+        }
+    }
+
+    fn run(&mut self) -> Res<()> {
+        self.prepare()?;
+        self.follow_function(0)?;
+        self.follow_called()?;
+        self.pc = NO_PC;
+        self.check_max_stack_depth()
+    }
+
+    /// Everything before the first path.
+    pub(crate) fn prepare(&mut self) -> Res<()> {
+        self.check_load_permission()?;
+        self.find_subprogs()?;
+        self.check_subprogs()?;
+        self.pc = NO_PC;
+        self.check_func_info()?;
+        self.resolve_maps()?;
+        self.check_cfg()?;
+        self.compute_successors();
+        self.compute_postorder();
+        self.pc = NO_PC;
+        self.check_attach()?;
+        self.compute_scc();
+        self.compute_live_regs();
+        self.mark_fastcall_patterns();
+        Ok(())
+    }
+
+    /// Verifies a function by itself. Kernel: `do_check_common`.
+    fn follow_function(&mut self, subprog: u32) -> Res<()> {
+        self.enter_function(subprog)?;
+        self.explore()
+    }
+
+    /// Stands at the start of a function.
+    pub(crate) fn enter_function(&mut self, subprog: u32) -> Res<()> {
+        self.forget();
+        self.remembered.buckets = vec![Vec::new(); self.insns.len()];
+        let start = self.subprogs[subprog as usize].start;
+        let frame = Frame::new(MAIN, 0, subprog);
+        self.cur = State::new(frame, start, self.sleepable);
+        self.pc = start;
+        self.prev_pc = NO_PC;
+        self.setup_entry(subprog)
+    }
+
+    /// Verifies the global functions that verified functions call. Kernel: `do_check_subprogs`.
+    fn follow_called(&mut self) -> Res<()> {
+        loop {
+            let next = (1..self.subprogs.len()).find(|&at| {
+                let subprog = &self.subprogs[at];
+                let handler = self.exception_cb == u32::try_from(at).ok();
+                subprog.is_global && !subprog.verified && (subprog.called || handler)
+            });
+            let Some(next) = next else { return Ok(()) };
+            self.subprogs[next].verified = true;
+            self.follow_function(u32::try_from(next).unwrap_or(u32::MAX))?;
+        }
+    }
+
+    fn finish_stats(&mut self) {
+        self.stats.stack = self.subprogs.iter().map(|subprog| subprog.stack_depth).collect();
+    }
+}

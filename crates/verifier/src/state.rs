@@ -1,0 +1,243 @@
+//! Everything known at one point of one path.
+
+use crate::frame::Frame;
+use crate::reg::RegState;
+
+/// Index of a remembered state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct StateId(pub u32);
+
+/// Kind of thing that must be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefKind {
+    /// An object.
+    Ptr,
+    /// The interrupt state.
+    Irq,
+    /// A `bpf_spin_lock`.
+    Lock,
+    /// A `bpf_res_spin_lock`.
+    ResLock,
+    /// The same with interrupts off.
+    ResLockIrq,
+}
+
+impl RefKind {
+    /// Whether it is some lock.
+    #[must_use]
+    pub(crate) fn is_lock(self) -> bool {
+        matches!(self, Self::Lock | Self::ResLock | Self::ResLockIrq)
+    }
+}
+
+/// What a lock lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockPlace {
+    /// None, for references that are no locks.
+    None,
+    /// A value of this map.
+    Map(u32),
+    /// An object of the program's own type.
+    Object(skep_btf::TypeId),
+}
+
+/// Something that must be given back. Kernel: `struct bpf_reference_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// Kind.
+    pub kind: RefKind,
+    /// Its number.
+    pub id: u32,
+    /// The instruction that took it.
+    pub pc: u32,
+    /// For locks, where they lie.
+    pub place: LockPlace,
+}
+
+/// Flags of [`HistEntry`]. Kernel: `INSN_F_*`.
+pub(crate) mod hist {
+    /// The instruction reaches the stack, at `spi` of `frame`.
+    pub(crate) const STACK_ACCESS: u8 = 1;
+    /// Its `dst` is a stack pointer.
+    pub(crate) const DST_STACK: u8 = 2;
+    /// Its `src` is a stack pointer.
+    pub(crate) const SRC_STACK: u8 = 4;
+}
+
+/// A step of the path that is not the one before it plus one, or that needs words for
+/// backtracking. Kernel: `struct bpf_jmp_history_entry`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HistEntry {
+    /// The instruction.
+    pub pc: u32,
+    /// The one before it on the path.
+    pub prev: u32,
+    /// Bits of [`hist`].
+    pub flags: u8,
+    /// Slot of the stack that it reaches.
+    pub spi: u8,
+    /// And whose.
+    pub frame: u8,
+    /// Registers and slots that got a range together here.
+    pub linked: LinkedRegs,
+}
+
+/// Up to six registers or slots. Kernel: `struct linked_regs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkedRegs {
+    count: u8,
+    items: [LinkedReg; 6],
+}
+
+/// A register or stack slot of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkedReg {
+    /// Frame.
+    pub frame: u8,
+    /// Register number, or slot.
+    pub at: u8,
+    /// Whether it is a register.
+    pub is_reg: bool,
+}
+
+impl LinkedRegs {
+    /// Adds one if there is room; otherwise says so.
+    pub(crate) fn push(&mut self, item: LinkedReg) -> bool {
+        match self.items.get_mut(usize::from(self.count)) {
+            Some(place) => {
+                *place = item;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// All.
+    #[must_use]
+    pub(crate) fn items(&self) -> &[LinkedReg] {
+        &self.items[..usize::from(self.count)]
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Everything known at one point of one path. Kernel: `struct bpf_verifier_state`.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// Activations, the main function's first.
+    pub frames: Vec<Frame>,
+    /// What must be given back.
+    pub refs: Vec<Reference>,
+    /// Locks held.
+    pub active_locks: u32,
+    /// Id of the last lock taken; 0 is none.
+    pub active_lock_id: u32,
+    /// Where the last lock taken lies.
+    pub active_lock_place: LockPlace,
+    /// Depth of sections without preemption.
+    pub active_preempt_locks: u32,
+    /// Id of the innermost saved interrupt state; 0 is none.
+    pub active_irq_id: u32,
+    /// Depth of RCU read-side sections.
+    pub active_rcu_locks: u32,
+    /// Whether the path is one that only a mispredicting CPU takes.
+    pub speculative: bool,
+    /// Whether the program may sleep here.
+    pub in_sleepable: bool,
+    /// Paths from here that were not followed to their end.
+    pub branches: u32,
+    /// The instruction about to be followed.
+    pub pc: u32,
+    /// First instruction after the state before.
+    pub first_pc: u32,
+    /// Last instruction before this state.
+    pub last_pc: u32,
+    /// The remembered state before on the path.
+    pub parent: Option<StateId>,
+    /// For a copy kept because it closed a loop, the state it was equal to.
+    pub equal: Option<StateId>,
+    /// Steps since the parent.
+    pub history: Vec<HistEntry>,
+    /// Remembered states on the path.
+    pub dfs_depth: u32,
+    /// Callbacks of helpers that were followed.
+    pub callback_unroll_depth: u32,
+    /// Times `may_goto` went on.
+    pub may_goto_depth: u32,
+}
+
+impl State {
+    /// The start of a function.
+    #[must_use]
+    pub(crate) fn new(frame: Frame, first_pc: u32, in_sleepable: bool) -> Self {
+        Self {
+            frames: vec![frame],
+            refs: Vec::new(),
+            active_locks: 0,
+            active_lock_id: 0,
+            active_lock_place: LockPlace::None,
+            active_preempt_locks: 0,
+            active_irq_id: 0,
+            active_rcu_locks: 0,
+            speculative: false,
+            in_sleepable,
+            branches: 1,
+            pc: first_pc,
+            first_pc,
+            last_pc: u32::MAX,
+            parent: None,
+            equal: None,
+            history: Vec::new(),
+            dfs_depth: 0,
+            callback_unroll_depth: 0,
+            may_goto_depth: 0,
+        }
+    }
+
+    /// The same without content, to stand in for it.
+    #[must_use]
+    pub(crate) fn hollow(&self) -> Self {
+        Self { frames: Vec::new(), refs: Vec::new(), history: Vec::new(), ..*self }
+    }
+
+    /// Number of the innermost frame.
+    #[must_use]
+    pub(crate) fn curframe(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    /// The innermost frame.
+    #[must_use]
+    pub(crate) fn top(&self) -> &Frame {
+        self.frames.last().expect("bug: a state has at least one frame")
+    }
+
+    /// The innermost frame, to change.
+    pub(crate) fn top_mut(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("bug: a state has at least one frame")
+    }
+
+    /// Instruction at which a frame stands: the call it made, or the current one.
+    /// Kernel: `bpf_frame_insn_idx`.
+    #[must_use]
+    pub(crate) fn frame_pc(&self, frame: usize) -> u32 {
+        self.frames.get(frame + 1).map_or(self.pc, |callee| callee.callsite)
+    }
+
+    /// Every register and spilled register of every frame. Kernel: `bpf_for_each_reg_in_vstate`.
+    pub(crate) fn for_each_reg(&mut self, mut f: impl FnMut(&mut RegState)) {
+        for frame in &mut self.frames {
+            for reg in &mut frame.regs {
+                f(reg);
+            }
+            for slot in frame.stack.iter_mut().filter(|slot| slot.is_spilled()) {
+                f(&mut slot.reg);
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The answer.
+
+use crate::reject::Reject;
+use skep_isa::Pc;
+use skep_prog::Prog;
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub enum Verdict<'p> {
+    /// The kernel would take the program.
+    Accepted(Verified<'p>),
+    /// It would not.
+    Rejected(Box<Rejection>),
+    /// The program uses what is not modelled.
+    Unsupported(Unsupported),
+}
+
+/// Proof that a program was accepted; only the verifier makes one.
+#[derive(Clone, Debug)]
+pub struct Verified<'p> {
+    pub(crate) prog: &'p Prog,
+    pub(crate) stats: Stats,
+}
+
+impl<'p> Verified<'p> {
+    /// The program.
+    #[must_use]
+    pub fn prog(&self) -> &'p Prog {
+        self.prog
+    }
+
+    /// What it took.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+}
+
+/// Why a program is refused, and where.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// The instruction; `None` if the program as a whole is at fault.
+    pub pc: Option<Pc>,
+    /// The broken rule.
+    pub reject: Reject,
+    /// Every instruction on the way to it, from the start of the function that was verified to the one
+    /// that was refused. Empty if that is too long to keep, or no instruction is at fault.
+    pub path: Vec<Pc>,
+    /// What it took to find.
+    pub stats: Stats,
+}
+
+/// What is not modelled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Unsupported {
+    /// The instruction.
+    pub pc: Option<Pc>,
+    /// What, in words.
+    pub what: String,
+}
+
+/// What a verification took. Kernel: the last line of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Instructions followed on all paths.
+    pub insns: u64,
+    /// Most states remembered at one instruction.
+    pub max_states_per_insn: u64,
+    /// States remembered.
+    pub total_states: u64,
+    /// Most states held at once.
+    pub peak_states: u64,
+    /// Bytes of stack by function.
+    pub stack: Vec<u32>,
+    /// Times each slot was followed.
+    pub visits: Vec<u32>,
+}

@@ -1,0 +1,102 @@
+//! Cases of `corpus/verify`: programs with the verdict that the kernel gives.
+//!
+//! A file holds cases one after the other. A case begins with `== name`, goes on with a program in
+//! assembly, and ends with what is expected:
+//!
+//! ```text
+//! => accepted
+//! => rejected reg.uninit at 0: R2 !read_ok
+//! => unsupported
+//! ```
+
+use skep_abi::{ProgType, Release};
+use skep_diag::Source;
+use skep_verifier::{Arch, Caps, Env, Kernel, Verdict, verify};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+struct Case<'a> {
+    name: &'a str,
+    text: String,
+    expected: &'a str,
+}
+
+/// The cases of a file.
+fn cases(text: &str) -> Vec<Case<'_>> {
+    let mut all = Vec::new();
+    let mut name = None;
+    let mut program = String::new();
+    for line in text.lines() {
+        if let Some(begins) = line.strip_prefix("== ") {
+            assert!(name.is_none(), "{begins}: the case before it expects nothing");
+            name = Some(begins.trim());
+            program.clear();
+        } else if let Some(expected) = line.strip_prefix("=> ") {
+            let name = name.take().expect("an expectation belongs to a case");
+            all.push(Case { name, text: program.clone(), expected: expected.trim() });
+        } else if name.is_some() {
+            program.push_str(line);
+            program.push('\n');
+        }
+    }
+    assert!(name.is_none(), "the last case expects nothing");
+    all
+}
+
+/// What the verifier says, in the words of the corpus.
+fn verdict(case: &Case<'_>, caps: Caps) -> String {
+    let source = Source::new(case.name, &case.text);
+    let image = match skep_asm::parse(&source, ProgType::SocketFilter) {
+        Ok((image, _)) => image,
+        Err(diagnostics) => return format!("no program: {diagnostics:?}"),
+    };
+    let kernel = Kernel {
+        release: Release { major: 6, minor: 18 },
+        btf: None,
+        lockdown: false,
+        mitigations_off: false,
+        cpus: 2,
+        arch: Arch::X86_64,
+    };
+    let mut env = Env::new(&image, kernel);
+    env.caps = caps;
+    let [prog] = &image.progs[..] else { return "not one program".into() };
+    match verify(prog, &env) {
+        Verdict::Accepted(_) => "accepted".into(),
+        Verdict::Rejected(rejection) => {
+            let place = rejection.pc.map_or(String::new(), |pc| format!(" at {pc}"));
+            let words = rejection.reject.kernel.lines().last().unwrap_or_default();
+            format!("rejected {}{place}: {words}", rejection.reject.rule.name())
+        }
+        Verdict::Unsupported(_) => "unsupported".into(),
+    }
+}
+
+#[test]
+fn every_case_has_the_verdict_of_the_kernel() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/verify");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ext| ext == "txt"));
+    files.sort();
+    assert!(!files.is_empty());
+    let mut wrong = String::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for case in cases(&text) {
+            let unprivileged = case.name.ends_with(" (unprivileged)");
+            let caps = if unprivileged { Caps::NONE } else { Caps::ROOT };
+            let got = verdict(&case, caps);
+            if got != case.expected {
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                writeln!(
+                    wrong,
+                    "{file}: {}\n  expected {}\n  got      {got}",
+                    case.name, case.expected
+                )
+                .unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
