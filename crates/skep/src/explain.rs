@@ -122,6 +122,11 @@ impl Cx<'_> {
         Some((reg, state))
     }
 
+    /// Whether the register is of a kind that no access is made through.
+    fn leads_nowhere(&self) -> bool {
+        self.kernel().contains("invalid mem access")
+    }
+
     /// The bytes reached and the bytes there are.
     fn access(&self) -> Option<(i64, i64, i64)> {
         self.rejection.reject.facts.iter().find_map(|fact| match fact {

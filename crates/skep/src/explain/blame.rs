@@ -178,6 +178,10 @@ impl Cx<'_> {
 
     fn help_memory(&self, state: Option<RegState>) -> Option<String> {
         let state = state?;
+        if self.leads_nowhere() {
+            let help = "access through the pointer that was compared with the end of the packet";
+            return matches!(state.ty.base, Base::PacketEnd).then(|| help.into());
+        }
         if state.num.is_const().is_some() {
             return Some("use an offset that lies inside, or make the memory larger".into());
         }

@@ -31,6 +31,9 @@ impl Cx<'_> {
                     format!("{through} may end at byte {end} of a {size}-byte {memory}")
                 }
             }
+            (Rule::MemRegion, None) if self.leads_nowhere() => {
+                format!("nothing may be accessed through {name}, which is {what}")
+            }
             (Rule::MemMapValue | Rule::MemRegion, None) if self.reg().is_some() => {
                 format!("{through} may reach anywhere: its offset has no bounds that hold")
             }
