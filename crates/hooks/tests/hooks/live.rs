@@ -58,6 +58,19 @@ fn up(device: &str) {
     ip(&format!("link set {device} up"));
 }
 
+/// Waits until the kernel says that the device has its carrier: it drops what is sent before.
+fn carries(device: &str) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        let output = Command::new("ip").args(["-o", "link", "show", device]).output().unwrap();
+        if String::from_utf8_lossy(&output.stdout).contains(" state UP ") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{device} has no carrier");
+}
+
 fn options() -> SocketOptions {
     SocketOptions { promiscuous: false, outgoing: false, timeout: TIMEOUT }
 }
@@ -93,6 +106,8 @@ fn packet_sockets() {
     ip("link add left type veth peer name right");
     up("left");
     up("right");
+    carries("left");
+    carries("right");
     let mut sender = PacketSender::open("left").unwrap();
     let mut socket = PacketSocket::open("right", options()).unwrap();
     let mut echo = PacketSocket::open("left", options()).unwrap();
