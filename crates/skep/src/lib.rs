@@ -30,6 +30,7 @@ mod layout;
 mod link;
 mod needs;
 mod network;
+mod rules;
 mod session;
 mod task;
 mod view;
@@ -44,6 +45,7 @@ pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
 pub use needs::{Need, NeedKind, Needs, needs};
 pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport};
+pub use rules::{Example, RuleText, Written, rule_text, rules_markdown};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_abi::Release;
 pub use skep_hooks::{

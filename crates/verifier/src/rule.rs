@@ -53,8 +53,6 @@ rules! {
     CallDepth "call.depth" E2BIG;
     /// All frames of a chain of calls share 512 bytes of stack.
     StackDepth "stack.depth" EACCES;
-    /// Functions do not call themselves.
-    CallRecursion "call.recursion" EINVAL;
     /// Exploring all paths takes no more than one million instructions.
     LimitInsns "limit.insns" E2BIG;
     /// No more than 8192 branches wait to be followed.

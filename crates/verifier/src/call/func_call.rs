@@ -70,7 +70,9 @@ impl Verifier<'_> {
                 refused.kernel.push('\n');
             }
             refused.kernel += &text;
-            refused.rule = Rule::SubprogArg;
+            if refused.rule != Rule::SubprogProto {
+                refused.rule = Rule::SubprogArg;
+            }
             refused.facts.push(fact);
             return refused.stop();
         }

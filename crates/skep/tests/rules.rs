@@ -1,0 +1,84 @@
+//! Every rule has a program that keeps it and one that breaks it, and says so of both.
+
+use skep::verifier::{Caps, Rule, Verdict};
+use skep::{CheckOptions, Example, Kernel, Release, Written, check, fit, read_image, rule_text};
+use skep_btf::Btf;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The types of the running kernel, without which examples in C cannot be judged.
+fn types() -> Option<Arc<Btf>> {
+    let bytes = fs::read("/sys/kernel/btf/vmlinux").ok()?;
+    Btf::parse(&bytes).ok().map(Arc::new)
+}
+
+/// `accepted`, or the rule that refuses it with the kernel's words.
+fn verdict(example: &Example, types: Option<&Arc<Btf>>) -> Result<String, String> {
+    let (bytes, name, prog) = example.file();
+    let mut image = read_image(bytes, name).map_err(|err| err.to_string())?.image;
+    if let Some(types) = types.filter(|_| matches!(example.written, Written::C(_))) {
+        let kernel = Kernel { types: Some(types), ..Kernel::default() };
+        fit(&mut image, &kernel).map_err(|err| err.to_string())?;
+    }
+    let prog = match prog {
+        Some(name) => image.prog(name).ok_or("no such program")?,
+        None => image.progs.first().ok_or("no program")?,
+    };
+    let options = CheckOptions {
+        types: types.cloned(),
+        caps: if example.unprivileged { Caps::NONE } else { Caps::ROOT },
+        ..CheckOptions::new(Release { major: 6, minor: 18 })
+    };
+    Ok(match check(&image, prog, &options).verdict {
+        Verdict::Accepted(_) => "accepted".into(),
+        Verdict::Rejected(rejection) => {
+            let place = rejection.pc.map_or_else(String::new, |pc| format!(" at {pc}"));
+            format!("{}{place}: {}", rejection.reject.rule.name(), rejection.reject.kernel)
+        }
+        Verdict::Unsupported(what) => format!("unsupported: {what}"),
+    })
+}
+
+#[test]
+fn every_rule_has_an_accepted_and_a_refused_example() {
+    let types = types();
+    let mut wrong = Vec::new();
+    // A program cannot break it by being wrong.
+    for &rule in Rule::ALL.iter().filter(|rule| **rule != Rule::Internal) {
+        let name = rule.name();
+        let text = rule_text(rule);
+        if text.about.is_empty() {
+            wrong.push(format!("{name}: nothing is said about it"));
+        }
+        for (example, keeps) in [(&text.accepted, true), (&text.refused, false)] {
+            let what = if keeps { "accepted" } else { "refused" };
+            let Some(example) = example else {
+                wrong.push(format!("{name}: no example is {what}"));
+                continue;
+            };
+            assert!(!example.text.trim().is_empty(), "{name}: the {what} example is empty");
+            if matches!(example.written, Written::C(_)) && types.is_none() {
+                continue;
+            }
+            match verdict(example, types.as_ref()) {
+                Ok(got) if keeps && got == "accepted" => {}
+                Ok(got) if !keeps && got.split([':', ' ']).next() == Some(name) => {}
+                Ok(got) => wrong.push(format!("{name}: the example to be {what} gets {got}")),
+                Err(err) => wrong.push(format!("{name}: the example to be {what}: {err}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_document_is_made_from_the_examples() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
+    let made = skep::rules_markdown();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    assert!(known == made, "docs/rules.md is old: UPDATE=1 cargo test -p skep --test rules");
+}
