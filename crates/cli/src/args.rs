@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::{
-    asm::Asm, check::Check, completions::Completions, dis::Dis, inspect::Inspect, link::Link,
-    man::Man, run::Run,
+    asm::Asm, check::Check, completions::Completions, dis::Dis, explain::Explain, inspect::Inspect,
+    link::Link, man::Man, run::Run,
 };
 
 /// All of BPF: run, read and write BPF programs without a kernel.
@@ -18,6 +18,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Run),
     Check(Check),
+    Explain(Explain),
     Asm(Asm),
     Dis(Dis),
     Inspect(Inspect),

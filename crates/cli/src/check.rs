@@ -10,16 +10,18 @@ use crate::kernel;
 use crate::load;
 use crate::term::Term;
 use columns::Columns;
-use skep::verifier::{Caps, Verdict};
+use skep::verifier::{Caps, Rule, Verdict};
 use skep::{CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, read_image};
 use skep_btf::Btf;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Check the programs of an object or assembly text as a kernel's verifier does, and explain refusals.
 ///
 /// No kernel and no privileges are needed. Programs that depend on a kernel's types are checked against
-/// those of the running kernel, or of the file that --btf names.
+/// those of the running kernel, or of the file that --btf names. Releases differ in what they have:
+/// helpers, kernel functions, contexts. Numbers are followed as 6.18 follows them, for all releases.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Check {
@@ -92,7 +94,8 @@ struct Shown<'a> {
 /// What all programs together came to.
 #[derive(Default)]
 struct Sum {
-    refused: bool,
+    /// Rules that were broken.
+    refused: Vec<Rule>,
     unsupported: bool,
 }
 
@@ -138,10 +141,14 @@ impl Check {
             }
         }
         columns.show(&mut term.out)?;
+        if let Some(rule) = sum.refused.first().filter(|_| !self.json && !self.log) {
+            let rest = if sum.refused.len() > 1 { ", and likewise of the others" } else { "" };
+            writeln!(term.out, "skep explain {} says more about the rule{rest}", rule.name())?;
+        }
         match sum {
-            Sum { refused: true, .. } => Err(Failure::Said(Kind::Input)),
-            Sum { unsupported: true, .. } => Err(Failure::Said(Kind::Unsupported)),
-            Sum { .. } => Ok(()),
+            Sum { unsupported: false, refused } if refused.is_empty() => Ok(()),
+            Sum { refused, .. } if refused.is_empty() => Err(Failure::Said(Kind::Unsupported)),
+            Sum { .. } => Err(Failure::Said(Kind::Input)),
         }
     }
 
@@ -169,9 +176,14 @@ impl Check {
 
 impl Sum {
     fn add(&mut self, checked: &Checked<'_>) {
-        match checked.verdict {
+        match &checked.verdict {
             Verdict::Accepted(_) => {}
-            Verdict::Rejected(_) => self.refused = true,
+            Verdict::Rejected(rejection) => {
+                let rule = rejection.reject.rule;
+                if !self.refused.contains(&rule) {
+                    self.refused.push(rule);
+                }
+            }
             Verdict::Unsupported(_) => self.unsupported = true,
         }
     }

@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod diags;
 mod dis;
+mod explain;
 mod failure;
 mod file;
 mod inspect;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(run) => run.run(&mut term),
         Command::Check(check) => check.run(&mut term),
+        Command::Explain(explain) => explain.run(&mut term.out),
         Command::Asm(asm) => asm.run(&mut term),
         Command::Dis(dis) => dis.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),

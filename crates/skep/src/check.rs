@@ -118,7 +118,8 @@ fn env_of<'a>(image: &'a Image, prog: &Prog, target: &'a str, options: &CheckOpt
 }
 
 /// Whether the section says that the program may sleep, as loaders read it: `lsm.s/…`.
-fn is_sleepable(section: &str) -> bool {
+#[must_use]
+pub fn is_sleepable(section: &str) -> bool {
     let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
     kind.split('.').skip(1).any(|word| word == "s") || kind == "syscall"
 }

@@ -35,7 +35,7 @@ mod session;
 mod task;
 mod view;
 
-pub use check::{CheckOptions, Checked, check, kernel_log};
+pub use check::{CheckOptions, Checked, check, is_sleepable, kernel_log};
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
 pub use explain::{Blame, Explained, explain};
@@ -45,7 +45,7 @@ pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
 pub use needs::{Need, NeedKind, Needs, needs};
 pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport};
-pub use rules::{Example, RuleText, Written, rule_text, rules_markdown};
+pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_markdown};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_abi::Release;
 pub use skep_hooks::{

@@ -174,7 +174,7 @@ fn function(name: &str) -> String {
     let begins = |line: &&str| {
         line.contains(&format!(" {name}(")) && !line.starts_with(' ') && !line.ends_with(';')
     };
-    let Some(at) = lines.iter().position(|line| begins(&line)) else { return String::new() };
+    let Some(at) = lines.iter().position(begins) else { return String::new() };
     let start = lines[..at].iter().rposition(|line| line.starts_with("SEC(")).unwrap_or(at);
     let end = lines[at..].iter().position(|line| *line == "}").map_or(at, |len| at + len);
     let mut out = String::new();
@@ -195,19 +195,26 @@ pub fn rules_markdown() -> String {
          This file is made from `corpus/rules`: `UPDATE=1 cargo test -p skep --test rules`.\n",
     );
     for &rule in Rule::ALL {
-        let text = rule_text(rule);
-        let _ =
-            write!(out, "\n## {}\n\n{} `{}`\n", rule.name(), rule.summary(), rule.errno().name());
-        for line in wrap(&text.about, 110) {
-            let _ = write!(out, "\n{line}");
-        }
         out.push('\n');
-        for (example, what) in [(&text.accepted, "Accepted"), (&text.refused, "Refused")] {
-            let Some(example) = example else { continue };
-            let who = if example.unprivileged { ", without privileges" } else { "" };
-            let lang = if example.written == Written::Assembly { "text" } else { "c" };
-            let _ = write!(out, "\n{what}{who}:\n\n```{lang}\n{}```\n", example.text);
-        }
+        out += &rule_markdown(rule);
+    }
+    out
+}
+
+/// The part of `docs/rules.md` about one rule.
+#[must_use]
+pub fn rule_markdown(rule: Rule) -> String {
+    let text = rule_text(rule);
+    let mut out = format!("## {}\n\n{} `{}`\n", rule.name(), rule.summary(), rule.errno().name());
+    for line in wrap(&text.about, 110) {
+        let _ = write!(out, "\n{line}");
+    }
+    out.push('\n');
+    for (example, what) in [(&text.accepted, "Accepted"), (&text.refused, "Refused")] {
+        let Some(example) = example else { continue };
+        let who = if example.unprivileged { ", without privileges" } else { "" };
+        let lang = if example.written == Written::Assembly { "text" } else { "c" };
+        let _ = write!(out, "\n{what}{who}:\n\n```{lang}\n{}```\n", example.text);
     }
     out
 }

@@ -360,13 +360,14 @@ fn chain(err: &dyn std::error::Error) -> String {
 /// The first program of an image that no object is behind.
 #[must_use]
 pub fn single(image: Image, file: &str) -> Subject {
+    let flags = if skep::is_sleepable(&image.progs[0].section) { SLEEPABLE } else { 0 };
     Subject {
         file: file.into(),
         name: format!("{file}/{}", image.progs[0].name),
         image_hash: image_hash(&image),
         image: Arc::new(image),
         prog: 0,
-        flags: 0,
+        flags,
         attach: Ok(None),
         member: None,
         expect: Expect::default(),
