@@ -126,6 +126,9 @@ impl Seeds {
             self.write("isa_decode", &slots)?;
             self.write("asm_print", &slots)?;
             self.write("vm", &with_packet(&slots))?;
+            // Behind the packet, the type and root on the newest kernel.
+            self.write("verify", &with_packet(&[&[0], &slots[..]].concat()))?;
+            self.write("verify", &with_packet(&[&[2], &slots[..]].concat()))?;
         }
         Ok(())
     }

@@ -22,13 +22,14 @@ pub mod obj;
 pub mod obj_file;
 pub mod program;
 pub mod session;
+pub mod verify;
 pub mod vm;
 
 /// A target's name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("asm_print", asm_print::check),
     ("asm_text", asm_text::check),
     ("btf", btf::check),
@@ -43,5 +44,6 @@ pub const TARGETS: [Target; 15] = [
     ("obj", obj::check),
     ("obj_file", obj_file::check),
     ("session", session::check),
+    ("verify", verify::check),
     ("vm", vm::check),
 ];
