@@ -10,7 +10,7 @@ use crate::rule::Rule;
 use crate::verifier::Verifier;
 use skep_abi::{Errno, MapType, ProgType};
 use skep_btf::Btf;
-use skep_isa::{ImmSrc, Insn};
+use skep_isa::{Call, ImmSrc, Insn};
 use skep_prog::{Image, MapDef};
 
 /// Instructions of a program. Kernel: `BPF_MAXINSNS`, `BPF_COMPLEXITY_LIMIT_INSNS`.
@@ -142,12 +142,22 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Every `lddw` names something there is, and the program may use the maps that it names.
+    /// Every opcode is known, every `lddw` names something there is, and the program may use the maps
+    /// that it names. Kernel: `resolve_pseudo_ldimm64`.
     pub(crate) fn resolve_maps(&mut self) -> Res<()> {
         let mut used = Vec::new();
         for at in 0..self.insns.len() {
-            let Some(Insn::LoadImm { imm, .. }) = self.insns[at] else { continue };
             self.pc = u32::try_from(at).unwrap_or(u32::MAX);
+            let imm = match self.insns[at] {
+                Some(Insn::LoadImm { imm, .. }) => imm,
+                Some(insn @ (Insn::JumpReg { .. } | Insn::Call(Call::Reg(_)))) => {
+                    let code = insn.encode().0.code;
+                    return Reject::new(Rule::InsnEncoding, format!("unknown opcode {code:02x}"))
+                        .errno(Errno::EINVAL)
+                        .stop();
+                }
+                _ => continue,
+            };
             let (index, off) = match imm {
                 ImmSrc::MapIdx(index) => (index, None),
                 ImmSrc::MapIdxValue { idx, at } => (idx, Some(at)),
