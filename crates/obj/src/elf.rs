@@ -126,7 +126,9 @@ impl<'a> Elf<'a> {
             }
         }
         for (index, section) in sections.iter().enumerate() {
-            named.entry(section.name).or_insert(index);
+            if !section.is_table() {
+                named.entry(section.name).or_insert(index);
+            }
             if matches!(section.kind, elf::SHT_REL | elf::SHT_RELA) {
                 tables.entry(section.info).or_default().push(index);
             }
@@ -134,7 +136,7 @@ impl<'a> Elf<'a> {
         Ok(Self { sections, symbols, named, by_name, tables })
     }
 
-    /// The first section of this name, and its number.
+    /// The first section of this name that is no table, and its number.
     pub(crate) fn section(&self, name: &str) -> Option<(usize, &Section<'a>)> {
         let &index = self.named.get(name)?;
         Some((index, self.sections.get(index)?))
@@ -173,7 +175,23 @@ impl<'a> Elf<'a> {
     }
 }
 
+/// `SHT_LLVM_ADDRSIG`: numbers of symbols whose addresses are compared.
+const LLVM_ADDRSIG: u32 = 0x6fff_4c03;
+
 impl<'a> Section<'a> {
+    /// Says how the file is made, and is made anew with it; its name has no meaning.
+    pub(crate) const fn is_table(&self) -> bool {
+        matches!(
+            self.kind,
+            elf::SHT_NULL
+                | elf::SHT_STRTAB
+                | elf::SHT_SYMTAB
+                | elf::SHT_REL
+                | elf::SHT_RELA
+                | LLVM_ADDRSIG
+        )
+    }
+
     /// Holds instructions.
     pub(crate) fn is_code(&self) -> bool {
         self.kind == elf::SHT_PROGBITS && self.flags & u64::from(elf::SHF_EXECINSTR) != 0

@@ -158,9 +158,6 @@ impl FileSection {
     }
 }
 
-/// `SHT_LLVM_ADDRSIG`: numbers of symbols whose addresses are compared.
-const LLVM_ADDRSIG: u32 = 0x6fff_4c03;
-
 /// Largest alignment of a section: that of a page.
 const MAX_ALIGN: u64 = 4096;
 
@@ -174,7 +171,7 @@ impl ObjectFile {
     /// compilers do not write.
     pub fn read(bytes: &[u8]) -> Result<Self, ObjError> {
         let elf = Elf::read(bytes)?;
-        let kept = |section: &Section<'_>| !is_table(section.kind);
+        let kept = |section: &Section<'_>| !section.is_table();
         // From section numbers of the file to indices.
         let mut index = Vec::new();
         let mut next = 0_usize;
@@ -212,19 +209,6 @@ impl ObjectFile {
     pub fn section(&self, name: &str) -> Option<usize> {
         self.sections.iter().position(|section| section.name == name)
     }
-}
-
-/// What is made anew when an object is written.
-const fn is_table(kind: u32) -> bool {
-    matches!(
-        kind,
-        elf::SHT_NULL
-            | elf::SHT_STRTAB
-            | elf::SHT_SYMTAB
-            | elf::SHT_REL
-            | elf::SHT_RELA
-            | LLVM_ADDRSIG
-    )
 }
 
 fn section(section: &Section<'_>) -> Result<FileSection, ObjError> {
