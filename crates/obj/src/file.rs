@@ -264,6 +264,9 @@ fn symbol(
         number,
     };
     let place = match from.raw.shndx {
+        number @ (elf::SHN_UNDEF | elf::SHN_ABS) if from.raw.kind == elf::STT_SECTION => {
+            return Err(bad("section", number.into()));
+        }
         elf::SHN_UNDEF => SymbolPlace::Undefined,
         elf::SHN_ABS => SymbolPlace::Absolute,
         number @ elf::SHN_LORESERVE.. => return Err(bad("section", number.into())),
