@@ -272,7 +272,10 @@ fn symbols<'a>(sections: &[Section<'a>]) -> Result<Vec<Symbol<'a>>, ObjError> {
         return Ok(Vec::new());
     };
     let names = sections.get(table.link).map_or(&[][..], |section| section.data);
-    table.entries::<elf::Sym64<Le>>()?.iter().map(|entry| symbol(entry, names, sections)).collect()
+    // The first stands for no symbol, whatever is written there.
+    let null = elf::Sym64::<Le>::default();
+    let entries = table.entries::<elf::Sym64<Le>>()?.iter().skip(1);
+    core::iter::once(&null).chain(entries).map(|entry| symbol(entry, names, sections)).collect()
 }
 
 fn symbol<'a>(
