@@ -44,6 +44,9 @@ impl Seeds {
         }
         let read = |name| fs::read(root.join("corpus/obj").join(name));
         self.pair(&read("join_a.o")?, &read("join_b.o")?)?;
+        for entry in fs::read_dir(root.join("corpus/logs"))? {
+            self.write("kernel_log", &fs::read(entry?.path())?)?;
+        }
         self.btf(&root.join("corpus/btf"))?;
         self.bugs(&root.join("corpus/bugs"))?;
         for filter in FILTERS {

@@ -1,7 +1,7 @@
 //! `skep check`: would a kernel take these programs, and if not, why?
 
 mod columns;
-mod json;
+pub(crate) mod json;
 mod text;
 
 use crate::failure::{Failure, Kind};

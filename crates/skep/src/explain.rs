@@ -20,7 +20,7 @@ use place::Places;
 use skep_diag::Diagnostic;
 use skep_isa::{Call, Insn, Pc, Reg, Src};
 use skep_prog::{Image, Prog};
-use skep_verifier::{Fact, RegState, Rejection, Rule, Step, Verdict};
+use skep_verifier::{Fact, LoggedRejection, RegState, Rejection, Rule, Step, Verdict};
 use value::{describe, name_map};
 
 /// A refusal with the text that it is about.
@@ -43,51 +43,20 @@ const CONTEXTS: usize = 3;
 #[must_use]
 pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Explained> {
     let Verdict::Rejected(rejection) = &checked.verdict else { return None };
-    let mut places = Places::of(image, prog, rejection.pc);
-    let poison = checked.poison.as_deref();
-    let mut cx = Cx {
-        image,
-        prog,
-        rejection,
-        steps: &checked.steps,
-        poison,
-        expr: None,
-        origins: Vec::new(),
-    };
-    if let Some(pc) = rejection.pc {
-        cx.expr = places.expression(pc);
-        if let Some((reg, _)) = cx.reg() {
-            cx.origins = origin_of(cx.steps, reg, prog);
-        }
-    }
-    let mut diag = Diagnostic::error(rejection.reject.rule.name(), cx.title());
-    if let Some(pc) = rejection.pc {
-        diag = cx.places(diag, &mut places, pc);
-        diag = diag.note(cx.insn(pc));
-        if !cx.is_placed()
-            && let Some(way) = way::way(prog, cx.steps)
-        {
-            diag = diag.note(way);
-        }
-    }
-    let maps = rejection.reject.facts.iter().find_map(|fact| match fact {
-        Fact::Map(map) => Some(*map),
-        _ => None,
-    });
-    if let Some(map) = maps.or_else(|| cx.reg().and_then(|(_, state)| state.map())) {
-        diag = diag.note(name_map(image, map));
-    }
-    let kernel = cx.kernel();
-    if !kernel.is_empty() {
-        diag = diag.note(format!("the kernel says: {kernel}"));
-    }
-    let blame = cx.blame();
-    diag = diag.note(blame.text());
-    if let Some(help) = cx.help() {
-        diag = diag.help(help);
-    }
-    let (name, text) = places.into_text();
-    Some(Explained { name, text, diagnostic: diag, blame })
+    let places = Places::of(image, prog, rejection.pc, |_| true);
+    let (poison, steps) = (checked.poison.as_deref(), &checked.steps[..]);
+    let (expr, origins) = (None, Vec::new());
+    Some(Cx { image, prog, rejection, steps, poison, expr, origins }.explain(places))
+}
+
+/// Explains a refusal that a kernel's log tells of.
+#[must_use]
+pub fn explain_log(log: &LoggedRejection) -> Option<Explained> {
+    let (image, prog, rejection) = (&log.image, log.prog()?, &log.rejection);
+    let is_shown = |pc| log.shown.binary_search(&pc).is_ok();
+    let places = Places::of(image, prog, rejection.pc, is_shown);
+    let (steps, expr, origins) = (&log.steps[..], None, Vec::new());
+    Some(Cx { image, prog, rejection, steps, poison: None, expr, origins }.explain(places))
 }
 
 struct Cx<'a> {
@@ -104,6 +73,44 @@ struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Tells the whole story.
+    fn explain(mut self, mut places: Places<'_>) -> Explained {
+        if let Some(pc) = self.rejection.pc {
+            self.expr = places.expression(pc);
+            if let Some((reg, _)) = self.reg() {
+                self.origins = origin_of(self.steps, reg, self.prog);
+            }
+        }
+        let mut diag = Diagnostic::error(self.rejection.reject.rule.name(), self.title());
+        if let Some(pc) = self.rejection.pc {
+            diag = self.places(diag, &mut places, pc);
+            diag = diag.note(self.insn(pc));
+            if !self.is_placed()
+                && let Some(way) = way::way(self.prog, self.steps)
+            {
+                diag = diag.note(way);
+            }
+        }
+        let maps = self.rejection.reject.facts.iter().find_map(|fact| match fact {
+            Fact::Map(map) => Some(*map),
+            _ => None,
+        });
+        if let Some(map) = maps.or_else(|| self.reg().and_then(|(_, state)| state.map())) {
+            diag = diag.note(name_map(self.image, map));
+        }
+        let kernel = self.kernel();
+        if !kernel.is_empty() {
+            diag = diag.note(format!("the kernel says: {kernel}"));
+        }
+        let blame = self.blame();
+        diag = diag.note(blame.text());
+        if let Some(help) = self.help() {
+            diag = diag.help(help);
+        }
+        let (name, text) = places.into_text();
+        Explained { name, text, diagnostic: diag, blame }
+    }
+
     /// The register in question.
     fn reg(&self) -> Option<(Reg, RegState)> {
         let mut facts = self.rejection.reject.facts.iter();

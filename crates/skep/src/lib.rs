@@ -38,7 +38,7 @@ mod view;
 pub use check::{CheckOptions, Checked, check, is_sleepable, kernel_log};
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
-pub use explain::{Blame, Explained, explain};
+pub use explain::{Blame, Explained, explain, explain_log};
 pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};

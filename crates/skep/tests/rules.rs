@@ -1,7 +1,10 @@
 //! Every rule has a program that keeps it and one that breaks it, and says so of both.
 
-use skep::verifier::{Caps, Rule, Verdict};
-use skep::{CheckOptions, Example, Kernel, Release, Written, check, fit, read_image, rule_text};
+use skep::verifier::{Caps, Rule, Verdict, read_log};
+use skep::{
+    CheckOptions, Example, Image, Kernel, Release, Written, check, explain_log, fit, kernel_log,
+    read_image, rule_text,
+};
 use skep_btf::Btf;
 use std::fs;
 use std::path::Path;
@@ -13,24 +16,36 @@ fn types() -> Option<Arc<Btf>> {
     Btf::parse(&bytes).ok().map(Arc::new)
 }
 
-/// `accepted`, or the rule that refuses it with the kernel's words.
-fn verdict(example: &Example, types: Option<&Arc<Btf>>) -> Result<String, String> {
+/// The example as the verifier gets it, and which of its programs is meant.
+fn image<'a>(
+    example: &'a Example,
+    types: Option<&Arc<Btf>>,
+) -> Result<(Image, Option<&'a str>), String> {
     let (bytes, name, prog) = example.file();
     let mut image = read_image(bytes, name).map_err(|err| err.to_string())?.image;
     if let Some(types) = types.filter(|_| matches!(example.written, Written::C(_))) {
         let kernel = Kernel { types: Some(types), ..Kernel::default() };
         fit(&mut image, &kernel).map_err(|err| err.to_string())?;
     }
+    Ok((image, prog))
+}
+
+fn options(example: &Example, types: Option<&Arc<Btf>>) -> CheckOptions {
+    CheckOptions {
+        types: types.cloned(),
+        caps: if example.unprivileged { Caps::NONE } else { Caps::ROOT },
+        ..CheckOptions::new(Release { major: 6, minor: 18 })
+    }
+}
+
+/// `accepted`, or the rule that refuses it with the kernel's words.
+fn verdict(example: &Example, types: Option<&Arc<Btf>>) -> Result<String, String> {
+    let (image, prog) = image(example, types)?;
     let prog = match prog {
         Some(name) => image.prog(name).ok_or("no such program")?,
         None => image.progs.first().ok_or("no program")?,
     };
-    let options = CheckOptions {
-        types: types.cloned(),
-        caps: if example.unprivileged { Caps::NONE } else { Caps::ROOT },
-        ..CheckOptions::new(Release { major: 6, minor: 18 })
-    };
-    Ok(match check(&image, prog, &options).verdict {
+    Ok(match check(&image, prog, &options(example, types)).verdict {
         Verdict::Accepted(_) => "accepted".into(),
         Verdict::Rejected(rejection) => {
             let place = rejection.pc.map_or_else(String::new, |pc| format!(" at {pc}"));
@@ -69,6 +84,49 @@ fn every_rule_has_an_accepted_and_a_refused_example() {
             }
         }
     }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn logs_tell_what_was_written_into_them() {
+    let types = types();
+    let (mut read, mut wrong) = (0, Vec::new());
+    for &rule in Rule::ALL {
+        let Some(example) = rule_text(rule).refused else { continue };
+        if matches!(example.written, Written::C(_)) && types.is_none() {
+            continue;
+        }
+        let Ok((image, name)) = image(&example, types.as_ref()) else { continue };
+        let Some(prog) = name.map_or(image.progs.first(), |name| image.prog(name)) else {
+            continue;
+        };
+        let checked = check(&image, prog, &options(&example, types.as_ref()));
+        let (Verdict::Rejected(rejection), Some(log)) =
+            (&checked.verdict, kernel_log(&image, prog, &checked))
+        else {
+            continue;
+        };
+        // The kernel has nothing to say of some that it refuses before it looks at them.
+        if rejection.reject.kernel.is_empty() {
+            continue;
+        }
+        read += 1;
+        match read_log(&log) {
+            Ok(told) if told.rejection.reject.rule == rule => {
+                let pc = rejection.pc.filter(|_| !checked.steps.is_empty());
+                if told.rejection.pc != pc {
+                    wrong.push(format!("{}: {:?}, not {pc:?}", rule.name(), told.rejection.pc));
+                }
+                assert!(explain_log(&told).is_some());
+            }
+            Ok(told) => {
+                let other = told.rejection.reject.rule.name();
+                wrong.push(format!("{}: taken for {other}:\n{log}", rule.name()));
+            }
+            Err(err) => wrong.push(format!("{}: {err}:\n{log}", rule.name())),
+        }
+    }
+    assert!(read > 50, "only {read} logs were read");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 

@@ -1,6 +1,6 @@
 //! The examples of rules are accepted and refused by the running kernel too, where it can be asked.
 
-use skep::verifier::Rule;
+use skep::verifier::{Rule, read_log};
 use skep::{Example, Written, rule_text};
 use skep_testkit::agreement::{Mode, Oracle, Subject, Verdict, objects, single, target};
 use skep_testkit::host;
@@ -18,6 +18,9 @@ fn subject(example: &Example, compiled: &[Subject]) -> Subject {
     }
 }
 
+/// Logs that are longer have lost their beginning.
+const KEPT: usize = 6 << 10;
+
 #[test]
 fn examples_are_judged_by_the_kernel_as_they_say() {
     if host().is_none() {
@@ -32,7 +35,7 @@ fn examples_are_judged_by_the_kernel_as_they_say() {
     let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/rules/rules.o");
     let compiled = objects(&object, &target).map_err(|err| err.why).expect("the examples in C");
     let mut oracle = Oracle::new(&target);
-    let (mut asked, mut wrong) = (0, Vec::new());
+    let (mut asked, mut read, mut wrong) = (0, 0, Vec::new());
     for &rule in Rule::ALL {
         let text = rule_text(rule);
         let examples = [(text.accepted, Verdict::Accepted), (text.refused, Verdict::Rejected)];
@@ -56,10 +59,26 @@ fn examples_are_judged_by_the_kernel_as_they_say() {
                             answer.last
                         ));
                     }
+                    // The same story is told from the kernel's own log, where there is one.
+                    let has_log = !answer.log.is_empty() && answer.log.len() < KEPT;
+                    if verdict == Verdict::Rejected && has_log {
+                        read += 1;
+                        let told = read_log(&answer.log);
+                        let found = told.as_ref().map(|log| log.rejection.reject.rule);
+                        if found != Ok(rule) {
+                            let (name, log) = (rule.name(), &answer.log);
+                            wrong.push(format!("{name}: the log tells of {found:?}:\n{log}"));
+                        } else if let Ok(told) = told
+                            && told.rejection.pc.map(|pc| pc.0) != answer.insn
+                        {
+                            let (name, pc) = (rule.name(), told.rejection.pc);
+                            wrong.push(format!("{name}: {pc:?}, not {:?}", answer.insn));
+                        }
+                    }
                 }
             }
         }
     }
-    assert!(asked > 0, "no example was asked");
+    assert!(asked > 0 && read > 0, "no example was asked");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -59,9 +59,7 @@ impl Verifier<'_> {
             self.mem.metas = match Metas::parse(btf, self.vmlinux) {
                 Ok(metas) => metas,
                 Err(errno) => {
-                    return Reject::new(Rule::Btf, "the program's types are refused")
-                        .errno(errno)
-                        .stop();
+                    return Reject::new(Rule::Btf, "").errno(errno).stop();
                 }
             };
         }

@@ -86,7 +86,7 @@ mod visited;
 pub use btf_ref::BtfRef;
 pub use env::{Arch, Caps, Env, Kernel, LoadFlags};
 pub use frame::{Byte, Slot};
-pub use log::{kernel_figures, kernel_log};
+pub use log::{LogError, LoggedRejection, kernel_figures, kernel_log, read_log};
 pub use reg::{Base, DynptrKind, Extra, IrqClass, IterState, RegState, RegType, flag as reg_flag};
 pub use reject::{Fact, Reject};
 pub use rule::Rule;

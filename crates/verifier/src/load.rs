@@ -120,16 +120,13 @@ impl Verifier<'_> {
         let (caps, prog_type) = (self.env.caps, self.prog.prog_type);
         let sys_admin = caps.sys_admin;
         let len = self.insns.len();
-        if len == 0 || len > MAX_LEN[usize::from(self.bpf_capable)] {
-            return reject(
-                Rule::LimitInsns,
-                format!("BPF program is too large: {len} instructions"),
-            );
+        let most = MAX_LEN[usize::from(self.bpf_capable)];
+        if len == 0 || len > most {
+            let need = format!("1 to {most} instructions, not {len}");
+            return Reject::new(Rule::LimitInsns, "").fact(Fact::Required(need)).stop();
         }
-        let denied = |what: &str| {
-            Reject::new(Rule::Privilege, format!("{} programs need {what}", prog_type.name()))
-                .stop()
-        };
+        let denied =
+            |what: &str| Reject::new(Rule::Privilege, "").fact(Fact::Required(what.into())).stop();
         if !self.bpf_capable && !matches!(prog_type, ProgType::SocketFilter | ProgType::CgroupSkb) {
             return denied("CAP_BPF");
         }

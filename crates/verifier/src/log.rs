@@ -5,7 +5,11 @@
 //! Numbers that name values (`id=3`) count along this way alone; the kernel's count along all ways.
 
 mod insn;
+mod message;
+mod read;
 mod state;
+
+pub use read::{LogError, LoggedRejection, read_log};
 
 use crate::reject::Reject;
 use crate::trace::Step;

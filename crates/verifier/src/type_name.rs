@@ -3,7 +3,7 @@
 use crate::reg::{Base, RegType, flag};
 
 /// Flags that stand before the name, in this order.
-const PREFIXES: [(u32, &str); 7] = [
+pub(crate) const PREFIXES: [(u32, &str); 7] = [
     (flag::RDONLY, "rdonly_"),
     (flag::RINGBUF, "ringbuf_"),
     (flag::USER, "user_"),

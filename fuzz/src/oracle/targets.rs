@@ -15,6 +15,7 @@ pub mod classic;
 pub mod classic_vs_ebpf;
 pub mod code;
 pub mod isa_decode;
+pub mod kernel_log;
 pub mod link;
 pub mod map_model;
 pub mod map_ops;
@@ -29,7 +30,7 @@ pub mod vm;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("asm_print", asm_print::check),
     ("asm_text", asm_text::check),
     ("btf", btf::check),
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 16] = [
     ("code", code::check),
     ("isa_decode", isa_decode::check),
     ("link", link::check),
+    ("kernel_log", kernel_log::check),
     ("map_ops", map_ops::check),
     ("obj", obj::check),
     ("obj_file", obj_file::check),

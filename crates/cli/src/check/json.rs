@@ -2,8 +2,8 @@
 
 use super::Shown;
 use serde_json::{Value, json};
-use skep::verifier::Verdict;
-use skep::{Prog, explain};
+use skep::verifier::{Rejection, Verdict};
+use skep::{Explained, Prog, explain};
 use std::io::{self, Write};
 
 /// Writes one verdict.
@@ -22,20 +22,7 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
             "states": verified.stats().total_states,
             "stack": verified.stats().stack,
         }),
-        Verdict::Rejected(rejection) => json!({
-            "verdict": "rejected",
-            "insn": rejection.pc.map(|pc| pc.0),
-            "rule": rejection.reject.rule.name(),
-            "message": explained.as_ref().map_or(rejection.reject.rule.summary(), |one| &one.diagnostic.title),
-            "summary": rejection.reject.rule.summary(),
-            "cause": explained.as_ref().map(|one| one.blame.name()),
-            "notes": explained.as_ref().map(|one| &one.diagnostic.notes),
-            "help": explained.as_ref().and_then(|one| one.diagnostic.help.as_deref()),
-            "kernel_message": rejection.reject.kernel,
-            "errno": rejection.reject.errno.name(),
-            "line": place(prog, rejection.pc),
-            "insns": rejection.stats.insns,
-        }),
+        Verdict::Rejected(rejection) => refusal(prog, rejection, explained.as_ref()),
         Verdict::Unsupported(what) => json!({
             "verdict": "unsupported",
             "insn": what.pc.map(|pc| pc.0),
@@ -46,6 +33,25 @@ pub(super) fn write(shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         line.extend(rest);
     }
     writeln!(out, "{line}")
+}
+
+/// What there is to say about a refusal.
+pub(crate) fn refusal(prog: &Prog, rejection: &Rejection, explained: Option<&Explained>) -> Value {
+    let reject = &rejection.reject;
+    json!({
+        "verdict": "rejected",
+        "insn": rejection.pc.map(|pc| pc.0),
+        "rule": reject.rule.name(),
+        "message": explained.map_or(reject.rule.summary(), |one| &one.diagnostic.title),
+        "summary": reject.rule.summary(),
+        "cause": explained.map(|one| one.blame.name()),
+        "notes": explained.map(|one| &one.diagnostic.notes),
+        "help": explained.and_then(|one| one.diagnostic.help.as_deref()),
+        "kernel_message": reject.kernel,
+        "errno": reject.errno.name(),
+        "line": place(prog, rejection.pc),
+        "insns": rejection.stats.insns,
+    })
 }
 
 /// Source file and line of an instruction.

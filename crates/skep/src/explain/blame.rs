@@ -198,7 +198,7 @@ impl Cx<'_> {
         }
         match self.access() {
             Some((_, end, size)) if end > size => {
-                let most = high - (end - size + by - 1) / by;
+                let most = high.saturating_sub((end - size + by - 1) / by);
                 if most < 0 {
                     None
                 } else {

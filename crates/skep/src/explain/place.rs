@@ -20,12 +20,17 @@ pub(super) struct Places<'a> {
 const MOST_LINES: u32 = 200_000;
 
 impl<'a> Places<'a> {
-    /// The file that the refused instruction is in.
-    pub(super) fn of(image: &'a Image, prog: &'a Prog, pc: Option<Pc>) -> Self {
+    /// The file that the refused instruction is in, or a listing of those instructions that are known.
+    pub(super) fn of(
+        image: &'a Image,
+        prog: &'a Prog,
+        pc: Option<Pc>,
+        is_known: impl Fn(Pc) -> bool,
+    ) -> Self {
         let file = pc.and_then(|pc| prog.line_at(pc)).map(|line| line.file.clone());
         match file {
             Some(file) => Self::source(prog, &file),
-            None => Self::listing(image, prog),
+            None => Self::listing(image, prog, is_known),
         }
     }
 
@@ -57,9 +62,9 @@ impl<'a> Places<'a> {
         Self { prog, name: file.into(), text, lines, listing: false }
     }
 
-    fn listing(image: &Image, prog: &'a Prog) -> Self {
+    fn listing(image: &Image, prog: &'a Prog, is_known: impl Fn(Pc) -> bool) -> Self {
         let (mut text, mut lines) = (String::new(), BTreeMap::new());
-        for (pc, insn) in prog.insns.iter() {
+        for (pc, insn) in prog.insns.iter().filter(|(pc, _)| is_known(*pc)) {
             lines.insert(pc.0, text.len());
             let insn = skep_asm::print_insn(&insn, skep_asm::Dialect::CLike, &image.maps);
             text.push_str(&format!("{pc:>4}: {insn}\n"));
@@ -77,6 +82,10 @@ impl<'a> Places<'a> {
         let start = *self.lines.get(&line.line)?;
         let end = self.end_of(start);
         let text = &self.text[start..end];
+        if line.col == 0 {
+            let indent = text.len() - text.trim_start().len();
+            return Some(Span::new(start + indent, start + text.trim_end().len().max(indent)));
+        }
         let col = usize::try_from(line.col.saturating_sub(1)).unwrap_or(0);
         let indent = text.len() - text.trim_start().len();
         let from =
@@ -88,7 +97,7 @@ impl<'a> Places<'a> {
 
     /// What stands there in the source: `c->slots[idx]`. None in a listing.
     pub(super) fn expression(&self, pc: Pc) -> Option<String> {
-        if self.listing {
+        if self.listing || self.line(pc)?.col == 0 {
             return None;
         }
         let span = self.span(pc)?;

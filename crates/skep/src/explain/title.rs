@@ -1,6 +1,7 @@
 //! What is wrong, in one line with the numbers.
 
 use super::{Cx, describe};
+use skep_abi::ProgType;
 use skep_isa::{Call, Insn};
 use skep_prog::CoreReloc;
 use skep_verifier::Rule;
@@ -76,7 +77,7 @@ impl Cx<'_> {
             (Rule::HelperUnknown, _) => match self.insn_at() {
                 Some(Insn::Call(Call::Helper(id))) if id != CoreReloc::POISON => {
                     let name = self.callee();
-                    format!("{} programs cannot call {name}", self.prog.prog_type.name())
+                    format!("{}programs cannot call {name}", self.kind())
                 }
                 _ => "the instruction was made invalid by CO-RE: the kernel lacks what it needs".into(),
             },
@@ -102,6 +103,13 @@ impl Cx<'_> {
                 format!("an offset in {name} that may be any number is added to a pointer")
             }
             (Rule::LoopInfinite, _) => "the loop may never end: nothing changes in it".into(),
+            (Rule::Privilege, _) if self.required().is_some() => {
+                let need = self.required().unwrap_or_default();
+                format!("{}programs need {need}", self.kind())
+            }
+            (Rule::LimitInsns, _) if self.required().is_some() => {
+                format!("a program has {}", self.required().unwrap_or_default())
+            }
             (Rule::LimitInsns, _) => {
                 "there are too many ways through the program: more than a million instructions".into()
             }
@@ -130,15 +138,23 @@ impl Cx<'_> {
         (off < 0 && size > off.checked_neg()?).then_some((size, -off))
     }
 
+    /// The kind of program, before a noun; nothing where it is not known.
+    fn kind(&self) -> String {
+        match self.prog.prog_type {
+            ProgType::Unspec => String::new(),
+            known => format!("{} ", known.name()),
+        }
+    }
+
     fn title_ctx(&self) -> String {
-        let kind = self.prog.prog_type.name();
+        let kind = self.kind();
         let size = |size: skep_isa::Size| size.bytes();
         match self.insn_at() {
             Some(Insn::Store { size: of, off, .. })
                 if self.kernel().starts_with("invalid bpf_context") =>
             {
                 format!(
-                    "{} at offset {off} of the context of {kind} programs may not be written",
+                    "{} at offset {off} of the context of {kind}programs may not be written",
                     bytes(i64::from(size(of)))
                 )
             }
@@ -146,7 +162,7 @@ impl Cx<'_> {
                 if self.kernel().starts_with("invalid bpf_context") =>
             {
                 format!(
-                    "{} at offset {off} of the context of {kind} programs may not be read",
+                    "{} at offset {off} of the context of {kind}programs may not be read",
                     bytes(i64::from(size(of)))
                 )
             }
@@ -174,7 +190,7 @@ impl Cx<'_> {
             (Some((start, end, size)), Some((low, high, by)))
                 if !is_fixed && start >= 0 && end > size && size > 0 && high < i64::MAX =>
             {
-                let most = high - (end - size + by - 1) / by;
+                let most = high.saturating_sub((end - size + by - 1) / by);
                 if most < low {
                     format!("{low}..={high} here; nothing of that fits")
                 } else {

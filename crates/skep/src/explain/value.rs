@@ -1,5 +1,6 @@
 //! Values in words.
 
+use skep_abi::MapType;
 use skep_prog::Image;
 use skep_verifier::{Base, Extra, RegState};
 
@@ -102,12 +103,14 @@ pub(super) fn name_map(image: &Image, map: u32) -> String {
     def.map_or_else(
         || "the map inside a map".into(),
         |def| {
+            // Logs do not tell the type.
+            let kind = match def.map_type {
+                MapType::Unspec => String::new(),
+                known => format!(" of type {}", known.name()),
+            };
             format!(
-                "{} is a map of type {}, keys of {} and values of {} bytes",
-                def.name,
-                def.map_type.name(),
-                def.key_size,
-                def.value_size
+                "{} is a map{kind}, keys of {} and values of {} bytes",
+                def.name, def.key_size, def.value_size
             )
         },
     )

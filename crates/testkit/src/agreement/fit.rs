@@ -26,9 +26,12 @@ pub struct Target {
 pub fn target() -> io::Result<Target> {
     let bytes = fs::read("/sys/kernel/btf/vmlinux")?;
     let btf = Btf::parse(&bytes).map_err(io::Error::other)?;
-    let mut config = String::new();
-    GzDecoder::new(fs::File::open("/proc/config.gz")?).read_to_string(&mut config)?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_string();
+    let mut config = String::new();
+    match fs::File::open("/proc/config.gz") {
+        Ok(file) => GzDecoder::new(file).read_to_string(&mut config)?,
+        Err(_) => fs::File::open(format!("/boot/config-{release}"))?.read_to_string(&mut config)?,
+    };
     Ok(Target { btf, config, release, symbols: OnceLock::new() })
 }
 
