@@ -105,7 +105,7 @@ impl<'a> Places<'a> {
         let is_one = !text.is_empty()
             && text.chars().all(|c| c.is_alphanumeric() || "_.>-[]*&()+ ".contains(c))
             && text.chars().any(char::is_alphabetic)
-            && !["if", "return", "while", "for"].contains(&text);
+            && !["asm", "if", "return", "while", "for"].contains(&text);
         is_one.then(|| text.to_string())
     }
 

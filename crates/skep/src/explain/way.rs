@@ -65,9 +65,9 @@ fn condition(insn: &Insn) -> String {
 /// A line of source that is short enough to stand in a sentence.
 pub(super) fn short(text: &str) -> String {
     const MOST: usize = 60;
-    let text = text.trim();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= MOST {
-        return text.into();
+        return text;
     }
     let mut cut: String = text.chars().take(MOST - 1).collect();
     cut.push('…');
