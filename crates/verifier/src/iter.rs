@@ -164,7 +164,8 @@ impl<'a> Verifier<'a> {
             let Some(here) = here else {
                 return reject(Rule::Internal, "bad parent state for iter next call");
             };
-            let before = self.previous_entry_of(here, pc);
+            let depth = self.remembered.get(here).state.dfs_depth;
+            let before = self.previous_entry(pc, depth);
             let mut queued = self.cur.clone();
             queued.frames[frame as usize].stack[spi].reg.extra =
                 Extra::Iter { btf, id, state: IterState::Active, depth: depth.wrapping_add(1) };
@@ -180,23 +181,11 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn is_same_call(&self, id: StateId, pc: u32) -> bool {
+    pub(crate) fn is_same_call(&self, id: StateId, pc: u32) -> bool {
         let state = &self.remembered.get(id).state;
         state.pc == pc
             && state.frames.len() == self.cur.frames.len()
             && state.frames.iter().zip(&self.cur.frames).all(|(a, b)| a.callsite == b.callsite)
-    }
-
-    /// The state before `from` on the path at the same call.
-    pub(crate) fn previous_entry_of(&self, from: StateId, pc: u32) -> Option<StateId> {
-        let mut next = self.remembered.get(from).state.parent;
-        while let Some(id) = next {
-            if self.is_same_call(id, pc) {
-                return Some(id);
-            }
-            next = self.remembered.get(id).state.parent;
-        }
-        None
     }
 }
 

@@ -285,7 +285,9 @@ impl Verifier<'_> {
         let here = self.pc;
         // The parent is the state that was just remembered here.
         let parent = self.cur.parent;
-        let before = parent.and_then(|parent| self.previous_entry_of(parent, here));
+        let before = parent.and_then(|parent| {
+            self.previous_entry(here, self.remembered.get(parent).state.dfs_depth)
+        });
         let mut queued = self.cur.clone();
         queued.may_goto_depth += 1;
         if let Some(before) = before {
@@ -295,21 +297,15 @@ impl Verifier<'_> {
         self.jump(i32::from(off))
     }
 
-    /// The last remembered state of this path at the same instruction and calls.
-    /// Kernel: `find_prev_entry`.
-    pub(crate) fn previous_entry(&self, pc: u32) -> Option<StateId> {
-        let mut next = self.cur.parent;
-        while let Some(id) = next {
+    /// The last state that is compared with at the instruction and in the calls of this path, and that this
+    /// path came through less than `depth` remembered states from its start. States that were found to be
+    /// of no use are passed over. Kernel: `find_prev_entry`.
+    pub(crate) fn previous_entry(&self, pc: u32, depth: u32) -> Option<StateId> {
+        let bucket = &self.remembered.buckets[self.bucket(pc)];
+        bucket.iter().rev().copied().find(|&id| {
             let state = &self.remembered.get(id).state;
-            if state.pc == pc
-                && state.frames.len() == self.cur.frames.len()
-                && state.frames.iter().zip(&self.cur.frames).all(|(a, b)| a.callsite == b.callsite)
-            {
-                return Some(id);
-            }
-            next = state.parent;
-        }
-        None
+            state.branches > 0 && state.dfs_depth < depth && self.is_same_call(id, pc)
+        })
     }
 
     /// Numbers that changed since the last time and do not matter become unknown, so that loops

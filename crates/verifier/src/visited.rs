@@ -81,7 +81,7 @@ impl Verifier<'_> {
     }
 
     /// The list for an instruction in the current call. Kernel: `explored_state`.
-    fn bucket(&self, pc: u32) -> usize {
+    pub(crate) fn bucket(&self, pc: u32) -> usize {
         let key = pc ^ self.frame().callsite;
         key as usize % self.insns.len()
     }

@@ -137,7 +137,7 @@ impl Verifier<'_> {
             self.pc = callsite + 1;
         }
         self.live.reset_chain();
-        if in_callback && let Some(old) = self.previous_entry(self.pc) {
+        if in_callback && let Some(old) = self.previous_entry(self.pc, self.cur.dfs_depth) {
             let mut state = self.take_current();
             self.widen(old, &mut state);
             self.cur = state;
