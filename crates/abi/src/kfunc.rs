@@ -120,6 +120,13 @@ impl Kfunc {
         let name = name.split_once("___").map_or(name, |(name, _)| name);
         table::KFUNCS.iter().find(|kfunc| kfunc.name == name)
     }
+
+    /// By the symbol that it has in a release.
+    #[must_use]
+    pub fn find_at(name: &str, release: Release) -> Option<&'static Self> {
+        let former = FORMER.iter().find(|(old, _, until)| *old == name && release < *until);
+        Self::find(former.map_or(name, |(_, new, _)| new))
+    }
 }
 
 #[rustfmt::skip]
@@ -166,6 +173,8 @@ mod tests {
     fn former_names_are_gone_and_their_successors_known() {
         for (old, new, _) in Kfunc::former() {
             assert!(Kfunc::find(old).is_none() && Kfunc::find(new).is_some(), "{old}");
+            assert_eq!(Kfunc::find_at(old, v(6, 12)), Kfunc::find(new));
+            assert_eq!(Kfunc::find_at(old, v(6, 18)), None);
         }
     }
 

@@ -122,7 +122,7 @@ impl<const OLD: bool> fmt::Display for ScalarOf<u64, OLD> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.is_const() {
             Some(value) => Signed(value.cast_signed()).fmt(f),
-            None => write!(f, "scalar({})", Ranges { scalar: &self.as_new(), sep: "" }),
+            None => write!(f, "scalar({})", Ranges { scalar: &self.with_arithmetic(), sep: "" }),
         }
     }
 }

@@ -168,12 +168,13 @@ impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
         cleared.or(half.low_bits(W::Half::BITS))
     }
 
-    /// The same description, for the arithmetic of the newer release.
-    pub(crate) fn as_new(&self) -> ScalarOf<W> {
-        let mut new = ScalarOf { var_off: self.var_off, ..ScalarOf::ANY };
-        new.set_wide(self.wide());
-        new.set_narrow(self.narrow());
-        new
+    /// The same description, for the arithmetic of another release.
+    #[must_use]
+    pub fn with_arithmetic<const OTHER: bool>(&self) -> ScalarOf<W, OTHER> {
+        let mut other = ScalarOf { var_off: self.var_off, ..ScalarOf::ANY };
+        other.set_wide(self.wide());
+        other.set_narrow(self.narrow());
+        other
     }
 
     pub(crate) fn wide(&self) -> Range<W> {

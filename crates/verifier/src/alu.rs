@@ -2,11 +2,12 @@
 //!
 //! Kernel: `check_alu_op`, `adjust_reg_min_max_vals`, `adjust_scalar_min_max_vals`.
 
+use crate::change::Change;
 use crate::reg::{ADD_CONST, ADD_CONST_32, ADD_CONST_64, Base, RegState, RegType};
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_domain::{self as domain, Scalar};
+use skep_domain::{self as domain, Scalar, Scalar612};
 use skep_isa::{AddrCast, AluOp, Reg, Size, Src, Swap, Width};
 
 /// The domain's name of a width.
@@ -209,9 +210,10 @@ impl Verifier<'_> {
     pub(crate) fn check_neg(&mut self, width: Width, dst: Reg) -> Res<()> {
         self.check_one_operand(dst)?;
         if self.reg(dst).is_scalar() {
+            let num = self.reg(dst).num;
+            let num = self.number(domain::AluOp::Neg, width, &num, &Scalar::UNKNOWN);
             let known = self.reg_mut(dst);
-            known.num =
-                Scalar::alu(domain::AluOp::Neg, width_of(width), &known.num, &Scalar::UNKNOWN);
+            known.num = num;
             // It is no longer the number that others are linked with.
             clear_scalar_id(known);
         } else {
@@ -223,7 +225,7 @@ impl Verifier<'_> {
     /// Byte order. Kernel: `scalar_byte_swap`.
     pub(crate) fn check_swap(&mut self, kind: Swap, size: Size, dst: Reg) -> Res<()> {
         self.check_one_operand(dst)?;
-        if !self.reg(dst).is_scalar() {
+        if !self.reg(dst).is_scalar() || !self.has(Change::Arithmetic) {
             self.mark_unknown(dst);
             return self.check_bounds_sane(dst);
         }
@@ -340,9 +342,11 @@ impl Verifier<'_> {
         }
         self.fork_mask(domain_op, dst, from)?;
         let capable = self.bpf_capable;
+        let before = self.reg(dst).num;
+        let num = self.number(domain_op, width, &before, &from.num);
+        let umax = before.umax;
         let to = self.reg_mut(dst);
-        let umax = to.num.umax;
-        to.num = Scalar::alu(domain_op, width_of(width), &to.num, &from.num);
+        to.num = num;
         if to.num == Scalar::UNKNOWN && !capable {
             to.precise = true;
         }
@@ -356,6 +360,16 @@ impl Verifier<'_> {
             None => clear_scalar_id(to),
         }
         Ok(())
+    }
+
+    /// The results of an operation, by the arithmetic of the release.
+    fn number(&self, op: domain::AluOp, width: Width, dst: &Scalar, src: &Scalar) -> Scalar {
+        let width = width_of(width);
+        if self.has(Change::Arithmetic) {
+            return Scalar::alu(op, width, dst, src);
+        }
+        let (dst, src) = (dst.with_arithmetic(), src.with_arithmetic());
+        Scalar612::alu(op, width, &dst, &src).with_arithmetic()
     }
 
     /// A mask of all ones or none: both are followed one by one. Kernel: `maybe_fork_scalars`.

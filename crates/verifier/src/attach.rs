@@ -2,6 +2,7 @@
 //!
 //! Kernel: `check_attach_btf_id`, `bpf_check_attach_target`.
 
+use crate::change::Change;
 use crate::mem::{Attached, CtxArg};
 use crate::record::Metas;
 use crate::reg::{Base, RegType, flag};
@@ -243,7 +244,7 @@ impl Verifier<'_> {
         if self.sleepable && !self.may_sleep_in(name) {
             return reject(Rule::HelperSleep, format!("{name} is not sleepable"));
         }
-        let modifiable = || may_modify(name, is_fallible(name));
+        let modifiable = || may_modify(name, self.is_fallible(name));
         if !self.sleepable && place == Some(AttachType::ModifyReturn) && !modifiable() {
             return reject(Rule::AttachTarget, format!("{name}() is not modifiable"));
         }
@@ -254,7 +255,7 @@ impl Verifier<'_> {
                 Rule::AttachTarget,
                 format!("Attaching tracing programs to function '{name}' is rejected."),
             )?,
-            Some(Err(Unattachable::NoReturn)) => reject(
+            Some(Err(Unattachable::NoReturn)) if self.has(Change::NoReturn) => reject(
                 Rule::AttachTarget,
                 format!("Attaching fexit/fmod_ret to __noreturn function '{name}' is rejected."),
             )?,
@@ -268,8 +269,18 @@ impl Verifier<'_> {
             ProgType::Lsm => {
                 name.strip_prefix(LSM).is_some_and(|hook| is_listed(SLEEPABLE_LSM, hook))
             }
-            _ => may_sleep(name, is_fallible(name)),
+            _ => may_sleep(name, self.is_fallible(name)),
         }
+    }
+
+    /// Whether errors can be injected into the function, so that what it returns may be changed. Kernels
+    /// that were built without that have no such function.
+    /// Kernel: `within_error_injection_list`.
+    fn is_fallible(&self, name: &str) -> bool {
+        const SYSCALLS: [&str; 3] = ["__x64_sys_", "__ia32_sys_", "__arm64_sys_"];
+        let is_listed =
+            SYSCALLS.iter().any(|prefix| name.starts_with(prefix)) || FALLIBLE.contains(&name);
+        is_listed && self.kernel_func("within_error_injection_list").is_some()
     }
 
     /// The loader finds no such name.
@@ -384,10 +395,3 @@ const FALLIBLE: [&str; 9] = [
     "should_failslab",
     "should_fail_request",
 ];
-
-/// Whether errors can be injected into the function, so that what it returns may be changed.
-/// Kernel: `within_error_injection_list`.
-fn is_fallible(name: &str) -> bool {
-    const SYSCALLS: [&str; 3] = ["__x64_sys_", "__ia32_sys_", "__arm64_sys_"];
-    SYSCALLS.iter().any(|prefix| name.starts_with(prefix)) || FALLIBLE.contains(&name)
-}

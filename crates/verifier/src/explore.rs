@@ -9,6 +9,7 @@
 //!
 //! Kernel: `do_check`, `push_stack`, `pop_stack`, `update_branch_counts`.
 
+use crate::change::Change;
 use crate::reject::{Res, Stop, reject};
 use crate::rule::Rule;
 use crate::state::{State, StateId};
@@ -208,7 +209,11 @@ impl Verifier<'_> {
                 self.commit_stack_writes();
                 next
             }
-            Err(Stop::Reject(reject)) if self.cur.speculative && recoverable(reject.errno) => {
+            Err(Stop::Reject(reject))
+                if self.cur.speculative
+                    && recoverable(reject.errno)
+                    && self.has(Change::SpeculationBarriers) =>
+            {
                 // A barrier keeps this path from ever reaching what would not be safe.
                 self.commit_stack_writes();
                 let aux = &mut self.aux[pc as usize];
@@ -223,7 +228,8 @@ impl Verifier<'_> {
             Next::Jump => {}
             Next::Fall => self.pc += self.insn(pc).slots(),
         }
-        Ok(self.cur.speculative && self.aux[pc as usize].nospec_result)
+        let stops = self.has(Change::SpeculationBarriers) && self.aux[pc as usize].nospec_result;
+        Ok(self.cur.speculative && stops)
     }
 
     /// Kernel: `sanitize_mark_insn_seen`.

@@ -210,7 +210,8 @@ impl<'a> Verifier<'a> {
         let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
         let target = &self.mem.attached;
         let ops = target.ops.map(|ops| (ops.name, target.name.as_str()));
-        let row = Kfunc::find(name).filter(|row| row.admits(prog_type, attach, ops));
+        let row = Kfunc::find_at(name, self.env.kernel.release)
+            .filter(|row| row.admits(prog_type, attach, ops));
         let Some(row) = row else {
             let text = format!("calling kernel function {name} is not allowed");
             return Reject::new(Rule::KfuncUnknown, text).fact(fact).stop();

@@ -38,6 +38,7 @@ mod aux;
 mod btf_ref;
 mod call;
 mod cfg;
+mod change;
 mod ctx_type;
 mod dynptr;
 mod env;

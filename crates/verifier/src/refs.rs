@@ -1,5 +1,6 @@
 //! What must be given back: references to objects, locks, saved interrupt state.
 
+use crate::change::Change;
 use crate::reg::{Base, RegState, flag};
 use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
@@ -74,6 +75,9 @@ impl State {
         false
     }
 }
+
+/// How the end of a program is called where it may not be.
+pub(crate) const EXIT: &str = "BPF_EXIT instruction in main prog";
 
 impl Verifier<'_> {
     /// A new reference, taken by the current instruction. Kernel: `acquire_reference`.
@@ -157,7 +161,15 @@ impl Verifier<'_> {
             if !(check_lock && active) {
                 return Ok(());
             }
-            let text = format!("{what} cannot be used inside {region}-ed region");
+            let text = match (what == EXIT && !self.has(Change::LeakWords), region) {
+                (false, _) => format!("{what} cannot be used inside {region}-ed region"),
+                (true, "bpf_spin_lock") => "bpf_spin_unlock is missing".into(),
+                (true, "bpf_rcu_read_lock") => "bpf_rcu_read_unlock is missing".into(),
+                (true, _) => match self.cur.active_preempt_locks {
+                    1 => "1 bpf_preempt_enable is missing".into(),
+                    n => format!("{n} bpf_preempt_enable(s) are missing"),
+                },
+            };
             let mut reject = Reject::new(Rule::Lock, text);
             if let Some(held) = self.cur.refs.iter().rev().find(|held| kinds.contains(&held.kind)) {
                 reject = reject.fact(Fact::Since(held.pc));
@@ -193,7 +205,13 @@ impl Verifier<'_> {
         match reject {
             None => Ok(()),
             Some(mut reject) => {
-                reject.kernel = format!("{text}{what} would lead to reference leak");
+                reject.kernel = match what {
+                    EXIT | "bpf_throw" if !self.has(Change::LeakWords) => text.trim_end().into(),
+                    "BPF_LD_[ABS|IND]" if !self.has(Change::LeakWords) => {
+                        format!("{text}{what} cannot be mixed with socket references")
+                    }
+                    _ => format!("{text}{what} would lead to reference leak"),
+                };
                 reject.stop()
             }
         }

@@ -3,6 +3,7 @@
 use crate::btf_ref::BtfRef;
 use crate::call::func_call::within;
 use crate::frame::RetRange;
+use crate::refs::EXIT;
 use crate::reg::{Base, RegState};
 use crate::reject::{Fact, Reject, Res, Stop};
 use crate::rule::Rule;
@@ -23,7 +24,7 @@ impl Verifier<'_> {
     /// Kernel: `process_bpf_exit_full`.
     pub(crate) fn check_exit(&mut self) -> Res<Next> {
         let main = self.cur.curframe() == 0;
-        self.check_resource_leak(false, main, "BPF_EXIT instruction in main prog")?;
+        self.check_resource_leak(false, main, EXIT)?;
         if !main {
             self.update_live_stack();
             return self.prepare_func_exit();

@@ -28,12 +28,18 @@ impl Verifier {
                 release,
                 btf: Some(Arc::new(btf)),
                 lockdown: is_locked_down(),
-                mitigations_off: false,
+                mitigations_off: are_mitigations_off(),
                 cpus: last.unwrap_or(0_u32) + 1,
                 arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
             },
         }
     }
+}
+
+/// Whether the running kernel was told not to care for CPUs that mispredict.
+fn are_mitigations_off() -> bool {
+    let told = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    told.split_whitespace().any(|word| word == "mitigations=off")
 }
 
 /// Whether the running kernel keeps programs from writing what is not theirs.

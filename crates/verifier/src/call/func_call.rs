@@ -1,5 +1,6 @@
 //! Calls of the program's own functions, and returns from them.
 
+use crate::change::Change;
 use crate::frame::{Frame, RetRange};
 use crate::reg::{Base, RegState};
 use crate::reject::{Fact, Reject, Res, Stop, reject};
@@ -54,11 +55,19 @@ impl Verifier<'_> {
                         use static function instead";
             return Reject::new(Rule::Lock, text).fact(fact).stop();
         }
+        if !self.has(Change::SleepSummaries) && self.cur.active_preempt_locks != 0 {
+            let text = "global function calls are not allowed with preemption disabled,\n\
+                        use static function instead";
+            return Reject::new(Rule::Lock, text).fact(fact).stop();
+        }
         let may_sleep_here = self.in_sleepable()
             && self.cur.active_rcu_locks == 0
             && self.cur.active_preempt_locks == 0
             && self.cur.active_irq_id == 0;
-        if self.subprogs[subprog as usize].might_sleep && !may_sleep_here {
+        if self.has(Change::SleepSummaries)
+            && self.subprogs[subprog as usize].might_sleep
+            && !may_sleep_here
+        {
             let text = "global functions that may sleep are not allowed in non-sleepable context,\n\
                         i.e., in a RCU/IRQ/preempt-disabled section, or in\n\
                         a non-sleepable BPF program context";

@@ -89,7 +89,9 @@ impl Verifier<'_> {
             return true;
         }
         let name = helper.name;
-        [format!("bpf_{name}"), format!("bpf_sock_ops_{name}"), format!("bpf_{name}_compat")]
+        let stem = name.trim_end_matches("_str");
+        let compat = format!("bpf_{stem}_compat{}", name.strip_prefix(stem).unwrap_or_default());
+        [format!("bpf_{name}"), format!("bpf_sock_ops_{name}"), compat]
             .iter()
             .any(|symbol| self.kernel_func(symbol).is_some())
     }

@@ -4,6 +4,7 @@ use super::gate::{Proto, func_and_number};
 use super::helper::After;
 use super::{Meta, id};
 use crate::btf_ref::BtfRef;
+use crate::change::Change;
 use crate::record::FieldKind;
 use crate::reg::{Base, Extra, RegState, RegType, flag};
 use crate::reject::{Res, reject, unsupported};
@@ -71,7 +72,8 @@ impl Verifier<'_> {
         };
         let info = &self.maps[map as usize];
         let entries = u64::from(info.def.max_entries);
-        if meta.func == id::MAP_LOOKUP_ELEM
+        if self.has(Change::ConstantKeys)
+            && meta.func == id::MAP_LOOKUP_ELEM
             && self.has_every_value(map)
             && meta.const_key.is_some_and(|key| key < entries)
         {

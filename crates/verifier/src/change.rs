@@ -1,0 +1,46 @@
+//! What releases decide in different ways, each with the release that changed it.
+//!
+//! Without a mark, a rule is that of all releases that the tables of `skep-abi` know.
+
+use crate::verifier::Verifier;
+use skep_abi::Release;
+
+/// A change of what the verifier does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Numbers are followed through negation and byte order, and closer through sums and products. It came
+    /// with several releases, none of them one that is supported for long.
+    Arithmetic,
+    /// What is held at the end of a program is told together with what the program tried to do.
+    LeakWords,
+    /// An array's value at a constant key within bounds is not null.
+    ConstantKeys,
+    /// Functions that do not return are not to be attached to where they would.
+    NoReturn,
+    /// Global functions may be called where preemption is disabled, unless they may sleep.
+    SleepSummaries,
+    /// What only a mispredicting CPU does wrong is prevented by a barrier, and no more refused.
+    SpeculationBarriers,
+}
+
+impl Change {
+    /// The first release that has it.
+    const fn since(self) -> Release {
+        let (major, minor) = match self {
+            Self::Arithmetic => (6, 18),
+            Self::LeakWords => (6, 13),
+            Self::ConstantKeys => (6, 14),
+            Self::SleepSummaries => (6, 15),
+            Self::NoReturn => (6, 16),
+            Self::SpeculationBarriers => (6, 17),
+        };
+        Release { major, minor }
+    }
+}
+
+impl Verifier<'_> {
+    /// Whether the kernel has a change.
+    pub(crate) fn has(&self, change: Change) -> bool {
+        change.since() <= self.env.kernel.release
+    }
+}
