@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// Check the programs of an object or assembly text as a kernel's verifier does, and explain refusals.
 ///
 /// No kernel and no privileges are needed. Programs that depend on a kernel's types are checked against
-/// those of the running kernel, or of the file that --btf names. Releases differ in what they have:
-/// helpers, kernel functions, contexts. Numbers are followed as 6.18 follows them, for all releases.
+/// those of the running kernel, or of the file that --btf names. 6.18 and 6.12 are followed in all; of
+/// older releases the helpers, kernel functions, maps and contexts are known, and the rest is 6.12's.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Check {

@@ -18,7 +18,7 @@ fn cases(text: &str) -> Vec<Case> {
         } else if let Some(expected) = line.strip_prefix("=> ") {
             let name = name.take().expect("an expectation belongs to a case");
             all.push((name, std::mem::take(&mut program), expected.trim().to_string()));
-        } else if name.is_some() {
+        } else if name.is_some() && !line.starts_with("=6.12> ") {
             program.push_str(line);
             program.push('\n');
         }

@@ -19,7 +19,8 @@ use std::{fs, io};
 /// Compare the verifier with the running kernel's, program by program.
 #[derive(Parser)]
 struct Args {
-    /// Which programs: verifier, progs (selftests), v2, v4 (both, for these CPUs), old, real, samples, examples.
+    /// Which programs: verifier, progs (selftests), v2, v4 (both, for these CPUs), compiled (selftests that
+    /// were compiled before, where no compiler is), old, real, samples, examples.
     #[arg(long, value_delimiter = ',', default_value = "verifier,progs,old,real,samples,examples")]
     set: Vec<String>,
     /// Sources of the kernel.
@@ -132,6 +133,7 @@ fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Res
             corpus.prepare(target)?;
             return old(&dump(corpus)?, target);
         }
+        "compiled" => listed(&corpus.out.join("objs"), "o")?,
         "real" => args.real.as_ref().map_or(Ok(Vec::new()), |dir| listed(dir, "o"))?,
         "examples" => listed(Path::new("examples"), "o")?,
         _ => return Err(io::Error::other(format!("no set `{set}`"))),
@@ -263,7 +265,7 @@ fn report(args: &Args, board: &Board, target: &Target) -> io::Result<()> {
     }
     times(board);
     if let Some(path) = &args.write {
-        fs::write(path, document(board))?;
+        fs::write(path, document(board, target))?;
     }
     Ok(())
 }
@@ -365,11 +367,13 @@ fn line(pair: &Pair) -> serde_json::Value {
 }
 
 /// What `docs/agreement.md` says: nothing that differs from run to run.
-fn document(board: &Board) -> String {
-    let mut out = String::from(
-        "# Agreement with the kernel's verifier\n\n\
-         Written by `cargo run --release -p skep-testkit --bin agreement -- --write docs/agreement.md`. \
-         Every program is judged by the running kernel and by the verifier of this workspace.\n\n\
+fn document(board: &Board, target: &Target) -> String {
+    let release = &target.release;
+    let mut out = format!(
+        "# Agreement with the verifier of Linux {release}\n\n\
+         Written by `cargo run --release -p skep-testkit --bin agreement -- --write FILE`. \
+         Every program is judged by the running kernel and by the verifier of this workspace, which is told \
+         the release and given the kernel's types.\n\n\
          - *not judged*: the kernel's verifier was not asked, because a map could not be made, or a kernel \
          function, module or attach target is missing there.\n\
          - *decided*: accepted or rejected here. *unsupported*: says so instead of guessing.\n\
