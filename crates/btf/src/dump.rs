@@ -64,6 +64,8 @@ const TAIL: &str = "\
 /// All structs, unions, enumerations and typedefs of `btf` as a C header that clang and gcc compile, with
 /// the sizes and offsets that the types have.
 ///
+/// Of split BTF these are the types that are not in its base, and whatever they need.
+///
 /// Names that are used twice get `___2` and so on appended. Functions, variables and tags are left out.
 ///
 /// # Errors
@@ -104,7 +106,8 @@ fn roots(btf: &Btf) -> Vec<TypeId> {
             }
         }
     }
-    for ty in btf.types() {
+    let is_own = |id: TypeId| usize::try_from(id.0).is_ok_and(|id| id > btf.base_len());
+    for ty in btf.types().filter(|ty| is_own(ty.id)) {
         let used = usize::try_from(ty.id.0).ok().and_then(|id| embedded.get(id)) == Some(&true);
         match ty.body {
             Body::Enum { variants, .. } if ty.name.is_empty() && !used => {

@@ -134,5 +134,11 @@ impl<'a> Order<'a> {
 
 /// Bytes of the largest header, and uses of types in it: many times what compilers make of as many types.
 pub(super) fn limit(btf: &Btf) -> usize {
-    btf.words().len().saturating_mul(64).saturating_add(1 << 20)
+    let mut words = 0_usize;
+    let mut next = Some(btf);
+    while let Some(btf) = next {
+        words = words.saturating_add(btf.words().len());
+        next = btf.base.as_deref();
+    }
+    words.saturating_mul(64).saturating_add(1 << 20)
 }

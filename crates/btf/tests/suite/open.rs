@@ -92,6 +92,10 @@ fn modules_go_on_from_the_kernel() {
     assert_eq!(members.get(1).unwrap().name, "n");
     assert_eq!(btf.size_of(members.get(1).unwrap().ty), Some(4));
     assert!(btf.get(TypeId(5)).is_none());
+    // A header has what is the module's own, and what that needs.
+    let header = skep_btf::dump_c(&btf).unwrap();
+    assert!(header.contains("struct own {"), "{header}");
+    assert!(!header.contains("struct base {"), "a pointer needs no more than the name: {header}");
 
     let nothing = Builder { strings: Vec::new(), ..split().1 };
     assert_eq!(Btf::parse_split(&nothing.bytes(), base).unwrap().len(), 2);
