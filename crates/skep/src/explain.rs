@@ -46,7 +46,8 @@ pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Expl
     let places = Places::of(image, prog, rejection.pc, |_| true);
     let (poison, steps) = (checked.poison.as_deref(), &checked.steps[..]);
     let (expr, origins) = (None, Vec::new());
-    Some(Cx { image, prog, rejection, steps, poison, expr, origins }.explain(places))
+    let is_detailed = true;
+    Some(Cx { image, prog, rejection, steps, is_detailed, poison, expr, origins }.explain(places))
 }
 
 /// Explains a refusal that a kernel's log tells of.
@@ -55,8 +56,9 @@ pub fn explain_log(log: &LoggedRejection) -> Option<Explained> {
     let (image, prog, rejection) = (&log.image, log.prog()?, &log.rejection);
     let is_shown = |pc| log.shown.binary_search(&pc).is_ok();
     let places = Places::of(image, prog, rejection.pc, is_shown);
-    let (steps, expr, origins) = (&log.steps[..], None, Vec::new());
-    Some(Cx { image, prog, rejection, steps, poison: None, expr, origins }.explain(places))
+    let (steps, poison, expr, origins) = (&log.steps[..], None, None, Vec::new());
+    let is_detailed = log.is_detailed;
+    Some(Cx { image, prog, rejection, steps, is_detailed, poison, expr, origins }.explain(places))
 }
 
 struct Cx<'a> {
@@ -64,6 +66,8 @@ struct Cx<'a> {
     prog: &'a Prog,
     rejection: &'a Rejection,
     steps: &'a [Step],
+    /// Whether what was known is known of all steps.
+    is_detailed: bool,
     /// Why the instruction was poisoned by CO-RE, if it was.
     poison: Option<&'a str>,
     /// What stands at the place in the source.
@@ -77,7 +81,7 @@ impl Cx<'_> {
     fn explain(mut self, mut places: Places<'_>) -> Explained {
         if let Some(pc) = self.rejection.pc {
             self.expr = places.expression(pc);
-            if let Some((reg, _)) = self.reg() {
+            if let Some((reg, _)) = self.reg().filter(|_| self.is_detailed) {
                 self.origins = origin_of(self.steps, reg, self.prog);
             }
         }

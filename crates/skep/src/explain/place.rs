@@ -29,8 +29,8 @@ impl<'a> Places<'a> {
     ) -> Self {
         let file = pc.and_then(|pc| prog.line_at(pc)).map(|line| line.file.clone());
         match file {
-            Some(file) => Self::source(prog, &file),
-            None => Self::listing(image, prog, is_known),
+            Some(file) if !file.is_empty() => Self::source(prog, &file),
+            _ => Self::listing(image, prog, is_known),
         }
     }
 
@@ -65,6 +65,11 @@ impl<'a> Places<'a> {
     fn listing(image: &Image, prog: &'a Prog, is_known: impl Fn(Pc) -> bool) -> Self {
         let (mut text, mut lines) = (String::new(), BTreeMap::new());
         for (pc, insn) in prog.insns.iter().filter(|(pc, _)| is_known(*pc)) {
+            // Lines of which only the text is known.
+            let told = prog.lines.iter().find(|line| line.pc == pc && line.file.is_empty());
+            if let Some(line) = told {
+                text.push_str(&format!("      ; {}\n", line.text));
+            }
             lines.insert(pc.0, text.len());
             let insn = skep_asm::print_insn(&insn, skep_asm::Dialect::CLike, &image.maps);
             text.push_str(&format!("{pc:>4}: {insn}\n"));

@@ -51,6 +51,7 @@ impl Cx<'_> {
                 _ if self.was_clobbered() => format!("{name} is read after a call that clobbers it"),
                 _ => format!("{name} is read before it is written"),
             },
+            (Rule::PtrNull | Rule::MemNotPointer, _) if name.is_empty() => lower(self.kernel()),
             (Rule::PtrNull, _) => format!("{through} may go through null: {name} is {what}"),
             (Rule::MemNotPointer, _) if self.was_moved() => {
                 format!("{through} uses a pointer into the packet from before a call that may move it")

@@ -12,13 +12,14 @@ pub(super) fn describe(image: &Image, reg: &RegState) -> String {
     let null = if reg.ty.may_be_null() { ", or null" } else { "" };
     let map = |map: u32| {
         let def = usize::try_from(map).ok().and_then(|at| image.maps.get(at));
-        def.map_or("a map", |def| def.name.as_str())
+        def.map(|def| def.name.as_str()).filter(|name| !name.is_empty()).unwrap_or("a map")
     };
     let what = match (reg.ty.base, reg.extra) {
         (Base::NotInit, _) => return "not initialised".into(),
         (Base::Ctx, _) => "the context".into(),
         (Base::ConstMap, Extra::Map { map: at, .. }) => format!("the map {}", map(at)),
         (Base::MapValue, Extra::Map { map: at, .. }) => format!("a value of {}", map(at)),
+        (Base::MapValue, _) => "a value of a map".into(),
         (Base::MapKey, Extra::Map { map: at, .. }) => format!("a key of {}", map(at)),
         (Base::Stack, _) => "the stack".into(),
         (Base::Packet, _) => "the packet".into(),
@@ -110,7 +111,9 @@ pub(super) fn name_map(image: &Image, map: u32) -> String {
             };
             format!(
                 "{} is a map{kind}, keys of {} and values of {} bytes",
-                def.name, def.key_size, def.value_size
+                if def.name.is_empty() { "it" } else { &def.name },
+                def.key_size,
+                def.value_size
             )
         },
     )

@@ -22,7 +22,7 @@ pub(super) fn way(prog: &Prog, steps: &[Step]) -> Option<String> {
         let truth = if held { "true" } else { "false" };
         let condition = condition(&insn);
         let text = match prog.line_at(pair[0].pc) {
-            Some(line) if !line.text.trim().is_empty() => {
+            Some(line) if line.line > 0 && !line.text.trim().is_empty() => {
                 format!("line {}, `{}`: {condition} is {truth}", line.line, short(&line.text))
             }
             _ => format!("insn {}: {condition} is {truth}", pair[0].pc),

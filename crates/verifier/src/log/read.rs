@@ -9,13 +9,14 @@ mod state;
 
 use super::message::rule_of;
 use crate::frame::Slot;
-use crate::reg::RegState;
+use crate::reg::{Base, RegState};
 use crate::reject::{Fact, Reject};
 use crate::rule::Rule;
 use crate::trace::Step;
 use crate::verdict::{Rejection, Stats};
 use insn::{insn, number};
 use skep_abi::ProgType;
+use skep_domain::Scalar;
 use skep_isa::{Insn, Insns, Pc, Reg};
 use skep_prog::{Image, LineInfo, Prog};
 use state::{Known, Maps};
@@ -52,6 +53,9 @@ pub struct LoggedRejection {
     pub rejection: Rejection,
     /// The way to it, as far as the log tells it.
     pub steps: Vec<Step>,
+    /// Whether the log tells what each instruction left behind, so that all steps are known. Before
+    /// Linux 5.18 it tells what was known at a few places.
+    pub is_detailed: bool,
 }
 
 impl LoggedRejection {
@@ -120,6 +124,9 @@ struct Reader {
     stats: Option<Stats>,
     /// What lines of states are about, after a line that says so.
     listing: Option<Listing>,
+    /// What was known before the last instruction, told after it.
+    before: Option<Frame>,
+    is_detailed: bool,
 }
 
 /// A call or return is told in two lines of states.
@@ -171,6 +178,11 @@ impl Reader {
             }
             return self.state(line, true);
         }
+        if is_state(line) {
+            self.state(line, true);
+            self.before = self.frames.last().cloned();
+            return;
+        }
         if line.starts_with("Verification failed:") {
             self.in_report = true;
         }
@@ -185,10 +197,7 @@ impl Reader {
             "cur state: ",
             "old state: ",
         ];
-        if !self.in_report
-            && !is_noise.iter().any(|start| line.starts_with(start))
-            && !is_state(line)
-        {
+        if !self.in_report && !is_noise.iter().any(|start| line.starts_with(start)) {
             self.messages.push(line.into());
         }
     }
@@ -199,9 +208,9 @@ impl Reader {
             let (file, line) = place.rsplit_once(':')?;
             Some((text, file, number::<u32>(line)?))
         });
-        if let Some((text, file, line)) = place {
-            self.source = Some((file.into(), line, text.into()));
-        }
+        // Before Linux 6.9 the text alone is told.
+        let (text, file, line) = place.unwrap_or((rest, "", 0));
+        self.source = Some((file.into(), line, text.into()));
     }
 
     /// `4: (bf) r1 = r2 ; R1=…` or `4: R0=…`
@@ -231,11 +240,12 @@ impl Reader {
         self.messages.clear();
         self.messages.extend(message.map(String::from));
         self.insns.insert(pc, insn);
-        if let Some((file, line, text)) = self.source.clone() {
+        if let Some((file, line, text)) = self.source.take() {
             self.lines.entry(pc).or_insert(LineInfo { pc: Pc(pc), file, text, line, col: 0 });
         }
         self.step(pc);
         if let Some((known, whole)) = known {
+            self.is_detailed |= !whole;
             self.state(known, whole);
         }
     }
@@ -247,6 +257,7 @@ impl Reader {
         if self.frames.is_empty() {
             self.frames.push(Frame::default());
         }
+        self.before = None;
         let frame = self.frames.last().cloned().unwrap_or_default();
         let (at, popped) = (self.frames.len() - 1, std::mem::take(&mut self.popped));
         self.steps.push(Step {
@@ -307,7 +318,10 @@ impl Reader {
         }
     }
 
-    fn finish(self) -> Result<LoggedRejection, LogError> {
+    fn finish(mut self) -> Result<LoggedRejection, LogError> {
+        if let (Some(before), Some(last)) = (self.before.take(), self.steps.last_mut()) {
+            (last.regs, last.stack) = (before.regs, before.stack);
+        }
         if self.messages.is_empty() {
             return Err(match (&self.stats, self.insns.is_empty()) {
                 (Some(_), _) => LogError::Accepted,
@@ -334,7 +348,8 @@ impl Reader {
         let mut prog = Prog::new("program", ProgType::Unspec, program(&self.insns));
         prog.lines = self.lines.into_values().collect();
         let image = Image { progs: vec![prog], maps: self.maps, ..Image::default() };
-        Ok(LoggedRejection { image, shown, rejection, steps: self.steps })
+        let (steps, is_detailed) = (self.steps, self.is_detailed);
+        Ok(LoggedRejection { image, shown, rejection, steps, is_detailed })
     }
 }
 
@@ -401,7 +416,16 @@ fn reject(rule: Rule, lines: &[&str], last: Option<&Step>) -> Reject {
         && let Some(reg) = u8::try_from(n).ok().and_then(Reg::new)
         && let Some(state) = step.regs.get(n)
     {
-        reject = reject.fact(Fact::Reg(reg, *state));
+        let mut state = *state;
+        if state.ty.base == Base::NotInit
+            && let Some(ty) = lines.iter().rev().find_map(|line| state::told_type(line))
+        {
+            state = RegState { ty, ..RegState::UNKNOWN };
+            state.num = if state.is_scalar() { state.num } else { Scalar::constant(0) };
+        }
+        if state.ty.base != Base::NotInit || rule == Rule::RegUninit {
+            reject = reject.fact(Fact::Reg(reg, state));
+        }
     }
     if let Some(access) = lines.iter().rev().find_map(|line| access(line, reg, last)) {
         reject = reject.fact(access);

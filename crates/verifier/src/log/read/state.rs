@@ -182,6 +182,17 @@ fn type_of(name: &str) -> Option<RegType> {
     BASES.iter().find(|base| base.kernel_name() == name).map(|&base| RegType { base, flags })
 }
 
+/// The kind of value that a message names: `R1 invalid mem access 'inv'`, `R2 type=ctx expected=fp`.
+pub(super) fn told_type(line: &str) -> Option<RegType> {
+    let after = |mark: &str| line.split_once(mark).map(|(_, rest)| rest);
+    let rest = after("invalid mem access '")
+        .or_else(|| after(" type="))
+        .or_else(|| after("pointer arithmetic on "))?;
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let name = rest.get(..end)?;
+    type_of(name.strip_prefix("inv").unwrap_or(name))
+}
+
 /// What stands between the parentheses of a value.
 struct Fields<'a>(&'a str);
 
