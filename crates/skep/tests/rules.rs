@@ -1,9 +1,9 @@
 //! Every rule has a program that keeps it and one that breaks it, and says so of both.
 
-use skep::verifier::{Caps, Rule, Verdict, read_log};
+use skep::verifier::{Caps, Rejection, Rule, Verdict, read_log};
 use skep::{
-    CheckOptions, Example, Image, Kernel, Release, Written, check, explain, explain_log, fit,
-    kernel_log, read_image, rule_text,
+    CheckOptions, Checked, Example, Image, Kernel, Prog, Release, Written, check, explain,
+    explain_log, fit, kernel_log, read_image, rule_text,
 };
 use skep_btf::Btf;
 use skep_diag::{Renderer, Source};
@@ -88,10 +88,9 @@ fn every_rule_has_an_accepted_and_a_refused_example() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-#[test]
-fn explanations_fit_on_a_screen() {
+/// Shows each refused example with its refusal, as far as it can be judged without a kernel's types.
+fn refusals(mut show: impl FnMut(Rule, &Image, &Prog, &Checked<'_>, &Rejection)) {
     let types = types();
-    let mut told = 0;
     for &rule in Rule::ALL {
         let Some(example) = rule_text(rule).refused else { continue };
         if matches!(example.written, Written::C(_)) && types.is_none() {
@@ -102,46 +101,42 @@ fn explanations_fit_on_a_screen() {
             continue;
         };
         let checked = check(&image, prog, &options(&example, types.as_ref()));
-        let Some(explained) = explain(&image, prog, &checked) else { continue };
+        if let Verdict::Rejected(rejection) = &checked.verdict {
+            show(rule, &image, prog, &checked, rejection);
+        }
+    }
+}
+
+#[test]
+fn explanations_fit_on_a_screen() {
+    let mut told = 0;
+    refusals(|rule, image, prog, checked, _| {
+        let explained = explain(image, prog, checked).expect("a refusal can be explained");
         let source = Source::new(&explained.name, &explained.text);
         let text = Renderer::plain().width(80).render(&explained.diagnostic, &source).to_string();
         assert!(text.lines().count() <= 25, "{}:\n{text}", rule.name());
         told += 1;
-    }
+    });
     assert!(told > 50, "only {told} refusals were explained");
 }
 
 #[test]
 fn logs_tell_what_was_written_into_them() {
-    let types = types();
     let (mut read, mut wrong) = (0, Vec::new());
-    for &rule in Rule::ALL {
-        let Some(example) = rule_text(rule).refused else { continue };
-        if matches!(example.written, Written::C(_)) && types.is_none() {
-            continue;
-        }
-        let Ok((image, name)) = image(&example, types.as_ref()) else { continue };
-        let Some(prog) = name.map_or(image.progs.first(), |name| image.prog(name)) else {
-            continue;
-        };
-        let checked = check(&image, prog, &options(&example, types.as_ref()));
-        let (Verdict::Rejected(rejection), Some(log)) =
-            (&checked.verdict, kernel_log(&image, prog, &checked))
-        else {
-            continue;
-        };
+    refusals(|rule, image, prog, checked, rejection| {
         // The kernel has nothing to say of some that it refuses before it looks at them.
-        if rejection.reject.kernel.is_empty() {
-            continue;
-        }
+        let Some(log) =
+            kernel_log(image, prog, checked).filter(|_| !rejection.reject.kernel.is_empty())
+        else {
+            return;
+        };
         read += 1;
         match read_log(&log) {
             Ok(told) if told.rejection.reject.rule == rule => {
                 // Where no way leads to it, the place is told only by some messages.
                 let pc = told.rejection.pc;
                 if pc != rejection.pc && !(pc.is_none() && checked.steps.is_empty()) {
-                    let place = rejection.pc;
-                    wrong.push(format!("{}: {pc:?}, not {place:?}", rule.name()));
+                    wrong.push(format!("{}: {pc:?}, not {:?}", rule.name(), rejection.pc));
                 }
                 assert!(explain_log(&told).is_some());
             }
@@ -151,7 +146,7 @@ fn logs_tell_what_was_written_into_them() {
             }
             Err(err) => wrong.push(format!("{}: {err}:\n{log}", rule.name())),
         }
-    }
+    });
     assert!(read > 50, "only {read} logs were read");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
