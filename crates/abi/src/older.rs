@@ -7,8 +7,8 @@ use crate::arg_flag::{FIXED_SIZE, OR_NULL, RDONLY};
 use crate::hooks::{SLEEPABLE_LSM, is_listed};
 use crate::prog_type::bits::*;
 use crate::release::v;
-use crate::trust::{self, Safe};
-use crate::{Helper, ProgType, Release};
+use crate::{Arg, Helper, ProgType, Release};
+use alloc::borrow::Cow;
 
 /// The release that these tables know besides the one they are of.
 const OLDER: Release = v(6, 12);
@@ -23,34 +23,24 @@ pub fn lsm_may_sleep(hook: &str, release: Release) -> bool {
         || older && is_listed(STILL, hook)
 }
 
-/// How far a pointer in a field is trusted, by release.
+/// The parameters of a helper that programs of this type call, as a release has them; `now` are those of
+/// 6.18. Most differences are memory that later prototypes say is written, or only read.
 #[must_use]
-pub fn safe_field(structure: &str, field: &str, release: Release) -> Option<Safe> {
-    let safe = trust::safe_field(structure, field)?;
-    match structure {
-        "dentry" if release <= OLDER => Some(Safe::Trusted),
-        "cgroup_subsys_state" if release <= OLDER => None,
-        _ => Some(safe),
-    }
-}
-
-/// The flags of a parameter, counted from 0, of a helper that programs of this type call, by release.
-///
-/// `None` if the helper has no such parameter. Most differences are memory that later prototypes say is
-/// written, or only read.
-#[must_use]
-pub fn arg_flags(
+pub fn args(
     helper: &Helper,
     prog_type: ProgType,
-    arg: usize,
+    now: &'static [Arg],
     release: Release,
-) -> Option<u32> {
-    let now = helper.args.get(arg)?.flags;
+) -> Cow<'static, [Arg]> {
     let bit = 1_u64 << prog_type.number();
-    let row = ARG_FLAGS
-        .iter()
-        .find(|row| row.0 == helper.name && row.1 & bit != 0 && row.2 == arg && release <= OLDER);
-    Some(row.map_or(now, |row| row.3))
+    let mut args = Cow::Borrowed(now);
+    let rows = ARG_FLAGS.iter().filter(|row| row.0 == helper.name && row.1 & bit != 0);
+    for &(_, _, at, flags) in rows.filter(|_| release <= OLDER) {
+        if let Some(arg) = args.to_mut().get_mut(at) {
+            arg.flags = flags;
+        }
+    }
+    args
 }
 
 const ANY: u64 = u64::MAX;
@@ -101,12 +91,9 @@ mod tests {
         assert!(
             lsm_may_sleep("task_getsecid_obj", old) && !lsm_may_sleep("task_getsecid_obj", new)
         );
-        assert_eq!(safe_field("dentry", "d_inode", old), Some(Safe::Trusted));
-        assert_eq!(safe_field("dentry", "d_inode", new), Some(Safe::TrustedOrNull));
-        assert_eq!(safe_field("file", "f_inode", old), safe_field("file", "f_inode", new));
         let snprintf = Helper::find(helper_id("snprintf").unwrap()).unwrap();
-        assert_eq!(arg_flags(snprintf, ProgType::Xdp, 0, old), Some(OR_NULL));
-        assert_ne!(arg_flags(snprintf, ProgType::Xdp, 0, new), Some(OR_NULL));
-        assert_eq!(arg_flags(snprintf, ProgType::Xdp, 5, new), None);
+        let first = |release| args(snprintf, ProgType::Xdp, snprintf.args, release)[0].flags;
+        assert_eq!(first(old), OR_NULL);
+        assert_ne!(first(new), OR_NULL);
     }
 }

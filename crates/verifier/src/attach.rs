@@ -10,7 +10,8 @@ use crate::reject::{Fact, Reject, Res, reject, unsupported};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
 use skep_abi::attach::{Unattachable, may_attach, may_modify, may_sleep};
-use skep_abi::hooks::{BOOL_LSM, DISABLED_LSM, SLEEPABLE_LSM, UNTRUSTED_LSM, is_listed};
+use skep_abi::hooks::{BOOL_LSM, DISABLED_LSM, UNTRUSTED_LSM, is_listed};
+use skep_abi::older::lsm_may_sleep;
 use skep_abi::{AttachType, Errno, IterArg, IterTarget, Ops, ProgType};
 use skep_btf::{Body, Btf, Kind, TypeId};
 
@@ -267,7 +268,8 @@ impl Verifier<'_> {
     fn may_sleep_in(&self, name: &str) -> bool {
         match self.prog.prog_type {
             ProgType::Lsm => {
-                name.strip_prefix(LSM).is_some_and(|hook| is_listed(SLEEPABLE_LSM, hook))
+                let release = self.env.kernel.release;
+                name.strip_prefix(LSM).is_some_and(|hook| lsm_may_sleep(hook, release))
             }
             _ => may_sleep(name, self.is_fallible(name)),
         }

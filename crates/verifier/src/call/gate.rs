@@ -3,13 +3,14 @@
 use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{Arg, Cap, Helper, Lockdown, Ret};
+use skep_abi::{Arg, Cap, Helper, Lockdown, Ret, older};
+use std::borrow::Cow;
 
 /// What calls of a helper are checked against. Kernel: `struct bpf_func_proto`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Proto {
     pub(crate) ret: Ret,
-    pub(crate) args: &'static [Arg],
+    pub(crate) args: Cow<'static, [Arg]>,
     pub(crate) may_sleep: bool,
     pub(crate) gpl_only: bool,
     pub(crate) takes_packet: bool,
@@ -75,7 +76,7 @@ impl Verifier<'_> {
         let proto = helper.variant(prog_type, attach).ok_or(NoProto::NotHere)?;
         Ok(Proto {
             ret: proto.ret,
-            args: proto.args,
+            args: older::args(helper, prog_type, proto.args, self.env.kernel.release),
             may_sleep: proto.may_sleep(),
             gpl_only: proto.is_gpl_only(),
             takes_packet: proto.takes_packet(),
