@@ -70,13 +70,15 @@ impl Verifier<'_> {
             Some(Cap::SysAdmin) => caps.sys_admin,
         };
         let locked = self.env.kernel.lockdown && helper.lockdown() == Some(Lockdown::WriteUser);
-        if !allowed || locked || !self.is_configured(helper) {
+        let release = self.env.kernel.release;
+        let yet = older::may_call(helper, prog_type, attach, release);
+        if !allowed || locked || !yet || !self.is_configured(helper) {
             return Err(NoProto::NotHere);
         }
         let proto = helper.variant(prog_type, attach).ok_or(NoProto::NotHere)?;
         Ok(Proto {
             ret: proto.ret,
-            args: older::args(helper, prog_type, proto.args, self.env.kernel.release),
+            args: older::args(helper, prog_type, proto.args, release),
             may_sleep: proto.may_sleep(),
             gpl_only: proto.is_gpl_only(),
             takes_packet: proto.takes_packet(),
