@@ -29,6 +29,10 @@ pub(crate) fn run<S>(
     args: [u64; 5],
 ) -> Result<u64, Box<Fault>> {
     let outer = cx.native_frame();
+    if !is_fit(compiled, cx, outer.is_none(), args[0]) {
+        let what = "machine code of another machine or context".into();
+        return Err(cx.fault_at(at, FaultKind::Unsupported { what }));
+    }
     let top = outer.unwrap_or_else(|| cx.stack_top());
     let is_main = at.pc == Pc(0) && outer.is_none();
     let Some((function, env)) = entry::<S>(compiled, at, is_main, top) else {
@@ -42,6 +46,15 @@ pub(crate) fn run<S>(
     let fault = activation.fault.take();
     cx.set_native_frame(outer);
     fault.map_or(Ok(r0), Err)
+}
+
+/// Whether the run has what the code was made for: map values at its addresses, and a context behind r1.
+fn is_fit<S>(compiled: &Compiled, cx: &Cx<'_, S>, is_main: bool, r1: u64) -> bool {
+    let ctx = &compiled.ctx;
+    let (base, len) = cx.native_ctx();
+    let slots = ctx.pointers.len();
+    compiled.machine == cx.machine_id()
+        && (!is_main || (r1 == base && len >= ctx.len && cx.native_slots() >= slots))
 }
 
 /// What to call, and the environment to call it with.

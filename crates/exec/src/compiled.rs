@@ -3,7 +3,7 @@
 use crate::activation;
 use crate::call::{Entered, features};
 use crate::outside::{Bridged, Outside};
-use skep_isa::{Insn, Pc};
+use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, compile};
 use skep_map::Map;
 use skep_verifier::Verified;
@@ -57,6 +57,8 @@ pub enum Refused {
 /// Where contexts have pointers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CtxShape {
+    /// Bytes of it.
+    pub len: usize,
     /// Position of each field of 4 bytes that stands for a pointer, and, from the start of the context, of the
     /// 8 bytes that have the pointer itself.
     pub pointers: &'static [(u32, i32)],
@@ -70,23 +72,28 @@ pub struct CtxShape {
 pub struct Compiled {
     pub(crate) progs: Vec<Entered>,
     pub(crate) bridged: Vec<Bridged>,
+    /// Whose map values there are addresses of.
+    pub(crate) machine: u64,
+    pub(crate) ctx: CtxShape,
 }
 
 impl Compiled {
-    /// Compiles the programs of a machine, each of which has been verified.
+    /// Compiles the programs of a machine, each of which has been verified; `maps` are the maps of the machine
+    /// by their number in what was verified. Helpers must do as their prototypes say.
     ///
     /// # Errors
     /// [`Refused`] with the first reason that is found.
     pub fn new<S>(
         machine: &Machine<S>,
         verified: &[Verified<'_>],
+        maps: &[usize],
         ctx: CtxShape,
     ) -> Result<Self, Refused> {
         if !cfg!(target_arch = "x86_64") {
             return Err(Refused::Host);
         }
         check_maps(machine.maps())?;
-        check_same(machine, verified)?;
+        check_same(machine, verified, maps)?;
         let calls = |verified: &Verified<'_>| {
             verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn))
         };
@@ -107,7 +114,7 @@ impl Compiled {
             })?;
             progs.push(Entered::new(code)?);
         }
-        Ok(Self { progs, bridged })
+        Ok(Self { progs, bridged, machine: machine.id(), ctx })
     }
 
     /// The code of each program.
@@ -138,7 +145,11 @@ fn check_maps(maps: &[Map]) -> Result<(), Refused> {
 }
 
 /// What was verified must be what runs. Numbers of maps may differ, as those of the machine are its own.
-fn check_same<S>(machine: &Machine<S>, verified: &[Verified<'_>]) -> Result<(), Refused> {
+fn check_same<S>(
+    machine: &Machine<S>,
+    verified: &[Verified<'_>],
+    maps: &[usize],
+) -> Result<(), Refused> {
     if machine.progs() != verified.len() {
         return Err(Refused::Other { prog: verified.len().min(machine.progs()) });
     }
@@ -149,7 +160,7 @@ fn check_same<S>(machine: &Machine<S>, verified: &[Verified<'_>]) -> Result<(), 
             return Err(Refused::Exceptions { prog: loaded.name.clone() });
         }
         let (ours, theirs) = (&loaded.insns, &verified.prog().insns);
-        if ours.len() != theirs.len() || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b))
+        if ours.len() != theirs.len() || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps))
         {
             return Err(other);
         }
@@ -157,8 +168,22 @@ fn check_same<S>(machine: &Machine<S>, verified: &[Verified<'_>]) -> Result<(), 
     Ok(())
 }
 
-fn is_same(a: (Pc, Insn), b: (Pc, Insn)) -> bool {
-    a == b
+/// Whether an instruction of the machine is the one that was verified.
+fn is_same((at, ours): (Pc, Insn), (was_at, verified): (Pc, Insn), maps: &[usize]) -> bool {
+    let number = |idx: i32| usize::try_from(idx).ok().and_then(|idx| maps.get(idx).copied());
+    let is_number = |ours: i32, verified: i32| number(ours) == usize::try_from(verified).ok();
+    let same = match (ours, verified) {
+        (
+            Insn::LoadImm { dst: to, imm: ImmSrc::MapIdx(idx) },
+            Insn::LoadImm { dst, imm: ImmSrc::MapIdx(was) },
+        ) => to == dst && is_number(idx, was),
+        (
+            Insn::LoadImm { dst: to, imm: ImmSrc::MapIdxValue { idx, at } },
+            Insn::LoadImm { dst, imm: ImmSrc::MapIdxValue { idx: was, at: was_at } },
+        ) => to == dst && at == was_at && is_number(idx, was),
+        (ours, verified) => ours == verified,
+    };
+    same && at == was_at
 }
 
 impl<S> Native<S> for Compiled {

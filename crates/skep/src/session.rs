@@ -2,14 +2,19 @@
 
 use crate::event::{self, Event};
 use crate::host::{Clock, Host, half_fields, monotonic};
+use crate::check::CheckOptions;
 use crate::link::{Linked, LoadError, link};
+use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
 use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
-use skep_vm::{CTX, Fault, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells};
+use skep_exec::Compiled;
+use skep_vm::{
+    CTX, Fault, HostPointers, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells,
+};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -49,7 +54,7 @@ pub struct Outcome {
     pub socket: Option<usize>,
     /// Copies that the program sent to other interfaces.
     pub clones: Vec<(u32, Packet)>,
-    /// Instructions executed.
+    /// Instructions executed; 0 of machine code, which does not count them.
     pub insns: u64,
 }
 
@@ -68,6 +73,7 @@ pub struct Session {
     vm: Vm,
     ctx: Vec<u8>,
     options: Options,
+    compiled: Option<Arc<Compiled>>,
 }
 
 impl Session {
@@ -91,6 +97,7 @@ impl Session {
             vm: Vm::new(),
             ctx: Vec::new(),
             options,
+            compiled: None,
         })
     }
 
@@ -128,7 +135,38 @@ impl Session {
             vm: Vm::new(),
             ctx: Vec::new(),
             options: self.options,
+            compiled: self.compiled.clone(),
         }
+    }
+
+    /// From now on runs the program as machine code, if the verifier accepts it and all that it can tail-call.
+    /// Results are those of the interpreter. Instructions are not counted: runs end because the verifier says
+    /// so, and neither [`Options::insns`] nor [`Options::time`] ends them, but between callbacks of helpers.
+    /// Runs under an observer stay with the interpreter, and so do callbacks of timers.
+    ///
+    /// ```
+    /// use skep::{CheckOptions, Engine, Options, Release, Session, read_image};
+    ///
+    /// let text = b".section \"xdp\"\npass:\n r0 = 2\n exit\n";
+    /// let image = read_image(text, "pass.s").unwrap().image;
+    /// let mut session = Session::load(&image, None, Options::default()).unwrap();
+    /// if session.compile(&CheckOptions::new(Release { major: 6, minor: 18 })).is_ok() {
+    ///     assert_eq!(session.engine(), Engine::Jit);
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotNative`] with the reason; the session goes on with the interpreter.
+    pub fn compile(&mut self, options: &CheckOptions) -> Result<(), NotNative> {
+        let compiled = native::compile(&self.image, &self.linked, self.host.hook, options)?;
+        self.compiled = Some(Arc::new(compiled));
+        Ok(())
+    }
+
+    /// What runs the program.
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        if self.compiled.is_some() { Engine::Jit } else { Engine::Interp }
     }
 
     /// The program's name.
@@ -206,10 +244,17 @@ impl Session {
         self.host.assigned = None;
         let limits = self.limits(self.options.insns);
         let lease = self.linked.cpus.lease(thread::yield_now);
+        let compiled = self.compiled.clone().filter(|_| observer.is_none());
+        if compiled.is_some() {
+            // Addresses of the packet stand before the context.
+            self.ctx.splice(..0, [0; POINTERS]);
+        }
+        let before = if compiled.is_some() { POINTERS } else { 0 };
+        let (slots, ctx) = cells(&mut self.ctx).split_at(before);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             packet: self.host.lend(),
-            ctx: cells(&mut self.ctx),
+            ctx,
             ctx_writable: hook.is_skb(),
             ctx_halves: half_fields(hook),
             cpu: lease.cpu().0,
@@ -217,10 +262,15 @@ impl Session {
             ..Input::default()
         };
         let (machine, host) = (&self.linked.machine, &mut self.host);
-        let output = match observer {
-            Some(observer) => self.vm.run_observed(machine, 0, host, input, observer),
-            None => self.vm.run(machine, 0, host, input),
+        let output = match (observer, &compiled) {
+            (Some(observer), _) => self.vm.run_observed(machine, 0, host, input, observer),
+            (None, Some(compiled)) => {
+                let pointers = HostPointers { slots, fields: pointer_fields(hook) };
+                self.vm.run_native(machine, 0, host, input, pointers, &**compiled)
+            }
+            (None, None) => self.vm.run(machine, 0, host, input),
         };
+        self.ctx.drain(..before);
         drop(lease);
         self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);

@@ -14,6 +14,7 @@ use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
 use skep_isa::Pc;
 use skep_map::{Cpu, Map};
 use skep_prog::Prog;
@@ -44,6 +45,7 @@ pub struct Machine<S> {
     pub(crate) clock: fn() -> u64,
     /// Where the values of maps are.
     pub(crate) ranges: Vec<HostRange>,
+    pub(crate) id: u64,
     cpus: u32,
 }
 
@@ -51,8 +53,10 @@ impl<S> Machine<S> {
     /// A machine of one CPU, without programs. `maps` are those that programs name by index.
     #[must_use]
     pub fn new(helpers: Helpers<S>, maps: Vec<Map>) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
         let ranges = host_ranges(&maps);
-        Self { codes: Vec::new(), maps, helpers, clock: || 0, ranges, cpus: 1 }
+        Self { codes: Vec::new(), maps, helpers, clock: || 0, ranges, id, cpus: 1 }
     }
 
     /// The number of CPUs that the maps were made for.

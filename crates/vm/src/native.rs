@@ -43,6 +43,12 @@ pub struct HostPointers<'m> {
 }
 
 impl<S> Machine<S> {
+    /// A number that no other machine of this process has or had.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
     /// What the `lddw` at an instruction loads, with addresses of map values being those of the host.
     #[must_use]
     pub fn constant(&self, at: Place) -> Option<u64> {
@@ -172,6 +178,24 @@ impl<'r, S> Cx<'r, S> {
             line: prog.and_then(|prog| prog.line_at(at.pc).cloned()),
             kind,
         })
+    }
+
+    /// Address and length of the context.
+    #[must_use]
+    pub fn native_ctx(&self) -> (u64, usize) {
+        self.mem.native_ctx()
+    }
+
+    /// Addresses of the packet that are kept.
+    #[must_use]
+    pub fn native_slots(&self) -> usize {
+        self.mem.native_slots()
+    }
+
+    /// [`Machine::id`] of the machine.
+    #[must_use]
+    pub fn machine_id(&self) -> u64 {
+        self.machine.id()
     }
 
     /// The frame pointer of the function that has called the helper that runs, as an engine has noted it.

@@ -79,6 +79,15 @@ impl<'m> Memory<'m> {
             .all(|base| base < 4096 || (LOW..HIGH).contains(&base))
     }
 
+    pub(crate) fn native_ctx(&self) -> (u64, usize) {
+        (self.bytes_at(CTX), self.bytes.get(CTX as usize).map_or(0, |bytes| bytes.rd.len()))
+    }
+
+    /// Slots that are both there and filled.
+    pub(crate) fn native_slots(&self) -> usize {
+        self.host.as_ref().map_or(0, |host| host.fields.len().min(host.pointers.len() / 8))
+    }
+
     fn bytes_at(&self, region: u32) -> u64 {
         self.bytes.get(region as usize).map_or(0, |bytes| address_of(bytes.rd))
     }
