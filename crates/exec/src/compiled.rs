@@ -135,7 +135,7 @@ fn check_maps(maps: &[Map]) -> Result<(), Refused> {
             Map::KeyValue(map) if !map.fields().opaque.is_empty() => {
                 return Err(Refused::Objects { map: name() });
             }
-            Map::Storage(_) | Map::Maps(_) | Map::UserRing(_) => {
+            Map::Storage(_) | Map::UserRing(_) => {
                 return Err(Refused::Objects { map: name() });
             }
             _ => {}
@@ -160,7 +160,8 @@ fn check_same<S>(
             return Err(Refused::Exceptions { prog: loaded.name.clone() });
         }
         let (ours, theirs) = (&loaded.insns, &verified.prog().insns);
-        if ours.len() != theirs.len() || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps))
+        if ours.len() != theirs.len()
+            || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps))
         {
             return Err(other);
         }

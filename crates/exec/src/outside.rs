@@ -1,7 +1,7 @@
 //! What the compiler is told of a machine and of a verified program.
 
 use skep_abi::MapType;
-use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
 use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
 use skep_map::Map;
 use skep_verifier::Verified;
@@ -43,7 +43,8 @@ impl<'a, S> Outside<'a, S> {
         has_tail_calls: bool,
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
-        let maps = maps_of_calls(verified);
+        // The machine numbers maps in its own way.
+        let maps = machine.prog(prog).map(|prog| maps_of_calls(&prog.insns)).unwrap_or_default();
         let bridged = RefCell::new(bridged);
         Self { machine, prog, verified, pointers, halves, has_tail_calls, maps, bridged }
     }
@@ -69,8 +70,7 @@ impl<'a, S> Outside<'a, S> {
 }
 
 /// The map that each call surely gets as its first argument: loaded in the same block, and untouched since.
-fn maps_of_calls(verified: &Verified<'_>) -> BTreeMap<Pc, i32> {
-    let insns = &verified.prog().insns;
+fn maps_of_calls(insns: &Insns) -> BTreeMap<Pc, i32> {
     let targets = skep_prog::targets(insns);
     let (mut maps, mut r1) = (BTreeMap::new(), None);
     for (pc, insn) in insns.iter() {

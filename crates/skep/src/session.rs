@@ -1,17 +1,17 @@
 //! A program loaded into the user engine, taking packets.
 
+use crate::check::CheckOptions;
 use crate::event::{self, Event};
 use crate::host::{Clock, Host, half_fields, monotonic};
-use crate::check::CheckOptions;
 use crate::link::{Linked, LoadError, link};
 use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
 use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
+use skep_exec::Compiled;
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
-use skep_exec::Compiled;
 use skep_vm::{
     CTX, Fault, HostPointers, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells,
 };

@@ -1,6 +1,7 @@
 //! The interpreter against machine code.
 
-use crate::{Frame, Host, PACKET_LEN, native, packet, program, user};
+use crate::compare::smaller;
+use crate::{Difference, Frame, Host, PACKET_LEN, native, packet, program, user};
 use skep::{Image, NotNative};
 
 /// What a comparison of the two says.
@@ -10,8 +11,8 @@ pub enum Engines {
     NotNative(NotNative),
     /// Both do the same.
     Equal,
-    /// They do not; how, in words.
-    Different(String),
+    /// They do not.
+    Different(Box<Difference>),
 }
 
 /// Random program number `seed`, over random packets.
@@ -24,17 +25,32 @@ pub fn random_engines(seed: u64) -> Engines {
 /// Runs a program of the image over the frames in both engines.
 #[must_use]
 pub fn engines(image: &Image, prog: &str, frames: &[Frame<'_>]) -> Engines {
+    match disagreement(image, prog, frames) {
+        Err(why) => Engines::NotNative(why),
+        Ok(None) => Engines::Equal,
+        Ok(Some(_)) => {
+            let image = smaller(image.clone(), prog, |image| {
+                matches!(disagreement(image, prog, frames), Ok(Some(_)))
+            });
+            let what = disagreement(&image, prog, frames).ok().flatten().unwrap_or_default();
+            Engines::Different(Box::new(Difference { image, what }))
+        }
+    }
+}
+
+fn disagreement(
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+) -> Result<Option<String>, NotNative> {
     let host = Host { cpus: 2 };
     let native = match native(host, image, prog, frames) {
         Ok(Ok(native)) => native,
-        Ok(Err(why)) => return Engines::NotNative(why),
-        Err(err) => return Engines::Different(format!("the program does not load: {err}")),
+        Ok(Err(why)) => return Err(why),
+        Err(err) => return Ok(Some(format!("the program does not load: {err}"))),
     };
-    match user(host, image, prog, frames) {
-        Ok(user) => match user.difference(&native) {
-            Some(what) => Engines::Different(what.replace("kernel", "native")),
-            None => Engines::Equal,
-        },
-        Err(err) => Engines::Different(format!("the interpreter does not load it: {err}")),
-    }
+    Ok(match user(host, image, prog, frames) {
+        Ok(user) => user.difference(&native).map(|what| what.replace("kernel", "native")),
+        Err(err) => Some(format!("the interpreter does not load it: {err}")),
+    })
 }

@@ -2,7 +2,8 @@
 
 use crate::{Frame, Host, MapContent, Outcome, Ran};
 use skep::{
-    CheckOptions, Engine, EventKind, Image, LoadError, MapView, NotNative, Options, Packet, Release, Session,
+    CheckOptions, Engine, EventKind, Image, LoadError, MapView, NotNative, Options, Packet,
+    Release, Session,
 };
 use skep_abi::{MapType, ProgType};
 use skep_btf::Shown;
