@@ -1,7 +1,7 @@
 //! The first pass: functions, what each needs, where jumps lead, and how long code can become at most.
 
 use crate::code::CompileError;
-use crate::surroundings::{Access, Surroundings};
+use crate::surroundings::{Access, Callee, Surroundings};
 use alloc::vec::Vec;
 use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src, Width};
 
@@ -35,8 +35,6 @@ pub(crate) struct Shape {
     pub(crate) is_target: Vec<Target>,
     /// Whether something needs the environment.
     pub(crate) env: bool,
-    /// Whether addresses of functions are taken.
-    pub(crate) takes_addresses: bool,
 }
 
 /// How control reaches a slot.
@@ -59,7 +57,10 @@ const SHORT_LOOP: u32 = 24;
 pub(crate) const ALIGN: (u32, u32) = (32, 21);
 
 impl Shape {
-    pub(crate) fn new(insns: &Insns, outside: &dyn Surroundings) -> Result<Self, CompileError> {
+    pub(crate) fn new<O: Surroundings + ?Sized>(
+        insns: &Insns,
+        outside: &O,
+    ) -> Result<Self, CompileError> {
         let len = insns.len();
         let mut this = Self {
             most: Vec::with_capacity(len + 1),
@@ -68,28 +69,36 @@ impl Shape {
         };
         let mut starts = alloc::vec![0];
         this.find_targets(insns, &mut starts)?;
+        let called = starts.get(1..).unwrap_or_default().contains(&0);
         starts.sort_unstable();
         starts.dedup();
-        this.functions =
-            starts.iter().map(|&start| Function { start, ..Function::default() }).collect();
+        let function =
+            |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
+        this.functions = starts.iter().map(function).collect();
         this.measure(insns, outside)?;
         Ok(this)
     }
 
     fn find_targets(&mut self, insns: &Insns, starts: &mut Vec<u32>) -> Result<(), CompileError> {
         for (pc, insn) in insns.iter() {
-            let (to, kind) = match insn {
-                Insn::Call(Call::Local(off)) => (pc.jump(off), Target::Function),
-                Insn::LoadImm { imm: ImmSrc::Func(off), .. } => (pc.jump(off), Target::Function),
+            let (off, kind) = match insn {
+                Insn::JumpIf { off, .. } | Insn::Jump { off } | Insn::MayGoto { off } => {
+                    (off.into(), Target::Jump)
+                }
+                Insn::Call(Call::Local(off)) => (off, Target::Function),
+                Insn::LoadImm { imm: ImmSrc::Func(off), .. } => {
+                    self.env = true;
+                    (off, Target::Function)
+                }
                 insn => match insn.jump_off() {
-                    Some(off) if off < 0 && off.unsigned_abs() <= SHORT_LOOP => {
-                        (pc.jump(off), Target::Loop)
-                    }
-                    Some(off) => (pc.jump(off), Target::Jump),
+                    Some(off) => (off, Target::Jump),
                     None => continue,
                 },
             };
-            let to = to.filter(|&to| insns.get(to).is_some()).ok_or(CompileError::Flow { pc })?;
+            let is_loop = off < 0 && off.unsigned_abs() <= SHORT_LOOP && kind == Target::Jump;
+            let kind = if is_loop { Target::Loop } else { kind };
+            let to = pc.jump(off).filter(|&to| insns.get(to).is_some());
+            let to = to.ok_or(CompileError::Flow { pc })?;
             if let Some(slot) = self.is_target.get_mut(to.index()) {
                 *slot = kind.max(*slot);
             }
@@ -100,112 +109,86 @@ impl Shape {
         Ok(())
     }
 
-    fn measure(&mut self, insns: &Insns, outside: &dyn Surroundings) -> Result<(), CompileError> {
+    fn measure<O: Surroundings + ?Sized>(
+        &mut self,
+        insns: &Insns,
+        outside: &O,
+    ) -> Result<(), CompileError> {
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
         let mut last = None;
-        for slot in 0..u32::try_from(insns.len()).unwrap_or(u32::MAX) {
-            let pc = Pc(slot);
-            if self.functions.get(at).is_some_and(|next| next.start == slot) {
-                self.close(at, function, last)?;
+        let (mut start, mut end) = (0, 0);
+        for (slot, &target) in (0..).zip(&self.is_target) {
+            if slot == end {
+                close(&mut self.functions, at, function, last)?;
                 function = Function::default();
                 at += 1;
                 most += PROLOGUE;
+                start = slot;
+                end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
-            if self.is_target.get(pc.index()) == Some(&Target::Loop) {
+            if target == Target::Loop {
                 most += ALIGN.1;
             }
             self.most.push(most);
+            let pc = Pc(slot);
             let Some(insn) = insns.get(pc) else { continue };
-            last = Some((pc, *insn));
-            most += function.add(insn) + self.outside(pc, insn, outside, &mut function);
-            if let Some(off) = insn.jump_off() {
-                self.stays(pc, off, at)?;
+            last = Some((pc, insn));
+            most += function.add(insn);
+            match insn {
+                Insn::Load { .. } | Insn::LoadSx { .. } | Insn::Store { .. }
+                    if outside.access(pc) == Access::Bridged =>
+                {
+                    (self.env, function.calls) = (true, true);
+                    most += BRIDGED;
+                }
+                Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
+                    (self.env, function.calls) = (true, true);
+                    most += BRIDGED;
+                }
+                Insn::Call(call) => {
+                    function.calls = true;
+                    self.env |= needs_env(pc, *call, outside);
+                }
+                insn => {
+                    if let Some(off) = insn.jump_off() {
+                        let to = pc.jump(off).unwrap_or_default().0;
+                        if !(start..end).contains(&to) {
+                            return Err(CompileError::Flow { pc });
+                        }
+                    }
+                }
             }
         }
         self.most.push(most);
-        self.close(at, function, last)?;
-        for slot in 0..insns.len() {
-            let pc = Pc(u32::try_from(slot).unwrap_or(u32::MAX));
-            let to = match insns.get(pc) {
-                Some(Insn::Call(Call::Local(off))) => pc.jump(*off),
-                Some(Insn::LoadImm { imm: ImmSrc::Func(off), .. }) => {
-                    (self.takes_addresses, self.env) = (true, true);
-                    pc.jump(*off)
-                }
-                _ => continue,
-            };
-            let at = self.functions.partition_point(|function| Some(Pc(function.start)) < to);
-            if let Some(function) = self.functions.get_mut(at) {
-                function.called = true;
-            }
-        }
-        Ok(())
+        close(&mut self.functions, at, function, last)
     }
+}
 
-    /// Whether a jump stays in the function before `next`.
-    fn stays(&self, pc: Pc, off: i32, next: usize) -> Result<(), CompileError> {
-        let to = pc.jump(off).unwrap_or_default().0;
-        let start = self.functions.get(next.wrapping_sub(1)).map_or(0, |function| function.start);
-        let end = self.functions.get(next).map_or(u32::MAX, |function| function.start);
-        if (start..end).contains(&to) { Ok(()) } else { Err(CompileError::Flow { pc }) }
+/// Puts away what is known of the function before `next`.
+fn close(
+    functions: &mut [Function],
+    next: usize,
+    function: Function,
+    last: Option<(Pc, &Insn)>,
+) -> Result<(), CompileError> {
+    if let Some((pc, insn)) = last
+        && insn.falls_through()
+    {
+        return Err(CompileError::Flow { pc });
     }
+    if let Some(slot) = next.checked_sub(1).and_then(|at| functions.get_mut(at)) {
+        *slot = Function { start: slot.start, called: slot.called, ..function };
+    }
+    Ok(())
+}
 
-    /// Puts away what is known of the function before `next`.
-    fn close(
-        &mut self,
-        next: usize,
-        function: Function,
-        last: Option<(Pc, Insn)>,
-    ) -> Result<(), CompileError> {
-        if let Some((pc, insn)) = last
-            && insn.falls_through()
-        {
-            return Err(CompileError::Flow { pc });
-        }
-        if let Some(slot) = next.checked_sub(1).and_then(|at| self.functions.get_mut(at)) {
-            *slot = Function { start: slot.start, ..function };
-        }
-        Ok(())
-    }
-
-    /// Bytes more that an instruction takes because of its surroundings.
-    fn outside(
-        &mut self,
-        pc: Pc,
-        insn: &Insn,
-        outside: &dyn Surroundings,
-        function: &mut Function,
-    ) -> u32 {
-        let bridged = match insn {
-            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => true,
-            Insn::Load { .. } | Insn::LoadSx { .. } | Insn::Store { .. } => {
-                outside.access(pc) == Access::Bridged
-            }
-            Insn::Call(Call::Local(_)) => {
-                function.calls = true;
-                return 0;
-            }
-            Insn::Call(_) => {
-                function.calls = true;
-                // Callees that need no environment are found in the second pass; it does no harm.
-                self.env |= !matches!(
-                    outside.call(pc, if let Insn::Call(call) = insn { *call } else { return 0 }),
-                    Ok(crate::Callee::Function(_)
-                        | crate::Callee::Array(_)
-                        | crate::Callee::Constant(_))
-                );
-                return 0;
-            }
-            _ => false,
-        };
-        if bridged {
-            (self.env, function.calls) = (true, true);
-            return BRIDGED;
-        }
-        0
-    }
+/// Whether a call needs the environment.
+fn needs_env<O: Surroundings + ?Sized>(pc: Pc, call: Call, outside: &O) -> bool {
+    let is_free =
+        |callee| matches!(callee, Callee::Function(_) | Callee::Array(_) | Callee::Constant(_));
+    !matches!(call, Call::Local(_)) && !outside.call(pc, call).is_ok_and(is_free)
 }
 
 /// Most bytes at the start of a function.

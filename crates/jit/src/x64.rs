@@ -28,7 +28,7 @@ mod regs;
 
 use crate::code::{Code, CompileError, Entry};
 use crate::env::{Env, FRAME};
-use crate::shape::{ALIGN, Function, Shape, Target};
+use crate::shape::{ALIGN, Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
 use core::mem::offset_of;
@@ -50,9 +50,9 @@ pub struct Features {
 ///
 /// # Errors
 /// [`CompileError`] if it uses what is not compiled.
-pub fn compile(
+pub fn compile<O: Surroundings + ?Sized>(
     prog: &Prog,
-    outside: &dyn Surroundings,
+    outside: &O,
     features: Features,
 ) -> Result<Code, CompileError> {
     let shape = Shape::new(&prog.insns, outside)?;
@@ -68,10 +68,10 @@ struct Stubs {
     access: Label,
 }
 
-struct Compiler<'a> {
+struct Compiler<'a, O: ?Sized> {
     asm: Assembler,
     insns: &'a Insns,
-    outside: &'a dyn Surroundings,
+    outside: &'a O,
     features: Features,
     shape: &'a Shape,
     /// Number of the first function's label; slots have their own.
@@ -84,8 +84,6 @@ struct Compiler<'a> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
-    /// Native position of each slot.
-    at: Vec<u32>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -97,13 +95,8 @@ const fn env(at: usize) -> Mem {
     Mem::new(ENV, at as i32)
 }
 
-impl<'a> Compiler<'a> {
-    fn new(
-        insns: &'a Insns,
-        outside: &'a dyn Surroundings,
-        features: Features,
-        shape: &'a Shape,
-    ) -> Self {
+impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
+    fn new(insns: &'a Insns, outside: &'a O, features: Features, shape: &'a Shape) -> Self {
         // Labels of slots have their numbers.
         let slots = u32::try_from(insns.len()).unwrap_or(u32::MAX);
         let mut asm = Assembler::with_room(insns.len() * 5 + 256, slots);
@@ -136,43 +129,41 @@ impl<'a> Compiler<'a> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
-            at: Vec::with_capacity(insns.len() + 1),
         }
     }
 
     fn run(mut self) -> Result<Code, CompileError> {
         let shape = self.shape;
         let mut next = 0;
+        let mut start = 0;
         let len = u32::try_from(self.insns.len()).unwrap_or(u32::MAX);
         let mut slot = 0;
         while slot < len {
-            if self.shape.is_target.get(slot as usize) == Some(&Target::Loop) {
+            let pc = Pc(slot);
+            if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
                 self.asm.align(ALIGN.0, ALIGN.1);
             }
-            let here = self.asm.here();
-            if let Some(function) = shape.functions.get(next).filter(|next| next.start == slot) {
-                self.begin(next, *function);
+            if slot == start {
+                if let Some(function) = shape.functions.get(next) {
+                    self.begin(next, *function);
+                }
                 next += 1;
+                start = shape.functions.get(next).map_or(u32::MAX, |function| function.start);
             }
             self.asm.bind(Label(slot));
-            self.at.push(here);
-            let slots = match self.insns.get(Pc(slot)) {
-                Some(insn) => self.insn(Pc(slot), insn)?,
+            slot += match self.insns.get(pc) {
+                Some(insn) => self.insn(pc, insn)?,
                 None => 1,
             };
-            for n in 1..slots {
-                // Nothing jumps there, or it would not have become one with what is before it.
-                if (slot + n) < len {
-                    self.at.push(here);
-                }
-            }
-            slot += slots;
         }
-        self.at.push(self.asm.here());
+        let end = self.asm.here();
         self.asm.trap();
         self.add_stubs();
         let enter = self.asm.position(self.stubs.enter);
-        Ok(Code { entry: self.entry, enter, at: self.at, bytes: self.asm.finish()? })
+        let entry = self.entry;
+        let (bytes, labels) = self.asm.finish_with_labels()?;
+        let at = positions(shape, labels, len as usize, end);
+        Ok(Code { entry, enter, at, bytes })
     }
 
     /// The label of the function that starts at a slot.
@@ -243,7 +234,7 @@ impl<'a> Compiler<'a> {
             }
             self.zero_stack();
         }
-        for reg in self.saved() {
+        for reg in registers(function.saved) {
             self.asm.push(reg);
         }
         if self.is_padded() {
@@ -270,12 +261,6 @@ impl<'a> Compiler<'a> {
         );
         self.asm.alu_imm(Alu::Sub, Width::W32, COUNT, 8);
         self.asm.jcc(Cond::Ne, again, Reach::Short);
-    }
-
-    /// The registers that the function saves beside the frame pointer.
-    fn saved(&self) -> impl DoubleEndedIterator<Item = Gpr> + use<> {
-        let saved = self.function.saved;
-        SAVED.into_iter().enumerate().filter(move |(n, _)| saved >> n & 1 != 0).map(|(_, reg)| reg)
     }
 
     /// Whether the stack needs another word, to be aligned for calls: the return address and all that is
@@ -324,7 +309,7 @@ impl<'a> Compiler<'a> {
             1 => self.asm.pop(Gpr::Rcx),
             words => self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, words * 8),
         }
-        for reg in self.saved().rev() {
+        for reg in registers(self.function.saved).rev() {
             self.asm.pop(reg);
         }
         if self.function.frame {
@@ -373,6 +358,30 @@ impl<'a> Compiler<'a> {
         self.add_access();
         self.asm.trap();
     }
+}
+
+/// Where slots are, from the labels of slots and, behind them, of functions.
+fn positions(shape: &Shape, mut labels: Vec<u32>, slots: usize, end: u32) -> Vec<u32> {
+    for (n, function) in shape.functions.iter().enumerate() {
+        let entry = labels.get(slots + n).copied();
+        if let (Some(slot), Some(entry)) = (labels.get_mut(function.start as usize), entry) {
+            *slot = entry;
+        }
+    }
+    labels.truncate(slots);
+    let mut last = 0;
+    for at in &mut labels {
+        // Slots that became one with those before them have no label that is bound.
+        last = last.max(if *at == u32::MAX { 0 } else { *at });
+        *at = last;
+    }
+    labels.push(end);
+    labels
+}
+
+/// Those of r6 to r9 that are named.
+fn registers(saved: Saved) -> impl DoubleEndedIterator<Item = Gpr> {
+    SAVED.into_iter().enumerate().filter(move |(n, _)| saved >> n & 1 != 0).map(|(_, reg)| reg)
 }
 
 /// What a C function preserves.

@@ -206,7 +206,15 @@ impl Assembler {
     ///
     /// # Errors
     /// [`FixupError`] if a jump's label is unbound or too far away.
-    pub fn finish(mut self) -> Result<Vec<u8>, FixupError> {
+    pub fn finish(self) -> Result<Vec<u8>, FixupError> {
+        self.finish_with_labels().map(|(code, _)| code)
+    }
+
+    /// The same, and the positions of labels by their number; [`u32::MAX`] for those that are not bound.
+    ///
+    /// # Errors
+    /// As [`Assembler::finish`].
+    pub fn finish_with_labels(mut self) -> Result<(Vec<u8>, Vec<u32>), FixupError> {
         if i32::try_from(self.len).is_err() {
             return Err(FixupError::TooLong);
         }
@@ -230,7 +238,7 @@ impl Assembler {
                 to.copy_from_slice(from);
             }
         }
-        Ok(self.bytes)
+        Ok((self.bytes, self.labels))
     }
 }
 

@@ -5,6 +5,7 @@
 //! a byte shorter; the same goes for moves.
 
 use super::{Compiler, regs};
+use crate::surroundings::Surroundings;
 use skep_isa::{AluOp, Pc, Reg, Size, Src, Swap, Width};
 use skep_x64::{Alu, Bmi, Cond, Gpr, MemSize, Reach, Shift, Unary, Width as Wide};
 
@@ -13,7 +14,7 @@ const S0: Gpr = Gpr::R9;
 const S1: Gpr = Gpr::R10;
 const S2: Gpr = Gpr::R11;
 
-impl Compiler<'_> {
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Arithmetic, with what follows where they fuse; how many slots that were.
     #[inline]
     pub(super) fn alu(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) -> u32 {

@@ -1,10 +1,11 @@
 //! Atomic operations. Plain loads and stores acquire and release on this host.
 
 use super::{Compiler, regs};
+use crate::surroundings::Surroundings;
 use skep_isa::{AtomicOp, Reg, Size};
 use skep_x64::{Alu, Cond, Gpr, Mem, Reach, Width};
 
-impl Compiler<'_> {
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn atomic(&mut self, size: Size, op: AtomicOp, base: Reg, off: i16, src: Reg) {
         let (width, value) = (regs::width_of(size), regs::of(src));
         let mem = Mem::new(regs::of(base), off.into());

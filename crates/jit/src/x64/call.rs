@@ -3,7 +3,7 @@
 use super::{Compiler, env, regs, unsupported};
 use crate::code::CompileError;
 use crate::env::Env;
-use crate::surroundings::{ArrayLookup, Callee};
+use crate::surroundings::{ArrayLookup, Callee, Surroundings};
 use core::mem::offset_of;
 use skep_isa::{Call, Pc};
 use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
@@ -11,7 +11,7 @@ use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
 /// The number of a bridged call.
 const ID: Gpr = Gpr::R10;
 
-impl Compiler<'_> {
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn call(&mut self, pc: Pc, call: Call) -> Result<(), CompileError> {
         match call {
             Call::Local(off) => {

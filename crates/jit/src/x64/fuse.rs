@@ -4,11 +4,11 @@
 //! instruction of the same group overwrites it.
 
 use super::{Compiler, regs};
-use crate::surroundings::Access;
+use crate::surroundings::{Access, Surroundings};
 use skep_isa::{AluOp, Insn, Pc, Reg, Src, Width};
 use skep_x64::{Mem, MemSize, Shift, Width as Wide};
 
-impl Compiler<'_> {
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Code for this instruction and those that follow, and how many slots that were; 0 if nothing fuses.
     #[inline]
     pub(super) fn fuse(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) -> u32 {

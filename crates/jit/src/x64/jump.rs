@@ -4,13 +4,14 @@
 //! be. A conditional jump over a jump becomes one jump on the opposite condition: compilers end loops so.
 
 use super::{Compiler, regs};
+use crate::surroundings::Surroundings;
 use skep_isa::{CondOp, Insn, Pc, Reg, Src, StaticBranch, Width};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
 
 /// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
 pub(super) const MAX_LOOPS: i32 = 8 * 1024 * 1024;
 
-impl Compiler<'_> {
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump and how far it is, seen from behind slot `from`.
     #[inline]
     fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {

@@ -5,7 +5,7 @@
 
 use super::{Compiler, env, regs};
 use crate::env::Env;
-use crate::surroundings::Access;
+use crate::surroundings::{Access, Surroundings};
 use core::mem::offset_of;
 use skep_isa::{Insn, Pc, Reg, Size, Src, Swap};
 use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width as Wide};
@@ -22,7 +22,7 @@ const fn place(base: Reg, off: i16) -> Mem {
     Mem::new(regs::of(base), off as i32)
 }
 
-impl Compiler<'_> {
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// How many slots it took.
     #[inline]
     pub(super) fn load(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) -> u32 {
