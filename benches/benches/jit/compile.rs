@@ -10,7 +10,8 @@ use std::time::Instant;
 
 /// Arithmetic, loads and stores; with `branches` a conditional jump after every nine of them.
 fn program(len: usize, branches: bool) -> Prog {
-    let reg = |n: usize| Reg::new((n % 5 + 2) as u8).unwrap_or(Reg::R0);
+    const REGS: [Reg; 5] = [Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6];
+    let reg = |n: usize| REGS[n % 5];
     let mut insns =
         vec![Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Src::Imm(0) }];
     while insns.len() < len - 1 {

@@ -1,5 +1,11 @@
 //! Control flow and what becomes one host instruction, executed. Needs an x86-64 host.
 #![cfg(target_arch = "x86_64")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "what the instructions do"
+)]
 
 use skep_abi::ProgType;
 use skep_exec::{Bare, features};

@@ -4,6 +4,12 @@
 //! A program under test loads all its registers from memory, executes the instruction, and stores all of them
 //! back. Needs an x86-64 host.
 #![cfg(target_arch = "x86_64")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "what the instructions do"
+)]
 
 use skep_abi::ProgType;
 use skep_exec::{Bare, features};
@@ -224,6 +230,8 @@ fn arithmetic_with_immediates() {
     }
 }
 
+type Operation = Box<dyn Fn(u64) -> u64>;
+
 #[test]
 fn operations_on_one_register() {
     let swap = |kind, size: Size, value: u64| {
@@ -231,7 +239,7 @@ fn operations_on_one_register() {
         if kind == Swap::Le { low } else { low.swap_bytes() >> (64 - size.bits()) }
     };
     for dst in regs() {
-        let mut cases: Vec<(Insn, Box<dyn Fn(u64) -> u64>)> = vec![
+        let mut cases: Vec<(Insn, Operation)> = vec![
             (Insn::Neg { width: Width::W64, dst }, Box::new(u64::wrapping_neg)),
             (Insn::Neg { width: Width::W32, dst }, Box::new(|a| (a as u32).wrapping_neg().into())),
         ];

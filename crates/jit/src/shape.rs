@@ -198,6 +198,7 @@ const BRIDGED: u32 = 64;
 
 impl Function {
     /// Notes what an instruction needs, and says how long its code can be.
+    #[inline(always)]
     fn add(&mut self, insn: &Insn) -> u32 {
         let mut write = |reg: Reg| {
             if (6..10).contains(&reg.num()) {

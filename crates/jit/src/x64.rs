@@ -55,6 +55,9 @@ pub fn compile<O: Surroundings + ?Sized>(
     outside: &O,
     features: Features,
 ) -> Result<Code, CompileError> {
+    if prog.insns.is_empty() {
+        return Err(CompileError::Flow { pc: Pc(0) });
+    }
     let shape = Shape::new(&prog.insns, outside)?;
     Compiler::new(&prog.insns, outside, features, &shape).run()
 }

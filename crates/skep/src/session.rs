@@ -141,7 +141,8 @@ impl Session {
 
     /// From now on runs the program as machine code, if the verifier accepts it and all that it can tail-call.
     /// Results are those of the interpreter. Instructions are not counted: runs end because the verifier says
-    /// so, and neither [`Options::insns`] nor [`Options::time`] ends them, but between callbacks of helpers.
+    /// so, and [`Options::insns`] and [`Options::time`] end only those that go on calling helpers, each call
+    /// counting for a few instructions.
     /// Runs under an observer stay with the interpreter, and so do callbacks of timers.
     ///
     /// ```

@@ -101,7 +101,8 @@ impl<S> Machine<S> {
 }
 
 impl Vm {
-    /// Runs a program of the machine by an engine. Addresses of regions among the arguments become those of
+    /// Runs a program of the machine by an engine. Instructions are not counted, but each call of a helper is
+    /// taken for a few, so that budget and deadline end what goes on calling. Addresses of regions among the arguments become those of
     /// the host.
     pub fn run_native<'r, S>(
         &'r mut self,
@@ -113,7 +114,7 @@ impl Vm {
         native: &'r dyn Native<S>,
     ) -> Output {
         let args = input.args;
-        self.enter(machine, state, input, None, |cx| {
+        let output = self.enter(machine, state, input, None, |cx| {
             cx.mem.set_frames(cx.stack, memory::MAX_FRAMES);
             if !cx.mem.go_native(&machine.ranges, pointers.slots, pointers.fields) {
                 let what = "machine code in memory at low addresses".into();
@@ -128,7 +129,9 @@ impl Vm {
                 }
             });
             native.call(cx, Place { prog, pc: Pc(0) }, args)
-        })
+        });
+        // What helpers were taken for is no count of instructions.
+        Output { insns: 0, ..output }
     }
 }
 
@@ -144,6 +147,10 @@ impl<'r, S> Cx<'r, S> {
             let what = "a helper that is not there".into();
             return Err(Replaced::Fault(self.fault_at(at, FaultKind::Unsupported { what })));
         };
+        // Loops that the verifier does not bound go through helpers, which budget and deadline end.
+        if let Err(kind) = self.meter.spend(PRICE) {
+            return Err(Replaced::Fault(self.fault_at(at, kind)));
+        }
         let result = (helper.run)(self, args);
         self.mem.refresh();
         self.meter.charge(self.mem.take_copied());
@@ -237,6 +244,9 @@ impl<'r, S> Cx<'r, S> {
         self.mem.load_abs(off, size)
     }
 }
+
+/// Instructions that a call is taken for.
+const PRICE: isize = 8;
 
 /// A call that did not return.
 #[derive(Debug)]

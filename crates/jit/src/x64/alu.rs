@@ -167,11 +167,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             (false, 0) => self.asm.zero(dst),
             (true, 0) if wide == Wide::W64 => {}
             (true, 0) => self.asm.mov(Wide::W32, dst, dst),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_possible_wrap,
-                reason = "below 64"
-            )]
+            #[expect(clippy::cast_possible_wrap, reason = "below 64")]
             (false, _) if divisor.is_power_of_two() => {
                 self.shift_imm(Shift::Shr, wide, dst, log as i32);
             }
