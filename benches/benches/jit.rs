@@ -8,6 +8,8 @@
 mod compile;
 #[path = "jit/engines.rs"]
 mod engines;
+#[path = "jit/session.rs"]
+mod session;
 
 use criterion::Criterion;
 use engines::{Engine, NAMES, engines};
@@ -43,6 +45,7 @@ fn main() {
     }
     table();
     engines::entries();
+    session::table();
     compile::table();
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn run<S>(
     }
     let top = outer.unwrap_or_else(|| cx.stack_top());
     let is_main = at.pc == Pc(0) && outer.is_none();
-    let Some((function, env)) = entry::<S>(compiled, at, is_main, top) else {
+    let Some((function, env)) = entry::<S>(compiled, at, is_main, (top, cx.cpu().0)) else {
         let what = "a function without code".into();
         return Err(cx.fault_at(at, FaultKind::Unsupported { what }));
     };
@@ -62,7 +62,7 @@ fn entry<S>(
     compiled: &Compiled,
     at: CodePlace,
     is_main: bool,
-    top: u64,
+    (top, cpu): (u64, u32),
 ) -> Option<(Function, Env)> {
     let entered = compiled.progs.get(at.prog)?;
     let by_enter = !is_main || entered.code().entry == Entry::AsFunction;
@@ -74,6 +74,7 @@ fn entry<S>(
         target: target.as_ptr().expose_provenance() as u64,
         bridge: bridge::<S> as *const () as u64,
         access: access::<S> as *const () as u64,
+        cpu: cpu.into(),
         ..Env::default()
     };
     Some((entered.function(by_enter)?, env))
@@ -99,6 +100,12 @@ extern "C" fn bridge<S>(
         return abort(&mut activation.env);
     };
     cx.set_native_frame(Some(activation.env.frame));
+    if call.is_turn
+        && let Err(fault) = cx.take_turn(call.at)
+    {
+        activation.fault = Some(fault);
+        return abort(&mut activation.env);
+    }
     match cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]) {
         Ok(value) => {
             activation.env.tail = 0;

@@ -2,6 +2,7 @@
 
 use crate::activation;
 use crate::call::{Entered, features};
+use crate::fast_map::FastMap;
 use crate::outside::{Bridged, Outside};
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, compile};
@@ -72,6 +73,9 @@ pub struct CtxShape {
 pub struct Compiled {
     pub(crate) progs: Vec<Entered>,
     pub(crate) bridged: Vec<Bridged>,
+    /// What code has addresses of, beside map values.
+    #[expect(dead_code, reason = "kept alive for the code")]
+    fast_maps: Vec<Option<Box<FastMap>>>,
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
@@ -99,6 +103,7 @@ impl Compiled {
         };
         let has_tail_calls = verified.iter().any(calls);
         let (mut bridged, mut progs) = (Vec::new(), Vec::new());
+        let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
         for (prog, verified) in verified.iter().enumerate() {
             let outside = Outside::new(
                 machine,
@@ -107,6 +112,7 @@ impl Compiled {
                 ctx.pointers,
                 ctx.halves,
                 has_tail_calls,
+                &fast_maps,
                 &mut bridged,
             );
             let code = compile(verified.prog(), &outside, features()).map_err(|source| {
@@ -114,7 +120,7 @@ impl Compiled {
             })?;
             progs.push(Entered::new(code)?);
         }
-        Ok(Self { progs, bridged, machine: machine.id(), ctx })
+        Ok(Self { progs, bridged, fast_maps, machine: machine.id(), ctx })
     }
 
     /// The code of each program.

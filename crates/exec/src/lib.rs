@@ -17,6 +17,7 @@
 mod activation;
 mod call;
 mod compiled;
+mod fast_map;
 mod memory;
 mod outside;
 

@@ -1,5 +1,6 @@
 //! What the compiler is told of a machine and of a verified program.
 
+use crate::fast_map::{self, FastMap};
 use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
 use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
@@ -16,6 +17,8 @@ pub(crate) struct Bridged {
     pub(crate) at: CodePlace,
     /// The helper, by its number among those of the program.
     pub(crate) helper: u32,
+    /// Whether it is the next turn of an iterator.
+    pub(crate) is_turn: bool,
 }
 
 /// The surroundings of one program.
@@ -30,10 +33,13 @@ pub(crate) struct Outside<'a, S> {
     has_tail_calls: bool,
     /// Maps that calls get as r1, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
+    /// Of each map of the machine.
+    fast_maps: &'a [Option<Box<FastMap>>],
     bridged: RefCell<&'a mut Vec<Bridged>>,
 }
 
 impl<'a, S> Outside<'a, S> {
+    #[expect(clippy::too_many_arguments, reason = "one for each field")]
     pub(crate) fn new(
         machine: &'a Machine<S>,
         prog: usize,
@@ -41,12 +47,19 @@ impl<'a, S> Outside<'a, S> {
         pointers: &'a [(u32, i32)],
         halves: bool,
         has_tail_calls: bool,
+        fast_maps: &'a [Option<Box<FastMap>>],
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
         // The machine numbers maps in its own way.
         let maps = machine.prog(prog).map(|prog| maps_of_calls(&prog.insns)).unwrap_or_default();
         let bridged = RefCell::new(bridged);
-        Self { machine, prog, verified, pointers, halves, has_tail_calls, maps, bridged }
+        Self { machine, prog, verified, pointers, halves, has_tail_calls, maps, fast_maps, bridged }
+    }
+
+    /// The map that a call gets, if its operations are direct.
+    fn fast_map(&self, pc: Pc) -> Option<u64> {
+        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
+        Some(self.fast_maps.get(index)?.as_ref()?.context())
     }
 
     fn array(&self, pc: Pc) -> Option<ArrayLookup> {
@@ -105,6 +118,8 @@ fn maps_of_calls(insns: &Insns) -> BTreeMap<Pc, i32> {
     maps
 }
 
+/// `bpf_get_smp_processor_id`.
+const CPU: Call = Call::Helper(8);
 /// `bpf_map_lookup_elem`.
 const LOOKUP: Call = Call::Helper(1);
 /// `bpf_tail_call`.
@@ -127,8 +142,17 @@ impl<S> Surroundings for Outside<'_, S> {
         {
             return Ok(Callee::Array(array));
         }
+        if call == CPU {
+            return Ok(Callee::Cpu);
+        }
+        if let Some(function) = fast_map::function(call)
+            && let Some(map) = self.fast_map(pc)
+        {
+            return Ok(Callee::WithContext { function, context: map });
+        }
         let mut bridged = self.bridged.borrow_mut();
-        bridged.push(Bridged { at, helper });
+        let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
+        bridged.push(Bridged { at, helper, is_turn });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
         Ok(if call == TAIL_CALL { Callee::TailCall(id) } else { Callee::Bridge(id) })
     }

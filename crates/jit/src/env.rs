@@ -31,6 +31,8 @@ pub struct Env {
     pub tail_ctx: u64,
     /// What [`Env::access`] leaves: not 0 if the function ends with 0 (packet loads beyond the packet).
     pub miss: u64,
+    /// The CPU that the run believes to be on.
+    pub cpu: u64,
 }
 
 impl Env {

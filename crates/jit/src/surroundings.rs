@@ -13,6 +13,15 @@ pub enum Callee {
     TailCall(u32),
     /// To an array's value, without a call.
     Array(ArrayLookup),
+    /// To a C function of four of the program's arguments, this number and the environment.
+    WithContext {
+        /// Its address.
+        function: u64,
+        /// The number.
+        context: u64,
+    },
+    /// Gives the number of the CPU, [`Env::cpu`](crate::Env::cpu).
+    Cpu,
     /// Gives a constant that is known now.
     Constant(u64),
 }

@@ -28,6 +28,8 @@ impl Surroundings for All {
             Call::Helper(2) => Callee::Array(ArrayLookup { base: 1 << 40, stride: 8, len: 1000 }),
             Call::Helper(3) => Callee::Function(0x7fff_1234_5678),
             Call::Helper(4) => Callee::Constant(7),
+            Call::Helper(5) => Callee::WithContext { function: 1 << 45, context: 1 << 44 },
+            Call::Helper(6) => Callee::Cpu,
             Call::Helper(12) => Callee::TailCall(5),
             _ => Callee::Bridge(6),
         })
@@ -176,7 +178,7 @@ fn everything() -> Insns {
         insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(u64::MAX / 3) });
         insns.push(Insn::MayGoto { off: 0 });
         insns.push(Insn::JumpLong { off: 0 });
-        for id in [1, 2, 3, 4, 12, 13] {
+        for id in [1, 2, 3, 4, 5, 6, 12, 13] {
             insns.push(Insn::Call(Call::Helper(id)));
         }
     }

@@ -72,6 +72,8 @@ pub struct Session {
     host: Host,
     vm: Vm,
     ctx: Vec<u8>,
+    /// The same with addresses of the packet before it.
+    native_ctx: Vec<u8>,
     options: Options,
     compiled: Option<Arc<Compiled>>,
 }
@@ -96,6 +98,7 @@ impl Session {
             host,
             vm: Vm::new(),
             ctx: Vec::new(),
+            native_ctx: Vec::new(),
             options,
             compiled: None,
         })
@@ -134,6 +137,7 @@ impl Session {
             host: self.host.sibling(),
             vm: Vm::new(),
             ctx: Vec::new(),
+            native_ctx: Vec::new(),
             options: self.options,
             compiled: self.compiled.clone(),
         }
@@ -141,8 +145,8 @@ impl Session {
 
     /// From now on runs the program as machine code, if the verifier accepts it and all that it can tail-call.
     /// Results are those of the interpreter. Instructions are not counted: runs end because the verifier says
-    /// so, and [`Options::insns`] and [`Options::time`] end only those that go on calling helpers, each call
-    /// counting for a few instructions.
+    /// so, and [`Options::insns`] and [`Options::time`] end only callbacks and iterators, each turn counting
+    /// for a few instructions.
     /// Runs under an observer stay with the interpreter, and so do callbacks of timers.
     ///
     /// ```
@@ -245,13 +249,16 @@ impl Session {
         self.host.assigned = None;
         let limits = self.limits(self.options.insns);
         let lease = self.linked.cpus.lease(thread::yield_now);
-        let compiled = self.compiled.clone().filter(|_| observer.is_none());
-        if compiled.is_some() {
-            // Addresses of the packet stand before the context.
-            self.ctx.splice(..0, [0; POINTERS]);
-        }
-        let before = if compiled.is_some() { POINTERS } else { 0 };
-        let (slots, ctx) = cells(&mut self.ctx).split_at(before);
+        let compiled = self.compiled.as_deref().filter(|_| observer.is_none());
+        let (slots, ctx) = match compiled {
+            Some(_) => {
+                // Addresses of the packet stand before the context.
+                self.native_ctx.resize(POINTERS, 0);
+                self.native_ctx.extend_from_slice(&self.ctx);
+                cells(&mut self.native_ctx).split_at(POINTERS)
+            }
+            None => (&[][..], cells(&mut self.ctx)),
+        };
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             packet: self.host.lend(),
@@ -263,15 +270,17 @@ impl Session {
             ..Input::default()
         };
         let (machine, host) = (&self.linked.machine, &mut self.host);
-        let output = match (observer, &compiled) {
+        let output = match (observer, compiled) {
             (Some(observer), _) => self.vm.run_observed(machine, 0, host, input, observer),
             (None, Some(compiled)) => {
                 let pointers = HostPointers { slots, fields: pointer_fields(hook) };
-                self.vm.run_native(machine, 0, host, input, pointers, &**compiled)
+                self.vm.run_native(machine, 0, host, input, pointers, compiled)
             }
             (None, None) => self.vm.run(machine, 0, host, input),
         };
-        self.ctx.drain(..before);
+        if let Some(after) = self.native_ctx.get(POINTERS..).filter(|_| compiled.is_some()) {
+            self.ctx.copy_from_slice(after);
+        }
         drop(lease);
         self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);

@@ -82,6 +82,7 @@ impl<'r, S> Cx<'r, S> {
         }
         if let Some(native) = self.native {
             let at = Place { prog: prog.index, pc: prog.pc(op) };
+            self.take_turn(at).map_err(Stop::Nested)?;
             return native.call(self, at, args).map_err(Stop::Nested);
         }
         let result = if self.watch.is_some() {

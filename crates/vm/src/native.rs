@@ -101,8 +101,8 @@ impl<S> Machine<S> {
 }
 
 impl Vm {
-    /// Runs a program of the machine by an engine. Instructions are not counted, but each call of a helper is
-    /// taken for a few, so that budget and deadline end what goes on calling. Addresses of regions among the arguments become those of
+    /// Runs a program of the machine by an engine. Instructions are not counted, but each callback and each
+    /// turn of an iterator is taken for a few, so that budget and deadline end them. Addresses of regions among the arguments become those of
     /// the host.
     pub fn run_native<'r, S>(
         &'r mut self,
@@ -136,6 +136,15 @@ impl Vm {
 }
 
 impl<'r, S> Cx<'r, S> {
+    /// Takes a turn of a loop that the verifier has not bounded, which budget and deadline end.
+    ///
+    /// # Errors
+    /// The fault that ends the run.
+    pub fn take_turn(&mut self, at: Place) -> Result<(), Box<Fault>> {
+        let spent = self.meter.spend(PRICE);
+        spent.map_err(|kind| self.fault_at(at, kind))
+    }
+
     /// Calls the helper of this number among those of a program, for the instruction at a place.
     ///
     /// # Errors
@@ -147,13 +156,8 @@ impl<'r, S> Cx<'r, S> {
             let what = "a helper that is not there".into();
             return Err(Replaced::Fault(self.fault_at(at, FaultKind::Unsupported { what })));
         };
-        // Loops that the verifier does not bound go through helpers, which budget and deadline end.
-        if let Err(kind) = self.meter.spend(PRICE) {
-            return Err(Replaced::Fault(self.fault_at(at, kind)));
-        }
         let result = (helper.run)(self, args);
         self.mem.refresh();
-        self.meter.charge(self.mem.take_copied());
         match result {
             Ok(value) => Ok(value),
             Err(Stop::TailCall(prog)) if (prog as usize) < machine.codes.len() => {
@@ -245,7 +249,7 @@ impl<'r, S> Cx<'r, S> {
     }
 }
 
-/// Instructions that a call is taken for.
+/// Instructions that a turn of a loop is taken for.
 const PRICE: isize = 8;
 
 /// A call that did not return.

@@ -27,6 +27,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 Callee::Bridge(id) => self.bridge(id),
                 Callee::TailCall(id) => self.tail_call(id),
                 Callee::Array(array) => self.array_lookup(array),
+                Callee::WithContext { function, context } => {
+                    self.asm.mov_imm(Gpr::R8, context);
+                    self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
+                    self.asm.mov_imm(Gpr::Rax, function);
+                    self.asm.call_reg(Gpr::Rax);
+                }
+                Callee::Cpu => self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, cpu))),
                 Callee::Constant(value) => self.asm.mov_imm(Gpr::Rax, value),
             },
         }
