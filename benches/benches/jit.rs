@@ -43,7 +43,11 @@ fn main() {
         }
         criterion.final_summary();
     }
-    table();
+    if engines::has_clang() {
+        table();
+    } else {
+        eprintln!("skipped: clang-19 is not there, so there is nothing to compare with");
+    }
     engines::entries();
     session::table();
     compile::table();

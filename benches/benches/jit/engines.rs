@@ -24,7 +24,17 @@ pub(crate) trait Engine {
 pub(crate) const NAMES: [&str; 3] = ["skep", "rbpf", "native"];
 
 pub(crate) fn engines(program: Program) -> Vec<Box<dyn Engine>> {
-    vec![Box::new(Skep::new(program)), Box::new(Rbpf::new(program)), Box::new(Native::new(program))]
+    let mut all: Vec<Box<dyn Engine>> =
+        vec![Box::new(Skep::new(program)), Box::new(Rbpf::new(program))];
+    if has_clang() {
+        all.push(Box::new(Native::new(program)));
+    }
+    all
+}
+
+/// Whether there is what compiles for this host.
+pub(crate) fn has_clang() -> bool {
+    Command::new("clang-19").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 struct Skep {

@@ -123,7 +123,7 @@ impl Compiled {
         Ok(Self { progs, bridged, fast_maps, machine: machine.id(), ctx })
     }
 
-    /// The code of each program.
+    /// The code of each program, in the machine's order.
     pub fn code(&self) -> impl Iterator<Item = &Code> {
         self.progs.iter().map(Entered::code)
     }

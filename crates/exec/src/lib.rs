@@ -24,3 +24,4 @@ mod outside;
 pub use call::{Bare, BareError, Entered, features};
 pub use compiled::{Compiled, CtxShape, Refused};
 pub use memory::ExecMemory;
+pub use skep_jit::Code;

@@ -192,9 +192,9 @@ fn needs_env<O: Surroundings + ?Sized>(pc: Pc, call: Call, outside: &O) -> bool 
 }
 
 /// Most bytes at the start of a function.
-const PROLOGUE: u32 = 96;
+const PROLOGUE: u32 = 72;
 /// Most bytes of an access by the bridge.
-const BRIDGED: u32 = 64;
+const BRIDGED: u32 = 40;
 
 impl Function {
     /// Notes what an instruction needs, and says how long its code can be.
@@ -266,18 +266,18 @@ impl Function {
                 self.may_goto = true;
                 16
             }
-            Insn::Call(_) => 80,
+            Insn::Call(_) => 48,
             Insn::Exit => EXIT,
         }
     }
 }
 
 /// Most bytes of an exit.
-const EXIT: u32 = 32;
+const EXIT: u32 = 20;
 
 const fn most_of_alu(width: Width, op: AluOp, src: Src) -> u32 {
     match (op, src) {
-        (AluOp::Div | AluOp::Mod | AluOp::SDiv | AluOp::SMod, _) => 80,
+        (AluOp::Div | AluOp::Mod | AluOp::SDiv | AluOp::SMod, _) => 56,
         (AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, Src::Reg(_)) => 14,
         (_, Src::Imm(_)) => 7,
         (_, Src::Reg(_)) if matches!(width, Width::W32) => 4,

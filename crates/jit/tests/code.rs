@@ -259,3 +259,37 @@ fn code_is_no_longer_than_the_kernels() {
     let code = compile(&prog(insns), &NoSurroundings, NEW).unwrap();
     assert!(code.bytes.len() * 10 <= count * 47, "{} bytes for {count}", code.bytes.len());
 }
+
+/// Short jumps rest on what the first pass takes for the most that instructions can become: around each
+/// instruction as many as just fit, and all must be in reach.
+#[test]
+fn no_instruction_is_longer_than_is_reckoned() {
+    let insns = everything();
+    let all: Vec<Insn> =
+        insns.iter().map(|(_, insn)| insn).filter(|insn| *insn != Insn::Exit).collect();
+    for features in [Features::default(), NEW] {
+        for insn in &all {
+            for before in 0..3 {
+                for count in [1, 2, 3, 5, 8, 12, 20, 30] {
+                    // Jumps of the instruction's own lead to the next.
+                    let pad = core::iter::repeat_n(Insn::JumpLong { off: 0 }, before);
+                    let body = pad.chain(core::iter::repeat_n(*insn, count));
+                    let body: Vec<Insn> = body.collect();
+                    let slots: u32 = body.iter().map(Insn::slots).sum();
+                    let off = i16::try_from(slots).unwrap();
+                    let over = Insn::JumpIf {
+                        width: Width::W64,
+                        op: CondOp::Eq,
+                        dst: Reg::R1,
+                        src: Src::Imm(0),
+                        off,
+                    };
+                    let end = [Insn::Jump { off: 0 }, Insn::Jump { off: 0 }, Insn::Exit];
+                    let all = [over].into_iter().chain(body).chain(end);
+                    let code = compile(&prog(all.collect()), &All, features);
+                    assert!(code.is_ok(), "{count} times {insn:?}: {code:?}");
+                }
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
-use skep_exec::Compiled;
+use skep_exec::{Code as MachineCode, Compiled};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
 use skep_vm::{
@@ -166,6 +166,12 @@ impl Session {
         let compiled = native::compile(&self.image, &self.linked, self.host.hook, options)?;
         self.compiled = Some(Arc::new(compiled));
         Ok(())
+    }
+
+    /// The program's machine code, if it runs as such.
+    #[must_use]
+    pub fn machine_code(&self) -> Option<&MachineCode> {
+        self.compiled.as_ref()?.code().next()
     }
 
     /// What runs the program.
