@@ -2,6 +2,7 @@
 
 mod classic;
 mod json;
+mod native;
 
 use crate::failure::{Failure, Kind};
 use crate::file;
@@ -44,6 +45,9 @@ pub(crate) struct Dis {
     /// Translate classic BPF into eBPF for a hook.
     #[arg(long, value_name = "HOOK", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "socket")]
     ebpf: Option<Ebpf>,
+    /// Show the machine code that skep run --engine jit makes of each instruction (x86-64).
+    #[arg(long, conflicts_with_all = ["bytes", "json"])]
+    native: bool,
     /// Print JSON, a program on a line.
     #[arg(long, conflicts_with = "bytes")]
     json: bool,
@@ -71,6 +75,7 @@ const EXAMPLES: &str = "\
 Examples:
   skep dis examples/xdp_flows.o --source
   skep dis examples/subprogs.o --bytes
+  skep dis examples/count.s --native
   tcpdump -ddd 'tcp port 80' | skep dis - --ebpf=xdp
   echo 'b7 00 00 00 02 00 00 00 95 00 00 00 00 00 00 00' | skep dis -
 
@@ -122,13 +127,21 @@ impl Dis {
     }
 
     fn image(&self, mut image: Image, out: &mut Out<'_>) -> Result<(), Failure> {
+        let whole = self.native.then(|| image.clone());
         if let Some(name) = self.prog.as_deref() {
             let prog = skep::choose(&image, Some(name));
             let prog = prog.map_err(|err| load::failure(&self.file, &err))?.clone();
             image.progs = vec![prog];
         }
         let (dialect, source) = (self.dialect.into(), self.source);
-        if self.json {
+        if let Some(whole) = whole {
+            for (at, prog) in image.progs.iter().enumerate() {
+                if at > 0 {
+                    writeln!(out)?;
+                }
+                native::show(&self.file, &whole, prog, (dialect, source), out)?;
+            }
+        } else if self.json {
             for prog in &image.progs {
                 writeln!(out, "{}", json::prog(prog, &image, dialect))?;
             }

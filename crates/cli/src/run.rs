@@ -20,7 +20,7 @@ use crate::failure::{Failure, Kind};
 use crate::file::{self, Program};
 use crate::term::{Out, Term};
 use crate::{kernel, load};
-use arg::{RedirectTo, Which, WhichMaps};
+use arg::{RedirectTo, Which, WhichEngine, WhichMaps};
 use clap::ArgGroup;
 use counts::Counts;
 use input::Inputs;
@@ -28,7 +28,7 @@ use output::Outputs;
 use packets::{Ended, Loop};
 use progress::Progress;
 use report::{Summary, reporter};
-use skep::{Clock, Image, LoadError, Options, Session, choose};
+use skep::{CheckOptions, Clock, Image, LoadError, Options, Session, choose};
 use skep_btf::Btf;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,10 @@ pub(crate) struct Run {
     /// Run the program even if the kernel's verifier would refuse it; every access is checked either way.
     #[arg(long, help_heading = "Engine")]
     unverified: bool,
+    /// What runs the program: interp checks every access and counts instructions; jit is machine code, for
+    /// programs that the verifier accepts; auto is jit where it can be and interp otherwise.
+    #[arg(long, help_heading = "Engine", value_name = "ENGINE", value_enum, default_value_t = WhichEngine::Interp)]
+    engine: WhichEngine,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -135,8 +139,9 @@ impl Run {
             let prog = choose(&program.image, self.prog.as_deref());
             let name = prog.map_err(|err| load::failure(&self.file, &err))?.name.clone();
             let (out, err) = (&mut term.out, &mut term.err);
-            verify::verify(&program.image, &name, types, self.json, out, err)?;
+            verify::verify(&program.image, &name, types.clone(), self.json, out, err)?;
         }
+        let why_not = self.compile(&mut session, types)?;
         if let Some(world) = &self.world {
             World::read(world)?.surround(&mut session);
         }
@@ -162,7 +167,7 @@ impl Run {
         let start = Instant::now();
         let ended = looping.packets(&mut session, out);
         let time = start.elapsed();
-        self.conclude(looping, ended, time, &session, &program, out)
+        self.conclude(looping, ended, (time, why_not.as_deref()), &session, &program, out)
     }
 
     /// Ends outputs and report, then says why there are no more packets.
@@ -170,7 +175,7 @@ impl Run {
         &self,
         mut looping: Loop<'_>,
         ended: Result<(), Ended>,
-        time: Duration,
+        (time, why_not): (Duration, Option<&str>),
         session: &Session,
         program: &Program,
         out: &mut Out<'_>,
@@ -178,7 +183,9 @@ impl Run {
         looping.progress.end();
         let finished = looping.outputs.finish();
         let (live, written) = (self.interface.is_some(), looping.outputs.written());
-        let summary = Summary { counts: &looping.counts, time, live, written };
+        let asked = self.engine != WhichEngine::Interp;
+        let engine = asked.then(|| (session.engine(), why_not));
+        let summary = Summary { counts: &looping.counts, time, live, engine, written };
         looping.report.end(out, &summary, session)?;
         if let (true, Err(Ended::Fault(place))) = (self.json, &ended) {
             writeln!(out, "{}", fault::to_json(place, program))?;
@@ -192,6 +199,26 @@ impl Run {
             Ok(()) => finished,
             Err(Ended::Failed(failure)) => Err(failure),
             Err(Ended::Fault(place)) => Err(fault::failure(&place, program)),
+        }
+    }
+
+    /// Turns the program into machine code, if it is to be; why not, if it may stay as it is.
+    fn compile(
+        &self,
+        session: &mut Session,
+        types: Option<Arc<Btf>>,
+    ) -> Result<Option<String>, Failure> {
+        if self.engine == WhichEngine::Interp {
+            return Ok(None);
+        }
+        let options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
+        match session.compile(&options) {
+            Ok(()) => Ok(None),
+            Err(why) if self.engine == WhichEngine::Jit => {
+                let failure = Failure::of(Kind::Unsupported, &why);
+                Err(failure.help("--engine interp runs it"))
+            }
+            Err(why) => Ok(Some(why.to_string())),
         }
     }
 

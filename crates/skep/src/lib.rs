@@ -28,6 +28,7 @@ mod host;
 mod input;
 mod layout;
 mod link;
+mod native;
 mod needs;
 mod network;
 mod rules;
@@ -43,11 +44,13 @@ pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_image};
 pub use link::LoadError;
+pub use native::{Engine, NotNative};
 pub use needs::{Need, NeedKind, Needs, needs};
 pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport};
 pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_markdown};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_abi::Release;
+pub use skep_exec::Code as MachineCode;
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,

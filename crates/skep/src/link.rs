@@ -117,6 +117,8 @@ pub(crate) struct Linked {
     pub(crate) machine: Machine<Host>,
     /// Of each map of the machine, its index in the image.
     pub(crate) maps: Vec<usize>,
+    /// Of each program of the machine, its index in the image.
+    pub(crate) progs: Vec<usize>,
     /// The CPUs that runs take turns on.
     pub(crate) cpus: CpuPool,
 }
@@ -158,7 +160,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         }
     }
     reach.fill(machine.maps())?;
-    Ok(Linked { machine, maps: reach.maps, cpus: CpuPool::new(cpus.max(1)) })
+    Ok(Linked { machine, maps: reach.maps, progs: reach.progs, cpus: CpuPool::new(cpus.max(1)) })
 }
 
 /// First instruction of the function that gets what the program throws: the one that a tag of the

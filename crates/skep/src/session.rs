@@ -1,15 +1,20 @@
 //! A program loaded into the user engine, taking packets.
 
+use crate::check::CheckOptions;
 use crate::event::{self, Event};
 use crate::host::{Clock, Host, half_fields, monotonic};
 use crate::link::{Linked, LoadError, link};
+use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
 use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
+use skep_exec::{Code as MachineCode, Compiled};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
-use skep_vm::{CTX, Fault, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells};
+use skep_vm::{
+    CTX, Fault, HostPointers, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells,
+};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -49,7 +54,7 @@ pub struct Outcome {
     pub socket: Option<usize>,
     /// Copies that the program sent to other interfaces.
     pub clones: Vec<(u32, Packet)>,
-    /// Instructions executed.
+    /// Instructions executed; 0 of machine code, which does not count them.
     pub insns: u64,
 }
 
@@ -67,7 +72,10 @@ pub struct Session {
     host: Host,
     vm: Vm,
     ctx: Vec<u8>,
+    /// The same with addresses of the packet before it.
+    native_ctx: Vec<u8>,
     options: Options,
+    compiled: Option<Arc<Compiled>>,
 }
 
 impl Session {
@@ -90,7 +98,9 @@ impl Session {
             host,
             vm: Vm::new(),
             ctx: Vec::new(),
+            native_ctx: Vec::new(),
             options,
+            compiled: None,
         })
     }
 
@@ -127,8 +137,47 @@ impl Session {
             host: self.host.sibling(),
             vm: Vm::new(),
             ctx: Vec::new(),
+            native_ctx: Vec::new(),
             options: self.options,
+            compiled: self.compiled.clone(),
         }
+    }
+
+    /// From now on runs the program as machine code, if the verifier accepts it and all that it can tail-call.
+    /// Results are those of the interpreter. Instructions are not counted: runs end because the verifier says
+    /// so, and [`Options::insns`] and [`Options::time`] end only callbacks and iterators, each turn counting
+    /// for a few instructions.
+    /// Runs under an observer stay with the interpreter, and so do callbacks of timers.
+    ///
+    /// ```
+    /// use skep::{CheckOptions, Engine, Options, Release, Session, read_image};
+    ///
+    /// let text = b".section \"xdp\"\npass:\n r0 = 2\n exit\n";
+    /// let image = read_image(text, "pass.s").unwrap().image;
+    /// let mut session = Session::load(&image, None, Options::default()).unwrap();
+    /// if session.compile(&CheckOptions::new(Release { major: 6, minor: 18 })).is_ok() {
+    ///     assert_eq!(session.engine(), Engine::Jit);
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotNative`] with the reason; the session goes on with the interpreter.
+    pub fn compile(&mut self, options: &CheckOptions) -> Result<(), NotNative> {
+        let compiled = native::compile(&self.image, &self.linked, self.host.hook, options)?;
+        self.compiled = Some(Arc::new(compiled));
+        Ok(())
+    }
+
+    /// The program's machine code, if it runs as such.
+    #[must_use]
+    pub fn machine_code(&self) -> Option<&MachineCode> {
+        self.compiled.as_ref()?.code().next()
+    }
+
+    /// What runs the program.
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        if self.compiled.is_some() { Engine::Jit } else { Engine::Interp }
     }
 
     /// The program's name.
@@ -206,10 +255,20 @@ impl Session {
         self.host.assigned = None;
         let limits = self.limits(self.options.insns);
         let lease = self.linked.cpus.lease(thread::yield_now);
+        let compiled = self.compiled.as_deref().filter(|_| observer.is_none());
+        let (slots, ctx) = match compiled {
+            Some(_) => {
+                // Addresses of the packet stand before the context.
+                self.native_ctx.resize(POINTERS, 0);
+                self.native_ctx.extend_from_slice(&self.ctx);
+                cells(&mut self.native_ctx).split_at(POINTERS)
+            }
+            None => (&[][..], cells(&mut self.ctx)),
+        };
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             packet: self.host.lend(),
-            ctx: cells(&mut self.ctx),
+            ctx,
             ctx_writable: hook.is_skb(),
             ctx_halves: half_fields(hook),
             cpu: lease.cpu().0,
@@ -217,10 +276,17 @@ impl Session {
             ..Input::default()
         };
         let (machine, host) = (&self.linked.machine, &mut self.host);
-        let output = match observer {
-            Some(observer) => self.vm.run_observed(machine, 0, host, input, observer),
-            None => self.vm.run(machine, 0, host, input),
+        let output = match (observer, compiled) {
+            (Some(observer), _) => self.vm.run_observed(machine, 0, host, input, observer),
+            (None, Some(compiled)) => {
+                let pointers = HostPointers { slots, fields: pointer_fields(hook) };
+                self.vm.run_native(machine, 0, host, input, pointers, compiled)
+            }
+            (None, None) => self.vm.run(machine, 0, host, input),
         };
+        if let Some(after) = self.native_ctx.get(POINTERS..).filter(|_| compiled.is_some()) {
+            self.ctx.copy_from_slice(after);
+        }
         drop(lease);
         self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);

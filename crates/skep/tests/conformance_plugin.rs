@@ -65,13 +65,27 @@ fn helpers_are_called_by_number() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn machine_code_gives_the_same() {
+    check(&["8877665544332211", "--engine", "jit"], LOAD, "1122334455667788");
+    check(&["--engine", "jit"], "bf20000000000000 9500000000000000", "0");
+    let call_5 = "b701000007000000 8500000005000000 9500000000000000";
+    check(&["--engine", "jit"], call_5, "7");
+    // r2 = 4; call memfrob; r0 = *(u32 *)(r0 + 0); exit
+    let memfrob = "b702000004000000 8500000001000000 6100000000000000 9500000000000000";
+    check(&["00010203", "--engine", "jit"], memfrob, "29282b2a");
+    let callx_r2 = "b701000009000000 b702000005000000 8d02000000000000 9500000000000000";
+    assert_eq!(run(&["--engine", "jit"], callx_r2).status.code(), Some(4));
+}
+
+#[test]
 fn what_goes_wrong_is_said_on_standard_error() {
     let cases = [
         (&[][..], LOAD, 1, "null pointer"),
         (&[], "9500", 1, "8-byte instructions"),
         (&["8"], LOAD, 2, "odd number"),
         (&["--engine", "magic"], LOAD, 2, "--engine"),
-        (&["--engine", "jit"], LOAD, 4, "JIT"),
+        (&["--engine", "jit"], LOAD, 1, "null pointer"),
     ];
     for (args, program, code, words) in cases {
         let output = run(args, program);

@@ -8,20 +8,21 @@ use std::process::Command;
 /// Lowest first. A crate depends on crates of lower rows only. The same table stands, with words, in
 /// `ARCHITECTURE.md`.
 const ROWS: &[&[&str]] = &[
-    &["skep-isa", "skep-diag", "skep-domain"],
+    &["skep-isa", "skep-diag", "skep-domain", "skep-x64"],
     &["skep-btf"],
     &["skep-abi"],
     &["skep-prog"],
-    &["skep-obj", "skep-asm", "skep-cbpf"],
+    &["skep-obj", "skep-asm", "skep-cbpf", "skep-jit"],
     &["skep-map", "skep-sys", "skep-verifier"],
     &["skep-vm", "skep-hooks", "skep-linux"],
+    &["skep-exec"],
     &["skep"],
     &["skep-cli"],
 ];
 /// Tests and benches may depend on anything, and nothing on them.
 const DEV_ONLY: &[&str] = &["skep-testkit", "skep-benches"];
 /// Crates that may contain `unsafe`.
-const UNSAFE: &[&str] = &["skep-map", "skep-sys", "skep-hooks"];
+const UNSAFE: &[&str] = &["skep-map", "skep-sys", "skep-hooks", "skep-exec"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()

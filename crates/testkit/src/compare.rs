@@ -69,7 +69,7 @@ fn disagreement(
 }
 
 /// Replaces instructions by such as do nothing, as long as the property remains.
-fn smaller(mut image: Image, prog: &str, has: impl Fn(&Image) -> bool) -> Image {
+pub(crate) fn smaller(mut image: Image, prog: &str, has: impl Fn(&Image) -> bool) -> Image {
     let at = image.progs.iter().position(|p| p.name == prog).expect("bug: it was run before");
     let mut pcs: Vec<Pc> = image.progs[at].insns.iter().map(|(pc, _)| pc).collect();
     pcs.reverse();

@@ -15,6 +15,7 @@
 pub mod agreement;
 mod compare;
 pub mod domain;
+mod engines;
 mod frame;
 mod generate;
 mod host;
@@ -26,10 +27,11 @@ pub mod soundness;
 mod user;
 
 pub use compare::{Compared, Difference, compare, differential};
+pub use engines::{Engines, engines, random_engines};
 pub use frame::{Frame, packet};
 pub use generate::{PACKET_LEN, program};
 pub use host::{Host, host};
 pub use kernel::{Refused, kernel};
 pub use maps::{MapCase, MapPair, map_cases, refused_differently};
 pub use outcome::{MapContent, Outcome, Ran};
-pub use user::user;
+pub use user::{native, user};

@@ -1,7 +1,10 @@
 //! The user engine as an oracle.
 
 use crate::{Frame, Host, MapContent, Outcome, Ran};
-use skep::{EventKind, Image, LoadError, MapView, Options, Packet, Session};
+use skep::{
+    CheckOptions, Engine, EventKind, Image, LoadError, MapView, NotNative, Options, Packet,
+    Release, Session,
+};
 use skep_abi::{MapType, ProgType};
 use skep_btf::Shown;
 use std::collections::BTreeMap;
@@ -19,6 +22,32 @@ pub fn user(
     prog: &str,
     frames: &[Frame<'_>],
 ) -> Result<Outcome, LoadError> {
+    Ok(run_all(host, image, prog, frames, Engine::Interp)?.expect("bug: the interpreter runs all"))
+}
+
+/// The same by machine code; why there is none, where there is none.
+///
+/// # Errors
+/// If the program cannot be loaded.
+///
+/// # Panics
+/// If the image has no such program.
+pub fn native(
+    host: Host,
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+) -> Result<Result<Outcome, NotNative>, LoadError> {
+    run_all(host, image, prog, frames, Engine::Jit)
+}
+
+fn run_all(
+    host: Host,
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+    engine: Engine,
+) -> Result<Result<Outcome, NotNative>, LoadError> {
     // Without types, records come as bytes.
     let image = Image { btf: None, ..image.clone() };
     let prog_type =
@@ -26,6 +55,12 @@ pub fn user(
     // A test run leaves VLAN tags where they are.
     let options = Options { cpus: host.cpus, insns: 1 << 24, untag: false, ..Options::default() };
     let mut session = Session::load(&image, Some(prog), options)?;
+    if engine == Engine::Jit {
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        if let Err(why) = session.compile(&CheckOptions { cpus: host.cpus, ..options }) {
+            return Ok(Err(why));
+        }
+    }
     let mut packet = Packet::new();
     let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     let mut runs = Vec::new();
@@ -39,7 +74,7 @@ pub fn user(
         });
     }
     let maps = session.maps().map(|map| content(&map, &mut records)).collect();
-    Ok(Outcome { runs, maps })
+    Ok(Ok(Outcome { runs, maps }))
 }
 
 fn run(session: &mut Session, prog_type: ProgType, packet: &mut Packet) -> Ran {

@@ -93,4 +93,4 @@ pub use reject::{Fact, Reject};
 pub use rule::Rule;
 pub use run::{verify, watch};
 pub use trace::{Step, trace};
-pub use verdict::{Rejection, Stats, Unsupported, Verdict, Verified};
+pub use verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified};

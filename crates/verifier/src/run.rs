@@ -7,14 +7,16 @@ use crate::env::Env;
 use crate::explore::{Remembered, Visits};
 use crate::frame::{Frame, MAIN};
 use crate::load::maps_of;
+use crate::reg::{Base, RegType, flag};
 use crate::reject::{Res, Stop};
 use crate::stack_live::StackLive;
 use crate::state::State;
 use crate::trace::Step;
-use crate::verdict::{Rejection, Stats, Unsupported, Verdict, Verified};
+use crate::verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified};
 use crate::verifier::{NO_PC, Verifier};
 use skep_isa::Pc;
 use skep_prog::Prog;
+use std::cell::Cell;
 
 /// Whether the kernel would take `prog`.
 #[must_use]
@@ -39,7 +41,11 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
     verifier.finish_stats();
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
     match stopped {
-        Ok(()) => Verdict::Accepted(Verified { prog, stats: verifier.stats }),
+        Ok(()) => {
+            let through = verifier.aux.iter().map(|aux| aux.ptr_type.and_then(through)).collect();
+            let reads_old_stack = verifier.reads_old_stack.get();
+            Verdict::Accepted(Verified { prog, stats: verifier.stats, through, reads_old_stack })
+        }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {
             let path = verifier.path();
@@ -50,6 +56,16 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
                 stats: verifier.stats,
             }))
         }
+    }
+}
+
+/// What machine code must know of a pointer that it follows.
+fn through(ty: RegType) -> Option<Through> {
+    match ty.base {
+        Base::Ctx => Some(Through::Ctx),
+        Base::BtfId => Some(Through::Kernel),
+        Base::Mem if ty.has(flag::UNTRUSTED) => Some(Through::Kernel),
+        _ => None,
     }
 }
 
@@ -78,6 +94,7 @@ impl<'a> Verifier<'a> {
             bpf_capable: caps.bpf || caps.sys_admin,
             allow_ptr_leaks: perfmon,
             allow_uninit_stack: perfmon,
+            reads_old_stack: Cell::new(false),
             bypass_spec_v1: perfmon || env.kernel.mitigations_off,
             bypass_spec_v4: perfmon || env.kernel.mitigations_off,
             strict_alignment: env.flags.strict_alignment && !env.flags.any_alignment,

@@ -20,6 +20,17 @@ pub enum Verdict<'p> {
 pub struct Verified<'p> {
     pub(crate) prog: &'p Prog,
     pub(crate) stats: Stats,
+    pub(crate) through: Vec<Option<Through>>,
+    pub(crate) reads_old_stack: bool,
+}
+
+/// What kind of pointer an instruction follows, where machine code must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    /// To the context.
+    Ctx,
+    /// To an object of the kernel, which may turn out not to be there.
+    Kernel,
 }
 
 impl<'p> Verified<'p> {
@@ -27,6 +38,19 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub fn prog(&self) -> &'p Prog {
         self.prog
+    }
+
+    /// The kind of pointer that the instruction at a slot follows, the same on all paths; `None` for those
+    /// that need nothing but the access.
+    #[must_use]
+    pub fn through(&self, pc: Pc) -> Option<Through> {
+        self.through.get(pc.index()).copied().flatten()
+    }
+
+    /// Whether it may read bytes of its stack that it has not written, as privileged programs may.
+    #[must_use]
+    pub const fn reads_old_stack(&self) -> bool {
+        self.reads_old_stack
     }
 
     /// What it took.

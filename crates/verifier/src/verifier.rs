@@ -59,6 +59,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) bpf_capable: bool,
     pub(crate) allow_ptr_leaks: bool,
     pub(crate) allow_uninit_stack: bool,
+    /// Whether some path has read stack that it has not written.
+    pub(crate) reads_old_stack: std::cell::Cell<bool>,
     pub(crate) bypass_spec_v1: bool,
     pub(crate) bypass_spec_v4: bool,
     pub(crate) strict_alignment: bool,

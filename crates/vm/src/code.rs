@@ -226,6 +226,8 @@ const fn moved_column(op: AluOp) -> Option<usize> {
 /// A program ready for the interpreter.
 pub(crate) struct Code<S> {
     pub(crate) prog: Prog,
+    /// Its place in the machine.
+    pub(crate) index: usize,
     /// What runs: several instructions in one op where `fuse` found such.
     pub(crate) ops: Vec<Op>,
     /// The same, each instruction an op of its own.

@@ -6,6 +6,7 @@ use crate::helper::Stop;
 use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
 use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
+use crate::native::{Native, Place};
 use crate::observe::Watch;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -35,6 +36,10 @@ pub struct Cx<'r, S> {
     pub(crate) tail_calls: u32,
     /// Who is told of every instruction.
     pub(crate) watch: Option<Watch<'r>>,
+    /// What runs machine code, in a run of such.
+    pub(crate) native: Option<&'r dyn Native<S>>,
+    /// r10 of the function of machine code that called a helper last.
+    pub(crate) frame: Option<u64>,
 }
 
 impl<'r, S> Cx<'r, S> {
@@ -60,7 +65,7 @@ impl<'r, S> Cx<'r, S> {
     #[must_use]
     pub fn value_address(&self, handle: u64, at: usize) -> Option<u64> {
         let region = memory::MAPS.checked_add(memory::map_of(handle)?)?;
-        Some(memory::address(region, u32::try_from(at).ok()?))
+        Some(self.mem.seen(memory::address(region, u32::try_from(at).ok()?)))
     }
 
     /// Calls a function of the running program by its address, as `bpf_loop` calls back.
@@ -74,6 +79,11 @@ impl<'r, S> Cx<'r, S> {
         // A function that neither jumps nor calls does not look at its account.
         if self.meter.slice < 0 {
             self.meter.refill()?;
+        }
+        if let Some(native) = self.native {
+            let at = Place { prog: prog.index, pc: prog.pc(op) };
+            self.take_turn(at).map_err(Stop::Nested)?;
+            return native.call(self, at, args).map_err(Stop::Nested);
         }
         let result = if self.watch.is_some() {
             interp::<S, true>(self, prog, op, args)

@@ -17,8 +17,8 @@
 
 mod rare;
 
-pub(crate) use rare::function;
-use rare::{denied, fault, left_the_ops, load, not_a_function, refill, stopped, store};
+use rare::{denied, fault, left_the_ops, load, not_a_function, refill, store};
+pub(crate) use rare::{function, stopped};
 
 use crate::arith::{alu32, alu64, cond32, cond64};
 use crate::code::{Code, OpCode as O};

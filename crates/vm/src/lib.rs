@@ -37,6 +37,7 @@ mod helper;
 mod interp;
 mod machine;
 mod memory;
+mod native;
 mod observe;
 mod translate;
 
@@ -49,5 +50,6 @@ pub use memory::{
     CTX, FRAME_SIZE, HalfField, Headers, MAX_FRAMES, MEM, Memory, PACKET, PACKET_BASE, PacketBuf,
     Place, STACK, address, cells,
 };
+pub use native::{HostPointers, Native, Place as CodePlace, Replaced};
 pub use observe::{Activation, Moment, Observer, Value};
 pub use translate::LoadError;

@@ -6,12 +6,15 @@ use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::run;
-use crate::memory::{HalfField, Heap, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells};
+use crate::memory::{
+    HalfField, Heap, HostRange, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells, host_ranges,
+};
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
 use skep_isa::Pc;
 use skep_map::{Cpu, Map};
 use skep_prog::Prog;
@@ -40,6 +43,9 @@ pub struct Machine<S> {
     pub(crate) maps: Vec<Map>,
     pub(crate) helpers: Helpers<S>,
     pub(crate) clock: fn() -> u64,
+    /// Where the values of maps are.
+    pub(crate) ranges: Vec<HostRange>,
+    pub(crate) id: u64,
     cpus: u32,
 }
 
@@ -47,7 +53,10 @@ impl<S> Machine<S> {
     /// A machine of one CPU, without programs. `maps` are those that programs name by index.
     #[must_use]
     pub fn new(helpers: Helpers<S>, maps: Vec<Map>) -> Self {
-        Self { codes: Vec::new(), maps, helpers, clock: || 0, cpus: 1 }
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let ranges = host_ranges(&maps);
+        Self { codes: Vec::new(), maps, helpers, clock: || 0, ranges, id, cpus: 1 }
     }
 
     /// The number of CPUs that the maps were made for.
@@ -216,13 +225,13 @@ impl Vm {
         self.enter(machine, state, input, Some(Watch::new(observer)), |cx| builtin::fire(cx, timer))
     }
 
-    fn enter<'r, S>(
+    pub(crate) fn enter<'r, S>(
         &'r mut self,
         machine: &'r Machine<S>,
         state: &'r mut S,
         input: Input<'r>,
         watch: Option<Watch<'r>>,
-        body: impl FnOnce(&mut Cx<'_, S>) -> Result<u64, Box<Fault>>,
+        body: impl FnOnce(&mut Cx<'r, S>) -> Result<u64, Box<Fault>>,
     ) -> Output {
         let stack = cells(&mut self.stack);
         let mut cx = Cx {
@@ -238,6 +247,8 @@ impl Vm {
             depth: 0,
             tail_calls: 0,
             watch,
+            native: None,
+            frame: None,
         };
         cx.mem.set_ctx(input.ctx, input.ctx_writable);
         if input.ctx_writable && !input.ctx_halves.is_empty() {

@@ -23,11 +23,13 @@ mod access;
 mod atomic;
 mod ctx;
 mod heap;
+mod host;
 mod packet;
 mod temporary;
 
 pub use access::Place;
 pub(crate) use heap::{Heap, What};
+pub(crate) use host::{HostRange, host_ranges};
 pub use packet::{Headers, PacketBuf};
 
 use alloc::vec::Vec;
@@ -148,6 +150,8 @@ pub struct Memory<'m> {
     copied: Cell<u64>,
     /// Fields of a context that may be written, but not as plain memory.
     halves: &'static [HalfField],
+    /// Where things are for machine code, while such runs.
+    host: Option<host::Host<'m>>,
 }
 
 /// A field of four bytes in the context of which the kernel keeps the lower two. Such fields are written
@@ -179,6 +183,7 @@ impl<'m> Memory<'m> {
             heap: Heap::default(),
             copied: Cell::new(0),
             halves: &[],
+            host: None,
         }
     }
 
@@ -279,6 +284,7 @@ impl<'m> Memory<'m> {
         for (byte, cell) in bytes.iter().zip(ctx.unwrap_or_default()) {
             cell.set(*byte);
         }
+        self.ctx_changed();
     }
 }
 

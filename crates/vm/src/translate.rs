@@ -80,6 +80,7 @@ pub(crate) fn translate<S: 'static>(
     }
     let code = Code {
         prog: prog.clone(),
+        index,
         ops: Vec::new(),
         plain: Vec::with_capacity(pcs.len()),
         pcs,

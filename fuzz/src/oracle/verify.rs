@@ -44,7 +44,9 @@ pub fn check(data: &[u8]) {
         let checked = skep::check(&image, &image.progs[0], &options);
         let _ = kernel_log(&image, &image.progs[0], &checked);
         match &checked.verdict {
-            Verdict::Accepted(_) if TYPES[..PACKETS].contains(&prog_type) => run(&image, packet),
+            Verdict::Accepted(_) if TYPES[..PACKETS].contains(&prog_type) => {
+                run(&image, packet, caps == Caps::NONE);
+            }
             Verdict::Rejected(rejection) => assert!(!rejection.reject.kernel.is_empty()),
             _ => {}
         }
@@ -77,15 +79,35 @@ fn maps() -> Vec<MapDef> {
     ]
 }
 
-/// What the verifier accepted ends, at the latest with its budget, and touches only what it may.
-fn run(image: &Image, frame: &[u8]) {
+/// What the verifier accepted ends, at the latest with its budget, and touches only what it may; as machine code it
+/// does the same, unless it may show addresses, which are others there.
+fn run(image: &Image, frame: &[u8], keeps_addresses: bool) {
     let time = Duration::from_secs(2);
     let options = Options { insns: 50_000, time, cpus: 2, ..Options::default() };
     let Ok(mut session) = Session::load(image, Some("prog"), options) else { return };
+    let mut compiled = Session::load(image, Some("prog"), options).ok();
+    let compile = |session: &mut Session| session.compile(&CheckOptions::new(RELEASES[0])).is_ok();
+    if compiled.as_mut().is_some_and(|session| !compile(session)) {
+        compiled = None;
+    }
     let mut packet = Packet::new();
     for len in [frame.len(), frame.len() / 2] {
         packet.reset(&frame[..len], PacketMeta { ifindex: 1, ..PacketMeta::default() });
-        if let Err(fault) = session.run(&mut packet) {
+        let ran = session.run(&mut packet);
+        if let (Ok(outcome), Some(compiled)) = (&ran, &mut compiled) {
+            let mut other = Packet::new();
+            other.reset(&frame[..len], PacketMeta { ifindex: 1, ..PacketMeta::default() });
+            let native = compiled.run(&mut other);
+            if keeps_addresses {
+                let native = native.expect("machine code ends where interpreted");
+                assert_eq!(native.verdict.code, outcome.verdict.code, "machine code differs");
+                assert_eq!(other.data(), packet.data(), "machine code leaves another packet");
+            }
+        } else {
+            // What faulted may have left maps that differ.
+            compiled = None;
+        }
+        if let Err(fault) = ran {
             let limit = matches!(
                 fault.kind,
                 FaultKind::Budget { .. } | FaultKind::Deadline | FaultKind::Unsupported { .. }

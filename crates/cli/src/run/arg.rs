@@ -40,6 +40,17 @@ pub(crate) enum WhichMaps {
     All,
 }
 
+/// What runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum WhichEngine {
+    /// The interpreter.
+    Interp,
+    /// Machine code.
+    Jit,
+    /// Machine code where there is some.
+    Auto,
+}
+
 /// `IFINDEX=OUT`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RedirectTo {

@@ -7,7 +7,7 @@ use super::report::{Passed, Report, Summary, hook_name};
 use crate::term::Out;
 use crate::value::to_json;
 use serde_json::{Map, Value, json};
-use skep::{Event, EventKind, MapView, Session};
+use skep::{Engine, Event, EventKind, MapView, Session};
 use skep_prog::Initial;
 use std::io::{self, Write};
 use std::path::Path;
@@ -36,6 +36,9 @@ impl Report for Json {
             "new_length": passed.packet.frame().len(),
             "instructions": outcome.insns,
         });
+        if passed.engine == Engine::Jit {
+            line["instructions"] = Value::Null;
+        }
         if let Some(ifindex) = outcome.redirect {
             line["redirect"] = json!(ifindex);
         }
@@ -79,7 +82,7 @@ fn summary_line(summary: &Summary<'_>, session: &Session) -> Value {
     });
     let written =
         summary.written.iter().map(|(name, packets)| json!({"to": name, "packets": packets}));
-    json!({
+    let mut line = json!({
         "type": "summary",
         "prog": session.prog(),
         "hook": hook_name(session.hook()),
@@ -89,7 +92,17 @@ fn summary_line(summary: &Summary<'_>, session: &Session) -> Value {
         "verdicts": verdicts.collect::<Map<_, _>>(),
         "instructions": counts.insns(),
         "written": written.collect::<Value>(),
-    })
+    });
+    if let Some((engine, why_not)) = summary.engine {
+        line["engine"] = json!(engine.name());
+        if let Some(why_not) = why_not {
+            line["not_compiled"] = json!(why_not);
+        }
+        if engine == Engine::Jit {
+            line["instructions"] = Value::Null;
+        }
+    }
+    line
 }
 
 impl Json {

@@ -5,7 +5,7 @@ use super::counts::Counts;
 use super::input::Inputs;
 use super::{json::Json, text::Text};
 use crate::term::Out;
-use skep::{Event, Hook, Outcome, Packet, Session};
+use skep::{Engine, Event, Hook, Outcome, Packet, Session};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub(crate) struct Passed<'a> {
     pub(crate) outcome: &'a Outcome,
     /// As the program left it.
     pub(crate) packet: &'a Packet,
+    /// What ran the program.
+    pub(crate) engine: Engine,
 }
 
 /// A whole run.
@@ -54,6 +56,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) time: Duration,
     /// Whether most of the time went by waiting for packets.
     pub(crate) live: bool,
+    /// What ran the program, if somebody asked, and why it was not machine code.
+    pub(crate) engine: Option<(Engine, Option<&'a str>)>,
     /// Outputs and numbers of packets.
     pub(crate) written: Vec<(String, u64)>,
 }

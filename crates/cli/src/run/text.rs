@@ -12,7 +12,7 @@ use crate::failure::visible;
 use crate::table::{Align, Cell, Table, thousands};
 use crate::term::{Out, Palette};
 use anstyle::Style;
-use skep::{Action, Event, EventKind, Session};
+use skep::{Action, Engine, Event, EventKind, Session};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -52,7 +52,11 @@ impl Report for Text {
         let name = out.style.name;
         let (prog, hook) = (visible(session.prog()), hook_name(session.hook()));
         let (file, inputs) = (visible(&file.to_string_lossy()), visible(&inputs.name()));
-        let rest = format!("of {file} at {hook}, interpreted, over {inputs}");
+        let how = match session.engine() {
+            Engine::Interp => "interpreted",
+            Engine::Jit => "as machine code",
+        };
+        let rest = format!("of {file} at {hook}, {how}, over {inputs}");
         out.wrapped(0, &[(name, &prog), (Style::new(), &rest)])?;
         writeln!(out)
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The release whose verdict counts.
-const RELEASE: Release = Release { major: 6, minor: 18 };
+pub(super) const RELEASE: Release = Release { major: 6, minor: 18 };
 
 /// Refuses what the kernel would refuse: the program of this name, and those it can call.
 pub(super) fn verify(

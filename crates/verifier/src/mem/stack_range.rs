@@ -99,7 +99,7 @@ impl Verifier<'_> {
         match slot.bytes[at.byte] {
             Byte::Misc => return Ok(true),
             Byte::Zero => {}
-            Byte::Invalid if uninit => {}
+            Byte::Invalid if uninit => self.reads_old_stack.set(true),
             _ if slot.is_spilled() && (slot.reg.is_scalar() || leaks) => {
                 if write {
                     forget(slot, unknown);

@@ -92,7 +92,7 @@ impl Verifier<'_> {
                 Byte::Spill => spilled += 1,
                 Byte::Misc => {}
                 Byte::Zero => zeros += 1,
-                Byte::Invalid if self.allow_uninit_stack => {}
+                Byte::Invalid if self.allow_uninit_stack => self.reads_old_stack.set(true),
                 _ => return unreadable(frame, off, i, size),
             }
         }
@@ -112,7 +112,7 @@ impl Verifier<'_> {
             let byte = slot.bytes[first.wrapping_sub(usize::try_from(i).unwrap_or(0)) % 8];
             match byte {
                 Byte::Misc | Byte::Zero => {}
-                Byte::Invalid if self.allow_uninit_stack => {}
+                Byte::Invalid if self.allow_uninit_stack => self.reads_old_stack.set(true),
                 _ => return unreadable(frame, off, i, size),
             }
         }

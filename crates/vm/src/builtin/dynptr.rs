@@ -143,7 +143,7 @@ impl Dynptr {
         }
         let start = cx.state.packet_data()? as u64 + off;
         let end = start + u64::from(len);
-        (end <= cx.mem.packet.end as u64).then_some(start + u64::from(PACKET_BASE))
+        (end <= cx.mem.packet.end as u64).then(|| cx.mem.seen(start + u64::from(PACKET_BASE)))
     }
 
     /// What there is to say of a packet that has become shorter.

@@ -104,7 +104,7 @@ pub(super) fn denied<S>(
 
 /// The fault of a helper that did not return.
 #[cold]
-pub(super) fn stopped<S>(
+pub(crate) fn stopped<S>(
     cx: &Cx<'_, S>,
     code: &Code<S>,
     op: usize,

@@ -1,7 +1,7 @@
 //! Accesses of any length to any region, and what there is to say about a refused one.
 
 use super::heap::What;
-use super::{Kind, Memory, PACKET, PACKET_BASE, split};
+use super::{Kind, Memory, PACKET, PACKET_BASE};
 use crate::fault::{AccessError, Denied};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -52,7 +52,7 @@ impl<'m> Memory<'m> {
         size: usize,
         write: bool,
     ) -> Result<Option<(&'m Values, usize)>, AccessError> {
-        let (region, at) = split(addr);
+        let (region, at) = self.split(addr);
         let deny = |why| AccessError { addr, size, write, why };
         match self.regions.get(region as usize) {
             Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
@@ -76,7 +76,7 @@ impl<'m> Memory<'m> {
     /// Whether an address is that of a page which an arena does not have. Programs read zero there, and what
     /// they write is gone. Kernel: `ex_handler_bpf`.
     fn is_hole(&self, addr: u64, size: usize) -> bool {
-        let (region, at) = split(addr);
+        let (region, at) = self.split(addr);
         match self.regions.get(region as usize) {
             Some(Kind::Arena(arena)) => !arena.is_allocated(at as usize, size),
             _ => false,
@@ -85,7 +85,7 @@ impl<'m> Memory<'m> {
 
     /// Private bytes behind an address.
     fn cells(&self, addr: u64, len: usize, write: bool) -> Result<&'m [Cell<u8>], AccessError> {
-        let (idx, at) = split(addr);
+        let (idx, at) = self.split(addr);
         let deny = |why| AccessError { addr, size: len, write, why };
         if let Some(Kind::Copy(..)) = self.regions.get(idx as usize) {
             return Err(deny(Denied::ReadOnly));
@@ -109,12 +109,12 @@ impl<'m> Memory<'m> {
         if let Some((values, at)) = self.values(addr, out.len(), false)? {
             return values.read(at, out).ok_or(deny);
         }
-        if addr >> 32 == u64::from(PACKET) {
+        if self.split(addr).0 == PACKET {
             let found = self.packet_at(addr, out.len(), false)?;
             out.copy_from_slice(self.packet.bytes.get(found).ok_or(deny)?);
             return Ok(());
         }
-        let (idx, at) = split(addr);
+        let (idx, at) = self.split(addr);
         let copy = match self.regions.get(idx as usize) {
             Some(Kind::Copy(_, bytes)) => Some(bytes.as_slice()),
             _ => self.heap.get(idx),
@@ -141,12 +141,12 @@ impl<'m> Memory<'m> {
         if let Some((values, at)) = self.values(addr, bytes.len(), true)? {
             return values.write(at, bytes).ok_or(deny);
         }
-        if addr >> 32 == u64::from(PACKET) {
+        if self.split(addr).0 == PACKET {
             let found = self.packet_at(addr, bytes.len(), true)?;
             self.packet.bytes.get_mut(found).ok_or(deny)?.copy_from_slice(bytes);
             return Ok(());
         }
-        let (idx, at) = split(addr);
+        let (idx, at) = self.split(addr);
         if let Some(object) = self.heap.get_mut(idx) {
             let at = at as usize;
             let end = at.checked_add(bytes.len()).ok_or(deny)?;
@@ -259,7 +259,7 @@ impl<'m> Memory<'m> {
 
     /// Bytes that may be read from `addr` to the end of its region.
     fn len_of(&self, addr: u64) -> Option<usize> {
-        let (idx, at) = split(addr);
+        let (idx, at) = self.split(addr);
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
         if let Some(object) = self.heap.get(idx) {
             return object.len().checked_sub(at as usize);
@@ -268,7 +268,7 @@ impl<'m> Memory<'m> {
         let len = match *self.regions.get(idx as usize)? {
             Kind::Nothing | Kind::Free => 0,
             Kind::Bytes(_) if idx == PACKET => {
-                let start = split(addr).1.wrapping_sub(PACKET_BASE) as usize;
+                let start = self.split(addr).1.wrapping_sub(PACKET_BASE) as usize;
                 return self.packet.end.checked_sub(start);
             }
             Kind::Bytes(_) => bytes.rd.len(),
@@ -282,7 +282,7 @@ impl<'m> Memory<'m> {
 
     /// Name, bounds and position of an address, for messages.
     pub(crate) fn place(&self, addr: u64) -> Option<Place> {
-        let (idx, at) = split(addr);
+        let (idx, at) = self.split(addr);
         let bytes = self.bytes.get(idx as usize).copied().unwrap_or_default();
         let place = |name: &str, lo, len| Place { region: name.into(), at, lo, len };
         if let Some(object) = self.heap.get(idx) {

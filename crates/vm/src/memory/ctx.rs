@@ -1,12 +1,12 @@
 //! Stores to a context that is not all plain memory.
 
-use super::{CTX, HalfField, Memory, split};
+use super::{CTX, HalfField, Memory};
 use crate::fault::{AccessError, Denied};
 
 impl Memory<'_> {
     /// Whether an address lies in a context with such fields.
     pub(crate) fn has_halves(&self, addr: u64) -> bool {
-        split(addr).0 == CTX && !self.halves.is_empty()
+        self.split(addr).0 == CTX && !self.halves.is_empty()
     }
 
     /// Stores the low `size` bytes as the kernel does after it has rewritten the access; `signed` is
@@ -18,7 +18,7 @@ impl Memory<'_> {
         value: u64,
         signed: bool,
     ) -> Result<(), AccessError> {
-        let at = split(addr).1;
+        let at = self.split(addr).1;
         if let Some(field) = self.halves.iter().find(|field| field.at == at)
             && field.drops(value, signed)
         {
@@ -29,7 +29,7 @@ impl Memory<'_> {
 
     /// Writes bytes, but for the upper halves of fields.
     pub(super) fn write_ctx(&self, addr: u64, bytes: &[u8]) -> Result<(), AccessError> {
-        let at = split(addr).1;
+        let at = self.split(addr).1;
         let deny = AccessError { addr, size: bytes.len(), write: true, why: Denied::Outside };
         let end = (at as usize).checked_add(bytes.len()).ok_or(deny)?;
         let ctx = self.bytes.get(CTX as usize).and_then(|ctx| ctx.rd.get(at as usize..end));

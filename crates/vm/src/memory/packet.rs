@@ -64,6 +64,7 @@ impl Memory<'_> {
         write: bool,
     ) -> Result<Range<usize>, AccessError> {
         let deny = |why| AccessError { addr, size: len, write, why };
+        let addr = self.home(addr);
         if addr < u64::from(PACKET_BASE) {
             return Err(deny(Denied::Null));
         }

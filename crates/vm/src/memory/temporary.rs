@@ -1,6 +1,6 @@
 //! Regions that come and go during a run.
 
-use super::{Kind, Memory, address, split};
+use super::{Kind, Memory, address};
 use alloc::vec::Vec;
 use skep_map::{Record, RingBuf};
 
@@ -20,7 +20,8 @@ impl<'m> Memory<'m> {
 
     /// Takes away what [`Memory::show`] gave.
     pub fn drop_copy(&mut self, addr: u64) {
-        if let Some(kind @ Kind::Copy(..)) = self.regions.get_mut(split(addr).0 as usize) {
+        let region = self.split(addr).0 as usize;
+        if let Some(kind @ Kind::Copy(..)) = self.regions.get_mut(region) {
             *kind = Kind::Free;
         }
     }
@@ -43,12 +44,12 @@ impl<'m> Memory<'m> {
             Some(free) => *free = kind,
             None => self.regions.push(kind),
         }
-        address(u32::try_from(idx).unwrap_or(u32::MAX), 0)
+        self.seen(address(u32::try_from(idx).unwrap_or(u32::MAX), 0))
     }
 
     /// Takes back a record by its address.
     pub(crate) fn take_record(&mut self, addr: u64) -> Option<(&'m RingBuf, Record)> {
-        let (region, 0) = split(addr) else { return None };
+        let (region, 0) = self.split(addr) else { return None };
         let kind = self.regions.get_mut(region as usize)?;
         let Kind::Record { ring, record } = *kind else { return None };
         *kind = Kind::Free;

@@ -4,6 +4,7 @@ use crate::run::report::Summary;
 use crate::table::thousands;
 use crate::term::Out;
 use anstyle::Style;
+use skep::Engine;
 use std::io;
 use std::time::Duration;
 
@@ -15,18 +16,18 @@ pub(super) fn throughput(summary: &Summary<'_>, out: &mut Out<'_>) -> io::Result
     let (packets, bytes, insns) =
         (total.packets as f64, total.bytes as f64, summary.counts.insns() as f64);
     let plural = if total.packets == 1 { "" } else { "s" };
-    let cost = if summary.live {
-        String::new()
-    } else {
-        format!("{} and ", time(summary.time.div_f64(packets)))
+    let cost = if summary.live { String::new() } else { time(summary.time.div_f64(packets)) };
+    let and = if cost.is_empty() { "" } else { " and " };
+    let work = match summary.engine {
+        Some((Engine::Jit, _)) => String::new(),
+        _ => format!("{and}{} instructions", three_digits(insns / packets)),
     };
     let line = format!(
-        "{} packet{plural} in {}: {}packets/s, {}bit/s; per packet {cost}{} instructions",
+        "{} packet{plural} in {}: {}packets/s, {}bit/s; per packet {cost}{work}",
         thousands(total.packets),
         time(summary.time),
         scaled(packets / seconds),
         scaled(bytes * 8.0 / seconds),
-        three_digits(insns / packets),
     );
     out.wrapped(0, &[(Style::new(), &line)])
 }

@@ -1,0 +1,87 @@
+//! What compilation takes.
+
+use skep_abi::ProgType;
+use skep_exec::features;
+use skep_isa::{AluOp, CondOp, Insn, Reg, Size, Src, Width};
+use skep_jit::{NoSurroundings, compile};
+use skep_prog::Prog;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Arithmetic, loads and stores; with `branches` a conditional jump after every nine of them.
+fn program(len: usize, branches: bool) -> Prog {
+    const REGS: [Reg; 5] = [Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6];
+    let reg = |n: usize| REGS[n % 5];
+    let mut insns =
+        vec![Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Src::Imm(0) }];
+    while insns.len() < len - 1 {
+        let n = insns.len();
+        let (dst, src) = (reg(n), Src::Reg(reg(n * 7 + 1)));
+        insns.push(match n % 10 {
+            9 if branches && n + 2 < len => Insn::JumpIf {
+                width: Width::W64,
+                op: CondOp::Gt,
+                dst,
+                src: Src::Imm(5),
+                off: if n + 20 < len { 10 } else { 0 },
+            },
+            0 => Insn::Load { size: Size::Dw, dst, base: Reg::R1, off: 8 },
+            1 => Insn::Store { size: Size::Dw, base: Reg::FP, off: -16, src },
+            2 => Insn::Alu { width: Width::W64, op: AluOp::Mov, dst, src },
+            3 => Insn::Alu { width: Width::W64, op: AluOp::Add, dst, src: Src::Imm(0x1234) },
+            4 => Insn::Alu { width: Width::W32, op: AluOp::Xor, dst, src },
+            5 => Insn::Alu { width: Width::W64, op: AluOp::Lsh, dst, src: Src::Imm(3) },
+            6 => Insn::Load { size: Size::W, dst, base: Reg::FP, off: -16 },
+            7 => Insn::Alu { width: Width::W64, op: AluOp::And, dst, src: Src::Imm(255) },
+            _ => Insn::Alu { width: Width::W64, op: AluOp::Add, dst, src },
+        });
+    }
+    insns.push(Insn::Exit);
+    Prog::new("generated", ProgType::SocketFilter, insns.into_iter().collect())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of the bench")]
+pub(crate) fn table() {
+    println!(
+        "\n{:24}{:>12}{:>12}{:>12}{:>14}",
+        "compilation", "ns", "ns/insn", "bytes/insn", "rbpf ns/insn"
+    );
+    for (len, branches) in [
+        (2, false),
+        (100, false),
+        (100, true),
+        (10_000, false),
+        (10_000, true),
+        (1_000_000, false),
+        (1_000_000, true),
+    ] {
+        let prog = program(len, branches);
+        let turns = (3_000_000 / len).clamp(7, 2000);
+        let (mut shortest, mut bytes) = (f64::MAX, 0);
+        for _ in 0..turns {
+            let start = Instant::now();
+            let code = black_box(compile(&prog, &NoSurroundings, features()).expect("it compiles"));
+            shortest = shortest.min(start.elapsed().as_secs_f64() * 1e9);
+            bytes = code.bytes.len();
+        }
+        let raw = prog.insns.to_le_bytes();
+        let mut theirs = f64::MAX;
+        // rbpf 0.4 panics on longer ones.
+        for _ in 0..if len <= 100 { turns.min(200) } else { 0 } {
+            let Ok(mut vm) = rbpf::EbpfVmRaw::new(Some(&raw)) else { continue };
+            let start = Instant::now();
+            if black_box(vm.jit_compile()).is_ok() {
+                theirs = theirs.min(start.elapsed().as_secs_f64() * 1e9);
+            }
+        }
+        let kind = if branches { "branches" } else { "straight" };
+        let n = len as f64;
+        let theirs = if theirs == f64::MAX { "-".into() } else { format!("{:.1}", theirs / n) };
+        println!(
+            "{:24}{shortest:12.0}{:12.1}{:12.2}{theirs:>14}",
+            format!("{len} {kind}"),
+            shortest / n,
+            bytes as f64 / n,
+        );
+    }
+}

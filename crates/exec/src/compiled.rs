@@ -1,0 +1,200 @@
+//! The code of a machine's programs.
+
+use crate::activation;
+use crate::call::{Entered, features};
+use crate::fast_map::FastMap;
+use crate::outside::{Bridged, Outside};
+use skep_isa::{ImmSrc, Insn, Pc};
+use skep_jit::{Code, CompileError, compile};
+use skep_map::Map;
+use skep_verifier::Verified;
+use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
+use std::io;
+
+/// Why programs are not run as machine code. Nothing is wrong with them: the interpreter runs them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// There is no code generator for this host.
+    #[error("there is no machine code for this kind of processor")]
+    Host,
+    /// The programs verified are not those of the machine.
+    #[error("program {prog} of the machine is not the one that was verified")]
+    Other {
+        /// Its index.
+        prog: usize,
+    },
+    /// A map holds more than bytes.
+    #[error("map {map} holds timers or objects")]
+    Objects {
+        /// Its name.
+        map: String,
+    },
+    /// A map of a kind that machine code does not follow.
+    #[error("map {map} is an arena")]
+    Arena {
+        /// Its name.
+        map: String,
+    },
+    /// A program handles exceptions.
+    #[error("{prog} has a function for exceptions")]
+    Exceptions {
+        /// Its name.
+        prog: String,
+    },
+    /// A program is not compiled.
+    #[error("{prog}: {source}")]
+    Compile {
+        /// Its name.
+        prog: String,
+        /// Why.
+        source: CompileError,
+    },
+    /// There is no memory for code.
+    #[error("there is no memory for code")]
+    Memory(#[from] io::Error),
+}
+
+/// Where contexts have pointers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CtxShape {
+    /// Bytes of it.
+    pub len: usize,
+    /// Position of each field of 4 bytes that stands for a pointer, and, from the start of the context, of the
+    /// 8 bytes that have the pointer itself.
+    pub pointers: &'static [(u32, i32)],
+    /// Whether stores to some fields of it are no plain ones.
+    pub halves: bool,
+}
+
+/// The code of all programs of a machine. It holds for as long as the machine does: it has addresses of map
+/// values in it.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(crate) progs: Vec<Entered>,
+    pub(crate) bridged: Vec<Bridged>,
+    /// What code has addresses of, beside map values.
+    #[expect(dead_code, reason = "kept alive for the code")]
+    fast_maps: Vec<Option<Box<FastMap>>>,
+    /// Whose map values there are addresses of.
+    pub(crate) machine: u64,
+    pub(crate) ctx: CtxShape,
+}
+
+impl Compiled {
+    /// Compiles the programs of a machine, each of which has been verified; `maps` are the maps of the machine
+    /// by their number in what was verified. Helpers must do as their prototypes say.
+    ///
+    /// # Errors
+    /// [`Refused`] with the first reason that is found.
+    pub fn new<S>(
+        machine: &Machine<S>,
+        verified: &[Verified<'_>],
+        maps: &[usize],
+        ctx: CtxShape,
+    ) -> Result<Self, Refused> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err(Refused::Host);
+        }
+        check_maps(machine.maps())?;
+        check_same(machine, verified, maps)?;
+        let calls = |verified: &Verified<'_>| {
+            verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn))
+        };
+        let has_tail_calls = verified.iter().any(calls);
+        let (mut bridged, mut progs) = (Vec::new(), Vec::new());
+        let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
+        for (prog, verified) in verified.iter().enumerate() {
+            let outside = Outside::new(
+                machine,
+                prog,
+                verified,
+                ctx.pointers,
+                ctx.halves,
+                has_tail_calls,
+                &fast_maps,
+                &mut bridged,
+            );
+            let code = compile(verified.prog(), &outside, features()).map_err(|source| {
+                Refused::Compile { prog: verified.prog().name.clone(), source }
+            })?;
+            progs.push(Entered::new(code)?);
+        }
+        Ok(Self { progs, bridged, fast_maps, machine: machine.id(), ctx })
+    }
+
+    /// The code of each program, in the machine's order.
+    pub fn code(&self) -> impl Iterator<Item = &Code> {
+        self.progs.iter().map(Entered::code)
+    }
+}
+
+fn is_tail_call(insn: &Insn) -> bool {
+    matches!(insn, Insn::Call(skep_isa::Call::Helper(12)))
+}
+
+fn check_maps(maps: &[Map]) -> Result<(), Refused> {
+    for map in maps {
+        let name = || map.def().name.to_string();
+        match map {
+            Map::Arena(_) => return Err(Refused::Arena { map: name() }),
+            Map::KeyValue(map) if !map.fields().opaque.is_empty() => {
+                return Err(Refused::Objects { map: name() });
+            }
+            Map::Storage(_) | Map::UserRing(_) => {
+                return Err(Refused::Objects { map: name() });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What was verified must be what runs. Numbers of maps may differ, as those of the machine are its own.
+fn check_same<S>(
+    machine: &Machine<S>,
+    verified: &[Verified<'_>],
+    maps: &[usize],
+) -> Result<(), Refused> {
+    if machine.progs() != verified.len() {
+        return Err(Refused::Other { prog: verified.len().min(machine.progs()) });
+    }
+    for (prog, verified) in verified.iter().enumerate() {
+        let other = Refused::Other { prog };
+        let Some(loaded) = machine.prog(prog) else { return Err(other) };
+        if machine.has_exceptions(prog) {
+            return Err(Refused::Exceptions { prog: loaded.name.clone() });
+        }
+        let (ours, theirs) = (&loaded.insns, &verified.prog().insns);
+        if ours.len() != theirs.len()
+            || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps))
+        {
+            return Err(other);
+        }
+    }
+    Ok(())
+}
+
+/// Whether an instruction of the machine is the one that was verified.
+fn is_same((at, ours): (Pc, Insn), (was_at, verified): (Pc, Insn), maps: &[usize]) -> bool {
+    let number = |idx: i32| usize::try_from(idx).ok().and_then(|idx| maps.get(idx).copied());
+    let is_number = |ours: i32, verified: i32| number(ours) == usize::try_from(verified).ok();
+    let same = match (ours, verified) {
+        (
+            Insn::LoadImm { dst: to, imm: ImmSrc::MapIdx(idx) },
+            Insn::LoadImm { dst, imm: ImmSrc::MapIdx(was) },
+        ) => to == dst && is_number(idx, was),
+        (
+            Insn::LoadImm { dst: to, imm: ImmSrc::MapIdxValue { idx, at } },
+            Insn::LoadImm { dst, imm: ImmSrc::MapIdxValue { idx: was, at: was_at } },
+        ) => to == dst && at == was_at && is_number(idx, was),
+        (ours, verified) => ours == verified,
+    };
+    same && at == was_at
+}
+
+impl<S> Native<S> for Compiled {
+    fn call(&self, cx: &mut Cx<'_, S>, at: CodePlace, args: [u64; 5]) -> Result<u64, Box<Fault>> {
+        activation::run(self, cx, at, args)
+    }
+}

@@ -1,0 +1,27 @@
+//! Runs the machine code that `skep-jit` makes, in the memory and with the helpers of `skep-vm`.
+//!
+//! [`Compiled`] holds the code of all programs of a [`Machine`](skep_vm::Machine), and is made only from
+//! programs that the verifier has accepted: a [`Verified`](skep_verifier::Verified) each is the key to unchecked
+//! execution. Memory with code is never writable and executable at once ([`ExecMemory`]). Where a program
+//! uses what machine code does not do yet, there is a [`Refused`] that says what, and the interpreter runs it.
+//!
+//! ```
+//! use skep_exec::ExecMemory;
+//!
+//! let code = ExecMemory::new(&[0xc3]).unwrap(); // ret
+//! assert_eq!(code.len(), 1);
+//! ```
+//!
+//! Start reading at `compiled.rs`, then `activation.rs`.
+
+mod activation;
+mod call;
+mod compiled;
+mod fast_map;
+mod memory;
+mod outside;
+
+pub use call::{Bare, BareError, Entered, features};
+pub use compiled::{Compiled, CtxShape, Refused};
+pub use memory::ExecMemory;
+pub use skep_jit::Code;

@@ -1,0 +1,213 @@
+//! What the compiler is told of a machine and of a verified program.
+
+use crate::fast_map::{self, FastMap};
+use skep_abi::MapType;
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
+use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
+use skep_map::Map;
+use skep_verifier::Verified;
+use skep_vm::{CodePlace, Machine};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// A call that goes through the bridge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bridged {
+    /// The call.
+    pub(crate) at: CodePlace,
+    /// The helper, by its number among those of the program.
+    pub(crate) helper: u32,
+    /// Whether it is the next turn of an iterator.
+    pub(crate) is_turn: bool,
+}
+
+/// The surroundings of one program.
+pub(crate) struct Outside<'a, S> {
+    machine: &'a Machine<S>,
+    prog: usize,
+    verified: &'a Verified<'a>,
+    /// Positions of 32-bit pointers in the context, and of 64-bit ones before it.
+    pointers: &'a [(u32, i32)],
+    /// Whether stores to some fields of the context are no plain ones.
+    halves: bool,
+    has_tail_calls: bool,
+    /// Maps that calls get as r1, by the slot of the call.
+    maps: BTreeMap<Pc, i32>,
+    /// Of each map of the machine.
+    fast_maps: &'a [Option<Box<FastMap>>],
+    bridged: RefCell<&'a mut Vec<Bridged>>,
+}
+
+impl<'a, S> Outside<'a, S> {
+    #[expect(clippy::too_many_arguments, reason = "one for each field")]
+    pub(crate) fn new(
+        machine: &'a Machine<S>,
+        prog: usize,
+        verified: &'a Verified<'a>,
+        pointers: &'a [(u32, i32)],
+        halves: bool,
+        has_tail_calls: bool,
+        fast_maps: &'a [Option<Box<FastMap>>],
+        bridged: &'a mut Vec<Bridged>,
+    ) -> Self {
+        // The machine numbers maps in its own way.
+        let maps = machine.prog(prog).map(|prog| maps_of_calls(&prog.insns)).unwrap_or_default();
+        let bridged = RefCell::new(bridged);
+        Self { machine, prog, verified, pointers, halves, has_tail_calls, maps, fast_maps, bridged }
+    }
+
+    /// The map that a call gets, if its operations are direct.
+    fn fast_map(&self, pc: Pc) -> Option<u64> {
+        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
+        Some(self.fast_maps.get(index)?.as_ref()?.context())
+    }
+
+    fn array(&self, pc: Pc) -> Option<ArrayLookup> {
+        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
+        let Map::KeyValue(map) = self.machine.maps().get(index)? else { return None };
+        if map.def().map_type != MapType::Array {
+            return None;
+        }
+        let values = map.values();
+        let len = u32::try_from(values.len() / values.stride()).ok()?;
+        let stride =
+            u32::try_from(values.stride()).ok().filter(|&stride| i32::try_from(stride).is_ok())?;
+        let base = values.as_ptr().as_ptr().expose_provenance() as u64;
+        // Access through the map's flags is the verifier's business.
+        (len == map.def().max_entries && i32::try_from(len).is_ok()).then_some(ArrayLookup {
+            base,
+            stride,
+            len,
+        })
+    }
+}
+
+/// The map that each call surely gets as its first argument: loaded in the same block, and untouched since.
+fn maps_of_calls(insns: &Insns) -> BTreeMap<Pc, i32> {
+    let targets = skep_prog::targets(insns);
+    let (mut maps, mut r1) = (BTreeMap::new(), None);
+    for (pc, insn) in insns.iter() {
+        if targets.contains(&pc) {
+            r1 = None;
+        }
+        match insn {
+            Insn::LoadImm { dst: Reg::R1, imm: ImmSrc::MapIdx(idx) } => r1 = Some(idx),
+            Insn::Call(_) => {
+                if let Some(idx) = r1.take() {
+                    maps.insert(pc, idx);
+                }
+            }
+            Insn::Alu { dst, .. }
+            | Insn::MovSx { dst, .. }
+            | Insn::Neg { dst, .. }
+            | Insn::Swap { dst, .. }
+            | Insn::AddrSpaceCast { dst, .. }
+            | Insn::LoadImm { dst, .. }
+            | Insn::Load { dst, .. }
+            | Insn::LoadSx { dst, .. }
+            | Insn::LoadAcquire { dst, .. }
+            | Insn::Atomic { src: dst, .. }
+                if dst == Reg::R1 =>
+            {
+                r1 = None;
+            }
+            insn if !insn.falls_through() => r1 = None,
+            _ => {}
+        }
+    }
+    maps
+}
+
+/// `bpf_get_smp_processor_id`.
+const CPU: Call = Call::Helper(8);
+/// `bpf_map_lookup_elem`.
+const LOOKUP: Call = Call::Helper(1);
+/// `bpf_tail_call`.
+const TAIL_CALL: Call = Call::Helper(12);
+
+impl<S> Surroundings for Outside<'_, S> {
+    fn imm(&self, pc: Pc, _: ImmSrc) -> Result<u64, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        self.machine.constant(at).ok_or("a constant that has no address here")
+    }
+
+    fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
+        if let Some(what) = refused(name) {
+            return Err(what);
+        }
+        if call == LOOKUP
+            && let Some(array) = self.array(pc)
+        {
+            return Ok(Callee::Array(array));
+        }
+        if call == CPU {
+            return Ok(Callee::Cpu);
+        }
+        if let Some(function) = fast_map::function(call)
+            && let Some(map) = self.fast_map(pc)
+        {
+            return Ok(Callee::WithContext { function, context: map });
+        }
+        let mut bridged = self.bridged.borrow_mut();
+        let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
+        bridged.push(Bridged { at, helper, is_turn });
+        let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
+        Ok(if call == TAIL_CALL { Callee::TailCall(id) } else { Callee::Bridge(id) })
+    }
+
+    fn access(&self, pc: Pc) -> Access {
+        use skep_verifier::Through;
+        match self.verified.through(pc) {
+            None => Access::Plain,
+            Some(Through::Kernel) => Access::Bridged,
+            Some(Through::Ctx) => match self.verified.prog().insns.get(pc) {
+                Some(&Insn::Load { off, .. }) => {
+                    let field = |&&(at, _): &&(u32, i32)| i64::from(at) == i64::from(off);
+                    let slot = self.pointers.iter().find(field);
+                    slot.map_or(Access::Plain, |&(_, off)| Access::Pointer { off })
+                }
+                Some(Insn::Store { .. }) if self.halves => Access::Bridged,
+                _ => Access::Plain,
+            },
+        }
+    }
+
+    fn has_tail_calls(&self) -> bool {
+        self.has_tail_calls
+    }
+
+    fn zeroes_stack(&self) -> bool {
+        self.verified.reads_old_stack()
+    }
+}
+
+/// What machine code does not do yet, by the name of the helper or kernel function that asks for it.
+fn refused(name: &str) -> Option<&'static str> {
+    const OBJECTS: &str = "objects of programs and of the kernel";
+    let starts = [
+        "bpf_obj_",
+        "bpf_percpu_obj",
+        "bpf_refcount",
+        "bpf_task_",
+        "bpf_cgroup_",
+        "bpf_cpumask_",
+        "bpf_rbtree",
+        "bpf_list",
+        "bpf_get_current_task",
+        "bpf_iter_task",
+        "bpf_iter_css",
+        "bpf_kptr",
+        "bpf_timer",
+        "bpf_wq",
+        "bpf_throw",
+        "bpf_arena",
+        "bpf_get_task",
+        "bpf_this_cpu",
+        "bpf_per_cpu",
+        "bpf_current_task",
+        "bpf_user_ringbuf",
+    ];
+    starts.iter().any(|start| name.starts_with(start)).then_some(OBJECTS)
+}

@@ -1,0 +1,102 @@
+//! What the compiler asks of whoever knows the machine.
+
+use skep_isa::{Call, ImmSrc, Pc};
+
+/// Where a call of a helper or kernel function goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callee {
+    /// To a C function with the program's arguments at this address.
+    Function(u64),
+    /// Through [`Env::bridge`](crate::Env::bridge), which gets the number.
+    Bridge(u32),
+    /// The same, after which the program may be replaced.
+    TailCall(u32),
+    /// To an array's value, without a call.
+    Array(ArrayLookup),
+    /// To a C function of four of the program's arguments, this number and the environment.
+    WithContext {
+        /// Its address.
+        function: u64,
+        /// The number.
+        context: u64,
+    },
+    /// Gives the number of the CPU, [`Env::cpu`](crate::Env::cpu).
+    Cpu,
+    /// Gives a constant that is known now.
+    Constant(u64),
+}
+
+/// A look-up in an array: the address of a value, or null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrayLookup {
+    /// Address of the first value.
+    pub base: u64,
+    /// Bytes between values.
+    pub stride: u32,
+    /// Values.
+    pub len: u32,
+}
+
+/// How an access to memory is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// As it stands.
+    #[default]
+    Plain,
+    /// A load that becomes one of 8 bytes at another offset from the same base.
+    Pointer {
+        /// The offset.
+        off: i32,
+    },
+    /// By [`Env::access`](crate::Env::access).
+    Bridged,
+}
+
+/// What surrounds a program. What is not known is refused by an error that says what.
+pub trait Surroundings {
+    /// The number that `lddw` loads.
+    ///
+    /// # Errors
+    /// What it would take.
+    fn imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, &'static str>;
+
+    /// Where a call leads that is not to a function of the program.
+    ///
+    /// # Errors
+    /// What it would take.
+    fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str>;
+
+    /// How the instruction accesses memory.
+    fn access(&self, pc: Pc) -> Access;
+
+    /// Whether the program may replace another, or be replaced.
+    fn has_tail_calls(&self) -> bool {
+        false
+    }
+
+    /// Whether functions must find zeroes on their stack.
+    fn zeroes_stack(&self) -> bool {
+        false
+    }
+}
+
+/// A program that stands alone: no helpers, no maps, all memory plain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSurroundings;
+
+impl Surroundings for NoSurroundings {
+    fn imm(&self, _: Pc, imm: ImmSrc) -> Result<u64, &'static str> {
+        match imm {
+            ImmSrc::Value(value) => Ok(value),
+            _ => Err("a reference to something outside"),
+        }
+    }
+
+    fn call(&self, _: Pc, _: Call) -> Result<Callee, &'static str> {
+        Err("a call of something outside")
+    }
+
+    fn access(&self, _: Pc) -> Access {
+        Access::Plain
+    }
+}

@@ -1,0 +1,97 @@
+//! Calls.
+
+use super::{Compiler, env, regs, unsupported};
+use crate::code::CompileError;
+use crate::env::Env;
+use crate::surroundings::{ArrayLookup, Callee, Surroundings};
+use core::mem::offset_of;
+use skep_isa::{Call, Pc};
+use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
+
+/// The number of a bridged call.
+const ID: Gpr = Gpr::R10;
+
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
+    pub(super) fn call(&mut self, pc: Pc, call: Call) -> Result<(), CompileError> {
+        match call {
+            Call::Local(off) => {
+                let label = self.function_label(pc.jump(off).unwrap_or_default().0);
+                self.asm.call(label);
+            }
+            Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
+            call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
+                Callee::Function(address) => {
+                    self.asm.mov_imm(Gpr::Rax, address);
+                    self.asm.call_reg(Gpr::Rax);
+                }
+                Callee::Bridge(id) => self.bridge(id),
+                Callee::TailCall(id) => self.tail_call(id),
+                Callee::Array(array) => self.array_lookup(array),
+                Callee::WithContext { function, context } => {
+                    self.asm.mov_imm(Gpr::R8, context);
+                    self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
+                    self.asm.mov_imm(Gpr::Rax, function);
+                    self.asm.call_reg(Gpr::Rax);
+                }
+                Callee::Cpu => self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, cpu))),
+                Callee::Constant(value) => self.asm.mov_imm(Gpr::Rax, value),
+            },
+        }
+        Ok(())
+    }
+
+    fn bridge(&mut self, id: u32) {
+        self.asm.mov_imm(ID, id.into());
+        self.asm.call(self.stubs.bridge);
+    }
+
+    /// The stub of bridged calls.
+    pub(super) fn add_bridge(&mut self) {
+        self.asm.bind(self.stubs.bridge);
+        self.asm.store(MemSize::B8, env(offset_of!(Env, frame)), regs::FRAME_POINTER);
+        self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
+        // The seventh argument, which aligns the stack as well.
+        self.asm.push(ID);
+        self.asm.call_mem(env(offset_of!(Env, bridge)));
+        self.asm.pop(Gpr::Rcx);
+        self.asm.alu_store_imm(Alu::Cmp, Width::W64, env(offset_of!(Env, stop)), 0);
+        self.asm.jcc(Cond::Ne, self.stubs.abort, Reach::Long);
+        self.asm.ret();
+    }
+
+    /// The program is replaced: this function's registers are restored, and what replaces it returns to this
+    /// function's caller. Kernel: `bpf_tail_call`.
+    fn tail_call(&mut self, id: u32) {
+        self.bridge(id);
+        let on = self.asm.label();
+        self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, tail)));
+        self.asm.test(Width::W64, Gpr::R11, Gpr::R11);
+        self.asm.jcc(Cond::E, on, Reach::Short);
+        self.asm.load(MemSize::B8, Gpr::Rdi, env(offset_of!(Env, tail_ctx)));
+        self.restore_saved();
+        self.asm.jmp_reg(Gpr::R11);
+        self.asm.bind(on);
+    }
+
+    /// `r0 = &array[*(u32 *)r2]`, or null.
+    fn array_lookup(&mut self, array: ArrayLookup) {
+        const INDEX: Gpr = Gpr::Rsi;
+        let (beyond, end) = (self.asm.label(), self.asm.label());
+        self.asm.load(MemSize::B4, Gpr::Rax, Mem::new(INDEX, 0));
+        self.asm.alu_imm(Alu::Cmp, Width::W32, Gpr::Rax, array.len.cast_signed());
+        self.asm.jcc(Cond::Ae, beyond, Reach::Short);
+        if array.stride.is_power_of_two() {
+            #[expect(clippy::cast_possible_truncation, reason = "less than 32")]
+            let log = array.stride.trailing_zeros() as u8;
+            self.asm.shift_imm(skep_x64::Shift::Shl, Width::W64, Gpr::Rax, log);
+        } else {
+            self.asm.imul_imm(Width::W64, Gpr::Rax, Gpr::Rax, array.stride.cast_signed());
+        }
+        self.asm.mov_imm(Gpr::R11, array.base);
+        self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
+        self.asm.jmp(end, Reach::Short);
+        self.asm.bind(beyond);
+        self.asm.zero(Gpr::Rax);
+        self.asm.bind(end);
+    }
+}

@@ -1,0 +1,194 @@
+//! Several instructions in one of the host's.
+//!
+//! Every register has afterwards what it had without; an intermediate result is left out only where a later
+//! instruction of the same group overwrites it.
+
+use super::{Compiler, regs};
+use crate::surroundings::{Access, Surroundings};
+use skep_isa::{AluOp, Insn, Pc, Reg, Src, Width};
+use skep_x64::{Mem, MemSize, Shift, Width as Wide};
+
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
+    /// Code for this instruction and those that follow, and how many slots that were; 0 if nothing fuses.
+    #[inline]
+    pub(super) fn fuse(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) -> u32 {
+        match (op, src) {
+            (AluOp::Mov, Src::Reg(src)) if src != dst => self.fuse_mov(pc, width, dst, src),
+            (AluOp::Add, Src::Reg(src)) if width == Width::W64 => {
+                // `dst += src; dst = *(dst + off)`
+                self.fuse_load(pc, dst, dst, src, 1)
+            }
+            (AluOp::Lsh, Src::Imm(left)) if width == Width::W64 => self.fuse_shifts(pc, dst, left),
+            _ => 0,
+        }
+    }
+
+    /// The instruction `n` slots on, if control comes to it from here only.
+    #[inline]
+    fn ahead(&self, pc: Pc, n: u32) -> Option<Insn> {
+        self.next_of(Pc(pc.0.checked_add(n)?)).copied()
+    }
+
+    /// A copy, and what is done to it.
+    #[inline]
+    fn fuse_mov(&mut self, pc: Pc, width: Width, dst: Reg, src: Reg) -> u32 {
+        let Some(Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead(pc, 1) else {
+            return 0;
+        };
+        if to != dst || second != width {
+            return 0;
+        }
+        let wide = regs::width(width);
+        let (target, base) = (regs::of(dst), regs::of(src));
+        match (op, by) {
+            (AluOp::Add, Src::Reg(by)) if by != dst => {
+                if width == Width::W64 {
+                    let slots = self.fuse_load(Pc(pc.0 + 1), dst, src, by, 2);
+                    if slots != 0 {
+                        return slots;
+                    }
+                }
+                self.asm.lea(wide, target, Mem::new(base, 0).with_index(regs::of(by), 0));
+                2
+            }
+            (AluOp::Add, Src::Imm(imm)) => {
+                self.asm.lea(wide, target, Mem::new(base, imm));
+                2
+            }
+            (AluOp::Sub, Src::Imm(imm)) if imm != i32::MIN => {
+                self.asm.lea(wide, target, Mem::new(base, -imm));
+                2
+            }
+            (AluOp::Mul, Src::Imm(imm)) => {
+                self.asm.imul_imm(wide, target, base, imm);
+                2
+            }
+            (AluOp::And, Src::Imm(0xff)) => {
+                self.asm.movzx(MemSize::B1, target, base);
+                2
+            }
+            (AluOp::And, Src::Imm(0xffff)) => {
+                self.asm.movzx(MemSize::B2, target, base);
+                2
+            }
+            (AluOp::Lsh | AluOp::Rsh, Src::Imm(count)) => {
+                self.fuse_rotate(pc, width, (dst, src), op, count)
+            }
+            (AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, Src::Reg(by))
+                if self.features.bmi2 && by != dst =>
+            {
+                let op = match op {
+                    AluOp::Lsh => skep_x64::Bmi::Shlx,
+                    AluOp::Rsh => skep_x64::Bmi::Shrx,
+                    _ => skep_x64::Bmi::Sarx,
+                };
+                self.asm.shift_bmi(op, wide, target, base, regs::of(by));
+                2
+            }
+            _ => 0,
+        }
+    }
+
+    /// A load from `base + index`, where the addition at `pc` made the base of the load behind it and the load
+    /// overwrites that.
+    #[inline]
+    fn fuse_load(&mut self, pc: Pc, sum: Reg, base: Reg, index: Reg, slots: u32) -> u32 {
+        let load = Pc(pc.0 + 1);
+        let (size, off, signed) = match self.ahead(pc, 1) {
+            Some(Insn::Load { size, dst, base, off }) if dst == sum && base == sum => {
+                (size, off, false)
+            }
+            Some(Insn::LoadSx { size, dst, base, off }) if dst == sum && base == sum => {
+                (size, off, true)
+            }
+            _ => return 0,
+        };
+        if self.outside.access(load) != Access::Plain {
+            return 0;
+        }
+        let mem = Mem::new(regs::of(base), off.into()).with_index(regs::of(index), 0);
+        if signed {
+            self.asm.load_sx(regs::size(size), regs::of(sum), mem);
+        } else {
+            self.asm.load(regs::size(size), regs::of(sum), mem);
+        }
+        slots + 1
+    }
+
+    /// `t = x; t <<= k; x >>= w - k; x |= t`, in either order of the shifts and of the last two registers: a
+    /// rotation. The register that is not the result keeps its shifted value.
+    fn fuse_rotate(
+        &mut self,
+        pc: Pc,
+        width: Width,
+        (copy, from): (Reg, Reg),
+        op: AluOp,
+        count: i32,
+    ) -> u32 {
+        let bits = width.bits().cast_signed();
+        let Some(Insn::Alu { width: w2, op: op2, dst: d2, src: Src::Imm(count2) }) =
+            self.ahead(pc, 2)
+        else {
+            return 0;
+        };
+        let Some(Insn::Alu { width: w3, op: AluOp::Or, dst: d3, src: Src::Reg(s3) }) =
+            self.ahead(pc, 3)
+        else {
+            return 0;
+        };
+        let is_opposite = matches!((op, op2), (AluOp::Lsh, AluOp::Rsh) | (AluOp::Rsh, AluOp::Lsh));
+        let is_pair = (d3, s3) == (copy, from) || (d3, s3) == (from, copy);
+        let is_whole = (1..bits).contains(&count) && count2 == bits - count;
+        if !is_opposite || !is_pair || !is_whole || d2 != from || w2 != width || w3 != width {
+            return 0;
+        }
+        let wide = regs::width(width);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 63")]
+        let (count, count2) = (count as u8, count2 as u8);
+        // Rotating right by the count of the shift to the right.
+        let right = if op == AluOp::Rsh { count } else { count2 };
+        let is_copy = d3 == copy;
+        let (copy, from) = (regs::of(copy), regs::of(from));
+        let shift = |op| if op == AluOp::Lsh { Shift::Shl } else { Shift::Shr };
+        if is_copy {
+            // The copy is the result; the original keeps its shifted value.
+            if self.features.bmi2 {
+                self.asm.rorx(wide, copy, from, right);
+            } else {
+                self.asm.mov(wide, copy, from);
+                self.asm.shift_imm(Shift::Ror, wide, copy, right);
+            }
+            self.asm.shift_imm(shift(op2), wide, from, count2);
+        } else {
+            self.asm.mov(wide, copy, from);
+            self.asm.shift_imm(shift(op), wide, copy, count);
+            self.asm.shift_imm(Shift::Ror, wide, from, right);
+        }
+        4
+    }
+
+    /// `x <<= 32; x >>= 32`, as compilers without 32-bit arithmetic extend: to one move.
+    fn fuse_shifts(&mut self, pc: Pc, dst: Reg, left: i32) -> u32 {
+        let Some(Insn::Alu { width: Width::W64, op, dst: to, src: Src::Imm(right) }) =
+            self.ahead(pc, 1)
+        else {
+            return 0;
+        };
+        if to != dst || left != right {
+            return 0;
+        }
+        let reg = regs::of(dst);
+        let size = match left {
+            32 => MemSize::B4,
+            48 => MemSize::B2,
+            56 => MemSize::B1,
+            _ => return 0,
+        };
+        match op {
+            AluOp::Rsh => self.asm.movzx(size, reg, reg),
+            AluOp::Arsh => self.asm.movsx(Wide::W64, size, reg, reg),
+            _ => return 0,
+        }
+        2
+    }
+}

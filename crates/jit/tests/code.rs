@@ -1,0 +1,295 @@
+//! What programs become, read back by an independent disassembler: nothing but instructions, jumps that lead to
+//! instructions, and no more bytes than the kernel's JIT takes.
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use skep_abi::ProgType;
+use skep_isa::{
+    AluOp, AtomicOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width,
+};
+use skep_jit::{
+    Access, ArrayLookup, Callee, Code, Entry, Features, NoSurroundings, Surroundings, compile,
+};
+use skep_prog::Prog;
+use std::collections::BTreeSet;
+
+const NEW: Features = Features { bmi2: true, movbe: true };
+
+/// Everything that can surround a program, by the number of the helper and of the slot.
+struct All;
+
+impl Surroundings for All {
+    fn imm(&self, _: Pc, _: ImmSrc) -> Result<u64, &'static str> {
+        Ok(0x1234_5678_9abc)
+    }
+
+    fn call(&self, _: Pc, call: Call) -> Result<Callee, &'static str> {
+        Ok(match call {
+            Call::Helper(1) => Callee::Array(ArrayLookup { base: 1 << 40, stride: 24, len: 7 }),
+            Call::Helper(2) => Callee::Array(ArrayLookup { base: 1 << 40, stride: 8, len: 1000 }),
+            Call::Helper(3) => Callee::Function(0x7fff_1234_5678),
+            Call::Helper(4) => Callee::Constant(7),
+            Call::Helper(5) => Callee::WithContext { function: 1 << 45, context: 1 << 44 },
+            Call::Helper(6) => Callee::Cpu,
+            Call::Helper(12) => Callee::TailCall(5),
+            _ => Callee::Bridge(6),
+        })
+    }
+
+    fn access(&self, pc: Pc) -> Access {
+        match pc.0 % 3 {
+            0 => Access::Plain,
+            1 => Access::Bridged,
+            _ => Access::Pointer { off: -64 },
+        }
+    }
+
+    fn has_tail_calls(&self) -> bool {
+        true
+    }
+
+    fn zeroes_stack(&self) -> bool {
+        true
+    }
+}
+
+fn prog(insns: Insns) -> Prog {
+    Prog::new("read", ProgType::SchedCls, insns)
+}
+
+/// All instructions of the code.
+fn read(code: &Code) -> Vec<Instruction> {
+    let insns: Vec<Instruction> =
+        Decoder::with_ip(64, &code.bytes, 0, DecoderOptions::NONE).iter().collect();
+    assert!(insns.iter().all(|insn| !insn.is_invalid()), "bytes that are no instruction");
+    insns
+}
+
+#[track_caller]
+fn check(code: &Code, what: &str) {
+    let insns = read(code);
+    let starts: BTreeSet<u64> = insns.iter().map(Instruction::ip).collect();
+    for insn in &insns {
+        if matches!(insn.op0_kind(), OpKind::NearBranch64) {
+            let to = insn.near_branch64();
+            assert!(starts.contains(&to), "{what}: a jump to {to:#x}, into an instruction");
+        }
+        // The host's stack moves by pushes, pops and the code's own additions.
+        if insn.op0_kind() == OpKind::Register && insn.op0_register() == Register::RSP {
+            let known = matches!(insn.mnemonic(), Mnemonic::Add | Mnemonic::Mov);
+            assert!(known, "{what}: {:?} of the stack pointer", insn.mnemonic());
+        }
+    }
+    for &at in &code.at {
+        assert!(starts.contains(&at.into()), "{what}: a slot at {at:#x}, inside an instruction");
+    }
+    assert!(code.at.is_sorted(), "{what}: slots out of order");
+    let last = insns.last().unwrap();
+    assert_eq!(last.flow_control(), FlowControl::Interrupt, "{what}: no trap at the end");
+}
+
+/// One of each, with registers, sizes and numbers that change along.
+fn everything() -> Insns {
+    let mut insns = Vec::new();
+    for n in 0..10u8 {
+        let (dst, other) = (Reg::new(n).unwrap(), Reg::new((n + 3) % 10).unwrap());
+        let imm = [0, 1, -1, 127, 128, -129, i32::MAX, i32::MIN, 8, 1000][usize::from(n)];
+        for width in [Width::W32, Width::W64] {
+            for op in [
+                AluOp::Add,
+                AluOp::Sub,
+                AluOp::Mul,
+                AluOp::Div,
+                AluOp::SDiv,
+                AluOp::Or,
+                AluOp::And,
+                AluOp::Lsh,
+                AluOp::Rsh,
+                AluOp::Mod,
+                AluOp::SMod,
+                AluOp::Xor,
+                AluOp::Mov,
+                AluOp::Arsh,
+            ] {
+                for src in [Src::Reg(other), Src::Reg(dst), Src::Imm(imm)] {
+                    insns.push(Insn::Alu { width, op, dst, src });
+                }
+            }
+            for op in [
+                CondOp::Eq,
+                CondOp::Gt,
+                CondOp::Ge,
+                CondOp::Set,
+                CondOp::Ne,
+                CondOp::SGt,
+                CondOp::SGe,
+                CondOp::Lt,
+                CondOp::Le,
+                CondOp::SLt,
+                CondOp::SLe,
+            ] {
+                for src in [Src::Reg(other), Src::Imm(imm)] {
+                    for off in [0, 1] {
+                        insns.push(Insn::JumpIf { width, op, dst, src, off });
+                    }
+                }
+            }
+            insns.push(Insn::Neg { width, dst });
+            insns.push(Insn::MovSx { width, from: Size::B, dst, src: other });
+            insns.push(Insn::MovSx { width, from: Size::H, dst, src: other });
+        }
+        for size in [Size::B, Size::H, Size::W, Size::Dw] {
+            for off in [0, 8, -200] {
+                insns.push(Insn::Load { size, dst, base: other, off });
+                insns.push(Insn::Store { size, base: other, off, src: Src::Reg(dst) });
+                insns.push(Insn::Store { size, base: dst, off, src: Src::Imm(imm) });
+                insns.push(Insn::LoadAcquire { size, dst, base: other, off });
+                insns.push(Insn::StoreRelease { size, base: other, off, src: dst });
+                if size != Size::Dw {
+                    insns.push(Insn::LoadSx { size, dst, base: other, off });
+                }
+            }
+            if size != Size::Dw {
+                insns.push(Insn::LoadAbs { size, imm });
+                insns.push(Insn::LoadInd { size, src: other, imm });
+            }
+            if size != Size::B {
+                for kind in [Swap::Le, Swap::Be, Swap::Always] {
+                    insns.push(Insn::Swap { kind, size, dst });
+                }
+            }
+        }
+        for size in [Size::W, Size::Dw] {
+            for op in [
+                AtomicOp::Add,
+                AtomicOp::Or,
+                AtomicOp::And,
+                AtomicOp::Xor,
+                AtomicOp::FetchAdd,
+                AtomicOp::FetchOr,
+                AtomicOp::FetchAnd,
+                AtomicOp::FetchXor,
+                AtomicOp::Xchg,
+                AtomicOp::CmpXchg,
+            ] {
+                insns.push(Insn::Atomic { size, op, base: other, off: 8, src: dst });
+            }
+        }
+        insns.push(Insn::Store { size: Size::Dw, base: Reg::FP, off: -8, src: Src::Reg(dst) });
+        insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(u64::MAX / 3) });
+        insns.push(Insn::MayGoto { off: 0 });
+        insns.push(Insn::JumpLong { off: 0 });
+        for id in [1, 2, 3, 4, 5, 6, 12, 13] {
+            insns.push(Insn::Call(Call::Helper(id)));
+        }
+    }
+    insns.push(Insn::Exit);
+    insns.into_iter().collect()
+}
+
+#[test]
+fn everything_becomes_instructions() {
+    for features in [Features::default(), NEW] {
+        let code = compile(&prog(everything()), &All, features).unwrap();
+        assert_eq!(code.entry, Entry::AsFunction);
+        assert!(code.enter.is_some());
+        check(&code, "everything");
+        let new = read(&code).iter().any(|insn| insn.mnemonic() == Mnemonic::Shlx);
+        assert_eq!(new, features.bmi2);
+    }
+}
+
+#[test]
+fn functions_and_entries_become_instructions() {
+    for (text, entry) in [
+        ("r0 = 2\nexit", Entry::Direct),
+        ("r6 = 2\n*(u64 *)(r10 - 8) = r6\nr0 = r6\nexit", Entry::Direct),
+        ("call f\nexit\nf:\nr7 = 1\n*(u64 *)(r10 - 8) = r7\nr0 = r7\nexit", Entry::Direct),
+        ("m:\ncall m\nexit", Entry::AsFunction),
+        ("r0 = 0\nl:\nmay_goto e\nr0 += 1\ngoto l\ne:\nexit", Entry::Direct),
+    ] {
+        let code = compile(&prog(skep_asm::assemble(text).unwrap()), &NoSurroundings, NEW).unwrap();
+        assert_eq!(code.entry, entry, "{text}");
+        check(&code, text);
+    }
+}
+
+#[test]
+fn positions_lead_back_to_instructions() {
+    let text = "r2 = 1 ll\nr3 = r2\nr3 += 5\nif r3 > 5 goto e\nr0 = 1\nexit\ne:\nr0 = 2\nexit";
+    let insns = skep_asm::assemble(text).unwrap();
+    let len = insns.len();
+    let code = compile(&prog(insns), &NoSurroundings, NEW).unwrap();
+    assert_eq!(code.at.len(), len + 1);
+    for slot in 0..len {
+        let pc = Pc(u32::try_from(slot).unwrap());
+        let at = code.position(pc).unwrap();
+        let found = code.pc(at).unwrap();
+        // Those that became one are at the same place.
+        assert_eq!(code.position(found), Some(at));
+        assert!(found >= pc);
+    }
+    assert_eq!(code.pc(u32::MAX), None);
+}
+
+#[test]
+fn what_leaves_the_function_is_refused() {
+    let jump = |off| Insn::Jump { off };
+    for insns in [
+        vec![],
+        vec![jump(1), Insn::Exit],
+        vec![jump(-2), Insn::Exit],
+        vec![Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Src::Imm(0) }],
+        vec![Insn::Call(Call::Local(1)), jump(1), Insn::Exit, Insn::Exit],
+        vec![Insn::Call(Call::Local(0)), Insn::Call(Call::Local(-1)), Insn::Exit],
+    ] {
+        let what = format!("{insns:?}");
+        let result = compile(&prog(insns.into_iter().collect()), &NoSurroundings, NEW);
+        assert!(result.is_err(), "{what} has code");
+    }
+}
+
+#[test]
+fn code_is_no_longer_than_the_kernels() {
+    // Arithmetic, moves, loads, stores and jumps as compilers mix them. The kernel: 4.7 bytes.
+    let text = "r6 = r1\nl:\nr2 = *(u8 *)(r6 + 3)\nr3 = *(u32 *)(r6 + 8)\nr2 <<= 8\nr2 |= r3\nr2 += 77\n\
+                w4 = w2\nw4 ^= w3\n*(u64 *)(r10 - 8) = r4\nr5 = r10\nr5 += -8\nif r4 == 0 goto e\nr4 &= 15\n\
+                r6 += r4\nif r6 > r3 goto l\ne:\nr0 = 1\nexit";
+    let insns = skep_asm::assemble(text).unwrap();
+    let count = insns.len();
+    let code = compile(&prog(insns), &NoSurroundings, NEW).unwrap();
+    assert!(code.bytes.len() * 10 <= count * 47, "{} bytes for {count}", code.bytes.len());
+}
+
+/// Short jumps rest on what the first pass takes for the most that instructions can become: around each
+/// instruction as many as just fit, and all must be in reach.
+#[test]
+fn no_instruction_is_longer_than_is_reckoned() {
+    let insns = everything();
+    let all: Vec<Insn> =
+        insns.iter().map(|(_, insn)| insn).filter(|insn| *insn != Insn::Exit).collect();
+    for features in [Features::default(), NEW] {
+        for insn in &all {
+            for before in 0..3 {
+                for count in [1, 2, 3, 5, 8, 12, 20, 30] {
+                    // Jumps of the instruction's own lead to the next.
+                    let pad = core::iter::repeat_n(Insn::JumpLong { off: 0 }, before);
+                    let body = pad.chain(core::iter::repeat_n(*insn, count));
+                    let body: Vec<Insn> = body.collect();
+                    let slots: u32 = body.iter().map(Insn::slots).sum();
+                    let off = i16::try_from(slots).unwrap();
+                    let over = Insn::JumpIf {
+                        width: Width::W64,
+                        op: CondOp::Eq,
+                        dst: Reg::R1,
+                        src: Src::Imm(0),
+                        off,
+                    };
+                    let end = [Insn::Jump { off: 0 }, Insn::Jump { off: 0 }, Insn::Exit];
+                    let all = [over].into_iter().chain(body).chain(end);
+                    let code = compile(&prog(all.collect()), &All, features);
+                    assert!(code.is_ok(), "{count} times {insn:?}: {code:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Programs of a session as machine code.
+
+use crate::CheckOptions;
+use crate::check::check;
+use crate::host::half_fields;
+use crate::link::Linked;
+use skep_exec::{Compiled, CtxShape, Refused};
+use skep_hooks::Hook;
+use skep_prog::Image;
+use skep_verifier::Verdict;
+
+/// What runs programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The interpreter, which checks every access.
+    Interp,
+    /// Machine code of programs that the verifier has accepted.
+    Jit,
+}
+
+impl Engine {
+    /// In a word: `interp`, `jit`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interp => "interp",
+            Self::Jit => "jit",
+        }
+    }
+}
+
+/// Why a program is not run as machine code; the interpreter runs it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotNative {
+    /// Machine code runs what the verifier accepts, and nothing else.
+    #[error("the verifier refuses {prog}: {rule}")]
+    Rejected {
+        /// The program.
+        prog: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The verifier gives no verdict.
+    #[error("there is no verdict on {prog}: {what}")]
+    NoVerdict {
+        /// The program.
+        prog: String,
+        /// What it would take.
+        what: String,
+    },
+    /// Something is not compiled.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Bytes before the context, for the addresses of the packet.
+pub(crate) const POINTERS: usize = 64;
+
+/// Positions of the fields for `data`, `data_end` and `data_meta`.
+const XDP: &[u32] = &[0, 4, 8];
+const SKB: &[u32] = &[76, 80, 140];
+
+/// The same, each with the position of the address itself.
+const XDP_POINTERS: &[(u32, i32)] = &[(0, -64), (4, -56), (8, -48)];
+const SKB_POINTERS: &[(u32, i32)] = &[(76, -64), (80, -56), (140, -48)];
+
+/// Fields of the context that stand for addresses of the packet.
+pub(crate) const fn pointer_fields(hook: Hook) -> &'static [u32] {
+    if matches!(hook, Hook::Xdp) { XDP } else { SKB }
+}
+
+/// Compiles the programs of a machine.
+pub(crate) fn compile(
+    image: &Image,
+    linked: &Linked,
+    hook: Hook,
+    options: &CheckOptions,
+) -> Result<Compiled, NotNative> {
+    let mut verified = Vec::new();
+    for &at in &linked.progs {
+        let prog = &image.progs[at];
+        match check(image, prog, options).verdict {
+            Verdict::Accepted(accepted) => verified.push(accepted),
+            Verdict::Rejected(rejection) => {
+                let rule = rejection.reject.rule.name();
+                return Err(NotNative::Rejected { prog: prog.name.clone(), rule });
+            }
+            Verdict::Unsupported(unsupported) => {
+                let what = unsupported.what.to_string();
+                return Err(NotNative::NoVerdict { prog: prog.name.clone(), what });
+            }
+        }
+    }
+    let shape = CtxShape {
+        len: hook.ctx_len(),
+        pointers: if hook == Hook::Xdp { XDP_POINTERS } else { SKB_POINTERS },
+        halves: !half_fields(hook).is_empty(),
+    };
+    Ok(Compiled::new(&linked.machine, &verified, &linked.maps, shape)?)
+}

@@ -1,0 +1,56 @@
+//! The interpreter against machine code.
+
+use crate::compare::smaller;
+use crate::{Difference, Frame, Host, PACKET_LEN, native, packet, program, user};
+use skep::{Image, NotNative};
+
+/// What a comparison of the two says.
+#[derive(Debug)]
+pub enum Engines {
+    /// There is no machine code for the program.
+    NotNative(NotNative),
+    /// Both do the same.
+    Equal,
+    /// They do not.
+    Different(Box<Difference>),
+}
+
+/// Random program number `seed`, over random packets.
+#[must_use]
+pub fn random_engines(seed: u64) -> Engines {
+    let packets = [0, 1].map(|n| packet(seed ^ n << 63, PACKET_LEN + 20 + (seed % 100) as usize));
+    engines(&program(seed), "main", &packets.each_ref().map(|bytes| Frame(bytes)))
+}
+
+/// Runs a program of the image over the frames in both engines.
+#[must_use]
+pub fn engines(image: &Image, prog: &str, frames: &[Frame<'_>]) -> Engines {
+    match disagreement(image, prog, frames) {
+        Err(why) => Engines::NotNative(why),
+        Ok(None) => Engines::Equal,
+        Ok(Some(_)) => {
+            let image = smaller(image.clone(), prog, |image| {
+                matches!(disagreement(image, prog, frames), Ok(Some(_)))
+            });
+            let what = disagreement(&image, prog, frames).ok().flatten().unwrap_or_default();
+            Engines::Different(Box::new(Difference { image, what }))
+        }
+    }
+}
+
+fn disagreement(
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+) -> Result<Option<String>, NotNative> {
+    let host = Host { cpus: 2 };
+    let native = match native(host, image, prog, frames) {
+        Ok(Ok(native)) => native,
+        Ok(Err(why)) => return Err(why),
+        Err(err) => return Ok(Some(format!("the program does not load: {err}"))),
+    };
+    Ok(match user(host, image, prog, frames) {
+        Ok(user) => user.difference(&native).map(|what| what.replace("kernel", "native")),
+        Err(err) => Some(format!("the interpreter does not load it: {err}")),
+    })
+}

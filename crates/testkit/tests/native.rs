@@ -1,0 +1,126 @@
+//! Random programs as machine code: against the interpreter, and against the kernel. Needs an x86-64 host.
+#![cfg(target_arch = "x86_64")]
+
+use skep_isa::{AluOp, Insn};
+use skep_testkit::{
+    Engines, Frame, Outcome, PACKET_LEN, engines, host, kernel, native, packet, program,
+    random_engines,
+};
+
+#[test]
+fn random_programs_do_as_interpreted() {
+    let (mut compiled, mut different) = (0, Vec::new());
+    let seeds = 2_000_000..2_000_600;
+    for seed in seeds.clone() {
+        match random_engines(seed) {
+            Engines::NotNative(_) => {}
+            Engines::Equal => compiled += 1,
+            Engines::Different(difference) => different.push(format!("seed {seed}: {difference}")),
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+    assert!(compiled * 100 >= seeds.count() * 98, "only {compiled} programs were compiled");
+}
+
+#[test]
+fn random_programs_do_as_in_the_kernel() {
+    let Some(host) = host() else { return };
+    let mut accepted = 0;
+    for seed in 3_000_000..3_000_200 {
+        let image = program(seed);
+        let bytes = packet(seed, PACKET_LEN + 20);
+        let frames = [Frame(&bytes)];
+        let Ok(kernel) = kernel(&image, "main", &frames) else { continue };
+        let native: Outcome = match native(host, &image, "main", &frames).unwrap() {
+            Ok(native) => native,
+            Err(_) => continue,
+        };
+        accepted += 1;
+        assert_eq!(native.difference(&kernel), None, "seed {seed}");
+    }
+    assert!(accepted > 100, "only {accepted} programs were compared");
+}
+
+/// The comparison above is worth something only if it sees a difference where there is one.
+#[test]
+fn a_changed_program_is_noticed() {
+    let (mut changed, mut noticed) = (0, 0);
+    for seed in 0..100 {
+        let image = program(seed);
+        let mut other = image.clone();
+        let insns = &mut other.progs[0].insns;
+        let pc = insns.iter().find_map(|(pc, insn)| match insn {
+            Insn::Alu { op: AluOp::Xor | AluOp::Mul | AluOp::SMod | AluOp::Arsh, .. } => Some(pc),
+            _ => None,
+        });
+        let Some(Insn::Alu { op, .. }) = pc.and_then(|pc| insns.get_mut(pc)) else { continue };
+        *op = AluOp::Sub;
+        let bytes = packet(seed, PACKET_LEN);
+        let frames = [Frame(&bytes)];
+        let host = skep_testkit::Host { cpus: 2 };
+        let (Ok(Ok(a)), Ok(Ok(b))) =
+            (native(host, &image, "main", &frames), native(host, &other, "main", &frames))
+        else {
+            continue;
+        };
+        assert!(matches!(engines(&other, "main", &frames), Engines::Equal), "seed {seed}");
+        changed += 1;
+        noticed += usize::from(a.difference(&b).is_some());
+    }
+    assert!(changed > 20, "only {changed} programs had something to change");
+    // Some changes are in code that does not run, or of values that are not used.
+    assert!(noticed * 2 > changed, "{noticed} of {changed} changes were noticed");
+}
+
+/// Frames of a capture that starts with the usual 24 bytes.
+fn frames(pcap: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    let mut rest = &pcap[24..];
+    while let Some((head, after)) = rest.split_first_chunk::<16>() {
+        let len = u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize;
+        frames.push(&after[..len]);
+        rest = &after[len..];
+    }
+    frames
+}
+
+/// Every program of the objects and texts of the repository that loads, over real traffic.
+#[test]
+fn the_corpus_does_as_interpreted() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pcap = std::fs::read(root.join("examples/traffic.pcap")).unwrap();
+    let all = frames(&pcap);
+    assert!(all.len() > 100, "{} frames", all.len());
+    let frames: Vec<Frame<'_>> =
+        all.iter().step_by(7).filter(|bytes| bytes.len() >= 14).map(|bytes| Frame(bytes)).collect();
+    let (mut equal, mut left) = (0, Vec::new());
+    for dir in
+        ["examples", "corpus/run", "corpus/obj", "corpus/cli", "corpus/rules", "benches/programs"]
+    {
+        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !path.extension().is_some_and(|ext| ext == "o" || ext == "s") {
+                continue;
+            }
+            let Ok(read) = skep::read_image(&std::fs::read(&path).unwrap(), &name) else {
+                continue;
+            };
+            for prog in &read.image.progs {
+                let host = skep_testkit::Host { cpus: 2 };
+                // Hooks that no session has, types that only a kernel has: nothing to compare.
+                let Ok(found) = native(host, &read.image, &prog.name, &frames[..1]) else {
+                    continue;
+                };
+                match found {
+                    Err(why) => left.push(format!("{name}: {why}")),
+                    Ok(_) => match engines(&read.image, &prog.name, &frames) {
+                        Engines::Equal => equal += 1,
+                        other => panic!("{name}, {}: {other:?}", prog.name),
+                    },
+                }
+            }
+        }
+    }
+    assert!(equal >= 44, "{equal} programs were the same; left: {left:#?}");
+}

@@ -1,0 +1,262 @@
+//! Machine code in place of the interpreter: what such an engine gets to see of programs and of a run.
+//!
+//! Memory, helpers and accounts are those of the interpreter. The engine enters code, brings calls of
+//! helpers to [`Cx::help`], and is called by [`Native::call`] for the functions that helpers call back.
+//! This crate emits no code and enters none.
+
+use crate::Cx;
+use crate::code::OpCode;
+use crate::fault::{Fault, FaultKind};
+use crate::helper::Stop;
+use crate::interp::stopped;
+use crate::machine::{Input, Machine, Output, Vm};
+use crate::memory::{self, FRAME_SIZE, STACK_SIZE};
+use alloc::boxed::Box;
+use core::cell::Cell;
+use skep_isa::Pc;
+
+/// An instruction of a program of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The program.
+    pub prog: usize,
+    /// The instruction.
+    pub pc: Pc,
+}
+
+/// An engine.
+pub trait Native<S> {
+    /// Runs the function that starts at an instruction, until it returns.
+    ///
+    /// # Errors
+    /// The fault that ended it.
+    fn call(&self, cx: &mut Cx<'_, S>, at: Place, args: [u64; 5]) -> Result<u64, Box<Fault>>;
+}
+
+/// Where machine code finds addresses of the packet, for which the fields of contexts are too short.
+#[derive(Clone, Copy, Default)]
+pub struct HostPointers<'m> {
+    /// Eight bytes for each.
+    pub slots: &'m [Cell<u8>],
+    /// Positions of the fields of four bytes in the context.
+    pub fields: &'static [u32],
+}
+
+impl<S> Machine<S> {
+    /// A number that no other machine of this process has or had.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What the `lddw` at an instruction loads, with addresses of map values being those of the host.
+    #[must_use]
+    pub fn constant(&self, at: Place) -> Option<u64> {
+        let op = self.op(at, |code| code == OpCode::Mov64K)?;
+        let (region, pos) = memory::split(op.imm);
+        let map = region.checked_sub(memory::MAPS).and_then(|at| self.maps.get(at as usize));
+        let is_address = matches!(
+            self.codes.get(at.prog)?.prog.insns.get(at.pc),
+            Some(skep_isa::Insn::LoadImm { imm: skep_isa::ImmSrc::MapIdxValue { .. }, .. })
+        );
+        if !is_address {
+            return Some(op.imm);
+        }
+        let range = self.ranges.iter().find(|range| range.region == region);
+        map.and(range).map(|range| range.base + u64::from(pos))
+    }
+
+    /// Number and name of the helper that is called at an instruction.
+    #[must_use]
+    pub fn helper_at(&self, at: Place) -> Option<(u32, &str)> {
+        let op = self.op(at, |code| code == OpCode::Helper)?;
+        let index = u32::try_from(op.imm).ok()?;
+        let helper = self.codes.get(at.prog)?.helpers.get(index as usize)?;
+        Some((index, &helper.name))
+    }
+
+    /// The program at an index.
+    #[must_use]
+    pub fn prog(&self, index: usize) -> Option<&skep_prog::Prog> {
+        Some(&self.codes.get(index)?.prog)
+    }
+
+    /// Programs there are.
+    #[must_use]
+    pub fn progs(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// The function that a program has for what it throws.
+    #[must_use]
+    pub fn has_exceptions(&self, prog: usize) -> bool {
+        self.codes.get(prog).is_some_and(|code| code.exception.is_some())
+    }
+
+    fn op(&self, at: Place, is: impl Fn(OpCode) -> bool) -> Option<crate::code::Op> {
+        let code = self.codes.get(at.prog)?;
+        let op = code.plain.get(code.pcs.binary_search(&at.pc).ok()?)?;
+        is(op.code).then_some(*op)
+    }
+}
+
+impl Vm {
+    /// Runs a program of the machine by an engine. Instructions are not counted, but each callback and each
+    /// turn of an iterator is taken for a few, so that budget and deadline end them. Addresses of regions among the arguments become those of
+    /// the host.
+    pub fn run_native<'r, S>(
+        &'r mut self,
+        machine: &'r Machine<S>,
+        prog: usize,
+        state: &'r mut S,
+        input: Input<'r>,
+        pointers: HostPointers<'r>,
+        native: &'r dyn Native<S>,
+    ) -> Output {
+        let args = input.args;
+        let output = self.enter(machine, state, input, None, |cx| {
+            cx.mem.set_frames(cx.stack, memory::MAX_FRAMES);
+            if !cx.mem.go_native(&machine.ranges, pointers.slots, pointers.fields) {
+                let what = "machine code in memory at low addresses".into();
+                return Err(cx.fault_at(Place { prog, pc: Pc(0) }, FaultKind::Unsupported { what }));
+            }
+            cx.native = Some(native);
+            let args = args.map(|arg| {
+                if arg < memory::address(memory::MAPS, 0) && arg != 0 {
+                    cx.mem.seen(arg)
+                } else {
+                    arg
+                }
+            });
+            native.call(cx, Place { prog, pc: Pc(0) }, args)
+        });
+        // What helpers were taken for is no count of instructions.
+        Output { insns: 0, ..output }
+    }
+}
+
+impl<'r, S> Cx<'r, S> {
+    /// Takes a turn of a loop that the verifier has not bounded, which budget and deadline end.
+    ///
+    /// # Errors
+    /// The fault that ends the run.
+    pub fn take_turn(&mut self, at: Place) -> Result<(), Box<Fault>> {
+        let spent = self.meter.spend(PRICE);
+        spent.map_err(|kind| self.fault_at(at, kind))
+    }
+
+    /// Calls the helper of this number among those of a program, for the instruction at a place.
+    ///
+    /// # Errors
+    /// A tail call to another program, or the fault that ends the run.
+    pub fn help(&mut self, at: Place, helper: u32, args: [u64; 5]) -> Result<u64, Replaced> {
+        let machine = self.machine;
+        let found = machine.codes.get(at.prog).and_then(|code| code.helpers.get(helper as usize));
+        let Some(helper) = found else {
+            let what = "a helper that is not there".into();
+            return Err(Replaced::Fault(self.fault_at(at, FaultKind::Unsupported { what })));
+        };
+        let result = (helper.run)(self, args);
+        self.mem.refresh();
+        match result {
+            Ok(value) => Ok(value),
+            Err(Stop::TailCall(prog)) if (prog as usize) < machine.codes.len() => {
+                Err(Replaced::By(prog as usize))
+            }
+            Err(stop) => Err(Replaced::Fault(self.stopped_at(at, &helper.name, stop))),
+        }
+    }
+
+    #[cold]
+    fn stopped_at(&mut self, at: Place, name: &str, stop: Stop) -> Box<Fault> {
+        let machine = self.machine;
+        match machine.codes.get(at.prog) {
+            Some(code) => {
+                let op = code.pcs.binary_search(&at.pc).unwrap_or_default();
+                stopped(self, code, op, name, stop)
+            }
+            None => self.fault_at(at, FaultKind::Unsupported { what: name.into() }),
+        }
+    }
+
+    /// A fault at an instruction.
+    #[cold]
+    pub fn fault_at(&self, at: Place, kind: FaultKind) -> Box<Fault> {
+        let prog = self.machine.prog(at.prog);
+        Box::new(Fault {
+            prog: prog.map(|prog| prog.name.clone()).unwrap_or_default(),
+            pc: at.pc,
+            line: prog.and_then(|prog| prog.line_at(at.pc).cloned()),
+            kind,
+        })
+    }
+
+    /// Address and length of the context.
+    #[must_use]
+    pub fn native_ctx(&self) -> (u64, usize) {
+        self.mem.native_ctx()
+    }
+
+    /// Addresses of the packet that are kept.
+    #[must_use]
+    pub fn native_slots(&self) -> usize {
+        self.mem.native_slots()
+    }
+
+    /// [`Machine::id`] of the machine.
+    #[must_use]
+    pub fn machine_id(&self) -> u64 {
+        self.machine.id()
+    }
+
+    /// The frame pointer of the function that has called the helper that runs, as an engine has noted it.
+    #[must_use]
+    pub const fn native_frame(&self) -> Option<u64> {
+        self.frame
+    }
+
+    /// Notes that.
+    pub const fn set_native_frame(&mut self, frame: Option<u64>) {
+        self.frame = frame;
+    }
+
+    /// The frame pointer of a program's first function.
+    #[must_use]
+    pub fn stack_top(&self) -> u64 {
+        let top = FRAME_SIZE * memory::MAX_FRAMES;
+        debug_assert_eq!(top as usize, STACK_SIZE);
+        // The end of the stack is no byte of it.
+        self.mem.seen(memory::address(memory::STACK, top - 8)) + 8
+    }
+
+    /// Loads what a program may not follow itself: a pointer to an object of the kernel, which reads as zero
+    /// where there is nothing. Kernel: `ex_handler_bpf`.
+    #[must_use]
+    pub fn probe(&self, addr: u64, size: usize) -> u64 {
+        self.mem.load_slow(addr, size).unwrap_or(0)
+    }
+
+    /// Stores to a context that is not all plain memory.
+    pub fn store_ctx(&self, addr: u64, size: usize, value: u64, immediate: bool) {
+        // The verifier has seen that it is inside.
+        let _ = self.mem.store_ctx(addr, size, value, immediate);
+    }
+
+    /// Big-endian packet bytes, for `LD_ABS`.
+    #[must_use]
+    pub fn load_packet(&self, off: i32, size: i32) -> Option<u64> {
+        self.mem.load_abs(off, size)
+    }
+}
+
+/// Instructions that a turn of a loop is taken for.
+const PRICE: isize = 8;
+
+/// A call that did not return.
+#[derive(Debug)]
+pub enum Replaced {
+    /// Another program goes on in place of this one.
+    By(usize),
+    /// The run ends.
+    Fault(Box<Fault>),
+}
