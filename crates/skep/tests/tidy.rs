@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["skep-prog"],
     &["skep-obj", "skep-asm", "skep-cbpf"],
     &["skep-map", "skep-sys", "skep-verifier"],
-    &["skep-vm", "skep-hooks", "skep-linux"],
+    &["skep-vm", "skep-hooks", "skep-linux", "skep-filter"],
     &["skep"],
     &["skep-cli"],
 ];

@@ -1,0 +1,45 @@
+//! The compiler.
+
+use crate::ast::Expr;
+use crate::emit::emit;
+use crate::error::{Error, ErrorKind};
+use crate::form::Form;
+use crate::graph::{Graph, REJECT};
+use crate::lower::{Meaning, Options};
+use skep_cbpf::Program;
+use skep_diag::Span;
+
+impl Expr {
+    /// The expression as a classic program, which returns [`Options::snaplen`] for packets that match
+    /// and 0 for others.
+    ///
+    /// # Errors
+    /// Those of [`Expr::meaning`] and [`Meaning::compile`].
+    pub fn compile(&self, options: &Options<'_>) -> Result<Program, Error> {
+        let whole = Span::new(0, self.text().len());
+        let place = |error: Error| {
+            if error.span == Span::default() { Error::new(whole, error.kind) } else { error }
+        };
+        self.meaning(options)?.compile(options.optimise).map_err(place)
+    }
+}
+
+impl Meaning {
+    /// A classic program that accepts the packets that match.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLong`] if the kernel would not take it. When optimising, as in libpcap:
+    /// [`ErrorKind::RejectsAll`] if no packet can match, [`ErrorKind::Constant`] for arithmetic on
+    /// constants that has no result.
+    pub fn compile(&self, optimise: bool) -> Result<Program, Error> {
+        if optimise && let Some(error) = &self.folded {
+            return Err(error.clone());
+        }
+        let (graph, root) = Graph::of(self, optimise);
+        let whole_is_never = matches!(self.forms.get(self.root as usize), Some(Form::Const(false)));
+        if optimise && (root == REJECT || whole_is_never) {
+            return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+        }
+        emit(self, &graph, root, optimise)
+    }
+}

@@ -1,0 +1,212 @@
+//! The graph as a classic program.
+//!
+//! Two walks. From the root on, each block gets the instructions that bring its value into `A`, fewer if
+//! all ways to it leave something there or in `X` ([`Machine`]). From the end back, the blocks are laid
+//! out: all that a jump leads to is in place when the jump is, so its distance is known, and one of more
+//! than 255 instructions goes by way of a `ja` or a further `ret` right behind it.
+
+mod machine;
+
+use crate::error::{Error, ErrorKind};
+use crate::form::{Cmp, Rhs, Test};
+use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
+use crate::lower::Meaning;
+use machine::{Machine, State};
+use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, RawInsn, Src, check};
+use skep_diag::Span;
+
+/// Farthest that a conditional jump leads.
+const FAR: usize = 255;
+
+/// How a block ends.
+#[derive(Clone, Copy, Debug)]
+struct Branch {
+    /// Nothing: it goes on to `yes`.
+    cond: Option<(CondOp, Src)>,
+    yes: BlockId,
+    no: BlockId,
+}
+
+/// The program of a graph.
+pub(crate) fn emit(
+    meaning: &Meaning,
+    graph: &Graph<'_>,
+    root: BlockId,
+    optimise: bool,
+) -> Result<Program, Error> {
+    let count = root as usize + 1;
+    let mut machine = Machine::new(meaning, optimise);
+    // What is in the registers where a block begins; nothing yet where no way leads so far.
+    let mut states: Vec<Option<State>> = vec![None; count];
+    let start = machine.prologue()?;
+    if let Some(state) = states.get_mut(root as usize) {
+        *state = Some(start);
+    }
+    let prologue = machine.take();
+    let mut code: Vec<Insn> = Vec::new();
+    let mut parts: Vec<(BlockId, usize, Branch)> = Vec::with_capacity(count.min(64));
+    for id in (ACCEPT + 1..=root).rev() {
+        let Some(state) = states[id as usize] else { continue };
+        let block = graph.block(id);
+        machine.state = state;
+        let branch = match block.step {
+            Step::Test(test) => branch(&mut machine, test, block.yes, block.no)?,
+            Step::Effect(effect) => {
+                machine.effect(effect)?;
+                Branch { cond: None, yes: block.yes, no: block.yes }
+            }
+            Step::End => continue,
+        };
+        code.append(&mut machine.code);
+        parts.push((id, code.len(), branch));
+        for next in [branch.yes, branch.no] {
+            if let Some(state) = states.get_mut(next as usize) {
+                *state = Some(match state {
+                    None => machine.state,
+                    Some(state) => state.meet(&machine.state),
+                });
+            }
+        }
+    }
+    let mut layout = Layout {
+        out: Vec::with_capacity(code.len() + 64),
+        places: vec![0; count.max(2)],
+        detours: vec![0; count.max(2)],
+    };
+    let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
+    if reached(REJECT) {
+        layout.ret(REJECT, 0);
+    }
+    if reached(ACCEPT) {
+        layout.ret(ACCEPT, meaning.snaplen);
+    }
+    for at in (0..parts.len()).rev() {
+        let (id, end, branch) = parts[at];
+        let begin = if at == 0 { 0 } else { parts[at - 1].1 };
+        layout.branch(branch, meaning.snaplen);
+        layout.out.extend(code[begin..end].iter().rev());
+        layout.places[id as usize] = layout.out.len();
+    }
+    if root <= ACCEPT {
+        // One instruction will do, behind what the cells may reject.
+        layout.jump(root, meaning.snaplen);
+    }
+    layout.out.extend(prologue.iter().rev());
+    finish(layout.out)
+}
+
+fn finish(mut insns: Vec<Insn>) -> Result<Program, Error> {
+    insns.reverse();
+    if insns.len() > MAX_INSNS {
+        let kind = ErrorKind::TooLong { insns: insns.len(), most: MAX_INSNS };
+        return Err(Error::new(Span::default(), kind));
+    }
+    let raws: Vec<RawInsn> = insns.iter().map(|insn| insn.encode()).collect();
+    check(&raws).map_err(|_| {
+        let kind = ErrorKind::TooLong { insns: insns.len(), most: MAX_INSNS };
+        Error::new(Span::default(), kind)
+    })
+}
+
+/// Brings the value of a test where it is wanted, and says which jump decides.
+fn branch(
+    machine: &mut Machine<'_>,
+    test: Test,
+    yes: BlockId,
+    no: BlockId,
+) -> Result<Branch, Error> {
+    let when = |op, src, yes, no| Ok(Branch { cond: Some((op, src)), yes, no });
+    let k = match test.rhs {
+        Rhs::Const(k) => k,
+        Rhs::Value(rhs) => {
+            let swapped = machine.pair(test.value, rhs, true)?;
+            return match (test.cmp, swapped) {
+                (Cmp::Eq, _) => when(CondOp::Eq, Src::X, yes, no),
+                (Cmp::Gt, false) => when(CondOp::Gt, Src::X, yes, no),
+                (Cmp::Ge, false) => when(CondOp::Ge, Src::X, yes, no),
+                // `l > r` is the opposite of `r >= l`.
+                (Cmp::Gt, true) => when(CondOp::Ge, Src::X, no, yes),
+                (Cmp::Ge, true) => when(CondOp::Gt, Src::X, no, yes),
+            };
+        }
+    };
+    if yes == no && test.mask == 0 {
+        machine.value(test.value)?;
+        return Ok(Branch { cond: None, yes, no });
+    }
+    let is_bits = test.cmp == Cmp::Eq && test.mask != u32::MAX && test.mask != 0;
+    if is_bits && (k == 0 || k == test.mask && k.is_power_of_two()) {
+        machine.bits(test.value, test.mask)?;
+        let (yes, no) = if k == 0 { (no, yes) } else { (yes, no) };
+        return when(CondOp::Set, Src::K(test.mask), yes, no);
+    }
+    machine.masked(test.value, test.mask)?;
+    let op = match test.cmp {
+        Cmp::Eq => CondOp::Eq,
+        Cmp::Gt => CondOp::Gt,
+        Cmp::Ge => CondOp::Ge,
+    };
+    when(op, Src::K(k), yes, no)
+}
+
+/// The program from its end.
+struct Layout {
+    out: Vec<Insn>,
+    /// How far from the end each block begins, counting its first instruction.
+    places: Vec<usize>,
+    /// The last instruction laid out that does nothing but go on to a block.
+    detours: Vec<usize>,
+}
+
+impl Layout {
+    fn ret(&mut self, id: BlockId, k: u32) {
+        self.out.push(Insn::RetK { k });
+        self.places[id as usize] = self.out.len();
+    }
+
+    /// Distance of a jump that is the next instruction, to a block or to a way there.
+    fn near(&self, id: BlockId) -> Option<usize> {
+        let here = self.out.len();
+        let direct = here - self.places[id as usize];
+        if direct <= FAR {
+            return Some(direct);
+        }
+        let detour = self.detours[id as usize];
+        (detour > 0 && here - detour <= FAR).then(|| here - detour)
+    }
+
+    /// Goes on to a block, whatever the distance.
+    fn jump(&mut self, id: BlockId, snaplen: u32) {
+        let distance = self.out.len() - self.places[id as usize];
+        if distance == 0 && !self.out.is_empty() && self.places[id as usize] > 0 {
+            return;
+        }
+        self.out.push(match id {
+            REJECT => Insn::RetK { k: 0 },
+            ACCEPT => Insn::RetK { k: snaplen },
+            _ => Insn::Jump { k: u32::try_from(distance).unwrap_or(u32::MAX) },
+        });
+        self.detours[id as usize] = self.out.len();
+    }
+
+    fn branch(&mut self, branch: Branch, snaplen: u32) {
+        let Some((op, src)) = branch.cond else {
+            return self.jump(branch.yes, snaplen);
+        };
+        // A detour for one may push the other out of reach.
+        let (jt, jf) = loop {
+            match (self.near(branch.yes), self.near(branch.no)) {
+                (Some(jt), Some(jf)) => break (jt, jf),
+                (None, _) => self.jump(branch.yes, snaplen),
+                (_, None) => self.jump(branch.no, snaplen),
+            }
+        };
+        let short = |distance| u8::try_from(distance).unwrap_or(u8::MAX);
+        self.out.push(Insn::JumpIf { op, src, jt: short(jt), jf: short(jf) });
+    }
+}
+
+/// Operations with a constant.
+const fn alu(op: AluOp, k: u32) -> Insn {
+    Insn::Alu { op, src: Src::K(k) }
+}

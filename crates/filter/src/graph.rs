@@ -1,0 +1,331 @@
+//! The middle form as a graph of tests, each with two ways on.
+//!
+//! Blocks are made from the end to the start, so that where a test leads is known when it is made,
+//! and equal blocks are the same block. While a block is made, what is known after its test is carried
+//! into what follows, as deep as is affordable ([`Graph::restrict`]): tests that are decided vanish.
+//!
+//! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
+//! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
+
+use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
+use crate::implies::Fact;
+use crate::lower::Meaning;
+
+/// Position of a [`Block`].
+pub(crate) type BlockId = u32;
+
+/// Rejects the packet.
+pub(crate) const REJECT: BlockId = 0;
+/// Accepts the packet.
+pub(crate) const ACCEPT: BlockId = 1;
+
+/// Blocks that a fact is carried into: one that says what a value is, and one that says what it is not.
+const DEPTH_IS: u32 = 200;
+const DEPTH_IS_NOT: u32 = 24;
+
+/// What a block does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    Test(Test),
+    /// Sets cells and goes on to `yes`.
+    Effect(u32),
+    /// Returns.
+    End,
+}
+
+/// A test and where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Block {
+    pub(crate) step: Step,
+    pub(crate) yes: BlockId,
+    pub(crate) no: BlockId,
+}
+
+/// Blocks; those a block leads to stand before it.
+#[derive(Debug)]
+pub(crate) struct Graph<'a> {
+    pub(crate) values: &'a Values,
+    pub(crate) blocks: Vec<Block>,
+    /// Which values are tested from a block on, folded into 64 bits.
+    support: Vec<u64>,
+    table: Vec<BlockId>,
+    /// What the current restriction made of a block, and which restriction that was.
+    made: Vec<(u32, BlockId)>,
+    restriction: u32,
+    optimise: bool,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of a meaning, and its first block.
+    pub(crate) fn of(meaning: &'a Meaning, optimise: bool) -> (Self, BlockId) {
+        let end = Block { step: Step::End, yes: REJECT, no: REJECT };
+        let capacity = meaning.forms.len() + 2;
+        let mut blocks = Vec::with_capacity(capacity);
+        blocks.extend([end, end]);
+        let mut graph = Self {
+            values: &meaning.values,
+            blocks,
+            support: vec![0, 0],
+            table: Vec::new(),
+            made: Vec::new(),
+            restriction: 0,
+            optimise,
+        };
+        let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
+        (graph, root)
+    }
+
+    pub(crate) fn block(&self, id: BlockId) -> Block {
+        self.blocks.get(id as usize).copied().unwrap_or(Block {
+            step: Step::End,
+            yes: REJECT,
+            no: REJECT,
+        })
+    }
+
+    /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
+    /// are nested no deeper than parentheses, are entered.
+    fn build(&mut self, forms: &[Form], form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+        let (mut form, mut yes, mut no) = (form, yes, no);
+        loop {
+            match forms.get(form as usize).copied() {
+                Some(Form::And(left, right)) => {
+                    yes = self.build(forms, right, yes, no);
+                    form = left;
+                }
+                Some(Form::Or(left, right)) => {
+                    no = self.build(forms, right, yes, no);
+                    form = left;
+                }
+                Some(Form::Not(operand)) => {
+                    (yes, no) = (no, yes);
+                    form = operand;
+                }
+                Some(Form::Const(value)) => return if value { yes } else { no },
+                Some(Form::Test(test)) => return self.test(test, yes, no),
+                Some(Form::Effect(effect)) => {
+                    return self.add(Block { step: Step::Effect(effect), yes, no: yes });
+                }
+                None => return REJECT,
+            }
+        }
+    }
+
+    /// A test, decided where it can be.
+    pub(crate) fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        if self.values.get(test.value) == Value::Fault {
+            return REJECT;
+        }
+        if !self.optimise {
+            return self.add(Block { step: Step::Test(test), yes, no });
+        }
+        let (test, always) = self.normal(test);
+        match always {
+            Some(true) => return self.touch(test.value, yes),
+            Some(false) => return self.touch(test.value, no),
+            None => {}
+        }
+        if yes == no {
+            return self.touch(test.value, yes);
+        }
+        let yes = self.restrict(yes, Fact { test, holds: true });
+        let no = self.restrict(no, Fact { test, holds: false });
+        self.finish(test, yes, no)
+    }
+
+    fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        if yes == no && matches!(test.rhs, Rhs::Const(_)) {
+            return self.touch(test.value, yes);
+        }
+        // A test that follows and is the only way to the same end: `a or a-and-more`.
+        self.add(Block { step: Step::Test(test), yes, no })
+    }
+
+    /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
+    /// never has, and whether that decides it.
+    fn normal(&self, mut test: Test) -> (Test, Option<bool>) {
+        let Rhs::Const(mut k) = test.rhs else { return (test, None) };
+        let bits = ones(self.values.most(test.value));
+        let most = bits & test.mask;
+        if test.cmp == Cmp::Gt {
+            if k >= most {
+                return (test, Some(false));
+            }
+            (test.cmp, k) = (Cmp::Ge, k + 1);
+        }
+        test.rhs = Rhs::Const(k);
+        let always = match test.cmp {
+            Cmp::Eq if k & !most != 0 => Some(false),
+            Cmp::Eq if most == 0 => Some(true),
+            Cmp::Ge | Cmp::Gt if k == 0 => Some(true),
+            Cmp::Ge | Cmp::Gt if k > most => Some(false),
+            _ => None,
+        };
+        // Nothing but 0 is below 1, nothing but the greatest is not below it.
+        if test.cmp == Cmp::Ge && k == most && test.mask & bits == bits && always.is_none() {
+            test.cmp = Cmp::Eq;
+        }
+        test.mask = if most == bits { u32::MAX } else { most };
+        (test, always)
+    }
+
+    /// Goes on to `next` if the value can be computed.
+    fn touch(&mut self, value: ValueId, next: BlockId) -> BlockId {
+        if next == REJECT || !self.values.may_fail(value) || self.is_touched(value, next) {
+            return next;
+        }
+        let test = Test { value, mask: 0, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
+        self.add(Block { step: Step::Test(test), yes: next, no: next })
+    }
+
+    /// Whether the block loads the value itself first, or more.
+    fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
+        let Step::Test(test) = self.block(block).step else { return false };
+        test.value == value || self.end(value).is_some_and(|end| self.end(test.value) >= Some(end))
+    }
+
+    /// The byte behind the last one that the value is loaded from, if the place is constant.
+    pub(crate) fn end(&self, value: ValueId) -> Option<u32> {
+        match self.values.get(value) {
+            Value::Abs(size, at) => Some(at.saturating_add(size.bytes().into())),
+            Value::Msh(at) => Some(at.saturating_add(1)),
+            _ => None,
+        }
+    }
+
+    /// The block without tests that the fact decides.
+    ///
+    /// The fact's value was loaded to know it, so leaving out another test of that value leaves out no
+    /// load.
+    pub(crate) fn restrict(&mut self, block: BlockId, fact: Fact) -> BlockId {
+        if block <= ACCEPT {
+            return block;
+        }
+        self.restriction += 1;
+        let is = fact.holds == (fact.test.cmp == Cmp::Eq);
+        let mut budget = if is { DEPTH_IS } else { DEPTH_IS_NOT };
+        let bit = support_bit(fact.test.value);
+        self.restrict_within(block, &fact, bit, &mut budget, 0)
+    }
+
+    fn restrict_within(
+        &mut self,
+        block: BlockId,
+        fact: &Fact,
+        bit: u64,
+        budget: &mut u32,
+        depth: u32,
+    ) -> BlockId {
+        let mut id = block;
+        loop {
+            if self.support[id as usize] & bit == 0 {
+                return id;
+            }
+            let Block { step, yes, no } = self.blocks[id as usize];
+            match step {
+                Step::Test(test) => match fact.decides(&test) {
+                    Some(true) => id = yes,
+                    Some(false) => id = no,
+                    None => break,
+                },
+                Step::Effect(_) | Step::End => break,
+            }
+        }
+        let (stamp, made) = self.made.get(id as usize).copied().unwrap_or((0, 0));
+        if stamp == self.restriction {
+            return made;
+        }
+        if *budget == 0 {
+            return id;
+        }
+        *budget -= 1;
+        let Block { step, yes, no } = self.blocks[id as usize];
+        let new_yes = self.restrict_within(yes, fact, bit, budget, depth + 1);
+        let new_no = if no == yes {
+            new_yes
+        } else {
+            self.restrict_within(no, fact, bit, budget, depth + 1)
+        };
+        let made = if (new_yes, new_no) == (yes, no) {
+            id
+        } else {
+            match step {
+                Step::Test(test) => self.finish(test, new_yes, new_no),
+                _ => self.add(Block { step, yes: new_yes, no: new_no }),
+            }
+        };
+        if self.made.len() <= id as usize {
+            self.made.resize(self.blocks.len().max(64), (0, 0));
+        }
+        self.made[id as usize] = (self.restriction, made);
+        made
+    }
+
+    /// The block, or the equal one that is there already.
+    pub(crate) fn add(&mut self, block: Block) -> BlockId {
+        if self.blocks.len() * 2 >= self.table.len() {
+            self.grow();
+        }
+        let mask = self.table.len() - 1;
+        let mut slot = hash(&block) & mask;
+        if self.optimise {
+            while self.table[slot] != 0 {
+                let id = self.table[slot];
+                if self.blocks[id as usize] == block {
+                    return id;
+                }
+                slot = (slot + 1) & mask;
+            }
+        }
+        let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
+        if self.optimise {
+            self.table[slot] = id;
+        }
+        let own = match block.step {
+            Step::Test(test) => support_bit(test.value),
+            Step::Effect(_) | Step::End => 0,
+        };
+        let below = |id: BlockId| self.support.get(id as usize).copied().unwrap_or(0);
+        self.support.push(own | below(block.yes) | below(block.no));
+        self.blocks.push(block);
+        id
+    }
+
+    fn grow(&mut self) {
+        let len = (self.table.len() * 4).max(128);
+        self.table.clear();
+        self.table.resize(len, 0);
+        if !self.optimise {
+            return;
+        }
+        for (at, block) in self.blocks.iter().enumerate().skip(2) {
+            let mut slot = hash(block) & (len - 1);
+            while self.table[slot] != 0 {
+                slot = (slot + 1) & (len - 1);
+            }
+            self.table[slot] = BlockId::try_from(at).unwrap_or(BlockId::MAX);
+        }
+    }
+}
+
+const fn support_bit(value: ValueId) -> u64 {
+    1 << (value % 64)
+}
+
+fn hash(block: &Block) -> usize {
+    use std::hash::{Hash, Hasher};
+    let mut mixer = crate::form::Mixer::default();
+    match block.step {
+        Step::Test(Test { value, mask, cmp, rhs }) => {
+            let (rhs, kind) = match rhs {
+                Rhs::Const(k) => (k, 0),
+                Rhs::Value(id) => (id, 1),
+            };
+            mixer.write_u64(u64::from(value) << 32 | u64::from(rhs));
+            mixer.write_u64(u64::from(mask) << 8 | (cmp as u64) << 1 | kind);
+        }
+        Step::Effect(_) | Step::End => block.step.hash(&mut mixer),
+    }
+    mixer.write_u64(u64::from(block.yes) << 32 | u64::from(block.no));
+    mixer.finish() as usize
+}
