@@ -125,19 +125,19 @@ impl<'a> Graph<'a> {
             Some(false) => return self.touch(test.value, no),
             None => {}
         }
-        if yes == no {
-            return self.touch(test.value, yes);
-        }
         let yes = self.restrict(yes, Fact { test, holds: true });
         let no = self.restrict(no, Fact { test, holds: false });
         self.finish(test, yes, no)
     }
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
-        if yes == no && matches!(test.rhs, Rhs::Const(_)) {
-            return self.touch(test.value, yes);
+        if yes == no {
+            let next = match test.rhs {
+                Rhs::Const(_) => yes,
+                Rhs::Value(rhs) => self.touch(rhs, yes),
+            };
+            return self.touch(test.value, next);
         }
-        // A test that follows and is the only way to the same end: `a or a-and-more`.
         self.add(Block { step: Step::Test(test), yes, no })
     }
 

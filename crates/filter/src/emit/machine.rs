@@ -169,26 +169,27 @@ impl<'a> Machine<'a> {
         right: ValueId,
         may_swap: bool,
     ) -> Result<bool, Error> {
-        if self.is_simple(right) || self.known().x == Some(right) && !self.uses_x(left) {
-            self.value(left)?;
-            self.simple_index(right)?;
-            return Ok(false);
+        for (in_a, in_x, swapped) in [(left, right, false), (right, left, true)] {
+            if swapped && !may_swap {
+                break;
+            }
+            if self.is_simple(in_x) {
+                self.value(in_a)?;
+                self.simple_index(in_x)?;
+                return Ok(swapped);
+            }
+            if self.known().x == Some(in_x) && self.keeps_x(in_a, in_x) {
+                self.value(in_a)?;
+                return Ok(swapped);
+            }
         }
-        if may_swap && (self.is_simple(left) || self.known().x == Some(left) && !self.uses_x(right))
-        {
-            self.value(right)?;
-            self.simple_index(left)?;
-            return Ok(true);
-        }
-        if !self.uses_x(left) {
-            self.index(right)?;
-            self.value(left)?;
-            return Ok(false);
-        }
-        if may_swap && !self.uses_x(right) {
-            self.index(left)?;
-            self.value(right)?;
-            return Ok(true);
+        for (in_a, in_x, swapped) in [(left, right, false), (right, left, true)] {
+            if (may_swap || !swapped) && self.keeps_x(in_a, in_x) {
+                self.index(in_x)?;
+                // What was in `A` made way for what is in `X` now.
+                self.value(in_a)?;
+                return Ok(swapped);
+            }
         }
         self.value(right)?;
         let slot = self.scratch()?;
@@ -235,12 +236,12 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Whether computing the value changes `X`.
-    fn uses_x(&self, id: ValueId) -> bool {
+    /// Whether `X`, which holds `in_x`, still does when the value has been computed.
+    fn keeps_x(&self, id: ValueId, in_x: ValueId) -> bool {
         let mut id = id;
         loop {
-            if self.known().a == Some((id, u32::MAX)) {
-                return false;
+            if id == in_x {
+                return true;
             }
             match self.values.get(id) {
                 Value::Const(_)
@@ -248,12 +249,12 @@ impl<'a> Machine<'a> {
                 | Value::Abs(..)
                 | Value::Anc(_)
                 | Value::Cell(_)
-                | Value::Fault => return false,
-                Value::Ind(_, base, _) => return self.known().x != Some(base),
-                Value::Msh(_) | Value::Chain(_) => return true,
+                | Value::Fault => return true,
+                Value::Ind(_, base, _) => return self.optimise && base == in_x,
+                Value::Msh(_) | Value::Chain(_) => return false,
                 Value::Neg(operand) => id = operand,
                 Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
-                Value::Alu(..) => return true,
+                Value::Alu(..) => return false,
             }
         }
     }

@@ -153,6 +153,7 @@ impl Lowering<'_> {
         self.register()?;
         self.register()?;
         self.register()?;
+        self.meaning.as_it_stands = true;
         // Where it is not found, the outer headers stay.
         let outer = self.headers;
         let kind = self.outer_cell(outer.kind.unwrap_or_default());
