@@ -35,7 +35,10 @@ impl Meaning {
         if refuses && let Some(error) = &self.folded {
             return Err(error.clone());
         }
-        let (graph, root) = Graph::of(self, optimise);
+        let (mut graph, mut root) = Graph::of(self, optimise);
+        if optimise {
+            root = graph.prune(root);
+        }
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }

@@ -7,6 +7,8 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod prune;
+
 use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;

@@ -5,7 +5,7 @@ use crate::traffic::{HOSTS4, HOSTS6, MACS, PORTS, Traffic};
 use rand::Rng;
 use rand::rngs::StdRng;
 use skep_cbpf::{CheckError, Format, Program, RawInsn, check, print};
-use skep_filter::{ErrorKind, Expr, LinkType, Options, Source};
+use skep_filter::{ErrorKind, Expr, LinkType, Meaning, Options, Source};
 use std::fmt::Write as _;
 
 /// What was compared.
@@ -31,6 +31,8 @@ pub struct Tally {
     pub theirs: u64,
     /// Programs of ours that are larger.
     pub larger: u64,
+    /// The same, where libpcap's is smaller because it accepts packets that are too short.
+    pub inexact: u64,
 }
 
 impl Tally {
@@ -46,6 +48,7 @@ impl Tally {
         self.ours += other.ours;
         self.theirs += other.theirs;
         self.larger += other.larger;
+        self.inexact += other.inexact;
     }
 }
 
@@ -150,7 +153,10 @@ fn compared(
     if let (Some(ours), Some(theirs)) = (ours, &theirs) {
         tally.ours += ours.insns().len() as u64;
         tally.theirs += theirs.len() as u64;
-        if ours.insns().len() > theirs.len() {
+        let is_larger = ours.insns().len() > theirs.len();
+        if is_larger && !is_exact(&meaning, theirs, traffic) {
+            tally.inexact += 1;
+        } else if is_larger {
             tally.larger += 1;
             larger = Some(format!(
                 "{} {text:?}: {} instructions, libpcap {}\n{}\nlibpcap\n{}",
@@ -208,6 +214,19 @@ fn compared(
         }
     }
     Ok((tally, larger))
+}
+
+/// Whether a program of libpcap means what the expression does on packets cut anywhere, too.
+fn is_exact(meaning: &Meaning, program: &[RawInsn], traffic: &[Traffic]) -> bool {
+    let Ok(program) = check(program) else { return false };
+    traffic.iter().take(40).all(|one| {
+        let whole = one.packet();
+        (0..=one.bytes.len()).all(|len| {
+            let mut packet = whole;
+            packet.bytes = &one.bytes[..len];
+            meaning.matches(&packet) == (program.run(&packet) != 0)
+        })
+    })
 }
 
 /// A random expression, which often means something.

@@ -240,7 +240,7 @@ impl<'a> Machine<'a> {
     fn keeps_x(&self, id: ValueId, in_x: ValueId) -> bool {
         let mut id = id;
         loop {
-            if id == in_x {
+            if id == in_x && self.optimise {
                 return true;
             }
             match self.values.get(id) {
@@ -259,14 +259,30 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Cells get their first values.
-    pub(super) fn prologue(&mut self) -> Result<State, Error> {
+    /// Cells get their first values. Those that no block asks for any more have only their loads
+    /// left, which may reject the packet.
+    pub(super) fn prologue(&mut self, asked: u64) -> Result<State, Error> {
         for (cell, init) in self.meaning.cells.iter().enumerate() {
             let Some(init) = init else { continue };
+            if asked & 1 << cell == 0 {
+                match init {
+                    Init::Const(_) => continue,
+                    Init::Radiotap | Init::Pflog => {
+                        let k = if *init == Init::Radiotap { 3 } else { 0 };
+                        self.code.push(Insn::LoadAbs { size: Size::B, k });
+                        continue;
+                    }
+                    // Always asked for.
+                    Init::Wlan { .. } => {}
+                }
+            }
             let slot = self.slot(u8::try_from(cell).unwrap_or(u8::MAX));
             let store = Insn::Store { reg: Reg::A, k: slot };
             match *init {
-                Init::Const(k) => self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]),
+                Init::Const(k) => {
+                    self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
+                    continue;
+                }
                 Init::Radiotap => self.code.extend([
                     Insn::LoadAbs { size: Size::B, k: 3 },
                     alu(AluOp::Lsh, 8),
@@ -274,17 +290,24 @@ impl<'a> Machine<'a> {
                     Insn::LoadAbs { size: Size::B, k: 2 },
                     Insn::Alu { op: AluOp::Or, src: Src::X },
                     store,
+                    Insn::Tax,
                 ]),
                 Init::Pflog => self.code.extend([
                     Insn::LoadAbs { size: Size::B, k: 0 },
                     alu(AluOp::Add, 3),
                     alu(AluOp::And, !3),
                     store,
+                    Insn::Tax,
                 ]),
-                Init::Wlan { header, pads } => self.wlan_payload(header, pads, slot),
+                Init::Wlan { header, pads } => {
+                    self.wlan_payload(header, pads, slot);
+                    self.state.x = None;
+                    continue;
+                }
             }
+            self.state.x = self.values.find(Value::Cell(u8::try_from(cell).unwrap_or(u8::MAX)));
         }
-        Ok(State::default())
+        Ok(self.state)
     }
 
     /// Where the payload of an 802.11 frame begins; `crate::eval` says it plainly.
@@ -351,12 +374,17 @@ impl<'a> Machine<'a> {
                     Insn::Store { reg: Reg::A, k: slot },
                 ]);
             }
-            Some(Effect::Geneve { at, kind, header, payload }) => {
-                self.index(at)?;
+            Some(Effect::Set(cell, value)) => {
+                self.value(value)?;
+                let k = self.slot(cell);
+                self.code.push(Insn::Store { reg: Reg::A, k });
+            }
+            Some(Effect::Geneve { kind, header, payload }) => {
                 let (kind, header, payload) =
                     (self.slot(kind), self.slot(header), self.slot(payload));
                 let store = |k| Insn::Store { reg: Reg::A, k };
                 self.code.extend([
+                    Insn::LoadMem { reg: Reg::X, k: header },
                     Insn::LoadInd { size: Size::B, k: 0 },
                     alu(AluOp::And, 0x3f),
                     alu(AluOp::Lsh, 2),
