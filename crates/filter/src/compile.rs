@@ -37,7 +37,7 @@ impl Meaning {
         }
         let (mut graph, mut root) = Graph::of(self, optimise);
         if optimise {
-            root = graph.prune(root);
+            root = graph.thread(root);
         }
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
