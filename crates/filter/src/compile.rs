@@ -3,7 +3,6 @@
 use crate::ast::Expr;
 use crate::emit::emit;
 use crate::error::{Error, ErrorKind};
-use crate::form::Form;
 use crate::graph::{Graph, REJECT};
 use crate::lower::{Meaning, Options};
 use skep_cbpf::Program;
@@ -32,12 +31,15 @@ impl Meaning {
     /// [`ErrorKind::RejectsAll`] if no packet can match, [`ErrorKind::Constant`] for arithmetic on
     /// constants that has no result.
     pub fn compile(&self, optimise: bool) -> Result<Program, Error> {
-        if optimise && let Some(error) = &self.folded {
+        let refuses = optimise && !self.as_it_stands;
+        if refuses && let Some(error) = &self.folded {
             return Err(error.clone());
         }
-        let (graph, root) = Graph::of(self, optimise);
-        let whole_is_never = matches!(self.forms.get(self.root as usize), Some(Form::Const(false)));
-        if optimise && (root == REJECT || whole_is_never) {
+        let (mut graph, mut root) = Graph::of(self, optimise);
+        if optimise {
+            root = graph.thread(root);
+        }
+        if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
         emit(self, &graph, root, optimise)

@@ -8,12 +8,14 @@
 mod machine;
 
 use crate::error::{Error, ErrorKind};
-use crate::form::{Cmp, Rhs, Test};
+use crate::form::{Cmp, Effect, Init, Mixer, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
 use machine::{Machine, State};
 use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, RawInsn, Src, check};
 use skep_diag::Span;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 /// Farthest that a conditional jump leads.
 const FAR: usize = 255;
@@ -38,7 +40,7 @@ pub(crate) fn emit(
     let mut machine = Machine::new(meaning, optimise);
     // What is in the registers where a block begins; nothing yet where no way leads so far.
     let mut states: Vec<Option<State>> = vec![None; count];
-    let start = machine.prologue()?;
+    let start = machine.prologue(asked(meaning, graph, root))?;
     if let Some(state) = states.get_mut(root as usize) {
         *state = Some(start);
     }
@@ -68,10 +70,15 @@ pub(crate) fn emit(
             }
         }
     }
+    let mut prologue = prologue;
+    if optimise {
+        drop_dead_stores(&mut prologue, &mut code, &mut parts);
+    }
     let mut layout = Layout {
         out: Vec::with_capacity(code.len() + 64),
         places: vec![0; count.max(2)],
         detours: vec![0; count.max(2)],
+        made: HashMap::default(),
     };
     let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
     if reached(REJECT) {
@@ -83,9 +90,10 @@ pub(crate) fn emit(
     for at in (0..parts.len()).rev() {
         let (id, end, branch) = parts[at];
         let begin = if at == 0 { 0 } else { parts[at - 1].1 };
-        layout.branch(branch, meaning.snaplen);
-        layout.out.extend(code[begin..end].iter().rev());
-        layout.places[id as usize] = layout.out.len();
+        if !optimise || !layout.is_there(id, &code[begin..end], branch) {
+            layout.branch(branch, meaning.snaplen);
+            layout.straight(id, &code[begin..end], branch);
+        }
     }
     if root <= ACCEPT {
         // One instruction will do, behind what the cells may reject.
@@ -93,6 +101,95 @@ pub(crate) fn emit(
     }
     layout.out.extend(prologue.iter().rev());
     finish(layout.out)
+}
+
+/// Takes out stores of cells that nothing loads.
+fn drop_dead_stores(
+    prologue: &mut Vec<Insn>,
+    code: &mut Vec<Insn>,
+    parts: &mut [(BlockId, usize, Branch)],
+) {
+    let both = || prologue.iter().chain(code.iter());
+    let is_store = |insn: &Insn| matches!(insn, Insn::Store { .. });
+    let jumps = |insn: &Insn| matches!(insn, Insn::Jump { .. } | Insn::JumpIf { .. });
+    // Jumps inside of straight code count what is between.
+    if !both().any(is_store) || both().any(jumps) {
+        return;
+    }
+    let loaded = both().fold(0u32, |loaded, insn| match *insn {
+        Insn::LoadMem { k, .. } => loaded | 1 << (k & 31),
+        _ => loaded,
+    });
+    let is_dead = |insn: &Insn| matches!(*insn, Insn::Store { k, .. } if loaded & 1 << (k & 31) == 0);
+    prologue.retain(|insn| !is_dead(insn));
+    let mut kept = Vec::with_capacity(code.len());
+    let mut begin = 0;
+    for (_, end, _) in parts {
+        kept.extend(code[begin..*end].iter().filter(|insn| !is_dead(insn)));
+        begin = std::mem::replace(end, kept.len());
+    }
+    *code = kept;
+}
+
+/// The cells that the blocks from the root on read or set, as bits.
+fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
+    if meaning.cells.iter().all(Option::is_none) {
+        return 0;
+    }
+    let mut reached = vec![false; root as usize + 1];
+    if let Some(first) = reached.last_mut() {
+        *first = true;
+    }
+    let (mut asked, mut pending) = (0u64, Vec::new());
+    for id in (ACCEPT + 1..=root).rev() {
+        if !reached[id as usize] {
+            continue;
+        }
+        let block = graph.block(id);
+        for next in [block.yes, block.no] {
+            reached[next as usize] = true;
+        }
+        match block.step {
+            Step::Test(test) => {
+                pending.push(test.value);
+                if let Rhs::Value(rhs) = test.rhs {
+                    pending.push(rhs);
+                }
+            }
+            Step::Effect(effect) => match meaning.effects.get(effect as usize).copied() {
+                Some(Effect::Tag(cell)) => asked |= 1 << cell,
+                Some(Effect::Set(cell, value)) => {
+                    asked |= 1 << cell;
+                    pending.push(value);
+                }
+                Some(Effect::Geneve { kind, header, payload }) => {
+                    asked |= 1 << kind | 1 << header | 1 << payload;
+                }
+                None => {}
+            },
+            Step::End => {}
+        }
+    }
+    let mut seen = vec![false; meaning.values.len()];
+    while let Some(id) = pending.pop() {
+        if std::mem::replace(&mut seen[id as usize], true) {
+            continue;
+        }
+        match meaning.values.get(id) {
+            Value::Cell(cell) => asked |= 1 << cell,
+            Value::Ind(_, base, _) | Value::Neg(base) => pending.push(base),
+            Value::Alu(_, left, right) => pending.extend([left, right]),
+            _ => {}
+        }
+    }
+    // The place of a payload is counted from that of the header, and looking for it may reject the
+    // packet in many ways.
+    for (cell, init) in meaning.cells.iter().enumerate() {
+        if let Some(Init::Wlan { header, .. }) = init {
+            asked |= 1 << cell | header.map_or(0, |header| 1 << header);
+        }
+    }
+    asked
 }
 
 fn finish(mut insns: Vec<Insn>) -> Result<Program, Error> {
@@ -156,6 +253,33 @@ struct Layout {
     places: Vec<usize>,
     /// The last instruction laid out that does nothing but go on to a block.
     detours: Vec<usize>,
+    /// What is laid out: the start of some straight code, how it ends, and where.
+    made: HashMap<Tail, usize, BuildHasherDefault<Mixer>>,
+}
+
+/// Straight code and where it leads: places, which are the same for what is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Tail {
+    first: Option<Insn>,
+    second: Option<Insn>,
+    cond: Option<(CondOp, Src)>,
+    yes: usize,
+    no: usize,
+}
+
+impl Tail {
+    /// Of code that is short enough.
+    fn of(layout: &Layout, code: &[Insn], branch: Branch) -> Option<Self> {
+        let place = |id: BlockId| layout.places[id as usize];
+        let (first, second) = match *code {
+            [] => (None, None),
+            [first] => (Some(first), None),
+            [first, second] => (Some(first), Some(second)),
+            _ => return None,
+        };
+        let (yes, no) = (place(branch.yes), place(branch.no));
+        Some(Self { first, second, cond: branch.cond, yes, no })
+    }
 }
 
 impl Layout {
@@ -173,6 +297,27 @@ impl Layout {
         }
         let detour = self.detours[id as usize];
         (detour > 0 && here - detour <= FAR).then(|| here - detour)
+    }
+
+    /// Whether the same instructions are there already, which are the block then.
+    fn is_there(&mut self, id: BlockId, code: &[Insn], branch: Branch) -> bool {
+        let place = Tail::of(self, code, branch).and_then(|tail| self.made.get(&tail).copied());
+        if let Some(place) = place {
+            self.places[id as usize] = place;
+        }
+        place.is_some()
+    }
+
+    /// What a block does before it branches; the end of it may serve for others.
+    fn straight(&mut self, id: BlockId, code: &[Insn], branch: Branch) {
+        let end = self.out.len();
+        self.out.extend(code.iter().rev());
+        self.places[id as usize] = self.out.len();
+        for len in 0..=code.len().min(2) {
+            if let Some(tail) = Tail::of(self, &code[code.len() - len..], branch) {
+                self.made.entry(tail).or_insert(end + len);
+            }
+        }
     }
 
     /// Goes on to a block, whatever the distance.

@@ -157,9 +157,13 @@ impl Run<'_> {
     fn effect(&mut self, effect: u32) -> Result<(), Rejected> {
         match self.meaning.effects.get(effect as usize).copied() {
             Some(Effect::Tag(cell)) => self.set(cell, self.cell(cell).wrapping_add(4)),
-            Some(Effect::Geneve { at, kind, header, payload }) => {
+            Some(Effect::Set(cell, value)) => {
+                let value = self.value(value)?;
+                self.set(cell, value);
+            }
+            Some(Effect::Geneve { kind, header, payload }) => {
                 const ETHERNET: u32 = 0x6558;
-                let at = self.value(at)?;
+                let at = self.cell(header);
                 let length = 8 + 4 * (self.byte(at)? & 0x3f);
                 let inner = at.wrapping_add(length);
                 let is_ethernet = self.load(Size::H, at.wrapping_add(2))? == ETHERNET;

@@ -118,8 +118,11 @@ pub(crate) enum Init {
 pub(crate) enum Effect {
     /// A VLAN tag in the bytes: headers after it are 4 bytes further.
     Tag(Cell),
-    /// The Geneve header at `at`: where the type, the header and the payload of what it carries are.
-    Geneve { at: ValueId, kind: Cell, header: Cell, payload: Cell },
+    /// A cell gets a value.
+    Set(Cell, ValueId),
+    /// The Geneve header is where the cell `header` says: where the type, the header and the payload
+    /// of what it carries are.
+    Geneve { kind: Cell, header: Cell, payload: Cell },
 }
 
 /// Finds values that are there already.
@@ -139,6 +142,15 @@ impl Values {
 
     pub(crate) fn get(&self, id: ValueId) -> Value {
         self.list.get(id as usize).copied().unwrap_or(Value::Fault)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Where a value is, if it is one of the first.
+    pub(crate) fn find(&self, value: Value) -> Option<ValueId> {
+        self.list.iter().take(SEARCHED).position(|&other| other == value).map(id)
     }
 
     pub(crate) fn add(&mut self, value: Value) -> ValueId {

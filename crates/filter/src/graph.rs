@@ -1,11 +1,13 @@
 //! The middle form as a graph of tests, each with two ways on.
 //!
 //! Blocks are made from the end to the start, so that where a test leads is known when it is made,
-//! and equal blocks are the same block. While a block is made, what is known after its test is carried
-//! into what follows, as deep as is affordable ([`Graph::restrict`]): tests that are decided vanish.
+//! and equal blocks are the same block. Then tests that are decided by what was tested before are left
+//! out ([`Graph::thread`]).
 //!
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
+
+mod thread;
 
 use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
@@ -18,10 +20,6 @@ pub(crate) type BlockId = u32;
 pub(crate) const REJECT: BlockId = 0;
 /// Accepts the packet.
 pub(crate) const ACCEPT: BlockId = 1;
-
-/// Blocks that a fact is carried into: one that says what a value is, and one that says what it is not.
-const DEPTH_IS: u32 = 200;
-const DEPTH_IS_NOT: u32 = 24;
 
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,12 +44,7 @@ pub(crate) struct Block {
 pub(crate) struct Graph<'a> {
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
-    /// Which values are tested from a block on, folded into 64 bits.
-    support: Vec<u64>,
     table: Vec<BlockId>,
-    /// What the current restriction made of a block, and which restriction that was.
-    made: Vec<(u32, BlockId)>,
-    restriction: u32,
     optimise: bool,
 }
 
@@ -65,10 +58,7 @@ impl<'a> Graph<'a> {
         let mut graph = Self {
             values: &meaning.values,
             blocks,
-            support: vec![0, 0],
             table: Vec::new(),
-            made: Vec::new(),
-            restriction: 0,
             optimise,
         };
         let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
@@ -125,19 +115,19 @@ impl<'a> Graph<'a> {
             Some(false) => return self.touch(test.value, no),
             None => {}
         }
-        if yes == no {
-            return self.touch(test.value, yes);
-        }
-        let yes = self.restrict(yes, Fact { test, holds: true });
-        let no = self.restrict(no, Fact { test, holds: false });
+        let yes = self.skip(yes, Fact { test, holds: true });
+        let no = self.skip(no, Fact { test, holds: false });
         self.finish(test, yes, no)
     }
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
-        if yes == no && matches!(test.rhs, Rhs::Const(_)) {
-            return self.touch(test.value, yes);
+        if yes == no {
+            let next = match test.rhs {
+                Rhs::Const(_) => yes,
+                Rhs::Value(rhs) => self.touch(rhs, yes),
+            };
+            return self.touch(test.value, next);
         }
-        // A test that follows and is the only way to the same end: `a or a-and-more`.
         self.add(Block { step: Step::Test(test), yes, no })
     }
 
@@ -193,72 +183,19 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The block without tests that the fact decides.
+    /// The first block from here on that the fact does not decide.
     ///
     /// The fact's value was loaded to know it, so leaving out another test of that value leaves out no
     /// load.
-    pub(crate) fn restrict(&mut self, block: BlockId, fact: Fact) -> BlockId {
-        if block <= ACCEPT {
-            return block;
+    fn skip(&self, mut id: BlockId, fact: Fact) -> BlockId {
+        while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
+            id = match fact.decides(&test) {
+                Some(true) => yes,
+                Some(false) => no,
+                None => break,
+            };
         }
-        self.restriction += 1;
-        let is = fact.holds == (fact.test.cmp == Cmp::Eq);
-        let mut budget = if is { DEPTH_IS } else { DEPTH_IS_NOT };
-        let bit = support_bit(fact.test.value);
-        self.restrict_within(block, &fact, bit, &mut budget, 0)
-    }
-
-    fn restrict_within(
-        &mut self,
-        block: BlockId,
-        fact: &Fact,
-        bit: u64,
-        budget: &mut u32,
-        depth: u32,
-    ) -> BlockId {
-        let mut id = block;
-        loop {
-            if self.support[id as usize] & bit == 0 {
-                return id;
-            }
-            let Block { step, yes, no } = self.blocks[id as usize];
-            match step {
-                Step::Test(test) => match fact.decides(&test) {
-                    Some(true) => id = yes,
-                    Some(false) => id = no,
-                    None => break,
-                },
-                Step::Effect(_) | Step::End => break,
-            }
-        }
-        let (stamp, made) = self.made.get(id as usize).copied().unwrap_or((0, 0));
-        if stamp == self.restriction {
-            return made;
-        }
-        if *budget == 0 {
-            return id;
-        }
-        *budget -= 1;
-        let Block { step, yes, no } = self.blocks[id as usize];
-        let new_yes = self.restrict_within(yes, fact, bit, budget, depth + 1);
-        let new_no = if no == yes {
-            new_yes
-        } else {
-            self.restrict_within(no, fact, bit, budget, depth + 1)
-        };
-        let made = if (new_yes, new_no) == (yes, no) {
-            id
-        } else {
-            match step {
-                Step::Test(test) => self.finish(test, new_yes, new_no),
-                _ => self.add(Block { step, yes: new_yes, no: new_no }),
-            }
-        };
-        if self.made.len() <= id as usize {
-            self.made.resize(self.blocks.len().max(64), (0, 0));
-        }
-        self.made[id as usize] = (self.restriction, made);
-        made
+        id
     }
 
     /// The block, or the equal one that is there already.
@@ -281,12 +218,6 @@ impl<'a> Graph<'a> {
         if self.optimise {
             self.table[slot] = id;
         }
-        let own = match block.step {
-            Step::Test(test) => support_bit(test.value),
-            Step::Effect(_) | Step::End => 0,
-        };
-        let below = |id: BlockId| self.support.get(id as usize).copied().unwrap_or(0);
-        self.support.push(own | below(block.yes) | below(block.no));
         self.blocks.push(block);
         id
     }
@@ -306,10 +237,6 @@ impl<'a> Graph<'a> {
             self.table[slot] = BlockId::try_from(at).unwrap_or(BlockId::MAX);
         }
     }
-}
-
-const fn support_bit(value: ValueId) -> u64 {
-    1 << (value % 64)
 }
 
 fn hash(block: &Block) -> usize {

@@ -95,6 +95,8 @@ pub struct Meaning {
     pub(crate) snaplen: u32,
     /// Words whose constants make no sense, though libpcap only sees it when it optimises.
     pub(crate) folded: Option<Error>,
+    /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
+    pub(crate) as_it_stands: bool,
 }
 
 /// A position: a constant, and a cell if it depends on the packet.
@@ -166,6 +168,7 @@ impl Expr {
             root: 0,
             snaplen: options.snaplen,
             folded: None,
+            as_it_stands: false,
         };
         let headers = Headers::of(options.link);
         let mut lowering = Lowering {
@@ -220,6 +223,8 @@ impl Lowering<'_> {
                 self.meaning.cells[cell] = None;
             }
         }
+        let is_wlan = |init: &Option<Init>| matches!(init, Some(Init::Wlan { .. }));
+        self.meaning.as_it_stands |= self.meaning.cells.iter().any(is_wlan);
         Ok(())
     }
 

@@ -169,26 +169,27 @@ impl<'a> Machine<'a> {
         right: ValueId,
         may_swap: bool,
     ) -> Result<bool, Error> {
-        if self.is_simple(right) || self.known().x == Some(right) && !self.uses_x(left) {
-            self.value(left)?;
-            self.simple_index(right)?;
-            return Ok(false);
+        for (in_a, in_x, swapped) in [(left, right, false), (right, left, true)] {
+            if swapped && !may_swap {
+                break;
+            }
+            if self.is_simple(in_x) {
+                self.value(in_a)?;
+                self.simple_index(in_x)?;
+                return Ok(swapped);
+            }
+            if self.known().x == Some(in_x) && self.keeps_x(in_a, in_x) {
+                self.value(in_a)?;
+                return Ok(swapped);
+            }
         }
-        if may_swap && (self.is_simple(left) || self.known().x == Some(left) && !self.uses_x(right))
-        {
-            self.value(right)?;
-            self.simple_index(left)?;
-            return Ok(true);
-        }
-        if !self.uses_x(left) {
-            self.index(right)?;
-            self.value(left)?;
-            return Ok(false);
-        }
-        if may_swap && !self.uses_x(right) {
-            self.index(left)?;
-            self.value(right)?;
-            return Ok(true);
+        for (in_a, in_x, swapped) in [(left, right, false), (right, left, true)] {
+            if (may_swap || !swapped) && self.keeps_x(in_a, in_x) {
+                self.index(in_x)?;
+                // What was in `A` made way for what is in `X` now.
+                self.value(in_a)?;
+                return Ok(swapped);
+            }
         }
         self.value(right)?;
         let slot = self.scratch()?;
@@ -235,12 +236,12 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Whether computing the value changes `X`.
-    fn uses_x(&self, id: ValueId) -> bool {
+    /// Whether `X`, which holds `in_x`, still does when the value has been computed.
+    fn keeps_x(&self, id: ValueId, in_x: ValueId) -> bool {
         let mut id = id;
         loop {
-            if self.known().a == Some((id, u32::MAX)) {
-                return false;
+            if id == in_x && self.optimise {
+                return true;
             }
             match self.values.get(id) {
                 Value::Const(_)
@@ -248,24 +249,40 @@ impl<'a> Machine<'a> {
                 | Value::Abs(..)
                 | Value::Anc(_)
                 | Value::Cell(_)
-                | Value::Fault => return false,
-                Value::Ind(_, base, _) => return self.known().x != Some(base),
-                Value::Msh(_) | Value::Chain(_) => return true,
+                | Value::Fault => return true,
+                Value::Ind(_, base, _) => return self.optimise && base == in_x,
+                Value::Msh(_) | Value::Chain(_) => return false,
                 Value::Neg(operand) => id = operand,
                 Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
-                Value::Alu(..) => return true,
+                Value::Alu(..) => return false,
             }
         }
     }
 
-    /// Cells get their first values.
-    pub(super) fn prologue(&mut self) -> Result<State, Error> {
+    /// Cells get their first values. Those that no block asks for any more have only their loads
+    /// left, which may reject the packet.
+    pub(super) fn prologue(&mut self, asked: u64) -> Result<State, Error> {
         for (cell, init) in self.meaning.cells.iter().enumerate() {
             let Some(init) = init else { continue };
+            if asked & 1 << cell == 0 {
+                match init {
+                    Init::Const(_) => continue,
+                    Init::Radiotap | Init::Pflog => {
+                        let k = if *init == Init::Radiotap { 3 } else { 0 };
+                        self.code.push(Insn::LoadAbs { size: Size::B, k });
+                        continue;
+                    }
+                    // Always asked for.
+                    Init::Wlan { .. } => {}
+                }
+            }
             let slot = self.slot(u8::try_from(cell).unwrap_or(u8::MAX));
             let store = Insn::Store { reg: Reg::A, k: slot };
             match *init {
-                Init::Const(k) => self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]),
+                Init::Const(k) => {
+                    self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
+                    continue;
+                }
                 Init::Radiotap => self.code.extend([
                     Insn::LoadAbs { size: Size::B, k: 3 },
                     alu(AluOp::Lsh, 8),
@@ -273,17 +290,24 @@ impl<'a> Machine<'a> {
                     Insn::LoadAbs { size: Size::B, k: 2 },
                     Insn::Alu { op: AluOp::Or, src: Src::X },
                     store,
+                    Insn::Tax,
                 ]),
                 Init::Pflog => self.code.extend([
                     Insn::LoadAbs { size: Size::B, k: 0 },
                     alu(AluOp::Add, 3),
                     alu(AluOp::And, !3),
                     store,
+                    Insn::Tax,
                 ]),
-                Init::Wlan { header, pads } => self.wlan_payload(header, pads, slot),
+                Init::Wlan { header, pads } => {
+                    self.wlan_payload(header, pads, slot);
+                    self.state.x = None;
+                    continue;
+                }
             }
+            self.state.x = self.values.find(Value::Cell(u8::try_from(cell).unwrap_or(u8::MAX)));
         }
-        Ok(State::default())
+        Ok(self.state)
     }
 
     /// Where the payload of an 802.11 frame begins; `crate::eval` says it plainly.
@@ -350,12 +374,17 @@ impl<'a> Machine<'a> {
                     Insn::Store { reg: Reg::A, k: slot },
                 ]);
             }
-            Some(Effect::Geneve { at, kind, header, payload }) => {
-                self.index(at)?;
+            Some(Effect::Set(cell, value)) => {
+                self.value(value)?;
+                let k = self.slot(cell);
+                self.code.push(Insn::Store { reg: Reg::A, k });
+            }
+            Some(Effect::Geneve { kind, header, payload }) => {
                 let (kind, header, payload) =
                     (self.slot(kind), self.slot(header), self.slot(payload));
                 let store = |k| Insn::Store { reg: Reg::A, k };
                 self.code.extend([
+                    Insn::LoadMem { reg: Reg::X, k: header },
                     Insn::LoadInd { size: Size::B, k: 0 },
                     alu(AluOp::And, 0x3f),
                     alu(AluOp::Lsh, 2),

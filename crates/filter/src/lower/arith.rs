@@ -209,8 +209,14 @@ impl Lowering<'_> {
             ArithOp::Rsh => AluOp::Rsh,
         };
         let values = &mut self.meaning.values;
-        if matches!(op, AluOp::Div | AluOp::Mod) && values.constant(right.value) == Some(0) {
-            let why = if op == AluOp::Div { "division by zero" } else { "modulo by zero" };
+        let (l, r) = (values.constant(left.value), values.constant(right.value));
+        let folded = match (op, l, r) {
+            (AluOp::Div, Some(_), Some(0)) => Some("division by zero"),
+            (AluOp::Mod, Some(_), Some(0)) => Some("modulo by zero"),
+            (AluOp::Lsh | AluOp::Rsh, None, Some(32..)) => Some("shift by more than 31 bits"),
+            _ => None,
+        };
+        if let Some(why) = folded {
             let error = Error::new(span, ErrorKind::Constant(why));
             self.meaning.folded.get_or_insert(error);
         }

@@ -153,17 +153,18 @@ impl Lowering<'_> {
         self.register()?;
         self.register()?;
         self.register()?;
+        self.meaning.as_it_stands = true;
         // Where it is not found, the outer headers stay.
         let outer = self.headers;
         let kind = self.outer_cell(outer.kind.unwrap_or_default());
         let header = self.outer_cell(outer.header);
         let payload = self.outer_cell(self.network());
-        let found = |this: &mut Self, form, at| {
-            let effect = this.effect(Effect::Geneve { at, kind, header, payload });
-            this.and(form, effect)
-        };
-        let (ip4, ip6) = (found(self, ip4, at4), found(self, ip6, at6));
-        let form = self.or(ip4, ip6);
+        let set4 = self.effect(Effect::Set(header, at4));
+        let set6 = self.effect(Effect::Set(header, at6));
+        let (ip4, ip6) = (self.and(ip4, set4), self.and(ip6, set6));
+        let either = self.or(ip4, ip6);
+        let inside = self.effect(Effect::Geneve { kind, header, payload });
+        let form = self.and(either, inside);
         let place = |cell| Place { cell: Some(cell), at: 0 };
         self.headers = Headers {
             link: LinkType::Ethernet,

@@ -173,6 +173,7 @@ impl Lowering<'_> {
         let last = self.meaning.values.add(Value::Chain(chain));
         let found = self.equals(last, number);
         self.registers -= 1;
+        self.meaning.as_it_stands = true;
         Ok(self.and(kind, found))
     }
 }

@@ -49,7 +49,11 @@ impl Lowering<'_> {
             let link = self.headers.link.name();
             return Err(self.error(ErrorKind::NotInFiles { what, link }));
         }
-        Ok(self.meaning.values.add(Value::Anc(anc)))
+        // Behind a header of variable length libpcap asks for bytes at a place that no packet has,
+        // and rejects them all.
+        let is_behind = self.headers.header.cell.is_some();
+        let value = if is_behind { Value::Fault } else { Value::Anc(anc) };
+        Ok(self.meaning.values.add(value))
     }
 
     /// `inbound` and `outbound`
