@@ -253,7 +253,7 @@ impl Dump {
         if self.list_data_link_types {
             return devices::link_types(self.interface.first().map(String::as_str), &mut term.out);
         }
-        let mut sources = Sources::open(&self.read, &self.source_options(), &expression)?;
+        let sources = Sources::open(&self.read, &self.source_options(), &expression)?;
         sources.announce(self.as_tcpdump, &mut term.err)?;
         self.check_terminal(term)?;
         let saver = match &self.write {
