@@ -39,12 +39,8 @@ const PRIVATE: [&str; 1] = ["P-0"];
 const EXCEPTIONS: [&str; 3] = ["noSuchObject", "noSuchInstance", "endOfMibView"];
 
 /// The four classes with the names of their elements.
-const CLASSES: [(&str, &[&str]); 4] = [
-    ("Universal", &UNIVERSAL),
-    ("Application", &APPLICATION),
-    ("Context", &CONTEXT),
-    ("Private", &PRIVATE),
-];
+const CLASSES: [(&str, &[&str]); 4] =
+    [("x", &UNIVERSAL), ("x", &APPLICATION), ("x", &CONTEXT), ("x", &PRIVATE)];
 
 /// What an element holds; positions and lengths where it is bytes.
 #[derive(Clone, Copy)]

@@ -84,6 +84,18 @@ impl<'a> Cx<'a> {
         done
     }
 
+    /// What `print` prints, after some words, or neither.
+    pub(crate) fn after(
+        &mut self,
+        words: &str,
+        print: impl FnOnce(&mut Self) -> Printed,
+    ) -> Printed {
+        self.all(|cx| {
+            cx.s(words);
+            print(cx)
+        })
+    }
+
     /// Reading ends after `len` bytes from `at` on, unless it ends before.
     pub(crate) fn limit(&mut self, at: usize, len: usize) -> usize {
         let saved = self.end;

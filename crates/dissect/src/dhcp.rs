@@ -17,8 +17,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     let (hardware, hlen) = (cx.u8(at + 1)?, cx.u8(at + 2)?);
     let ethernet = hardware == 1 && hlen == 6;
     if ethernet && operation == 1 {
-        cx.s(" from ");
-        cx.mac(at + 28)?;
+        cx.after(" from ", |cx| cx.mac(at + 28))?;
     }
     put!(cx, ", length {len}");
     if cx.o.verbose == 0 {
@@ -57,8 +56,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         }
     }
     if ethernet {
-        cx.s("\n\t  Client-Ethernet-Address ");
-        cx.mac(at + 28)?;
+        cx.after("\n\t  Client-Ethernet-Address ", |cx| cx.mac(at + 28))?;
     }
     for (off, size, name) in [(44, 64, "sname"), (108, 128, "file")] {
         if cx.u8(at + off)? == 0 {

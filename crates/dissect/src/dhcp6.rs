@@ -106,10 +106,8 @@ fn message(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     }
     cx.s(" (");
     if matches!(kind, 12 | 13) {
-        cx.s("linkaddr=");
-        cx.ip6(at + 2)?;
-        cx.s(" peeraddr=");
-        cx.ip6(at + 18)?;
+        cx.after("linkaddr=", |cx| cx.ip6(at + 2))?;
+        cx.after(" peeraddr=", |cx| cx.ip6(at + 18))?;
         options(cx, at + 34, end)?;
     } else {
         put!(cx, "xid={:x}", cx.u24(at + 1)?);
@@ -176,8 +174,7 @@ fn option(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<bool> {
     match kind {
         1 | 2 => return identifier(cx, p, len),
         5 => {
-            cx.s(" ");
-            cx.ip6(p)?;
+            cx.after(" ", |cx| cx.ip6(p))?;
             put!(cx, " pltime:{} vltime:{}", cx.u32(p + 16)?, cx.u32(p + 20)?);
             options(cx, p + 24, end)?;
         }
@@ -208,8 +205,7 @@ fn option(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<bool> {
         },
         22 | 23 | 27 | 28 | 31 | 34 | 40 | 48 => {
             for n in (0..len).step_by(16) {
-                cx.s(" ");
-                cx.ip6(p + n)?;
+                cx.after(" ", |cx| cx.ip6(p + n))?;
             }
         }
         21 | 24 => {
@@ -240,8 +236,7 @@ fn option(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<bool> {
             options(cx, p + 4, end)?;
         }
         26 => {
-            cx.s(" ");
-            cx.ip6(p + 9)?;
+            cx.after(" ", |cx| cx.ip6(p + 9))?;
             put!(cx, "/{} pltime:{} vltime:{}", cx.u8(p + 8)?, cx.u32(p)?, cx.u32(p + 4)?);
             options(cx, p + 25, end)?;
         }
@@ -256,14 +251,12 @@ fn option(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<bool> {
                 2 => cx.s(" by-clientID"),
                 other => put!(cx, " type_{other}"),
             }
-            cx.s(" ");
-            cx.ip6(p + 1)?;
+            cx.after(" ", |cx| cx.ip6(p + 1))?;
             options(cx, p + 17, end)?;
         }
         45 => options(cx, p, end)?,
         47 => {
-            cx.s(" ");
-            cx.ip6(p)?;
+            cx.after(" ", |cx| cx.ip6(p))?;
             cx.s(" ");
             some_bytes(cx, p + 16, len - 16)?;
         }
@@ -385,8 +378,7 @@ fn time_servers(cx: &mut Cx<'_>, at: usize, end: usize) -> Printed<bool> {
         put!(cx, " subopt:{kind}");
         match kind {
             1 | 2 if len == 16 => {
-                cx.s(" ");
-                cx.ip6(p)?;
+                cx.after(" ", |cx| cx.ip6(p))?;
             }
             3 => {
                 cx.s(" ");

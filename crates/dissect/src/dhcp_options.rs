@@ -237,10 +237,8 @@ fn value(cx: &mut Cx<'_>, kind: usize, form: u8, p: usize, len: usize) -> Printe
             b'L' => put!(cx, "{}", cx.word(p + n)?.cast_signed()),
             b'l' => put!(cx, "{}", cx.u32(p + n)?),
             b'p' => {
-                cx.s("(");
-                cx.ip(p + n)?;
-                cx.s(":");
-                cx.ip(p + n + 4)?;
+                cx.after("(", |cx| cx.ip(p + n))?;
+                cx.after(":", |cx| cx.ip(p + n + 4))?;
                 cx.s(")");
             }
             b's' => put!(cx, "{}", cx.u16(p + n)?),
@@ -367,8 +365,7 @@ fn routes(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
             cx.dotted(addr);
             put!(cx, "/{width}");
         }
-        cx.s(":");
-        cx.ip(p + given)?;
+        cx.after(":", |cx| cx.ip(p + given))?;
         cx.s(")");
         p += given + 4;
     }

@@ -354,6 +354,7 @@ fn labels(cx: &mut Cx<'_>, at: usize, message: usize, limit: usize) -> Printed<O
     let mut furthest = limit;
     let mut p = at + 1;
     let mut head = cx.u8(at)?;
+    let points = head >> 6 == 3;
     let mut end = None;
     let mut shown = 0;
     if head == 0 {
@@ -416,7 +417,8 @@ fn labels(cx: &mut Cx<'_>, at: usize, message: usize, limit: usize) -> Printed<O
     if shown > LONGEST {
         cx.s("<DOMAIN NAME TOO LONG>");
     }
-    Ok(Some(end.unwrap_or(p)))
+    // A pointer of one byte, the other one not captured.
+    Ok(end.or((!points).then_some(p)))
 }
 
 fn bit_string(cx: &mut Cx<'_>, at: usize) -> Printed<bool> {

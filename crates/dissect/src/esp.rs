@@ -37,9 +37,16 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     Ok(())
 }
 
+/// A compressed payload (RFC 3173).
+pub(crate) fn compressed(cx: &mut Cx<'_>, at: usize) -> Printed {
+    cx.proto = "ipcomp";
+    put!(cx, "IPComp(cpi=0x{:04x})", cx.u16(at + 2)?);
+    Ok(())
+}
+
 /// ESP within UDP (RFC 3948); whether it was, and not a negotiation of keys.
 pub(crate) fn in_udp(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed<bool> {
-    cx.proto = "isakmp";
+    cx.proto = "isakmp_rfc3948";
     if len == 1 && cx.u8(at)? == 0xff {
         cx.s("isakmp-nat-keep-alive");
         return Ok(true);

@@ -173,8 +173,7 @@ fn llc_or_bytes(
 
 fn addresses(cx: &mut Cx<'_>, addrs: Addrs) -> Printed {
     cx.mac(addrs.src)?;
-    cx.s(" > ");
-    cx.mac(addrs.dst)?;
+    cx.after(" > ", |cx| cx.mac(addrs.dst))?;
     cx.s(", ");
     Ok(())
 }
@@ -250,7 +249,8 @@ fn loopback(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed {
         return cx.need(p, len);
     }
     let le16 = |cx: &Cx<'_>, at| -> Result<usize, Cut> { Ok(cx.u8(at)? | cx.u8(at + 1)? << 8) };
-    put!(cx, "Loopback, skipCount {}", le16(cx, p)?);
+    cx.s("Loopback");
+    put!(cx, ", skipCount {}", le16(cx, p)?);
     let skip = le16(cx, p)?;
     if skip % 8 != 0 {
         cx.s(" (bogus)");
@@ -285,8 +285,7 @@ fn loopback(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed {
                 cx.invalid();
                 return cx.need(p, len);
             }
-            cx.s(", forwarding address ");
-            cx.mac(p)?;
+            cx.after(", forwarding address ", |cx| cx.mac(p))?;
             if cx.u8(p)? & 1 == 1 {
                 cx.s(" (bogus)");
             }

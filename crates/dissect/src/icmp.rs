@@ -74,6 +74,8 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, around: Around) -> P
         cx.s("\n\t");
         let inner = cx.u16(at + 10)?;
         let saved = cx.limit(at + 8, inner);
+        // Its length is read again, which may now be out of reach.
+        let inner = cx.u16(at + 10)?;
         ip::print(cx, at + 8, inner)?;
         cx.end = saved;
         cx.proto = "icmp";
@@ -220,8 +222,7 @@ fn advertisement(cx: &mut Cx<'_>, at: usize) -> Printed<bool> {
         if !cx.has(p, 8) {
             return Ok(false);
         }
-        cx.s(" {");
-        cx.ip(p)?;
+        cx.after(" {", |cx| cx.ip(p))?;
         put!(cx, " {}}}", cx.u32(p + 4)?);
     }
     Ok(true)

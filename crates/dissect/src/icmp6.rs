@@ -84,8 +84,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, around: Around) -> P
         3 => {
             match code {
                 0 => {
-                    cx.s(" for ");
-                    cx.ip6(at + 8 + 24)?;
+                    cx.after(" for ", |cx| cx.ip6(at + 8 + 24))?;
                 }
                 1 => cx.s(" (reassembly)"),
                 _ => put!(cx, ", unknown code ({code})"),
@@ -138,22 +137,20 @@ fn unreachable(cx: &mut Cx<'_>, at: usize, len: usize, code: usize) -> Printed<U
     tok!(cx, UNREACHABLE, code, "unknown unreach code ({code})");
     match code {
         0 | 1 | 3 => {
-            cx.s(" ");
-            cx.ip6(inner + 24)?;
+            cx.after(" ", |cx| cx.ip6(inner + 24))?;
         }
         2 => {
-            cx.s(" ");
-            cx.ip6(inner + 24)?;
-            cx.s(", source address ");
-            cx.ip6(inner + 8)?;
+            cx.all(|cx| {
+                cx.after(" ", |cx| cx.ip6(inner + 24))?;
+                cx.after(", source address ", |cx| cx.ip6(inner + 8))
+            })?;
         }
         4 => {
             let Some((protocol, transport)) = upper(cx, inner)? else {
                 return Ok(Unreachable::Cut);
             };
             let port = cx.port(transport + 2)?;
-            cx.s(", ");
-            cx.ip6(inner + 24)?;
+            cx.after(", ", |cx| cx.ip6(inner + 24))?;
             if protocol == TCP {
                 cx.s(" tcp port ");
                 cx.tcp_port(port);
@@ -216,28 +213,29 @@ fn discovery(cx: &mut Cx<'_>, at: usize, len: usize, kind: usize) -> Printed<boo
         133 => 8,
         134 => {
             if verbose {
-                let flags = cx.u8(at + 5)?;
-                put!(cx, "\n\thop limit {}, Flags [", cx.u8(at + 4)?);
-                cx.bits(ROUTER_FLAGS, flags, ", ", "none");
-                put!(
-                    cx,
-                    "], pref {}, router lifetime {}s, reachable time {}ms, retrans timer {}ms",
-                    preference(flags),
-                    cx.u16(at + 6)?,
-                    cx.u32(at + 8)?,
-                    cx.u32(at + 12)?
-                );
+                cx.all(|cx| {
+                    let flags = cx.u8(at + 5)?;
+                    put!(cx, "\n\thop limit {}, Flags [", cx.u8(at + 4)?);
+                    cx.bits(ROUTER_FLAGS, flags, ", ", "none");
+                    put!(
+                        cx,
+                        "], pref {}, router lifetime {}s, reachable time {}ms, retrans timer {}ms",
+                        preference(flags),
+                        cx.u16(at + 6)?,
+                        cx.u32(at + 8)?,
+                        cx.u32(at + 12)?
+                    );
+                    Ok(())
+                })?;
             }
             16
         }
         135 => {
-            cx.s(", who has ");
-            cx.ip6(at + 8)?;
+            cx.after(", who has ", |cx| cx.ip6(at + 8))?;
             24
         }
         136 => {
-            cx.s(", tgt is ");
-            cx.ip6(at + 8)?;
+            cx.after(", tgt is ", |cx| cx.ip6(at + 8))?;
             if verbose {
                 cx.s(", Flags [");
                 cx.bits(NEIGHBOUR_FLAGS, cx.u32(at + 4)?, ", ", "none");
@@ -246,10 +244,8 @@ fn discovery(cx: &mut Cx<'_>, at: usize, len: usize, kind: usize) -> Printed<boo
             24
         }
         _ => {
-            cx.s(", ");
-            cx.ip6(at + 24)?;
-            cx.s(" to ");
-            cx.ip6(at + 8)?;
+            cx.after(", ", |cx| cx.ip6(at + 24))?;
+            cx.after(" to ", |cx| cx.ip6(at + 8))?;
             40
         }
     };
@@ -261,8 +257,7 @@ fn mobile(cx: &mut Cx<'_>, at: usize, len: usize, kind: usize) -> Printed<bool> 
     if kind == 145 {
         let mut p = at + 8;
         while p < at + len {
-            cx.s(", ");
-            cx.ip6(p)?;
+            cx.after(", ", |cx| cx.ip6(p))?;
             p += 16;
         }
         return Ok(true);
@@ -302,8 +297,7 @@ fn listener(cx: &mut Cx<'_>, at: usize, len: usize, kind: usize) -> Printed {
 fn list(cx: &mut Cx<'_>, at: usize, count: usize) -> Printed {
     cx.s(" {");
     for n in 0..count {
-        cx.s(" ");
-        cx.ip6(at + 16 * n)?;
+        cx.after(" ", |cx| cx.ip6(at + 16 * n))?;
     }
     cx.s(" }");
     Ok(())
@@ -317,16 +311,16 @@ fn query(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
             if code < 32768 { code } else { (code & 0xfff | 0x1000) << ((code >> 12 & 7) + 3) };
         put!(cx, " [max resp delay={delay}]");
     }
-    cx.s(" [gaddr ");
-    cx.ip6(at + 8)?;
+    cx.after(" [gaddr ", |cx| cx.ip6(at + 8))?;
     if verbose {
-        let (bits, interval) = (cx.u8(at + 24)?, cx.u8(at + 25)?);
+        let bits = cx.u8(at + 24)?;
         if bits & 8 != 0 {
             cx.s(" sflag");
         }
         if bits & 7 != 0 {
             put!(cx, " robustness={}", bits & 7);
         }
+        let interval = cx.u8(at + 25)?;
         let seconds = if interval < 128 {
             interval
         } else {
@@ -364,8 +358,7 @@ fn report(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
             cx.s(" [invalid number of groups]");
             return Ok(());
         }
-        cx.s(" [gaddr ");
-        cx.ip6(at + p + 4)?;
+        cx.after(" [gaddr ", |cx| cx.ip6(at + p + 4))?;
         let kind = cx.u8(at + p)?;
         cx.s(" ");
         tok!(cx, REPORTS, kind, " [v2-report-#{kind}]");

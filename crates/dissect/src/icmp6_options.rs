@@ -76,8 +76,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed<bool> {
             25 => {
                 put!(cx, " lifetime {}s,", cx.u32(p + 4)?);
                 for n in 0..(units - 1) / 2 {
-                    cx.s(" addr: ");
-                    cx.ip6(p + 8 + 16 * n)?;
+                    cx.after(" addr: ", |cx| cx.ip6(p + 8 + 16 * n))?;
                 }
             }
             31 => {

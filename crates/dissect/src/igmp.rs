@@ -20,23 +20,20 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
             if len >= 12 { query(cx, at, len)? } else { old_query(cx, at, len)? }
         }
         0x12 => {
-            cx.s("igmp v1 report ");
-            cx.ip(at + 4)?;
+            cx.after("igmp v1 report ", |cx| cx.ip(at + 4))?;
             if len != 8 {
                 put!(cx, " [len {len}]");
             }
         }
         0x16 => {
-            cx.s("igmp v2 report ");
-            cx.ip(at + 4)?;
+            cx.after("igmp v2 report ", |cx| cx.ip(at + 4))?;
         }
         0x22 => {
             cx.s("igmp v3 report");
             report(cx, at, len)?;
         }
         0x17 => {
-            cx.s("igmp leave ");
-            cx.ip(at + 4)?;
+            cx.after("igmp leave ", |cx| cx.ip(at + 4))?;
         }
         0x13 if len < 8 => put!(cx, "igmp dvmrp [len {len}]"),
         0x1e => trace(cx, "mresp", at, len)?,
@@ -56,8 +53,7 @@ fn old_query(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         time => put!(cx, " v2 [max resp time {time}]"),
     }
     if cx.u32(at + 4)? != 0 {
-        cx.s(" [gaddr ");
-        cx.ip(at + 4)?;
+        cx.after(" [gaddr ", |cx| cx.ip(at + 4))?;
         cx.s("]");
     }
     if len != 8 {
@@ -86,8 +82,7 @@ fn query(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     if cx.u32(at + 4)? == 0 {
         return Ok(());
     }
-    cx.s(" [gaddr ");
-    cx.ip(at + 4)?;
+    cx.after(" [gaddr ", |cx| cx.ip(at + 4))?;
     let sources = cx.u16(at + 10)?;
     if sources > 0 {
         if len < 12 + 4 * sources {
@@ -105,8 +100,7 @@ fn query(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
 fn list(cx: &mut Cx<'_>, at: usize, count: usize) -> Printed {
     cx.s(" {");
     for n in 0..count {
-        cx.s(" ");
-        cx.ip(at + 4 * n)?;
+        cx.after(" ", |cx| cx.ip(at + 4 * n))?;
     }
     cx.s(" }");
     Ok(())
@@ -128,8 +122,7 @@ fn report(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
             cx.s(" [invalid number of groups]");
             return Ok(());
         }
-        cx.s(" [gaddr ");
-        cx.ip(at + p + 4)?;
+        cx.after(" [gaddr ", |cx| cx.ip(at + p + 4))?;
         let kind = cx.u8(at + p)?;
         cx.s(" ");
         tok!(cx, REPORTS, kind, " [v3-report-#{kind}]");
@@ -157,10 +150,8 @@ fn trace(cx: &mut Cx<'_>, name: &str, at: usize, len: usize) -> Printed {
     let at = at + 8;
     put!(cx, "{name} {}: ", cx.u24(at + 13)?);
     cx.ip(at)?;
-    cx.s(" to ");
-    cx.ip(at + 4)?;
-    cx.s(" reply-to ");
-    cx.ip(at + 8)?;
+    cx.after(" to ", |cx| cx.ip(at + 4))?;
+    cx.after(" reply-to ", |cx| cx.ip(at + 8))?;
     if cx.u8(at + 8)? >> 4 == 14 {
         put!(cx, " with-ttl {}", cx.u8(at + 12)?);
     }

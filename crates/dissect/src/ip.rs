@@ -191,12 +191,8 @@ fn datagram(cx: &mut Cx<'_>, at: usize, length: usize) -> Printed {
         put!(cx, "truncated-ip - {} bytes missing! ", len - length);
     }
     if len < head {
-        if len > 0 {
-            put!(cx, "bad-len {len}");
-            return Ok(());
-        }
-        // A packet that the device will cut into segments.
-        len = length;
+        put!(cx, "bad-len {len}");
+        return Ok(());
     }
     cx.limit(at, len);
     len = crate::cx::sub32(len, head);
@@ -295,6 +291,7 @@ pub(crate) fn payload(
         41 => ip6::print(cx, at, len),
         47 => gre::print(cx, at, len),
         50 => esp::print(cx, at, len),
+        108 => esp::compressed(cx, at),
         89 if around.v6 => ospf6::print(cx, at, len),
         89 => ospf::print(cx, at, len),
         112 => vrrp::print(cx, at, len, around),

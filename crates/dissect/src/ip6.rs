@@ -239,8 +239,11 @@ fn fragment(cx: &mut Cx<'_>, ip: usize, p: usize) -> Printed<Option<usize>> {
 
 fn routing(cx: &mut Cx<'_>, p: usize) -> Printed<Option<usize>> {
     cx.proto = "rt6";
-    let (len, kind) = (cx.u8(p + 1)?, cx.u8(p + 2)?);
-    put!(cx, "RT6 (len={len}, type={kind}");
+    cx.s("RT6");
+    let len = cx.u8(p + 1)?;
+    put!(cx, " (len={len}");
+    let kind = cx.u8(p + 2)?;
+    put!(cx, ", type={kind}");
     if kind == 0 {
         cx.s(" [Deprecated]");
     }
@@ -272,8 +275,10 @@ fn routing(cx: &mut Cx<'_>, p: usize) -> Printed<Option<usize>> {
         return Ok(None);
     }
     for n in 0..len / 2 {
-        put!(cx, ", [{n}]");
-        cx.ip6(p + 8 + 16 * n)?;
+        cx.all(|cx| {
+            put!(cx, ", [{n}]");
+            cx.ip6(p + 8 + 16 * n)
+        })?;
     }
     cx.s(") ");
     Ok(Some((len + 1) * 8))

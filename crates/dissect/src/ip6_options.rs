@@ -67,8 +67,7 @@ pub(crate) fn options(
                     return Ok(false);
                 }
                 if verbose {
-                    cx.s("(homeaddr: ");
-                    cx.ip6(p + 2)?;
+                    cx.after("(homeaddr: ", |cx| cx.ip6(p + 2))?;
                     if size > 18 && !suboptions(cx, p + 18, size - 18)? {
                         return Ok(false);
                     }

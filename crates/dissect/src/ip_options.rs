@@ -74,8 +74,7 @@ fn route(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed<bool> {
         if !cx.has(p + n, 4) {
             return Ok(false);
         }
-        cx.s(" ");
-        cx.ip(p + n)?;
+        cx.after(" ", |cx| cx.ip(p + n))?;
         if at > n {
             cx.s(",");
         }

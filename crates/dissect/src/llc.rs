@@ -205,8 +205,7 @@ fn saps(cx: &mut Cx<'_>, ssap: usize, dsap: usize, addrs: Option<Addrs>) -> Prin
             tok!(cx, SAPS, ssap, "Unknown SSAP 0x{ssap:02x}");
             cx.s(" ");
         }
-        cx.s("> ");
-        cx.mac(addrs.dst)?;
+        cx.after("> ", |cx| cx.mac(addrs.dst))?;
         cx.s(" ");
     } else if ssap != dsap {
         tok!(cx, SAPS, ssap, "Unknown SSAP 0x{ssap:02x}");
@@ -272,8 +271,7 @@ pub(crate) fn snap(
     if !cx.o.link {
         if let Some(addrs) = addrs {
             cx.mac(addrs.src)?;
-            cx.s(" > ");
-            cx.mac(addrs.dst)?;
+            cx.after(" > ", |cx| cx.mac(addrs.dst))?;
             cx.s(" ");
         }
         if org == 0 {

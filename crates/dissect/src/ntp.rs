@@ -56,8 +56,9 @@ fn time(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         2..=15 => "secondary reference",
         _ => "reserved",
     };
+    put!(cx, ", Stratum {stratum} ({name})");
     let poll = cx.byte(at + 2)?.cast_signed();
-    put!(cx, ", Stratum {stratum} ({name}), poll {poll}");
+    put!(cx, ", poll {poll}");
     match poll {
         0..32 => put!(cx, " ({}s)", 1u32 << poll),
         -31..0 => put!(cx, " (1/{}s)", 1u32 << -poll),
@@ -165,16 +166,16 @@ fn control(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     let bits = cx.u8(at + 1)?;
     put!(
         cx,
-        ", {}, {}, {}, OpCode={}\n\tSequence={}, Status=",
+        ", {}, {}, {}, OpCode={}\n",
         if bits & 0x80 == 0 { "Request" } else { "Response" },
         if bits & 0x40 == 0 { "OK" } else { "Error" },
         if bits & 0x20 == 0 { "Last" } else { "More" },
-        bits & 0x1f,
-        cx.u16(at + 2)?
+        bits & 0x1f
     );
+    put!(cx, "\tSequence={}", cx.u16(at + 2)?);
     match cx.u16(at + 4)? {
-        0 => cx.s("0"),
-        status => put!(cx, "0x{status:x}"),
+        0 => cx.s(", Status=0"),
+        status => put!(cx, ", Status=0x{status:x}"),
     }
     put!(cx, ", Assoc.={}", cx.u16(at + 6)?);
     put!(cx, ", Offset={}", cx.u16(at + 8)?);

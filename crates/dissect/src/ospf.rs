@@ -62,13 +62,11 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         put!(cx, " [len {said}]");
     }
     let end = at + len.min(said);
-    cx.s("\n\tRouter-ID ");
-    cx.ip(at + 4)?;
+    cx.after("\n\tRouter-ID ", |cx| cx.ip(at + 4))?;
     if cx.u32(at + 8)? == 0 {
         cx.s(", Backbone Area");
     } else {
-        cx.s(", Area ");
-        cx.ip(at + 8)?;
+        cx.after(", Area ", |cx| cx.ip(at + 8))?;
     }
     if !cx.has(at + 16, 8) {
         return Err(Cut);
@@ -110,10 +108,13 @@ fn body(cx: &mut Cx<'_>, at: usize, kind: usize, end: usize) -> Printed {
     match kind {
         1 => hello(cx, p, end),
         2 => {
+            let options = cx.u8(p + 2)?;
             cx.s("\n\tOptions [");
-            cx.bits(OPTIONS, cx.u8(p + 2)?, ", ", "none");
-            cx.s("], DD Flags [");
-            cx.bits(DATABASE_FLAGS, cx.u8(p + 3)?, ", ", "none");
+            cx.bits(OPTIONS, options, ", ", "none");
+            cx.s("]");
+            let flags = cx.u8(p + 3)?;
+            cx.s(", DD Flags [");
+            cx.bits(DATABASE_FLAGS, flags, ", ", "none");
             cx.s("]");
             let mtu = cx.u16(p)?;
             if mtu != 0 {
@@ -144,11 +145,17 @@ fn body(cx: &mut Cx<'_>, at: usize, kind: usize, end: usize) -> Printed {
 }
 
 fn hello(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed {
+    let options = cx.u8(p + 6)?;
     cx.s("\n\tOptions [");
-    cx.bits(OPTIONS, cx.u8(p + 6)?, ", ", "none");
-    put!(cx, "]\n\t  Hello Timer {}s, Dead Timer {}s, Mask ", cx.u16(p + 4)?, cx.u32(p + 8)?);
-    cx.ip(p)?;
-    put!(cx, ", Priority {}", cx.u8(p + 7)?);
+    cx.bits(OPTIONS, options, ", ", "none");
+    cx.s("]");
+    cx.all(|cx| {
+        let (hello, dead) = (cx.u16(p + 4)?, cx.u32(p + 8)?);
+        put!(cx, "\n\t  Hello Timer {hello}s, Dead Timer {dead}s, Mask ");
+        cx.ip(p)?;
+        put!(cx, ", Priority {}", cx.u8(p + 7)?);
+        Ok(())
+    })?;
     for (at, name) in
         [(p + 12, "\n\t  Designated Router "), (p + 16, ", Backup Designated Router ")]
     {
@@ -162,8 +169,7 @@ fn hello(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed {
         cx.s("\n\t  Neighbor List:");
     }
     while at < end {
-        cx.s("\n\t    ");
-        cx.ip(at)?;
+        cx.after("\n\t    ", |cx| cx.ip(at))?;
         at += 4;
     }
     Ok(())
@@ -181,8 +187,7 @@ fn lsa_header(cx: &mut Cx<'_>, p: usize) -> Printed<bool> {
         put!(cx, "\n\t    Bogus length {len} < header (20)");
         return Ok(false);
     }
-    cx.s("\n\t  Advertising Router ");
-    cx.ip(p + 8)?;
+    cx.after("\n\t  Advertising Router ", |cx| cx.ip(p + 8))?;
     put!(cx, ", seq 0x{:08x}, age {}s, length {}", cx.u32(p + 12)?, cx.u16(p)?, len - LSA_HEADER);
     let kind = cx.u8(p + 3)?;
     put!(cx, "\n\t    {} LSA ({kind}), ", tok(LSAS, kind).unwrap_or("unknown"));
@@ -190,8 +195,7 @@ fn lsa_header(cx: &mut Cx<'_>, p: usize) -> Printed<bool> {
         let (number, name, id) = opaque(cx, p + 4)?;
         put!(cx, "Opaque-Type {name} LSA ({number}), Opaque-ID {id}");
     } else {
-        cx.s("LSA-ID: ");
-        cx.ip(p + 4)?;
+        cx.after("LSA-ID: ", |cx| cx.ip(p + 4))?;
     }
     cx.s("\n\t    Options: [");
     cx.bits(OPTIONS, cx.u8(p + 2)?, ", ", "none");
@@ -205,16 +209,14 @@ fn requests(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed {
         if !cx.has(p, 12) {
             return Err(Cut);
         }
-        cx.s("\n\t  Advertising Router: ");
-        cx.ip(p + 8)?;
+        cx.after("\n\t  Advertising Router: ", |cx| cx.ip(p + 8))?;
         let kind = cx.u32(p)?;
         put!(cx, ", {} LSA ({kind})", tok(LSAS, kind).unwrap_or("unknown"));
         if matches!(kind, 9..=11) {
             let (number, name, id) = opaque(cx, p + 4)?;
             put!(cx, ", Opaque-Type: {name} LSA ({number}), Opaque-ID: {id}");
         } else {
-            cx.s(", LSA-ID: ");
-            cx.ip(p + 4)?;
+            cx.after(", LSA-ID: ", |cx| cx.ip(p + 4))?;
         }
         p += 12;
     }

@@ -33,13 +33,11 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         put!(cx, " [len {said}]");
         return Ok(());
     }
-    cx.s("\n\tRouter-ID ");
-    cx.ip(at + 4)?;
+    cx.after("\n\tRouter-ID ", |cx| cx.ip(at + 4))?;
     if cx.u32(at + 8)? == 0 {
         cx.s(", Backbone Area");
     } else {
-        cx.s(", Area ");
-        cx.ip(at + 8)?;
+        cx.after(", Area ", |cx| cx.ip(at + 8))?;
     }
     let instance = cx.u8(at + 14)?;
     if instance != 0 {
@@ -64,14 +62,14 @@ fn hello(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed<usize> {
     let options = cx.u32(p + 4)?;
     cx.s("\n\tOptions [");
     cx.bits(OPTIONS, options, ", ", "none");
-    put!(
-        cx,
-        "]\n\t  Hello Timer {}s, Dead Timer {}s, Interface-ID ",
-        cx.u16(p + 8)?,
-        cx.u16(p + 10)?
-    );
-    cx.ip(p)?;
-    put!(cx, ", Priority {}", cx.u8(p + 4)?);
+    cx.s("]");
+    cx.all(|cx| {
+        let (hello, dead) = (cx.u16(p + 8)?, cx.u16(p + 10)?);
+        put!(cx, "\n\t  Hello Timer {hello}s, Dead Timer {dead}s, Interface-ID ");
+        cx.ip(p)?;
+        put!(cx, ", Priority {}", cx.u8(p + 4)?);
+        Ok(())
+    })?;
     for (at, name) in
         [(p + 12, "\n\t  Designated Router "), (p + 16, ", Backup Designated Router ")]
     {
@@ -84,8 +82,7 @@ fn hello(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed<usize> {
         cx.s("\n\t  Neighbor List:");
         let mut at = p + 20;
         while at < end {
-            cx.s("\n\t    ");
-            cx.ip(at)?;
+            cx.after("\n\t    ", |cx| cx.ip(at))?;
             at += 4;
         }
     }
@@ -96,8 +93,10 @@ fn description(cx: &mut Cx<'_>, p: usize) -> Printed<usize> {
     let options = cx.u32(p)?;
     cx.s("\n\tOptions [");
     cx.bits(OPTIONS, options, ", ", "none");
-    cx.s("], DD Flags [");
-    cx.bits(DATABASE_FLAGS, cx.u8(p + 7)?, ", ", "none");
+    cx.s("]");
+    let flags = cx.u8(p + 7)?;
+    cx.s(", DD Flags [");
+    cx.bits(DATABASE_FLAGS, flags, ", ", "none");
     put!(cx, "], MTU {}, DD-Sequence 0x{:08x}", cx.u16(p + 4)?, cx.u32(p + 8)?);
     Ok(options)
 }

@@ -242,7 +242,8 @@ fn authentication(
     }
     put!(cx, "{upper}, ");
     tok!(cx, codes, code, "unknown");
-    put!(cx, " (0x{code:02x}), id {}", cx.u8(p + 1)?);
+    put!(cx, " (0x{code:02x})");
+    put!(cx, ", id {}", cx.u8(p + 1)?);
     Ok(Some(code))
 }
 

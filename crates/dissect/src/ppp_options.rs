@@ -318,13 +318,11 @@ fn endpoint(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed<Ended> {
         1 => cx.s(": Local"),
         2 if len != 7 => return bogus(cx, "= 7", true),
         2 => {
-            cx.s(": IPv4 ");
-            cx.ip(p + 3)?;
+            cx.after(": IPv4 ", |cx| cx.ip(p + 3))?;
         }
         3 if len != 9 => return bogus(cx, "= 9", true),
         3 => {
-            cx.s(": MAC ");
-            cx.mac(p + 3)?;
+            cx.after(": MAC ", |cx| cx.mac(p + 3))?;
         }
         4 => cx.s(": Magic-Num-Block"),
         5 => cx.s(": PSNDN"),
@@ -337,17 +335,14 @@ fn ipcp(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<Ended> {
     match kind {
         1 if len != 10 => return bogus(cx, "= 10", false),
         1 => {
-            cx.s(": src ");
-            cx.ip(p + 2)?;
-            cx.s(", dst ");
-            cx.ip(p + 6)?;
+            cx.after(": src ", |cx| cx.ip(p + 2))?;
+            cx.after(", dst ", |cx| cx.ip(p + 6))?;
         }
         2 if len < 4 => return bogus(cx, ">= 4", true),
         2 => return compression(cx, p, len),
         3 | 4 | 129..=132 if len != 6 => return bogus(cx, "= 6", true),
         3 | 4 | 129..=132 => {
-            cx.s(": ");
-            cx.ip(p + 2)?;
+            cx.after(": ", |cx| cx.ip(p + 2))?;
         }
         _ => return Ok(Ended::Unknown),
     }

@@ -62,6 +62,9 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed<usize> {
         kind = cx.u16(p)?;
         let size = cx.u16(p + 2)?;
         p += 4;
+        if size > 0 {
+            cx.need(p, size)?;
+        }
         cx.s(" [");
         tok!(cx, TAGS, kind, "TAG-0x{kind:x}");
         if size > 0 {

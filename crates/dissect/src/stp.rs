@@ -157,23 +157,26 @@ fn mstp(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     let v3 = cx.u16(at + 36)?;
     put!(cx, "\n\tv3len {v3}, MCID Name ");
     cx.padded_chars(at + 39, 32)?;
-    put!(cx, ", rev {},\n\t\tdigest ", cx.u16(at + 71)?);
-    digest(cx, at + 73, 4)?;
-    put!(cx, ", CIST int-root-pathcost {},\n\tCIST bridge-id ", cx.u32(at + 89)?);
-    bridge(cx, at + 93)?;
-    put!(cx, ", CIST remaining-hops {}", cx.u8(at + 101)?);
+    cx.all(|cx| {
+        put!(cx, ", rev {},\n\t\tdigest ", cx.u16(at + 71)?);
+        digest(cx, at + 73, 4)
+    })?;
+    cx.s(", ");
+    put!(cx, "CIST int-root-pathcost {},", cx.u32(at + 89)?);
+    cx.after("\n\tCIST bridge-id ", |cx| bridge(cx, at + 93))?;
+    cx.s(", ");
+    put!(cx, "CIST remaining-hops {}", cx.u8(at + 101)?);
     let mut p = at + 102;
     for _ in 0..v3.saturating_sub(MST_CONFIG) / MSTI {
         let flags = cx.u8(p)?;
         put!(cx, "\n\tMSTI {}, Flags [", cx.u16(p + 1)? & 0xfff);
         cx.bits(FLAGS, flags, ", ", "none");
-        put!(
-            cx,
-            "], port-role {}\n\t\tMSTI regional-root-id ",
-            tok(ROLES, flags >> 2 & 3).unwrap_or("Unknown")
-        );
-        bridge(cx, p + 1)?;
-        put!(cx, ", pathcost {}", cx.u32(p + 9)?);
+        put!(cx, "], port-role {}", tok(ROLES, flags >> 2 & 3).unwrap_or("Unknown"));
+        cx.after("\n\t\tMSTI regional-root-id ", |cx| {
+            bridge(cx, p + 1)?;
+            put!(cx, ", pathcost {}", cx.u32(p + 9)?);
+            Ok(())
+        })?;
         put!(
             cx,
             "\n\t\tMSTI bridge-prio {}, port-prio {}, hops {}",

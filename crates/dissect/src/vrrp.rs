@@ -57,8 +57,8 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, around: Around) -> P
     cx.s(":");
     let mut p = at + 8;
     for n in 0..count {
-        cx.s(if n == 0 { " " } else { "," });
-        if around.v6 { cx.ip6(p) } else { cx.ip(p) }?;
+        let comma = if n == 0 { " " } else { "," };
+        cx.after(comma, |cx| if around.v6 { cx.ip6(p) } else { cx.ip(p) })?;
         p += if around.v6 { 16 } else { 4 };
     }
     if simple {

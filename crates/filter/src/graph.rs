@@ -55,12 +55,7 @@ impl<'a> Graph<'a> {
         let capacity = meaning.forms.len() + 2;
         let mut blocks = Vec::with_capacity(capacity);
         blocks.extend([end, end]);
-        let mut graph = Self {
-            values: &meaning.values,
-            blocks,
-            table: Vec::new(),
-            optimise,
-        };
+        let mut graph = Self { values: &meaning.values, blocks, table: Vec::new(), optimise };
         let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
         (graph, root)
     }

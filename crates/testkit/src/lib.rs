@@ -12,6 +12,8 @@
 //! [`libpcap`] makes programs of filter expressions, to be compared with those of this workspace on
 //! [`traffic`](mod@traffic) of every link type.
 //!
+//! [`mod@specimens`] are packets of every protocol that is dissected, to be compared with what tcpdump says of them.
+//!
 //! For development only: nothing that users run depends on this crate.
 #![forbid(unsafe_code)]
 
@@ -28,6 +30,7 @@ mod maps;
 pub mod mutants;
 mod outcome;
 pub mod soundness;
+pub mod specimens;
 pub mod traffic;
 mod user;
 
