@@ -40,7 +40,14 @@ pub(crate) fn parse() -> Cli {
     if !is_tcpdump {
         return Cli::parse();
     }
-    let mut cli = Cli::parse_from(["skep".into(), "dump".into()].into_iter().chain(args));
+    let args: Vec<_> = args.collect();
+    // The one option that is not of `skep dump`: some ask for it to find out whether there is a tcpdump.
+    let words = if args.iter().any(|arg| arg == "--version") {
+        vec!["skep".into(), "--version".into()]
+    } else {
+        ["skep".into(), "dump".into()].into_iter().chain(args).collect()
+    };
+    let mut cli = Cli::parse_from(words);
     if let Command::Dump(dump) = &mut cli.command {
         dump.as_tcpdump = true;
     }

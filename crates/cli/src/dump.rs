@@ -369,7 +369,7 @@ impl Dump {
             return Ok(Use::Top(Top::new(self.top.clone(), self.rows)));
         }
         if let Some(field) = self.hist {
-            return Ok(Use::Histogram(Histogram::new(field)));
+            return Ok(Use::Histogram(Box::new(Histogram::new(field))));
         }
         if self.rate {
             return Ok(Use::Rate(Rate::default()));

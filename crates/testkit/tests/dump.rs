@@ -125,7 +125,7 @@ fn compare(packets: &[&Specimen], text: &str, different: &mut Vec<String>) {
         dissector.line(u64::from(n) + 1, &shown, &mut ours);
         let theirs = theirs.get(&(n + 1)).map_or(&[][..], Vec::as_slice);
         let elsewhere = |words: &&[u8]| theirs.windows(words.len()).any(|at| at == *words);
-        if ours != theirs && !ELSEWHERE.iter().any(|words| elsewhere(words)) {
+        if ours != theirs && !ELSEWHERE.iter().any(elsewhere) {
             different.push(format!(
                 "{} with -{text}\n  tcpdump {}\n  skep    {}\n  bytes   {}",
                 packet.name,
@@ -168,6 +168,20 @@ fn compare_all(packets: &[Specimen], texts: &[&str]) {
     let shown = different.iter().take(most).cloned().collect::<Vec<_>>().join("\n");
     let all = packets.len() * texts.len();
     assert!(different.is_empty(), "{} of {all} differ:\n{shown}", different.len());
+}
+
+/// The capture that the command is tested with is made of the specimens. `UPDATE=1` rewrites it.
+#[test]
+fn the_capture_in_the_corpus() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/dump/protocols.pcap");
+    let all = specimens();
+    let ethernet: Vec<_> = all.iter().filter(|specimen| specimen.link == 1).collect();
+    let now = capture(&ethernet);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &now).expect("a file is written");
+    }
+    let then = std::fs::read(&path).expect("a file is read");
+    assert!(now == then, "{} is of other specimens: UPDATE=1 rewrites it", path.display());
 }
 
 #[test]

@@ -114,8 +114,8 @@ impl Histogram {
     pub(crate) fn show(&self, out: &mut Out<'_>) -> io::Result<()> {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let used = |&count: &u64| count > 0;
-        let first = self.counts.iter().position(|count| used(count)).unwrap_or(0);
-        let last = self.counts.iter().rposition(|count| used(count)).unwrap_or(0);
+        let first = self.counts.iter().position(used).unwrap_or(0);
+        let last = self.counts.iter().rposition(used).unwrap_or(0);
         for (bits, &count) in self.counts.iter().enumerate().take(last + 1).skip(first) {
             if count == 0 && most == 1 && first == last {
                 continue;

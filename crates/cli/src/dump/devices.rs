@@ -35,10 +35,13 @@ pub(crate) fn all() -> Vec<Device> {
     let mut devices: Vec<_> = entries
         .flatten()
         .filter_map(|entry| {
+            let path = entry.path();
+            // Whether it runs is not among the flags there.
+            let runs = number(&path.join("carrier")) == Some(1);
             Some(Device {
                 name: entry.file_name().into_string().ok()?,
-                index: number(&entry.path().join("ifindex"))?,
-                flags: number(&entry.path().join("flags"))?,
+                index: number(&path.join("ifindex"))?,
+                flags: number(&path.join("flags"))? | if runs { RUNNING } else { 0 },
             })
         })
         .collect();
@@ -46,21 +49,26 @@ pub(crate) fn all() -> Vec<Device> {
     devices
 }
 
+/// Names and states in the order that `-D` numbers them: what is up, all at once, the loopback, what is down.
+fn listed() -> Vec<(String, Vec<&'static str>)> {
+    let mut devices = all();
+    devices
+        .sort_by_key(|device| (device.flags & UP == 0, device.flags & LOOPBACK != 0, device.index));
+    let usable = |device: &&Device| device.flags & (UP | LOOPBACK) == UP;
+    let any = devices.iter().take_while(usable).count();
+    let mut listed: Vec<_> =
+        devices.iter().map(|device| (device.name.clone(), device.words())).collect();
+    listed.insert(any, ("any".to_owned(), vec!["Up", "Running"]));
+    listed
+}
+
 /// `-D`.
 pub(crate) fn list(out: &mut Out<'_>) -> io::Result<()> {
-    let devices = all();
-    let mut number = 0;
-    let mut line = |out: &mut Out<'_>, name: &str, words: &[&str]| {
-        number += 1;
-        writeln!(out, "{number}.{name} [{}]", words.join(", "))
-    };
-    let is_loopback = |device: &&Device| device.flags & LOOPBACK != 0;
-    for device in devices.iter().filter(|device| !is_loopback(device)) {
-        line(out, &device.name, &device.words())?;
-    }
-    line(out, "any (Pseudo-device that captures on all interfaces)", &["Up", "Running"])?;
-    for device in devices.iter().filter(is_loopback) {
-        line(out, &device.name, &device.words())?;
+    for (n, (name, words)) in listed().into_iter().enumerate() {
+        let about =
+            if name == "any" { " (Pseudo-device that captures on all interfaces)" } else { "" };
+        let words = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
+        writeln!(out, "{}.{name}{about} [{words}]", n + 1)?;
     }
     Ok(())
 }
@@ -83,14 +91,8 @@ pub(crate) fn default() -> Option<String> {
 /// The name for a name or a number as `-D` gives them.
 pub(crate) fn named(name: &str) -> String {
     let Ok(number) = name.parse::<usize>() else { return name.to_owned() };
-    let mut devices = all();
-    let loopback = devices.iter().position(|device| device.flags & LOOPBACK != 0);
-    let mut names = Vec::new();
-    let last = loopback.map(|at| devices.remove(at).name);
-    names.extend(devices.into_iter().map(|device| device.name));
-    names.push("any".to_owned());
-    names.extend(last);
-    number.checked_sub(1).and_then(|at| names.get(at).cloned()).unwrap_or_else(|| name.to_owned())
+    let listed = number.checked_sub(1).and_then(|at| listed().into_iter().nth(at));
+    listed.map_or_else(|| name.to_owned(), |(name, _)| name)
 }
 
 /// `-L`.

@@ -25,7 +25,7 @@ pub(crate) enum Use {
     Json,
     Count,
     Top(Top),
-    Histogram(Histogram),
+    Histogram(Box<Histogram>),
     Rate(Rate),
 }
 

@@ -1,6 +1,7 @@
 //! Giving up root once all is open: what packets hold is then read without privileges.
 
 use crate::failure::{Failure, Kind};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid, getuid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs, set_thread_groups,
@@ -19,20 +20,28 @@ pub(crate) fn drop(user: Option<&str>, keeps_files: bool) -> Result<(), Failure>
     if !getuid().is_root() || user == Some("root") {
         return Ok(());
     }
-    let failed = |err: rustix::io::Errno| {
+    let failed = |err: Errno| {
         let text = format!("giving up root's privileges failed: {err}");
         Failure::new(Kind::Environment, text).help("-Z root keeps them")
     };
     if user.is_some() || !keeps_files {
         let (uid, gid) = ids(user)?;
-        set_thread_groups(&[]).map_err(failed)?;
-        set_thread_res_gid(gid, gid, gid).map_err(failed)?;
-        set_thread_res_uid(uid, uid, uid).map_err(failed)?;
+        match become_user(uid, gid) {
+            // A namespace in which root is the only user.
+            Err(Errno::PERM | Errno::INVAL) if user.is_none() => {}
+            done => done.map_err(failed)?,
+        }
     }
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     set_capabilities(None, sets).map_err(failed)?;
     set_no_new_privs(true).map_err(failed)
+}
+
+fn become_user(uid: Uid, gid: Gid) -> Result<(), Errno> {
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)
 }
 
 /// User and group by the name of the user.

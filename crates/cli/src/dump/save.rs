@@ -126,7 +126,8 @@ impl Saver {
             flush: options.flush,
             plain: options.plain,
             interfaces,
-            live: sources.are_live(),
+            // tcpdump goes by the clock of the wall, wherever packets come from.
+            live: sources.are_live() || options.plain,
             sink: Box::new(Nowhere),
             name: PathBuf::new(),
             written: Arc::default(),

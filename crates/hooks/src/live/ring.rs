@@ -66,6 +66,9 @@ pub enum Direction {
     Out,
 }
 
+/// `ARPHRD_LOOPBACK`.
+const LOOPBACK: u16 = 772;
+
 /// What the kernel counted, since the capture began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingStats {
@@ -216,6 +219,8 @@ impl PacketRing {
         let addr_len = header.get(HEADER + 11).copied().unwrap_or(0);
         let outgoing = kind == 4;
         let wanted = match self.direction {
+            // What goes out of a loopback interface comes in there again.
+            _ if outgoing && hardware == LOOPBACK => false,
             Direction::Both => true,
             Direction::In => !outgoing,
             Direction::Out => outgoing,
