@@ -38,6 +38,7 @@ impl Meaning {
         let (mut graph, mut root) = Graph::of(self, optimise);
         if optimise {
             root = graph.thread(root);
+            root = graph.regroup(root);
         }
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));

@@ -120,7 +120,8 @@ fn drop_dead_stores(
         Insn::LoadMem { k, .. } => loaded | 1 << (k & 31),
         _ => loaded,
     });
-    let is_dead = |insn: &Insn| matches!(*insn, Insn::Store { k, .. } if loaded & 1 << (k & 31) == 0);
+    let is_dead =
+        |insn: &Insn| matches!(*insn, Insn::Store { k, .. } if loaded & 1 << (k & 31) == 0);
     prologue.retain(|insn| !is_dead(insn));
     let mut kept = Vec::with_capacity(code.len());
     let mut begin = 0;

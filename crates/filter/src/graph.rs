@@ -7,6 +7,7 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod regroup;
 mod thread;
 
 use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
@@ -55,12 +56,7 @@ impl<'a> Graph<'a> {
         let capacity = meaning.forms.len() + 2;
         let mut blocks = Vec::with_capacity(capacity);
         blocks.extend([end, end]);
-        let mut graph = Self {
-            values: &meaning.values,
-            blocks,
-            table: Vec::new(),
-            optimise,
-        };
+        let mut graph = Self { values: &meaning.values, blocks, table: Vec::new(), optimise };
         let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
         (graph, root)
     }

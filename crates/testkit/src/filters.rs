@@ -2,8 +2,8 @@
 
 use crate::libpcap::{Answer, Libpcap, Request};
 use crate::traffic::{HOSTS4, HOSTS6, MACS, PORTS, Traffic};
-use rand::{Rng, SeedableRng};
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use skep_cbpf::{CheckError, Format, Program, RawInsn, check, print};
 use skep_filter::{ErrorKind, Expr, LinkType, Meaning, Options, Source};
 use std::fmt::Write as _;
