@@ -243,6 +243,12 @@ fn fit(rng: &mut StdRng, program: &Program, bytes: &mut [u8]) {
             Insn::LoadAbs { size, k } => place = Some((k as usize, size)),
             Insn::LoadInd { size, k } => place = Some((index + k as usize, size)),
             Insn::LoadMsh { k } => {
+                // Now and then a header without length, so that later loads reach less far.
+                if rng.random_ratio(1, 6)
+                    && let Some(byte) = bytes.get_mut(k as usize)
+                {
+                    *byte &= 0xf0;
+                }
                 index = bytes.get(k as usize).map_or(0, |byte| usize::from(byte & 15) * 4);
             }
             Insn::JumpIf { op: CondOp::Eq, src: Src::K(k), .. } if rng.random() => {
