@@ -114,6 +114,10 @@ fn hosts(rounds: u32, most: usize, mut libpcap: Option<&mut Libpcap>) {
         };
         row(&format!("µs to compile {count} hosts"), ours, theirs);
         let what = if refused { ", too many" } else { "" };
-        row(&format!("    instructions{what}"), insns as f64, Some(size as f64).filter(|&n| n > 0.0));
+        row(
+            &format!("    instructions{what}"),
+            insns as f64,
+            Some(size as f64).filter(|&n| n > 0.0),
+        );
     }
 }

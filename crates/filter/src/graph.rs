@@ -47,6 +47,8 @@ pub(crate) struct Graph<'a> {
     pub(crate) blocks: Vec<Block>,
     table: Vec<BlockId>,
     optimise: bool,
+    /// How often a test turned out to lead to one place only.
+    folded: u32,
 }
 
 impl<'a> Graph<'a> {
@@ -56,7 +58,8 @@ impl<'a> Graph<'a> {
         let capacity = meaning.forms.len() + 2;
         let mut blocks = Vec::with_capacity(capacity);
         blocks.extend([end, end]);
-        let mut graph = Self { values: &meaning.values, blocks, table: Vec::new(), optimise };
+        let mut graph =
+            Self { values: &meaning.values, blocks, table: Vec::new(), optimise, folded: 0 };
         let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
         (graph, root)
     }
@@ -118,6 +121,7 @@ impl<'a> Graph<'a> {
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         if yes == no {
+            self.folded += 1;
             let next = match test.rhs {
                 Rhs::Const(_) => yes,
                 Rhs::Value(rhs) => self.touch(rhs, yes),
@@ -236,19 +240,20 @@ impl<'a> Graph<'a> {
 }
 
 fn hash(block: &Block) -> usize {
-    use std::hash::{Hash, Hasher};
-    let mut mixer = crate::form::Mixer::default();
-    match block.step {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let ways = u64::from(block.yes) << 32 | u64::from(block.no);
+    let own = match block.step {
         Step::Test(Test { value, mask, cmp, rhs }) => {
-            let (rhs, kind) = match rhs {
-                Rhs::Const(k) => (k, 0),
-                Rhs::Value(id) => (id, 1),
+            let rhs = match rhs {
+                Rhs::Const(k) => u64::from(k),
+                Rhs::Value(id) => u64::from(id) | 1 << 40,
             };
-            mixer.write_u64(u64::from(value) << 32 | u64::from(rhs));
-            mixer.write_u64(u64::from(mask) << 8 | (cmp as u64) << 1 | kind);
+            let mask = u64::from(mask).rotate_left(29) ^ cmp as u64;
+            (u64::from(value) << 48 ^ rhs).wrapping_mul(ODD) ^ mask.wrapping_mul(ODD | 2)
         }
-        Step::Effect(_) | Step::End => block.step.hash(&mut mixer),
-    }
-    mixer.write_u64(u64::from(block.yes) << 32 | u64::from(block.no));
-    mixer.finish() as usize
+        Step::Effect(effect) => u64::from(effect),
+        Step::End => 0,
+    };
+    let mixed = (ways.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ own).wrapping_mul(ODD);
+    (mixed >> 29) as usize
 }

@@ -25,10 +25,42 @@ impl Graph<'_> {
         }
         let count = root as usize + 1;
         let mut ways = vec![0u32; count];
+        ways[root as usize] = 1;
+        let mut is_long = false;
+        for id in (ACCEPT + 1..=root).rev() {
+            if ways[id as usize] == 0 {
+                continue;
+            }
+            let Block { yes, no, .. } = self.blocks[id as usize];
+            ways[yes as usize] += 1;
+            if yes != no {
+                ways[no as usize] += 1;
+                is_long |= self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no);
+            }
+        }
+        if !is_long {
+            return root;
+        }
+        self.regroup_with(root, &ways)
+    }
+
+    /// Whether a value is left and comes again: `a` then `b` then `a`.
+    fn may_be_out_of_order(&self, id: BlockId, next: BlockId) -> bool {
+        let value = |id: BlockId| match self.blocks[id as usize].step {
+            Step::Test(test) => Some(test.value),
+            _ => None,
+        };
+        let Block { yes, no, .. } = self.blocks[next as usize];
+        next > ACCEPT
+            && value(next) != value(id)
+            && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
+    }
+
+    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> BlockId {
+        let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
         let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
         let mut safe: Vec<Option<Known>> = vec![None; count];
-        ways[root as usize] = 1;
         held[root as usize] = Some(None);
         safe[root as usize] = Some(Known::NOTHING);
         for id in (ACCEPT + 1..=root).rev() {
@@ -50,12 +82,10 @@ impl Graph<'_> {
             let nexts = [yes, no];
             for &next in if yes == no { &nexts[..1] } else { &nexts[..] } {
                 let next = next as usize;
-                ways[next] += 1;
                 held[next] = Some(held[next].map_or(holds, |held| held.filter(|_| held == holds)));
                 safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
             }
         }
-        let mut made: Vec<BlockId> = (0..=root).collect();
         let mut done = vec![false; count];
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
@@ -64,7 +94,7 @@ impl Graph<'_> {
             if ways[id as usize] == 0 || done[id as usize] {
                 continue;
             }
-            let Some((end, next)) = self.chain_from(id, &ways, &mut chain, &mut done) else {
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
                 continue;
             };
             let known = safe[id as usize].unwrap_or(Known::NOTHING);
@@ -76,6 +106,7 @@ impl Graph<'_> {
         if chains.is_empty() {
             return root;
         }
+        let mut made: Vec<BlockId> = (0..=root).collect();
         let mut chains = chains.into_iter().rev().peekable();
         for id in ACCEPT + 1..=root {
             if ways[id as usize] == 0 {

@@ -6,15 +6,15 @@
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
 use super::{ACCEPT, Block, BlockId, Graph, Step};
-use crate::form::{Rhs, Test, Value, ValueId, Values};
+use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 48;
 /// Facts of either way that are tried where ways meet.
 const TRIED: usize = 8;
-/// Walks: what one leaves out may let another leave out more.
-const ROUNDS: usize = 4;
+/// Walks: what one leaves out may let another leave out more, but seldom does.
+const ROUNDS: usize = 2;
 
 /// What is known at a place.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,10 @@ pub(crate) struct Known {
     len: u32,
     /// Values computed before, of the first 64.
     values: u64,
-    /// The latest fact, as a position in [`Facts`].
-    facts: u32,
+    /// The latest fact that says what a value is, as a position in [`Facts`].
+    is: u32,
+    /// The latest fact that says what a value is not, or how large it is.
+    is_not: u32,
 }
 
 /// Facts, each with the one that was known before it.
@@ -56,12 +58,20 @@ impl Facts {
         })
     }
 
-    fn decides(&self, from: u32, test: &Test) -> Option<bool> {
-        self.chain(from).take(LOOKED_AT).find_map(|fact| fact.decides(test))
+    fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
+        let decide = |from| self.chain(from).take(LOOKED_AT).find_map(|fact| fact.decides(test));
+        decide(known.is).or_else(|| decide(known.is_not))
     }
 
-    /// The facts that hold on both of two ways.
-    fn meet(&mut self, one: u32, other: u32) -> u32 {
+    /// What is known after a test.
+    fn with(&mut self, mut known: Known, test: Test, holds: bool) -> Known {
+        let list = if holds && test.cmp == Cmp::Eq { &mut known.is } else { &mut known.is_not };
+        *list = self.after(*list, Fact { test, holds });
+        known
+    }
+
+    /// The facts that hold on both of two ways. `against` is all that is known on the other way of each.
+    fn meet(&mut self, one: u32, other: u32, against: [Known; 2]) -> u32 {
         if one == other {
             return one;
         }
@@ -73,13 +83,13 @@ impl Facts {
         }
         // What came after the ways parted may hold on both, too.
         let mut common = a;
-        for (from, against) in [(one, other), (other, one)] {
+        for (from, against) in [(one, against[0]), (other, against[1])] {
             let parted = self.depth(from) - self.depth(a);
             let tried: Vec<Fact> =
                 self.chain(from).take((parted as usize).min(TRIED)).copied().collect();
             for fact in tried {
-                if self.decides(against, &fact.test) == Some(fact.holds)
-                    && self.decides(common, &fact.test).is_none()
+                if self.decides(&against, &fact.test) == Some(fact.holds)
+                    && !self.chain(common).take(TRIED).any(|known| known.test == fact.test)
                 {
                     common = self.after(common, fact);
                 }
@@ -90,20 +100,22 @@ impl Facts {
 }
 
 impl Known {
-    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, facts: NONE };
+    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
 
     /// What is known here and there.
     fn meet(self, other: &Self, facts: &mut Facts) -> Self {
         Self {
             len: self.len.min(other.len),
             values: self.values & other.values,
-            facts: facts.meet(self.facts, other.facts),
+            is: facts.meet(self.is, other.is, [*other, self]),
+            is_not: facts.meet(self.is_not, other.is_not, [*other, self]),
         }
     }
 
     /// What was loaded here and there.
     pub(crate) fn meet_loads(self, other: &Self) -> Self {
-        Self { len: self.len.min(other.len), values: self.values & other.values, facts: NONE }
+        let (len, values) = (self.len.min(other.len), self.values & other.values);
+        Self { len, values, ..Self::NOTHING }
     }
 
     /// Computing the value did not reject.
@@ -149,11 +161,11 @@ impl Graph<'_> {
     pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
         for _ in 0..ROUNDS {
-            let threaded = self.thread_once(root);
-            if threaded == root {
+            let folded = self.folded;
+            root = self.thread_once(root);
+            if self.folded == folded {
                 break;
             }
-            root = threaded;
         }
         root
     }
@@ -166,7 +178,7 @@ impl Graph<'_> {
         let mut known: Vec<Option<Known>> = vec![None; count];
         let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts::default();
+        let mut facts = Facts { list: Vec::with_capacity(2 * count) };
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
@@ -179,8 +191,8 @@ impl Graph<'_> {
                     }
                     let (mut there, mut elsewhere) = (here, here);
                     if yes != no {
-                        there.facts = facts.after(here.facts, Fact { test, holds: true });
-                        elsewhere.facts = facts.after(here.facts, Fact { test, holds: false });
+                        there = facts.with(here, test, true);
+                        elsewhere = facts.with(here, test, false);
                     }
                     let yes = self.follow(yes, &there, &facts);
                     let no = self.follow(no, &elsewhere, &facts);
@@ -232,7 +244,7 @@ impl Graph<'_> {
                 }
                 yes
             } else {
-                match facts.decides(known.facts, &test) {
+                match facts.decides(known, &test) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => return id,
