@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::{
-    asm::Asm, check::Check, completions::Completions, dis::Dis, explain::Explain, inspect::Inspect,
-    link::Link, man::Man, run::Run,
+    asm::Asm, check::Check, completions::Completions, dis::Dis, explain::Explain, filter::Filter,
+    inspect::Inspect, link::Link, man::Man, run::Run,
 };
 
 /// All of BPF: run, read and write BPF programs without a kernel.
@@ -22,6 +22,7 @@ pub(crate) enum Command {
     Asm(Asm),
     Dis(Dis),
     Inspect(Inspect),
+    Filter(Filter),
     Link(Link),
     Completions(Completions),
     Man(Man),

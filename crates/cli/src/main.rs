@@ -15,6 +15,7 @@ mod dis;
 mod explain;
 mod failure;
 mod file;
+mod filter;
 mod inspect;
 mod kernel;
 mod link;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Asm(asm) => asm.run(&mut term),
         Command::Dis(dis) => dis.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),
+        Command::Filter(filter) => filter.run(&mut term),
         Command::Link(link) => link.run(&mut term),
         Command::Completions(completions) => completions.run(&mut term.out),
         Command::Man(man) => man.run(&mut term.out),
