@@ -22,6 +22,9 @@ pub(crate) const REJECT: BlockId = 0;
 /// Accepts the packet.
 pub(crate) const ACCEPT: BlockId = 1;
 
+/// Conditions of a long expression.
+const LONG: usize = 4000;
+
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -46,7 +49,11 @@ pub(crate) struct Graph<'a> {
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
     table: Vec<BlockId>,
+    /// Blocks in the table.
+    count: usize,
     optimise: bool,
+    /// Whether equal blocks are to be the same.
+    shares: bool,
     /// How often a test turned out to lead to one place only.
     folded: u32,
 }
@@ -58,10 +65,36 @@ impl<'a> Graph<'a> {
         let capacity = meaning.forms.len() + 2;
         let mut blocks = Vec::with_capacity(capacity);
         blocks.extend([end, end]);
-        let mut graph =
-            Self { values: &meaning.values, blocks, table: Vec::new(), optimise, folded: 0 };
+        let mut graph = Self {
+            values: &meaning.values,
+            blocks,
+            table: Vec::new(),
+            count: 0,
+            optimise,
+            folded: 0,
+            shares: false,
+        };
+        // In a long expression looking for equal blocks waits until there are fewer.
+        graph.shares = optimise && meaning.forms.len() < LONG;
         let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
+        graph.shares = optimise;
         (graph, root)
+    }
+
+    /// Blocks from `root` on.
+    pub(crate) fn len(&self, root: BlockId) -> usize {
+        let mut reached = vec![false; root as usize + 1];
+        reached[root as usize] = true;
+        let mut count = 0;
+        for id in (ACCEPT + 1..=root).rev() {
+            if reached[id as usize] {
+                count += 1;
+                let Block { yes, no, .. } = self.blocks[id as usize];
+                reached[yes as usize] = true;
+                reached[no as usize] = true;
+            }
+        }
+        count
     }
 
     pub(crate) fn block(&self, id: BlockId) -> Block {
@@ -200,12 +233,13 @@ impl<'a> Graph<'a> {
 
     /// The block, or the equal one that is there already.
     pub(crate) fn add(&mut self, block: Block) -> BlockId {
-        if self.blocks.len() * 2 >= self.table.len() {
-            self.grow();
-        }
-        let mask = self.table.len() - 1;
-        let mut slot = hash(&block) & mask;
-        if self.optimise {
+        let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
+        if self.shares {
+            if self.count * 2 >= self.table.len() {
+                self.grow(self.blocks.len());
+            }
+            let mask = self.table.len() - 1;
+            let mut slot = hash(&block) & mask;
             while self.table[slot] != 0 {
                 let id = self.table[slot];
                 if self.blocks[id as usize] == block {
@@ -213,28 +247,23 @@ impl<'a> Graph<'a> {
                 }
                 slot = (slot + 1) & mask;
             }
-        }
-        let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
-        if self.optimise {
             self.table[slot] = id;
+            self.count += 1;
         }
         self.blocks.push(block);
         id
     }
 
-    fn grow(&mut self) {
-        let len = (self.table.len() * 4).max(128);
-        self.table.clear();
-        self.table.resize(len, 0);
-        if !self.optimise {
-            return;
-        }
-        for (at, block) in self.blocks.iter().enumerate().skip(2) {
-            let mut slot = hash(block) & (len - 1);
+    /// Room for as many blocks again as there are.
+    fn grow(&mut self, blocks: usize) {
+        let len = (blocks * 4).next_power_of_two().max(128);
+        let old = std::mem::replace(&mut self.table, vec![0; len]);
+        for id in old.into_iter().filter(|&id| id != 0) {
+            let mut slot = hash(&self.blocks[id as usize]) & (len - 1);
             while self.table[slot] != 0 {
                 slot = (slot + 1) & (len - 1);
             }
-            self.table[slot] = BlockId::try_from(at).unwrap_or(BlockId::MAX);
+            self.table[slot] = id;
         }
     }
 }

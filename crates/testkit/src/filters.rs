@@ -77,7 +77,7 @@ pub fn options(request: &Request) -> Options<'static> {
 }
 
 /// Whether libpcap's program may be taken as the meaning of the expression.
-fn has_meaning(text: &str, link: LinkType) -> bool {
+fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
     let has = |word: &str| text.contains(word);
     // It tests whatever the test before left in the register.
     let byte = has("byte ") && (has(" & ") || has(" | "));
@@ -92,7 +92,7 @@ fn has_meaning(text: &str, link: LinkType) -> bool {
     );
     let arithmetic = variable && text.contains(['=', '<', '>']);
     // Where a tunnel is not found, what it would have found is read all the same.
-    let tunnel = has("geneve") && text.contains(['=', '<', '>']);
+    let tunnel = (has("geneve") || source == Source::Live && has("vlan")) && text.contains(['=', '<', '>']);
     !byte && !radio && !kernel && !arithmetic && !tunnel
 }
 
@@ -170,7 +170,7 @@ fn compared(
     }
     let theirs = theirs.and_then(|theirs| check(&theirs).ok());
     let reference = match check(&plain) {
-        Ok(program) if has_meaning(text, request.link) => Some(program),
+        Ok(program) if has_meaning(text, &request) => Some(program),
         Ok(_) => None,
         Err(CheckError::Uninitialised { .. }) => {
             tally.undefined += 1;
@@ -180,7 +180,7 @@ fn compared(
             tally.loops += 1;
             None
         }
-        Err(_) if !has_meaning(text, request.link) => None,
+        Err(_) if !has_meaning(text, &request) => None,
         Err(err) => return Err(format!("libpcap's program: {err}")),
     };
     for one in traffic {

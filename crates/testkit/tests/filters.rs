@@ -15,10 +15,20 @@ fn packets(link: LinkType) -> Vec<Traffic> {
     (0..PACKETS).map(|_| traffic(&mut rng, link)).collect()
 }
 
+/// Where packets may come from. Live captures are Ethernet, and need root.
+fn sources(link: LinkType, is_live: bool) -> Vec<Source> {
+    let mut sources = vec![Source::Unknown, Source::File];
+    if link == LinkType::Ethernet && is_live {
+        sources.push(Source::Live);
+    }
+    sources
+}
+
 #[test]
 fn the_corpus_means_what_it_means_to_libpcap() {
     let Some(mut libpcap) = libpcap() else { return };
     let (mut total, mut failures, mut larger) = (Tally::default(), Vec::new(), Vec::new());
+    let is_live = libpcap.is_live();
     let files = corpus();
     let expressions: usize = files.iter().map(|file| file.expressions.len()).sum();
     assert!(expressions >= 500, "{expressions} expressions");
@@ -26,7 +36,7 @@ fn the_corpus_means_what_it_means_to_libpcap() {
         for &link in &file.links {
             let packets = packets(link);
             for text in &file.expressions {
-                for source in [Source::Unknown, Source::File] {
+                for source in sources(link, is_live) {
                     let request = Request { link, source, ..Request::default() };
                     match compare(&mut libpcap, text, request, &packets) {
                         Verdict::Same(tally) => total.add(&tally),

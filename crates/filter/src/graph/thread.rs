@@ -99,6 +99,9 @@ impl Facts {
     }
 }
 
+/// Blocks for which a second walk is affordable.
+const FEW: usize = 20_000;
+
 impl Known {
     pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
 
@@ -163,7 +166,7 @@ impl Graph<'_> {
         for _ in 0..ROUNDS {
             let folded = self.folded;
             root = self.thread_once(root);
-            if self.folded == folded {
+            if self.folded == folded || root as usize > FEW {
                 break;
             }
         }
