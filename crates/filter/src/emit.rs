@@ -12,7 +12,7 @@ use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
 use machine::{Machine, State};
-use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, Src, check_insns};
+use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
 
 /// Farthest that a conditional jump leads.
@@ -119,13 +119,22 @@ fn drop_dead_stores(
         Insn::LoadMem { k, .. } => loaded | 1 << (k & 31),
         _ => loaded,
     });
-    let is_dead =
+    let is_dead_store =
         |insn: &Insn| matches!(*insn, Insn::Store { k, .. } if loaded & 1 << (k & 31) == 0);
-    prologue.retain(|insn| !is_dead(insn));
+    // A constant that is loaded to be stored is not looked at any more.
+    let is_dead = |code: &[Insn], at: usize| {
+        let is_constant = matches!(code.get(at), Some(Insn::LoadImm { reg: Reg::A, .. }));
+        code.get(at).is_some_and(is_dead_store)
+            || is_constant && code.get(at + 1).is_some_and(is_dead_store)
+    };
+    let living = |code: &[Insn]| -> Vec<Insn> {
+        (0..code.len()).filter(|&at| !is_dead(code, at)).map(|at| code[at]).collect()
+    };
+    *prologue = living(prologue);
     let mut kept = Vec::with_capacity(code.len());
     let mut begin = 0;
     for (_, end, _) in parts {
-        kept.extend(code[begin..*end].iter().filter(|insn| !is_dead(insn)));
+        kept.extend(living(&code[begin..*end]));
         begin = std::mem::replace(end, kept.len());
     }
     *code = kept;

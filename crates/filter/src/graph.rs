@@ -10,7 +10,7 @@
 mod regroup;
 mod thread;
 
-use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
+use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
 
@@ -76,7 +76,7 @@ impl<'a> Graph<'a> {
         };
         // In a long expression looking for equal blocks waits until there are fewer.
         graph.shares = optimise && meaning.forms.len() < LONG;
-        let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
+        let root = graph.build(meaning, meaning.root, ACCEPT, REJECT);
         graph.shares = optimise;
         (graph, root)
     }
@@ -107,16 +107,16 @@ impl<'a> Graph<'a> {
 
     /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
     /// are nested no deeper than parentheses, are entered.
-    fn build(&mut self, forms: &[Form], form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+    fn build(&mut self, meaning: &Meaning, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
         let (mut form, mut yes, mut no) = (form, yes, no);
         loop {
-            match forms.get(form as usize).copied() {
+            match meaning.forms.get(form as usize).copied() {
                 Some(Form::And(left, right)) => {
-                    yes = self.build(forms, right, yes, no);
+                    yes = self.build(meaning, right, yes, no);
                     form = left;
                 }
                 Some(Form::Or(left, right)) => {
-                    no = self.build(forms, right, yes, no);
+                    no = self.build(meaning, right, yes, no);
                     form = left;
                 }
                 Some(Form::Not(operand)) => {
@@ -126,6 +126,9 @@ impl<'a> Graph<'a> {
                 Some(Form::Const(value)) => return if value { yes } else { no },
                 Some(Form::Test(test)) => return self.test(test, yes, no),
                 Some(Form::Effect(effect)) => {
+                    if self.optimise && meaning.is_idle(effect) {
+                        return yes;
+                    }
                     return self.add(Block { step: Step::Effect(effect), yes, no: yes });
                 }
                 None => return REJECT,
@@ -264,6 +267,16 @@ impl<'a> Graph<'a> {
                 slot = (slot + 1) & (len - 1);
             }
             self.table[slot] = id;
+        }
+    }
+}
+
+impl Meaning {
+    /// Whether an effect sets only a cell that nothing reads, and cannot reject.
+    fn is_idle(&self, effect: u32) -> bool {
+        match self.effects.get(effect as usize) {
+            Some(&Effect::Tag(cell)) => !self.values.contains(Value::Cell(cell)),
+            _ => false,
         }
     }
 }

@@ -92,7 +92,8 @@ fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
     );
     let arithmetic = variable && text.contains(['=', '<', '>']);
     // Where a tunnel is not found, what it would have found is read all the same.
-    let tunnel = (has("geneve") || source == Source::Live && has("vlan")) && text.contains(['=', '<', '>']);
+    let tunnel =
+        (has("geneve") || source == Source::Live && has("vlan")) && text.contains(['=', '<', '>']);
     !byte && !radio && !kernel && !arithmetic && !tunnel
 }
 
@@ -221,7 +222,7 @@ fn compared(
 fn is_exact(meaning: &Meaning, program: &[RawInsn], link: LinkType) -> bool {
     let Ok(program) = check(program) else { return false };
     let mut rng = StdRng::seed_from_u64(7);
-    (0..1500).all(|_| {
+    (0..12_000).all(|_| {
         let mut one = crate::traffic::traffic(&mut rng, link);
         if rng.random_ratio(2, 3) {
             fit(&mut rng, &program, &mut one.bytes);
