@@ -49,6 +49,7 @@ impl Seeds {
         for filter in FILTERS {
             self.classic(filter)?;
         }
+        self.filters(&root.join("corpus/filter"))?;
         self.text("asm_text", CALLS)?;
         self.programs(CALLS.as_bytes())
     }
@@ -129,6 +130,21 @@ impl Seeds {
             // Behind the packet, the type and root on the newest kernel.
             self.write("verify", &with_packet(&[&[0], &slots[..]].concat()))?;
             self.write("verify", &with_packet(&[&[2], &slots[..]].concat()))?;
+        }
+        Ok(())
+    }
+
+    /// Expressions, each with a packet, for the first link type of its file.
+    fn filters(&mut self, dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let text = fs::read_to_string(entry?.path())?;
+            let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains(':'));
+            for (at, line) in lines.filter(|line| !line.is_empty()).enumerate() {
+                let packet = &with_packet(&[])[1..];
+                let source = u8::try_from(at % 3).unwrap_or(0);
+                let input = [&[1, source], line.as_bytes(), &[0], packet].concat();
+                self.write("filter", &input)?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     asm::Asm, check::Check, completions::Completions, dis::Dis, dump::Dump, explain::Explain,
-    inspect::Inspect, link::Link, man::Man, run::Run,
+    filter::Filter, inspect::Inspect, link::Link, man::Man, run::Run,
 };
 use clap::Parser;
 use std::path::Path;
@@ -25,6 +25,7 @@ pub(crate) enum Command {
     Dis(Dis),
     Dump(Box<Dump>),
     Inspect(Inspect),
+    Filter(Filter),
     Link(Link),
     Completions(Completions),
     Man(Man),

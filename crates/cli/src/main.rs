@@ -16,6 +16,7 @@ mod dump;
 mod explain;
 mod failure;
 mod file;
+mod filter;
 mod inspect;
 mod kernel;
 mod link;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Dis(dis) => dis.run(&mut term),
         Command::Dump(dump) => dump.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),
+        Command::Filter(filter) => filter.run(&mut term),
         Command::Link(link) => link.run(&mut term),
         Command::Completions(completions) => completions.run(&mut term.out),
         Command::Man(man) => man.run(&mut term.out),

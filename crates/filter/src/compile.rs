@@ -5,8 +5,11 @@ use crate::emit::emit;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Graph, REJECT};
 use crate::lower::{Meaning, Options};
-use skep_cbpf::Program;
+use skep_cbpf::{MAX_INSNS, Program};
 use skep_diag::Span;
+
+/// Blocks of which no program that the kernel takes can be made.
+const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
 
 impl Expr {
     /// The expression as a classic program, which returns [`Options::snaplen`] for packets that match
@@ -38,6 +41,15 @@ impl Meaning {
         let (mut graph, mut root) = Graph::of(self, optimise);
         if optimise {
             root = graph.thread(root);
+            // Blocks share instructions, but not so many.
+            if root as usize > MUCH_TOO_LONG {
+                let insns = graph.len(root);
+                if insns > MUCH_TOO_LONG {
+                    let kind = ErrorKind::TooLong { insns, most: MAX_INSNS };
+                    return Err(Error::new(Span::default(), kind));
+                }
+            }
+            root = graph.regroup(root);
         }
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));

@@ -8,14 +8,12 @@
 mod machine;
 
 use crate::error::{Error, ErrorKind};
-use crate::form::{Cmp, Effect, Init, Mixer, Rhs, Test, Value};
+use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
 use machine::{Machine, State};
-use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, RawInsn, Src, check};
+use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 
 /// Farthest that a conditional jump leads.
 const FAR: usize = 255;
@@ -78,7 +76,8 @@ pub(crate) fn emit(
         out: Vec::with_capacity(code.len() + 64),
         places: vec![0; count.max(2)],
         detours: vec![0; count.max(2)],
-        made: HashMap::default(),
+        made: Vec::with_capacity(parts.len()),
+        buckets: vec![0; parts.len().next_power_of_two().max(4)],
     };
     let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
     if reached(REJECT) {
@@ -120,13 +119,22 @@ fn drop_dead_stores(
         Insn::LoadMem { k, .. } => loaded | 1 << (k & 31),
         _ => loaded,
     });
-    let is_dead =
+    let is_dead_store =
         |insn: &Insn| matches!(*insn, Insn::Store { k, .. } if loaded & 1 << (k & 31) == 0);
-    prologue.retain(|insn| !is_dead(insn));
+    // A constant that is loaded to be stored is not looked at any more.
+    let is_dead = |code: &[Insn], at: usize| {
+        let is_constant = matches!(code.get(at), Some(Insn::LoadImm { reg: Reg::A, .. }));
+        code.get(at).is_some_and(is_dead_store)
+            || is_constant && code.get(at + 1).is_some_and(is_dead_store)
+    };
+    let living = |code: &[Insn]| -> Vec<Insn> {
+        (0..code.len()).filter(|&at| !is_dead(code, at)).map(|at| code[at]).collect()
+    };
+    *prologue = living(prologue);
     let mut kept = Vec::with_capacity(code.len());
     let mut begin = 0;
     for (_, end, _) in parts {
-        kept.extend(code[begin..*end].iter().filter(|insn| !is_dead(insn)));
+        kept.extend(living(&code[begin..*end]));
         begin = std::mem::replace(end, kept.len());
     }
     *code = kept;
@@ -199,9 +207,9 @@ fn finish(mut insns: Vec<Insn>) -> Result<Program, Error> {
         let kind = ErrorKind::TooLong { insns: insns.len(), most: MAX_INSNS };
         return Err(Error::new(Span::default(), kind));
     }
-    let raws: Vec<RawInsn> = insns.iter().map(|insn| insn.encode()).collect();
-    check(&raws).map_err(|_| {
-        let kind = ErrorKind::TooLong { insns: insns.len(), most: MAX_INSNS };
+    let len = insns.len();
+    check_insns(insns).map_err(|_| {
+        let kind = ErrorKind::TooLong { insns: len, most: MAX_INSNS };
         Error::new(Span::default(), kind)
     })
 }
@@ -254,33 +262,23 @@ struct Layout {
     places: Vec<usize>,
     /// The last instruction laid out that does nothing but go on to a block.
     detours: Vec<usize>,
-    /// What is laid out: the start of some straight code, how it ends, and where.
-    made: HashMap<Tail, usize, BuildHasherDefault<Mixer>>,
+    /// What is laid out, and for each hash the last of it.
+    made: Vec<Made>,
+    buckets: Vec<u32>,
 }
 
-/// Straight code and where it leads: places, which are the same for what is the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Tail {
-    first: Option<Insn>,
-    second: Option<Insn>,
+/// A block that is laid out.
+#[derive(Clone, Copy, Debug)]
+struct Made {
     cond: Option<(CondOp, Src)>,
+    /// Places, which are the same for what is the same.
     yes: usize,
     no: usize,
-}
-
-impl Tail {
-    /// Of code that is short enough.
-    fn of(layout: &Layout, code: &[Insn], branch: Branch) -> Option<Self> {
-        let place = |id: BlockId| layout.places[id as usize];
-        let (first, second) = match *code {
-            [] => (None, None),
-            [first] => (Some(first), None),
-            [first, second] => (Some(first), Some(second)),
-            _ => return None,
-        };
-        let (yes, no) = (place(branch.yes), place(branch.no));
-        Some(Self { first, second, cond: branch.cond, yes, no })
-    }
+    /// Its straight code, from here on for so many instructions towards the start.
+    end: usize,
+    len: usize,
+    /// The one before with the same hash, counted from 1.
+    before: u32,
 }
 
 impl Layout {
@@ -300,25 +298,44 @@ impl Layout {
         (detour > 0 && here - detour <= FAR).then(|| here - detour)
     }
 
-    /// Whether the same instructions are there already, which are the block then.
-    fn is_there(&mut self, id: BlockId, code: &[Insn], branch: Branch) -> bool {
-        let place = Tail::of(self, code, branch).and_then(|tail| self.made.get(&tail).copied());
-        if let Some(place) = place {
-            self.places[id as usize] = place;
-        }
-        place.is_some()
+    fn bucket(&self, branch: Branch) -> usize {
+        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+        let k = match branch.cond {
+            Some((_, Src::K(k))) => k as usize,
+            _ => 0,
+        };
+        let key = k.wrapping_mul(0x9e37_79b1) ^ yes.wrapping_mul(31) ^ no.wrapping_mul(1021);
+        (key ^ key >> 15) & (self.buckets.len() - 1)
     }
 
-    /// What a block does before it branches; the end of it may serve for others.
+    /// Whether the same instructions end another block, and so are this one.
+    fn is_there(&mut self, id: BlockId, code: &[Insn], branch: Branch) -> bool {
+        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+        let mut at = self.buckets[self.bucket(branch)];
+        while let Some(made) = self.made.get((at as usize).wrapping_sub(1)) {
+            if (made.cond, made.yes, made.no) == (branch.cond, yes, no) && code.len() <= made.len {
+                let there = &self.out[made.end..made.end + code.len()];
+                if there.iter().rev().eq(code) {
+                    self.places[id as usize] = made.end + code.len();
+                    return true;
+                }
+            }
+            at = made.before;
+        }
+        false
+    }
+
+    /// What a block does before it branches.
     fn straight(&mut self, id: BlockId, code: &[Insn], branch: Branch) {
+        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+        let bucket = self.bucket(branch);
         let end = self.out.len();
         self.out.extend(code.iter().rev());
         self.places[id as usize] = self.out.len();
-        for len in 0..=code.len().min(2) {
-            if let Some(tail) = Tail::of(self, &code[code.len() - len..], branch) {
-                self.made.entry(tail).or_insert(end + len);
-            }
-        }
+        let before = self.buckets[bucket];
+        let (cond, len) = (branch.cond, code.len());
+        self.made.push(Made { cond, yes, no, end, len, before });
+        self.buckets[bucket] = u32::try_from(self.made.len()).unwrap_or(0);
     }
 
     /// Goes on to a block, whatever the distance.

@@ -84,7 +84,7 @@ pub enum ErrorKind {
     #[error("the expression rejects all packets")]
     RejectsAll,
     /// The program is larger than what the kernel takes.
-    #[error("the program has {insns} instructions, the kernel takes {most}")]
+    #[error("the program has some {insns} instructions, the kernel takes {most}")]
     TooLong { insns: usize, most: usize },
 }
 

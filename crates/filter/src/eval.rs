@@ -31,15 +31,29 @@ impl Meaning {
     ///
     /// [`Expr::nodes`]: crate::Expr::nodes
     #[must_use]
-    pub fn explain(&self, packet: &Packet<'_>) -> Vec<Option<bool>> {
+    pub fn reasons(&self, packet: &Packet<'_>) -> Vec<Reason> {
         let mut run = Run { meaning: self, packet, cells: Vec::new() };
         let begun = run.begin();
-        let mut one = |&form: &FormId| {
-            begun.ok()?;
-            run.form(form).ok()
-        };
-        self.nodes.iter().map(&mut one).collect()
+        // The whole first, so that headers are where they are for what follows in the text.
+        let _ = begun.and_then(|()| run.form(self.root));
+        let mut sides = self.sides.iter().peekable();
+        let nodes = self.nodes.iter().enumerate().map(|(at, &form)| {
+            let holds = begun.and_then(|()| run.form(form)).ok();
+            let sides = sides.next_if(|side| side.0 as usize == at);
+            let sides = sides.map(|&(_, left, right)| [left, right].map(|id| run.value(id).ok()));
+            Reason { holds, sides }
+        });
+        nodes.collect()
     }
+}
+
+/// Why a packet matches or does not: what one node of the expression is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Whether the condition holds; nothing if it rejects the packet.
+    pub holds: Option<bool>,
+    /// Of a comparison, the numbers that are compared; nothing for one that the packet does not have.
+    pub sides: Option<[Option<u32>; 2]>,
 }
 
 struct Run<'a> {

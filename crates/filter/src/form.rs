@@ -148,6 +148,10 @@ impl Values {
         self.list.len()
     }
 
+    pub(crate) fn contains(&self, value: Value) -> bool {
+        self.list.contains(&value)
+    }
+
     /// Where a value is, if it is one of the first.
     pub(crate) fn find(&self, value: Value) -> Option<ValueId> {
         self.list.iter().take(SEARCHED).position(|&other| other == value).map(id)

@@ -7,9 +7,10 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod regroup;
 mod thread;
 
-use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
+use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
 
@@ -20,6 +21,9 @@ pub(crate) type BlockId = u32;
 pub(crate) const REJECT: BlockId = 0;
 /// Accepts the packet.
 pub(crate) const ACCEPT: BlockId = 1;
+
+/// Conditions of a long expression.
+const LONG: usize = 4000;
 
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +49,13 @@ pub(crate) struct Graph<'a> {
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
     table: Vec<BlockId>,
+    /// Blocks in the table.
+    count: usize,
     optimise: bool,
+    /// Whether equal blocks are to be the same.
+    shares: bool,
+    /// How often a test turned out to lead to one place only.
+    folded: u32,
 }
 
 impl<'a> Graph<'a> {
@@ -55,9 +65,36 @@ impl<'a> Graph<'a> {
         let capacity = meaning.forms.len() + 2;
         let mut blocks = Vec::with_capacity(capacity);
         blocks.extend([end, end]);
-        let mut graph = Self { values: &meaning.values, blocks, table: Vec::new(), optimise };
-        let root = graph.build(&meaning.forms, meaning.root, ACCEPT, REJECT);
+        let mut graph = Self {
+            values: &meaning.values,
+            blocks,
+            table: Vec::new(),
+            count: 0,
+            optimise,
+            folded: 0,
+            shares: false,
+        };
+        // In a long expression looking for equal blocks waits until there are fewer.
+        graph.shares = optimise && meaning.forms.len() < LONG;
+        let root = graph.build(meaning, meaning.root, ACCEPT, REJECT);
+        graph.shares = optimise;
         (graph, root)
+    }
+
+    /// Blocks from `root` on.
+    pub(crate) fn len(&self, root: BlockId) -> usize {
+        let mut reached = vec![false; root as usize + 1];
+        reached[root as usize] = true;
+        let mut count = 0;
+        for id in (ACCEPT + 1..=root).rev() {
+            if reached[id as usize] {
+                count += 1;
+                let Block { yes, no, .. } = self.blocks[id as usize];
+                reached[yes as usize] = true;
+                reached[no as usize] = true;
+            }
+        }
+        count
     }
 
     pub(crate) fn block(&self, id: BlockId) -> Block {
@@ -70,16 +107,16 @@ impl<'a> Graph<'a> {
 
     /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
     /// are nested no deeper than parentheses, are entered.
-    fn build(&mut self, forms: &[Form], form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+    fn build(&mut self, meaning: &Meaning, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
         let (mut form, mut yes, mut no) = (form, yes, no);
         loop {
-            match forms.get(form as usize).copied() {
+            match meaning.forms.get(form as usize).copied() {
                 Some(Form::And(left, right)) => {
-                    yes = self.build(forms, right, yes, no);
+                    yes = self.build(meaning, right, yes, no);
                     form = left;
                 }
                 Some(Form::Or(left, right)) => {
-                    no = self.build(forms, right, yes, no);
+                    no = self.build(meaning, right, yes, no);
                     form = left;
                 }
                 Some(Form::Not(operand)) => {
@@ -89,6 +126,9 @@ impl<'a> Graph<'a> {
                 Some(Form::Const(value)) => return if value { yes } else { no },
                 Some(Form::Test(test)) => return self.test(test, yes, no),
                 Some(Form::Effect(effect)) => {
+                    if self.optimise && meaning.is_idle(effect) {
+                        return yes;
+                    }
                     return self.add(Block { step: Step::Effect(effect), yes, no: yes });
                 }
                 None => return REJECT,
@@ -117,6 +157,7 @@ impl<'a> Graph<'a> {
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         if yes == no {
+            self.folded += 1;
             let next = match test.rhs {
                 Rhs::Const(_) => yes,
                 Rhs::Value(rhs) => self.touch(rhs, yes),
@@ -195,12 +236,13 @@ impl<'a> Graph<'a> {
 
     /// The block, or the equal one that is there already.
     pub(crate) fn add(&mut self, block: Block) -> BlockId {
-        if self.blocks.len() * 2 >= self.table.len() {
-            self.grow();
-        }
-        let mask = self.table.len() - 1;
-        let mut slot = hash(&block) & mask;
-        if self.optimise {
+        let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
+        if self.shares {
+            if self.count * 2 >= self.table.len() {
+                self.grow(self.blocks.len());
+            }
+            let mask = self.table.len() - 1;
+            let mut slot = hash(&block) & mask;
             while self.table[slot] != 0 {
                 let id = self.table[slot];
                 if self.blocks[id as usize] == block {
@@ -208,46 +250,52 @@ impl<'a> Graph<'a> {
                 }
                 slot = (slot + 1) & mask;
             }
-        }
-        let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
-        if self.optimise {
             self.table[slot] = id;
+            self.count += 1;
         }
         self.blocks.push(block);
         id
     }
 
-    fn grow(&mut self) {
-        let len = (self.table.len() * 4).max(128);
-        self.table.clear();
-        self.table.resize(len, 0);
-        if !self.optimise {
-            return;
-        }
-        for (at, block) in self.blocks.iter().enumerate().skip(2) {
-            let mut slot = hash(block) & (len - 1);
+    /// Room for as many blocks again as there are.
+    fn grow(&mut self, blocks: usize) {
+        let len = (blocks * 4).next_power_of_two().max(128);
+        let old = std::mem::replace(&mut self.table, vec![0; len]);
+        for id in old.into_iter().filter(|&id| id != 0) {
+            let mut slot = hash(&self.blocks[id as usize]) & (len - 1);
             while self.table[slot] != 0 {
                 slot = (slot + 1) & (len - 1);
             }
-            self.table[slot] = BlockId::try_from(at).unwrap_or(BlockId::MAX);
+            self.table[slot] = id;
+        }
+    }
+}
+
+impl Meaning {
+    /// Whether an effect sets only a cell that nothing reads, and cannot reject.
+    fn is_idle(&self, effect: u32) -> bool {
+        match self.effects.get(effect as usize) {
+            Some(&Effect::Tag(cell)) => !self.values.contains(Value::Cell(cell)),
+            _ => false,
         }
     }
 }
 
 fn hash(block: &Block) -> usize {
-    use std::hash::{Hash, Hasher};
-    let mut mixer = crate::form::Mixer::default();
-    match block.step {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let ways = u64::from(block.yes) << 32 | u64::from(block.no);
+    let own = match block.step {
         Step::Test(Test { value, mask, cmp, rhs }) => {
-            let (rhs, kind) = match rhs {
-                Rhs::Const(k) => (k, 0),
-                Rhs::Value(id) => (id, 1),
+            let rhs = match rhs {
+                Rhs::Const(k) => u64::from(k),
+                Rhs::Value(id) => u64::from(id) | 1 << 40,
             };
-            mixer.write_u64(u64::from(value) << 32 | u64::from(rhs));
-            mixer.write_u64(u64::from(mask) << 8 | (cmp as u64) << 1 | kind);
+            let mask = u64::from(mask).rotate_left(29) ^ cmp as u64;
+            (u64::from(value) << 48 ^ rhs).wrapping_mul(ODD) ^ mask.wrapping_mul(ODD | 2)
         }
-        Step::Effect(_) | Step::End => block.step.hash(&mut mixer),
-    }
-    mixer.write_u64(u64::from(block.yes) << 32 | u64::from(block.no));
-    mixer.finish() as usize
+        Step::Effect(effect) => u64::from(effect),
+        Step::End => 0,
+    };
+    let mixed = (ways.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ own).wrapping_mul(ODD);
+    (mixed >> 29) as usize
 }

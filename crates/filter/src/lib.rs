@@ -29,9 +29,11 @@
 
 mod ast;
 mod compile;
+mod dot;
 mod emit;
 mod error;
 mod eval;
+mod explain;
 mod form;
 mod graph;
 mod implies;
@@ -46,7 +48,9 @@ pub use ast::{
     Arith, ArithId, ArithKind, ArithOp, ByteOp, Dir, Expr, Id, Kind, Llc, Node, NodeId, NodeKind,
     Proto, Qual, RelOp,
 };
+pub use dot::dot;
 pub use error::{Error, ErrorKind};
+pub use eval::Reason;
 pub use link::LinkType;
 pub use lower::{Meaning, Options, Source};
 pub use names::{Numeric, Port, Resolver, protocol_number};

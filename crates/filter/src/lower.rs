@@ -14,7 +14,7 @@ mod proto;
 mod record;
 mod wlan;
 
-use crate::ast::{Expr, NodeKind, Proto};
+use crate::ast::{Expr, NodeId, NodeKind, Proto};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cell, Cmp, Effect, Form, FormId, Init, Rhs, Test, Value, ValueId, Values};
 use crate::link::LinkType;
@@ -91,6 +91,8 @@ pub struct Meaning {
     pub(crate) effects: Vec<Effect>,
     /// The form of each node of the expression; the last is the whole.
     pub(crate) nodes: Vec<FormId>,
+    /// Nodes that are comparisons, and what they compare.
+    pub(crate) sides: Vec<(NodeId, ValueId, ValueId)>,
     pub(crate) root: FormId,
     pub(crate) snaplen: u32,
     /// Words whose constants make no sense, though libpcap only sees it when it optimises.
@@ -165,6 +167,7 @@ impl Expr {
             cells: Vec::new(),
             effects: Vec::new(),
             nodes: Vec::with_capacity(count),
+            sides: Vec::new(),
             root: 0,
             snaplen: options.snaplen,
             folded: None,

@@ -4,7 +4,7 @@ use crate::libpcap::{Answer, Libpcap, Request};
 use crate::traffic::{HOSTS4, HOSTS6, MACS, PORTS, Traffic};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use skep_cbpf::{CheckError, Format, Program, RawInsn, check, print};
+use skep_cbpf::{CheckError, CondOp, Format, Insn, Program, RawInsn, Src, check, print};
 use skep_filter::{ErrorKind, Expr, LinkType, Meaning, Options, Source};
 use std::fmt::Write as _;
 
@@ -77,7 +77,7 @@ pub fn options(request: &Request) -> Options<'static> {
 }
 
 /// Whether libpcap's program may be taken as the meaning of the expression.
-fn has_meaning(text: &str, link: LinkType) -> bool {
+fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
     let has = |word: &str| text.contains(word);
     // It tests whatever the test before left in the register.
     let byte = has("byte ") && (has(" & ") || has(" | "));
@@ -92,7 +92,8 @@ fn has_meaning(text: &str, link: LinkType) -> bool {
     );
     let arithmetic = variable && text.contains(['=', '<', '>']);
     // Where a tunnel is not found, what it would have found is read all the same.
-    let tunnel = has("geneve") && text.contains(['=', '<', '>']);
+    let tunnel =
+        (has("geneve") || source == Source::Live && has("vlan")) && text.contains(['=', '<', '>']);
     !byte && !radio && !kernel && !arithmetic && !tunnel
 }
 
@@ -170,7 +171,7 @@ fn compared(
     }
     let theirs = theirs.and_then(|theirs| check(&theirs).ok());
     let reference = match check(&plain) {
-        Ok(program) if has_meaning(text, request.link) => Some(program),
+        Ok(program) if has_meaning(text, &request) => Some(program),
         Ok(_) => None,
         Err(CheckError::Uninitialised { .. }) => {
             tally.undefined += 1;
@@ -180,7 +181,7 @@ fn compared(
             tally.loops += 1;
             None
         }
-        Err(_) if !has_meaning(text, request.link) => None,
+        Err(_) if !has_meaning(text, &request) => None,
         Err(err) => return Err(format!("libpcap's program: {err}")),
     };
     for one in traffic {
@@ -216,12 +217,16 @@ fn compared(
     Ok((tally, larger))
 }
 
-/// Whether a program of libpcap means what the expression does on packets cut anywhere, too.
+/// Whether a program of libpcap means what the expression does on packets cut anywhere, too. The packets
+/// have what the program looks for.
 fn is_exact(meaning: &Meaning, program: &[RawInsn], link: LinkType) -> bool {
     let Ok(program) = check(program) else { return false };
     let mut rng = StdRng::seed_from_u64(7);
-    (0..1500).all(|_| {
-        let one = crate::traffic::traffic(&mut rng, link);
+    (0..12_000).all(|_| {
+        let mut one = crate::traffic::traffic(&mut rng, link);
+        if rng.random_ratio(2, 3) {
+            fit(&mut rng, &program, &mut one.bytes);
+        }
         let whole = one.packet();
         (0..=one.bytes.len()).all(|len| {
             let mut packet = whole;
@@ -229,6 +234,35 @@ fn is_exact(meaning: &Meaning, program: &[RawInsn], link: LinkType) -> bool {
             meaning.matches(&packet) == (program.run(&packet) != 0)
         })
     })
+}
+
+/// Writes into a packet what a program compares it with, here and there.
+fn fit(rng: &mut StdRng, program: &Program, bytes: &mut [u8]) {
+    let (mut place, mut index) = (None, 0);
+    for insn in program.insns() {
+        match *insn {
+            Insn::LoadAbs { size, k } => place = Some((k as usize, size)),
+            Insn::LoadInd { size, k } => place = Some((index + k as usize, size)),
+            Insn::LoadMsh { k } => {
+                // Now and then a header without length, so that later loads reach less far.
+                if rng.random_ratio(1, 6)
+                    && let Some(byte) = bytes.get_mut(k as usize)
+                {
+                    *byte &= 0xf0;
+                }
+                index = bytes.get(k as usize).map_or(0, |byte| usize::from(byte & 15) * 4);
+            }
+            Insn::JumpIf { op: CondOp::Eq, src: Src::K(k), .. } if rng.random() => {
+                let Some((at, size)) = place else { continue };
+                let wanted = k.to_be_bytes();
+                let wanted = &wanted[4 - usize::from(size.bytes())..];
+                if let Some(field) = bytes.get_mut(at..at.saturating_add(wanted.len())) {
+                    field.copy_from_slice(wanted);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A random expression, which often means something.
@@ -563,4 +597,43 @@ pub fn request(rng: &mut StdRng) -> Request {
     };
     let source = if rng.random_ratio(1, 5) { Source::File } else { Source::Unknown };
     Request { link, source, ..Request::default() }
+}
+
+/// Expressions of the corpus and the link types they are for.
+#[derive(Clone, Debug)]
+pub struct Corpus {
+    /// Link types.
+    pub links: Vec<LinkType>,
+    /// One on a line of the file.
+    pub expressions: Vec<String>,
+}
+
+/// All files of `corpus/filter`.
+///
+/// # Panics
+/// If there are none, or one is not of the form.
+#[must_use]
+pub fn corpus() -> Vec<Corpus> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter");
+    let mut paths: Vec<_> = std::fs::read_dir(dir)
+        .expect("corpus/filter")
+        .map(|entry| entry.expect("corpus/filter").path())
+        .collect();
+    paths.sort();
+    let files = paths.iter().map(|path| {
+        let text = std::fs::read_to_string(path).expect("a file of the corpus");
+        let mut links = None;
+        let mut expressions = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            match line.strip_prefix("links: ") {
+                Some(names) => {
+                    let link = |name| LinkType::by_name(name).expect("a link type");
+                    links = Some(names.split(' ').map(link).collect());
+                }
+                None => expressions.push(line.to_string()),
+            }
+        }
+        Corpus { links: links.expect("a line `links:`"), expressions }
+    });
+    files.collect()
 }

@@ -82,6 +82,12 @@ impl Libpcap {
         Ok(Self { child, requests, answers })
     }
 
+    /// Whether it may capture from the loopback device, which needs root.
+    pub fn is_live(&mut self) -> bool {
+        let request = Request { source: Source::Live, ..Request::default() };
+        matches!(self.compile("ip", request), Answer::Program(..))
+    }
+
     /// Compiles an expression of one line.
     ///
     /// # Panics

@@ -14,6 +14,7 @@ pub mod cbpf_program;
 pub mod classic;
 pub mod classic_vs_ebpf;
 pub mod code;
+pub mod filter;
 pub mod isa_decode;
 pub mod link;
 pub mod map_model;
@@ -29,7 +30,7 @@ pub mod vm;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("asm_print", asm_print::check),
     ("asm_text", asm_text::check),
     ("btf", btf::check),
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 16] = [
     ("cbpf_program", cbpf_program::check),
     ("classic_vs_ebpf", classic_vs_ebpf::check),
     ("code", code::check),
+    ("filter", filter::check),
     ("isa_decode", isa_decode::check),
     ("link", link::check),
     ("map_ops", map_ops::check),

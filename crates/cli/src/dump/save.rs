@@ -148,7 +148,7 @@ impl Saver {
         let time = packet.meta.timestamp;
         if let Some(seconds) = self.seconds {
             let stretch = local(time) / u64::from(seconds);
-            if self.stretch.is_some_and(|current| current != stretch) {
+            if self.stretch.is_some_and(|current| stretch > current) {
                 self.turns += 1;
                 if self.size.is_none() && self.files.is_some_and(|files| self.turns >= files) {
                     return Ok(false);

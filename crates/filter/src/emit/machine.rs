@@ -3,7 +3,7 @@
 use super::alu;
 use crate::error::{Error, ErrorKind};
 use crate::form::{
-    AUTH, CHAIN_STEPS, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
+    AUTH, CHAIN_STEPS, Cell, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
 };
 use crate::lower::Meaning;
 use skep_cbpf::{AluOp, CondOp, Insn, MEM_CELLS, Reg, Size, Src};
@@ -15,12 +15,18 @@ pub(super) struct State {
     /// A value and a mask on it.
     a: Option<(ValueId, u32)>,
     x: Option<ValueId>,
+    /// A cell that has this value.
+    cell: Option<(Cell, u32)>,
 }
 
 impl State {
     /// What holds both here and there.
     pub(super) fn meet(self, other: &Self) -> Self {
-        Self { a: self.a.filter(|_| self.a == other.a), x: self.x.filter(|_| self.x == other.x) }
+        Self {
+            a: self.a.filter(|_| self.a == other.a),
+            x: self.x.filter(|_| self.x == other.x),
+            cell: self.cell.filter(|_| self.cell == other.cell),
+        }
     }
 }
 
@@ -132,10 +138,15 @@ impl<'a> Machine<'a> {
             Value::Const(k) => self.code.push(Insn::LoadImm { reg: Reg::A, k }),
             Value::Len => self.code.push(Insn::LoadLen { reg: Reg::A }),
             Value::Abs(size, k) => self.code.push(Insn::LoadAbs { size, k }),
-            Value::Ind(size, base, k) => {
-                self.index(base)?;
-                self.code.push(Insn::LoadInd { size, k });
-            }
+            Value::Ind(size, base, k) => match (self.known().cell, self.values.get(base)) {
+                (Some((known, at)), Value::Cell(cell)) if known == cell => {
+                    self.code.push(Insn::LoadAbs { size, k: k.wrapping_add(at) });
+                }
+                _ => {
+                    self.index(base)?;
+                    self.code.push(Insn::LoadInd { size, k });
+                }
+            },
             Value::Msh(k) => {
                 self.code.push(Insn::LoadMsh { k });
                 self.code.push(Insn::Txa);
@@ -281,6 +292,7 @@ impl<'a> Machine<'a> {
             match *init {
                 Init::Const(k) => {
                     self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
+                    self.state.cell = Some((u8::try_from(cell).unwrap_or(u8::MAX), k));
                     continue;
                 }
                 Init::Radiotap => self.code.extend([
@@ -366,6 +378,7 @@ impl<'a> Machine<'a> {
     /// What a condition does besides.
     pub(super) fn effect(&mut self, effect: u32) -> Result<(), Error> {
         const ETHERNET: u32 = 0x6558;
+        let mut known = None;
         match self.meaning.effects.get(effect as usize).copied() {
             Some(Effect::Tag(cell)) => {
                 let slot = self.slot(cell);
@@ -373,6 +386,7 @@ impl<'a> Machine<'a> {
                     Insn::LoadImm { reg: Reg::A, k: 4 },
                     Insn::Store { reg: Reg::A, k: slot },
                 ]);
+                known = Some((cell, 4));
             }
             Some(Effect::Set(cell, value)) => {
                 self.value(value)?;
@@ -406,7 +420,7 @@ impl<'a> Machine<'a> {
             }
             None => {}
         }
-        self.state = State::default();
+        self.state = State { cell: known, ..State::default() };
         Ok(())
     }
 

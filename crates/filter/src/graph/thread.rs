@@ -9,10 +9,12 @@ use super::{ACCEPT, Block, BlockId, Graph, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 
-/// Facts kept at once.
-const FACTS: usize = 8;
-/// Walks: what one leaves out may let another leave out more.
-const ROUNDS: usize = 4;
+/// Facts looked at, the latest first.
+const LOOKED_AT: usize = 48;
+/// Facts of either way that are tried where ways meet.
+const TRIED: usize = 8;
+/// Walks: what one leaves out may let another leave out more, but seldom does.
+const ROUNDS: usize = 2;
 
 /// What is known at a place.
 #[derive(Clone, Copy, Debug)]
@@ -21,56 +23,102 @@ pub(crate) struct Known {
     len: u32,
     /// Values computed before, of the first 64.
     values: u64,
-    facts: [Option<Fact>; FACTS],
+    /// The latest fact that says what a value is, as a position in [`Facts`].
+    is: u32,
+    /// The latest fact that says what a value is not, or how large it is.
+    is_not: u32,
 }
 
-impl Known {
-    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, facts: [None; FACTS] };
+/// Facts, each with the one that was known before it.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    list: Vec<(Fact, u32, u32)>,
+}
 
-    /// What is known here and there.
-    fn meet(mut self, other: &Self) -> Self {
-        self.len = self.len.min(other.len);
-        self.values &= other.values;
-        for fact in &mut self.facts {
-            if fact.is_some_and(|fact| other.decides(&fact.test) != Some(fact.holds)) {
-                *fact = None;
-            }
-        }
-        // Weaker facts of the other may hold here, too.
-        for fact in other.facts.iter().flatten() {
-            if self.decides(&fact.test).is_none() {
-                continue;
-            }
-            let known = |known: &Option<Fact>| known.is_some_and(|known| known.test == fact.test);
-            if self.decides(&fact.test) == Some(fact.holds) && !self.facts.iter().any(known) {
-                self.add(*fact);
-            }
-        }
-        self
+/// No fact.
+const NONE: u32 = u32::MAX;
+
+impl Facts {
+    fn after(&mut self, before: u32, fact: Fact) -> u32 {
+        let depth = self.depth(before) + 1;
+        self.list.push((fact, before, depth));
+        u32::try_from(self.list.len() - 1).unwrap_or(NONE)
     }
 
-    pub(crate) fn decides(&self, test: &Test) -> Option<bool> {
-        self.facts.iter().flatten().find_map(|fact| fact.decides(test))
+    fn depth(&self, at: u32) -> u32 {
+        self.list.get(at as usize).map_or(0, |row| row.2)
     }
 
-    /// Facts that say what a value is stay longest.
-    fn add(&mut self, fact: Fact) {
-        let is = |fact: &Fact| fact.holds && fact.test.cmp == Cmp::Eq;
-        if is(&fact) && fact.test.mask == u32::MAX {
-            for known in &mut self.facts {
-                if known.is_some_and(|known| known.test.value == fact.test.value) {
-                    *known = None;
+    fn chain(&self, from: u32) -> impl Iterator<Item = &Fact> {
+        let mut at = from;
+        std::iter::from_fn(move || {
+            let (fact, before, _) = self.list.get(at as usize)?;
+            at = *before;
+            Some(fact)
+        })
+    }
+
+    fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
+        let decide = |from| self.chain(from).take(LOOKED_AT).find_map(|fact| fact.decides(test));
+        decide(known.is).or_else(|| decide(known.is_not))
+    }
+
+    /// What is known after a test.
+    fn with(&mut self, mut known: Known, test: Test, holds: bool) -> Known {
+        let list = if holds && test.cmp == Cmp::Eq { &mut known.is } else { &mut known.is_not };
+        *list = self.after(*list, Fact { test, holds });
+        known
+    }
+
+    /// The facts that hold on both of two ways. `against` is all that is known on the other way of each.
+    fn meet(&mut self, one: u32, other: u32, against: [Known; 2]) -> u32 {
+        if one == other {
+            return one;
+        }
+        let (mut a, mut b) = (one, other);
+        while a != b {
+            let (row, deeper) =
+                if self.depth(a) >= self.depth(b) { (a, &mut a) } else { (b, &mut b) };
+            *deeper = self.list.get(row as usize).map_or(NONE, |row| row.1);
+        }
+        // What came after the ways parted may hold on both, too.
+        let mut common = a;
+        for (from, against) in [(one, against[0]), (other, against[1])] {
+            let parted = self.depth(from) - self.depth(a);
+            let tried: Vec<Fact> =
+                self.chain(from).take((parted as usize).min(TRIED)).copied().collect();
+            for fact in tried {
+                if self.decides(&against, &fact.test) == Some(fact.holds)
+                    && !self.chain(common).take(TRIED).any(|known| known.test == fact.test)
+                {
+                    common = self.after(common, fact);
                 }
             }
         }
-        if let Some(free) = self.facts.iter_mut().find(|fact| fact.is_none()) {
-            *free = Some(fact);
-            return;
+        common
+    }
+}
+
+/// Blocks for which a second walk is affordable.
+const FEW: usize = 20_000;
+
+impl Known {
+    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
+
+    /// What is known here and there.
+    fn meet(self, other: &Self, facts: &mut Facts) -> Self {
+        Self {
+            len: self.len.min(other.len),
+            values: self.values & other.values,
+            is: facts.meet(self.is, other.is, [*other, self]),
+            is_not: facts.meet(self.is_not, other.is_not, [*other, self]),
         }
-        let weak = self.facts.iter().position(|known| known.is_some_and(|known| !is(&known)));
-        let at = weak.unwrap_or(0);
-        self.facts[at..].rotate_left(1);
-        self.facts[FACTS - 1] = Some(fact);
+    }
+
+    /// What was loaded here and there.
+    pub(crate) fn meet_loads(self, other: &Self) -> Self {
+        let (len, values) = (self.len.min(other.len), self.values & other.values);
+        Self { len, values, ..Self::NOTHING }
     }
 
     /// Computing the value did not reject.
@@ -116,11 +164,11 @@ impl Graph<'_> {
     pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
         for _ in 0..ROUNDS {
-            let threaded = self.thread_once(root);
-            if threaded == root {
+            let folded = self.folded;
+            root = self.thread_once(root);
+            if self.folded == folded || root as usize > FEW {
                 break;
             }
-            root = threaded;
         }
         root
     }
@@ -133,6 +181,7 @@ impl Graph<'_> {
         let mut known: Vec<Option<Known>> = vec![None; count];
         let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
         known[root as usize] = Some(Known::NOTHING);
+        let mut facts = Facts { list: Vec::with_capacity(2 * count) };
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
@@ -145,18 +194,18 @@ impl Graph<'_> {
                     }
                     let (mut there, mut elsewhere) = (here, here);
                     if yes != no {
-                        there.add(Fact { test, holds: true });
-                        elsewhere.add(Fact { test, holds: false });
+                        there = facts.with(here, test, true);
+                        elsewhere = facts.with(here, test, false);
                     }
-                    let yes = self.follow(yes, &there);
-                    let no = self.follow(no, &elsewhere);
-                    meet_at(&mut known, yes, &there);
-                    meet_at(&mut known, no, &elsewhere);
+                    let yes = self.follow(yes, &there, &facts);
+                    let no = self.follow(no, &elsewhere, &facts);
+                    meet_at(&mut known, yes, &there, &mut facts);
+                    meet_at(&mut known, no, &elsewhere, &mut facts);
                     (yes, no)
                 }
                 Step::Effect(_) | Step::End => {
-                    let next = self.follow(yes, &here);
-                    meet_at(&mut known, next, &here);
+                    let next = self.follow(yes, &here, &facts);
+                    meet_at(&mut known, next, &here, &mut facts);
                     (next, next)
                 }
             };
@@ -187,7 +236,7 @@ impl Graph<'_> {
     }
 
     /// Where a way leads, past what is decided on it.
-    fn follow(&self, mut id: BlockId, known: &Known) -> BlockId {
+    fn follow(&self, mut id: BlockId, known: &Known, facts: &Facts) -> BlockId {
         loop {
             let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
                 return id;
@@ -198,7 +247,7 @@ impl Graph<'_> {
                 }
                 yes
             } else {
-                match known.decides(&test) {
+                match facts.decides(known, &test) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => return id,
@@ -208,10 +257,10 @@ impl Graph<'_> {
     }
 }
 
-fn meet_at(known: &mut [Option<Known>], id: BlockId, way: &Known) {
+fn meet_at(known: &mut [Option<Known>], id: BlockId, way: &Known, facts: &mut Facts) {
     if id > ACCEPT {
         let known = &mut known[id as usize];
-        *known = Some(known.map_or(*way, |known| known.meet(way)));
+        *known = Some(known.map_or(*way, |known| known.meet(way, facts)));
     }
 }
 

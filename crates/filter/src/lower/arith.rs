@@ -1,7 +1,7 @@
 //! Comparisons of numbers.
 
 use super::{ETHERTYPE_IP, ETHERTYPE_IPV6, Lowering};
-use crate::ast::{ArithId, ArithKind, ArithOp, Proto, RelOp};
+use crate::ast::{ArithId, ArithKind, ArithOp, NodeId, Proto, RelOp};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, FormId, Rhs, Value, ValueId, compare, ones};
 use crate::link::LinkType;
@@ -30,6 +30,8 @@ impl Lowering<'_> {
         let whole = self.span;
         let (left, right) = (self.number(left)?, self.number(right)?);
         self.span = whole;
+        let node = NodeId::try_from(self.meaning.nodes.len()).unwrap_or(NodeId::MAX);
+        self.meaning.sides.push((node, left.value, right.value));
         self.registers -= 2;
         let (cmp, opposite) = match op {
             RelOp::Gt => (Cmp::Gt, false),

@@ -9,8 +9,9 @@
 //! larger than libpcap's with `--sizes 1`. Status 1 if there was a difference, 2 if there is no libpcap or the
 //! arguments are wrong.
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use skep_filter::{LinkType, Source};
 use skep_testkit::filters::{Tally, Verdict, compare, expression, request};
 use skep_testkit::libpcap;
 use skep_testkit::traffic::traffic;
@@ -25,10 +26,14 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let Some(mut libpcap) = libpcap() else { return ExitCode::from(2) };
+    let is_live = libpcap.is_live();
     let (mut total, mut different) = (Tally::default(), 0u64);
     for at in 0..expressions {
         let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(at));
-        let request = request(&mut rng);
+        let mut request = request(&mut rng);
+        if is_live && request.link == LinkType::Ethernet && rng.random_ratio(1, 3) {
+            request.source = Source::Live;
+        }
         let text = expression(&mut rng);
         let traffic: Vec<_> = (0..packets).map(|_| traffic(&mut rng, request.link)).collect();
         match compare(&mut libpcap, &text, request, &traffic) {

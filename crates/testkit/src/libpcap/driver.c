@@ -24,7 +24,7 @@ static long long now(void)
 /* A capture file without packets. */
 static pcap_t *file(int dlt, int snaplen)
 {
-	static unsigned int header[6];
+	unsigned int header[6] = { 0 };
 	char errbuf[PCAP_ERRBUF_SIZE];
 	FILE *f;
 
@@ -53,36 +53,43 @@ static pcap_t *live(int snaplen)
 
 int main(void)
 {
-	char *line = NULL, source[8], last[64] = "", key[64];
+	static struct {
+		char key[64];
+		pcap_t *p;
+	} handles[128];
+	char *line = NULL, source[8], key[64];
 	size_t size = 0;
-	pcap_t *p = NULL;
 
 	while (getline(&line, &size, stdin) > 0) {
 		int dlt, snaplen, optimise, rounds, at, round;
 		unsigned int netmask, i;
 		long long best = -1;
 		struct bpf_program program;
+		pcap_t *p;
 
 		line[strcspn(line, "\n")] = 0;
 		if (sscanf(line, "%7s %d %d %d %u %d %n", source, &dlt, &snaplen, &optimise, &netmask,
 			   &rounds, &at) != 6)
 			return 1;
 		snprintf(key, sizeof(key), "%s %d %d", source, dlt, snaplen);
-		if (strcmp(key, last) != 0) {
-			if (p != NULL)
-				pcap_close(p);
+		/* A handle stays open: that of a live capture takes long to open. */
+		for (i = 0; i < 127 && handles[i].p != NULL && strcmp(key, handles[i].key) != 0; i++)
+			;
+		if (strcmp(key, handles[i].key) != 0) {
+			if (handles[i].p != NULL)
+				pcap_close(handles[i].p);
 			if (strcmp(source, "file") == 0)
-				p = file(dlt, snaplen);
+				handles[i].p = file(dlt, snaplen);
 			else if (strcmp(source, "live") == 0)
-				p = live(snaplen);
+				handles[i].p = live(snaplen);
 			else
-				p = pcap_open_dead(dlt, snaplen);
-			strcpy(last, key);
+				handles[i].p = pcap_open_dead(dlt, snaplen);
+			strcpy(handles[i].key, handles[i].p != NULL ? key : "");
 		}
+		p = handles[i].p;
 		if (p == NULL) {
 			puts("no handle");
 			fflush(stdout);
-			last[0] = 0;
 			continue;
 		}
 		for (round = 0; round < rounds; round++) {
