@@ -21,7 +21,7 @@ pub fn write(target: &'static str) {
 /// All files of the places that seeds come from.
 fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for dir in ["corpus/asm", "corpus/exec", "corpus/obj", "examples"] {
+    for dir in ["corpus/asm", "corpus/dump", "corpus/exec", "corpus/obj", "examples"] {
         for entry in fs::read_dir(root.join(dir))? {
             files.push(entry?.path());
         }
@@ -95,6 +95,7 @@ impl Seeds {
             "txt" if path.parent().is_some_and(|dir| dir.ends_with("asm")) => {
                 self.cases(&String::from_utf8_lossy(bytes))
             }
+            "pcap" if path.parent().is_some_and(|dir| dir.ends_with("dump")) => self.packets(bytes),
             "pcap" | "pcapng" | "gz" | "zst" => {
                 self.write("capture", bytes)?;
                 // The first packets only: small inputs are tried more often.
@@ -102,6 +103,18 @@ impl Seeds {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Each packet of a capture, with all options.
+    fn packets(&mut self, capture: &[u8]) -> io::Result<()> {
+        let mut rest = capture.get(24..).unwrap_or_default();
+        while let Some(len) = rest.get(8..12).and_then(|len| len.first_chunk()) {
+            let len = u32::from_le_bytes(*len) as usize;
+            let packet = rest.get(16..16 + len).unwrap_or_default();
+            self.write("dissect", &[&[1, 0xe1, 0, 1], packet].concat())?;
+            rest = rest.get(16 + len..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// The texts of a corpus file: its lines that are indented.
