@@ -1,8 +1,9 @@
 //! A packet being read and the line being written.
 
 use crate::options::{Names, Options};
+use crate::oui::OUIS;
 use crate::tcp::Flows;
-use crate::tok::Toks;
+use crate::tok::{Toks, tok};
 use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
@@ -201,14 +202,22 @@ impl<'a> Cx<'a> {
     }
 
     pub(crate) fn mac(&mut self, at: usize) -> Printed {
-        let [a, b, c, d, e, f] = self.array::<6>(at)?.map(hex);
+        let addr = self.array::<6>(at)?;
+        if self.names.is_some() && addr == [0xff; 6] {
+            self.s("Broadcast");
+            return Ok(());
+        }
+        let [a, b, c, d, e, f] = addr.map(hex);
         let text = [
             a[0], a[1], b':', b[0], b[1], b':', c[0], c[1], b':', d[0], d[1], b':', e[0], e[1],
             b':', f[0], f[1],
         ];
         self.out.extend_from_slice(&text);
         if self.names.is_some() {
-            self.s(" (oui Unknown)");
+            let organisation = self.u24(at)?;
+            self.s(" (oui ");
+            self.s(tok(OUIS, organisation).unwrap_or("Unknown"));
+            self.s(")");
         }
         Ok(())
     }

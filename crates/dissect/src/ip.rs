@@ -4,7 +4,7 @@ use crate::cx::{Cx, Printed};
 use crate::sum::{should_be, sum};
 use crate::tok::{Toks, tok};
 use crate::{
-    esp, ether, gre, icmp, icmp6, igmp, ip_options, ip6, ospf, ospf6, sctp, tcp, udp, vrrp,
+    esp, ether, gre, icmp, icmp6, igmp, ip_options, ip6, netdb, ospf, ospf6, sctp, tcp, udp, vrrp,
 };
 
 pub(crate) const ICMP: usize = 1;
@@ -218,7 +218,10 @@ fn datagram(cx: &mut Cx<'_>, at: usize, length: usize) -> Printed {
         return payload(cx, at + head, len, around, protocol);
     }
     around.addrs(cx)?;
-    put!(cx, ": ip-proto-{protocol}");
+    match protocol_name(cx, protocol) {
+        Some(name) => put!(cx, ": {name}"),
+        None => put!(cx, ": ip-proto-{protocol}"),
+    }
     Ok(())
 }
 
@@ -252,6 +255,11 @@ fn verbose(cx: &mut Cx<'_>, at: usize, head: usize, off: usize) -> Printed<bool>
     }
     cx.s(")\n    ");
     Ok(whole)
+}
+
+/// The name of a protocol, where names are shown.
+fn protocol_name(cx: &Cx<'_>, protocol: usize) -> Option<&'static str> {
+    cx.names.as_ref().and_then(|_| tok(netdb::NAMES, protocol))
 }
 
 /// What a protocol number announces.
@@ -301,7 +309,10 @@ pub(crate) fn payload(
             Ok(())
         }
         _ => {
-            put!(cx, " ip-proto-{protocol} {len}");
+            match protocol_name(cx, protocol) {
+                Some(name) => put!(cx, " {name} {len}"),
+                None => put!(cx, " ip-proto-{protocol} {len}"),
+            }
             Ok(())
         }
     }

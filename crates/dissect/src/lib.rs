@@ -57,6 +57,7 @@ mod llc;
 mod lldp;
 mod mpls;
 mod mptcp;
+mod netdb;
 mod ntp;
 mod options;
 mod ospf;
