@@ -8,6 +8,7 @@
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
 mod regroup;
+mod sets;
 mod thread;
 
 use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
