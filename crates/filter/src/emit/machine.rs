@@ -139,7 +139,9 @@ impl<'a> Machine<'a> {
             Value::Len => self.code.push(Insn::LoadLen { reg: Reg::A }),
             Value::Abs(size, k) => self.code.push(Insn::LoadAbs { size, k }),
             Value::Ind(size, base, k) => match (self.known().cell, self.values.get(base)) {
-                (Some((known, at)), Value::Cell(cell)) if known == cell => {
+                (Some((known, at)), Value::Cell(cell))
+                    if known == cell && k.wrapping_add(at) <= i32::MAX.cast_unsigned() =>
+                {
                     self.code.push(Insn::LoadAbs { size, k: k.wrapping_add(at) });
                 }
                 _ => {

@@ -28,18 +28,7 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        let mut ways = vec![0u32; count];
-        ways[root as usize] = 1;
-        for id in (ACCEPT + 1..=root).rev() {
-            if ways[id as usize] == 0 {
-                continue;
-            }
-            let Block { yes, no, .. } = self.blocks[id as usize];
-            ways[yes as usize] += 1;
-            if yes != no {
-                ways[no as usize] += 1;
-            }
-        }
+        let ways = self.ways(root);
         let mut sets: Vec<(BlockId, Set)> = Vec::new();
         let mut inside = vec![false; count];
         for id in (ACCEPT + 1..=root).rev() {
@@ -53,31 +42,14 @@ impl Graph<'_> {
         if sets.is_empty() {
             return root;
         }
-        let mut made: Vec<BlockId> = (0..=root).collect();
         let mut sets = sets.into_iter().rev().peekable();
-        for id in ACCEPT + 1..=root {
-            if ways[id as usize] == 0 {
-                continue;
-            }
-            made[id as usize] = match sets.next_if(|set| set.0 == id) {
-                Some((_, mut set)) => {
-                    set.numbers.sort_unstable();
-                    set.numbers.dedup();
-                    (set.yes, set.no) = (made[set.yes as usize], made[set.no as usize]);
-                    self.tree(&set, 0..set.numbers.len())
-                }
-                None => {
-                    let Block { step, yes, no } = self.blocks[id as usize];
-                    let (new_yes, new_no) = (made[yes as usize], made[no as usize]);
-                    if (new_yes, new_no) == (yes, no) {
-                        id
-                    } else {
-                        self.add(Block { step, yes: new_yes, no: new_no })
-                    }
-                }
-            };
-        }
-        made[root as usize]
+        self.rebuild(root, &ways, |graph, id, made| {
+            let (_, mut set) = sets.next_if(|set| set.0 == id)?;
+            set.numbers.sort_unstable();
+            set.numbers.dedup();
+            (set.yes, set.no) = (made[set.yes as usize], made[set.no as usize]);
+            Some(graph.tree(&set, 0..set.numbers.len()))
+        })
     }
 
     /// The set that begins at a block, if it is large enough.

@@ -225,20 +225,11 @@ impl Graph<'_> {
         }
         let mut made: Vec<BlockId> = (0..=root).collect();
         for id in ACCEPT + 1..=root {
-            if known[id as usize].is_none() {
-                continue;
+            if known[id as usize].is_some() {
+                let (yes, no) = ways[id as usize];
+                let step = self.blocks[id as usize].step;
+                made[id as usize] = self.remake(id, step, made[yes as usize], made[no as usize]);
             }
-            let (yes, no) = ways[id as usize];
-            let (yes, no) = (made[yes as usize], made[no as usize]);
-            let block = self.blocks[id as usize];
-            made[id as usize] = if (yes, no) == (block.yes, block.no) {
-                id
-            } else {
-                match block.step {
-                    Step::Test(test) => self.finish(test, yes, no),
-                    step => self.add(Block { step, yes, no }),
-                }
-            };
         }
         made[root as usize]
     }
