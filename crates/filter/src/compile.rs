@@ -50,6 +50,7 @@ impl Meaning {
                 }
             }
             root = graph.regroup(root);
+            root = graph.trees(root);
         }
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));

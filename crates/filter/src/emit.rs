@@ -12,7 +12,7 @@ use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
 use machine::{Machine, State};
-use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
+use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
 
 /// Farthest that a conditional jump leads.
@@ -208,8 +208,12 @@ fn finish(mut insns: Vec<Insn>) -> Result<Program, Error> {
         return Err(Error::new(Span::default(), kind));
     }
     let len = insns.len();
-    check_insns(insns).map_err(|_| {
-        let kind = ErrorKind::TooLong { insns: len, most: MAX_INSNS };
+    check_insns(insns).map_err(|err| {
+        let kind = match err {
+            // Of a jump that is short here, but long when the kernel has translated it.
+            CheckError::JumpTooLong { .. } => ErrorKind::TooLong { insns: len, most: MAX_INSNS },
+            err => ErrorKind::Refused(err),
+        };
         Error::new(Span::default(), kind)
     })
 }

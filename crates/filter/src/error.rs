@@ -86,6 +86,9 @@ pub enum ErrorKind {
     /// The program is larger than what the kernel takes.
     #[error("the program has some {insns} instructions, the kernel takes {most}")]
     TooLong { insns: usize, most: usize },
+    /// The program breaks a rule of the kernel; the compiler should not have made it.
+    #[error("the program is refused: {0}")]
+    Refused(skep_cbpf::CheckError),
 }
 
 impl Error {
@@ -129,6 +132,7 @@ impl ErrorKind {
             Self::SnapLen => "filter.snaplen",
             Self::RejectsAll => "filter.rejects-all",
             Self::TooLong { .. } => "filter.too-long",
+            Self::Refused(_) => "filter.refused",
         }
     }
 

@@ -44,15 +44,12 @@ impl Expr {
     fn operands(&self, id: NodeId, is_and: bool) -> Vec<NodeId> {
         let mut operands = Vec::new();
         let mut id = id;
-        loop {
-            match (self.nodes().get(id as usize).map(|node| node.kind), is_and) {
-                (Some(NodeKind::And(left, right)), true)
-                | (Some(NodeKind::Or(left, right)), false) => {
-                    operands.push(right);
-                    id = left;
-                }
-                _ => break,
-            }
+        while let (Some(NodeKind::And(left, right)), true)
+        | (Some(NodeKind::Or(left, right)), false) =
+            (self.nodes().get(id as usize).map(|node| node.kind), is_and)
+        {
+            operands.push(right);
+            id = left;
         }
         operands.push(id);
         operands.reverse();

@@ -415,6 +415,6 @@ impl Hasher for Mixer {
     }
 
     fn write_isize(&mut self, value: isize) {
-        self.write_u64(value as u64);
+        self.write_usize(value.cast_unsigned());
     }
 }

@@ -8,6 +8,7 @@
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
 mod regroup;
+mod sets;
 mod thread;
 
 use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
@@ -83,18 +84,59 @@ impl<'a> Graph<'a> {
 
     /// Blocks from `root` on.
     pub(crate) fn len(&self, root: BlockId) -> usize {
-        let mut reached = vec![false; root as usize + 1];
-        reached[root as usize] = true;
-        let mut count = 0;
+        let blocks = self.ways(root);
+        blocks.iter().skip(ACCEPT as usize + 1).filter(|&&ways| ways > 0).count()
+    }
+
+    /// How many ways from `root` lead to each block.
+    fn ways(&self, root: BlockId) -> Vec<u32> {
+        let mut ways = vec![0u32; root as usize + 1];
+        ways[root as usize] = 1;
         for id in (ACCEPT + 1..=root).rev() {
-            if reached[id as usize] {
-                count += 1;
-                let Block { yes, no, .. } = self.blocks[id as usize];
-                reached[yes as usize] = true;
-                reached[no as usize] = true;
+            if ways[id as usize] == 0 {
+                continue;
+            }
+            let Block { yes, no, .. } = self.blocks[id as usize];
+            ways[yes as usize] += 1;
+            if yes != no {
+                ways[no as usize] += 1;
             }
         }
-        count
+        ways
+    }
+
+    /// Makes the blocks to which ways lead anew, from the end. `replace` may make one differently; it is
+    /// told what became of those before.
+    fn rebuild(
+        &mut self,
+        root: BlockId,
+        ways: &[u32],
+        mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
+    ) -> BlockId {
+        let mut made: Vec<BlockId> = (0..=root).collect();
+        for id in ACCEPT + 1..=root {
+            if ways[id as usize] == 0 {
+                continue;
+            }
+            made[id as usize] = match replace(self, id, &made) {
+                Some(new) => new,
+                None => {
+                    let Block { step, yes, no } = self.blocks[id as usize];
+                    self.remake(id, step, made[yes as usize], made[no as usize])
+                }
+            };
+        }
+        made[root as usize]
+    }
+
+    /// A block with other ways on; the same one if they are not.
+    fn remake(&mut self, id: BlockId, step: Step, yes: BlockId, no: BlockId) -> BlockId {
+        let old = self.blocks[id as usize];
+        match step {
+            _ if (yes, no) == (old.yes, old.no) => id,
+            Step::Test(test) => self.finish(test, yes, no),
+            Step::Effect(_) | Step::End => self.add(Block { step, yes, no }),
+        }
     }
 
     pub(crate) fn block(&self, id: BlockId) -> Block {

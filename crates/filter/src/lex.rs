@@ -268,8 +268,7 @@ fn ip6_len(text: &[u8]) -> usize {
     if text.starts_with(b"::") {
         (at, gap, longest) = (2, true, 2);
     }
-    loop {
-        let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) else { break };
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let v4 = ip4_len(rest);
         let is_v4 = v4 > 0 && rest[..v4].iter().filter(|&&byte| byte == b'.').count() == 3;
         if is_v4 && (if gap { groups <= 5 } else { groups == 6 }) && at > 0 {

@@ -6,8 +6,11 @@ use crate::form::{
     AUTH, CHAIN_STEPS, Cell, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
 };
 use crate::lower::Meaning;
-use skep_cbpf::{AluOp, CondOp, Insn, MEM_CELLS, Reg, Size, Src};
+use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
 use skep_diag::Span;
+
+/// Left operands in each other that are many.
+const DEEP: usize = 6;
 
 /// What the registers hold, where that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,7 +142,9 @@ impl<'a> Machine<'a> {
             Value::Len => self.code.push(Insn::LoadLen { reg: Reg::A }),
             Value::Abs(size, k) => self.code.push(Insn::LoadAbs { size, k }),
             Value::Ind(size, base, k) => match (self.known().cell, self.values.get(base)) {
-                (Some((known, at)), Value::Cell(cell)) if known == cell => {
+                (Some((known, at)), Value::Cell(cell))
+                    if known == cell && k.wrapping_add(at) <= i32::MAX.cast_unsigned() =>
+                {
                     self.code.push(Insn::LoadAbs { size, k: k.wrapping_add(at) });
                 }
                 _ => {
@@ -160,6 +165,7 @@ impl<'a> Machine<'a> {
                 self.value(operand)?;
                 self.code.push(Insn::Neg);
             }
+            Value::Alu(..) if self.is_deep(id) => self.long(id)?,
             Value::Alu(op, left, right) => {
                 let commutes =
                     matches!(op, AluOp::Add | AluOp::Mul | AluOp::And | AluOp::Or | AluOp::Xor);
@@ -170,6 +176,48 @@ impl<'a> Machine<'a> {
             Value::Fault => {}
         }
         self.state.a = None;
+        Ok(())
+    }
+
+    /// Whether there are many left operands in each other.
+    fn is_deep(&self, mut id: ValueId) -> bool {
+        for _ in 0..DEEP {
+            let Value::Alu(_, left, _) = self.values.get(id) else { return false };
+            id = left;
+        }
+        true
+    }
+
+    /// Left operands in each other, as deep as the expression is long: from the innermost on.
+    fn long(&mut self, id: ValueId) -> Result<(), Error> {
+        let (mut leaf, mut operations) = (id, Vec::new());
+        while let Value::Alu(op, left, right) = self.values.get(leaf) {
+            operations.push((op, right));
+            leaf = left;
+        }
+        if operations.len() > MAX_INSNS {
+            let kind = ErrorKind::TooLong { insns: operations.len(), most: MAX_INSNS };
+            return Err(Error::new(Span::default(), kind));
+        }
+        self.value(leaf)?;
+        for (op, right) in operations.into_iter().rev() {
+            // The result so far is no value with a name.
+            self.state.a = None;
+            if let Some(k) = self.values.constant(right) {
+                self.code.push(alu(op, k));
+                continue;
+            }
+            if self.is_simple(right) {
+                self.simple_index(right)?;
+            } else {
+                let slot = self.scratch()?;
+                self.code.push(Insn::Store { reg: Reg::A, k: slot });
+                self.index(right)?;
+                self.code.push(Insn::LoadMem { reg: Reg::A, k: slot });
+                self.free -= 1;
+            }
+            self.code.push(Insn::Alu { op, src: Src::X });
+        }
         Ok(())
     }
 

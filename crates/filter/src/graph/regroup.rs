@@ -23,25 +23,14 @@ impl Graph<'_> {
         if root <= ACCEPT {
             return root;
         }
-        let count = root as usize + 1;
-        let mut ways = vec![0u32; count];
-        ways[root as usize] = 1;
-        let mut is_long = false;
-        for id in (ACCEPT + 1..=root).rev() {
-            if ways[id as usize] == 0 {
-                continue;
-            }
+        let ways = self.ways(root);
+        let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
             let Block { yes, no, .. } = self.blocks[id as usize];
-            ways[yes as usize] += 1;
-            if yes != no {
-                ways[no as usize] += 1;
-                is_long |= self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no);
-            }
-        }
-        if !is_long {
-            return root;
-        }
-        self.regroup_with(root, &ways)
+            ways[id as usize] > 0
+                && yes != no
+                && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
+        });
+        if is_out_of_order { self.regroup_with(root, &ways) } else { root }
     }
 
     /// Whether a value is left and comes again: `a` then `b` then `a`.
@@ -106,36 +95,15 @@ impl Graph<'_> {
         if chains.is_empty() {
             return root;
         }
-        let mut made: Vec<BlockId> = (0..=root).collect();
         let mut chains = chains.into_iter().rev().peekable();
-        for id in ACCEPT + 1..=root {
-            if ways[id as usize] == 0 {
-                continue;
-            }
-            made[id as usize] = match chains.next_if(|chain| chain.0 == id) {
-                Some((_, end, links, next)) => {
-                    let mut next = made[next as usize];
-                    for link in links.iter().rev() {
-                        let (yes, no) = if link.ends_if { (end, next) } else { (next, end) };
-                        next = self.finish(link.test, yes, no);
-                    }
-                    next
-                }
-                None => {
-                    let Block { step, yes, no } = self.blocks[id as usize];
-                    let (new_yes, new_no) = (made[yes as usize], made[no as usize]);
-                    if (new_yes, new_no) == (yes, no) {
-                        id
-                    } else {
-                        match step {
-                            Step::Test(test) => self.finish(test, new_yes, new_no),
-                            _ => self.add(Block { step, yes: new_yes, no: new_no }),
-                        }
-                    }
-                }
-            };
-        }
-        made[root as usize]
+        self.rebuild(root, ways, |graph, id, made| {
+            let (_, end, links, next) = chains.next_if(|chain| chain.0 == id)?;
+            let last = made[next as usize];
+            Some(links.iter().rev().fold(last, |next, link| {
+                let (yes, no) = if link.ends_if { (end, next) } else { (next, end) };
+                graph.finish(link.test, yes, no)
+            }))
+        })
     }
 
     /// The chain that begins at a block: its end, and where it goes on.
@@ -183,6 +151,10 @@ impl Graph<'_> {
         mut known: Known,
         mut held: Option<ValueId>,
     ) -> Option<Vec<Link>> {
+        // What is compared with another value may reject for that, too.
+        if end == ACCEPT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
+            return None;
+        }
         let mut loads = 0;
         let mut before = held;
         for link in chain {

@@ -13,6 +13,8 @@ use crate::implies::Fact;
 const LOOKED_AT: usize = 48;
 /// Facts of either way that are tried where ways meet.
 const TRIED: usize = 8;
+/// Facts gone back over to find where ways parted.
+const APART: usize = 256;
 /// Walks: what one leaves out may let another leave out more, but seldom does.
 const ROUNDS: usize = 2;
 
@@ -76,10 +78,16 @@ impl Facts {
             return one;
         }
         let (mut a, mut b) = (one, other);
+        let mut steps = 0;
         while a != b {
             let (row, deeper) =
                 if self.depth(a) >= self.depth(b) { (a, &mut a) } else { (b, &mut b) };
             *deeper = self.list.get(row as usize).map_or(NONE, |row| row.1);
+            steps += 1;
+            if steps > APART {
+                // Not worth the search: what both know is forgotten.
+                (a, b) = (NONE, NONE);
+            }
         }
         // What came after the ways parted may hold on both, too.
         let mut common = a;
@@ -217,20 +225,11 @@ impl Graph<'_> {
         }
         let mut made: Vec<BlockId> = (0..=root).collect();
         for id in ACCEPT + 1..=root {
-            if known[id as usize].is_none() {
-                continue;
+            if known[id as usize].is_some() {
+                let (yes, no) = ways[id as usize];
+                let step = self.blocks[id as usize].step;
+                made[id as usize] = self.remake(id, step, made[yes as usize], made[no as usize]);
             }
-            let (yes, no) = ways[id as usize];
-            let (yes, no) = (made[yes as usize], made[no as usize]);
-            let block = self.blocks[id as usize];
-            made[id as usize] = if (yes, no) == (block.yes, block.no) {
-                id
-            } else {
-                match block.step {
-                    Step::Test(test) => self.finish(test, yes, no),
-                    step => self.add(Block { step, yes, no }),
-                }
-            };
         }
         made[root as usize]
     }

@@ -94,10 +94,10 @@ impl Lowering<'_> {
             let kind = this.linktype(ETHERTYPE_IPV6)?;
             let off = if is_src { 8 } else { 24 };
             let mut all = kind;
-            for word in 0..4u32 {
-                let field = this.load(this.network(), off + 4 * word, Size::W)?;
-                let part = |bits: u128| (bits >> (96 - 32 * word)) as u32;
-                let part = this.masked(field, part(mask), part(addr));
+            for (at, (mask, addr)) in words(mask).into_iter().zip(words(addr)).enumerate() {
+                let at = off + 4 * u32::try_from(at).unwrap_or(0);
+                let field = this.load(this.network(), at, Size::W)?;
+                let part = this.masked(field, mask, addr);
                 all = this.and(all, part);
             }
             Ok(all)
@@ -106,7 +106,7 @@ impl Lowering<'_> {
 
     /// A DECnet address, in long and short packets with and without padding.
     fn host_decnet(&mut self, addr: u32, dir: Dir) -> Result<FormId, Error> {
-        let wanted = u32::from((addr as u16).swap_bytes());
+        let wanted = (addr & 0xffff).swap_bytes() >> 16;
         self.either_end(dir, |this, is_src| {
             let (short, long) = if is_src { (3, 15) } else { (1, 7) };
             let kind = this.linktype(ETHERTYPE_DECNET)?;
@@ -244,6 +244,17 @@ impl Lowering<'_> {
     pub(super) fn unknown(&self, what: &'static str, name: &str) -> Error {
         self.error(ErrorKind::Name { what, name: name.into() })
     }
+}
+
+/// The 32-bit words of an address, as they stand in the packet.
+const fn words(bits: u128) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bits.to_be_bytes();
+    [
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from_be_bytes([e, f, g, h]),
+        u32::from_be_bytes([i, j, k, l]),
+        u32::from_be_bytes([m, n, o, p]),
+    ]
 }
 
 const fn dir_word(dir: Dir) -> &'static str {

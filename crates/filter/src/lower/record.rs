@@ -11,7 +11,7 @@ use skep_diag::Span;
 /// `PACKET_OUTGOING`
 const OUTGOING: u32 = 4;
 /// Bytes of names in the header of a PF log.
-const PF_NAME: usize = 16;
+const PF_NAME: u32 = 16;
 
 impl Lowering<'_> {
     pub(super) fn length_above(&mut self, limit: u32, opposite: bool) -> FormId {
@@ -108,7 +108,7 @@ impl Lowering<'_> {
     fn pf_name(&mut self, name: Span, off: u32, what: &'static str) -> Result<FormId, Error> {
         let name = self.expr.slice(name);
         let len = u32::try_from(name.len()).unwrap_or(u32::MAX);
-        self.limit(what, len, PF_NAME as u32 - 1)?;
+        self.limit(what, len, PF_NAME - 1)?;
         self.bytes(self.headers.header, off, name.as_bytes())
     }
 

@@ -41,12 +41,12 @@ fn main() -> ExitCode {
             Verdict::Larger(tally, why) => {
                 total.add(&tally);
                 if sizes > 0 {
-                    println!("larger: {why}");
+                    eprintln!("larger: {why}");
                 }
             }
             Verdict::Different(why) => {
                 different += 1;
-                println!("{why}");
+                eprintln!("{why}");
             }
         }
     }
