@@ -21,7 +21,7 @@ pub fn write(target: &'static str) {
 /// All files of the places that seeds come from.
 fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for dir in ["corpus/asm", "corpus/exec", "corpus/obj", "examples"] {
+    for dir in ["corpus/asm", "corpus/dump", "corpus/exec", "corpus/obj", "examples"] {
         for entry in fs::read_dir(root.join(dir))? {
             files.push(entry?.path());
         }
@@ -52,6 +52,7 @@ impl Seeds {
         for filter in FILTERS {
             self.classic(filter)?;
         }
+        self.filters(&root.join("corpus/filter"))?;
         self.text("asm_text", CALLS)?;
         self.programs(CALLS.as_bytes())
     }
@@ -97,6 +98,7 @@ impl Seeds {
             "txt" if path.parent().is_some_and(|dir| dir.ends_with("asm")) => {
                 self.cases(&String::from_utf8_lossy(bytes))
             }
+            "pcap" if path.parent().is_some_and(|dir| dir.ends_with("dump")) => self.packets(bytes),
             "pcap" | "pcapng" | "gz" | "zst" => {
                 self.write("capture", bytes)?;
                 // The first packets only: small inputs are tried more often.
@@ -104,6 +106,18 @@ impl Seeds {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Each packet of a capture, with all options.
+    fn packets(&mut self, capture: &[u8]) -> io::Result<()> {
+        let mut rest = capture.get(24..).unwrap_or_default();
+        while let Some(len) = rest.get(8..12).and_then(|len| len.first_chunk()) {
+            let len = u32::from_le_bytes(*len) as usize;
+            let packet = rest.get(16..16 + len).unwrap_or_default();
+            self.write("dissect", &[&[1, 0xe1, 0, 1], packet].concat())?;
+            rest = rest.get(16 + len..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// The texts of a corpus file: its lines that are indented.
@@ -132,6 +146,21 @@ impl Seeds {
             // Behind the packet, the type and root on the newest kernel.
             self.write("verify", &with_packet(&[&[0], &slots[..]].concat()))?;
             self.write("verify", &with_packet(&[&[2], &slots[..]].concat()))?;
+        }
+        Ok(())
+    }
+
+    /// Expressions, each with a packet, for the first link type of its file.
+    fn filters(&mut self, dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let text = fs::read_to_string(entry?.path())?;
+            let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains(':'));
+            for (at, line) in lines.filter(|line| !line.is_empty()).enumerate() {
+                let packet = &with_packet(&[])[1..];
+                let source = u8::try_from(at % 3).unwrap_or(0);
+                let input = [&[1, source], line.as_bytes(), &[0], packet].concat();
+                self.write("filter", &input)?;
+            }
         }
         Ok(())
     }

@@ -80,9 +80,26 @@ pub fn check(raws: &[RawInsn]) -> Result<Program, CheckError> {
             check_insn(pc, insn, len).map(|()| insn)
         })
         .collect::<Result<Vec<_>, _>>()?;
+    check_whole(insns)
+}
+
+/// Checks decoded instructions by the same rules: what a compiler made need not be encoded first.
+///
+/// # Errors
+/// [`CheckError`] with the first instruction that breaks a rule.
+pub fn check_insns(insns: Vec<Insn>) -> Result<Program, CheckError> {
+    let len = insns.len();
+    if len == 0 || len > MAX_INSNS {
+        return Err(CheckError::Length { len });
+    }
+    insns.iter().enumerate().try_for_each(|(pc, &insn)| check_insn(pc, insn, len))?;
+    check_whole(insns)
+}
+
+fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
     match insns.last() {
         Some(Insn::RetK { .. } | Insn::RetA) => {}
-        _ => return Err(CheckError::NoReturn { pc: len.saturating_sub(1) }),
+        _ => return Err(CheckError::NoReturn { pc: insns.len().saturating_sub(1) }),
     }
     check_cells(&insns)?;
     convert::check_jumps(&insns)?;

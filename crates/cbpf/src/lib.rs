@@ -40,7 +40,7 @@ mod run;
 pub mod table;
 mod translate;
 
-pub use check::{CheckError, MAX_INSNS, MEM_CELLS, Program, check};
+pub use check::{CheckError, MAX_INSNS, MEM_CELLS, Program, check, check_insns};
 pub use decode::DecodeError;
 pub use insn::{AluOp, Ancillary, CondOp, Insn, Reg, Size, Src};
 pub use listing::{Format, ParseError, ParseErrorKind, parse, print};

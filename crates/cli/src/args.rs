@@ -1,9 +1,11 @@
 //! The command line.
 
 use crate::{
-    asm::Asm, check::Check, completions::Completions, dis::Dis, explain::Explain, inspect::Inspect,
-    link::Link, man::Man, run::Run,
+    asm::Asm, check::Check, completions::Completions, dis::Dis, dump::Dump, explain::Explain,
+    filter::Filter, inspect::Inspect, link::Link, man::Man, run::Run,
 };
+use clap::Parser;
+use std::path::Path;
 
 /// All of BPF: run, read and write BPF programs without a kernel.
 #[derive(clap::Parser)]
@@ -21,10 +23,36 @@ pub(crate) enum Command {
     Explain(Explain),
     Asm(Asm),
     Dis(Dis),
+    Dump(Box<Dump>),
     Inspect(Inspect),
+    Filter(Filter),
     Link(Link),
     Completions(Completions),
     Man(Man),
+}
+
+/// The arguments of this process. A link to the program that is called tcpdump takes those of `skep dump`.
+pub(crate) fn parse() -> Cli {
+    let mut args = std::env::args_os();
+    let name = args.next();
+    let is_tcpdump = name
+        .as_ref()
+        .is_some_and(|name| Path::new(name).file_name().is_some_and(|name| name == "tcpdump"));
+    if !is_tcpdump {
+        return Cli::parse();
+    }
+    let args: Vec<_> = args.collect();
+    // The one option that is not of `skep dump`: some ask for it to find out whether there is a tcpdump.
+    let words = if args.iter().any(|arg| arg == "--version") {
+        vec!["skep".into(), "--version".into()]
+    } else {
+        ["skep".into(), "dump".into()].into_iter().chain(args).collect()
+    };
+    let mut cli = Cli::parse_from(words);
+    if let Command::Dump(dump) = &mut cli.command {
+        dump.as_tcpdump = true;
+    }
+    cli
 }
 
 const EXIT_CODES: &str = "\

@@ -1,6 +1,6 @@
 //! `skep dis`: instructions to text.
 
-mod classic;
+pub(crate) mod classic;
 mod json;
 mod native;
 

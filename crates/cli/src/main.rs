@@ -12,9 +12,11 @@ mod check;
 mod completions;
 mod diags;
 mod dis;
+mod dump;
 mod explain;
 mod failure;
 mod file;
+mod filter;
 mod inspect;
 mod kernel;
 mod link;
@@ -25,14 +27,13 @@ mod table;
 mod term;
 mod value;
 
-use args::{Cli, Command};
-use clap::Parser;
+use args::Command;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use term::{Out, Term};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = args::parse();
     let mut stdout = io::BufWriter::with_capacity(1 << 16, io::stdout());
     let mut stderr = io::stderr();
     let mut term = Term { out: Out::stdout(&mut stdout), err: Out::stderr(&mut stderr) };
@@ -42,7 +43,9 @@ fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(&mut term.out),
         Command::Asm(asm) => asm.run(&mut term),
         Command::Dis(dis) => dis.run(&mut term),
+        Command::Dump(dump) => dump.run(&mut term),
         Command::Inspect(inspect) => inspect.run(&mut term),
+        Command::Filter(filter) => filter.run(&mut term),
         Command::Link(link) => link.run(&mut term),
         Command::Completions(completions) => completions.run(&mut term.out),
         Command::Man(man) => man.run(&mut term.out),

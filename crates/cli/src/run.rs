@@ -2,7 +2,7 @@
 
 mod arg;
 mod counts;
-mod device;
+pub(crate) mod device;
 mod fault;
 mod input;
 mod json;
@@ -11,7 +11,7 @@ mod output;
 mod packets;
 mod progress;
 mod report;
-mod stop;
+pub(crate) mod stop;
 mod text;
 mod verify;
 mod world;

@@ -56,6 +56,8 @@ pub struct Interface {
     pub link: LinkType,
     /// Whether its clock is finer than a microsecond.
     pub nanos: bool,
+    /// Bytes of a packet that were kept at most, as the capture says; 0 if it does not.
+    pub snaplen: u32,
 }
 
 /// Bytes of a file or stream, before decompression.

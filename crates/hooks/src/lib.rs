@@ -9,7 +9,8 @@
 //! ```
 //! use skep_hooks::{Hook, Interface, LinkType, Next, Packet, PacketSink, PcapWriter, open};
 //!
-//! let ethernet = Interface { ifindex: 1, name: None, link: LinkType::ETHERNET, nanos: false };
+//! let link = LinkType::ETHERNET;
+//! let ethernet = Interface { ifindex: 1, name: None, link, nanos: false, snaplen: 0 };
 //! let mut packet = Packet::new();
 //! packet.reset(&[0xff; 60], Default::default());
 //! let mut file = Vec::new();
@@ -31,13 +32,18 @@ mod capture;
 mod hook;
 mod link;
 mod live;
+mod local;
 mod packet;
 mod sink;
 
 pub use capture::{CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file};
 pub use hook::{Action, Hook, Verdict};
 pub use link::{LinkType, PktType};
-pub use live::{DeviceError, PacketSender, PacketSocket, SocketOptions, Tap, TapKind};
+pub use live::{
+    DeviceError, Direction, PacketRing, PacketSender, PacketSocket, RingOptions, RingStats,
+    SocketOptions, Tap, TapKind,
+};
+pub use local::{host_name, utc_offset};
 pub use packet::{Frame, Header, Packet, PacketMeta, SockFields, VlanTag, csum_diff};
 pub use sink::{Finish, Outputs, PacketSink, PcapWriter, PcapngWriter, SinkError, create};
 pub use skep_abi::Errno;

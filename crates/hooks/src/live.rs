@@ -1,10 +1,12 @@
 //! Devices: packet sockets and TUN/TAP.
 
 mod control;
+mod ring;
 mod socket;
 mod sys;
 mod tap;
 
+pub use ring::{Direction, PacketRing, RingOptions, RingStats};
 pub use socket::{PacketSender, PacketSocket, SocketOptions};
 pub use tap::{Tap, TapKind};
 

@@ -8,13 +8,13 @@ use std::process::Command;
 /// Lowest first. A crate depends on crates of lower rows only. The same table stands, with words, in
 /// `ARCHITECTURE.md`.
 const ROWS: &[&[&str]] = &[
-    &["skep-isa", "skep-diag", "skep-domain", "skep-x64"],
+    &["skep-isa", "skep-diag", "skep-domain", "skep-x64", "skep-dissect"],
     &["skep-btf"],
     &["skep-abi"],
     &["skep-prog"],
     &["skep-obj", "skep-asm", "skep-cbpf", "skep-jit"],
     &["skep-map", "skep-sys", "skep-verifier"],
-    &["skep-vm", "skep-hooks", "skep-linux"],
+    &["skep-vm", "skep-hooks", "skep-linux", "skep-filter"],
     &["skep-exec"],
     &["skep"],
     &["skep-cli"],

@@ -9,6 +9,11 @@
 //! [`agreement`] has the kernel's verifier and the one of this workspace judge the same programs, and
 //! [`mutants`] makes more of them.
 //!
+//! [`libpcap`] makes programs of filter expressions, to be compared with those of this workspace on
+//! [`traffic`](mod@traffic) of every link type.
+//!
+//! [`mod@specimens`] are packets of every protocol that is dissected, to be compared with what tcpdump says of them.
+//!
 //! For development only: nothing that users run depends on this crate.
 #![forbid(unsafe_code)]
 
@@ -16,14 +21,18 @@ pub mod agreement;
 mod compare;
 pub mod domain;
 mod engines;
+pub mod filters;
 mod frame;
 mod generate;
 mod host;
 mod kernel;
+mod libpcap;
 mod maps;
 pub mod mutants;
 mod outcome;
 pub mod soundness;
+pub mod specimens;
+pub mod traffic;
 mod user;
 
 pub use compare::{Compared, Difference, compare, differential};
@@ -32,6 +41,7 @@ pub use frame::{Frame, packet};
 pub use generate::{PACKET_LEN, program};
 pub use host::{Host, host};
 pub use kernel::{Refused, kernel};
+pub use libpcap::{Answer, Libpcap, Request, libpcap};
 pub use maps::{MapCase, MapPair, map_cases, refused_differently};
 pub use outcome::{MapContent, Outcome, Ran};
 pub use user::{native, user};

@@ -14,6 +14,8 @@ pub mod cbpf_program;
 pub mod classic;
 pub mod classic_vs_ebpf;
 pub mod code;
+pub mod dissect;
+pub mod filter;
 pub mod isa_decode;
 pub mod kernel_log;
 pub mod link;
@@ -30,7 +32,7 @@ pub mod vm;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 19] = [
     ("asm_print", asm_print::check),
     ("asm_text", asm_text::check),
     ("btf", btf::check),
@@ -39,6 +41,8 @@ pub const TARGETS: [Target; 17] = [
     ("cbpf_program", cbpf_program::check),
     ("classic_vs_ebpf", classic_vs_ebpf::check),
     ("code", code::check),
+    ("dissect", dissect::check),
+    ("filter", filter::check),
     ("isa_decode", isa_decode::check),
     ("link", link::check),
     ("kernel_log", kernel_log::check),

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Where a translated filter is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Ebpf {
+pub(crate) enum Ebpf {
     /// A socket filter, which keeps as many bytes as the filter says.
     Socket,
     /// XDP: passes what the filter accepts, drops the rest.
@@ -35,7 +35,7 @@ pub(super) fn show(insns: &[RawInsn], as_json: bool, out: &mut Out<'_>) -> Resul
 }
 
 /// Checks the filter and makes a program of it.
-pub(super) fn translate(name: &Path, insns: &[RawInsn], to: Ebpf) -> Result<Image, Failure> {
+pub(crate) fn translate(name: &Path, insns: &[RawInsn], to: Ebpf) -> Result<Image, Failure> {
     let filter = skep_cbpf::check(insns).map_err(|err| Failure::at(Kind::Input, name, &err))?;
     let (target, prog_type, section) = match to {
         Ebpf::Socket => (Target::SocketFilter, ProgType::SocketFilter, "socket"),

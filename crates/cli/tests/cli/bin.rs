@@ -32,7 +32,7 @@ pub(crate) fn root() -> PathBuf {
 /// The binary, with nothing in the environment that changes what it prints.
 pub(crate) fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skep"));
-    command.args(args).current_dir(root()).stdin(Stdio::null());
+    command.args(args).current_dir(root()).stdin(Stdio::null()).env("TZ", "UTC");
     for name in ["COLUMNS", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR"] {
         command.env_remove(name);
     }

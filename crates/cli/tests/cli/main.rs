@@ -2,6 +2,8 @@
 
 mod bin;
 mod captures;
+mod dump;
+mod dump_files;
 mod endings;
 mod golden;
 mod machines;

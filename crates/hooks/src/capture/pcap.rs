@@ -75,8 +75,10 @@ impl Pcap {
         // The upper half says how long frame check sequences are.
         let [_, _, hi, lo] = layout.word(header, 20).to_be_bytes();
         let link = LinkType(u16::from_be_bytes([hi, lo]));
+        let snaplen = layout.word(header, 16);
         input.consume(FILE_HEADER);
-        let interfaces = [Interface { ifindex: 1, name: None, link, nanos: layout.unit == 1 }];
+        let nanos = layout.unit == 1;
+        let interfaces = [Interface { ifindex: 1, name: None, link, nanos, snaplen }];
         Ok(Self { input, layout, interfaces, records: 0 })
     }
 }

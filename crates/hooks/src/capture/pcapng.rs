@@ -221,7 +221,8 @@ impl Pcapng {
         let nanos = clock.finer_than_micros();
         // The number of interfaces is limited, see above.
         let ifindex = u32::try_from(self.interfaces.len() + 1).unwrap_or(u32::MAX);
-        self.interfaces.push(Interface { ifindex, name, link, nanos });
+        let snaplen = clock.snaplen;
+        self.interfaces.push(Interface { ifindex, name, link, nanos, snaplen });
         self.clocks.push(clock);
         Ok(())
     }

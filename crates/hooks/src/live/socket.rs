@@ -48,7 +48,8 @@ impl PacketSocket {
         set_options(&fd, ifindex, options).map_err(device.failed("setting up", NEEDS))?;
         sys::bind(&fd, ifindex, EVERY_PROTOCOL).map_err(device.failed("listening", NEEDS))?;
         let link = link_of(&device, &fd)?;
-        let interface = [Interface { ifindex, name: Some(name.to_owned()), link, nanos: true }];
+        let name = Some(name.to_owned());
+        let interface = [Interface { ifindex, name, link, nanos: true, snaplen: 0 }];
         let buf = vec![0; MAX_FRAME];
         Ok(Self { fd, interface, timeout: options.timeout, buf, read: 0 })
     }
@@ -154,18 +155,23 @@ fn set_options(fd: &OwnedFd, ifindex: u32, options: SocketOptions) -> io::Result
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &on)?;
     }
     if options.promiscuous {
-        // `struct packet_mreq`: interface, kind, an address of no length. It ends with the socket.
-        let mut request = [0; 16];
-        request[..4].copy_from_slice(&ifindex.to_ne_bytes());
-        let kind = u16::try_from(libc::PACKET_MR_PROMISC).map_err(io::Error::other)?;
-        request[4..6].copy_from_slice(&kind.to_ne_bytes());
-        sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)?;
+        promiscuous(fd, ifindex)?;
     }
     Ok(())
 }
 
+/// Asks for frames to other hosts too, as long as the socket is open.
+pub(super) fn promiscuous(fd: &OwnedFd, ifindex: u32) -> io::Result<()> {
+    // `struct packet_mreq`: interface, kind, an address of no length.
+    let mut request = [0; 16];
+    request[..4].copy_from_slice(&ifindex.to_ne_bytes());
+    let kind = u16::try_from(libc::PACKET_MR_PROMISC).map_err(io::Error::other)?;
+    request[4..6].copy_from_slice(&kind.to_ne_bytes());
+    sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
+}
+
 /// What frames of the bound interface start with.
-fn link_of(device: &Device, fd: &OwnedFd) -> Result<LinkType, DeviceError> {
+pub(super) fn link_of(device: &Device, fd: &OwnedFd) -> Result<LinkType, DeviceError> {
     let hardware = sys::hardware(fd).map_err(device.failed("reading the address", NEEDS))?;
     match hardware {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Ok(LinkType::ETHERNET),

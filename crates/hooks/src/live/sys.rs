@@ -2,8 +2,9 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use std::{io, mem, ptr};
+use std::{io, mem, ptr, slice};
 
 /// `struct ifreq` on 64-bit hosts.
 const IFREQ: usize = 40;
@@ -19,8 +20,15 @@ pub(super) fn ifindex(name: &CStr) -> io::Result<u32> {
 
 /// A raw packet socket that receives nothing until it is bound to a protocol.
 pub(super) fn packet_socket() -> io::Result<OwnedFd> {
+    packet_socket_of(false)
+}
+
+/// A packet socket that receives nothing until it is bound to a protocol; without link headers if it is to be
+/// cooked.
+pub(super) fn packet_socket_of(cooked: bool) -> io::Result<OwnedFd> {
+    let kind = if cooked { libc::SOCK_DGRAM } else { libc::SOCK_RAW };
     // SAFETY: the call takes no pointers.
-    let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+    let fd = unsafe { libc::socket(libc::AF_PACKET, kind | libc::SOCK_CLOEXEC, 0) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -133,4 +141,106 @@ fn link_addr(ifindex: u32, protocol: u16) -> io::Result<libc::sockaddr_ll> {
 
 fn link_addr_len() -> libc::socklen_t {
     libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).expect("bug: the size is 20")
+}
+
+/// Makes the kernel drop what a classic program returns 0 for.
+pub(super) fn attach_filter(fd: impl AsFd, insns: &[(u16, u8, u8, u32)]) -> io::Result<()> {
+    let mut insns: Vec<libc::sock_filter> =
+        insns.iter().map(|&(code, jt, jf, k)| libc::sock_filter { code, jt, jf, k }).collect();
+    let len = u16::try_from(insns.len()).map_err(io::Error::other)?;
+    let prog = libc::sock_fprog { len, filter: insns.as_mut_ptr() };
+    let size =
+        libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).map_err(io::Error::other)?;
+    // SAFETY: `prog` has the length of `insns` and points to them, which live until the call is over; the
+    // kernel reads both.
+    let rc = unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            ptr::from_ref(&prog).cast(),
+            size,
+        )
+    };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `struct tpacket_stats_v3` since it was last read: packets, drops, how often the ring was full.
+pub(super) fn ring_statistics(fd: impl AsFd) -> io::Result<[u32; 3]> {
+    let mut stats = [0_u32; 3];
+    let mut len = libc::socklen_t::try_from(size_of_val(&stats)).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most `len` bytes to `stats`, which is as long.
+    let rc = unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            stats.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(stats) }
+}
+
+/// The ring of a packet socket, which the kernel writes as well.
+///
+/// Who owns a block is said by its status word, read and written by [`Mapping::load`] and [`Mapping::store`]. While a
+/// block is ours the kernel leaves its other bytes alone, so that they may be borrowed.
+pub(super) struct Mapping {
+    base: ptr::NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to the value alone and is not tied to a thread.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Maps the ring of a socket.
+    pub(super) fn new(fd: impl AsFd, len: usize) -> io::Result<Self> {
+        let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        // SAFETY: no address is requested, so the kernel cannot replace a mapping that is in use.
+        let base =
+            unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, fd.as_fd().as_raw_fd(), 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = ptr::NonNull::new(base.cast::<u8>()).expect("bug: mmap returned the null page");
+        Ok(Self { base, len })
+    }
+
+    /// The status word at `at`; what the kernel wrote before it is seen after.
+    pub(super) fn load(&self, at: usize) -> u32 {
+        self.status(at).load(Ordering::Acquire)
+    }
+
+    /// Writes the status word at `at`; what was read before is not read after.
+    pub(super) fn store(&self, at: usize, value: u32) {
+        self.status(at).store(value, Ordering::Release);
+    }
+
+    fn status(&self, at: usize) -> &AtomicU32 {
+        assert!(at.is_multiple_of(4) && at + 4 <= self.len, "bug: no word of the ring");
+        // SAFETY: the word is within the mapping, as was just checked.
+        let word = unsafe { self.base.as_ptr().add(at) };
+        // SAFETY: it is aligned, mapped as long as `self` lives, and accessed as an atomic only, by the kernel too.
+        unsafe { AtomicU32::from_ptr(word.cast()) }
+    }
+
+    /// Bytes of a block that is ours, as far as they are in the ring.
+    pub(super) fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        let at = at.min(self.len);
+        let len = len.min(self.len - at);
+        // SAFETY: `at` was made to lie in the mapping, or at its end.
+        let start = unsafe { self.base.as_ptr().add(at) };
+        // SAFETY: the bytes are within the mapping, which lives as long as `self`; in a block that is ours, which
+        // callers hand back only after the borrow has ended, nobody writes them.
+        unsafe { slice::from_raw_parts(start, len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new`, and nothing borrows from it any more.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    }
 }

@@ -63,7 +63,8 @@ impl Tap {
         let ifindex = sys::ifindex(&device.c_name)
             .map_err(device.failed("looking up the interface", NEEDS))?;
         let name = Some(name.to_owned());
-        let interface = [Interface { ifindex, name, link: kind.link(), nanos: true }];
+        let link = kind.link();
+        let interface = [Interface { ifindex, name, link, nanos: true, snaplen: 0 }];
         Ok(Self { file, interface, timeout, buf: vec![0; MAX_FRAME], read: 0 })
     }
 

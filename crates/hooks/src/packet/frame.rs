@@ -38,6 +38,12 @@ impl Frame<'_> {
         out.write_all(self.rest)
     }
 
+    /// The bytes, if they are in one piece.
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        if self.tag.is_none() && self.rest.is_empty() { Some(self.head) } else { None }
+    }
+
     /// The bytes in one piece.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {

@@ -13,23 +13,36 @@ pub struct PcapWriter<W> {
     out: W,
     nanos: bool,
     link: Option<LinkType>,
+    snaplen: u32,
 }
 
 impl<W: Finish> PcapWriter<W> {
     /// Starts a file. If the source has not said its link type, the first packet will.
     pub fn new(out: W, interfaces: &[Interface]) -> Result<Self, SinkError> {
         let nanos = interfaces.iter().any(|i| i.nanos);
-        let mut this = Self { out, nanos, link: None };
+        let mut this = Self { out, nanos, link: None, snaplen: MAX_CAPTURED };
         if let Some(interface) = interfaces.first() {
             this.header(interface.link)?;
         }
         Ok(this)
     }
 
+    /// Starts a file of a link type, whose packets are cut to `snaplen` bytes elsewhere.
+    pub fn start(out: W, link: LinkType, nanos: bool, snaplen: u32) -> Result<Self, SinkError> {
+        let mut this = Self { out, nanos, link: None, snaplen };
+        this.header(link)?;
+        Ok(this)
+    }
+
+    /// What the file is written to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     fn header(&mut self, link: LinkType) -> Result<(), SinkError> {
         let magic = if self.nanos { MAGIC_NANOS } else { MAGIC_MICROS };
         // Version 2.4, then two fields that are 0 everywhere.
-        for word in [magic, 4 << 16 | 2, 0, 0, MAX_CAPTURED, u32::from(link.0)] {
+        for word in [magic, 4 << 16 | 2, 0, 0, self.snaplen, u32::from(link.0)] {
             self.out.write_all(&word.to_le_bytes())?;
         }
         self.link = Some(link);

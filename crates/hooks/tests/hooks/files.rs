@@ -11,7 +11,8 @@ use std::process::Command;
 const TIME: u64 = 1_700_000_000_123_456_789;
 
 fn interface(nanos: bool) -> Interface {
-    Interface { ifindex: 1, name: Some("eth0".into()), link: LinkType::ETHERNET, nanos }
+    let name = Some("eth0".into());
+    Interface { ifindex: 1, name, link: LinkType::ETHERNET, nanos, snaplen: 0 }
 }
 
 fn path(name: &str) -> PathBuf {

@@ -1,0 +1,425 @@
+//! `skep dump`: packets as people read them.
+
+mod count;
+mod devices;
+mod expression;
+mod names;
+mod packets;
+mod privilege;
+mod rate;
+mod save;
+mod source;
+mod strftime;
+mod world;
+
+use crate::failure::{Failure, Kind};
+use crate::file;
+use crate::run::stop;
+use crate::term::Term;
+use clap::ArgAction;
+use count::{Histogram, Top};
+use expression::Expression;
+use packets::{Capture, Use};
+use rate::Rate;
+use save::Saver;
+use skep_dissect::{Bytes, Carried, Dissector, Field, Options, Time};
+use skep_hooks::Direction;
+use source::Sources;
+use std::path::PathBuf;
+
+/// Show, filter, count and save packets, from captures or as they come.
+///
+/// Takes tcpdump's options and prints its lines; names are shown only where --names asks for them. A link to this
+/// program that is called tcpdump behaves as tcpdump does.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, disable_help_flag = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of tcpdump's")]
+pub(crate) struct Dump {
+    /// Which packets: an expression of pcap-filter(7).
+    #[arg(value_name = "EXPRESSION")]
+    expression: Vec<String>,
+    /// Take packets from a network interface, or from all (any); may be given several times.
+    #[arg(short, long, value_name = "DEV", help_heading = "Packets")]
+    interface: Vec<String>,
+    /// Read packets from a capture (pcap or pcapng, plain or compressed by gzip or zstd); may be given several times;
+    /// - is standard input.
+    #[arg(
+        short,
+        long = "read",
+        value_name = "FILE",
+        help_heading = "Packets",
+        conflicts_with = "interface"
+    )]
+    read: Vec<PathBuf>,
+    /// Stop after this many packets.
+    #[arg(short, long, value_name = "N", help_heading = "Packets")]
+    count_packets: Option<u64>,
+    /// Read the expression from a file.
+    #[arg(short = 'F', value_name = "FILE", help_heading = "Packets")]
+    filter_file: Option<PathBuf>,
+    /// Keep this many bytes of a packet [default: 262144].
+    #[arg(short, long = "snapshot-length", value_name = "BYTES", help_heading = "Packets")]
+    snaplen: Option<u32>,
+    /// Only packets that come in, go out, or both.
+    #[arg(short = 'Q', long, value_name = "WAY", help_heading = "Packets", value_parser = ["in", "out", "inout"])]
+    direction: Option<String>,
+    /// Do not ask for packets to other hosts.
+    #[arg(short = 'p', long = "no-promiscuous-mode", help_heading = "Packets")]
+    no_promiscuous: bool,
+    /// KiB of the buffer that packets wait in.
+    #[arg(short = 'B', long, value_name = "KIB", help_heading = "Packets", default_value_t = 8192)]
+    buffer_size: u32,
+    /// Hand each packet over as it comes.
+    #[arg(long, help_heading = "Packets")]
+    immediate_mode: bool,
+    /// The link type, by its name in libpcap.
+    #[arg(short = 'y', long, value_name = "TYPE", help_heading = "Packets")]
+    linktype: Option<String>,
+    /// Where times come from: only the host's clock is there.
+    #[arg(short = 'j', long, value_name = "TYPE", help_heading = "Packets")]
+    time_stamp_type: Option<String>,
+    /// Drop root for this user once all is open [default: nobody].
+    #[arg(short = 'Z', long, value_name = "USER", help_heading = "Packets")]
+    relinquish_privileges: Option<String>,
+    /// List interfaces.
+    #[arg(short = 'D', long, help_heading = "Packets")]
+    list_interfaces: bool,
+    /// List link types of an interface.
+    #[arg(short = 'L', long, help_heading = "Packets")]
+    list_data_link_types: bool,
+
+    /// Say more; more often, more.
+    #[arg(short, action = ArgAction::Count, help_heading = "Lines")]
+    verbose: u8,
+    /// Say less.
+    #[arg(short, long, help_heading = "Lines")]
+    quick: bool,
+    /// Show the link header.
+    #[arg(short = 'e', help_heading = "Lines")]
+    link: bool,
+    /// Numbers for names, which is so anyway without --names.
+    #[arg(short, action = ArgAction::Count, help_heading = "Lines")]
+    numeric: u8,
+    /// Names for hosts and ports, as the system knows them.
+    #[arg(long, help_heading = "Lines")]
+    names: bool,
+    /// Number packets.
+    #[arg(short = '#', long, help_heading = "Lines")]
+    number: bool,
+    /// No time (-t), seconds since 1970 (-tt), time since the packet before (-ttt), date and time (-tttt), time since the
+    /// first packet (-ttttt).
+    #[arg(short = 't', action = ArgAction::Count, help_heading = "Lines")]
+    time: u8,
+    /// Show sequence numbers of TCP as they are.
+    #[arg(short = 'S', long, help_heading = "Lines")]
+    absolute_tcp_sequence_numbers: bool,
+    /// Do not look at checksums.
+    #[arg(short = 'K', long, help_heading = "Lines")]
+    dont_verify_checksums: bool,
+    /// Show bytes as characters; twice, with the link header.
+    #[arg(short = 'A', action = ArgAction::Count, help_heading = "Lines")]
+    ascii: u8,
+    /// Show bytes in hexadecimal; twice, with the link header.
+    #[arg(short = 'x', action = ArgAction::Count, help_heading = "Lines")]
+    hex: u8,
+    /// Show bytes in hexadecimal and as characters; twice, with the link header.
+    #[arg(short = 'X', action = ArgAction::Count, help_heading = "Lines")]
+    hex_ascii: u8,
+    /// What packets carry, whatever their ports: domain, radius, rtcp, rtp, snmp, vat, vxlan.
+    #[arg(short = 'T', value_name = "TYPE", help_heading = "Lines")]
+    carried: Option<String>,
+    /// Six digits of seconds.
+    #[arg(long, help_heading = "Lines", conflicts_with = "nano")]
+    micro: bool,
+    /// Nine digits of seconds.
+    #[arg(long, help_heading = "Lines")]
+    nano: bool,
+    /// Show server names of TLS and headers of QUIC too.
+    #[arg(long, help_heading = "Lines")]
+    tls: bool,
+    /// Hand each line on at once.
+    #[arg(short = 'l', help_heading = "Lines")]
+    line_buffered: bool,
+    /// Print JSON, one object for a packet on a line.
+    #[arg(long, help_heading = "Lines", conflicts_with_all = ["top", "hist", "rate", "count"])]
+    json: bool,
+
+    /// Write packets to a file instead of showing them: pcap, or by its name pcapng, and compressed after .gz or .zst; -
+    /// is standard output.
+    #[arg(short = 'w', value_name = "FILE", help_heading = "Files")]
+    write: Option<PathBuf>,
+    /// Show packets that are written, too.
+    #[arg(long, help_heading = "Files", requires = "write")]
+    print: bool,
+    /// Hand each written packet on at once.
+    #[arg(short = 'U', long, help_heading = "Files")]
+    packet_buffered: bool,
+    /// Begin a new file after so many million bytes (k, m, g for others).
+    #[arg(short = 'C', value_name = "SIZE", help_heading = "Files", requires = "write", value_parser = save::size)]
+    rotate_size: Option<u64>,
+    /// Begin a new file every so many seconds of the clock; its name is a pattern of strftime(3).
+    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Files", requires = "write", value_parser = clap::value_parser!(u32).range(1..))]
+    rotate_seconds: Option<u32>,
+    /// Keep at most so many files.
+    #[arg(short = 'W', value_name = "N", help_heading = "Files", requires = "write", value_parser = clap::value_parser!(u32).range(1..))]
+    files: Option<u32>,
+    /// Run a command with each file that is full.
+    #[arg(short = 'z', value_name = "COMMAND", help_heading = "Files", requires = "write")]
+    postrotate: Option<String>,
+
+    /// Only count packets.
+    #[arg(long, help_heading = "Counting", conflicts_with_all = ["top", "hist", "rate"])]
+    count: bool,
+    /// The most frequent values of fields, comma between; see below for their names.
+    #[arg(long, value_name = "FIELDS", help_heading = "Counting", value_delimiter = ',', value_parser = field, conflicts_with_all = ["hist", "rate"])]
+    top: Vec<Field>,
+    /// How the values of a field are spread, in powers of two.
+    #[arg(long, value_name = "FIELD", help_heading = "Counting", value_parser = field, conflicts_with = "rate")]
+    hist: Option<Field>,
+    /// Packets and bits in each second.
+    #[arg(long, help_heading = "Counting")]
+    rate: bool,
+    /// Most rows of --top.
+    #[arg(long, value_name = "N", help_heading = "Counting", default_value_t = 20)]
+    rows: usize,
+
+    /// Show the program that filters: for people (-d), for C (-dd), as numbers (-ddd).
+    #[arg(short = 'd', action = ArgAction::Count, help_heading = "Filter")]
+    listing: u8,
+    /// Do not make that program small.
+    #[arg(short = 'O', long, help_heading = "Filter")]
+    no_optimize: bool,
+
+    /// Print help (see a summary with -h).
+    #[arg(short, long, action = ArgAction::Help, help_heading = "Other")]
+    help: Option<bool>,
+
+    /// Whether the program was called by tcpdump's name.
+    #[arg(skip)]
+    pub(crate) as_tcpdump: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skep dump -r examples/traffic.pcap 'tcp port 80'
+  sudo skep dump -i eth0 -i wlan0 -e -vv icmp
+  skep dump -r in.pcapng.zst --json | jq .src
+  skep dump -r in.pcap --top src,dport
+  sudo skep dump -i any -w trace.pcap -G 3600 -W 24
+
+Fields of --top and --hist: caplen dmac dns dnstype dport dst ethertype flags icmp interface len line payload proto
+server smac sport src ttl tunnel vlan win.
+
+Exit codes:
+  0  all is well
+  1  a capture is malformed
+  2  the arguments are wrong
+  3  a file, device or privilege is missing
+  4  not supported";
+
+fn field(name: &str) -> Result<Field, String> {
+    Field::named(name).ok_or_else(|| {
+        let names: Vec<_> = Field::names().collect();
+        format!("no such field, there are {}", names.join(" "))
+    })
+}
+
+impl Dump {
+    pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        match self.dump(term) {
+            // Only the expression is a text.
+            Err(Failure::Text(text)) => {
+                text.show(&mut term.err)?;
+                Err(Failure::Said(Kind::Usage))
+            }
+            other => other,
+        }
+    }
+
+    fn dump(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        self.check()?;
+        if self.list_interfaces {
+            return Ok(devices::list(&mut term.out)?);
+        }
+        let expression = Expression {
+            text: self.text()?,
+            optimise: !self.no_optimize,
+            names: self.shows_names(),
+            snaplen: self.snaplen(),
+        };
+        if self.listing > 0 {
+            return self.list_program(&expression, term);
+        }
+        if self.list_data_link_types {
+            return devices::link_types(self.interface.first().map(String::as_str), &mut term.out);
+        }
+        let sources = Sources::open(&self.read, &self.source_options(), &expression)?;
+        sources.announce(self.as_tcpdump, &mut term.err)?;
+        self.check_terminal(term)?;
+        let saver = match &self.write {
+            Some(path) => Some(Saver::create(path, &self.save_options(), &sources)?),
+            None => None,
+        };
+        if sources.are_live() || self.relinquish_privileges.is_some() {
+            let rotates = self.rotate_size.is_some() || self.rotate_seconds.is_some();
+            privilege::drop(self.relinquish_privileges.as_deref(), rotates)?;
+        }
+        stop::on_signals();
+        let shows = saver.is_none() || self.print;
+        let mut capture = Capture {
+            sources,
+            saver,
+            uses: self.uses(shows)?,
+            expression,
+            most: self.count_packets.unwrap_or(u64::MAX),
+            flush: self.line_buffered || self.packet_buffered || term.out.is_terminal,
+            seen: 0,
+        };
+        let ended = capture.run(&mut term.out);
+        capture.conclude(ended, term, self.as_tcpdump)
+    }
+
+    /// What clap cannot see.
+    fn check(&self) -> Result<(), Failure> {
+        if let Some(kind) = self.time_stamp_type.as_deref().filter(|kind| *kind != "host") {
+            let text = format!("time stamps of type `{kind}` are not supported");
+            return Err(Failure::new(Kind::Unsupported, text).help("`host` is, and the default"));
+        }
+        if self.time > 5 {
+            return Err(Failure::new(Kind::Usage, "-t may be given five times at most"));
+        }
+        if self.read.iter().filter(|path| file::is_std(path)).count() > 1 {
+            return Err(Failure::new(Kind::Usage, "standard input can be read only once"));
+        }
+        if let (Some(write), true) =
+            (&self.write, self.rotate_size.is_some() || self.rotate_seconds.is_some())
+            && file::is_std(write)
+        {
+            return Err(Failure::new(Kind::Usage, "-C and -G need a file to write to"));
+        }
+        Ok(())
+    }
+
+    fn check_terminal(&self, term: &Term<'_>) -> Result<(), Failure> {
+        if term.out.is_terminal && self.write.as_deref().is_some_and(file::is_std) {
+            let text = "packets are not written to a terminal";
+            return Err(Failure::new(Kind::Usage, text).help("name a file, or pipe them on"));
+        }
+        Ok(())
+    }
+
+    /// The expression, from the file or the arguments.
+    fn text(&self) -> Result<String, Failure> {
+        let Some(path) = &self.filter_file else { return Ok(self.expression.join(" ")) };
+        let bytes = file::read(path)?;
+        String::from_utf8(bytes).map_err(|err| Failure::at(Kind::Input, &file::name(path), &err))
+    }
+
+    fn shows_names(&self) -> bool {
+        self.numeric == 0 && (self.names || self.as_tcpdump)
+    }
+
+    fn snaplen(&self) -> u32 {
+        match self.snaplen {
+            None | Some(0) => 262_144,
+            Some(snaplen) => snaplen.min(262_144),
+        }
+    }
+
+    fn list_program(&self, expression: &Expression, term: &mut Term<'_>) -> Result<(), Failure> {
+        let link =
+            expression::link_of(self.linktype.as_deref(), self.read.first(), &self.interface)?;
+        expression.list(link, self.listing, self.read.is_empty(), &mut term.out)
+    }
+
+    fn source_options(&self) -> source::Options<'_> {
+        source::Options {
+            interfaces: &self.interface,
+            snaplen: self.snaplen(),
+            promiscuous: !self.no_promiscuous,
+            buffer: self.buffer_size.saturating_mul(1024),
+            immediate: self.immediate_mode,
+            direction: match self.direction.as_deref() {
+                Some("in") => Direction::In,
+                Some("out") => Direction::Out,
+                _ => Direction::Both,
+            },
+            linktype: self.linktype.as_deref(),
+        }
+    }
+
+    fn save_options(&self) -> save::Options<'_> {
+        save::Options {
+            size: self.rotate_size,
+            seconds: self.rotate_seconds,
+            files: self.files,
+            command: self.postrotate.as_deref(),
+            nanos: self.nano,
+            snaplen: self.snaplen(),
+            flush: self.packet_buffered,
+            plain: self.as_tcpdump,
+        }
+    }
+
+    fn uses(&self, shows: bool) -> Result<Use, Failure> {
+        if self.count {
+            return Ok(Use::Count);
+        }
+        if !self.top.is_empty() {
+            return Ok(Use::Top(Top::new(self.top.clone(), self.rows)));
+        }
+        if let Some(field) = self.hist {
+            return Ok(Use::Histogram(Box::new(Histogram::new(field))));
+        }
+        if self.rate {
+            return Ok(Use::Rate(Rate::default()));
+        }
+        if !shows {
+            return Ok(Use::Nothing);
+        }
+        if self.json {
+            return Ok(Use::Json);
+        }
+        let dissector = Dissector::new(self.options()?);
+        let dissector =
+            if self.shows_names() { dissector.with_names(names::system()) } else { dissector };
+        Ok(Use::Lines(Box::new(dissector)))
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let times =
+            [Time::OfDay, Time::No, Time::Unix, Time::SincePrevious, Time::Date, Time::SinceFirst];
+        let carried = match &self.carried {
+            None => None,
+            Some(name) => Some(Carried::named(name).ok_or_else(|| {
+                let text = format!("packets of type `{name}` are not shown as such");
+                let help = "domain, radius, rtcp, rtp, snmp, vat and vxlan are";
+                Failure::new(Kind::Unsupported, text).help(help)
+            })?),
+        };
+        Ok(Options {
+            number: self.number,
+            time: times.get(usize::from(self.time)).copied().unwrap_or(Time::OfDay),
+            nanos: self.nano,
+            link: self.link,
+            quick: self.quick,
+            verbose: self.verbose,
+            absolute_seq: self.absolute_tcp_sequence_numbers,
+            no_checksums: self.dont_verify_checksums,
+            bytes: self.bytes(),
+            carried,
+            beyond: self.tls,
+            zone: skep_hooks::utc_offset,
+        })
+    }
+
+    /// As tcpdump has it, -X goes before -x, and that before -A.
+    fn bytes(&self) -> Bytes {
+        match (self.hex_ascii, self.hex, self.ascii) {
+            (0, 0, 0) => Bytes::No,
+            (0, 0, n) => Bytes::Ascii { link: n > 1 },
+            (0, n, _) => Bytes::Hex { link: n > 1 },
+            (n, ..) => Bytes::HexAscii { link: n > 1 },
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Counting instead of showing.
+
+use crate::term::Out;
+use skep_dissect::{Field, Record};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Values that are told apart; hostile packets have as many as they like.
+const MOST: usize = 1 << 20;
+/// Columns of the bars of a histogram.
+const BAR: usize = 40;
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    packets: u64,
+    bytes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, record: &Record<'_>) {
+        self.packets += 1;
+        self.bytes += u64::from(record.wire_len);
+    }
+}
+
+/// The most frequent values of fields.
+pub(crate) struct Top {
+    fields: Vec<Field>,
+    rows: usize,
+    values: HashMap<Vec<u8>, Sum>,
+    /// Values beyond those that are told apart.
+    others: Sum,
+    /// Packets without the fields.
+    without: Sum,
+    key: Vec<u8>,
+}
+
+impl Top {
+    pub(crate) fn new(fields: Vec<Field>, rows: usize) -> Self {
+        let (others, without) = (Sum::default(), Sum::default());
+        Self { fields, rows, values: HashMap::new(), others, without, key: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, record: &Record<'_>) {
+        self.key.clear();
+        for (n, &field) in self.fields.iter().enumerate() {
+            if n > 0 {
+                self.key.push(b' ');
+            }
+            if !record.write_field(field, &mut self.key) {
+                self.without.add(record);
+                return;
+            }
+        }
+        if let Some(sum) = self.values.get_mut(&self.key) {
+            sum.add(record);
+        } else if self.values.len() < MOST {
+            self.values.entry(self.key.clone()).or_default().add(record);
+        } else {
+            self.others.add(record);
+        }
+    }
+
+    pub(crate) fn show(&self, out: &mut Out<'_>) -> io::Result<()> {
+        let mut rows: Vec<_> = self.values.iter().collect();
+        rows.sort_by(|a, b| b.1.packets.cmp(&a.1.packets).then_with(|| a.0.cmp(b.0)));
+        writeln!(out, "{:>10}  {:>12}", "packets", "bytes")?;
+        for (key, sum) in rows.iter().take(self.rows) {
+            row(out, sum, &String::from_utf8_lossy(key))?;
+        }
+        let rest = rows.iter().skip(self.rows).fold(self.others, |all, (_, sum)| Sum {
+            packets: all.packets + sum.packets,
+            bytes: all.bytes + sum.bytes,
+        });
+        for (sum, words) in [(rest, "(others)"), (self.without, "(without)")] {
+            if sum.packets > 0 {
+                row(out, &sum, words)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row(out: &mut Out<'_>, sum: &Sum, words: &str) -> io::Result<()> {
+    writeln!(out, "{:>10}  {:>12}  {words}", sum.packets, sum.bytes)
+}
+
+/// How many values lie between powers of two.
+pub(crate) struct Histogram {
+    field: Field,
+    /// By the number of bits of the value.
+    counts: [u64; 65],
+    without: u64,
+}
+
+impl Histogram {
+    pub(crate) fn new(field: Field) -> Self {
+        Self { field, counts: [0; 65], without: 0 }
+    }
+
+    pub(crate) fn add(&mut self, record: &Record<'_>) {
+        match record.number(self.field) {
+            None => self.without += 1,
+            Some(value) => {
+                let bits = usize::try_from(u64::BITS - value.leading_zeros()).unwrap_or(0);
+                if let Some(count) = self.counts.get_mut(bits) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn show(&self, out: &mut Out<'_>) -> io::Result<()> {
+        let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
+        let used = |&count: &u64| count > 0;
+        let first = self.counts.iter().position(used).unwrap_or(0);
+        let last = self.counts.iter().rposition(used).unwrap_or(0);
+        for (bits, &count) in self.counts.iter().enumerate().take(last + 1).skip(first) {
+            if count == 0 && most == 1 && first == last {
+                continue;
+            }
+            let low = if bits == 0 { 0 } else { 1_u64 << (bits - 1) };
+            let high = if bits == 64 { u64::MAX } else { (1_u64 << bits) - 1 };
+            let width = usize::try_from(count * BAR as u64 / most).unwrap_or(BAR);
+            writeln!(out, "{low:>10} .. {high:<10} {count:>10} |{:<BAR$}|", "@".repeat(width))?;
+        }
+        if self.without > 0 {
+            writeln!(out, "{:>24} {:>10}", "(without)", self.without)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Expressions that say which packets.
+
+use super::devices;
+use super::world::World;
+use crate::diags::Text;
+use crate::failure::{Failure, Kind};
+use crate::term::Out;
+use skep_cbpf::{Format, Program};
+use skep_filter::{Expr, LinkType, Options, Resolver, Source};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// An expression and how to make programs of it.
+pub(crate) struct Expression {
+    pub(crate) text: String,
+    pub(crate) optimise: bool,
+    pub(crate) names: bool,
+    pub(crate) snaplen: u32,
+}
+
+impl Expression {
+    /// The program for a link type; nothing if all packets match.
+    pub(crate) fn program(
+        &self,
+        link: LinkType,
+        source: Source,
+    ) -> Result<Option<Program>, Failure> {
+        if self.text.trim().is_empty() {
+            return Ok(None);
+        }
+        self.compile(link, source).map(Some)
+    }
+
+    fn compile(&self, link: LinkType, source: Source) -> Result<Program, Failure> {
+        let world = World::default();
+        let numeric = skep_filter::Numeric;
+        let resolver: &dyn Resolver =
+            if self.names || self.has_words() { &world } else { &numeric };
+        let options = Options {
+            link,
+            snaplen: self.snaplen,
+            source,
+            optimise: self.optimise,
+            resolver,
+            ..Options::default()
+        };
+        let failure = |err: skep_filter::Error| {
+            Failure::Text(Box::new(Text {
+                name: "expression".to_owned(),
+                text: self.text.clone(),
+                diags: vec![err.diagnostic()],
+            }))
+        };
+        let expr = Expr::parse(&self.text).map_err(failure)?;
+        expr.compile(&options).map_err(failure)
+    }
+
+    /// Names in expressions are looked up where there are any: an expression of numbers opens no file.
+    fn has_words(&self) -> bool {
+        self.text.bytes().any(|c| c.is_ascii_alphabetic())
+    }
+
+    /// `-d`, `-dd`, `-ddd`.
+    pub(crate) fn list(
+        &self,
+        link: LinkType,
+        form: u8,
+        live: bool,
+        out: &mut Out<'_>,
+    ) -> Result<(), Failure> {
+        let source = if live { Source::Unknown } else { Source::File };
+        let program = match self.program(link, source)? {
+            Some(program) => program,
+            None => self.everything()?,
+        };
+        let format = match form {
+            1 => Format::Text,
+            2 => Format::C,
+            _ => Format::Decimal,
+        };
+        out.write_all(skep_cbpf::print(&program.encode(), format).as_bytes())?;
+        Ok(())
+    }
+
+    /// The program that keeps all packets.
+    fn everything(&self) -> Result<Program, Failure> {
+        /// `BPF_RET | BPF_K`
+        const RETURN: u16 = 6;
+        let insns = [skep_cbpf::RawInsn::stmt(RETURN, self.snaplen)];
+        skep_cbpf::check(&insns).map_err(|err| Failure::of(Kind::Usage, &err))
+    }
+}
+
+/// The link type of a number in files.
+pub(crate) fn of_file(link: skep_hooks::LinkType) -> Result<LinkType, Failure> {
+    let number = match link.0 {
+        12 | 14 => 101,
+        number => number,
+    };
+    LinkType::from_file(number.into()).ok_or_else(|| {
+        let text = format!("packets of link type {link} cannot be filtered");
+        Failure::new(Kind::Unsupported, text)
+    })
+}
+
+/// The link type that `-d` is for: named, of a capture, of an interface, or Ethernet.
+pub(crate) fn link_of(
+    name: Option<&str>,
+    read: Option<&PathBuf>,
+    interfaces: &[String],
+) -> Result<LinkType, Failure> {
+    if let Some(name) = name {
+        return by_name(name);
+    }
+    if let Some(path) = read {
+        let source = super::source::open_capture(path)?;
+        return source.interfaces().first().map_or(Ok(LinkType::Ethernet), |i| of_file(i.link));
+    }
+    let any = interfaces.first().is_some_and(|name| devices::named(name) == "any");
+    Ok(if any { LinkType::LinuxSll2 } else { LinkType::Ethernet })
+}
+
+pub(crate) fn by_name(name: &str) -> Result<LinkType, Failure> {
+    LinkType::by_name(name).ok_or_else(|| {
+        let names: Vec<_> = LinkType::all().map(LinkType::name).collect();
+        let text = format!("unknown link type `{name}`");
+        Failure::new(Kind::Usage, text).help(format!("there are {}", names.join(" ")))
+    })
+}
+
+/// Whether two names are of one file.
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}

@@ -1,0 +1,243 @@
+//! Packet after packet.
+
+use super::count::{Histogram, Top};
+use super::expression::{self, Expression};
+use super::rate::Rate;
+use super::save::Saver;
+use super::source::{Got, Sources, now};
+use crate::failure::Failure;
+use crate::run::stop;
+use crate::term::{Out, Term};
+use skep_cbpf::Program;
+use skep_dissect::{Dissector, Packet as Shown, Record};
+use skep_filter::Source as Origin;
+use skep_hooks::{LinkType, Packet};
+use std::io::{self, Write};
+
+/// Bytes of lines that are written at once.
+const CHUNK: usize = 1 << 16;
+
+/// What packets are used for.
+pub(crate) enum Use {
+    /// Only written.
+    Nothing,
+    Lines(Box<Dissector>),
+    Json,
+    Count,
+    Top(Top),
+    Histogram(Box<Histogram>),
+    Rate(Rate),
+}
+
+/// A capture on its way.
+pub(crate) struct Capture {
+    pub(crate) sources: Sources,
+    pub(crate) saver: Option<Saver>,
+    pub(crate) uses: Use,
+    pub(crate) expression: Expression,
+    /// Packets after which to stop.
+    pub(crate) most: u64,
+    /// Whether each line is to be seen at once.
+    pub(crate) flush: bool,
+    /// Packets that matched.
+    pub(crate) seen: u64,
+}
+
+/// Programs by link type, nothing where all packets match.
+type Programs = Vec<(LinkType, Option<Program>)>;
+
+impl Capture {
+    pub(crate) fn run(&mut self, out: &mut Out<'_>) -> Result<(), Failure> {
+        let mut packet = Packet::new();
+        let mut lines = Vec::with_capacity(CHUNK * 2);
+        let mut programs = Programs::new();
+        let done = self.packets(&mut packet, &mut lines, &mut programs, out);
+        // What was found before a failure comes first.
+        out.write_all(&lines)?;
+        done
+    }
+
+    fn packets(
+        &mut self,
+        packet: &mut Packet,
+        lines: &mut Vec<u8>,
+        programs: &mut Programs,
+        out: &mut Out<'_>,
+    ) -> Result<(), Failure> {
+        let live = self.sources.are_live();
+        while self.seen < self.most {
+            match self.sources.next(packet, stop::asked())? {
+                Got::End => break,
+                Got::Idle => {
+                    // Nobody waits for lines that are there.
+                    write(lines, out)?;
+                    out.flush()?;
+                    if let Use::Rate(rate) = &mut self.uses {
+                        rate.until(now(), out)?;
+                    }
+                    continue;
+                }
+                Got::Packet { filtered } => {
+                    self.cut(packet);
+                    if !filtered && !self.matches(packet, programs)? {
+                        continue;
+                    }
+                }
+            }
+            self.seen += 1;
+            if let Some(saver) = &mut self.saver
+                && !saver.write(packet)?
+            {
+                break;
+            }
+            self.show(packet, lines, out)?;
+            if lines.len() >= CHUNK || self.flush {
+                write(lines, out)?;
+                if self.flush || live {
+                    out.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away what the capture says it has not kept.
+    fn cut(&self, packet: &mut Packet) {
+        let snaplen = self.sources.snaplen(packet);
+        if snaplen == 0 || packet.frame().len() <= snaplen as usize {
+            return;
+        }
+        let mut bytes = packet.frame().to_vec();
+        bytes.truncate(snaplen as usize);
+        let meta = skep_hooks::PacketMeta { vlan: None, ..packet.meta };
+        packet.reset(&bytes, meta);
+    }
+
+    fn matches(&self, packet: &Packet, programs: &mut Programs) -> Result<bool, Failure> {
+        let link = packet.meta.link;
+        let known = programs.iter().position(|(of, _)| *of == link);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let program = if self.expression.text.trim().is_empty() {
+                    None
+                } else {
+                    self.expression.program(expression::of_file(link)?, Origin::File)?
+                };
+                programs.push((link, program));
+                programs.len() - 1
+            }
+        };
+        let Some((_, Some(program))) = programs.get(at) else { return Ok(true) };
+        Ok(with_bytes(packet, |bytes| {
+            let packet = if link == LinkType::ETHERNET {
+                skep_cbpf::Packet::ethernet(bytes, packet.meta.wire_len)
+            } else {
+                let mut this = skep_cbpf::Packet::new(bytes);
+                this.len = packet.meta.wire_len;
+                this
+            };
+            program.run(&packet) != 0
+        }))
+    }
+
+    fn show(&mut self, packet: &Packet, lines: &mut Vec<u8>, out: &mut Out<'_>) -> io::Result<()> {
+        let (uses, sources, number) = (&mut self.uses, &self.sources, self.seen);
+        if matches!(uses, Use::Nothing | Use::Count) {
+            return Ok(());
+        }
+        with_bytes(packet, |bytes| {
+            let shown = Shown {
+                bytes,
+                wire_len: wire_len(packet),
+                time: packet.meta.timestamp,
+                link: packet.meta.link.0,
+                interface: sources.name(packet),
+            };
+            match uses {
+                Use::Lines(dissector) => dissector.line(number, &shown, lines),
+                Use::Json => Record::new(&shown).write_json(number, lines),
+                Use::Top(top) => top.add(&Record::new(&shown)),
+                Use::Histogram(histogram) => histogram.add(&Record::new(&shown)),
+                Use::Rate(rate) => rate.add(&Record::new(&shown), out)?,
+                Use::Nothing | Use::Count => {}
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends what was begun, says what was counted, then why there are no more packets.
+    pub(crate) fn conclude(
+        mut self,
+        ended: Result<(), Failure>,
+        term: &mut Term<'_>,
+        as_tcpdump: bool,
+    ) -> Result<(), Failure> {
+        let finished = self.saver.as_mut().map_or(Ok(()), Saver::finish);
+        if ended.as_ref().is_err_and(Failure::is_closed_pipe) {
+            return ended.and(finished);
+        }
+        let out = &mut term.out;
+        match &mut self.uses {
+            Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
+            Use::Top(top) => top.show(out)?,
+            Use::Histogram(histogram) => histogram.show(out)?,
+            Use::Rate(rate) => rate.show(out)?,
+            Use::Nothing | Use::Lines(_) | Use::Json => {}
+        }
+        out.flush()?;
+        if self.sources.are_live() {
+            self.summary(&mut term.err, as_tcpdump)?;
+        }
+        ended.and(finished)
+    }
+
+    /// What was captured and what was lost.
+    fn summary(&mut self, err: &mut Out<'_>, as_tcpdump: bool) -> io::Result<()> {
+        let seen = self.seen;
+        let stats = self.sources.stats();
+        writeln!(err, "{seen} packet{} captured", plural(seen))?;
+        let several = stats.len() > 1 && !as_tcpdump;
+        for (name, stats) in stats {
+            let of = if several { format!("{name}: ") } else { String::new() };
+            let (received, dropped) = (stats.received, stats.dropped);
+            writeln!(err, "{of}{received} packet{} received by filter", plural(received))?;
+            write!(err, "{of}{dropped} packet{} dropped by kernel", plural(dropped))?;
+            if dropped > 0 && !as_tcpdump {
+                let times = stats.full;
+                write!(
+                    err,
+                    ": the buffer was full {times} time{}, -B makes it larger",
+                    plural(times)
+                )?;
+            }
+            writeln!(err)?;
+        }
+        Ok(())
+    }
+}
+
+const fn plural(n: u64) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+fn write(lines: &mut Vec<u8>, out: &mut Out<'_>) -> io::Result<()> {
+    out.write_all(lines)?;
+    lines.clear();
+    Ok(())
+}
+
+/// The length on the wire as the capture has it, which may be less than what was captured.
+fn wire_len(packet: &Packet) -> u32 {
+    if packet.meta.vlan.is_some() { packet.wire_len() } else { packet.meta.wire_len }
+}
+
+/// Lends the bytes of the frame in one piece.
+fn with_bytes<T>(packet: &Packet, use_them: impl FnOnce(&[u8]) -> T) -> T {
+    let frame = packet.frame();
+    match frame.as_slice() {
+        Some(bytes) => use_them(bytes),
+        // A tag beside the packet is put in its place.
+        None => use_them(&frame.to_vec()),
+    }
+}

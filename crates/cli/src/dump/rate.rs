@@ -1,0 +1,64 @@
+//! How many packets and bits came in each second.
+
+use crate::term::Out;
+use skep_dissect::Record;
+use std::io::{self, Write};
+
+/// Counts of the second that runs.
+#[derive(Default)]
+pub(crate) struct Rate {
+    second: Option<u64>,
+    packets: u64,
+    bytes: u64,
+    all_packets: u64,
+    all_bytes: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Rate {
+    /// Counts a packet; shows the second before, if it is over.
+    pub(crate) fn add(&mut self, record: &Record<'_>, out: &mut Out<'_>) -> io::Result<()> {
+        self.until(record.time, out)?;
+        if self.all_packets == 0 {
+            self.first = record.time;
+            writeln!(out, "{:>12}  {:>10}  {:>14}", "second", "packets/s", "bits/s")?;
+        }
+        self.second.get_or_insert(record.time / 1_000_000_000);
+        self.last = record.time;
+        self.packets += 1;
+        self.bytes += u64::from(record.wire_len);
+        self.all_packets += 1;
+        self.all_bytes += u64::from(record.wire_len);
+        Ok(())
+    }
+
+    /// Shows the second that runs, if it is over at a time.
+    pub(crate) fn until(&mut self, time: u64, out: &mut Out<'_>) -> io::Result<()> {
+        match self.second {
+            Some(second) if time / 1_000_000_000 != second => self.row(second, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn row(&mut self, second: u64, out: &mut Out<'_>) -> io::Result<()> {
+        let bits = self.bytes.saturating_mul(8);
+        writeln!(out, "{second:>12}  {:>10}  {bits:>14}", self.packets)?;
+        (self.second, self.packets, self.bytes) = (None, 0, 0);
+        Ok(())
+    }
+
+    /// Shows what is left, and the mean.
+    pub(crate) fn show(&mut self, out: &mut Out<'_>) -> io::Result<()> {
+        if let Some(second) = self.second {
+            self.row(second, out)?;
+        }
+        let nanos = u128::from(self.last.saturating_sub(self.first)).max(1);
+        let per_second = |n: u64| u128::from(n) * 1_000_000_000 / nanos;
+        if self.all_packets > 1 {
+            let (packets, bits) = (per_second(self.all_packets), per_second(self.all_bytes) * 8);
+            writeln!(out, "{:>12}  {packets:>10}  {bits:>14}", "mean")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! Packets to files, one after another.
+
+use super::expression::same_file;
+use super::source::{Sources, now};
+use super::strftime;
+use crate::failure::{Failure, Kind};
+use crate::file;
+use skep_hooks::{Finish, Interface, LinkType, Packet, PacketSink, PcapWriter, SinkError};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that are written at once.
+const CHUNK: usize = 1 << 16;
+const NANOS: u64 = 1_000_000_000;
+
+/// How to write.
+#[derive(Clone, Copy)]
+pub(crate) struct Options<'a> {
+    /// Bytes after which a new file begins.
+    pub(crate) size: Option<u64>,
+    /// Seconds after which a new file begins.
+    pub(crate) seconds: Option<u32>,
+    /// Most files.
+    pub(crate) files: Option<u32>,
+    /// What to run with each file that is full.
+    pub(crate) command: Option<&'a str>,
+    pub(crate) nanos: bool,
+    pub(crate) snaplen: u32,
+    /// Whether each packet is to be in the file at once.
+    pub(crate) flush: bool,
+    /// Whether every file is pcap, whatever its name.
+    pub(crate) plain: bool,
+}
+
+/// A number of bytes: millions, or as the letter after it says.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1_000_000),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a number of million bytes".to_owned())?;
+    number.checked_mul(unit).filter(|&size| size > 0).ok_or_else(|| "out of range".to_owned())
+}
+
+/// A file that counts what is written to it.
+struct Plain {
+    out: BufWriter<Box<dyn Write>>,
+    written: Arc<AtomicU64>,
+    flush: bool,
+}
+
+impl Write for Plain {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.written.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Finish for Plain {
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The writer of a capture, whose file may change.
+pub(crate) struct Saver {
+    path: PathBuf,
+    size: Option<u64>,
+    seconds: Option<u32>,
+    files: Option<u32>,
+    command: Option<String>,
+    nanos: bool,
+    snaplen: u32,
+    flush: bool,
+    plain: bool,
+    interfaces: Vec<Interface>,
+    live: bool,
+    sink: Box<dyn PacketSink>,
+    name: PathBuf,
+    written: Arc<AtomicU64>,
+    /// Files begun because the last was full, since the clock began one.
+    number: u32,
+    /// Files begun by the clock.
+    turns: u32,
+    /// Which stretch of the clock the file is of.
+    stretch: Option<u64>,
+    children: Vec<Child>,
+}
+
+impl Saver {
+    pub(crate) fn create(
+        path: &Path,
+        options: &Options<'_>,
+        sources: &Sources,
+    ) -> Result<Self, Failure> {
+        if let Sources::Files(files) = sources
+            && files.read(path)
+        {
+            let text = format!("{}: is read and cannot be written as well", path.display());
+            return Err(Failure::new(Kind::Usage, text).help("write to another file"));
+        }
+        let interfaces = sources.interfaces();
+        let snaplen = match interfaces.first().map(|interface| interface.snaplen) {
+            None | Some(0) => options.snaplen,
+            Some(snaplen) => snaplen,
+        };
+        let mut this = Self {
+            path: path.to_owned(),
+            size: options.size,
+            seconds: options.seconds,
+            files: options.files,
+            command: options.command.map(str::to_owned),
+            nanos: options.nanos,
+            snaplen,
+            flush: options.flush,
+            plain: options.plain,
+            interfaces,
+            // tcpdump goes by the clock of the wall, wherever packets come from.
+            live: sources.are_live() || options.plain,
+            sink: Box::new(Nowhere),
+            name: PathBuf::new(),
+            written: Arc::default(),
+            number: 0,
+            turns: 0,
+            stretch: None,
+            children: Vec::new(),
+        };
+        // By the clock, the first file's name is that of its first packet's time, if packets come from files.
+        if this.seconds.is_none() || this.live {
+            this.begin(now())?;
+        }
+        Ok(this)
+    }
+
+    /// Writes a packet; `false` if there may be no more files.
+    pub(crate) fn write(&mut self, packet: &Packet) -> Result<bool, Failure> {
+        let time = packet.meta.timestamp;
+        if let Some(seconds) = self.seconds {
+            let stretch = local(time) / u64::from(seconds);
+            if self.stretch.is_some_and(|current| stretch > current) {
+                self.turns += 1;
+                if self.size.is_none() && self.files.is_some_and(|files| self.turns >= files) {
+                    return Ok(false);
+                }
+                self.end()?;
+                self.number = 0;
+                self.begin(time)?;
+            } else if self.stretch.is_none() {
+                self.begin(time)?;
+            }
+        }
+        if self.size.is_some_and(|size| self.written.load(Ordering::Relaxed) > size) {
+            self.end()?;
+            self.number += 1;
+            if self.files.is_some_and(|files| self.number >= files) {
+                self.number = 0;
+            }
+            self.begin(time)?;
+        }
+        self.sink.write(packet).map_err(|err| failure(&self.name, &err))?;
+        Ok(true)
+    }
+
+    /// Begins a file.
+    fn begin(&mut self, time: u64) -> Result<(), Failure> {
+        self.name = self.file_name(time)?;
+        self.written = Arc::default();
+        if let Some(seconds) = self.seconds {
+            self.stretch = Some(local(time) / u64::from(seconds));
+        }
+        self.sink = self.open().map_err(|err| failure(&self.name, &err))?;
+        Ok(())
+    }
+
+    /// The name of a file that begins at a time.
+    fn file_name(&self, time: u64) -> Result<PathBuf, Failure> {
+        if self.size.is_none() && self.seconds.is_none() {
+            return Ok(self.path.clone());
+        }
+        let mut name = self.path.to_string_lossy().into_owned();
+        if self.seconds.is_some() {
+            let local = i64::try_from(local(time)).unwrap_or(0);
+            name = strftime::fill(&name, local).map_err(|unknown| {
+                let text = format!("{}: %{unknown} is not known", self.path.display());
+                Failure::new(Kind::Usage, text).help("%Y %m %d %H %M %S %F %T %j are")
+            })?;
+        }
+        let digits = match self.files {
+            Some(files) if self.size.is_some() => files.saturating_sub(1).to_string().len(),
+            _ => 0,
+        };
+        if self.size.is_some() && (self.number > 0 || digits > 0) {
+            name = format!("{name}{:0digits$}", self.number);
+        }
+        Ok(name.into())
+    }
+
+    fn open(&self) -> Result<Box<dyn PacketSink>, SinkError> {
+        let other = ["pcapng", "gz", "zst"].map(|end| self.path.extension() == Some(end.as_ref()));
+        let is_other = other.contains(&true) && !self.plain;
+        if is_other && self.size.is_none() && !file::is_std(&self.name) {
+            return skep_hooks::create(&self.name, &self.interfaces);
+        }
+        let to: Box<dyn Write> = if file::is_std(&self.name) {
+            Box::new(io::stdout())
+        } else {
+            Box::new(File::create(&self.name)?)
+        };
+        let out = BufWriter::with_capacity(CHUNK, to);
+        let plain = Plain { out, written: Arc::clone(&self.written), flush: self.flush };
+        let link = self.interfaces.first().map_or(LinkType::ETHERNET, |interface| interface.link);
+        let writer = PcapWriter::start(plain, link, self.nanos, self.snaplen)?;
+        Ok(Box::new(Flushing(writer)))
+    }
+
+    /// Ends a file, and hands it to the command.
+    fn end(&mut self) -> Result<(), Failure> {
+        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
+        self.children.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
+        if let Some(command) = &self.command {
+            let child = Command::new(command).arg(&self.name).spawn();
+            self.children.push(child.map_err(|err| Failure::file(Path::new(command), &err))?);
+        }
+        Ok(())
+    }
+
+    /// Ends the last file and waits for commands.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
+        for child in &mut self.children {
+            // Whatever became of it, it has ended.
+            let _ = child.wait();
+        }
+        Ok(())
+    }
+}
+
+/// A local second since 1970, as clocks on walls have it.
+fn local(time: u64) -> u64 {
+    let seconds = u32::try_from(time / NANOS).unwrap_or(u32::MAX);
+    let local = i64::from(seconds) + i64::from(skep_hooks::utc_offset(seconds));
+    u64::try_from(local).unwrap_or(0)
+}
+
+fn failure(name: &Path, err: &SinkError) -> Failure {
+    match err {
+        SinkError::Io(err) if err.kind() == io::ErrorKind::BrokenPipe => {
+            Failure::Output(io::ErrorKind::BrokenPipe.into())
+        }
+        SinkError::Io(err) => Failure::file(name, err),
+        SinkError::Mixed { .. } => {
+            Failure::at(Kind::Unsupported, name, err).help("name it .pcapng")
+        }
+        _ => Failure::at(Kind::Unsupported, name, err),
+    }
+}
+
+/// A writer that hands each packet on, if it is to.
+struct Flushing(PcapWriter<Plain>);
+
+impl PacketSink for Flushing {
+    fn write(&mut self, packet: &Packet) -> Result<(), SinkError> {
+        self.0.write(packet)?;
+        let plain = self.0.get_mut();
+        if plain.flush {
+            plain.flush()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.0.finish()
+    }
+}
+
+/// No file yet.
+struct Nowhere;
+
+impl PacketSink for Nowhere {
+    fn write(&mut self, _: &Packet) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+impl super::source::Files {
+    /// Whether a file is read.
+    fn read(&self, path: &Path) -> bool {
+        !file::is_std(path) && self.paths().any(|read| same_file(read, path))
+    }
+}

@@ -1,0 +1,389 @@
+//! Where packets come from: captures one after another, or interfaces side by side.
+
+use super::devices;
+use super::expression::{self, Expression};
+use crate::failure::{Failure, Kind};
+use crate::file;
+use crate::run::device;
+use crate::term::Out;
+use skep_cbpf::Program;
+use skep_filter::Source as Origin;
+use skep_hooks::{
+    CaptureError, DeviceError, Direction, Interface, LinkType, Next, Packet, PacketRing,
+    PacketSource, RingOptions, RingStats,
+};
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How long to wait for a packet before looking for signals.
+const WAIT: Duration = Duration::from_millis(100);
+/// How long the kernel may hold packets back to hand over many at once.
+const DELAY: Duration = Duration::from_millis(200);
+/// How long to sleep when none of several interfaces has a packet.
+const NAP: Duration = Duration::from_millis(2);
+/// How long after the signal to stop packets from before it are still waited for.
+const DRAIN: Duration = Duration::from_millis(400);
+
+/// How to listen.
+#[derive(Clone, Copy)]
+pub(crate) struct Options<'a> {
+    pub(crate) interfaces: &'a [String],
+    pub(crate) snaplen: u32,
+    pub(crate) promiscuous: bool,
+    pub(crate) buffer: u32,
+    pub(crate) immediate: bool,
+    pub(crate) direction: Direction,
+    pub(crate) linktype: Option<&'a str>,
+}
+
+/// Where packets come from.
+pub(crate) enum Sources {
+    Files(Files),
+    Rings(Rings),
+}
+
+/// Captures, the first being read.
+pub(crate) struct Files {
+    current: Box<dyn PacketSource>,
+    path: PathBuf,
+    rest: VecDeque<PathBuf>,
+    direction: Direction,
+}
+
+/// Interfaces.
+pub(crate) struct Rings {
+    rings: Vec<Ring>,
+    /// Which one to ask next.
+    turn: usize,
+    names: HashMap<u32, String>,
+    /// When to stop, once asked: packets of later are not wanted.
+    until: Option<u64>,
+    /// What the kernel does not do.
+    remarks: Vec<String>,
+}
+
+struct Ring {
+    ring: PacketRing,
+    name: String,
+    /// Whether the filter is the kernel's.
+    filtered: bool,
+}
+
+/// A packet, or what is there instead.
+pub(crate) enum Got {
+    /// A packet; whether it is known to match.
+    Packet {
+        filtered: bool,
+    },
+    Idle,
+    End,
+}
+
+/// Opens a capture.
+pub(crate) fn open_capture(path: &Path) -> Result<Box<dyn PacketSource>, Failure> {
+    let opened = if file::is_std(path) {
+        skep_hooks::open(io::stdin())
+    } else {
+        skep_hooks::open_file(path)
+    };
+    opened.map_err(|err| failure(path, &err))
+}
+
+/// What is wrong with a capture, for people.
+fn failure(path: &Path, err: &CaptureError) -> Failure {
+    match err {
+        CaptureError::Io { at: 0, source } => Failure::file(&file::name(path), source),
+        err => Failure::at(Kind::Input, &file::name(path), err),
+    }
+}
+
+impl Sources {
+    pub(crate) fn open(
+        read: &[PathBuf],
+        options: &Options<'_>,
+        expression: &Expression,
+    ) -> Result<Self, Failure> {
+        if let Some(name) = options.linktype {
+            expression::by_name(name)?;
+        }
+        let mut rest: VecDeque<PathBuf> = read.iter().cloned().collect();
+        if let Some(path) = rest.pop_front() {
+            let current = open_capture(&path)?;
+            // What is wrong with the expression is said before any packet is shown.
+            let link = current.interfaces().first().map(|interface| interface.link);
+            if let Some(link) = link.filter(|_| !expression.text.trim().is_empty()) {
+                expression.program(expression::of_file(link)?, Origin::File)?;
+            }
+            return Ok(Self::Files(Files { current, path, rest, direction: options.direction }));
+        }
+        Rings::open(options, expression).map(Self::Rings)
+    }
+
+    pub(crate) const fn are_live(&self) -> bool {
+        matches!(self, Self::Rings(_))
+    }
+
+    /// Says what is listened on, or as tcpdump what is read.
+    pub(crate) fn announce(&self, as_tcpdump: bool, err: &mut Out<'_>) -> io::Result<()> {
+        match self {
+            Self::Files(files) if as_tcpdump => {
+                let interface = files.current.interfaces().first();
+                let link = interface.map_or(LinkType::ETHERNET, |interface| interface.link);
+                let snaplen = interface.map_or(0, |interface| interface.snaplen);
+                let snaplen = if snaplen == 0 { 262_144 } else { snaplen };
+                let name = files.path.display();
+                let link = link_words(link);
+                writeln!(
+                    err,
+                    "reading from file {name}, link-type {link}, snapshot length {snaplen}"
+                )
+            }
+            Self::Files(_) => Ok(()),
+            Self::Rings(rings) => {
+                for remark in &rings.remarks {
+                    writeln!(err, "{remark}")?;
+                }
+                for Ring { ring, name, .. } in &rings.rings {
+                    let [Interface { link, snaplen, .. }] = ring.interfaces() else { continue };
+                    let link = link_words(*link);
+                    writeln!(
+                        err,
+                        "listening on {name}, link-type {link}, snapshot length {snaplen} bytes"
+                    )?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The interfaces known so far.
+    pub(crate) fn interfaces(&self) -> Vec<Interface> {
+        match self {
+            Self::Files(files) => files.current.interfaces().to_vec(),
+            Self::Rings(rings) => {
+                rings.rings.iter().flat_map(|ring| ring.ring.interfaces()).cloned().collect()
+            }
+        }
+    }
+
+    /// Most bytes of a packet from an interface, 0 if any number.
+    pub(crate) fn snaplen(&self, packet: &Packet) -> u32 {
+        match self {
+            Self::Files(files) => {
+                let at = usize::try_from(packet.meta.ifindex).unwrap_or(0).saturating_sub(1);
+                files.current.interfaces().get(at).map_or(0, |interface| interface.snaplen)
+            }
+            Self::Rings(_) => 0,
+        }
+    }
+
+    /// The name of the interface that a packet came by.
+    pub(crate) fn name(&self, packet: &Packet) -> Option<&str> {
+        match self {
+            Self::Files(files) => {
+                let at = usize::try_from(packet.meta.ifindex).unwrap_or(0).checked_sub(1)?;
+                files.current.interfaces().get(at)?.name.as_deref()
+            }
+            Self::Rings(rings) => rings.names.get(&packet.meta.ifindex).map(String::as_str),
+        }
+    }
+
+    pub(crate) fn next(&mut self, packet: &mut Packet, stop: bool) -> Result<Got, Failure> {
+        match self {
+            Self::Files(_) if stop => Ok(Got::End),
+            Self::Files(files) => files.next(packet),
+            Self::Rings(rings) => rings.next(packet, stop),
+        }
+    }
+
+    /// What was counted on each interface.
+    pub(crate) fn stats(&mut self) -> Vec<(String, RingStats)> {
+        match self {
+            Self::Files(_) => Vec::new(),
+            Self::Rings(rings) => {
+                let each = rings.rings.iter_mut();
+                each.filter_map(|ring| Some((ring.name.clone(), ring.ring.stats().ok()?))).collect()
+            }
+        }
+    }
+}
+
+impl Files {
+    fn next(&mut self, packet: &mut Packet) -> Result<Got, Failure> {
+        loop {
+            match self.current.next(packet).map_err(|err| failure(&self.path, &err))? {
+                Next::Packet if self.goes_right(packet) => {
+                    return Ok(Got::Packet { filtered: false });
+                }
+                Next::Packet => {}
+                Next::Idle => return Ok(Got::Idle),
+                Next::End => match self.rest.pop_front() {
+                    None => return Ok(Got::End),
+                    Some(path) => {
+                        self.current = open_capture(&path)?;
+                        self.path = path;
+                    }
+                },
+            }
+        }
+    }
+
+    /// What is read, and what will be.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.path].into_iter().chain(&self.rest)
+    }
+
+    fn goes_right(&self, packet: &Packet) -> bool {
+        let outgoing = packet.meta.pkt_type == skep_hooks::PktType::Outgoing;
+        match self.direction {
+            Direction::Both => true,
+            Direction::In => !outgoing,
+            Direction::Out => outgoing,
+        }
+    }
+}
+
+impl Rings {
+    fn open(options: &Options<'_>, expression: &Expression) -> Result<Self, Failure> {
+        let none = || {
+            let text = "there is no interface that is up";
+            Failure::new(Kind::Environment, text).help("-r reads a capture")
+        };
+        let interfaces = match options.interfaces {
+            [] => vec![devices::default().ok_or_else(none)?],
+            given => given.iter().map(|name| devices::named(name)).collect(),
+        };
+        let timeout = if interfaces.len() > 1 { Duration::ZERO } else { WAIT };
+        let mut rings = Vec::new();
+        let mut remarks = Vec::new();
+        for name in interfaces {
+            rings.push(Ring::open(name, options, expression, timeout, &mut remarks)?);
+        }
+        let names = devices::all().into_iter().map(|device| (device.index, device.name)).collect();
+        Ok(Self { rings, turn: 0, names, until: None, remarks })
+    }
+
+    fn next(&mut self, packet: &mut Packet, stop: bool) -> Result<Got, Failure> {
+        if stop && self.until.is_none() {
+            self.until = Some(now());
+        }
+        let count = self.rings.len();
+        for n in 0..count {
+            let at = (self.turn + n) % count;
+            let Some(Ring { ring, name, filtered }) = self.rings.get_mut(at) else { continue };
+            let next = ring.next(packet).map_err(|err| {
+                Failure::at(Kind::Environment, Path::new(name), &err).help("is the interface gone?")
+            })?;
+            match next {
+                Next::Packet if self.until.is_some_and(|until| packet.meta.timestamp > until) => {
+                    return Ok(Got::End);
+                }
+                Next::Packet => {
+                    let filtered = *filtered;
+                    // Another one's turn, so that none waits while one is busy.
+                    self.turn = (at + 1) % count;
+                    return Ok(Got::Packet { filtered });
+                }
+                Next::Idle => {}
+                Next::End => return Ok(Got::End),
+            }
+        }
+        if let Some(until) = self.until {
+            let drain = u64::try_from(DRAIN.as_nanos()).unwrap_or(u64::MAX);
+            if now() > until.saturating_add(drain) {
+                return Ok(Got::End);
+            }
+        }
+        if count > 1 {
+            std::thread::sleep(NAP);
+        }
+        Ok(Got::Idle)
+    }
+}
+
+impl Ring {
+    fn open(
+        name: String,
+        options: &Options<'_>,
+        expression: &Expression,
+        timeout: Duration,
+        remarks: &mut Vec<String>,
+    ) -> Result<Self, Failure> {
+        // Packets of all interfaces at once have no link header while the kernel filters them.
+        let program = if name == "any" {
+            None
+        } else {
+            expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?
+        };
+        let insns = program.as_ref().map(raw);
+        let delay = if options.immediate { Duration::from_millis(1) } else { DELAY };
+        let ring_options = RingOptions {
+            snaplen: options.snaplen,
+            promiscuous: options.promiscuous,
+            buffer: options.buffer,
+            delay,
+            timeout,
+            filter: insns.as_deref(),
+            direction: options.direction,
+        };
+        let opened = PacketRing::open(&name, &ring_options);
+        let (ring, filtered) = match opened {
+            Ok(ring) => (ring, insns.is_some()),
+            Err(DeviceError::System { source, .. }) if insns.is_some() && is_refused(&source) => {
+                remarks.push(format!(
+                    "{name}: the kernel does not take the filter ({}): packets are filtered here",
+                    source.kind()
+                ));
+                let without = RingOptions { filter: None, ..ring_options };
+                let ring =
+                    PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
+                (ring, false)
+            }
+            Err(err) => return Err(device::failure(&err)),
+        };
+        let ethernet = ring.interfaces().first().is_none_or(|i| i.link == LinkType::ETHERNET);
+        if filtered && !ethernet {
+            // The program was for another link type: again, without it.
+            let without = RingOptions { filter: None, ..ring_options };
+            let ring = PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
+            return Ok(Self { ring, name, filtered: false });
+        }
+        Ok(Self { ring, name, filtered })
+    }
+}
+
+/// `ENOMEM`, and `EINVAL` of the checker.
+fn is_refused(err: &io::Error) -> bool {
+    matches!(err.raw_os_error(), Some(12 | 22))
+}
+
+fn raw(program: &Program) -> Vec<(u16, u8, u8, u32)> {
+    program.encode().iter().map(|insn| (insn.code, insn.jt, insn.jf, insn.k)).collect()
+}
+
+/// The present in nanoseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let elapsed = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A link type as tcpdump calls it.
+fn link_words(link: LinkType) -> String {
+    let (name, words) = match link.0 {
+        0 => ("NULL", "BSD loopback"),
+        1 => ("EN10MB", "Ethernet"),
+        9 => ("PPP", "PPP"),
+        50 => ("PPP_SERIAL", "PPP over serial"),
+        51 => ("PPP_ETHER", "PPPoE"),
+        12 | 14 | 101 => ("RAW", "Raw IP"),
+        108 => ("LOOP", "OpenBSD loopback"),
+        113 => ("LINUX_SLL", "Linux cooked v1"),
+        228 => ("IPV4", "Raw IPv4"),
+        229 => ("IPV6", "Raw IPv6"),
+        276 => ("LINUX_SLL2", "Linux cooked v2"),
+        other => return other.to_string(),
+    };
+    format!("{name} ({words})")
+}

@@ -1,0 +1,202 @@
+//! `skep filter`: what an expression means, and the program made of it.
+
+mod names;
+mod why;
+
+use crate::diags::{self, Text};
+use crate::dis::classic::{self, Ebpf};
+use crate::failure::{Failure, Kind};
+use crate::term::Term;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use names::System;
+use serde_json::{Value, json};
+use skep_asm::{PrintOptions, print};
+use skep_cbpf::{Format, Program};
+use skep_diag::{Source, to_json};
+use skep_filter::{ErrorKind, Expr, LinkType, Options};
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+/// Compile a packet filter, in the language of tcpdump and libpcap.
+///
+/// Prints the program as tcpdump -d does. The same expressions mean the same packets as in libpcap;
+/// programs are smaller, and reject a packet that is too short exactly where its unoptimised programs do.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Filter {
+    /// The expression; several arguments are joined with spaces. Without one, every packet matches.
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    expr: Vec<String>,
+    /// Print the program for people; twice as C, three times as decimal numbers.
+    #[arg(short, action = clap::ArgAction::Count)]
+    dump: u8,
+    /// Do not optimise.
+    #[arg(short = 'O', long)]
+    no_optimise: bool,
+    /// What packets begin with.
+    #[arg(short = 'y', long = "linktype", value_name = "LINKTYPE", default_value = "EN10MB", value_parser = link_types(), ignore_case = true)]
+    link: LinkType,
+    /// Bytes to keep of a matching packet.
+    #[arg(short, long, value_name = "BYTES", default_value_t = 262_144)]
+    snaplen: u32,
+    /// Netmask of the network, for ip broadcast.
+    #[arg(long, value_name = "MASK")]
+    netmask: Option<Ipv4Addr>,
+    /// Where packets come from: a packet socket keeps the outermost VLAN tag outside the bytes.
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = From::Unknown)]
+    source: From,
+    /// Do not look up names.
+    #[arg(short, long)]
+    numeric: bool,
+    /// Say in words what the expression accepts, with warnings.
+    #[arg(long, group = "form")]
+    explain: bool,
+    /// Say why packet N of a capture matches or does not.
+    #[arg(long, value_name = "FILE:N", group = "form")]
+    why: Option<String>,
+    /// Translate into eBPF for a hook.
+    #[arg(long, value_name = "HOOK", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "socket", group = "form")]
+    ebpf: Option<Ebpf>,
+    /// Print the program as a graph, in the language DOT.
+    #[arg(long, group = "form")]
+    graph: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum From {
+    /// Nobody knows yet.
+    Unknown,
+    /// A capture file.
+    File,
+    /// A packet socket of Linux.
+    Live,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skep filter tcp port 80
+  skep filter -ddd -y LINUX_SLL2 'udp port 53 and not src net 10.0.0.0/8'
+  skep filter --explain 'vlan 10 or ip6'
+  skep filter --why examples/traffic.pcap:3 tcp dst port 443
+  skep filter --graph 'port 53' | dot -Tsvg > port.svg
+  skep filter --ebpf=xdp 'ip and tcp port 80'
+
+Exit codes:
+  0  the expression was compiled; with --why, the packet matches
+  1  the expression means nothing; with --why, the packet does not match
+  2  the arguments are wrong
+  3  the file is missing
+  4  not supported";
+
+/// The names that tcpdump -y takes.
+fn link_types() -> impl TypedValueParser<Value = LinkType> {
+    let names = LinkType::all().map(LinkType::name);
+    PossibleValuesParser::new(names)
+        .try_map(|name| LinkType::by_name(&name).ok_or("there is no such link type"))
+}
+
+impl Filter {
+    pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        let text = self.expr.join(" ");
+        let system = System;
+        let mut options = Options {
+            link: self.link,
+            snaplen: self.snaplen,
+            netmask: self.netmask.map(Ipv4Addr::to_bits),
+            source: match self.source {
+                From::Unknown => skep_filter::Source::Unknown,
+                From::File => skep_filter::Source::File,
+                From::Live => skep_filter::Source::Live,
+            },
+            optimise: !self.no_optimise,
+            ..Options::default()
+        };
+        if !self.numeric {
+            options.resolver = &system;
+        }
+        let refused = |err: skep_filter::Error| refusal(&text, &err);
+        let expr = Expr::parse(&text).map_err(refused)?;
+        if let Some(place) = &self.why {
+            return why::run(&expr, &options, place, self.json, term);
+        }
+        let program = expr.compile(&options);
+        if self.explain {
+            return self.explain(&expr, program.map_err(refused).map(drop), term);
+        }
+        self.show(&expr, &program.map_err(refused)?, term)
+    }
+
+    fn show(&self, expr: &Expr, program: &Program, term: &mut Term<'_>) -> Result<(), Failure> {
+        let raws = program.encode();
+        if self.graph {
+            write!(term.out, "{}", skep_filter::dot(program))?;
+        } else if let Some(hook) = self.ebpf {
+            let image = classic::translate(Path::new("filter"), &raws, hook)?;
+            write!(term.out, "{}", print(&image, &PrintOptions::default()))?;
+        } else if self.json {
+            let text = skep_cbpf::print(&raws, Format::Text);
+            let insns = raws.iter().zip(text.lines()).map(|(raw, line)| {
+                json!({"code": raw.code, "jt": raw.jt, "jf": raw.jf, "k": raw.k, "text": line})
+            });
+            let line = json!({
+                "expression": expr.text(),
+                "link": self.link.name(),
+                "insns": insns.collect::<Value>(),
+                "warnings": warnings(expr),
+            });
+            writeln!(term.out, "{line}")?;
+        } else {
+            let format = match self.dump {
+                0 | 1 => Format::Text,
+                2 => Format::C,
+                _ => Format::Decimal,
+            };
+            write!(term.out, "{}", skep_cbpf::print(&raws, format))?;
+        }
+        Ok(())
+    }
+
+    fn explain(
+        &self,
+        expr: &Expr,
+        compiled: Result<(), Failure>,
+        term: &mut Term<'_>,
+    ) -> Result<(), Failure> {
+        if self.json {
+            let words = expr.in_words();
+            let line = json!({
+                "expression": expr.text(),
+                "words": words.lines().collect::<Vec<_>>(),
+                "warnings": warnings(expr),
+            });
+            writeln!(term.out, "{line}")?;
+            return compiled;
+        }
+        write!(term.out, "{}", expr.in_words())?;
+        term.out.flush()?;
+        diags::show(&expr.warnings(), &Source::new("expression", expr.text()), &mut term.err)?;
+        compiled
+    }
+}
+
+fn warnings(expr: &Expr) -> Vec<Value> {
+    let source = Source::new("expression", expr.text());
+    expr.warnings().iter().map(|diag| to_json(diag, &source)).collect()
+}
+
+/// The expression with the words that are to blame.
+fn refusal(text: &str, err: &skep_filter::Error) -> Failure {
+    if let ErrorKind::TooLong { .. } = err.kind {
+        return Failure::of(Kind::Unsupported, err);
+    }
+    Failure::Text(Box::new(Text {
+        name: "expression".into(),
+        text: text.into(),
+        diags: vec![err.diagnostic()],
+    }))
+}

@@ -1,0 +1,234 @@
+//! `skep dump` beside tcpdump 4.99, through a link of tcpdump's name.
+
+use crate::bin::{command, root, scratch, skep};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Whether this host has the tcpdump that is compared with.
+pub(crate) fn tcpdump() -> bool {
+    let version = Command::new("tcpdump").arg("--version").output();
+    let words = version.map_or_else(
+        |err| err.to_string(),
+        |out| String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned(),
+    );
+    if words.starts_with("tcpdump version 4.99") {
+        return true;
+    }
+    let required = std::env::var_os("SKEP_REQUIRE_TOOLS").is_some_and(|v| v == "1");
+    assert!(!required, "SKEP_REQUIRE_TOOLS is set, and there is no tcpdump 4.99: {words}");
+    eprintln!("skipped: there is no tcpdump 4.99: {words}");
+    false
+}
+
+/// The binary under tcpdump's name.
+pub(crate) fn link(dir: &Path) -> PathBuf {
+    let link = dir.join("tcpdump");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_skep"), &link).unwrap();
+    link
+}
+
+pub(crate) fn run(program: &Path, args: &str) -> Output {
+    let mut command = Command::new(program);
+    command.args(args.split_whitespace()).current_dir(root()).env("TZ", "Europe/Vienna");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// Options that choose lines and packets.
+const SAME: &[&str] = &[
+    "-nn",
+    "-nn -e",
+    "-nn -v",
+    "-nn -vv",
+    "-nn -vvv -e",
+    "-nn -q",
+    "-nn -x",
+    "-nn -xx",
+    "-nn -X",
+    "-nn -XX",
+    "-nn -A",
+    "-nn -AA",
+    "-nn -t",
+    "-nn -tt",
+    "-nn -ttt",
+    "-nn -tttt",
+    "-nn -ttttt",
+    "-nn -S",
+    "-nn -#",
+    "-nn --number -K -v",
+    "-nn --nano",
+    "-nn --micro -tt",
+    "-nn -c 7",
+    "-nn -l",
+    "-nnU",
+    "--count",
+    "-nn -T domain",
+    "-nn -T radius",
+    "-nn -T rtp",
+    "-nn -T rtcp",
+    "-nn -T snmp",
+    "-nn -T vat",
+    "-nn -T vxlan",
+    "-nn -s 64",
+    "-nnvvXS#",
+    "-nn --print -w /dev/null",
+];
+
+const CAPTURES: [&str; 3] =
+    ["corpus/dump/protocols.pcap", "examples/traffic.pcap", "examples/traffic.pcapng"];
+
+#[test]
+fn lines_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let ours = link(&scratch("dump-lines"));
+    for capture in CAPTURES {
+        for options in SAME {
+            let args = format!("{options} -r {capture}");
+            same(&ours, &args);
+        }
+    }
+}
+
+/// Expressions, and packets of more than one link type.
+#[test]
+fn packets_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let ours = link(&scratch("dump-packets"));
+    for expression in [
+        "tcp port 80",
+        "udp and not port 53",
+        "icmp or icmp6",
+        "host 10.0.0.13",
+        "net 10.0.0.0/24 and tcp",
+        "vlan 100",
+        "ip6",
+        "arp",
+        "greater 200",
+        "less 60",
+        "tcp[tcpflags] & tcp-syn != 0",
+        "ip[8] < 10",
+        "ether broadcast",
+        "multicast",
+        "mpls",
+        "pppoes",
+        "ip proto 47",
+        "portrange 60-90",
+        "igmp",
+        "src 10.0.0.2 or dst 10.0.0.2",
+        "udp[8:2] = 0x1a2b",
+    ] {
+        for capture in CAPTURES {
+            same(&ours, &format!("-nn -# -r {capture} {expression}"));
+        }
+    }
+}
+
+/// What there is on standard output, said on standard error, and the exit code.
+fn same(ours: &Path, args: &str) {
+    let theirs = run(Path::new("tcpdump"), args);
+    let ours = run(ours, args);
+    let (said, theirs_said) =
+        (String::from_utf8_lossy(&ours.stderr), String::from_utf8_lossy(&theirs.stderr));
+    assert_eq!(said, theirs_said, "tcpdump {args}");
+    assert_eq!(ours.status.code(), theirs.status.code(), "tcpdump {args}");
+    let lines = |out: &[u8]| -> Vec<String> {
+        out.split(|b| *b == b'\n').map(|line| line.escape_ascii().to_string()).collect()
+    };
+    for (line, theirs) in lines(&ours.stdout).iter().zip(lines(&theirs.stdout)) {
+        assert_eq!(*line, theirs, "tcpdump {args}");
+    }
+    assert_eq!(ours.stdout.len(), theirs.stdout.len(), "tcpdump {args}");
+}
+
+/// Names of hosts, ports and protocols, without -n; the resolver is the host's, so only what its files know.
+#[test]
+fn names_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let ours = link(&scratch("dump-names"));
+    same(&ours, "-n -r examples/traffic.pcap");
+    same(&ours, "-n -r corpus/dump/protocols.pcap tcp");
+}
+
+#[test]
+fn a_link_of_tcpdumps_name_says_its_version() {
+    let ran = run(&link(&scratch("dump-version")), "--version");
+    assert_eq!(ran.status.code(), Some(0));
+    assert!(ran.stdout.starts_with(b"skep "), "{}", ran.stdout.escape_ascii());
+}
+
+/// Numbers are not looked up by the command itself.
+#[test]
+fn names_are_not_asked_for() {
+    let lines = skep("dump -r examples/traffic.pcap -c 40");
+    assert_eq!(lines.code, 0, "{}", lines.err);
+    assert_eq!(lines.out, skep("dump -nn -r examples/traffic.pcap -c 40").out);
+    assert_eq!(lines.err, "", "nothing is announced");
+}
+
+#[test]
+fn records_are_json() {
+    let ran = skep("dump --json -r corpus/dump/protocols.pcap");
+    let mut names = 0;
+    for line in ran.out.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(record["n"].is_u64() && record["len"].is_u64(), "{line}");
+        names += usize::from(record["tls_server"] == "example.com");
+    }
+    assert_eq!(
+        ran.out.lines().count(),
+        skep("dump -r corpus/dump/protocols.pcap --count")
+            .out
+            .split(' ')
+            .next()
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    );
+    assert_eq!(names, 1, "one packet names a server");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = command(["dump", "-XX", "-vv", "-r", "examples/traffic.pcap"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::with_capacity(64, child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(ended.stderr, b"");
+}
+
+/// Several captures, compressed ones, and standard input are read one after another.
+#[test]
+fn captures_of_all_kinds() {
+    let plain = skep("dump -nn -r examples/traffic.pcap").out;
+    let dir = scratch("dump-kinds");
+    for name in ["a.pcap.gz", "b.pcapng", "c.pcapng.zst"] {
+        let path = dir.join(name);
+        let ran = skep(&format!("dump -r examples/traffic.pcap -w {}", path.display()));
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{name}");
+        assert_eq!(skep(&format!("dump -nn -r {}", path.display())).out, plain, "{name}");
+    }
+    let twice = skep("dump -nn -r examples/traffic.pcap -r examples/traffic.pcap").out;
+    assert_eq!(twice, plain.repeat(2));
+    let bytes = fs::read(root().join("examples/traffic.pcap")).unwrap();
+    let given = crate::bin::skep_given("dump -nn -r -", &bytes);
+    assert_eq!(given.out, plain);
+    // What is whole is shown before what is wrong is said.
+    let cut = crate::bin::skep_given("dump -nn -r -", &bytes[..bytes.len() - 5]);
+    assert_eq!(cut.code, 1, "{}", cut.err);
+    assert_eq!(cut.out.lines().count(), plain.lines().count() - 1);
+    assert!(cut.err.starts_with("error: <stdin>: "), "{}", cut.err);
+}

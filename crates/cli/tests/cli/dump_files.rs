@@ -1,0 +1,286 @@
+//! Files that `skep dump` writes, and interfaces that it listens on.
+
+use crate::bin::{command, root, scratch, skep};
+use crate::dump::{link, run, tcpdump};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+/// Names and bytes of files are tcpdump's, however they are changed on the way.
+#[test]
+fn files_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let dir = scratch("dump-files-link");
+    let ours = link(&dir);
+    // More than two million bytes, so that -C has something to do.
+    let capture = fs::read(root().join("examples/traffic.pcap")).unwrap();
+    let (header, packets) = capture.split_at(24);
+    let large = dir.join("large.pcap");
+    fs::write(&large, [header, &packets.repeat(2_500_000 / packets.len())].concat()).unwrap();
+    let large = large.display();
+    for (n, options) in [
+        "-w FILE",
+        "-w FILE -c 100",
+        "-w FILE -C 1",
+        "-w FILE -C 1 -W 2",
+        "-w FILE -C 1 -W 12",
+        "-w FILE tcp port 80",
+        "-s 60 -w FILE",
+        "--nano -w FILE",
+        "-w FILE -U",
+        "-w FILE --print",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut made = Vec::new();
+        for (who, program) in [("tcpdump", Path::new("tcpdump")), ("skep", &ours)] {
+            let dir = scratch(&format!("dump-files-{n}-{who}"));
+            let args = options.replace("FILE", &dir.join("out.pcap").display().to_string());
+            // Root would become another user, who may not write there.
+            let user = if rustix::process::geteuid().is_root() { "-Z root" } else { "" };
+            let ran = run(program, &format!("-nn -r {large} {user} {args}"));
+            made.push((ran.status.code(), ran.stdout, files(&dir)));
+        }
+        let (ours, theirs) = (made.pop().unwrap(), made.pop().unwrap());
+        assert_eq!(ours.0, theirs.0, "{options}");
+        assert_eq!(ours.1, theirs.1, "{options}");
+        assert_eq!(
+            ours.2.keys().collect::<Vec<_>>(),
+            theirs.2.keys().collect::<Vec<_>>(),
+            "{options}"
+        );
+        assert!(ours.2 == theirs.2, "{options}: bytes differ");
+    }
+}
+
+/// Files by the clock are named for the time of their first packet.
+#[test]
+fn files_by_the_clock() {
+    let dir = scratch("dump-clock");
+    let args =
+        format!("dump -r corpus/dump/protocols.pcap -w {}/%H%M%S.pcap -G 3600", dir.display());
+    let ran = skep(&args);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let files = files(&dir);
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["000115.pcap", "010141.pcap", "221320.pcap", "230049.pcap"]);
+    let mut packets = 0;
+    for name in names {
+        let ran = skep(&format!("dump --count -r {}/{name}", dir.display()));
+        packets += ran.out.split(' ').next().unwrap().parse::<u32>().unwrap();
+    }
+    assert_eq!(
+        format!("{packets} packets\n"),
+        skep("dump --count -r corpus/dump/protocols.pcap").out
+    );
+}
+
+#[test]
+fn a_command_runs_with_each_file_that_is_full() {
+    let dir = scratch("dump-postrotate");
+    let args =
+        format!("dump -r examples/traffic.pcap -w {}/out.pcap -C 16k -z gzip", dir.display());
+    let ran = skep(&args);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let names: Vec<_> = files(&dir).into_keys().collect();
+    assert!(names.len() > 2, "{names:?}");
+    assert_eq!(
+        names.iter().filter(|name| name.ends_with(".gz")).count(),
+        names.len() - 1,
+        "{names:?}"
+    );
+}
+
+/// How to start what runs in a network namespace of its own, if this process may make one.
+fn namespace() -> Option<&'static str> {
+    let way = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
+    let made = Command::new("unshare").args([way, "ip", "link", "set", "lo", "up"]).output();
+    let why = match made {
+        Ok(out) if out.status.success() => return Some(way),
+        Ok(out) => String::from_utf8_lossy(&out.stderr).into_owned(),
+        Err(err) => err.to_string(),
+    };
+    let required = std::env::var_os("SKEP_REQUIRE_KERNEL").is_some_and(|v| v == "1");
+    assert!(!required, "SKEP_REQUIRE_KERNEL is set, and there is no network namespace: {why}");
+    eprintln!("skipped: no network namespace: {why}");
+    None
+}
+
+/// Runs a script in such a namespace with `lo` up, where `$SKEP` is the binary.
+fn in_namespace(way: &str, script: &str) -> (String, String) {
+    let script = format!("set -e; ip link set lo up; {script}");
+    let child = Command::new("unshare")
+        .args([way, "sh", "-c", &script])
+        .current_dir(root())
+        .env("SKEP", env!("CARGO_BIN_EXE_skep"))
+        .env("TZ", "UTC")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&child.stdout), text(&child.stderr));
+    assert!(child.status.success(), "{out}{err}");
+    (out, err)
+}
+
+/// What is listened for is there before anything is sent: the program says when it listens.
+const SEND: &str = "bash -c 'for n in 1 2 3; do echo hello >/dev/udp/127.0.0.1/9999; done'";
+const WAIT: &str =
+    "n=0; until grep -q listening err || [ $n -gt 100 ]; do sleep 0.05; n=$((n+1)); done";
+
+fn listen(way: &str, name: &str, options: &str, send: &str) -> (String, String) {
+    let dir = scratch(name);
+    let dir = dir.display();
+    in_namespace(
+        way,
+        &format!(
+            "cd {dir}; $SKEP dump {options} >out 2>err & pid=$!; {WAIT}; {send}; sleep 0.3; kill -INT $pid || cat err >&2; wait $pid; \
+         cat out; cat err >&2"
+        ),
+    )
+}
+
+#[test]
+fn packets_are_shown_as_they_come() {
+    let Some(way) = namespace() else { return };
+    let send = SEND;
+    let (out, err) = listen(way, "dump-live", "-i lo -t", send);
+    let requests = out.lines().filter(|l| l.contains("127.0.0.1.9999: UDP, length 6")).count();
+    // Nobody takes them, which is said in a packet each.
+    assert_eq!(requests, 3, "{out}{err}");
+    assert!(
+        err.contains("6 packets captured") && err.contains("0 packets dropped by kernel"),
+        "{err}"
+    );
+
+    // The kernel filters.
+    let (out, err) = listen(way, "dump-live-filter", "-i lo -t icmp[icmptype] = 3", send);
+    assert_eq!(out.lines().count(), 3, "{out}{err}");
+    assert!(err.contains("6 packets received by filter"), "{err}");
+
+    // All interfaces, as JSON.
+    let (out, err) = listen(way, "dump-live-any", "-i any --json --immediate-mode", send);
+    assert!(
+        out.lines().count() >= 6 && out.lines().all(|l| l.contains("\"interface\":\"lo\"")),
+        "{out}{err}"
+    );
+}
+
+#[test]
+fn packets_are_written_as_they_come() {
+    let Some(way) = namespace() else { return };
+    let send = SEND;
+    let (_, err) = listen(way, "dump-live-write", "-i lo -w trace.pcap -Z root", send);
+    assert!(err.contains("6 packets captured"), "{err}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-live-write/trace.pcap");
+    let read = skep(&format!("dump --count -r {}", path.display()));
+    assert_eq!(read.out, "6 packets\n", "{}", read.err);
+}
+
+/// Two interfaces, each with packets of its own, joined by a cable.
+#[test]
+fn several_interfaces_side_by_side() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip link set one up; ip link set two up; \
+                 ip addr add 10.9.0.1/24 dev one; ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:09 dev one";
+    let dir = scratch("dump-live-several");
+    let (out, err) = in_namespace(
+        way,
+        &format!(
+            "{cable}; cd {}; $SKEP dump -t -e -Q inout -i one -i two udp port 9999 >out 2>err & pid=$!; {WAIT}; \
+         bash -c 'for n in 1 2; do echo hello >/dev/udp/10.9.0.2/9999; done'; sleep 0.3; kill -INT $pid; wait $pid; cat out; cat err >&2",
+            dir.display()
+        ),
+    );
+    // Each goes out of the one and comes in at the other.
+    assert_eq!(
+        out.lines().filter(|l| l.contains("> 10.9.0.2.9999: UDP, length 6")).count(),
+        4,
+        "{out}{err}"
+    );
+    assert!(err.contains("one: 2 packets received by filter"), "{err}");
+    assert!(err.contains("two: 2 packets received by filter"), "{err}");
+}
+
+/// Output that nobody reads, and `-c`, end a capture too.
+#[test]
+fn a_capture_ends_with_its_count() {
+    let Some(way) = namespace() else { return };
+    let dir = scratch("dump-live-count");
+    let (out, err) = in_namespace(
+        way,
+        &format!(
+            "cd {}; (sleep 0.2; {SEND}) & $SKEP dump -i lo -t -c 2 2>err; cat err >&2",
+            dir.display()
+        ),
+    );
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert!(err.contains("2 packets captured"), "{err}");
+}
+
+/// Root is given up once all is open.
+#[test]
+fn privileges_are_dropped() {
+    let Some(way) = namespace() else { return };
+    let (out, err) = listen(way, "dump-live-user", "-i lo -c 100", "cat /proc/$pid/status >status");
+    let status = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-live-user/status");
+    let status = fs::read_to_string(status).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{status}{out}{err}")).split_whitespace().next().unwrap()
+    };
+    assert_eq!(field("CapEff:"), "0000000000000000", "{err}");
+    assert_eq!(field("CapPrm:"), "0000000000000000", "{err}");
+    if way == "-n" {
+        assert_ne!(field("Uid:"), "0", "{err}");
+    }
+}
+
+/// Who may not listen is told what helps.
+#[test]
+fn without_privileges_the_remedy_is_named() {
+    let mut child = command(["dump", "-i", "lo", "-c", "1"]);
+    if rustix::process::geteuid().is_root() {
+        // As nobody, who has no capabilities.
+        child = Command::new("setpriv");
+        let all = ["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_skep")];
+        child.args(all).args(["dump", "-i", "lo", "-c", "1"]).current_dir("/");
+    }
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > Duration::from_secs(5) {
+            child.kill().unwrap();
+            panic!("it listens");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    // A build directory that others may not look into: nothing to be seen then.
+    if status.code() == Some(127) || status.code() == Some(126) {
+        eprintln!("skipped: others may not run the binary: {err}");
+        return;
+    }
+    assert_eq!(status.code(), Some(3), "{err}");
+    assert!(err.contains("CAP_NET_RAW") || err.contains("root"), "{err}");
+}

@@ -1,0 +1,379 @@
+//! The graph as a classic program.
+//!
+//! Two walks. From the root on, each block gets the instructions that bring its value into `A`, fewer if
+//! all ways to it leave something there or in `X` ([`Machine`]). From the end back, the blocks are laid
+//! out: all that a jump leads to is in place when the jump is, so its distance is known, and one of more
+//! than 255 instructions goes by way of a `ja` or a further `ret` right behind it.
+
+mod machine;
+
+use crate::error::{Error, ErrorKind};
+use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
+use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
+use crate::lower::Meaning;
+use machine::{Machine, State};
+use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
+use skep_diag::Span;
+
+/// Farthest that a conditional jump leads.
+const FAR: usize = 255;
+
+/// How a block ends.
+#[derive(Clone, Copy, Debug)]
+struct Branch {
+    /// Nothing: it goes on to `yes`.
+    cond: Option<(CondOp, Src)>,
+    yes: BlockId,
+    no: BlockId,
+}
+
+/// The program of a graph.
+pub(crate) fn emit(
+    meaning: &Meaning,
+    graph: &Graph<'_>,
+    root: BlockId,
+    optimise: bool,
+) -> Result<Program, Error> {
+    let count = root as usize + 1;
+    let mut machine = Machine::new(meaning, optimise);
+    // What is in the registers where a block begins; nothing yet where no way leads so far.
+    let mut states: Vec<Option<State>> = vec![None; count];
+    let start = machine.prologue(asked(meaning, graph, root))?;
+    if let Some(state) = states.get_mut(root as usize) {
+        *state = Some(start);
+    }
+    let prologue = machine.take();
+    let mut code: Vec<Insn> = Vec::new();
+    let mut parts: Vec<(BlockId, usize, Branch)> = Vec::with_capacity(count.min(64));
+    for id in (ACCEPT + 1..=root).rev() {
+        let Some(state) = states[id as usize] else { continue };
+        let block = graph.block(id);
+        machine.state = state;
+        let branch = match block.step {
+            Step::Test(test) => branch(&mut machine, test, block.yes, block.no)?,
+            Step::Effect(effect) => {
+                machine.effect(effect)?;
+                Branch { cond: None, yes: block.yes, no: block.yes }
+            }
+            Step::End => continue,
+        };
+        code.append(&mut machine.code);
+        parts.push((id, code.len(), branch));
+        for next in [branch.yes, branch.no] {
+            if let Some(state) = states.get_mut(next as usize) {
+                *state = Some(match state {
+                    None => machine.state,
+                    Some(state) => state.meet(&machine.state),
+                });
+            }
+        }
+    }
+    let mut prologue = prologue;
+    if optimise {
+        drop_dead_stores(&mut prologue, &mut code, &mut parts);
+    }
+    let mut layout = Layout {
+        out: Vec::with_capacity(code.len() + 64),
+        places: vec![0; count.max(2)],
+        detours: vec![0; count.max(2)],
+        made: Vec::with_capacity(parts.len()),
+        buckets: vec![0; parts.len().next_power_of_two().max(4)],
+    };
+    let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
+    if reached(REJECT) {
+        layout.ret(REJECT, 0);
+    }
+    if reached(ACCEPT) {
+        layout.ret(ACCEPT, meaning.snaplen);
+    }
+    for at in (0..parts.len()).rev() {
+        let (id, end, branch) = parts[at];
+        let begin = if at == 0 { 0 } else { parts[at - 1].1 };
+        if !optimise || !layout.is_there(id, &code[begin..end], branch) {
+            layout.branch(branch, meaning.snaplen);
+            layout.straight(id, &code[begin..end], branch);
+        }
+    }
+    if root <= ACCEPT {
+        // One instruction will do, behind what the cells may reject.
+        layout.jump(root, meaning.snaplen);
+    }
+    layout.out.extend(prologue.iter().rev());
+    finish(layout.out)
+}
+
+/// Takes out stores of cells that nothing loads.
+fn drop_dead_stores(
+    prologue: &mut Vec<Insn>,
+    code: &mut Vec<Insn>,
+    parts: &mut [(BlockId, usize, Branch)],
+) {
+    let both = || prologue.iter().chain(code.iter());
+    let is_store = |insn: &Insn| matches!(insn, Insn::Store { .. });
+    let jumps = |insn: &Insn| matches!(insn, Insn::Jump { .. } | Insn::JumpIf { .. });
+    // Jumps inside of straight code count what is between.
+    if !both().any(is_store) || both().any(jumps) {
+        return;
+    }
+    let loaded = both().fold(0u32, |loaded, insn| match *insn {
+        Insn::LoadMem { k, .. } => loaded | 1 << (k & 31),
+        _ => loaded,
+    });
+    let is_dead_store =
+        |insn: &Insn| matches!(*insn, Insn::Store { k, .. } if loaded & 1 << (k & 31) == 0);
+    // A constant that is loaded to be stored is not looked at any more.
+    let is_dead = |code: &[Insn], at: usize| {
+        let is_constant = matches!(code.get(at), Some(Insn::LoadImm { reg: Reg::A, .. }));
+        code.get(at).is_some_and(is_dead_store)
+            || is_constant && code.get(at + 1).is_some_and(is_dead_store)
+    };
+    let living = |code: &[Insn]| -> Vec<Insn> {
+        (0..code.len()).filter(|&at| !is_dead(code, at)).map(|at| code[at]).collect()
+    };
+    *prologue = living(prologue);
+    let mut kept = Vec::with_capacity(code.len());
+    let mut begin = 0;
+    for (_, end, _) in parts {
+        kept.extend(living(&code[begin..*end]));
+        begin = std::mem::replace(end, kept.len());
+    }
+    *code = kept;
+}
+
+/// The cells that the blocks from the root on read or set, as bits.
+fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
+    if meaning.cells.iter().all(Option::is_none) {
+        return 0;
+    }
+    let mut reached = vec![false; root as usize + 1];
+    if let Some(first) = reached.last_mut() {
+        *first = true;
+    }
+    let (mut asked, mut pending) = (0u64, Vec::new());
+    for id in (ACCEPT + 1..=root).rev() {
+        if !reached[id as usize] {
+            continue;
+        }
+        let block = graph.block(id);
+        for next in [block.yes, block.no] {
+            reached[next as usize] = true;
+        }
+        match block.step {
+            Step::Test(test) => {
+                pending.push(test.value);
+                if let Rhs::Value(rhs) = test.rhs {
+                    pending.push(rhs);
+                }
+            }
+            Step::Effect(effect) => match meaning.effects.get(effect as usize).copied() {
+                Some(Effect::Tag(cell)) => asked |= 1 << cell,
+                Some(Effect::Set(cell, value)) => {
+                    asked |= 1 << cell;
+                    pending.push(value);
+                }
+                Some(Effect::Geneve { kind, header, payload }) => {
+                    asked |= 1 << kind | 1 << header | 1 << payload;
+                }
+                None => {}
+            },
+            Step::End => {}
+        }
+    }
+    let mut seen = vec![false; meaning.values.len()];
+    while let Some(id) = pending.pop() {
+        if std::mem::replace(&mut seen[id as usize], true) {
+            continue;
+        }
+        match meaning.values.get(id) {
+            Value::Cell(cell) => asked |= 1 << cell,
+            Value::Ind(_, base, _) | Value::Neg(base) => pending.push(base),
+            Value::Alu(_, left, right) => pending.extend([left, right]),
+            _ => {}
+        }
+    }
+    // The place of a payload is counted from that of the header, and looking for it may reject the
+    // packet in many ways.
+    for (cell, init) in meaning.cells.iter().enumerate() {
+        if let Some(Init::Wlan { header, .. }) = init {
+            asked |= 1 << cell | header.map_or(0, |header| 1 << header);
+        }
+    }
+    asked
+}
+
+fn finish(mut insns: Vec<Insn>) -> Result<Program, Error> {
+    insns.reverse();
+    if insns.len() > MAX_INSNS {
+        let kind = ErrorKind::TooLong { insns: insns.len(), most: MAX_INSNS };
+        return Err(Error::new(Span::default(), kind));
+    }
+    let len = insns.len();
+    check_insns(insns).map_err(|err| {
+        let kind = match err {
+            // Of a jump that is short here, but long when the kernel has translated it.
+            CheckError::JumpTooLong { .. } => ErrorKind::TooLong { insns: len, most: MAX_INSNS },
+            err => ErrorKind::Refused(err),
+        };
+        Error::new(Span::default(), kind)
+    })
+}
+
+/// Brings the value of a test where it is wanted, and says which jump decides.
+fn branch(
+    machine: &mut Machine<'_>,
+    test: Test,
+    yes: BlockId,
+    no: BlockId,
+) -> Result<Branch, Error> {
+    let when = |op, src, yes, no| Ok(Branch { cond: Some((op, src)), yes, no });
+    let k = match test.rhs {
+        Rhs::Const(k) => k,
+        Rhs::Value(rhs) => {
+            let swapped = machine.pair(test.value, rhs, true)?;
+            return match (test.cmp, swapped) {
+                (Cmp::Eq, _) => when(CondOp::Eq, Src::X, yes, no),
+                (Cmp::Gt, false) => when(CondOp::Gt, Src::X, yes, no),
+                (Cmp::Ge, false) => when(CondOp::Ge, Src::X, yes, no),
+                // `l > r` is the opposite of `r >= l`.
+                (Cmp::Gt, true) => when(CondOp::Ge, Src::X, no, yes),
+                (Cmp::Ge, true) => when(CondOp::Gt, Src::X, no, yes),
+            };
+        }
+    };
+    if yes == no && test.mask == 0 {
+        machine.value(test.value)?;
+        return Ok(Branch { cond: None, yes, no });
+    }
+    let is_bits = test.cmp == Cmp::Eq && test.mask != u32::MAX && test.mask != 0;
+    if is_bits && (k == 0 || k == test.mask && k.is_power_of_two()) {
+        machine.bits(test.value, test.mask)?;
+        let (yes, no) = if k == 0 { (no, yes) } else { (yes, no) };
+        return when(CondOp::Set, Src::K(test.mask), yes, no);
+    }
+    machine.masked(test.value, test.mask)?;
+    let op = match test.cmp {
+        Cmp::Eq => CondOp::Eq,
+        Cmp::Gt => CondOp::Gt,
+        Cmp::Ge => CondOp::Ge,
+    };
+    when(op, Src::K(k), yes, no)
+}
+
+/// The program from its end.
+struct Layout {
+    out: Vec<Insn>,
+    /// How far from the end each block begins, counting its first instruction.
+    places: Vec<usize>,
+    /// The last instruction laid out that does nothing but go on to a block.
+    detours: Vec<usize>,
+    /// What is laid out, and for each hash the last of it.
+    made: Vec<Made>,
+    buckets: Vec<u32>,
+}
+
+/// A block that is laid out.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    cond: Option<(CondOp, Src)>,
+    /// Places, which are the same for what is the same.
+    yes: usize,
+    no: usize,
+    /// Its straight code, from here on for so many instructions towards the start.
+    end: usize,
+    len: usize,
+    /// The one before with the same hash, counted from 1.
+    before: u32,
+}
+
+impl Layout {
+    fn ret(&mut self, id: BlockId, k: u32) {
+        self.out.push(Insn::RetK { k });
+        self.places[id as usize] = self.out.len();
+    }
+
+    /// Distance of a jump that is the next instruction, to a block or to a way there.
+    fn near(&self, id: BlockId) -> Option<usize> {
+        let here = self.out.len();
+        let direct = here - self.places[id as usize];
+        if direct <= FAR {
+            return Some(direct);
+        }
+        let detour = self.detours[id as usize];
+        (detour > 0 && here - detour <= FAR).then(|| here - detour)
+    }
+
+    fn bucket(&self, branch: Branch) -> usize {
+        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+        let k = match branch.cond {
+            Some((_, Src::K(k))) => k as usize,
+            _ => 0,
+        };
+        let key = k.wrapping_mul(0x9e37_79b1) ^ yes.wrapping_mul(31) ^ no.wrapping_mul(1021);
+        (key ^ key >> 15) & (self.buckets.len() - 1)
+    }
+
+    /// Whether the same instructions end another block, and so are this one.
+    fn is_there(&mut self, id: BlockId, code: &[Insn], branch: Branch) -> bool {
+        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+        let mut at = self.buckets[self.bucket(branch)];
+        while let Some(made) = self.made.get((at as usize).wrapping_sub(1)) {
+            if (made.cond, made.yes, made.no) == (branch.cond, yes, no) && code.len() <= made.len {
+                let there = &self.out[made.end..made.end + code.len()];
+                if there.iter().rev().eq(code) {
+                    self.places[id as usize] = made.end + code.len();
+                    return true;
+                }
+            }
+            at = made.before;
+        }
+        false
+    }
+
+    /// What a block does before it branches.
+    fn straight(&mut self, id: BlockId, code: &[Insn], branch: Branch) {
+        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+        let bucket = self.bucket(branch);
+        let end = self.out.len();
+        self.out.extend(code.iter().rev());
+        self.places[id as usize] = self.out.len();
+        let before = self.buckets[bucket];
+        let (cond, len) = (branch.cond, code.len());
+        self.made.push(Made { cond, yes, no, end, len, before });
+        self.buckets[bucket] = u32::try_from(self.made.len()).unwrap_or(0);
+    }
+
+    /// Goes on to a block, whatever the distance.
+    fn jump(&mut self, id: BlockId, snaplen: u32) {
+        let distance = self.out.len() - self.places[id as usize];
+        if distance == 0 && !self.out.is_empty() && self.places[id as usize] > 0 {
+            return;
+        }
+        self.out.push(match id {
+            REJECT => Insn::RetK { k: 0 },
+            ACCEPT => Insn::RetK { k: snaplen },
+            _ => Insn::Jump { k: u32::try_from(distance).unwrap_or(u32::MAX) },
+        });
+        self.detours[id as usize] = self.out.len();
+    }
+
+    fn branch(&mut self, branch: Branch, snaplen: u32) {
+        let Some((op, src)) = branch.cond else {
+            return self.jump(branch.yes, snaplen);
+        };
+        // A detour for one may push the other out of reach.
+        let (jt, jf) = loop {
+            match (self.near(branch.yes), self.near(branch.no)) {
+                (Some(jt), Some(jf)) => break (jt, jf),
+                (None, _) => self.jump(branch.yes, snaplen),
+                (_, None) => self.jump(branch.no, snaplen),
+            }
+        };
+        let short = |distance| u8::try_from(distance).unwrap_or(u8::MAX);
+        self.out.push(Insn::JumpIf { op, src, jt: short(jt), jf: short(jf) });
+    }
+}
+
+/// Operations with a constant.
+const fn alu(op: AluOp, k: u32) -> Insn {
+    Insn::Alu { op, src: Src::K(k) }
+}

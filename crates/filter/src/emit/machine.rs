@@ -1,0 +1,541 @@
+//! Values into registers.
+
+use super::alu;
+use crate::error::{Error, ErrorKind};
+use crate::form::{
+    AUTH, CHAIN_STEPS, Cell, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
+};
+use crate::lower::Meaning;
+use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
+use skep_diag::Span;
+
+/// Left operands in each other that are many.
+const DEEP: usize = 6;
+
+/// What the registers hold, where that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// A value and a mask on it.
+    a: Option<(ValueId, u32)>,
+    x: Option<ValueId>,
+    /// A cell that has this value.
+    cell: Option<(Cell, u32)>,
+}
+
+impl State {
+    /// What holds both here and there.
+    pub(super) fn meet(self, other: &Self) -> Self {
+        Self {
+            a: self.a.filter(|_| self.a == other.a),
+            x: self.x.filter(|_| self.x == other.x),
+            cell: self.cell.filter(|_| self.cell == other.cell),
+        }
+    }
+}
+
+/// Makes the instructions of a block.
+pub(super) struct Machine<'a> {
+    meaning: &'a Meaning,
+    values: &'a Values,
+    pub(super) state: State,
+    pub(super) code: Vec<Insn>,
+    /// Cells of scratch memory: those of the meaning come first.
+    slots: Vec<Option<u32>>,
+    free: u32,
+    /// Whether registers are remembered.
+    optimise: bool,
+}
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(meaning: &'a Meaning, optimise: bool) -> Self {
+        let mut free = 0;
+        let slots = meaning.cells.iter().map(|cell| {
+            cell.is_some().then(|| {
+                free += 1;
+                free - 1
+            })
+        });
+        let slots = slots.collect();
+        let values = &meaning.values;
+        Self { meaning, values, state: State::default(), code: Vec::new(), slots, free, optimise }
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Insn> {
+        std::mem::take(&mut self.code)
+    }
+
+    fn slot(&self, cell: u8) -> u32 {
+        self.slots.get(usize::from(cell)).copied().flatten().unwrap_or(0)
+    }
+
+    /// A cell for a while; the caller gives it back.
+    fn scratch(&mut self) -> Result<u32, Error> {
+        if self.free >= MEM_CELLS {
+            return Err(Error::new(Span::default(), ErrorKind::Registers));
+        }
+        self.free += 1;
+        Ok(self.free - 1)
+    }
+
+    fn known(&self) -> State {
+        if self.optimise { self.state } else { State::default() }
+    }
+
+    /// `A = value`
+    pub(super) fn value(&mut self, id: ValueId) -> Result<(), Error> {
+        if self.known().a == Some((id, u32::MAX)) {
+            return Ok(());
+        }
+        if self.known().x == Some(id) {
+            self.code.push(Insn::Txa);
+        } else {
+            self.compute(id)?;
+        }
+        self.state.a = Some((id, u32::MAX));
+        Ok(())
+    }
+
+    /// `A` with the bits of the value that are in the mask; others may be there, too.
+    pub(super) fn bits(&mut self, id: ValueId, mask: u32) -> Result<(), Error> {
+        match self.known().a {
+            Some((value, kept)) if value == id && mask & !kept == 0 => Ok(()),
+            _ => self.value(id),
+        }
+    }
+
+    /// `A = value & mask`
+    pub(super) fn masked(&mut self, id: ValueId, mask: u32) -> Result<(), Error> {
+        if self.known().a == Some((id, mask)) {
+            return Ok(());
+        }
+        self.bits(id, mask)?;
+        if mask != u32::MAX {
+            self.code.push(alu(AluOp::And, mask));
+        }
+        self.state.a = Some((id, mask));
+        Ok(())
+    }
+
+    /// Left operands may be nested as deep as the expression is long.
+    fn compute(&mut self, id: ValueId) -> Result<(), Error> {
+        let (mut leaf, mut operations) = (id, Vec::new());
+        while let Value::Alu(op, left, right) = self.values.get(leaf) {
+            if self.values.constant(right).is_none() {
+                break;
+            }
+            operations.push((op, right));
+            leaf = left;
+            if self.known().a == Some((leaf, u32::MAX)) {
+                break;
+            }
+        }
+        if !operations.is_empty() {
+            self.value(leaf)?;
+            for (op, right) in operations.into_iter().rev() {
+                self.code.push(alu(op, self.values.constant(right).unwrap_or(0)));
+            }
+            self.state.a = None;
+            return Ok(());
+        }
+        match self.values.get(id) {
+            Value::Const(k) => self.code.push(Insn::LoadImm { reg: Reg::A, k }),
+            Value::Len => self.code.push(Insn::LoadLen { reg: Reg::A }),
+            Value::Abs(size, k) => self.code.push(Insn::LoadAbs { size, k }),
+            Value::Ind(size, base, k) => match (self.known().cell, self.values.get(base)) {
+                (Some((known, at)), Value::Cell(cell))
+                    if known == cell && k.wrapping_add(at) <= i32::MAX.cast_unsigned() =>
+                {
+                    self.code.push(Insn::LoadAbs { size, k: k.wrapping_add(at) });
+                }
+                _ => {
+                    self.index(base)?;
+                    self.code.push(Insn::LoadInd { size, k });
+                }
+            },
+            Value::Msh(k) => {
+                self.code.push(Insn::LoadMsh { k });
+                self.code.push(Insn::Txa);
+                self.state.x = Some(id);
+            }
+            Value::Anc(anc) => self.code.push(Insn::LoadAnc { size: Size::W, anc }),
+            Value::Cell(cell) => {
+                self.code.push(Insn::LoadMem { reg: Reg::A, k: self.slot(cell) });
+            }
+            Value::Neg(operand) => {
+                self.value(operand)?;
+                self.code.push(Insn::Neg);
+            }
+            Value::Alu(..) if self.is_deep(id) => self.long(id)?,
+            Value::Alu(op, left, right) => {
+                let commutes =
+                    matches!(op, AluOp::Add | AluOp::Mul | AluOp::And | AluOp::Or | AluOp::Xor);
+                self.pair(left, right, commutes)?;
+                self.code.push(Insn::Alu { op, src: Src::X });
+            }
+            Value::Chain(chain) => self.chain(chain)?,
+            Value::Fault => {}
+        }
+        self.state.a = None;
+        Ok(())
+    }
+
+    /// Whether there are many left operands in each other.
+    fn is_deep(&self, mut id: ValueId) -> bool {
+        for _ in 0..DEEP {
+            let Value::Alu(_, left, _) = self.values.get(id) else { return false };
+            id = left;
+        }
+        true
+    }
+
+    /// Left operands in each other, as deep as the expression is long: from the innermost on.
+    fn long(&mut self, id: ValueId) -> Result<(), Error> {
+        let (mut leaf, mut operations) = (id, Vec::new());
+        while let Value::Alu(op, left, right) = self.values.get(leaf) {
+            operations.push((op, right));
+            leaf = left;
+        }
+        if operations.len() > MAX_INSNS {
+            let kind = ErrorKind::TooLong { insns: operations.len(), most: MAX_INSNS };
+            return Err(Error::new(Span::default(), kind));
+        }
+        self.value(leaf)?;
+        for (op, right) in operations.into_iter().rev() {
+            // The result so far is no value with a name.
+            self.state.a = None;
+            if let Some(k) = self.values.constant(right) {
+                self.code.push(alu(op, k));
+                continue;
+            }
+            if self.is_simple(right) {
+                self.simple_index(right)?;
+            } else {
+                let slot = self.scratch()?;
+                self.code.push(Insn::Store { reg: Reg::A, k: slot });
+                self.index(right)?;
+                self.code.push(Insn::LoadMem { reg: Reg::A, k: slot });
+                self.free -= 1;
+            }
+            self.code.push(Insn::Alu { op, src: Src::X });
+        }
+        Ok(())
+    }
+
+    /// `A = left` and `X = right`, or the other way round, which it says.
+    pub(super) fn pair(
+        &mut self,
+        left: ValueId,
+        right: ValueId,
+        may_swap: bool,
+    ) -> Result<bool, Error> {
+        for (in_a, in_x, swapped) in [(left, right, false), (right, left, true)] {
+            if swapped && !may_swap {
+                break;
+            }
+            if self.is_simple(in_x) {
+                self.value(in_a)?;
+                self.simple_index(in_x)?;
+                return Ok(swapped);
+            }
+            if self.known().x == Some(in_x) && self.keeps_x(in_a, in_x) {
+                self.value(in_a)?;
+                return Ok(swapped);
+            }
+        }
+        for (in_a, in_x, swapped) in [(left, right, false), (right, left, true)] {
+            if (may_swap || !swapped) && self.keeps_x(in_a, in_x) {
+                self.index(in_x)?;
+                // What was in `A` made way for what is in `X` now.
+                self.value(in_a)?;
+                return Ok(swapped);
+            }
+        }
+        self.value(right)?;
+        let slot = self.scratch()?;
+        self.code.push(Insn::Store { reg: Reg::A, k: slot });
+        self.value(left)?;
+        self.code.push(Insn::LoadMem { reg: Reg::X, k: slot });
+        self.state.x = Some(right);
+        self.free -= 1;
+        Ok(false)
+    }
+
+    /// `X = value`
+    fn index(&mut self, id: ValueId) -> Result<(), Error> {
+        if self.known().x == Some(id) {
+            return Ok(());
+        }
+        if self.is_simple(id) {
+            return self.simple_index(id);
+        }
+        self.value(id)?;
+        self.code.push(Insn::Tax);
+        self.state.x = Some(id);
+        Ok(())
+    }
+
+    /// Whether `X` can have the value without `A`.
+    fn is_simple(&self, id: ValueId) -> bool {
+        matches!(self.values.get(id), Value::Msh(_) | Value::Cell(_) | Value::Len | Value::Const(_))
+    }
+
+    fn simple_index(&mut self, id: ValueId) -> Result<(), Error> {
+        if self.known().x == Some(id) {
+            return Ok(());
+        }
+        let insn = match self.values.get(id) {
+            Value::Msh(k) => Insn::LoadMsh { k },
+            Value::Cell(cell) => Insn::LoadMem { reg: Reg::X, k: self.slot(cell) },
+            Value::Len => Insn::LoadLen { reg: Reg::X },
+            Value::Const(k) => Insn::LoadImm { reg: Reg::X, k },
+            _ => return self.index(id),
+        };
+        self.code.push(insn);
+        self.state.x = Some(id);
+        Ok(())
+    }
+
+    /// Whether `X`, which holds `in_x`, still does when the value has been computed.
+    fn keeps_x(&self, id: ValueId, in_x: ValueId) -> bool {
+        let mut id = id;
+        loop {
+            if id == in_x && self.optimise {
+                return true;
+            }
+            match self.values.get(id) {
+                Value::Const(_)
+                | Value::Len
+                | Value::Abs(..)
+                | Value::Anc(_)
+                | Value::Cell(_)
+                | Value::Fault => return true,
+                Value::Ind(_, base, _) => return self.optimise && base == in_x,
+                Value::Msh(_) | Value::Chain(_) => return false,
+                Value::Neg(operand) => id = operand,
+                Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
+                Value::Alu(..) => return false,
+            }
+        }
+    }
+
+    /// Cells get their first values. Those that no block asks for any more have only their loads
+    /// left, which may reject the packet.
+    pub(super) fn prologue(&mut self, asked: u64) -> Result<State, Error> {
+        for (cell, init) in self.meaning.cells.iter().enumerate() {
+            let Some(init) = init else { continue };
+            if asked & 1 << cell == 0 {
+                match init {
+                    Init::Const(_) => continue,
+                    Init::Radiotap | Init::Pflog => {
+                        let k = if *init == Init::Radiotap { 3 } else { 0 };
+                        self.code.push(Insn::LoadAbs { size: Size::B, k });
+                        continue;
+                    }
+                    // Always asked for.
+                    Init::Wlan { .. } => {}
+                }
+            }
+            let slot = self.slot(u8::try_from(cell).unwrap_or(u8::MAX));
+            let store = Insn::Store { reg: Reg::A, k: slot };
+            match *init {
+                Init::Const(k) => {
+                    self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
+                    self.state.cell = Some((u8::try_from(cell).unwrap_or(u8::MAX), k));
+                    continue;
+                }
+                Init::Radiotap => self.code.extend([
+                    Insn::LoadAbs { size: Size::B, k: 3 },
+                    alu(AluOp::Lsh, 8),
+                    Insn::Tax,
+                    Insn::LoadAbs { size: Size::B, k: 2 },
+                    Insn::Alu { op: AluOp::Or, src: Src::X },
+                    store,
+                    Insn::Tax,
+                ]),
+                Init::Pflog => self.code.extend([
+                    Insn::LoadAbs { size: Size::B, k: 0 },
+                    alu(AluOp::Add, 3),
+                    alu(AluOp::And, !3),
+                    store,
+                    Insn::Tax,
+                ]),
+                Init::Wlan { header, pads } => {
+                    self.wlan_payload(header, pads, slot);
+                    self.state.x = None;
+                    continue;
+                }
+            }
+            self.state.x = self.values.find(Value::Cell(u8::try_from(cell).unwrap_or(u8::MAX)));
+        }
+        Ok(self.state)
+    }
+
+    /// Where the payload of an 802.11 frame begins; `crate::eval` says it plainly.
+    fn wlan_payload(&mut self, header: Option<u8>, pads: bool, slot: u32) {
+        let load = Insn::LoadMem { reg: Reg::A, k: slot };
+        let store = Insn::Store { reg: Reg::A, k: slot };
+        let first = match header {
+            Some(cell) => {
+                let k = self.slot(cell);
+                self.code.push(Insn::LoadMem { reg: Reg::X, k });
+                self.code.push(Insn::Txa);
+                self.code.push(alu(AluOp::Add, 24));
+                Insn::LoadInd { size: Size::B, k: 0 }
+            }
+            None => {
+                self.code.push(Insn::LoadImm { reg: Reg::A, k: 24 });
+                Insn::LoadAbs { size: Size::B, k: 0 }
+            }
+        };
+        self.code.extend([store, first]);
+        let set = |k, jt, jf| Insn::JumpIf { op: CondOp::Set, src: Src::K(k), jt, jf };
+        if !pads {
+            self.code.extend([
+                set(0x08, 0, 5),
+                set(0x04, 4, 0),
+                set(0x80, 0, 3),
+                load,
+                alu(AluOp::Add, 2),
+                store,
+            ]);
+            return;
+        }
+        self.code.extend([
+            set(0x08, 0, 18),
+            set(0x04, 17, 0),
+            set(0x80, 0, 4),
+            load,
+            alu(AluOp::Add, 2),
+            store,
+            Insn::Jump { k: 12 },
+            Insn::LoadAbs { size: Size::W, k: 4 },
+            set(0x0200_0000, 0, 10),
+            set(0x0000_0080, 9, 0),
+            set(0x0100_0000, 0, 2),
+            Insn::LoadAbs { size: Size::B, k: 16 },
+            Insn::Jump { k: 1 },
+            Insn::LoadAbs { size: Size::B, k: 8 },
+            set(0x20, 0, 4),
+            load,
+            alu(AluOp::Add, 3),
+            alu(AluOp::And, !3),
+            store,
+        ]);
+    }
+
+    /// What a condition does besides.
+    pub(super) fn effect(&mut self, effect: u32) -> Result<(), Error> {
+        const ETHERNET: u32 = 0x6558;
+        let mut known = None;
+        match self.meaning.effects.get(effect as usize).copied() {
+            Some(Effect::Tag(cell)) => {
+                let slot = self.slot(cell);
+                self.code.extend([
+                    Insn::LoadImm { reg: Reg::A, k: 4 },
+                    Insn::Store { reg: Reg::A, k: slot },
+                ]);
+                known = Some((cell, 4));
+            }
+            Some(Effect::Set(cell, value)) => {
+                self.value(value)?;
+                let k = self.slot(cell);
+                self.code.push(Insn::Store { reg: Reg::A, k });
+            }
+            Some(Effect::Geneve { kind, header, payload }) => {
+                let (kind, header, payload) =
+                    (self.slot(kind), self.slot(header), self.slot(payload));
+                let store = |k| Insn::Store { reg: Reg::A, k };
+                self.code.extend([
+                    Insn::LoadMem { reg: Reg::X, k: header },
+                    Insn::LoadInd { size: Size::B, k: 0 },
+                    alu(AluOp::And, 0x3f),
+                    alu(AluOp::Lsh, 2),
+                    alu(AluOp::Add, 8),
+                    Insn::Alu { op: AluOp::Add, src: Src::X },
+                    store(header),
+                    store(payload),
+                    Insn::LoadInd { size: Size::H, k: 2 },
+                    Insn::JumpIf { op: CondOp::Eq, src: Src::K(ETHERNET), jt: 3, jf: 0 },
+                    Insn::Txa,
+                    alu(AluOp::Add, 2),
+                    Insn::Jump { k: 4 },
+                    Insn::LoadMem { reg: Reg::A, k: header },
+                    alu(AluOp::Add, 14),
+                    store(payload),
+                    alu(AluOp::Sub, 2),
+                    store(kind),
+                ]);
+            }
+            None => {}
+        }
+        self.state = State { cell: known, ..State::default() };
+        Ok(())
+    }
+
+    /// The walk of `protochain`, as many steps as it may take, one after the other: programs in the
+    /// kernel have no loops.
+    fn chain(&mut self, chain: Chain) -> Result<(), Error> {
+        let Chain { network, wanted, is_6 } = chain;
+        let at = |off: u32| network.wrapping_add(off);
+        let slot = self.scratch()?;
+        let store = Insn::Store { reg: Reg::A, k: slot };
+        let load = Insn::LoadMem { reg: Reg::A, k: slot };
+        let byte = |off| Insn::LoadInd { size: Size::B, k: at(off) };
+        let mut steps: Vec<Insn> = Vec::new();
+        // What is behind the last step is reached by jumps whose distance is known from the end.
+        for _ in 0..CHAIN_STEPS {
+            let eq = |k, jt, jf| Insn::JumpIf { op: CondOp::Eq, src: Src::K(k), jt, jf };
+            // Conditional jumps to the end are made below.
+            const END: u8 = u8::MAX;
+            steps.push(eq(wanted, END, 0));
+            steps.push(eq(NO_NEXT, END, 0));
+            if is_6 {
+                steps.extend([
+                    eq(EXTENSIONS[0], 3, 0),
+                    eq(EXTENSIONS[1], 2, 0),
+                    eq(EXTENSIONS[2], 1, 0),
+                    eq(EXTENSIONS[3], 0, 8),
+                    byte(0),
+                    store,
+                    byte(1),
+                    alu(AluOp::Add, 1),
+                    alu(AluOp::Lsh, 3),
+                    Insn::Alu { op: AluOp::Add, src: Src::X },
+                    Insn::Tax,
+                    Insn::Jump { k: 7 },
+                ]);
+            }
+            steps.push(eq(AUTH, 0, END));
+            steps.extend([
+                byte(0),
+                store,
+                byte(1),
+                alu(AluOp::Add, 2),
+                alu(AluOp::Lsh, 2),
+                Insn::Tax,
+                load,
+            ]);
+        }
+        let total = steps.len();
+        for (pc, insn) in steps.iter_mut().enumerate() {
+            if let Insn::JumpIf { jt, jf, .. } = insn {
+                let far = u8::try_from(total - pc - 1).unwrap_or(u8::MAX);
+                for jump in [jt, jf] {
+                    if *jump == u8::MAX {
+                        *jump = far;
+                    }
+                }
+            }
+        }
+        self.code.push(Insn::LoadAbs { size: Size::B, k: at(if is_6 { 6 } else { 9 }) });
+        self.code.push(if is_6 {
+            Insn::LoadImm { reg: Reg::X, k: 40 }
+        } else {
+            Insn::LoadMsh { k: network }
+        });
+        self.code.append(&mut steps);
+        self.free -= 1;
+        self.state = State::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Why an expression has no meaning.
+
+use skep_diag::{Diagnostic, Span};
+
+/// Why an expression has no meaning, and which words of it are to blame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct Error {
+    /// Bytes of the expression.
+    pub span: Span,
+    /// What is wrong with them.
+    pub kind: ErrorKind,
+}
+
+/// What is wrong with an expression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are words of the message")]
+pub enum ErrorKind {
+    /// A word where another is wanted.
+    #[error("expected {expected}, found `{found}`")]
+    Unexpected { expected: &'static str, found: String },
+    /// The expression ends too early.
+    #[error("expected {expected}, the expression ends here")]
+    Ends { expected: &'static str },
+    /// A character that no word begins with.
+    #[error("`{0}` begins no word of the language")]
+    Character(char),
+    /// Not a number of 32 bits, or a digit too large for octal.
+    #[error("`{text}` is not a number: {why}")]
+    Number { text: String, why: &'static str },
+    /// Not an address.
+    #[error("`{text}` is not {what}")]
+    Address { text: String, what: &'static str },
+    /// A number, name or address that nothing says how to take.
+    #[error("nothing says what `{0}` is")]
+    NoQualifier(String),
+    /// Parentheses in parentheses, too many.
+    #[error("parentheses {limit} deep, deeper is not supported")]
+    Depth { limit: usize },
+    /// A name that the resolver does not know.
+    #[error("unknown {what} `{name}`")]
+    Name { what: &'static str, name: String },
+    /// A number too large for its field.
+    #[error("{what} {value} is greater than {most}")]
+    TooLarge { what: &'static str, value: u64, most: u64 },
+    /// An address has bits outside its mask.
+    #[error("`{0}` has bits outside the mask")]
+    HostBits(String),
+    /// A mask on something other than a network.
+    #[error("a mask goes with `net` only")]
+    MaskWithoutNet,
+    /// A word that does not go with the following one.
+    #[error("`{word}` does not go with {with}")]
+    Qualifier { word: &'static str, with: &'static str },
+    /// Something that the link type does not have.
+    #[error("{what} on link type {link}: not supported")]
+    Link { what: &'static str, link: &'static str },
+    /// Something of other link types than the supported.
+    #[error("`{0}` is for link types that are not supported")]
+    OtherLink(String),
+    /// Filters on direction and interface need a live capture or a link type that records them.
+    #[error("{what} on link type {link} is not recorded in capture files")]
+    NotInFiles { what: &'static str, link: &'static str },
+    /// VLAN tags inside MPLS, protocols other than IP inside MPLS.
+    #[error("{0} after `mpls` is not supported")]
+    AfterMpls(&'static str),
+    /// `ip broadcast` without a netmask.
+    #[error("`ip broadcast` needs the netmask of the network, which is not known")]
+    NoNetmask,
+    /// Division, modulo or shift by a constant that makes no sense.
+    #[error("{0}")]
+    Constant(&'static str),
+    /// Load of 3 bytes, or of more than 4.
+    #[error("{0} bytes cannot be loaded: 1, 2 or 4 can")]
+    Size(u32),
+    /// Too deep an arithmetic expression.
+    #[error("arithmetic too deep: it needs more than 16 cells of scratch memory")]
+    Registers,
+    /// The snapshot length is 0.
+    #[error("a snapshot length of 0 rejects all packets")]
+    SnapLen,
+    /// No packet can match.
+    #[error("the expression rejects all packets")]
+    RejectsAll,
+    /// The program is larger than what the kernel takes.
+    #[error("the program has some {insns} instructions, the kernel takes {most}")]
+    TooLong { insns: usize, most: usize },
+    /// The program breaks a rule of the kernel; the compiler should not have made it.
+    #[error("the program is refused: {0}")]
+    Refused(skep_cbpf::CheckError),
+}
+
+impl Error {
+    pub(crate) const fn new(span: Span, kind: ErrorKind) -> Self {
+        Self { span, kind }
+    }
+
+    /// For showing with the expression.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        let (label, help) = self.kind.advice();
+        let diag =
+            Diagnostic::error(self.kind.code(), self.kind.to_string()).label(self.span, label);
+        if help.is_empty() { diag } else { diag.help(help) }
+    }
+}
+
+impl ErrorKind {
+    /// Stable name.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unexpected { .. } | Self::Ends { .. } => "filter.syntax",
+            Self::Character(_) => "filter.character",
+            Self::Number { .. } => "filter.number",
+            Self::Address { .. } => "filter.address",
+            Self::NoQualifier(_) => "filter.no-qualifier",
+            Self::Depth { .. } => "filter.depth",
+            Self::Name { .. } => "filter.unknown-name",
+            Self::TooLarge { .. } => "filter.too-large",
+            Self::HostBits(_) => "filter.host-bits",
+            Self::MaskWithoutNet => "filter.mask",
+            Self::Qualifier { .. } => "filter.qualifier",
+            Self::Link { .. } | Self::OtherLink(_) => "filter.link-type",
+            Self::NotInFiles { .. } => "filter.not-in-files",
+            Self::AfterMpls(_) => "filter.after-mpls",
+            Self::NoNetmask => "filter.netmask",
+            Self::Constant(_) => "filter.constant",
+            Self::Size(_) => "filter.size",
+            Self::Registers => "filter.registers",
+            Self::SnapLen => "filter.snaplen",
+            Self::RejectsAll => "filter.rejects-all",
+            Self::TooLong { .. } => "filter.too-long",
+            Self::Refused(_) => "filter.refused",
+        }
+    }
+
+    /// What to write beside the words, and what would do.
+    fn advice(&self) -> (String, String) {
+        let (label, help) = match self {
+            Self::Unexpected { found, .. } => return (suggestion(found), String::new()),
+            Self::NoQualifier(text) => {
+                let help = match text.parse::<u32>() {
+                    Ok(_) => format!("say what it is: `port {text}`, `host {text}`, `net {text}`"),
+                    Err(_) => format!("say what it is: `host {text}`, `net {text}`, `port {text}`"),
+                };
+                return ("a name, number or address alone".into(), help);
+            }
+            Self::HostBits(_) => ("", "clear the bits that the mask does not cover"),
+            Self::MaskWithoutNet => ("", "write `net` before the address"),
+            Self::Name { what: "host", .. } => ("", "give its address"),
+            Self::Name { what: "port", .. } => ("", "give its number"),
+            Self::NotInFiles { .. } => ("", "use it on a live capture, or capture from `any`"),
+            Self::AfterMpls(_) => ("", "move it before `mpls`: what follows `mpls` looks inside"),
+            Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
+            Self::Registers => ("", "nest less"),
+            Self::TooLong { .. } => {
+                ("", "the expression can still be evaluated without the kernel")
+            }
+            _ => ("", ""),
+        };
+        (label.into(), help.into())
+    }
+}
+
+/// What a mistyped word may have meant.
+fn suggestion(found: &str) -> String {
+    match skep_diag::closest(found, crate::words::all()) {
+        Some(word) if word != found => format!("did you mean `{word}`?"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,343 @@
+//! The middle form as a graph of tests, each with two ways on.
+//!
+//! Blocks are made from the end to the start, so that where a test leads is known when it is made,
+//! and equal blocks are the same block. Then tests that are decided by what was tested before are left
+//! out ([`Graph::thread`]).
+//!
+//! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
+//! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
+
+mod regroup;
+mod sets;
+mod thread;
+
+use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
+use crate::implies::Fact;
+use crate::lower::Meaning;
+
+/// Position of a [`Block`].
+pub(crate) type BlockId = u32;
+
+/// Rejects the packet.
+pub(crate) const REJECT: BlockId = 0;
+/// Accepts the packet.
+pub(crate) const ACCEPT: BlockId = 1;
+
+/// Conditions of a long expression.
+const LONG: usize = 4000;
+
+/// What a block does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    Test(Test),
+    /// Sets cells and goes on to `yes`.
+    Effect(u32),
+    /// Returns.
+    End,
+}
+
+/// A test and where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Block {
+    pub(crate) step: Step,
+    pub(crate) yes: BlockId,
+    pub(crate) no: BlockId,
+}
+
+/// Blocks; those a block leads to stand before it.
+#[derive(Debug)]
+pub(crate) struct Graph<'a> {
+    pub(crate) values: &'a Values,
+    pub(crate) blocks: Vec<Block>,
+    table: Vec<BlockId>,
+    /// Blocks in the table.
+    count: usize,
+    optimise: bool,
+    /// Whether equal blocks are to be the same.
+    shares: bool,
+    /// How often a test turned out to lead to one place only.
+    folded: u32,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of a meaning, and its first block.
+    pub(crate) fn of(meaning: &'a Meaning, optimise: bool) -> (Self, BlockId) {
+        let end = Block { step: Step::End, yes: REJECT, no: REJECT };
+        let capacity = meaning.forms.len() + 2;
+        let mut blocks = Vec::with_capacity(capacity);
+        blocks.extend([end, end]);
+        let mut graph = Self {
+            values: &meaning.values,
+            blocks,
+            table: Vec::new(),
+            count: 0,
+            optimise,
+            folded: 0,
+            shares: false,
+        };
+        // In a long expression looking for equal blocks waits until there are fewer.
+        graph.shares = optimise && meaning.forms.len() < LONG;
+        let root = graph.build(meaning, meaning.root, ACCEPT, REJECT);
+        graph.shares = optimise;
+        (graph, root)
+    }
+
+    /// Blocks from `root` on.
+    pub(crate) fn len(&self, root: BlockId) -> usize {
+        let blocks = self.ways(root);
+        blocks.iter().skip(ACCEPT as usize + 1).filter(|&&ways| ways > 0).count()
+    }
+
+    /// How many ways from `root` lead to each block.
+    fn ways(&self, root: BlockId) -> Vec<u32> {
+        let mut ways = vec![0u32; root as usize + 1];
+        ways[root as usize] = 1;
+        for id in (ACCEPT + 1..=root).rev() {
+            if ways[id as usize] == 0 {
+                continue;
+            }
+            let Block { yes, no, .. } = self.blocks[id as usize];
+            ways[yes as usize] += 1;
+            if yes != no {
+                ways[no as usize] += 1;
+            }
+        }
+        ways
+    }
+
+    /// Makes the blocks to which ways lead anew, from the end. `replace` may make one differently; it is
+    /// told what became of those before.
+    fn rebuild(
+        &mut self,
+        root: BlockId,
+        ways: &[u32],
+        mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
+    ) -> BlockId {
+        let mut made: Vec<BlockId> = (0..=root).collect();
+        for id in ACCEPT + 1..=root {
+            if ways[id as usize] == 0 {
+                continue;
+            }
+            made[id as usize] = match replace(self, id, &made) {
+                Some(new) => new,
+                None => {
+                    let Block { step, yes, no } = self.blocks[id as usize];
+                    self.remake(id, step, made[yes as usize], made[no as usize])
+                }
+            };
+        }
+        made[root as usize]
+    }
+
+    /// A block with other ways on; the same one if they are not.
+    fn remake(&mut self, id: BlockId, step: Step, yes: BlockId, no: BlockId) -> BlockId {
+        let old = self.blocks[id as usize];
+        match step {
+            _ if (yes, no) == (old.yes, old.no) => id,
+            Step::Test(test) => self.finish(test, yes, no),
+            Step::Effect(_) | Step::End => self.add(Block { step, yes, no }),
+        }
+    }
+
+    pub(crate) fn block(&self, id: BlockId) -> Block {
+        self.blocks.get(id as usize).copied().unwrap_or(Block {
+            step: Step::End,
+            yes: REJECT,
+            no: REJECT,
+        })
+    }
+
+    /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
+    /// are nested no deeper than parentheses, are entered.
+    fn build(&mut self, meaning: &Meaning, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+        let (mut form, mut yes, mut no) = (form, yes, no);
+        loop {
+            match meaning.forms.get(form as usize).copied() {
+                Some(Form::And(left, right)) => {
+                    yes = self.build(meaning, right, yes, no);
+                    form = left;
+                }
+                Some(Form::Or(left, right)) => {
+                    no = self.build(meaning, right, yes, no);
+                    form = left;
+                }
+                Some(Form::Not(operand)) => {
+                    (yes, no) = (no, yes);
+                    form = operand;
+                }
+                Some(Form::Const(value)) => return if value { yes } else { no },
+                Some(Form::Test(test)) => return self.test(test, yes, no),
+                Some(Form::Effect(effect)) => {
+                    if self.optimise && meaning.is_idle(effect) {
+                        return yes;
+                    }
+                    return self.add(Block { step: Step::Effect(effect), yes, no: yes });
+                }
+                None => return REJECT,
+            }
+        }
+    }
+
+    /// A test, decided where it can be.
+    pub(crate) fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        if self.values.get(test.value) == Value::Fault {
+            return REJECT;
+        }
+        if !self.optimise {
+            return self.add(Block { step: Step::Test(test), yes, no });
+        }
+        let (test, always) = self.normal(test);
+        match always {
+            Some(true) => return self.touch(test.value, yes),
+            Some(false) => return self.touch(test.value, no),
+            None => {}
+        }
+        let yes = self.skip(yes, Fact { test, holds: true });
+        let no = self.skip(no, Fact { test, holds: false });
+        self.finish(test, yes, no)
+    }
+
+    fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        if yes == no {
+            self.folded += 1;
+            let next = match test.rhs {
+                Rhs::Const(_) => yes,
+                Rhs::Value(rhs) => self.touch(rhs, yes),
+            };
+            return self.touch(test.value, next);
+        }
+        self.add(Block { step: Step::Test(test), yes, no })
+    }
+
+    /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
+    /// never has, and whether that decides it.
+    fn normal(&self, mut test: Test) -> (Test, Option<bool>) {
+        let Rhs::Const(mut k) = test.rhs else { return (test, None) };
+        let bits = ones(self.values.most(test.value));
+        let most = bits & test.mask;
+        if test.cmp == Cmp::Gt {
+            if k >= most {
+                return (test, Some(false));
+            }
+            (test.cmp, k) = (Cmp::Ge, k + 1);
+        }
+        test.rhs = Rhs::Const(k);
+        let always = match test.cmp {
+            Cmp::Eq if k & !most != 0 => Some(false),
+            Cmp::Eq if most == 0 => Some(true),
+            Cmp::Ge | Cmp::Gt if k == 0 => Some(true),
+            Cmp::Ge | Cmp::Gt if k > most => Some(false),
+            _ => None,
+        };
+        // Nothing but 0 is below 1, nothing but the greatest is not below it.
+        if test.cmp == Cmp::Ge && k == most && test.mask & bits == bits && always.is_none() {
+            test.cmp = Cmp::Eq;
+        }
+        test.mask = if most == bits { u32::MAX } else { most };
+        (test, always)
+    }
+
+    /// Goes on to `next` if the value can be computed.
+    fn touch(&mut self, value: ValueId, next: BlockId) -> BlockId {
+        if next == REJECT || !self.values.may_fail(value) || self.is_touched(value, next) {
+            return next;
+        }
+        let test = Test { value, mask: 0, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
+        self.add(Block { step: Step::Test(test), yes: next, no: next })
+    }
+
+    /// Whether the block loads the value itself first, or more.
+    fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
+        let Step::Test(test) = self.block(block).step else { return false };
+        test.value == value || self.end(value).is_some_and(|end| self.end(test.value) >= Some(end))
+    }
+
+    /// The byte behind the last one that the value is loaded from, if the place is constant.
+    pub(crate) fn end(&self, value: ValueId) -> Option<u32> {
+        match self.values.get(value) {
+            Value::Abs(size, at) => Some(at.saturating_add(size.bytes().into())),
+            Value::Msh(at) => Some(at.saturating_add(1)),
+            _ => None,
+        }
+    }
+
+    /// The first block from here on that the fact does not decide.
+    ///
+    /// The fact's value was loaded to know it, so leaving out another test of that value leaves out no
+    /// load.
+    fn skip(&self, mut id: BlockId, fact: Fact) -> BlockId {
+        while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
+            id = match fact.decides(&test) {
+                Some(true) => yes,
+                Some(false) => no,
+                None => break,
+            };
+        }
+        id
+    }
+
+    /// The block, or the equal one that is there already.
+    pub(crate) fn add(&mut self, block: Block) -> BlockId {
+        let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
+        if self.shares {
+            if self.count * 2 >= self.table.len() {
+                self.grow(self.blocks.len());
+            }
+            let mask = self.table.len() - 1;
+            let mut slot = hash(&block) & mask;
+            while self.table[slot] != 0 {
+                let id = self.table[slot];
+                if self.blocks[id as usize] == block {
+                    return id;
+                }
+                slot = (slot + 1) & mask;
+            }
+            self.table[slot] = id;
+            self.count += 1;
+        }
+        self.blocks.push(block);
+        id
+    }
+
+    /// Room for as many blocks again as there are.
+    fn grow(&mut self, blocks: usize) {
+        let len = (blocks * 4).next_power_of_two().max(128);
+        let old = std::mem::replace(&mut self.table, vec![0; len]);
+        for id in old.into_iter().filter(|&id| id != 0) {
+            let mut slot = hash(&self.blocks[id as usize]) & (len - 1);
+            while self.table[slot] != 0 {
+                slot = (slot + 1) & (len - 1);
+            }
+            self.table[slot] = id;
+        }
+    }
+}
+
+impl Meaning {
+    /// Whether an effect sets only a cell that nothing reads, and cannot reject.
+    fn is_idle(&self, effect: u32) -> bool {
+        match self.effects.get(effect as usize) {
+            Some(&Effect::Tag(cell)) => !self.values.contains(Value::Cell(cell)),
+            _ => false,
+        }
+    }
+}
+
+fn hash(block: &Block) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let ways = u64::from(block.yes) << 32 | u64::from(block.no);
+    let own = match block.step {
+        Step::Test(Test { value, mask, cmp, rhs }) => {
+            let rhs = match rhs {
+                Rhs::Const(k) => u64::from(k),
+                Rhs::Value(id) => u64::from(id) | 1 << 40,
+            };
+            let mask = u64::from(mask).rotate_left(29) ^ cmp as u64;
+            (u64::from(value) << 48 ^ rhs).wrapping_mul(ODD) ^ mask.wrapping_mul(ODD | 2)
+        }
+        Step::Effect(effect) => u64::from(effect),
+        Step::End => 0,
+    };
+    let mixed = (ways.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ own).wrapping_mul(ODD);
+    (mixed >> 29) as usize
+}

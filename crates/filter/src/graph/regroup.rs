@@ -1,0 +1,215 @@
+//! Tests of one value next to each other, so that it is loaded once.
+//!
+//! A *chain* is a run of tests each of which is reached only from the one before it, and all of which
+//! have one way to the same end. If that end is [`REJECT`], the order of the tests does not matter: a load
+//! beyond the packet rejects, too. If it is [`ACCEPT`], a test may go before others as long as nothing that
+//! changes places may reject, which is so when it was loaded before.
+
+use super::thread::Known;
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use crate::form::{Rhs, Test, ValueId};
+
+/// A test of a chain.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    test: Test,
+    /// Whether the way to the end is the one of a test that holds.
+    ends_if: bool,
+}
+
+impl Graph<'_> {
+    /// The graph from `root` on with chains in a better order.
+    pub(crate) fn regroup(&mut self, root: BlockId) -> BlockId {
+        if root <= ACCEPT {
+            return root;
+        }
+        let ways = self.ways(root);
+        let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
+            let Block { yes, no, .. } = self.blocks[id as usize];
+            ways[id as usize] > 0
+                && yes != no
+                && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
+        });
+        if is_out_of_order { self.regroup_with(root, &ways) } else { root }
+    }
+
+    /// Whether a value is left and comes again: `a` then `b` then `a`.
+    fn may_be_out_of_order(&self, id: BlockId, next: BlockId) -> bool {
+        let value = |id: BlockId| match self.blocks[id as usize].step {
+            Step::Test(test) => Some(test.value),
+            _ => None,
+        };
+        let Block { yes, no, .. } = self.blocks[next as usize];
+        next > ACCEPT
+            && value(next) != value(id)
+            && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
+    }
+
+    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> BlockId {
+        let count = root as usize + 1;
+        // The value in the register where a block begins, the same on all ways to it.
+        let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
+        let mut safe: Vec<Option<Known>> = vec![None; count];
+        held[root as usize] = Some(None);
+        safe[root as usize] = Some(Known::NOTHING);
+        for id in (ACCEPT + 1..=root).rev() {
+            if ways[id as usize] == 0 {
+                continue;
+            }
+            let Block { step, yes, no } = self.blocks[id as usize];
+            let mut here = safe[id as usize].unwrap_or(Known::NOTHING);
+            let holds = match step {
+                Step::Test(test) => {
+                    here.learn(self.values, test.value);
+                    if let Rhs::Value(rhs) = test.rhs {
+                        here.learn(self.values, rhs);
+                    }
+                    Some(test.value)
+                }
+                _ => None,
+            };
+            let nexts = [yes, no];
+            for &next in if yes == no { &nexts[..1] } else { &nexts[..] } {
+                let next = next as usize;
+                held[next] = Some(held[next].map_or(holds, |held| held.filter(|_| held == holds)));
+                safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
+            }
+        }
+        let mut done = vec![false; count];
+        let mut chain: Vec<Link> = Vec::new();
+        // From the root on, so that a chain is found at its first test; made from the end.
+        let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
+        for id in (ACCEPT + 1..=root).rev() {
+            if ways[id as usize] == 0 || done[id as usize] {
+                continue;
+            }
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
+                continue;
+            };
+            let known = safe[id as usize].unwrap_or(Known::NOTHING);
+            let first = held[id as usize].flatten();
+            if let Some(ordered) = self.order(&chain, end, known, first) {
+                chains.push((id, end, ordered, next));
+            }
+        }
+        if chains.is_empty() {
+            return root;
+        }
+        let mut chains = chains.into_iter().rev().peekable();
+        self.rebuild(root, ways, |graph, id, made| {
+            let (_, end, links, next) = chains.next_if(|chain| chain.0 == id)?;
+            let last = made[next as usize];
+            Some(links.iter().rev().fold(last, |next, link| {
+                let (yes, no) = if link.ends_if { (end, next) } else { (next, end) };
+                graph.finish(link.test, yes, no)
+            }))
+        })
+    }
+
+    /// The chain that begins at a block: its end, and where it goes on.
+    fn chain_from(
+        &self,
+        first: BlockId,
+        ways: &[u32],
+        chain: &mut Vec<Link>,
+        done: &mut [bool],
+    ) -> Option<(BlockId, BlockId)> {
+        let Block { step: Step::Test(test), yes, no } = self.blocks[first as usize] else {
+            return None;
+        };
+        // Which of the two ways is the one to the end is told by the next test.
+        let mut ends = [(yes, true, no), (no, false, yes)].into_iter().filter(|&(end, _, next)| {
+            end <= ACCEPT
+                && next > ACCEPT
+                && end != next
+                && ways[next as usize] == 1
+                && matches!(self.blocks[next as usize],
+                    Block { step: Step::Test(_), yes, no } if yes != no && (yes == end || no == end))
+        });
+        let (end, ends_if, mut next) = ends.next()?;
+        chain.clear();
+        chain.push(Link { test, ends_if });
+        while next > ACCEPT && ways[next as usize] == 1 {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[next as usize] else {
+                break;
+            };
+            if yes == no || yes != end && no != end {
+                break;
+            }
+            chain.push(Link { test, ends_if: yes == end });
+            done[next as usize] = true;
+            next = if yes == end { no } else { yes };
+        }
+        Some((end, next))
+    }
+
+    /// A better order, if there is one.
+    fn order(
+        &self,
+        chain: &[Link],
+        end: BlockId,
+        mut known: Known,
+        mut held: Option<ValueId>,
+    ) -> Option<Vec<Link>> {
+        // What is compared with another value may reject for that, too.
+        if end == ACCEPT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
+            return None;
+        }
+        let mut loads = 0;
+        let mut before = held;
+        for link in chain {
+            loads += usize::from(before != Some(link.test.value));
+            before = Some(link.test.value);
+        }
+        let mut distinct: Vec<ValueId> = Vec::new();
+        for link in chain {
+            if !distinct.contains(&link.test.value) {
+                distinct.push(link.test.value);
+                if distinct.len() > loads || distinct.len() > 64 {
+                    return None;
+                }
+            }
+        }
+        if distinct.len() - usize::from(held.is_some_and(|held| distinct.contains(&held))) >= loads
+        {
+            return None;
+        }
+        // Tests by value, in the order in which they stand.
+        let mut queues: Vec<(ValueId, std::collections::VecDeque<usize>)> =
+            distinct.iter().map(|&value| (value, std::collections::VecDeque::new())).collect();
+        for (at, link) in chain.iter().enumerate() {
+            if let Some(queue) = queues.iter_mut().find(|queue| queue.0 == link.test.value) {
+                queue.1.push_back(at);
+            }
+        }
+        let mut ordered = Vec::with_capacity(chain.len());
+        while ordered.len() < chain.len() {
+            let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
+            // Those of the value at hand go first, if those before them may wait.
+            let may_go = |at: usize, known: &Known| {
+                end == REJECT
+                    || queues.iter().all(|(value, queue)| {
+                        queue.front().is_none_or(|&front| front >= at)
+                            || known.is_safe(self, *value)
+                    })
+            };
+            let same = queues
+                .iter()
+                .find(|queue| Some(queue.0) == held)
+                .and_then(|queue| queue.1.front().copied())
+                .filter(|&at| may_go(at, &known));
+            let at = same.unwrap_or(earliest);
+            let link = chain[at];
+            if let Some(queue) = queues.iter_mut().find(|queue| queue.0 == link.test.value) {
+                queue.1.pop_front();
+            }
+            known.learn(self.values, link.test.value);
+            if let Rhs::Value(rhs) = link.test.rhs {
+                known.learn(self.values, rhs);
+            }
+            held = Some(link.test.value);
+            ordered.push(link);
+        }
+        Some(ordered)
+    }
+}

@@ -1,0 +1,269 @@
+//! What is known where a block begins, used to leave out what it decides.
+//!
+//! One walk from the root on. All ways to a block are known when it is its turn, so that what is known
+//! there is what all of them know. From a block, a way leads past every test that this and the block's
+//! own test decide; past touches of what was loaded on every way. Blocks are never copied for it: a way that
+//! knows more than others stays with them where it meets them, and the graph only shrinks.
+
+use super::{ACCEPT, Block, BlockId, Graph, Step};
+use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
+use crate::implies::Fact;
+
+/// Facts looked at, the latest first.
+const LOOKED_AT: usize = 48;
+/// Facts of either way that are tried where ways meet.
+const TRIED: usize = 8;
+/// Facts gone back over to find where ways parted.
+const APART: usize = 256;
+/// Walks: what one leaves out may let another leave out more, but seldom does.
+const ROUNDS: usize = 2;
+
+/// What is known at a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// The packet has at least so many bytes.
+    len: u32,
+    /// Values computed before, of the first 64.
+    values: u64,
+    /// The latest fact that says what a value is, as a position in [`Facts`].
+    is: u32,
+    /// The latest fact that says what a value is not, or how large it is.
+    is_not: u32,
+}
+
+/// Facts, each with the one that was known before it.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    list: Vec<(Fact, u32, u32)>,
+}
+
+/// No fact.
+const NONE: u32 = u32::MAX;
+
+impl Facts {
+    fn after(&mut self, before: u32, fact: Fact) -> u32 {
+        let depth = self.depth(before) + 1;
+        self.list.push((fact, before, depth));
+        u32::try_from(self.list.len() - 1).unwrap_or(NONE)
+    }
+
+    fn depth(&self, at: u32) -> u32 {
+        self.list.get(at as usize).map_or(0, |row| row.2)
+    }
+
+    fn chain(&self, from: u32) -> impl Iterator<Item = &Fact> {
+        let mut at = from;
+        std::iter::from_fn(move || {
+            let (fact, before, _) = self.list.get(at as usize)?;
+            at = *before;
+            Some(fact)
+        })
+    }
+
+    fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
+        let decide = |from| self.chain(from).take(LOOKED_AT).find_map(|fact| fact.decides(test));
+        decide(known.is).or_else(|| decide(known.is_not))
+    }
+
+    /// What is known after a test.
+    fn with(&mut self, mut known: Known, test: Test, holds: bool) -> Known {
+        let list = if holds && test.cmp == Cmp::Eq { &mut known.is } else { &mut known.is_not };
+        *list = self.after(*list, Fact { test, holds });
+        known
+    }
+
+    /// The facts that hold on both of two ways. `against` is all that is known on the other way of each.
+    fn meet(&mut self, one: u32, other: u32, against: [Known; 2]) -> u32 {
+        if one == other {
+            return one;
+        }
+        let (mut a, mut b) = (one, other);
+        let mut steps = 0;
+        while a != b {
+            let (row, deeper) =
+                if self.depth(a) >= self.depth(b) { (a, &mut a) } else { (b, &mut b) };
+            *deeper = self.list.get(row as usize).map_or(NONE, |row| row.1);
+            steps += 1;
+            if steps > APART {
+                // Not worth the search: what both know is forgotten.
+                (a, b) = (NONE, NONE);
+            }
+        }
+        // What came after the ways parted may hold on both, too.
+        let mut common = a;
+        for (from, against) in [(one, against[0]), (other, against[1])] {
+            let parted = self.depth(from) - self.depth(a);
+            let tried: Vec<Fact> =
+                self.chain(from).take((parted as usize).min(TRIED)).copied().collect();
+            for fact in tried {
+                if self.decides(&against, &fact.test) == Some(fact.holds)
+                    && !self.chain(common).take(TRIED).any(|known| known.test == fact.test)
+                {
+                    common = self.after(common, fact);
+                }
+            }
+        }
+        common
+    }
+}
+
+/// Blocks for which a second walk is affordable.
+const FEW: usize = 20_000;
+
+impl Known {
+    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
+
+    /// What is known here and there.
+    fn meet(self, other: &Self, facts: &mut Facts) -> Self {
+        Self {
+            len: self.len.min(other.len),
+            values: self.values & other.values,
+            is: facts.meet(self.is, other.is, [*other, self]),
+            is_not: facts.meet(self.is_not, other.is_not, [*other, self]),
+        }
+    }
+
+    /// What was loaded here and there.
+    pub(crate) fn meet_loads(self, other: &Self) -> Self {
+        let (len, values) = (self.len.min(other.len), self.values & other.values);
+        Self { len, values, ..Self::NOTHING }
+    }
+
+    /// Computing the value did not reject.
+    pub(crate) fn learn(&mut self, values: &Values, id: ValueId) {
+        let mut id = id;
+        loop {
+            self.values |= bit(id);
+            match values.get(id) {
+                Value::Abs(size, at) => return self.reaches(at, size.bytes()),
+                Value::Msh(at) => return self.reaches(at, 1),
+                Value::Ind(_, base, _) => id = base,
+                Value::Neg(operand) => id = operand,
+                Value::Alu(_, left, right) => {
+                    self.values |= bit(right);
+                    if let Value::Abs(size, at) = values.get(right) {
+                        self.reaches(at, size.bytes());
+                    }
+                    id = left;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn reaches(&mut self, at: u32, size: u8) {
+        self.len = self.len.max(at.saturating_add(size.into()));
+    }
+
+    /// Whether computing the value cannot reject.
+    pub(crate) fn is_safe(&self, graph: &Graph<'_>, id: ValueId) -> bool {
+        self.values & bit(id) != 0
+            || graph.end(id).is_some_and(|end| end <= self.len)
+            || !graph.values.may_fail(id)
+    }
+}
+
+const fn bit(id: ValueId) -> u64 {
+    if id < 64 { 1 << id } else { 0 }
+}
+
+impl Graph<'_> {
+    /// The graph from `root` on without what is known already.
+    pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
+        let mut root = root;
+        for _ in 0..ROUNDS {
+            let folded = self.folded;
+            root = self.thread_once(root);
+            if self.folded == folded || root as usize > FEW {
+                break;
+            }
+        }
+        root
+    }
+
+    fn thread_once(&mut self, root: BlockId) -> BlockId {
+        if root <= ACCEPT {
+            return root;
+        }
+        let count = root as usize + 1;
+        let mut known: Vec<Option<Known>> = vec![None; count];
+        let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
+        known[root as usize] = Some(Known::NOTHING);
+        let mut facts = Facts { list: Vec::with_capacity(2 * count) };
+        let mut changed = false;
+        for id in (ACCEPT + 1..=root).rev() {
+            let Some(mut here) = known[id as usize] else { continue };
+            let Block { step, yes, no } = self.blocks[id as usize];
+            let way = match step {
+                Step::Test(test) => {
+                    here.learn(self.values, test.value);
+                    if let Rhs::Value(rhs) = test.rhs {
+                        here.learn(self.values, rhs);
+                    }
+                    let (mut there, mut elsewhere) = (here, here);
+                    if yes != no {
+                        there = facts.with(here, test, true);
+                        elsewhere = facts.with(here, test, false);
+                    }
+                    let yes = self.follow(yes, &there, &facts);
+                    let no = self.follow(no, &elsewhere, &facts);
+                    meet_at(&mut known, yes, &there, &mut facts);
+                    meet_at(&mut known, no, &elsewhere, &mut facts);
+                    (yes, no)
+                }
+                Step::Effect(_) | Step::End => {
+                    let next = self.follow(yes, &here, &facts);
+                    meet_at(&mut known, next, &here, &mut facts);
+                    (next, next)
+                }
+            };
+            changed |= way != (yes, no);
+            ways[id as usize] = way;
+        }
+        if !changed {
+            return root;
+        }
+        let mut made: Vec<BlockId> = (0..=root).collect();
+        for id in ACCEPT + 1..=root {
+            if known[id as usize].is_some() {
+                let (yes, no) = ways[id as usize];
+                let step = self.blocks[id as usize].step;
+                made[id as usize] = self.remake(id, step, made[yes as usize], made[no as usize]);
+            }
+        }
+        made[root as usize]
+    }
+
+    /// Where a way leads, past what is decided on it.
+    fn follow(&self, mut id: BlockId, known: &Known, facts: &Facts) -> BlockId {
+        loop {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
+                return id;
+            };
+            id = if is_touch(&test, yes, no) {
+                if !known.is_safe(self, test.value) {
+                    return id;
+                }
+                yes
+            } else {
+                match facts.decides(known, &test) {
+                    Some(true) => yes,
+                    Some(false) => no,
+                    None => return id,
+                }
+            };
+        }
+    }
+}
+
+fn meet_at(known: &mut [Option<Known>], id: BlockId, way: &Known, facts: &mut Facts) {
+    if id > ACCEPT {
+        let known = &mut known[id as usize];
+        *known = Some(known.map_or(*way, |known| known.meet(way, facts)));
+    }
+}
+
+/// Whether the block only loads.
+pub(crate) fn is_touch(test: &Test, yes: BlockId, no: BlockId) -> bool {
+    yes == no && test.mask == 0 && matches!(test.rhs, Rhs::Const(_))
+}

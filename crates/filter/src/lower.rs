@@ -1,0 +1,395 @@
+//! The expression to the middle form.
+//!
+//! What a word means is what libpcap makes of it, test by test and in its order, because the order
+//! decides which packets are too short. The text is walked once from front to back, as libpcap's parser
+//! does, since `vlan`, `mpls`, `pppoes` and `geneve` move the headers for all the text that follows.
+
+mod address;
+mod arith;
+mod encap;
+mod host;
+mod linktype;
+mod port;
+mod proto;
+mod record;
+mod wlan;
+
+use crate::ast::{Expr, NodeId, NodeKind, Proto};
+use crate::error::{Error, ErrorKind};
+use crate::form::{Cell, Cmp, Effect, Form, FormId, Init, Rhs, Test, Value, ValueId, Values};
+use crate::link::LinkType;
+use crate::names::{Numeric, Resolver};
+use skep_cbpf::Size;
+use skep_diag::Span;
+
+/// Cells that libpcap has for positions and numbers.
+const REGISTERS: u32 = 16;
+
+/// Where packets come from, which decides what is known of them besides their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Nobody knows yet: `inbound`, `outbound` and `ifindex` ask the kernel, `vlan` looks at the
+    /// bytes only.
+    #[default]
+    Unknown,
+    /// A capture file: what only the kernel knows is refused.
+    File,
+    /// A packet socket of Linux: the outermost VLAN tag may stand outside the bytes.
+    Live,
+}
+
+/// What an expression alone does not say.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// What packets begin with.
+    pub link: LinkType,
+    /// Bytes to keep of a matching packet, which is what the program returns.
+    pub snaplen: u32,
+    /// Netmask of the network, for `ip broadcast`.
+    pub netmask: Option<u32>,
+    /// Where packets come from.
+    pub source: Source,
+    /// Whether the program is to be made small. What it means is the same.
+    pub optimise: bool,
+    /// Who looks up names.
+    pub resolver: &'a dyn Resolver,
+}
+
+impl Default for Options<'_> {
+    /// Ethernet, 262,144 bytes, no netmask, source unknown, optimised, no names.
+    fn default() -> Self {
+        Self {
+            link: LinkType::Ethernet,
+            snaplen: 262_144,
+            netmask: None,
+            source: Source::default(),
+            optimise: true,
+            resolver: &Numeric,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("link", &self.link)
+            .field("snaplen", &self.snaplen)
+            .field("netmask", &self.netmask)
+            .field("source", &self.source)
+            .field("optimise", &self.optimise)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an expression means on a link type: which packets match.
+#[derive(Clone, Debug)]
+pub struct Meaning {
+    pub(crate) values: Values,
+    pub(crate) forms: Vec<Form>,
+    /// First values of cells, nothing for those that no condition asks.
+    pub(crate) cells: Vec<Option<Init>>,
+    pub(crate) effects: Vec<Effect>,
+    /// The form of each node of the expression; the last is the whole.
+    pub(crate) nodes: Vec<FormId>,
+    /// Nodes that are comparisons, and what they compare.
+    pub(crate) sides: Vec<(NodeId, ValueId, ValueId)>,
+    pub(crate) root: FormId,
+    pub(crate) snaplen: u32,
+    /// Words whose constants make no sense, though libpcap only sees it when it optimises.
+    pub(crate) folded: Option<Error>,
+    /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
+    pub(crate) as_it_stands: bool,
+}
+
+/// A position: a constant, and a cell if it depends on the packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    cell: Option<Cell>,
+    at: u32,
+}
+
+impl Place {
+    const fn at(at: u32) -> Self {
+        Self { cell: None, at }
+    }
+
+    const fn after(self, more: u32) -> Self {
+        Self { cell: self.cell, at: self.at.wrapping_add(more) }
+    }
+}
+
+/// The headers that the words look at.
+#[derive(Clone, Copy, Debug)]
+struct Headers {
+    link: LinkType,
+    /// The link-layer header.
+    header: Place,
+    /// The field with the type of the payload, if the link layer has one.
+    kind: Option<Place>,
+    /// The payload of the link layer: an LLC header, if there is one.
+    payload: Place,
+    /// From the payload to the network header, behind LLC and SNAP and labels.
+    network: u32,
+    /// The same behind LLC without SNAP.
+    network_no_snap: u32,
+    labels: u32,
+    tags: u32,
+    in_geneve: bool,
+}
+
+struct Lowering<'a> {
+    expr: &'a Expr,
+    options: &'a Options<'a>,
+    meaning: Meaning,
+    headers: Headers,
+    /// Cells that libpcap would hold now.
+    registers: u32,
+    /// Which of `meaning.cells` are asked for.
+    used: Vec<bool>,
+    /// The words at hand.
+    span: Span,
+}
+
+impl Expr {
+    /// What the expression means.
+    ///
+    /// # Errors
+    /// [`Error`] for words that go with no packet of the link type, names that the resolver does not
+    /// know, numbers out of range: whatever libpcap refuses.
+    pub fn meaning(&self, options: &Options<'_>) -> Result<Meaning, Error> {
+        if options.snaplen == 0 {
+            return Err(Error::new(Span::default(), ErrorKind::SnapLen));
+        }
+        let count = self.nodes.len();
+        let meaning = Meaning {
+            values: Values::with_capacity(count + 14),
+            forms: Vec::with_capacity(count * 8 + 24),
+            cells: Vec::new(),
+            effects: Vec::new(),
+            nodes: Vec::with_capacity(count),
+            sides: Vec::new(),
+            root: 0,
+            snaplen: options.snaplen,
+            folded: None,
+            as_it_stands: false,
+        };
+        let headers = Headers::of(options.link);
+        let mut lowering = Lowering {
+            expr: self,
+            options,
+            meaning,
+            headers,
+            registers: 0,
+            used: Vec::new(),
+            span: Span::default(),
+        };
+        lowering.cells_of_link();
+        lowering.run()?;
+        Ok(lowering.meaning)
+    }
+}
+
+impl Lowering<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        for node in &self.expr.nodes {
+            self.span = node.span;
+            let form = match node.kind {
+                NodeKind::And(left, right) => {
+                    let (left, right) = (self.done(left), self.done(right));
+                    self.and(left, right)
+                }
+                NodeKind::Or(left, right) => {
+                    let (left, right) = (self.done(left), self.done(right));
+                    self.or(left, right)
+                }
+                NodeKind::Not(operand) => {
+                    let operand = self.done(operand);
+                    self.not(operand)
+                }
+                kind => self.primitive(kind)?,
+            };
+            self.meaning.nodes.push(form);
+        }
+        let mut root = match self.meaning.nodes.last() {
+            Some(&form) => form,
+            None => self.constant(true),
+        };
+        if self.headers.link == LinkType::Ppi && !self.expr.nodes.is_empty() {
+            // The capture is of 802.11 frames behind the header.
+            let kind = self.meaning.values.load_at(Size::W, 4);
+            let check = self.equals(kind, LinkType::Ieee80211.dlt().swap_bytes());
+            root = self.and(check, root);
+        }
+        self.meaning.root = root;
+        for (cell, &used) in self.used.iter().enumerate() {
+            if !used {
+                self.meaning.cells[cell] = None;
+            }
+        }
+        let is_wlan = |init: &Option<Init>| matches!(init, Some(Init::Wlan { .. }));
+        self.meaning.as_it_stands |= self.meaning.cells.iter().any(is_wlan);
+        Ok(())
+    }
+
+    fn done(&self, node: u32) -> FormId {
+        self.meaning.nodes.get(node as usize).copied().unwrap_or(0)
+    }
+
+    fn primitive(&mut self, kind: NodeKind) -> Result<FormId, Error> {
+        match kind {
+            NodeKind::Proto(proto) => self.proto_alone(proto),
+            NodeKind::Id(qual, id) => self.id(qual, id),
+            NodeKind::Relation(op, left, right) => self.relation(op, left, right),
+            NodeKind::Broadcast(proto) => self.broadcast(proto),
+            NodeKind::Multicast(proto) => self.multicast(proto),
+            NodeKind::Less(most) => Ok(self.length_above(most, true)),
+            NodeKind::Greater(least) => Ok(self.length_at_least(least)),
+            NodeKind::Byte(at, op, value) => self.byte(at, op, value),
+            NodeKind::Bound(out) => self.bound(out),
+            NodeKind::IfIndex(index) => self.ifindex(index),
+            NodeKind::Vlan(id) => self.vlan(id),
+            NodeKind::Mpls(label) => self.mpls(label),
+            NodeKind::PppoeD => self.linktype(ETHERTYPE_PPPOED),
+            NodeKind::PppoeS(session) => self.pppoes(session),
+            NodeKind::Geneve(vni) => self.geneve(vni),
+            NodeKind::PfIfname(name) => self.pf_ifname(name),
+            NodeKind::PfRuleset(name) => self.pf_ruleset(name),
+            NodeKind::PfRule(number) => self.pf_field(36, Size::W, number, "`rulenum`"),
+            NodeKind::PfSubrule(number) => self.pf_field(40, Size::W, number, "`subrulenum`"),
+            NodeKind::PfReason(reason) => self.pf_field(3, Size::B, reason, "`reason`"),
+            NodeKind::PfAction(action) => self.pf_field(2, Size::B, action, "`action`"),
+            NodeKind::WlanType(value, mask) => self.wlan_field(0, value, mask, "`type`"),
+            NodeKind::WlanDirection(value) => self.wlan_field(1, value, 3, "`dir`"),
+            NodeKind::Llc(kind) => self.llc(kind),
+            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) => Ok(self.constant(true)),
+        }
+    }
+
+    fn push(&mut self, form: Form) -> FormId {
+        let id = self.meaning.forms.len();
+        self.meaning.forms.push(form);
+        u32::try_from(id).unwrap_or(u32::MAX)
+    }
+
+    fn constant(&mut self, value: bool) -> FormId {
+        self.push(Form::Const(value))
+    }
+
+    fn and(&mut self, left: FormId, right: FormId) -> FormId {
+        self.push(Form::And(left, right))
+    }
+
+    fn or(&mut self, left: FormId, right: FormId) -> FormId {
+        self.push(Form::Or(left, right))
+    }
+
+    fn not(&mut self, operand: FormId) -> FormId {
+        self.push(Form::Not(operand))
+    }
+
+    fn test(&mut self, value: ValueId, mask: u32, cmp: Cmp, rhs: Rhs) -> FormId {
+        self.push(Form::Test(Test { value, mask, cmp, rhs }))
+    }
+
+    fn equals(&mut self, value: ValueId, wanted: u32) -> FormId {
+        self.test(value, u32::MAX, Cmp::Eq, Rhs::Const(wanted))
+    }
+
+    fn masked(&mut self, value: ValueId, mask: u32, wanted: u32) -> FormId {
+        self.test(value, mask, Cmp::Eq, Rhs::Const(wanted))
+    }
+
+    /// Whether any of the bits is set.
+    fn any_bit(&mut self, value: ValueId, bits: u32) -> FormId {
+        let none = self.masked(value, bits, 0);
+        self.not(none)
+    }
+
+    fn above(&mut self, value: ValueId, limit: u32) -> FormId {
+        self.test(value, u32::MAX, Cmp::Gt, Rhs::Const(limit))
+    }
+
+    fn at_least(&mut self, value: ValueId, limit: u32) -> FormId {
+        self.test(value, u32::MAX, Cmp::Ge, Rhs::Const(limit))
+    }
+
+    /// The value of a cell; from here on it is needed.
+    fn cell(&mut self, cell: Cell) -> Result<ValueId, Error> {
+        if let Some(used) = self.used.get_mut(cell as usize)
+            && !*used
+        {
+            *used = true;
+            self.register()?;
+        }
+        Ok(self.meaning.values.add(Value::Cell(cell)))
+    }
+
+    /// A cell that libpcap would hold from here on.
+    fn register(&mut self) -> Result<(), Error> {
+        if self.registers >= REGISTERS {
+            return Err(self.error(ErrorKind::Registers));
+        }
+        self.registers += 1;
+        Ok(())
+    }
+
+    fn new_cell(&mut self, init: Init, used: bool) -> Cell {
+        let cell = self.meaning.cells.len();
+        self.meaning.cells.push(Some(init));
+        self.used.push(used);
+        Cell::try_from(cell).unwrap_or(Cell::MAX)
+    }
+
+    /// Bytes at a position.
+    fn load(&mut self, place: Place, off: u32, size: Size) -> Result<ValueId, Error> {
+        let at = place.at.wrapping_add(off);
+        match place.cell {
+            None => Ok(self.meaning.values.load_at(size, at)),
+            Some(cell) => {
+                let base = self.cell(cell)?;
+                Ok(self.meaning.values.load(size, base, at))
+            }
+        }
+    }
+
+    /// The network header.
+    fn network(&self) -> Place {
+        self.headers.payload.after(self.headers.network)
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(self.span, kind)
+    }
+
+    fn not_on_link(&self, what: &'static str) -> Error {
+        self.error(ErrorKind::Link { what, link: self.headers.link.name() })
+    }
+
+    fn qualifier(&self, word: Proto, with: &'static str) -> Error {
+        self.error(ErrorKind::Qualifier { word: word.name(), with })
+    }
+
+    fn limit(&self, what: &'static str, value: u32, most: u32) -> Result<(), Error> {
+        if value > most {
+            let kind = ErrorKind::TooLarge { what, value: value.into(), most: most.into() };
+            return Err(self.error(kind));
+        }
+        Ok(())
+    }
+}
+
+const ETHERTYPE_IP: u32 = 0x0800;
+const ETHERTYPE_ARP: u32 = 0x0806;
+const ETHERTYPE_REVARP: u32 = 0x8035;
+const ETHERTYPE_IPV6: u32 = 0x86dd;
+const ETHERTYPE_PPPOED: u32 = 0x8863;
+const ETHERTYPE_PPPOES: u32 = 0x8864;
+const ETHERTYPE_DECNET: u32 = 0x6003;
+const ETHERTYPE_ATALK: u32 = 0x809b;
+const ETHERTYPE_AARP: u32 = 0x80f3;
+const SAP_IP: u32 = 0x06;
+const SAP_BRIDGE: u32 = 0x42;
+const SAP_IPX: u32 = 0xe0;
+const SAP_NETBEUI: u32 = 0xf0;
+const SAP_OSI: u32 = 0xfe;
+const UDP_GENEVE: u32 = 6081;
