@@ -191,10 +191,21 @@ fn stack_safe(cx: &Verifier<'_>, old: &Frame, cur: &Frame, exact: Exact, ids: &m
         None => {
             exact == Exact::No
                 && slot.bytes.iter().all(|&byte| {
-                    byte == Byte::Invalid || (byte == Byte::Misc && cx.allow_uninit_stack)
+                    byte == Byte::Invalid || (byte == Byte::Misc && cx.takes_old_stack())
                 })
         }
     })
+}
+
+impl Verifier<'_> {
+    /// Whether bytes of the stack that were not written are as good as numbers. If so, what follows may read
+    /// them, although no path is followed on which it does.
+    fn takes_old_stack(&self) -> bool {
+        if self.allow_uninit_stack {
+            self.reads_old_stack.set(true);
+        }
+        self.allow_uninit_stack
+    }
 }
 
 /// Stands for a slot that holds one number, known or not. Kernel: `scalar_reg_for_stack`.
@@ -202,8 +213,7 @@ fn number_in<'a>(cx: &Verifier<'_>, slot: &'a Slot) -> Option<&'a RegState> {
     if slot.is_spilled_scalar64() {
         return Some(&slot.reg);
     }
-    let misc =
-        |&byte: &Byte| byte == Byte::Misc || (byte == Byte::Invalid && cx.allow_uninit_stack);
+    let misc = |&byte: &Byte| byte == Byte::Misc || (byte == Byte::Invalid && cx.takes_old_stack());
     slot.bytes.iter().all(misc).then_some(&UNBOUND)
 }
 
@@ -214,6 +224,9 @@ fn slot_safe(cx: &Verifier<'_>, old: &Slot, cur: &Slot, exact: Exact, ids: &mut 
             return false;
         }
         if had == Byte::Invalid || (cx.allow_uninit_stack && had == Byte::Misc) {
+            if had == Byte::Misc && has == Byte::Invalid {
+                cx.takes_old_stack();
+            }
             continue;
         }
         if let (Some(a), Some(b)) = (number_in(cx, old), number_in(cx, cur)) {

@@ -7,7 +7,7 @@ use crate::env::Env;
 use crate::explore::{Remembered, Visits};
 use crate::frame::{Frame, MAIN};
 use crate::load::maps_of;
-use crate::reg::{Base, RegType, flag};
+use crate::reg::Base;
 use crate::reject::{Res, Stop};
 use crate::stack_live::StackLive;
 use crate::state::State;
@@ -42,7 +42,7 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
     match stopped {
         Ok(()) => {
-            let through = verifier.aux.iter().map(|aux| aux.ptr_type.and_then(through)).collect();
+            let through = verifier.aux.iter().map(through).collect();
             let reads_old_stack = verifier.reads_old_stack.get();
             Verdict::Accepted(Verified { prog, stats: verifier.stats, through, reads_old_stack })
         }
@@ -60,12 +60,13 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
 }
 
 /// What machine code must know of a pointer that it follows.
-fn through(ty: RegType) -> Option<Through> {
-    match ty.base {
-        Base::Ctx => Some(Through::Ctx),
-        Base::BtfId => Some(Through::Kernel),
-        Base::Mem if ty.has(flag::UNTRUSTED) => Some(Through::Kernel),
-        _ => None,
+fn through(aux: &Aux) -> Option<Through> {
+    // The context is the only kind on all paths, or the program is refused.
+    let is_ctx = aux.ptr_type.is_some_and(|ty| ty.base == Base::Ctx);
+    match (is_ctx, aux.leads_to_kernel) {
+        (true, _) => Some(Through::Ctx),
+        (false, true) => Some(Through::Kernel),
+        (false, false) => None,
     }
 }
 

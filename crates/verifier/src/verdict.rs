@@ -40,8 +40,8 @@ impl<'p> Verified<'p> {
         self.prog
     }
 
-    /// The kind of pointer that the instruction at a slot follows, the same on all paths; `None` for those
-    /// that need nothing but the access.
+    /// The kind of pointer that the instruction at a slot follows, if on some path it needs more than the
+    /// access.
     #[must_use]
     pub fn through(&self, pc: Pc) -> Option<Through> {
         self.through.get(pc.index()).copied().flatten()

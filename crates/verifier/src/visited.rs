@@ -135,7 +135,12 @@ impl Verifier<'_> {
     /// Whether the current state is covered by `old`.
     fn equal(&self, old: &State, exact: Exact) -> bool {
         let mut ids = IdMap::new(self.id_gen);
-        states_equal(self, old, &self.cur, exact, &mut ids)
+        let reads_old_stack = self.reads_old_stack.get();
+        let is_equal = states_equal(self, old, &self.cur, exact, &mut ids);
+        if !is_equal {
+            self.reads_old_stack.set(reads_old_stack);
+        }
+        is_equal
     }
 
     /// The iterator that r1 points to may give more.

@@ -82,7 +82,10 @@ impl Verifier<'_> {
     /// The kernel translates an instruction once, so its pointer is of one kind on all paths, or of
     /// kinds that are not translated. Kernel: `save_aux_ptr_type`.
     pub(super) fn save_ptr_type(&mut self, ty: RegType, trust_may_differ: bool) -> Res<()> {
-        let seen = &mut self.aux_here().ptr_type;
+        let untrusted = ty.base == Base::Mem && ty.has(flag::UNTRUSTED);
+        let aux = self.aux_here();
+        aux.leads_to_kernel |= ty.base == Base::BtfId || untrusted;
+        let seen = &mut aux.ptr_type;
         let Some(prev) = *seen else {
             *seen = Some(ty);
             return Ok(());
