@@ -35,6 +35,9 @@ pub(crate) fn run<S>(
     }
     let top = outer.unwrap_or_else(|| cx.stack_top());
     let is_main = at.pc == Pc(0) && outer.is_none();
+    if compiled.frames(at).is_none_or(|frames| !cx.has_room(top, frames)) {
+        return Err(cx.too_deep(at));
+    }
     let Some((function, env)) = entry::<S>(compiled, at, is_main, (top, cx.cpu().0)) else {
         let what = "a function without code".into();
         return Err(cx.fault_at(at, FaultKind::Unsupported { what }));
@@ -115,6 +118,15 @@ extern "C" fn bridge<S>(
             let entered = activation.compiled.progs.get(prog);
             let main = entered.and_then(|entered| entered.address(entered.code().position(Pc(0))?));
             let Some(main) = main else { return abort(&mut activation.env) };
+            // From within a function it has the frames of its callers above it, and perhaps not this one.
+            let (frame, top) = (activation.env.frame, cx.stack_top());
+            let above =
+                if frame >= top { top } else { frame.saturating_sub(FRAME.unsigned_abs().into()) };
+            let frames = activation.compiled.frames(CodePlace { prog, pc: Pc(0) });
+            if frames.is_none_or(|frames| !cx.has_room(above, frames)) {
+                activation.fault = Some(cx.too_deep(call.at));
+                return abort(&mut activation.env);
+            }
             activation.env.tail = main.as_ptr().expose_provenance() as u64;
             activation.env.tail_ctx = r1;
             0

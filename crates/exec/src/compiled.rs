@@ -3,12 +3,14 @@
 use crate::activation;
 use crate::call::{Entered, features};
 use crate::fast_map::FastMap;
+use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, compile};
 use skep_map::Map;
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
+use std::collections::BTreeMap;
 use std::io;
 
 /// Why programs are not run as machine code. Nothing is wrong with them: the interpreter runs them.
@@ -35,6 +37,18 @@ pub enum Refused {
     Arena {
         /// Its name.
         map: String,
+    },
+    /// The programs that call each other are not of one kind.
+    #[error("{prog} is of another type than the program that may call it")]
+    Mixed {
+        /// Its name.
+        prog: String,
+    },
+    /// A loop that only the count of its turns ends may be entered many times.
+    #[error("{prog} has a loop by may_goto that may be entered more than once")]
+    Loops {
+        /// Its name.
+        prog: String,
     },
     /// A program handles exceptions.
     #[error("{prog} has a function for exceptions")]
@@ -72,6 +86,8 @@ pub struct CtxShape {
 #[derive(Debug)]
 pub struct Compiled {
     pub(crate) progs: Vec<Entered>,
+    /// Of each program, the frames that each function needs.
+    frames: Vec<BTreeMap<Pc, u32>>,
     pub(crate) bridged: Vec<Bridged>,
     /// What code has addresses of, beside map values.
     #[expect(dead_code, reason = "kept alive for the code")]
@@ -102,9 +118,11 @@ impl Compiled {
             verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn))
         };
         let has_tail_calls = verified.iter().any(calls);
-        let (mut bridged, mut progs) = (Vec::new(), Vec::new());
+        let (mut bridged, mut progs, mut frames) = (Vec::new(), Vec::new(), Vec::new());
         let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
         for (prog, verified) in verified.iter().enumerate() {
+            check_loops(verified, has_tail_calls)?;
+            frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
             let outside = Outside::new(
                 machine,
                 prog,
@@ -120,13 +138,38 @@ impl Compiled {
             })?;
             progs.push(Entered::new(code)?);
         }
-        Ok(Self { progs, bridged, fast_maps, machine: machine.id(), ctx })
+        Ok(Self { progs, frames, bridged, fast_maps, machine: machine.id(), ctx })
+    }
+
+    /// Frames that a function of a program needs.
+    pub(crate) fn frames(&self, at: CodePlace) -> Option<u32> {
+        self.frames.get(at.prog)?.get(&at.pc).copied()
     }
 
     /// The code of each program, in the machine's order.
     pub fn code(&self) -> impl Iterator<Item = &Code> {
         self.progs.iter().map(Entered::code)
     }
+}
+
+/// Each entry of a function has turns of its own for `may_goto`, eight million, which nothing else counts: in
+/// the main function alone they end soon enough.
+fn check_loops(verified: &Verified<'_>, has_tail_calls: bool) -> Result<(), Refused> {
+    let prog = verified.prog();
+    let first = prog.insns.iter().find(|(_, insn)| matches!(insn, Insn::MayGoto { .. }));
+    if first.is_none() {
+        return Ok(());
+    }
+    let has_functions = prog.insns.iter().any(|(_, insn)| {
+        matches!(
+            insn,
+            Insn::Call(skep_isa::Call::Local(_)) | Insn::LoadImm { imm: ImmSrc::Func(_), .. }
+        )
+    });
+    if has_functions || has_tail_calls {
+        return Err(Refused::Loops { prog: prog.name.clone() });
+    }
+    Ok(())
 }
 
 fn is_tail_call(insn: &Insn) -> bool {
@@ -153,15 +196,24 @@ fn check_maps(maps: &[Map]) -> Result<(), Refused> {
 /// What was verified must be what runs. Numbers of maps may differ, as those of the machine are its own.
 fn check_same<S>(
     machine: &Machine<S>,
-    verified: &[Verified<'_>],
+    all: &[Verified<'_>],
     maps: &[usize],
 ) -> Result<(), Refused> {
-    if machine.progs() != verified.len() {
-        return Err(Refused::Other { prog: verified.len().min(machine.progs()) });
+    if machine.progs() != all.len() {
+        return Err(Refused::Other { prog: all.len().min(machine.progs()) });
     }
-    for (prog, verified) in verified.iter().enumerate() {
+    let kind = |verified: &Verified<'_>| (verified.prog().prog_type, verified.prog().attach_type);
+    for (prog, verified) in all.iter().enumerate() {
         let other = Refused::Other { prog };
         let Some(loaded) = machine.prog(prog) else { return Err(other) };
+        let is_known = |(map, &index): (&Map, &usize)| verified.is_map(index, map.def());
+        if machine.maps().len() != maps.len() || !machine.maps().iter().zip(maps).all(is_known) {
+            return Err(other);
+        }
+        // The kernel lets no program into a prog array that has one of another type.
+        if Some(kind(verified)) != all.first().map(kind) {
+            return Err(Refused::Mixed { prog: loaded.name.clone() });
+        }
         if machine.has_exceptions(prog) {
             return Err(Refused::Exceptions { prog: loaded.name.clone() });
         }

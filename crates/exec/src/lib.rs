@@ -18,6 +18,7 @@ mod activation;
 mod call;
 mod compiled;
 mod fast_map;
+mod frames;
 mod memory;
 mod outside;
 

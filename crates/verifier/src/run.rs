@@ -12,7 +12,7 @@ use crate::reject::{Res, Stop};
 use crate::stack_live::StackLive;
 use crate::state::State;
 use crate::trace::Step;
-use crate::verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified};
+use crate::verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts};
 use crate::verifier::{NO_PC, Verifier};
 use skep_isa::Pc;
 use skep_prog::Prog;
@@ -44,7 +44,9 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
         Ok(()) => {
             let through = verifier.aux.iter().map(through).collect();
             let reads_old_stack = verifier.reads_old_stack.get();
-            Verdict::Accepted(Verified { prog, stats: verifier.stats, through, reads_old_stack })
+            let maps = verifier.env.image.maps.iter().map(map_facts).collect();
+            let stats = verifier.stats;
+            Verdict::Accepted(Verified { prog, stats, through, reads_old_stack, maps })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {

@@ -1,8 +1,9 @@
 //! The answer.
 
 use crate::reject::Reject;
+use skep_abi::MapType;
 use skep_isa::Pc;
-use skep_prog::Prog;
+use skep_prog::{MapDef, Prog};
 
 /// The answer.
 #[derive(Clone, Debug)]
@@ -22,6 +23,15 @@ pub struct Verified<'p> {
     pub(crate) stats: Stats,
     pub(crate) through: Vec<Option<Through>>,
     pub(crate) reads_old_stack: bool,
+    pub(crate) maps: Vec<MapFacts>,
+}
+
+/// What a verdict hung on of a map: type, sizes of keys and values, entries.
+pub(crate) type MapFacts = (MapType, u32, u32, u32);
+
+/// What a verdict hangs on of a map.
+pub(crate) const fn map_facts(def: &MapDef) -> MapFacts {
+    (def.map_type, def.key_size, def.value_size, def.max_entries)
 }
 
 /// What kind of pointer an instruction follows, where machine code must know.
@@ -45,6 +55,12 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub fn through(&self, pc: Pc) -> Option<Through> {
         self.through.get(pc.index()).copied().flatten()
+    }
+
+    /// Whether a map is like the one of this index that the program was verified with.
+    #[must_use]
+    pub fn is_map(&self, index: usize, def: &MapDef) -> bool {
+        self.maps.get(index) == Some(&map_facts(def))
     }
 
     /// Whether it may read bytes of its stack that it has not written, as privileged programs may.

@@ -229,6 +229,19 @@ impl<'r, S> Cx<'r, S> {
         self.mem.seen(memory::address(memory::STACK, top - 8)) + 8
     }
 
+    /// Whether a function whose caller's stack ends at `above` finds room for so many frames there.
+    #[must_use]
+    pub fn has_room(&self, above: u64, frames: u32) -> bool {
+        let bottom = self.stack_top() - STACK_SIZE as u64;
+        above >= bottom.saturating_add(u64::from(FRAME_SIZE) * u64::from(frames))
+    }
+
+    /// The fault of a function that finds none.
+    #[cold]
+    pub fn too_deep(&self, at: Place) -> Box<Fault> {
+        self.fault_at(at, FaultKind::CallDepth { max: memory::MAX_FRAMES })
+    }
+
     /// Loads what a program may not follow itself: a pointer to an object of the kernel, which reads as zero
     /// where there is nothing. Kernel: `ex_handler_bpf`.
     #[must_use]

@@ -1,0 +1,67 @@
+//! How far functions go down the stack.
+//!
+//! The verifier bounds bytes and chains of calls, but not what callbacks and tail calls pile up on them: a
+//! callback begins where the helper was called, and a program that replaces another from within a function keeps
+//! the frames of those that called it. So each entry is asked how many frames lie below it at most.
+
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
+use std::collections::BTreeMap;
+
+/// Frames that each function needs at most, itself included, by its first instruction; callbacks begin anew.
+/// `None` if functions call each other in a circle.
+pub(crate) fn needed(insns: &Insns) -> Option<BTreeMap<Pc, u32>> {
+    let mut calls: BTreeMap<Pc, Vec<Pc>> = BTreeMap::from([(Pc(0), Vec::new())]);
+    for (pc, insn) in insns.iter() {
+        if let Some(to) = function(pc, &insn) {
+            calls.entry(to).or_default();
+        }
+    }
+    let starts: Vec<Pc> = calls.keys().copied().collect();
+    for (pc, insn) in insns.iter() {
+        if let Insn::Call(Call::Local(_)) = insn
+            && let Some(to) = function(pc, &insn)
+        {
+            let at = starts.partition_point(|&start| start <= pc).checked_sub(1)?;
+            calls.get_mut(&starts[at])?.push(to);
+        }
+    }
+    let mut needed = BTreeMap::new();
+    // Each round knows all functions that are one call further from the ends.
+    for _ in 0..=starts.len() {
+        for (&start, callees) in &calls {
+            let below: Option<Vec<u32>> =
+                callees.iter().map(|callee| needed.get(callee).copied()).collect();
+            if let Some(below) = below {
+                needed.insert(start, 1 + below.into_iter().max().unwrap_or(0));
+            }
+        }
+        if needed.len() == starts.len() {
+            return Some(needed);
+        }
+    }
+    None
+}
+
+/// The function that an instruction calls or takes the address of.
+fn function(pc: Pc, insn: &Insn) -> Option<Pc> {
+    match *insn {
+        Insn::Call(Call::Local(off)) => pc.jump(off),
+        Insn::LoadImm { imm: ImmSrc::Func(off), .. } => pc.jump(off),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_need_a_frame_more_than_those_they_call() {
+        let text = "call f\ncall g\nr0 = 0\nexit\nf:\ncall g\nexit\ng:\nr0 = 1\nexit\n";
+        let needed = needed(&skep_asm::assemble(text).unwrap()).unwrap();
+        let counts: Vec<_> = needed.into_iter().collect();
+        assert_eq!(counts, [(Pc(0), 3), (Pc(4), 2), (Pc(6), 1)]);
+        let circle = skep_asm::assemble("call f\nexit\nf:\ncall f\nexit\n").unwrap();
+        assert_eq!(super::needed(&circle), None);
+    }
+}
