@@ -137,12 +137,22 @@ impl Shape {
             last = Some((pc, insn));
             most += function.add(insn);
             match insn {
-                Insn::Load { .. } | Insn::LoadSx { .. } | Insn::Store { .. }
-                    if outside.access(pc) == Access::Bridged =>
-                {
-                    (self.env, function.calls) = (true, true);
-                    most += BRIDGED;
-                }
+                Insn::Load { .. }
+                | Insn::LoadSx { .. }
+                | Insn::LoadAcquire { .. }
+                | Insn::Store { .. }
+                | Insn::StoreRelease { .. }
+                | Insn::Atomic { .. } => match outside.access(pc) {
+                    Access::Plain | Access::Pointer { .. } => {}
+                    Access::Bridged => {
+                        (self.env, function.calls) = (true, true);
+                        most += BRIDGED;
+                    }
+                    Access::Refused => {
+                        let what = "an access through a pointer of this kind";
+                        return Err(CompileError::Unsupported { pc, what });
+                    }
+                },
                 Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
                     (self.env, function.calls) = (true, true);
                     most += BRIDGED;
