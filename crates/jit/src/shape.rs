@@ -76,6 +76,11 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure(insns, outside)?;
+        // The main function sets the frame pointer that the others go down from.
+        let frames = this.functions.iter().any(|function| function.frame);
+        if let Some(main) = this.functions.first_mut() {
+            main.frame |= frames;
+        }
         Ok(this)
     }
 
