@@ -28,7 +28,7 @@ use output::Outputs;
 use packets::{Ended, Loop};
 use progress::Progress;
 use report::{Summary, reporter};
-use skep::{CheckOptions, Clock, Image, LoadError, Options, Session, choose};
+use skep::{CheckOptions, Clock, Image, LoadError, NotNative, Options, Session, choose};
 use skep_btf::Btf;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -211,8 +211,14 @@ impl Run {
         if self.engine == WhichEngine::Interp {
             return Ok(None);
         }
-        let options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
-        match session.compile(&options) {
+        let mut options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
+        let mut compiled = session.compile(&options);
+        if options.types.is_none() && matches!(compiled, Err(NotNative::NoVerdict { .. })) {
+            // As for the verdict before.
+            options.types = kernel::types(Path::new(kernel::TYPES)).ok().map(Arc::new);
+            compiled = session.compile(&options);
+        }
+        match compiled {
             Ok(()) => Ok(None),
             Err(why) if self.engine == WhichEngine::Jit => {
                 let failure = Failure::of(Kind::Unsupported, &why);

@@ -161,7 +161,12 @@ impl<S> Surroundings for Outside<'_, S> {
         use skep_verifier::Through;
         match self.verified.through(pc) {
             None => Access::Plain,
-            Some(Through::Kernel) => Access::Bridged,
+            Some(Through::Kernel) => match self.verified.prog().insns.get(pc) {
+                Some(Insn::Load { .. } | Insn::LoadSx { .. } | Insn::LoadAcquire { .. }) => {
+                    Access::Bridged
+                }
+                _ => Access::Refused,
+            },
             Some(Through::Ctx) => match self.verified.prog().insns.get(pc) {
                 Some(&Insn::Load { off, .. }) => {
                     let field = |&&(at, _): &&(u32, i32)| i64::from(at) == i64::from(off);
@@ -169,7 +174,8 @@ impl<S> Surroundings for Outside<'_, S> {
                     slot.map_or(Access::Plain, |&(_, off)| Access::Pointer { off })
                 }
                 Some(Insn::Store { .. }) if self.halves => Access::Bridged,
-                _ => Access::Plain,
+                Some(Insn::LoadSx { .. } | Insn::Store { .. }) => Access::Plain,
+                _ => Access::Refused,
             },
         }
     }

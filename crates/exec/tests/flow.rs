@@ -74,6 +74,11 @@ fn functions() {
          g:\n*(u64 *)(r10 - 8) = 1\nr0 = *(u64 *)(r10 - 8)\nexit",
         11,
     );
+    // A main function without a use for its own, before functions that have one.
+    gives(
+        "r1 = 5\ncall f\nexit\nf:\ncall g\nexit\ng:\n*(u64 *)(r10 - 8) = r1\nr0 = *(u64 *)(r10 - 8)\nexit",
+        5,
+    );
     // The main function as any other.
     gives(
         "m:\nr6 = r2\nif r6 s< 14 goto e\nr2 = r6\nr2 += -1\ncall m\nr0 += r6\nexit\ne:\nr0 = 0\nexit",

@@ -76,6 +76,11 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure(insns, outside)?;
+        // The main function sets the frame pointer that the others go down from.
+        let frames = this.functions.iter().any(|function| function.frame);
+        if let Some(main) = this.functions.first_mut() {
+            main.frame |= frames;
+        }
         Ok(this)
     }
 
@@ -137,12 +142,22 @@ impl Shape {
             last = Some((pc, insn));
             most += function.add(insn);
             match insn {
-                Insn::Load { .. } | Insn::LoadSx { .. } | Insn::Store { .. }
-                    if outside.access(pc) == Access::Bridged =>
-                {
-                    (self.env, function.calls) = (true, true);
-                    most += BRIDGED;
-                }
+                Insn::Load { .. }
+                | Insn::LoadSx { .. }
+                | Insn::LoadAcquire { .. }
+                | Insn::Store { .. }
+                | Insn::StoreRelease { .. }
+                | Insn::Atomic { .. } => match outside.access(pc) {
+                    Access::Plain | Access::Pointer { .. } => {}
+                    Access::Bridged => {
+                        (self.env, function.calls) = (true, true);
+                        most += BRIDGED;
+                    }
+                    Access::Refused => {
+                        let what = "an access through a pointer of this kind";
+                        return Err(CompileError::Unsupported { pc, what });
+                    }
+                },
                 Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
                     (self.env, function.calls) = (true, true);
                     most += BRIDGED;

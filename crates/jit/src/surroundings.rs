@@ -50,6 +50,8 @@ pub enum Access {
     },
     /// By [`Env::access`](crate::Env::access).
     Bridged,
+    /// Not at all: the program is not compiled.
+    Refused,
 }
 
 /// What surrounds a program. What is not known is refused by an error that says what.

@@ -200,7 +200,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 return Err(unsupported(pc, "an atomic access to what is no plain memory"));
             }
             Insn::Atomic { size, op, base, off, src } => self.atomic(size, op, base, off, src),
-            Insn::LoadAcquire { size, dst, base, off } => self.plain_load(size, dst, base, off),
+            Insn::LoadAcquire { size, dst, base, off } => {
+                // A plain load acquires on this host.
+                return Ok(self.load(pc, size, dst, base, off));
+            }
             Insn::StoreRelease { size, base, off, src } => self.plain_store(size, base, off, src),
             Insn::JumpIf { width, op, dst, src, off } => {
                 return Ok(self.jump_if(pc, width, op, (dst, src), off));

@@ -198,6 +198,28 @@ fn everything_becomes_instructions() {
     }
 }
 
+/// What is not plain must not be done as if it were, whatever the instruction.
+#[test]
+fn every_load_goes_the_way_it_is_told() {
+    let [dst, base] = [Reg::R0, Reg::R1];
+    for load in [
+        Insn::Load { size: Size::W, dst, base, off: 0 },
+        Insn::LoadSx { size: Size::W, dst, base, off: 0 },
+        Insn::LoadAcquire { size: Size::W, dst, base, off: 0 },
+    ] {
+        // Slot 1 is bridged.
+        let code = compile(
+            &prog([Insn::Jump { off: 0 }, load, Insn::Exit].into_iter().collect()),
+            &All,
+            NEW,
+        );
+        let insns = read(&code.unwrap());
+        let loads = insns.iter().filter(|insn| insn.memory_base() == Register::RDI);
+        assert!(loads.clone().all(|insn| insn.mnemonic() == Mnemonic::Lea), "{load:?} is plain");
+        assert_eq!(loads.count(), 1, "{load:?}");
+    }
+}
+
 #[test]
 fn functions_and_entries_become_instructions() {
     for (text, entry) in [

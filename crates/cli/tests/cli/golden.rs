@@ -30,6 +30,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
         "run corpus/cli/fault.s -r examples/traffic.pcap --unverified --engine jit",
     ),
+    ("native-dis", "", "dis examples/drop_icmp.s --native"),
     (
         "native-auto",
         "",

@@ -38,7 +38,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Access::Pointer { off } => {
                 self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
             }
-            Access::Bridged => self.bridged_load(Env::LOAD, size, dst, base, off),
+            // The first pass lets none be refused.
+            Access::Bridged | Access::Refused => {
+                self.bridged_load(Env::LOAD, size, dst, base, off);
+            }
         }
         1
     }
