@@ -21,17 +21,6 @@ fn packet() -> Packet {
     packet
 }
 
-/// A chain of functions, each with a frame, of which the last does something.
-fn chain(name: char, len: usize, last: &str) -> String {
-    let mut text = format!(" *(u64 *)(r10 - 8) = r1\n call {name}1\n exit\n");
-    for at in 1..=len {
-        text += &format!("{name}{at}:\n *(u64 *)(r10 - 8) = r1\n");
-        text += &if at < len { format!(" call {name}{}\n", at + 1) } else { last.to_string() };
-        text += " r0 = 1\n exit\n";
-    }
-    text
-}
-
 #[test]
 fn programs_of_other_types_are_not_jumped_into() {
     let text = "\
@@ -56,18 +45,15 @@ b:
 }
 
 #[test]
-fn tail_calls_from_functions_do_not_leave_the_stack() {
-    let tail_call = " r2 = next ll\n r3 = 0\n call bpf_tail_call\n";
-    let text = format!(
-        ".map next, prog_array, key=4, value=4, entries=2, 0=b\n.section \"xdp\"\na:\n{}.section \"xdp\"\nb:\n{}",
-        chain('s', 6, tail_call),
-        chain('t', 7, ""),
-    );
-    let (mut session, compiled) = load(&text, "a", Options::default());
-    compiled.unwrap();
-    assert_eq!(session.engine(), Engine::Jit);
-    let fault = session.run(&mut packet()).unwrap_err();
-    assert!(matches!(fault.kind, FaultKind::CallDepth { .. }), "{fault}");
+fn tail_calls_and_callbacks_do_not_leave_the_stack() {
+    let image = read_image(include_bytes!("../../../corpus/run/deep.o"), "deep.o").unwrap().image;
+    for prog in ["tail_call", "callback"] {
+        let mut session = Session::load(&image, Some(prog), Options::default()).unwrap();
+        session.compile(&CheckOptions::new(Release { major: 6, minor: 18 })).unwrap();
+        assert_eq!(session.engine(), Engine::Jit);
+        let fault = session.run(&mut packet()).unwrap_err();
+        assert!(matches!(fault.kind, FaultKind::CallDepth { .. }), "{prog}: {fault}");
+    }
 }
 
 #[test]
