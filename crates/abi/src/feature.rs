@@ -2,6 +2,7 @@
 
 use crate::Release;
 use crate::release::v;
+use skep_isa::{AluOp, AtomicOp, Call, CondOp, ImmSrc, Insn, Swap, Width};
 
 /// A feature of a kernel that is no row of another table.
 ///
@@ -81,6 +82,34 @@ impl Feature {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         ROWS.iter().map(|row| row.0)
+    }
+
+    /// What an instruction is part of; nothing for those that the first kernels had.
+    pub fn of(insn: &Insn) -> impl Iterator<Item = Self> + use<> {
+        let is_less = |op| matches!(op, CondOp::Lt | CondOp::Le | CondOp::SLt | CondOp::SLe);
+        let (first, second) = match *insn {
+            Insn::JumpIf { width, op, .. } => (
+                (width == Width::W32).then_some(Self::Jump32),
+                is_less(op).then_some(Self::JumpLess),
+            ),
+            Insn::MovSx { .. }
+            | Insn::LoadSx { .. }
+            | Insn::JumpLong { .. }
+            | Insn::Alu { op: AluOp::SDiv | AluOp::SMod, .. }
+            | Insn::Swap { kind: Swap::Always, .. } => (Some(Self::V4), None),
+            Insn::Atomic { op, .. } => ((op != AtomicOp::Add).then_some(Self::Atomics), None),
+            Insn::LoadAcquire { .. } | Insn::StoreRelease { .. } => (Some(Self::LoadAcquire), None),
+            Insn::MayGoto { .. } => (Some(Self::MayGoto), None),
+            Insn::AddrSpaceCast { .. } => (Some(Self::AddrSpaceCast), None),
+            Insn::Call(Call::Local(_)) => (Some(Self::BpfCalls), None),
+            Insn::Call(Call::Kfunc { .. }) => (Some(Self::KernelFunctions), None),
+            Insn::LoadImm { imm: ImmSrc::Func(_), .. } => (Some(Self::Callbacks), None),
+            Insn::LoadImm { imm: ImmSrc::MapValue { .. } | ImmSrc::MapIdxValue { .. }, .. } => {
+                (Some(Self::GlobalData), None)
+            }
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 
     /// In a few words.

@@ -8,9 +8,9 @@ use crate::record::Record;
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{Errno, MapType, ProgType};
+use skep_abi::{Errno, Feature, MapType, ProgType};
 use skep_btf::Btf;
-use skep_isa::{Call, ImmSrc, Insn};
+use skep_isa::{Call, ImmSrc, Insn, Size, Swap, Width};
 use skep_prog::{Image, MapDef};
 
 /// Instructions of a program. Kernel: `BPF_MAXINSNS`, `BPF_COMPLEXITY_LIMIT_INSNS`.
@@ -139,6 +139,28 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// Whether the release has what an instruction is part of.
+    pub(crate) fn is_known(&self, insn: &Insn) -> bool {
+        Feature::of(insn).all(|feature| feature.since() <= self.env.kernel.release)
+    }
+
+    /// Whether the release does not even know the instruction's code.
+    fn has_new_code(&self, insn: &Insn) -> bool {
+        let is_new = match *insn {
+            Insn::JumpReg { .. } | Insn::Call(Call::Reg(_)) => return true,
+            Insn::LoadSx { .. }
+            | Insn::JumpLong { .. }
+            | Insn::Swap { kind: Swap::Always, .. }
+            | Insn::MayGoto { .. } => true,
+            Insn::JumpIf { width, .. } => width == Width::W32,
+            Insn::LoadAcquire { size, .. } | Insn::StoreRelease { size, .. } => {
+                matches!(size, Size::B | Size::H)
+            }
+            _ => false,
+        };
+        is_new && !self.is_known(insn)
+    }
+
     /// Every opcode is known, every `lddw` names something there is, and the program may use the maps
     /// that it names. Kernel: `resolve_pseudo_ldimm64`.
     pub(crate) fn resolve_maps(&mut self) -> Res<()> {
@@ -147,7 +169,7 @@ impl Verifier<'_> {
             self.pc = u32::try_from(at).unwrap_or(u32::MAX);
             let imm = match self.insns[at] {
                 Some(Insn::LoadImm { imm, .. }) => imm,
-                Some(insn @ (Insn::JumpReg { .. } | Insn::Call(Call::Reg(_)))) => {
+                Some(insn) if self.has_new_code(&insn) => {
                     let code = insn.encode().0.code;
                     return Reject::new(Rule::InsnEncoding, format!("unknown opcode {code:02x}"))
                         .errno(Errno::EINVAL)

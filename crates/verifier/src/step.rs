@@ -8,6 +8,7 @@ use skep_isa::{Insn, Pc};
 impl Verifier<'_> {
     /// Follows the current instruction. Kernel: `do_check_insn`.
     pub(crate) fn step(&mut self) -> Res<Next> {
+        self.check_known(&self.insn(self.pc))?;
         match self.insn(self.pc) {
             Insn::Alu { width, op, dst, src } => self.check_alu(width, op, dst, src)?,
             Insn::MovSx { width, from, dst, src } => self.check_mov_sx(width, from, dst, src)?,
@@ -55,6 +56,25 @@ impl Verifier<'_> {
             }
         }
         Ok(Next::Fall)
+    }
+
+    /// Older releases take new uses of codes that they know for mistakes in fields.
+    fn check_known(&self, insn: &Insn) -> Res<()> {
+        if self.is_known(insn) {
+            return Ok(());
+        }
+        let text = match insn {
+            Insn::LoadAcquire { .. } | Insn::StoreRelease { .. } | Insn::Atomic { .. } => {
+                format!("BPF_ATOMIC uses invalid atomic opcode {:02x}", insn.encode().0.imm)
+            }
+            Insn::Call(_) => "BPF_CALL uses reserved fields".into(),
+            Insn::LoadImm { .. } => "invalid bpf_ld_imm64 insn".into(),
+            Insn::MovSx { .. } | Insn::AddrSpaceCast { .. } => {
+                "BPF_MOV uses reserved fields".into()
+            }
+            _ => "BPF_ALU uses reserved fields".into(),
+        };
+        reject(Rule::InsnEncoding, text)
     }
 
     /// Goes to `pc + 1 + off`, which was checked to be inside the function.

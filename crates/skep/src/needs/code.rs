@@ -2,7 +2,7 @@
 
 use super::{Found, NeedKind};
 use skep_abi::{Feature, Helper, helper_id};
-use skep_isa::{AluOp, AtomicOp, Call, CondOp, ImmSrc, Insn, Pc, Swap, Width};
+use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_prog::{Extern, Prog};
 
 /// Longest program of older kernels: `BPF_MAXINSNS`.
@@ -10,7 +10,7 @@ const FEW: usize = 4096;
 
 pub(super) fn scan(prog: &Prog, found: &mut Found) {
     for (_, insn) in prog.insns.iter() {
-        for feature in features(&insn) {
+        for feature in Feature::of(&insn) {
             found.feature(feature);
         }
         match insn {
@@ -33,34 +33,6 @@ pub(super) fn scan(prog: &Prog, found: &mut Found) {
     if mixes_calls(prog) {
         found.feature(Feature::TailCallsWithCalls);
     }
-}
-
-/// What the instruction is part of; nothing for those that the first kernels had.
-fn features(insn: &Insn) -> impl Iterator<Item = Feature> + use<> {
-    let is_less = |op| matches!(op, CondOp::Lt | CondOp::Le | CondOp::SLt | CondOp::SLe);
-    let (first, second) = match *insn {
-        Insn::JumpIf { width, op, .. } => (
-            (width == Width::W32).then_some(Feature::Jump32),
-            is_less(op).then_some(Feature::JumpLess),
-        ),
-        Insn::MovSx { .. }
-        | Insn::LoadSx { .. }
-        | Insn::JumpLong { .. }
-        | Insn::Alu { op: AluOp::SDiv | AluOp::SMod, .. }
-        | Insn::Swap { kind: Swap::Always, .. } => (Some(Feature::V4), None),
-        Insn::Atomic { op, .. } => ((op != AtomicOp::Add).then_some(Feature::Atomics), None),
-        Insn::LoadAcquire { .. } | Insn::StoreRelease { .. } => (Some(Feature::LoadAcquire), None),
-        Insn::MayGoto { .. } => (Some(Feature::MayGoto), None),
-        Insn::AddrSpaceCast { .. } => (Some(Feature::AddrSpaceCast), None),
-        Insn::Call(Call::Local(_)) => (Some(Feature::BpfCalls), None),
-        Insn::Call(Call::Kfunc { .. }) => (Some(Feature::KernelFunctions), None),
-        Insn::LoadImm { imm: ImmSrc::Func(_), .. } => (Some(Feature::Callbacks), None),
-        Insn::LoadImm { imm: ImmSrc::MapValue { .. } | ImmSrc::MapIdxValue { .. }, .. } => {
-            (Some(Feature::GlobalData), None)
-        }
-        _ => (None, None),
-    };
-    first.into_iter().chain(second)
 }
 
 fn helper(id: i32, found: &mut Found) {
