@@ -122,6 +122,7 @@ impl Compiled {
         let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
         for (prog, verified) in verified.iter().enumerate() {
             check_loops(verified, has_tail_calls)?;
+            check_atomics(verified)?;
             frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
             let outside = Outside::new(
                 machine,
@@ -170,6 +171,21 @@ fn check_loops(verified: &Verified<'_>, has_tail_calls: bool) -> Result<(), Refu
         return Err(Refused::Loops { prog: prog.name.clone() });
     }
     Ok(())
+}
+
+/// What is written atomically is plain memory.
+fn check_atomics(verified: &Verified<'_>) -> Result<(), Refused> {
+    let prog = verified.prog();
+    let writes = |insn: &Insn| matches!(insn, Insn::Atomic { .. } | Insn::StoreRelease { .. });
+    let mut found = prog.insns.iter().filter(|(_, insn)| writes(insn));
+    match found.find(|&(pc, _)| verified.through(pc).is_some()) {
+        None => Ok(()),
+        Some((pc, _)) => {
+            let what = "an atomic operation on what is no plain memory";
+            let source = CompileError::Unsupported { pc, what };
+            Err(Refused::Compile { prog: prog.name.clone(), source })
+        }
+    }
 }
 
 fn is_tail_call(insn: &Insn) -> bool {

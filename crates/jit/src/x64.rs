@@ -29,7 +29,7 @@ mod regs;
 use crate::code::{Code, CompileError, Entry};
 use crate::env::{Env, FRAME};
 use crate::shape::{ALIGN, Function, Saved, Shape, Target};
-use crate::surroundings::{Access, Surroundings};
+use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};
@@ -194,11 +194,6 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             Insn::Load { size, dst, base, off } => return Ok(self.load(pc, size, dst, base, off)),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),
-            Insn::Atomic { .. } | Insn::LoadAcquire { .. } | Insn::StoreRelease { .. }
-                if self.outside.access(pc) != Access::Plain =>
-            {
-                return Err(unsupported(pc, "an atomic access to what is no plain memory"));
-            }
             Insn::Atomic { size, op, base, off, src } => self.atomic(size, op, base, off, src),
             Insn::LoadAcquire { size, dst, base, off } => {
                 // A plain load acquires on this host.
