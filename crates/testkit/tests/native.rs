@@ -9,17 +9,20 @@ use skep_testkit::{
 
 #[test]
 fn random_programs_do_as_interpreted() {
-    let (mut compiled, mut different) = (0, Vec::new());
+    let (mut compiled, mut loops, mut different) = (0, 0, Vec::new());
     let seeds = 2_000_000..2_000_600;
     for seed in seeds.clone() {
         match random_engines(seed) {
-            Engines::NotNative(_) => {}
+            // Loops that only the count of their turns ends are the interpreter's where they may nest.
+            Engines::NotNative(why) => loops += usize::from(why.to_string().contains("may_goto")),
             Engines::Equal => compiled += 1,
             Engines::Different(difference) => different.push(format!("seed {seed}: {difference}")),
         }
     }
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
-    assert!(compiled * 100 >= seeds.count() * 98, "only {compiled} programs were compiled");
+    let all = seeds.count();
+    assert!((compiled + loops) * 100 >= all * 98, "only {compiled} programs were compiled");
+    assert!(compiled * 100 >= all * 70, "only {compiled} programs were compiled");
 }
 
 #[test]
