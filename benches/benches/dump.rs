@@ -5,7 +5,7 @@
 //! at the same time. `-- --test` makes one turn. Without tcpdump it measures Skep alone.
 
 use skep_dissect::{Bytes, Dissector, Options, Packet, Record};
-use skep_hooks::{Next, PacketSource, open};
+use skep_hooks::{Next, open};
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
