@@ -97,20 +97,7 @@ fn maps_of_calls(insns: &Insns) -> BTreeMap<Pc, i32> {
                     maps.insert(pc, idx);
                 }
             }
-            Insn::Alu { dst, .. }
-            | Insn::MovSx { dst, .. }
-            | Insn::Neg { dst, .. }
-            | Insn::Swap { dst, .. }
-            | Insn::AddrSpaceCast { dst, .. }
-            | Insn::LoadImm { dst, .. }
-            | Insn::Load { dst, .. }
-            | Insn::LoadSx { dst, .. }
-            | Insn::LoadAcquire { dst, .. }
-            | Insn::Atomic { src: dst, .. }
-                if dst == Reg::R1 =>
-            {
-                r1 = None;
-            }
+            insn if insn.writes() == Some(Reg::R1) => r1 = None,
             insn if !insn.falls_through() => r1 = None,
             _ => {}
         }

@@ -362,6 +362,29 @@ impl Insn {
         }
     }
 
+    /// The register that it writes: the result, which is r0 for calls and packet loads. That those clobber
+    /// r1 to r5 besides is not told.
+    #[must_use]
+    pub const fn writes(&self) -> Option<Reg> {
+        match *self {
+            Self::Alu { dst, .. }
+            | Self::MovSx { dst, .. }
+            | Self::Neg { dst, .. }
+            | Self::Swap { dst, .. }
+            | Self::AddrSpaceCast { dst, .. }
+            | Self::LoadImm { dst, .. }
+            | Self::Load { dst, .. }
+            | Self::LoadSx { dst, .. }
+            | Self::LoadAcquire { dst, .. } => Some(dst),
+            Self::Atomic { op: AtomicOp::CmpXchg, .. }
+            | Self::LoadAbs { .. }
+            | Self::LoadInd { .. }
+            | Self::Call(_) => Some(Reg::R0),
+            Self::Atomic { op, src, .. } if op.fetches() => Some(src),
+            _ => None,
+        }
+    }
+
     /// Whether control can reach the following instruction.
     #[must_use]
     pub const fn falls_through(&self) -> bool {

@@ -293,19 +293,5 @@ impl Walk<'_> {
 
 /// The register that an instruction writes, if it writes one.
 fn written(insn: &Insn) -> Option<usize> {
-    let reg = match *insn {
-        Insn::Alu { dst, .. }
-        | Insn::MovSx { dst, .. }
-        | Insn::Neg { dst, .. }
-        | Insn::Swap { dst, .. }
-        | Insn::AddrSpaceCast { dst, .. }
-        | Insn::LoadImm { dst, .. }
-        | Insn::Load { dst, .. }
-        | Insn::LoadSx { dst, .. }
-        | Insn::LoadAcquire { dst, .. } => dst,
-        Insn::LoadAbs { .. } | Insn::LoadInd { .. } | Insn::Call(Call::Helper(_)) => Reg::R0,
-        Insn::Atomic { op, src, .. } if op.fetches() => src,
-        _ => return None,
-    };
-    Some(usize::from(reg.num()))
+    insn.writes().map(|reg| usize::from(reg.num()))
 }
