@@ -13,7 +13,7 @@
 
 use skep_abi::ProgType;
 use skep_exec::{Bare, features};
-use skep_isa::{AluOp, AtomicOp, CondOp, Insn, Insns, Reg, Size, Src, Swap, Width};
+use skep_isa::{AluOp, AtomicOp, CondOp, Insn, Insns, Reg, Size, Src, Swap, Width, table};
 use skep_jit::{Features, NoSurroundings};
 use skep_prog::Prog;
 
@@ -31,35 +31,6 @@ const CORNERS: [u64; 9] = [
 const IMMS: [i32; 12] = [0, 1, -1, 2, 7, 31, 32, 63, 127, -128, i32::MAX, i32::MIN];
 const WIDTHS: [Width; 2] = [Width::W32, Width::W64];
 const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::Dw];
-const ALU: [AluOp; 14] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::SDiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Mod,
-    AluOp::SMod,
-    AluOp::Xor,
-    AluOp::Mov,
-    AluOp::Arsh,
-];
-const COND: [CondOp; 11] = [
-    CondOp::Eq,
-    CondOp::Gt,
-    CondOp::Ge,
-    CondOp::Set,
-    CondOp::Ne,
-    CondOp::SGt,
-    CondOp::SGe,
-    CondOp::Lt,
-    CondOp::Le,
-    CondOp::SLt,
-    CondOp::SLe,
-];
 
 /// Registers and, behind them, a word of memory that stores and atomics hit.
 type State = [u64; 11];
@@ -201,7 +172,7 @@ fn cond(width: Width, op: CondOp, a: u64, b: u64) -> bool {
 
 #[test]
 fn arithmetic_on_registers() {
-    for (width, op) in WIDTHS.into_iter().flat_map(|width| ALU.map(|op| (width, op))) {
+    for (width, op) in WIDTHS.into_iter().flat_map(|width| table::ALU.map(|row| (width, row.op))) {
         for (dst, src) in regs().flat_map(|dst| regs().map(move |src| (dst, src))) {
             let tested = Tested::new(&[Insn::Alu { width, op, dst, src: Src::Reg(src) }]);
             for (a, b) in CORNERS.into_iter().flat_map(|a| CORNERS.map(|b| (a, b))) {
@@ -217,7 +188,7 @@ fn arithmetic_on_registers() {
 
 #[test]
 fn arithmetic_with_immediates() {
-    for (width, op) in WIDTHS.into_iter().flat_map(|width| ALU.map(|op| (width, op))) {
+    for (width, op) in WIDTHS.into_iter().flat_map(|width| table::ALU.map(|row| (width, row.op))) {
         for (dst, imm) in regs().flat_map(|dst| IMMS.map(|imm| (dst, imm))) {
             let tested = Tested::new(&[Insn::Alu { width, op, dst, src: Src::Imm(imm) }]);
             for a in CORNERS {
@@ -312,7 +283,7 @@ fn conditions() {
     };
     let pairs: Vec<(u64, u64)> =
         CORNERS.into_iter().flat_map(|a| CORNERS.map(|b| (a, b))).collect();
-    for (width, op) in WIDTHS.into_iter().flat_map(|width| COND.map(|op| (width, op))) {
+    for (width, op) in WIDTHS.into_iter().flat_map(|width| table::COND.map(|row| (width, row.op))) {
         for (dst, src) in regs().flat_map(|dst| regs().map(move |src| (dst, src))) {
             check(width, op, dst, Src::Reg(src), &pairs);
         }
@@ -394,18 +365,7 @@ fn loads_and_stores() {
 
 #[test]
 fn atomics() {
-    let ops = [
-        AtomicOp::Add,
-        AtomicOp::Or,
-        AtomicOp::And,
-        AtomicOp::Xor,
-        AtomicOp::FetchAdd,
-        AtomicOp::FetchOr,
-        AtomicOp::FetchAnd,
-        AtomicOp::FetchXor,
-        AtomicOp::Xchg,
-        AtomicOp::CmpXchg,
-    ];
+    let ops = table::ATOMIC.map(|row| row.op);
     for (op, size) in ops.into_iter().flat_map(|op| [Size::W, Size::Dw].map(|size| (op, size))) {
         let mask = u64::MAX >> (64 - size.bits());
         for (base, src) in regs().flat_map(|base| regs().map(move |src| (base, src))) {

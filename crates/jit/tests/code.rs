@@ -3,9 +3,7 @@
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use skep_abi::ProgType;
-use skep_isa::{
-    AluOp, AtomicOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width,
-};
+use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width, table};
 use skep_jit::{
     Access, ArrayLookup, Callee, Code, Entry, Features, NoSurroundings, Surroundings, compile,
 };
@@ -94,39 +92,12 @@ fn everything() -> Insns {
         let (dst, other) = (Reg::new(n).unwrap(), Reg::new((n + 3) % 10).unwrap());
         let imm = [0, 1, -1, 127, 128, -129, i32::MAX, i32::MIN, 8, 1000][usize::from(n)];
         for width in [Width::W32, Width::W64] {
-            for op in [
-                AluOp::Add,
-                AluOp::Sub,
-                AluOp::Mul,
-                AluOp::Div,
-                AluOp::SDiv,
-                AluOp::Or,
-                AluOp::And,
-                AluOp::Lsh,
-                AluOp::Rsh,
-                AluOp::Mod,
-                AluOp::SMod,
-                AluOp::Xor,
-                AluOp::Mov,
-                AluOp::Arsh,
-            ] {
+            for op in table::ALU.map(|row| row.op) {
                 for src in [Src::Reg(other), Src::Reg(dst), Src::Imm(imm)] {
                     insns.push(Insn::Alu { width, op, dst, src });
                 }
             }
-            for op in [
-                CondOp::Eq,
-                CondOp::Gt,
-                CondOp::Ge,
-                CondOp::Set,
-                CondOp::Ne,
-                CondOp::SGt,
-                CondOp::SGe,
-                CondOp::Lt,
-                CondOp::Le,
-                CondOp::SLt,
-                CondOp::SLe,
-            ] {
+            for op in table::COND.map(|row| row.op) {
                 for src in [Src::Reg(other), Src::Imm(imm)] {
                     for off in [0, 1] {
                         insns.push(Insn::JumpIf { width, op, dst, src, off });
@@ -159,18 +130,7 @@ fn everything() -> Insns {
             }
         }
         for size in [Size::W, Size::Dw] {
-            for op in [
-                AtomicOp::Add,
-                AtomicOp::Or,
-                AtomicOp::And,
-                AtomicOp::Xor,
-                AtomicOp::FetchAdd,
-                AtomicOp::FetchOr,
-                AtomicOp::FetchAnd,
-                AtomicOp::FetchXor,
-                AtomicOp::Xchg,
-                AtomicOp::CmpXchg,
-            ] {
+            for op in table::ATOMIC.map(|row| row.op) {
                 insns.push(Insn::Atomic { size, op, base: other, off: 8, src: dst });
             }
         }

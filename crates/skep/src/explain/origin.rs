@@ -3,7 +3,7 @@
 //! The way is walked backwards. A value is followed through copies, spills, fills and calls of the
 //! program's own functions; what bounded it and what made it is told, and what was known and got lost.
 
-use skep_isa::{AluOp, Call, Insn, Pc, Reg, Src};
+use skep_isa::{AluOp, Insn, Pc, Reg, Src};
 use skep_prog::Prog;
 use skep_verifier::{Base, RegState, Step};
 

@@ -2,24 +2,7 @@
 
 use super::{Body, Generator};
 use rand::Rng;
-use skep_isa::{AluOp, ImmSrc, Insn, Reg, Size, Src, Swap, Width};
-
-const OPS: [AluOp; 14] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::SDiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Mod,
-    AluOp::SMod,
-    AluOp::Xor,
-    AluOp::Mov,
-    AluOp::Arsh,
-];
+use skep_isa::{AluOp, ImmSrc, Insn, Reg, Size, Src, Swap, Width, table};
 
 impl Generator {
     /// A few operations in a row.
@@ -47,7 +30,7 @@ impl Generator {
                 Insn::Swap { kind, size: self.pick(&[Size::H, Size::W, Size::Dw]), dst }
             }
             _ => {
-                let (width, op) = (self.width(), self.pick(&OPS));
+                let (width, op) = (self.width(), self.pick(&table::ALU.map(|row| row.op)));
                 let src = if self.rng.random_bool(0.5) {
                     Src::Reg(self.number(body))
                 } else {

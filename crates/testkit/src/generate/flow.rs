@@ -2,21 +2,7 @@
 
 use super::{Body, Generator};
 use rand::Rng;
-use skep_isa::{AluOp, CondOp, Insn, Pc, Reg, Src, Width};
-
-const CONDS: [CondOp; 11] = [
-    CondOp::Eq,
-    CondOp::Gt,
-    CondOp::Ge,
-    CondOp::Set,
-    CondOp::Ne,
-    CondOp::SGt,
-    CondOp::SGe,
-    CondOp::Lt,
-    CondOp::Le,
-    CondOp::SLt,
-    CondOp::SLe,
-];
+use skep_isa::{AluOp, CondOp, Insn, Pc, Reg, Src, Width, table};
 
 /// Loops and branches inside each other.
 const NESTING: u32 = 2;
@@ -45,7 +31,7 @@ impl Generator {
 
     /// A conditional jump that is to be aimed.
     fn condition(&mut self, body: &mut Body) -> Pc {
-        let (width, op) = (self.width(), self.pick(&CONDS));
+        let (width, op) = (self.width(), self.pick(&table::COND.map(|row| row.op)));
         let dst = self.number(body);
         let src = if self.rng.random_bool(0.5) {
             Src::Reg(self.number(body))

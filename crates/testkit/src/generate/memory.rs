@@ -2,20 +2,7 @@
 
 use super::{Body, DATA, DATA_SIZE, Generator, STACK, WORK};
 use rand::Rng;
-use skep_isa::{AluOp, AtomicOp, CondOp, ImmSrc, Insn, Reg, Size, Src, Width};
-
-const ATOMICS: [AtomicOp; 10] = [
-    AtomicOp::Add,
-    AtomicOp::Or,
-    AtomicOp::And,
-    AtomicOp::Xor,
-    AtomicOp::FetchAdd,
-    AtomicOp::FetchOr,
-    AtomicOp::FetchAnd,
-    AtomicOp::FetchXor,
-    AtomicOp::Xchg,
-    AtomicOp::CmpXchg,
-];
+use skep_isa::{AluOp, AtomicOp, CondOp, ImmSrc, Insn, Reg, Size, Src, Width, table};
 
 /// Where an access goes.
 #[derive(Clone, Copy)]
@@ -164,7 +151,7 @@ impl Generator {
             0 => Insn::LoadAcquire { size, dst: reg, base, off },
             1 => Insn::StoreRelease { size, base, off, src: self.number(body) },
             _ => {
-                let op = self.pick(&ATOMICS);
+                let op = self.pick(&table::ATOMIC.map(|row| row.op));
                 if op == AtomicOp::CmpXchg && body.frozen.contains(&Reg::R0) {
                     return;
                 }
