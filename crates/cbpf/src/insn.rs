@@ -55,6 +55,25 @@ pub enum AluOp {
     Rsh,
 }
 
+impl AluOp {
+    /// The result, as the kernel has it; `None` when dividing by zero, which ends a filter with 0.
+    #[must_use]
+    pub fn apply(self, a: u32, b: u32) -> Option<u32> {
+        Some(match self {
+            Self::Add => a.wrapping_add(b),
+            Self::Sub => a.wrapping_sub(b),
+            Self::Mul => a.wrapping_mul(b),
+            Self::Div => a.checked_div(b)?,
+            Self::Mod => a.checked_rem(b)?,
+            Self::And => a & b,
+            Self::Or => a | b,
+            Self::Xor => a ^ b,
+            Self::Lsh => a.wrapping_shl(b),
+            Self::Rsh => a.wrapping_shr(b),
+        })
+    }
+}
+
 /// Comparison of `A`, unsigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the field's own names")]

@@ -4,7 +4,7 @@ mod netlink;
 mod payload;
 
 use crate::check::{MEM_CELLS, Program, target};
-use crate::insn::{AluOp, Ancillary, CondOp, Insn, Reg, Src};
+use crate::insn::{Ancillary, CondOp, Insn, Reg, Src};
 use crate::packet::Packet;
 
 impl Program {
@@ -75,7 +75,7 @@ impl Machine<'_> {
                     *cell = value;
                 }
             }
-            Insn::Alu { op, src } => self.a = alu(op, self.a, self.src(src))?,
+            Insn::Alu { op, src } => self.a = op.apply(self.a, self.src(src))?,
             Insn::Neg => self.a = self.a.wrapping_neg(),
             Insn::Jump { k } => return Some(Next::Skip(k)),
             Insn::JumpIf { op, src, jt, jf } => {
@@ -139,22 +139,6 @@ impl Machine<'_> {
         self.random = this.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         this
     }
-}
-
-/// `None` when dividing by zero.
-fn alu(op: AluOp, a: u32, b: u32) -> Option<u32> {
-    Some(match op {
-        AluOp::Add => a.wrapping_add(b),
-        AluOp::Sub => a.wrapping_sub(b),
-        AluOp::Mul => a.wrapping_mul(b),
-        AluOp::Div => a.checked_div(b)?,
-        AluOp::Mod => a.checked_rem(b)?,
-        AluOp::And => a & b,
-        AluOp::Or => a | b,
-        AluOp::Xor => a ^ b,
-        AluOp::Lsh => a.wrapping_shl(b),
-        AluOp::Rsh => a.wrapping_shr(b),
-    })
 }
 
 const fn cond(op: CondOp, a: u32, b: u32) -> bool {

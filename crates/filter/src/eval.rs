@@ -2,7 +2,7 @@
 
 use crate::form::{
     AUTH, CHAIN_STEPS, Chain, EXTENSIONS, Effect, Form, FormId, Init, NO_NEXT, Rhs, Test, Value,
-    ValueId, arithmetic, compare,
+    ValueId, compare,
 };
 use crate::lower::Meaning;
 use skep_cbpf::{Ancillary, Packet, Size};
@@ -218,7 +218,7 @@ impl Run<'_> {
         };
         for (op, right) in operations.into_iter().rev() {
             let right = self.value(right)?;
-            value = arithmetic(op, value, right).ok_or(Rejected)?;
+            value = op.apply(value, right).ok_or(Rejected)?;
         }
         Ok(value)
     }

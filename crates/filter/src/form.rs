@@ -217,7 +217,7 @@ impl Values {
             return self.add(Value::Fault);
         }
         if let (Value::Const(l), Value::Const(r)) = (l, r) {
-            let value = arithmetic(op, l, r).map_or(Value::Fault, Value::Const);
+            let value = op.apply(l, r).map_or(Value::Fault, Value::Const);
             return self.add(value);
         }
         if matches!(op, Add | Mul | And | Or | Xor) && matches!(l, Value::Const(_)) {
@@ -357,22 +357,6 @@ pub(crate) const fn ones(value: u32) -> u32 {
 
 fn id(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// As the interpreter of classic BPF computes; nothing when dividing by zero.
-pub(crate) fn arithmetic(op: AluOp, a: u32, b: u32) -> Option<u32> {
-    Some(match op {
-        AluOp::Add => a.wrapping_add(b),
-        AluOp::Sub => a.wrapping_sub(b),
-        AluOp::Mul => a.wrapping_mul(b),
-        AluOp::Div => a.checked_div(b)?,
-        AluOp::Mod => a.checked_rem(b)?,
-        AluOp::And => a & b,
-        AluOp::Or => a | b,
-        AluOp::Xor => a ^ b,
-        AluOp::Lsh => a.wrapping_shl(b),
-        AluOp::Rsh => a.wrapping_shr(b),
-    })
 }
 
 pub(crate) const fn compare(cmp: Cmp, a: u32, b: u32) -> bool {
