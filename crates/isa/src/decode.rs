@@ -266,14 +266,14 @@ fn ld(slot: Slot, next: Option<RawInsn>) -> Result<Insn, DecodeError> {
 }
 
 fn lddw(slot: Slot, next: Option<RawInsn>) -> Result<Insn, DecodeError> {
-    let dst = slot.dst()?;
-    slot.no_off()?;
     let next = next.ok_or(DecodeError::Truncated)?;
     for (field, value) in
         [("code", next.code.into()), ("regs", next.regs.into()), ("off", i32::from(next.off))]
     {
         zero(value).map_err(|value| DecodeError::SecondSlot { field, value })?;
     }
+    slot.no_off()?;
+    let dst = slot.dst()?;
     let no_second = |imm| match zero(next.imm) {
         Ok(()) => Ok(imm),
         Err(value) => Err(DecodeError::SecondSlot { field: "imm", value }),

@@ -41,6 +41,7 @@ mod cfg;
 mod change;
 mod ctx_type;
 mod dynptr;
+mod encoding;
 mod env;
 mod equal;
 mod explore;
@@ -85,6 +86,7 @@ mod verifier;
 mod visited;
 
 pub use btf_ref::BtfRef;
+pub use encoding::kernel_on_encoding;
 pub use env::{Arch, Caps, Env, Kernel, LoadFlags};
 pub use frame::{Byte, Slot};
 pub use log::{LogError, LoggedRejection, kernel_figures, kernel_log, read_log};

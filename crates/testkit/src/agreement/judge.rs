@@ -1,8 +1,10 @@
 //! The other opinion.
 
-use crate::agreement::answer::named_insn;
 use crate::agreement::{Mode, Subject, Target, Verifier};
+use skep_isa::SlotError;
 use skep_prog::Prog;
+use skep_verifier::kernel_on_encoding;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,13 +41,14 @@ impl Ours {
 impl Ours {
     /// About what is no program at all: whoever reads instructions refuses it before anybody verifies it.
     #[must_use]
-    pub fn undecoded(why: &str) -> Self {
-        Self::Rejected {
-            insn: named_insn(why),
-            rule: "decode".into(),
-            message: why.into(),
-            kernel_message: String::new(),
-        }
+    pub fn undecoded(why: &SlotError) -> Self {
+        let (insn, kernel_message) = match why {
+            SlotError::Insn { pc, source } => (Some(pc.0), kernel_on_encoding(source)),
+            _ => (None, String::new()),
+        };
+        let message =
+            why.source().map_or_else(|| why.to_string(), |cause| format!("{why}: {cause}"));
+        Self::Rejected { insn, rule: "decode".into(), message, kernel_message }
     }
 }
 

@@ -120,7 +120,7 @@ fn subject(value: &Value, target: &Target) -> Option<Subject> {
     }
     let (decoded, undecoded) = match Insns::decode(indexed(&insns, &uses)) {
         Ok(insns) => (insns, None),
-        Err(err) => (Insns::default(), Some(format!("{err}: {}", cause(&err)))),
+        Err(err) => (Insns::default(), Some(err)),
     };
     let mut prog = Prog::new(descr, prog_type, decoded);
     prog.attach_type = attach_type(prog_type, int("attach_type")?);
@@ -167,11 +167,6 @@ fn subject(value: &Value, target: &Target) -> Option<Subject> {
         expect,
         raw: Some(Raw { insns, uses, funcs, undecoded }),
     })
-}
-
-/// The text of what is behind an error.
-fn cause(err: &dyn std::error::Error) -> String {
-    err.source().map_or(String::new(), ToString::to_string)
 }
 
 /// Maps by their position in the image, as in any other.

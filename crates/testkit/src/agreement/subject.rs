@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use skep::{Kernel, fit, kernel_config};
 use skep_abi::{MapType, ProgType, Section};
 use skep_btf::{Body, ByteOrder, Kind, Type, TypeId};
-use skep_isa::{Insns, RawInsn};
+use skep_isa::{Insns, RawInsn, SlotError};
 use skep_obj::{Content, ObjError, ObjectFile, SymbolPlace};
 use skep_prog::{Image, Initial, MapDef, Prog};
 use skep_sys::FuncInfo;
@@ -63,7 +63,7 @@ pub struct Raw {
     /// Functions in the types of the image.
     pub funcs: Vec<FuncInfo>,
     /// Why they are no instructions, if they are none.
-    pub undecoded: Option<String>,
+    pub undecoded: Option<SlotError>,
 }
 
 impl Subject {
@@ -263,7 +263,7 @@ fn restore(prog: &mut Prog, broken: &Broken) -> Option<Raw> {
             prog.insns = decoded;
             None
         }
-        Err(err) => Some(chain(&err)),
+        Err(err) => Some(err),
     };
     Some(Raw { insns, uses: Vec::new(), funcs: Vec::new(), undecoded })
 }

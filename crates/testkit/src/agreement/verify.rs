@@ -73,13 +73,8 @@ fn flags(bits: u32) -> LoadFlags {
 
 impl Judge for Verifier {
     fn judge(&self, subject: &Subject, prog: &Prog, mode: Mode) -> Ours {
-        if let Some(why) = subject.raw.as_ref().and_then(|raw| raw.undecoded.clone()) {
-            return Ours::Rejected {
-                insn: None,
-                rule: "insn.encoding".into(),
-                message: why,
-                kernel_message: String::new(),
-            };
+        if let Some(why) = subject.raw.as_ref().and_then(|raw| raw.undecoded) {
+            return Ours::undecoded(&why);
         }
         let attach = match &subject.attach {
             Ok(id) => id.and_then(|id| self.kernel.btf.as_ref()?.get(id)).map_or("", |ty| ty.name),

@@ -1,9 +1,8 @@
 //! Where mutants live: a program whose maps are made once.
 
 use crate::agreement::{Answer, Judge, Mode, Oracle, Ours, Prepared, Subject, judge_one};
-use skep_isa::{Insns, RawInsn};
+use skep_isa::{Insns, RawInsn, SlotError};
 use skep_prog::{Image, Prog};
-use std::error::Error;
 
 /// A subject in the kernel, whose instructions are replaced by others.
 pub struct Field {
@@ -53,11 +52,8 @@ impl Field {
     ///
     /// # Errors
     /// Why they are none.
-    pub fn prog(&self, insns: &[RawInsn]) -> Result<Prog, String> {
-        let insns = Insns::decode(insns.iter().copied()).map_err(|err| match err.source() {
-            Some(why) => format!("{err}: {why}"),
-            None => err.to_string(),
-        })?;
+    pub fn prog(&self, insns: &[RawInsn]) -> Result<Prog, SlotError> {
+        let insns = Insns::decode(insns.iter().copied())?;
         let mut prog = self.subject.prog().clone();
         prog.insns = insns;
         Ok(prog)
