@@ -41,7 +41,7 @@ fn answer(oracle: &mut Oracle<'_>, (name, text, _): &Case) -> Option<String> {
 }
 
 #[test]
-fn memory_cases_are_what_the_kernel_says() {
+fn cases_are_what_the_kernel_says() {
     if host().is_none() {
         return;
     }
@@ -54,8 +54,9 @@ fn memory_cases_are_what_the_kernel_says() {
     let mut oracle = Oracle::new(&target);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/verify");
     let (mut asked, mut wrong) = (0, String::new());
-    for name in ["mem_map.txt", "mem_other.txt", "mem_stack.txt"] {
-        let text = std::fs::read_to_string(dir.join(name)).expect("a file of the corpus");
+    for file in std::fs::read_dir(dir).expect("the corpus") {
+        let file = file.expect("an entry").path();
+        let text = std::fs::read_to_string(&file).expect("a file of the corpus");
         for case in cases(&text) {
             if root_only && case.0.ends_with(" (unprivileged)") {
                 continue;
@@ -69,7 +70,11 @@ fn memory_cases_are_what_the_kernel_says() {
                 }
                 None => case.2.clone(),
             };
-            if got != expected {
+            // Of what is refused before it is followed, the kernel names no instruction.
+            let placeless = expected.find(" at ").zip(expected.find(':'));
+            let placeless =
+                placeless.map(|(at, colon)| expected[..at].to_owned() + &expected[colon..]);
+            if got != expected && Some(&got) != placeless.as_ref() {
                 writeln!(wrong, "{}\n  expected {expected}\n  kernel   {got}", case.0).unwrap();
             }
         }

@@ -21,6 +21,8 @@ pub(crate) enum Change {
     SleepSummaries,
     /// What only a mispredicting CPU does wrong is prevented by a barrier, and no more refused.
     SpeculationBarriers,
+    /// Buffers and sockets of `AF_XDP` are known not to be null once they were compared.
+    NullOfBuffers,
 }
 
 impl Change {
@@ -33,14 +35,24 @@ impl Change {
             Self::SleepSummaries => (6, 15),
             Self::NoReturn => (6, 16),
             Self::SpeculationBarriers => (6, 17),
+            Self::NullOfBuffers => (7, 0),
         };
         Release { major, minor }
+    }
+
+    /// Older releases that were given it, as far as they are followed.
+    const fn backports(self) -> &'static [Release] {
+        match self {
+            Self::NullOfBuffers => &[Release { major: 6, minor: 12 }],
+            _ => &[],
+        }
     }
 }
 
 impl Verifier<'_> {
     /// Whether the kernel has a change.
     pub(crate) fn has(&self, change: Change) -> bool {
-        change.since() <= self.env.kernel.release
+        let release = self.env.kernel.release;
+        change.since() <= release || change.backports().contains(&release)
     }
 }

@@ -3,6 +3,7 @@
 //! Kernel: `check_cond_jmp_op`, `is_branch_taken`, `reg_set_min_max`.
 
 use crate::alu::{imm64, width_of};
+use crate::change::Change;
 use crate::equal::{IdMap, same_reg};
 use crate::linked::{collect_linked, sync_linked};
 use crate::packet_range::{match_packet, packet_branch_taken};
@@ -268,12 +269,11 @@ impl Verifier<'_> {
         match reg.ty.base {
             Base::Socket
             | Base::TcpSock
-            | Base::XdpSock
-            | Base::Buf
             | Base::MapValue
             | Base::MapKey
             | Base::SockCommon
             | Base::ConstMap => true,
+            Base::XdpSock | Base::Buf => self.has(Change::NullOfBuffers),
             Base::BtfId => self.is_trusted(reg),
             Base::Mem => !reg.ty.has(flag::UNTRUSTED),
             _ => false,

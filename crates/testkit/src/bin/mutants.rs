@@ -209,7 +209,7 @@ impl Shared<'_> {
         let full = key(&field.answer(oracle, insns, mode), &ours);
         let enough = {
             let mut found = self.found.lock().expect("no worker panics");
-            let kind = found.kinds.entry(full).or_insert((0, usize::MAX, String::new()));
+            let kind = found.kinds.entry(full.clone()).or_insert((0, usize::MAX, String::new()));
             kind.0 += 1;
             kind.0 > self.args.each as u64
         };
@@ -218,7 +218,9 @@ impl Shared<'_> {
         }
         let small = shrink(insns, |tried| {
             let kernel = field.kernel(oracle, tried, mode);
-            outcome(kernel, &field.ours(judge, tried, mode)) == what
+            let ours = field.ours(judge, tried, mode);
+            // The same disagreement, not one that it contains.
+            outcome(kernel, &ours) == what && key(&field.answer(oracle, tried, mode), &ours) == full
         });
         let answer = field.answer(oracle, &small, mode);
         let ours = field.ours(judge, &small, mode);
