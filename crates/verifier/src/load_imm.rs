@@ -90,7 +90,9 @@ impl Verifier<'_> {
                 let nth = u64::try_from(id).unwrap_or(0);
                 return Ok(self.constant(KERNEL_ADDRESS + 16 * nth));
             }
-            match btf.find(&named.name, Kind::Var) {
+            let plain = named.name.split_once("___").map_or(&named.name[..], |(name, _)| name);
+            let var = btf.find(&named.name, Kind::Var).or_else(|| btf.find(plain, Kind::Func));
+            match var {
                 Some(var) => var.id,
                 // A loader puts zero there.
                 None if named.weak => return Ok(self.constant(0)),
@@ -107,8 +109,17 @@ impl Verifier<'_> {
     }
 
     fn ksym_type(&self, btf: &skep_btf::Btf, var: TypeId) -> Res<RegState> {
-        let Some(Body::Var { ty, .. }) = btf.get(var).map(|var| var.body) else {
-            return reject(Rule::Btf, "pseudo btf_id in ldimm64 isn't KIND_VAR or KIND_FUNC");
+        let memory = |size| {
+            let reg = RegType::new(Base::Mem).with(flag::RDONLY);
+            Ok(RegState::pointer(reg, Extra::Mem(size)))
+        };
+        let ty = match btf.get(var).map(|var| var.body) {
+            Some(Body::Var { ty, .. }) => ty,
+            // Programs ask so whether there is such a function.
+            Some(Body::Func { .. }) => return memory(0),
+            _ => {
+                return reject(Rule::Btf, "pseudo btf_id in ldimm64 isn't KIND_VAR or KIND_FUNC");
+            }
         };
         let percpu = btf.find(".data..percpu", Kind::Datasec).is_some_and(|section| {
             matches!(section.body, Body::Datasec { vars, .. } if vars.iter().any(|v| v.var == var))
@@ -127,10 +138,7 @@ impl Verifier<'_> {
             return Ok(object(0));
         }
         match btf.size_of(ty.id) {
-            Some(size) => {
-                let reg = RegType::new(Base::Mem).with(flag::RDONLY);
-                Ok(RegState::pointer(reg, Extra::Mem(size)))
-            }
+            Some(size) => memory(size),
             None => reject(
                 Rule::Btf,
                 format!("ldimm64 unable to resolve the size of type '{}': -22", ty.name),
