@@ -2,7 +2,9 @@
 
 use skep_abi::ProgType;
 use skep_isa::RawInsn;
-use skep_testkit::agreement::{Mode, Oracle, Subject, Target, Verdict, objects, single, target};
+use skep_testkit::agreement::{
+    Mode, Oracle, Ours, Subject, Target, Verdict, judge_one, objects, ours, single, target,
+};
 use skep_testkit::host;
 use skep_testkit::mutants::{Field, Mutator, random, shrink};
 use std::path::PathBuf;
@@ -124,4 +126,28 @@ fn random_programs_are_of_both_kinds() {
         accepted += usize::from(answer.verdict == Verdict::Accepted);
     }
     assert!((1..200).contains(&accepted), "{accepted} of 400 accepted");
+}
+
+#[test]
+fn programs_with_types_are_judged_alike() {
+    let Some(target) = kernel() else { return };
+    if !target.release.starts_with("6.18.") {
+        return eprintln!("skipped: the words are those of 6.18");
+    }
+    let judge = ours(&target).expect("a verifier");
+    let mut oracle = Oracle::new(&target);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/verify/types.o");
+    let subjects = objects(&path, &target).unwrap_or_else(|unread| panic!("{unread:?}"));
+    assert_eq!(subjects.len(), 6);
+    for subject in subjects {
+        let kernel = oracle.judge(&subject, Mode::Privileged);
+        let said = match judge_one(&*judge, &subject, subject.prog(), Mode::Privileged) {
+            Ours::Accepted { .. } => (Verdict::Accepted, None, String::new()),
+            Ours::Rejected { insn, kernel_message, .. } => {
+                (Verdict::Rejected, insn, kernel_message)
+            }
+            other => panic!("{}: {other:?}", subject.name),
+        };
+        assert_eq!(said, (kernel.verdict, kernel.insn, kernel.last), "{}", subject.name);
+    }
 }
