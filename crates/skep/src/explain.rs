@@ -202,6 +202,11 @@ impl Cx<'_> {
         self.origins.iter().any(|origin| matches!(origin, Origin::Moved { .. }))
     }
 
+    /// Whether a call ended what a pointer led to.
+    fn was_ended(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::Ended { .. }))
+    }
+
     /// Range of the variable part of an offset, in units of the index, and bytes a unit.
     fn index(&self) -> Option<(i64, i64, i64)> {
         let added = self.origins.iter().find_map(|origin| match origin {
@@ -281,6 +286,9 @@ impl Cx<'_> {
             Origin::Clobbered { pc } => (*pc, "this call leaves nothing in r1 to r5".into()),
             Origin::Moved { pc } => {
                 (*pc, "this call may move the packet: pointers from before lead nowhere now".into())
+            }
+            Origin::Ended { pc } => {
+                (*pc, "this call ends what the pointer led to: nothing is there any more".into())
             }
             Origin::Blurred { pc } => (
                 *pc,

@@ -216,6 +216,11 @@ impl<'a> Verifier<'a> {
             let text = format!("calling kernel function {name} is not allowed");
             return Reject::new(Rule::KfuncUnknown, text).fact(fact).stop();
         };
+        if let Some(since) = row.since.filter(|&since| !self.is_since(since)) {
+            return Self::newer(Rule::KfuncUnknown, since, &format!("the kernel function {name}"))
+                .fact(fact)
+                .stop();
+        }
         Ok(KMeta {
             name: row.name,
             flags: row.flags,

@@ -69,6 +69,7 @@ mod record;
 mod refs;
 mod reg;
 mod reject;
+mod release;
 mod ret;
 mod rule;
 mod run;

@@ -212,6 +212,7 @@ impl Verifier<'_> {
 
     /// A map that the program names for the first time. Kernel: `check_map_prog_compatibility`.
     fn check_new_map(&self, map: usize, used: &[usize]) -> Res<()> {
+        self.check_map_release(map)?;
         let info = &self.maps[map];
         let refuse = |what: &str| {
             let at = u32::try_from(map).unwrap_or(u32::MAX);

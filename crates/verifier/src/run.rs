@@ -135,6 +135,7 @@ impl<'a> Verifier<'a> {
 
     /// Everything before the first path.
     pub(crate) fn prepare(&mut self) -> Res<()> {
+        self.check_release()?;
         self.check_load_permission()?;
         self.find_subprogs()?;
         self.check_subprogs()?;

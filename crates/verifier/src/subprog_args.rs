@@ -13,7 +13,7 @@ use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::subprog::{SubArg, SubArgKind};
 use crate::verifier::{NO_PC, Verifier};
-use skep_abi::{Arg, ArgKind, Errno, ProgType, arg_flag};
+use skep_abi::{Arg, ArgKind, Errno, ProgType, Release, arg_flag};
 use skep_btf::{Body, Btf, FuncLinkage, Type, TypeId};
 use skep_isa::Reg;
 
@@ -102,6 +102,7 @@ impl<'a> Verifier<'a> {
         let (Some(types), Some(btf)) = (types, self.btf) else {
             return self.check_without_types();
         };
+        let knows_global = self.is_since(Release { major: 5, minor: 6 });
         for (at, id) in types.into_iter().enumerate() {
             let Some(Type { body: Body::Func { proto, linkage }, .. }) = btf.get(id) else {
                 return reject(Rule::Btf, format!("invalid type id {id} in func info"));
@@ -116,7 +117,8 @@ impl<'a> Verifier<'a> {
             });
             let sub = &mut self.subprogs[at];
             sub.func = Some(id);
-            sub.is_global = linkage == FuncLinkage::Global;
+            // Before they were verified on their own, loaders made global functions static.
+            sub.is_global = linkage == FuncLinkage::Global && knows_global;
             if at != 0 && !number && sub.has_ld_abs {
                 return reject(
                     Rule::CallPlace,

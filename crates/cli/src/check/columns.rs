@@ -6,6 +6,7 @@ use crate::table::{Align, Cell, Table};
 use crate::term::Out;
 use anstyle::Style;
 use skep::Release;
+use skep::explain;
 use skep::verifier::Verdict;
 use std::io::Write;
 
@@ -39,8 +40,11 @@ impl Columns {
         let (text, style, why) = match &shown.checked.verdict {
             Verdict::Accepted(_) => ("accepted", out.style.good, None),
             Verdict::Rejected(rejection) => {
-                let kernel = rejection.reject.kernel.lines().last().unwrap_or_default();
-                let why = format!("{}: {kernel}", text::short(rejection, prog));
+                // Where the kernel says nothing, what is missing is told.
+                let words = rejection.reject.kernel.lines().last().map(str::to_owned);
+                let told = || explain(shown.image, prog, shown.checked).map(|e| e.diagnostic.title);
+                let words = words.or_else(told).unwrap_or_default();
+                let why = format!("{}: {words}", text::short(rejection, prog));
                 ("refused", out.style.error, Some(why))
             }
             Verdict::Unsupported(what) => {

@@ -60,6 +60,8 @@ impl Cx<'_> {
             | Rule::AttachTarget
             | Rule::Speculation => Blame::Setting,
             _ if kernel.contains("prohibited for !root") => Blame::Setting,
+            // The kernel is older than what is used.
+            Rule::MapUse if kernel.is_empty() => Blame::Setting,
             Rule::MemStack if self.reach().is_some() => Blame::Unseen,
             Rule::MemMapValue | Rule::MemRegion | Rule::MemStack | Rule::MemPacket if is_fixed => {
                 Blame::Program
@@ -218,6 +220,9 @@ impl Cx<'_> {
                 "read data and data_end from the context again after the call, and compare again"
                     .into(),
             );
+        }
+        if self.was_ended() {
+            return Some("do what needs it before the call, or get it anew after it".into());
         }
         let state = state?;
         Some(match state.ty.base {

@@ -22,6 +22,8 @@ pub(super) enum Origin {
     Clobbered { pc: Pc },
     /// A call made a pointer to the packet a number, for the packet may lie elsewhere now.
     Moved { pc: Pc },
+    /// A call ended what the pointer led to: it was released, or belonged to what was.
+    Ended { pc: Pc },
     /// Only a part of it, or no more than bytes, was kept on the stack.
     Blurred { pc: Pc },
     /// The same memory was read before, and that copy was compared.
@@ -203,6 +205,9 @@ impl Walk<'_> {
         }
         match self.at {
             At::Reg(0) => self.found.push(Origin::Made { pc, value: is }),
+            At::Reg(6..) | At::Slot { .. } if !was.is_scalar() && is.is_scalar() => {
+                self.found.push(Origin::Ended { pc });
+            }
             At::Reg(1..=5) => self.found.push(Origin::Clobbered { pc }),
             _ if was.ty == is.ty => return false,
             _ => self.found.push(Origin::Made { pc, value: is }),

@@ -56,6 +56,9 @@ impl Cx<'_> {
             (Rule::MemNotPointer, _) if self.was_moved() => {
                 format!("{through} uses a pointer into the packet from before a call that may move it")
             }
+            (Rule::MemNotPointer, _) if self.was_ended() => {
+                format!("{through} uses what a call before has ended")
+            }
             (Rule::MemNotPointer, _) => {
                 format!("{through} does not lead to memory: {name} is {what}")
             }
@@ -89,6 +92,9 @@ impl Cx<'_> {
                 let (size, there) = self.reach().unwrap_or_default();
                 format!("{} may reach {} where {there} are left on the stack", self.callee(), bytes(size))
             }
+            (Rule::MemStack, _) if self.kernel().contains("variable-offset") => {
+                format!("{through} may reach outside of the stack: {name} is {what}")
+            }
             (Rule::MemStack, _) if self.kernel().contains("off=-") => {
                 let off = self.kernel().split("off=").nth(1).and_then(|rest| rest.split(' ').next());
                 format!("the stack has 512 bytes, and {} is below them", off.unwrap_or("this"))
@@ -117,7 +123,11 @@ impl Cx<'_> {
             (Rule::MemCtx, _) => self.title_ctx(),
             (rule, _) => {
                 let kernel = self.kernel();
-                if kernel.is_empty() { lower(rule.summary()) } else { lower(kernel) }
+                match self.required().filter(|_| kernel.is_empty()) {
+                    Some(need) => format!("this needs {need}"),
+                    None if kernel.is_empty() => lower(rule.summary()),
+                    None => lower(kernel),
+                }
             }
         }
     }

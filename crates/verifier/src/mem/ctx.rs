@@ -71,6 +71,9 @@ impl Verifier<'_> {
             }
             Err(refusal) => return refuse(None, &why(refusal)),
         };
+        if let Some(since) = field.since.filter(|&since| !self.is_since(since)) {
+            return refuse(None, &format!("Linux {since} or newer, for this field"));
+        }
         if field.needs_cap_bpf && !self.bpf_capable {
             return refuse(None, "CAP_BPF for this field");
         }
