@@ -7,8 +7,8 @@
 //!
 //! Classes have been made by then, so that two types are compared only if their classes differ.
 
-use super::{Partition, Tag, at, look, references, set, tag};
-use crate::{Kind, TypeId};
+use super::{Partition, at, set};
+use crate::{Btf, TypeId};
 use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
 
 /// Words of types that may be compared, for each word there is.
@@ -23,42 +23,40 @@ struct Same {
     structs: Vec<(TypeId, TypeId)>,
 }
 
-impl<'a> Partition<'a> {
+impl Partition<'_> {
     /// Lets declarations stand for the definitions that structs give them. Returns whether there were
     /// any.
-    pub(super) fn resolve_in_context(&mut self) -> bool {
-        let btf = self.btf;
-        let mut open: BTreeMap<Tag<'a>, Vec<TypeId>> = BTreeMap::new();
-        for id in btf.ids().filter(|&id| at(&self.means, id, id) == id) {
-            if let Some((tag, false)) = tag(btf, id) {
+    pub(super) fn resolve_in_context(&mut self, btf: &Btf) -> bool {
+        let graph = self.graph;
+        let mut open: BTreeMap<usize, Vec<TypeId>> = BTreeMap::new();
+        for id in graph.ids().filter(|&id| at(&self.means, id, id) == id) {
+            if let Some((tag, false)) = graph.tag(id) {
                 open.entry(tag).or_default().push(id);
             }
         }
         if open.is_empty() {
             return false;
         }
-        let mut budget = self.btf.words().len().saturating_mul(BUDGET);
-        let mut names = BTreeMap::new();
-        let mut groups: BTreeMap<Vec<u32>, Vec<TypeId>> = BTreeMap::new();
+        let mut budget = graph.words().saturating_mul(BUDGET);
+        let mut groups: BTreeMap<u32, Vec<TypeId>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut members: BTreeMap<u32, Vec<TypeId>> = BTreeMap::new();
-        for id in btf.ids() {
+        for id in graph.ids() {
             members.entry(self.class(id)).or_default().push(id);
         }
         let mut any = false;
-        for id in self.btf.ids() {
-            let is_struct = self
-                .btf
-                .record(id)
-                .is_some_and(|record| matches!(record.kind, Kind::Struct | Kind::Union));
+        for id in graph.ids() {
             // The first of each class stands for it.
-            if !is_struct || at(&self.means, id, id) != id || !seen.insert(self.class(id)) {
+            if !graph.is_struct(btf, id)
+                || at(&self.means, id, id) != id
+                || !seen.insert(self.class(id))
+            {
                 continue;
             }
-            let group = groups.entry(look(self.btf, id, &mut names)).or_default();
+            let group = groups.entry(graph.look(id)).or_default();
             let mut found = None;
             for &other in group.iter() {
-                found = self.same_in_context(other, id, &mut budget);
+                found = self.same_in_context(btf, (other, id), &mut budget);
                 if found.is_some() {
                     break;
                 }
@@ -73,7 +71,7 @@ impl<'a> Partition<'a> {
                 None => group.push(id),
             }
         }
-        for id in btf.ids() {
+        for id in graph.ids() {
             let last = self.meant(id);
             set(&mut self.means, id.0, last);
         }
@@ -88,10 +86,10 @@ impl<'a> Partition<'a> {
     pub(super) fn join_declarations(&mut self) -> bool {
         let definitions = self.definitions();
         let mut any = false;
-        for id in self.btf.ids() {
-            let Some((tag, false)) = tag(self.btf, id) else { continue };
-            let one = definitions.get(&tag).filter(|(_, _, one)| *one);
-            if let Some(&(_, first, _)) = one
+        for id in self.graph.ids() {
+            let Some((tag, false)) = self.graph.tag(id) else { continue };
+            let one = definitions.get(tag).copied().flatten().filter(|(_, _, one)| *one);
+            if let Some((_, first, _)) = one
                 && at(&self.means, id, id) == id
             {
                 set(&mut self.means, id.0, first);
@@ -105,10 +103,15 @@ impl<'a> Partition<'a> {
     }
 
     /// Whether two types are the same when declarations mean what stands in their place; which those are.
-    fn same_in_context(&self, a: TypeId, b: TypeId, budget: &mut usize) -> Option<Same> {
+    fn same_in_context(
+        &self,
+        btf: &Btf,
+        (a, b): (TypeId, TypeId),
+        budget: &mut usize,
+    ) -> Option<Same> {
+        let graph = self.graph;
         let mut same = Same::default();
         let mut pairs = BTreeMap::new();
-        let mut names = BTreeMap::new();
         let mut todo = Vec::from([(a, b)]);
         // Ends: each class of the first graph is paired once.
         while let Some((a, b)) = todo.pop() {
@@ -120,9 +123,9 @@ impl<'a> Partition<'a> {
                 Some(_) => return None,
                 None => {}
             }
-            let words = self.btf.record(a).map_or(0, |record| record.entries.len());
+            let words = btf.record(a).map_or(0, |record| record.entries.len());
             *budget = budget.checked_sub(words.saturating_add(3))?;
-            match (tag(self.btf, a), tag(self.btf, b)) {
+            match (graph.tag(a), graph.tag(b)) {
                 (Some((a_tag, false)), Some((b_tag, true))) if a_tag == b_tag => {
                     same.declared.push((a, b));
                     continue;
@@ -133,20 +136,20 @@ impl<'a> Partition<'a> {
                 }
                 _ => {}
             }
-            if look(self.btf, a, &mut names) != look(self.btf, b, &mut names) {
+            if graph.look(a) != graph.look(b) {
                 return None;
             }
-            if self.btf.record(b).is_some_and(|b| matches!(b.kind, Kind::Struct | Kind::Union)) {
+            if graph.is_struct(btf, b) {
                 same.structs.push((a, b));
             }
             // What came first means what has been found out; what is compared with it is as it was
             // written.
-            let written = |to| match tag(self.btf, to) {
+            let written = |to| match graph.tag(to) {
                 Some((_, false)) => to,
                 _ => self.meant(to),
             };
-            let both = references(self.btf, a).zip(references(self.btf, b));
-            todo.extend(both.map(|(a, b)| (self.meant(a), written(b))));
+            let both = graph.references(a).iter().zip(graph.references(b));
+            todo.extend(both.map(|(&a, &b)| (self.meant(a), written(b))));
         }
         Some(same)
     }
@@ -179,11 +182,11 @@ impl<'a> Partition<'a> {
     fn define(
         &mut self,
         declared: &[(TypeId, TypeId)],
-        open: &mut BTreeMap<Tag<'a>, Vec<TypeId>>,
+        open: &mut BTreeMap<usize, Vec<TypeId>>,
     ) -> bool {
         let mut any = false;
         for &(declaration, definition) in declared {
-            let name = tag(self.btf, declaration).map(|(name, _)| name);
+            let name = self.graph.tag(declaration).map(|(name, _)| name);
             for id in name.and_then(|name| open.remove(&name)).unwrap_or_default() {
                 if self.meant(definition) != id {
                     set(&mut self.means, id.0, definition);
