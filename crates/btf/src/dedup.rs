@@ -58,7 +58,7 @@ pub fn dedup(btf: &Btf) -> Result<Dedup, BtfError> {
     let graph = Graph::new(btf);
     let mut partition = Partition::new(&graph);
     while partition.refine() && partition.separate_declarations() {}
-    if partition.resolve_in_context(btf) && partition.refine() {
+    if partition.resolve_in_context() && partition.refine() {
         // Ends: each time declarations become less.
         while partition.join_declarations() && partition.refine() {}
     }
@@ -79,7 +79,7 @@ pub fn dedup(btf: &Btf) -> Result<Dedup, BtfError> {
         builder.push(btf, record, new).map_err(|_| BtfError::TooMany { types: btf.len() })?;
     }
     let map = (0_u32..).zip(&first).map(|(id, _)| new(TypeId(id))).collect();
-    Ok(Dedup { btf: builder.finish()?, map })
+    Ok(Dedup { btf: builder.finish_checked()?, map })
 }
 
 fn at<T: Copy>(list: &[T], id: TypeId, default: T) -> T {

@@ -2,6 +2,7 @@
 
 use crate::btf::Record;
 use crate::kind::Third;
+use crate::nesting;
 use crate::{Btf, BtfError, ByteOrder, FuncLinkage, Int, Kind, Member, Param, SecVar, StrOff};
 use crate::{TypeId, VarLinkage, Variant};
 use alloc::{vec, vec::Vec};
@@ -180,6 +181,14 @@ impl Builder {
     /// [`BtfError`] as for any input; positions in it are those of [`Btf::to_bytes`].
     pub fn finish(self) -> Result<Btf, BtfError> {
         Btf::open(assemble(ByteOrder::Little, &self.words, &self.strings))?.into_checked()
+    }
+
+    /// The finished types, of which each has come from types that are checked, and refers to ones there are.
+    pub(crate) fn finish_checked(self) -> Result<Btf, BtfError> {
+        let mut btf = Btf::open(assemble(ByteOrder::Little, &self.words, &self.strings))?;
+        nesting::check(&btf)?;
+        btf.checked = true;
+        Ok(btf)
     }
 
     /// Adds a record of `btf`, with types renumbered.

@@ -16,6 +16,8 @@ pub(super) struct Graph {
     /// The tag that a type declares (`false`) or defines.
     tags: Vec<Option<(u32, bool)>>,
     tag_count: usize,
+    /// Which types are structs or unions that are defined.
+    structs: Vec<bool>,
     /// Words of all records.
     words: usize,
 }
@@ -40,7 +42,8 @@ impl Lists {
 impl Graph {
     pub(super) fn new(btf: &Btf) -> Self {
         let len = btf.len().saturating_add(1);
-        let mut names = Names { btf, by_off: HashMap::new(), by_text: HashMap::new() };
+        let strings = btf.base_strings().saturating_add(btf.source.strings().len());
+        let mut names = Names { btf, by_off: vec![0; strings], by_text: HashMap::new() };
         let mut numbers: HashMap<(Kind, u32), u32> = HashMap::new();
         let mut new = Self {
             references: Lists { ends: Vec::with_capacity(len), items: Vec::new() },
@@ -48,16 +51,19 @@ impl Graph {
             look_count: 0,
             tags: Vec::with_capacity(len),
             tag_count: 0,
+            structs: Vec::with_capacity(len),
             words: btf.words().len(),
         };
         // Records without references, one behind the other, and where each ends.
-        let (mut words, mut ends) = (Vec::new(), Vec::with_capacity(len));
+        let (mut words, mut ends) = (Vec::with_capacity(new.words), Vec::with_capacity(len));
         for record in iter::once(None).chain(btf.ids().map(|id| btf.record(id))) {
             let id = u32::try_from(ends.len()).unwrap_or(u32::MAX);
             if let Some(record) = record {
                 new.references.items.extend(record.references().map(|(_, to)| to));
                 look(record, id, &mut names, &mut words);
             }
+            let is_struct = |record: Record<'_>| matches!(record.kind, Kind::Struct | Kind::Union);
+            new.structs.push(record.is_some_and(is_struct));
             new.references.ends.push(new.references.items.len());
             ends.push(words.len());
             new.tags.push(record.and_then(|record| {
@@ -68,7 +74,7 @@ impl Graph {
             }));
         }
         new.tag_count = numbers.len();
-        let mut known: HashMap<&[u32], u32> = HashMap::new();
+        let mut known: HashMap<&[u32], u32> = HashMap::with_capacity(len / 2);
         let mut start = 0;
         for end in ends {
             let look = words.get(start..end).unwrap_or_default();
@@ -123,8 +129,8 @@ impl Graph {
     }
 
     /// Whether a type is a struct or a union that is defined.
-    pub(super) fn is_struct(&self, btf: &Btf, id: TypeId) -> bool {
-        btf.record(id).is_some_and(|record| matches!(record.kind, Kind::Struct | Kind::Union))
+    pub(super) fn is_struct(&self, id: TypeId) -> bool {
+        super::at(&self.structs, id, false)
     }
 
     /// Who refers to each type, or to one that means it.
@@ -160,15 +166,23 @@ impl Graph {
 /// Strings by number: the same one for the same text.
 struct Names<'a> {
     btf: &'a Btf,
-    by_off: HashMap<u32, u32>,
+    /// For each position of the strings the number plus 1, if it is known.
+    by_off: Vec<u32>,
     by_text: HashMap<&'a [u8], u32>,
 }
 
 impl Names<'_> {
     fn number(&mut self, off: u32) -> u32 {
-        let next = u32::try_from(self.by_text.len()).unwrap_or(u32::MAX);
-        let text = || self.btf.c_str(off);
-        *self.by_off.entry(off).or_insert_with(|| *self.by_text.entry(text()).or_insert(next))
+        let known = self.by_off.get_mut(super::index(off));
+        if let Some(&mut number @ 1..) = known {
+            return number;
+        }
+        let next = u32::try_from(self.by_text.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let number = *self.by_text.entry(self.btf.c_str(off)).or_insert(next);
+        if let Some(known) = known {
+            *known = number;
+        }
+        number
     }
 }
 
