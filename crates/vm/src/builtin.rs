@@ -63,6 +63,11 @@ pub trait Env {
         Some(self.task()).filter(|task| task.tid == tid)
     }
 
+    /// The threads that programs can go through, by number: the current one, by default.
+    fn tasks(&self) -> Vec<u32> {
+        Vec::from([self.task().tid])
+    }
+
     /// The cgroup of this number with the ones around it, the outermost first, if programs can find it:
     /// one of the current thread, by default.
     fn cgroup(&self, id: u64) -> Option<&[u64]> {

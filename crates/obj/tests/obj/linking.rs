@@ -390,7 +390,7 @@ fn static_variables_stay_apart() {
     let counts = linked.file.symbols.iter().filter(|symbol| symbol.name == "count");
     assert_eq!(counts.map(|symbol| symbol.value).collect::<Vec<_>>(), [0, 4]);
     let bytes = linked.file.sections[linked.file.section(".BTF").unwrap()].content.bytes();
-    let btf = skep_btf::Btf::parse(bytes).unwrap();
+    let btf = Btf::parse(bytes).unwrap();
     let section = btf.find(".bss", skep_btf::Kind::Datasec).unwrap();
     let skep_btf::Body::Datasec { size, vars } = section.body else { panic!("no section") };
     assert_eq!((size, vars.iter().map(|var| var.off).collect::<Vec<_>>()), (8, vec![0, 4]));

@@ -56,12 +56,9 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(47, "bpf_get_socket_uid", |cx: &mut Cx<'_, Host>| {
             own(cx).and_then(|at| cx.state.network.sockets.get(at)).map_or(OVERFLOW_UID, |s| s.uid)
         });
-    let helpers = [136, 137, 138, 139, 140, 178, 196]
+    [136, 137, 138, 139, 140, 178, 196]
         .into_iter()
-        .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"));
-    [100, 110, 204, 205, 206, 207].into_iter().fold(helpers, |helpers, id| {
-        helpers.without(id, "the secret of SYN cookies is the kernel's")
-    })
+        .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"))
 }
 
 /// Owner of what has none. Kernel: `DEFAULT_OVERFLOWUID`.

@@ -156,3 +156,24 @@ fn functions_for_other_programs_are_refused() {
     let err = Session::load(&image, None, skep::Options::default()).err().unwrap();
     assert_eq!(err.to_string(), "p, insn 0: programs of type xdp may not call bpf_cpumask_create");
 }
+
+/// How many tasks an iterator gives for the flags, with the task in r2.
+fn tasks(find: &str, flags: u32) -> i64 {
+    code(&format!(
+        "{find}\n r7 = r0\n r6 = r10\n r6 += -24\n r8 = 0\n r1 = r6\n r2 = r7\n r3 = {flags}\n \
+         call @bpf_iter_task_new\n if r0 == 0 goto next\n r8 = r0\n next: r1 = r6\n \
+         call @bpf_iter_task_next\n if r0 == 0 goto out\n r8 += 1\n goto next\n out: r1 = r6\n \
+         call @bpf_iter_task_destroy\n r0 = r8"
+    ))
+}
+
+#[test]
+fn tasks_are_gone_through() {
+    let current = "call bpf_get_current_task_btf";
+    // Thread 31 is of process 30, and thread 40 of process 0.
+    assert_eq!(tasks("r0 = 0", 1), 2);
+    assert_eq!(tasks("r0 = 0", 0), 0);
+    assert_eq!(tasks(current, 2), 1);
+    assert_eq!(tasks("r0 = 0", 2), -22);
+    assert_eq!(tasks("r0 = 0", 3), -22);
+}
