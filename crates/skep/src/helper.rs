@@ -10,6 +10,7 @@ mod route;
 mod send;
 pub(crate) mod socket;
 pub(crate) mod tunnel;
+mod typed;
 
 use crate::host::Host;
 use skep_abi::Errno;
@@ -26,6 +27,7 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = send::add(helpers);
     let helpers = tunnel::add(helpers);
     let helpers = cookie::add(helpers);
+    let helpers = typed::add(helpers);
     refused::add(helpers)
 }
 

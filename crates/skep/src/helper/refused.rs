@@ -18,7 +18,7 @@ const REFUSED: &[(&[i32], &str)] = &[
     (&[126, 127, 150], "there is no file being read"),
     (&[145, 146], "there are no inodes of the kernel"),
     (&[147, 161, 193], "there are no files of the kernel"),
-    (&[149, 167], "types are those of the running kernel, which has none here"),
+    (&[167], "types are those of the running kernel, which has none here"),
     (&[159, 186, 187], "there is no operation of the kernel to decide on"),
     (&[166, 168], "programs run here make no system calls"),
     (&[179], "there are no symbols of the kernel"),

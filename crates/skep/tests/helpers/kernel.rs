@@ -2,7 +2,7 @@
 
 use super::{packet, run, session};
 use skep::{Network, Session, Socket, Task, Transport};
-use skep_btf::Btf;
+use skep_btf::{Btf, Builder, Def, Int, Member};
 use std::sync::Arc;
 
 const MAPS: &str = ".map groups, cgrp_storage, key=4, value=8, entries=0, flags=1\n\
@@ -176,4 +176,39 @@ fn tasks_are_gone_through() {
     assert_eq!(tasks(current, 2), 1);
     assert_eq!(tasks("r0 = 0", 2), -22);
     assert_eq!(tasks("r0 = 0", 3), -22);
+}
+
+#[test]
+fn values_are_printed_by_the_kernels_types() {
+    let mut builder = Builder::new();
+    let int = Int { size: 4, bits: 32, bit_off: 0, signed: true, char: false, bool: false };
+    let int = builder.add("int", Def::Int(int)).unwrap();
+    let member = |name, bit_off| Member { name, ty: int, bit_off, bitfield: None };
+    let members = [member("a", 0), member("b", 32)];
+    builder.add("pair", Def::Struct { size: 8, members: &members }).unwrap();
+    let types = Arc::new(builder.finish().unwrap());
+    let print = |id: u32, size: u32, flags: u32, then: &str, with_types: bool| {
+        let mut session = with(&format!(
+            "r1 = 7\n *(u64 *)(r10 - 8) = r1\n r1 = r10\n r1 += -8\n *(u64 *)(r10 - 24) = r1\n \
+             r1 = {id}\n *(u64 *)(r10 - 16) = r1\n r6 = r10\n r6 += -64\n r1 = r6\n r2 = {size}\n \
+             r3 = r10\n r3 += -24\n r4 = 16\n r5 = {flags}\n call bpf_snprintf_btf\n {then}"
+        ));
+        if with_types {
+            session.set_kernel_types(types.clone());
+        }
+        i64::from(run(&mut session, &mut packet()).verdict.code.cast_signed())
+    };
+    // (struct pair){.a = (int)7,}
+    assert_eq!(print(2, 32, 1, "", true), 27);
+    assert_eq!(print(2, 8, 1, "", true), 27);
+    let word = i64::from(i32::from_le_bytes(*b"(str"));
+    assert_eq!(print(2, 32, 1, "r0 = *(u32 *)(r6 + 0)", true), word);
+    assert_eq!(print(2, 4, 1, "r0 = *(u8 *)(r6 + 3)", true), 0);
+    // (struct pair){ .a = (int)7, .b = (int)0, } with newlines, then names and types left out.
+    assert_eq!(print(2, 32, 8, "", true), 45);
+    assert_eq!(print(2, 32, 3, "", true), 4);
+    assert_eq!(print(3, 32, 0, "", true), -2);
+    assert_eq!(print(0, 32, 0, "", true), -22);
+    assert_eq!(print(2, 32, 16, "", true), -22);
+    assert_eq!(print(2, 32, 0, "", false), -22);
 }
