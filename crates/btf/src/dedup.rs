@@ -26,9 +26,13 @@
 use crate::{Btf, BtfError, Builder, TypeId};
 use alloc::{vec, vec::Vec};
 use graph::{Graph, Lists};
+use hashbrown::HashMap;
 
 mod context;
 mod graph;
+
+/// Steps that are looked at before classes are split. More take longer and leave less to split.
+const VICINITY: usize = 5;
 
 /// Looks at types, for each type there is.
 const BUDGET: usize = 1000;
@@ -57,7 +61,14 @@ pub fn dedup(btf: &Btf) -> Result<Dedup, BtfError> {
     btf.check()?;
     let graph = Graph::new(btf);
     let mut partition = Partition::new(&graph);
-    while partition.refine() && partition.separate_declarations() {}
+    let mut whole = partition.refine();
+    while whole {
+        let apart = partition.separate_declarations();
+        if apart.is_empty() {
+            break;
+        }
+        whole = partition.refine_from(apart);
+    }
     if partition.resolve_in_context() && partition.refine() {
         // Ends: each time declarations become less.
         while partition.join_declarations() && partition.refine() {}
@@ -131,16 +142,16 @@ impl<'g> Partition<'g> {
         Self { graph, classes, sizes, means, users, budget }
     }
 
-    /// Splits classes until references respect them. `false` when that takes too much: then each type
-    /// is in a class of its own.
+    /// Finds the classes. `false` when that takes too much: then each type is in a class of its own.
     fn refine(&mut self) -> bool {
-        self.classes = self.graph.looks().to_vec();
-        self.sizes = vec![0; self.graph.look_count()];
-        for &class in &self.classes {
-            resize(&mut self.sizes, class, 1);
-        }
+        self.by_vicinity();
+        let unlike = self.unlike();
+        self.refine_from(unlike)
+    }
+
+    /// Splits classes until references respect them, of which at first those of some types may not.
+    fn refine_from(&mut self, mut dirty: Vec<TypeId>) -> bool {
         let mut queued = vec![false; self.means.len()];
-        let mut dirty: Vec<TypeId> = self.graph.ids().collect();
         let mut changed = Vec::new();
         while !dirty.is_empty() {
             let Some(budget) = self.budget.checked_sub(dirty.len()) else {
@@ -152,6 +163,48 @@ impl<'g> Partition<'g> {
             self.round(&mut dirty, &mut changed, &mut queued);
         }
         true
+    }
+
+    /// The types of all classes in which not all types refer to the same classes.
+    fn unlike(&self) -> Vec<TypeId> {
+        let mut first = vec![TypeId::VOID; self.sizes.len()];
+        let mut unlike = vec![false; self.sizes.len()];
+        for id in self.graph.ids() {
+            let class = self.class(id);
+            match at(&first, TypeId(class), TypeId::VOID) {
+                TypeId::VOID => set(&mut first, class, id),
+                other if self.targets(id).eq(self.targets(other)) => {}
+                _ => set(&mut unlike, class, true),
+            }
+        }
+        self.graph.ids().filter(|&id| at(&unlike, TypeId(self.class(id)), false)).collect()
+    }
+
+    /// The first classes: types with the same digest of what they are and refer to, a few steps far. Types
+    /// that are the same are in one, others are too by chance alone or when they differ farther away.
+    fn by_vicinity(&mut self) {
+        let mut digests: Vec<u64> =
+            self.graph.looks().iter().map(|&look| mix(0, look.into())).collect();
+        for _ in 0..VICINITY {
+            let next = (0_u32..).map(TypeId).zip(&digests).map(|(id, &digest)| {
+                let means = |&to: &TypeId| at(&self.means, to, to);
+                let around = self.graph.references(id).iter().map(means);
+                around.fold(digest, |digest, to| mix(digest, at(&digests, to, 0)))
+            });
+            digests = next.collect();
+        }
+        let mut numbers: HashMap<u64, u32> = HashMap::with_capacity(digests.len() / 2);
+        self.classes.clear();
+        self.sizes.clear();
+        for digest in digests {
+            let next = u32::try_from(self.sizes.len()).unwrap_or(u32::MAX);
+            let class = *numbers.entry(digest).or_insert(next);
+            if class == next {
+                self.sizes.push(0);
+            }
+            resize(&mut self.sizes, class, 1);
+            self.classes.push(class);
+        }
     }
 
     /// Splits the classes of the types in `dirty`, whose references may have changed their classes.
@@ -210,10 +263,7 @@ impl<'g> Partition<'g> {
     }
 
     fn digest(&self, id: TypeId) -> u64 {
-        // A prime, as FNV has it.
-        self.targets(id).fold(0xcbf2_9ce4_8422_2325, |digest, class| {
-            (digest ^ u64::from(class)).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
-        })
+        self.targets(id).fold(0, |digest, class| mix(digest, class.into()))
     }
 
     /// Moves types from a class to a new one, and adds who refers to them to `dirty`.
@@ -258,23 +308,28 @@ impl<'g> Partition<'g> {
         classes
     }
 
-    /// Lets declarations stand for themselves of which the definitions differ. Returns whether there
-    /// were any.
-    fn separate_declarations(&mut self) -> bool {
+    /// Lets declarations stand for themselves of which the definitions differ. Returns who refers to them:
+    /// what is the same now was the same before.
+    fn separate_declarations(&mut self) -> Vec<TypeId> {
         let classes = self.definitions();
-        let mut any = false;
+        let mut apart = Vec::new();
         for id in self.graph.ids() {
             let Some((tag, false)) = self.graph.tag(id) else { continue };
             let differ = matches!(classes.get(tag), Some(Some((_, _, false))));
             if at(&self.means, id, id) != id && differ {
                 set(&mut self.means, id.0, id);
-                any = true;
+                apart.push(id);
             }
         }
-        if any {
-            self.find_users();
+        if apart.is_empty() {
+            return apart;
         }
-        any
+        self.find_users();
+        let mut users: Vec<TypeId> =
+            apart.iter().flat_map(|&id| self.users.of(id).iter().copied()).collect();
+        users.sort_unstable();
+        users.dedup();
+        users
     }
 
     fn find_users(&mut self) {
@@ -294,6 +349,11 @@ impl<'g> Partition<'g> {
             .chain(self.graph.ids().map(|id| of(id).unwrap_or(id)))
             .collect()
     }
+}
+
+/// One more number in a digest.
+fn mix(digest: u64, number: u64) -> u64 {
+    (digest.rotate_left(29) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ digest >> 31
 }
 
 fn resize(sizes: &mut [u32], class: u32, by: u32) {

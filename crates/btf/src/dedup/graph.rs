@@ -12,7 +12,6 @@ pub(super) struct Graph {
     references: Lists,
     /// The same number for types that look alike: records with names compared and without references.
     looks: Vec<u32>,
-    look_count: usize,
     /// The tag that a type declares (`false`) or defines.
     tags: Vec<Option<(u32, bool)>>,
     tag_count: usize,
@@ -48,7 +47,6 @@ impl Graph {
         let mut new = Self {
             references: Lists { ends: Vec::with_capacity(len), items: Vec::new() },
             looks: Vec::with_capacity(len),
-            look_count: 0,
             tags: Vec::with_capacity(len),
             tag_count: 0,
             structs: Vec::with_capacity(len),
@@ -82,7 +80,6 @@ impl Graph {
             new.looks.push(*known.entry(look).or_insert(next));
             start = end;
         }
-        new.look_count = known.len();
         new
     }
 
@@ -108,10 +105,6 @@ impl Graph {
     /// Of each type a number that types have in common which look alike.
     pub(super) fn looks(&self) -> &[u32] {
         &self.looks
-    }
-
-    pub(super) fn look_count(&self) -> usize {
-        self.look_count
     }
 
     pub(super) fn look(&self, id: TypeId) -> u32 {
