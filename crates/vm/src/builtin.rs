@@ -24,7 +24,7 @@ mod timer;
 mod trace;
 
 pub(crate) use lock::release;
-pub use task::Task;
+pub use task::{Task, cgroup_at};
 pub(crate) use timer::fire;
 pub use timer::{Expired, Timers};
 pub use trace::Traced;

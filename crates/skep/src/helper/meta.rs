@@ -46,7 +46,6 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(83, "bpf_skb_ancestor_cgroup_id", || 0u64)
         .with(122, "bpf_get_netns_cookie", || INIT_NETNS)
         .with(151, "bpf_skb_cgroup_classid", || 0u64)
-        .without(33, "a process has no table of cgroups")
 }
 
 /// What the device has found out, for XDP. Where it has not, the answer is that of a driver that does

@@ -212,3 +212,26 @@ fn values_are_printed_by_the_kernels_types() {
     assert_eq!(print(2, 32, 16, "", true), -22);
     assert_eq!(print(2, 32, 0, "", false), -22);
 }
+
+#[test]
+fn arrays_of_cgroups_have_those_of_the_task() {
+    let under = |index: u32| {
+        let put = |index: u32, id: u32| {
+            format!(
+                "r1 = {index}\n *(u32 *)(r10 - 4) = r1\n r1 = {id}\n *(u32 *)(r10 - 8) = r1\n \
+                 r1 = known ll\n r2 = r10\n r2 += -4\n r3 = r10\n r3 += -8\n r4 = 0\n \
+                 call bpf_map_update_elem\n"
+            )
+        };
+        let text = format!(
+            ".map known, cgroup_array, key=4, value=4, entries=4\n.section \"tc\"\np:\n {}{} \
+             r1 = known ll\n r2 = {index}\n call bpf_current_task_under_cgroup\n exit\n",
+            put(0, 20),
+            put(1, 50)
+        );
+        let mut session = session(&text);
+        session.set_task(Task { tid: 31, cgroups: vec![1, 20, 21], ..Task::default() });
+        i64::from(run(&mut session, &mut packet()).verdict.code.cast_signed())
+    };
+    assert_eq!([under(0), under(1), under(2), under(4)], [1, 0, -11, -7]);
+}
