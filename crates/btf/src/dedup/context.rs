@@ -47,9 +47,8 @@ impl Partition<'_> {
         }
         let mut groups: HashMap<u32, Vec<TypeId>> = HashMap::new();
         let mut seen = vec![false; self.sizes.len().max(self.classes.len())];
-        let mut members: Vec<(u32, TypeId)> = Vec::new();
-        members.extend(graph.ids().map(|id| (self.class(id), id)));
-        members.sort_unstable();
+        // Most have none to merge, so that nobody is asked for.
+        let mut members: Option<Vec<(u32, TypeId)>> = None;
         let mut same = Same {
             declared: Vec::new(),
             structs: Vec::new(),
@@ -73,7 +72,7 @@ impl Partition<'_> {
             let mut found = false;
             for &other in group.iter() {
                 found = self.same_in_context((other, id), &mut same).is_some();
-                if found {
+                if found || same.budget == 0 {
                     break;
                 }
             }
@@ -82,8 +81,14 @@ impl Partition<'_> {
                 continue;
             }
             any |= self.define(&same.declared, &mut open);
+            let members = members.get_or_insert_with(|| {
+                let all = graph.ids().map(|id| (self.class(id), id));
+                let mut all: Vec<_> = all.collect();
+                all.sort_unstable();
+                all
+            });
             for &(a, b) in &same.structs {
-                any |= self.merge(a, of_class(&members, self.class(b)));
+                any |= self.merge(a, of_class(members, self.class(b)));
             }
         }
         for id in graph.ids() {
@@ -137,7 +142,11 @@ impl Partition<'_> {
                 (_, before) if before == classes.1 => continue,
                 _ => return None,
             }
-            same.budget = same.budget.checked_sub(graph.references(a).len().saturating_add(1))?;
+            let cost = graph.references(a).len().saturating_add(1);
+            same.budget = same.budget.saturating_sub(cost);
+            if same.budget == 0 {
+                return None;
+            }
             match (graph.tag(a), graph.tag(b)) {
                 (Some((a_tag, false)), Some((b_tag, true))) if a_tag == b_tag => {
                     same.declared.push((a, b));
