@@ -2,12 +2,14 @@
 //!
 //! `cargo bench -p skep-benches --features libbpf --bench btf` opens `/sys/kernel/btf/vmlinux` and finds
 //! a struct by name, with Skep and with libbpf in turns, and prints the shortest times and the memory
-//! that is in use then. It needs what libbpf is built with: a C compiler, make, pkg-config, and the
+//! that is in use then; then it puts the types of the kernel, or of the objects that `SKEP_OBJECTS` names,
+//! together twice, and merges what is the same. It needs what libbpf is built with: a C compiler, make, pkg-config, and the
 //! headers of libelf and zlib. `-- --test` only sees that both find the same.
 
+use libbpf_sys::{btf__add_btf, btf__dedup, btf__new_empty, btf__type_cnt};
 use libbpf_sys::{btf__find_by_name_kind, btf__free, btf__load_vmlinux_btf, btf__parse};
 use memmap2::{Mmap, MmapOptions};
-use skep_btf::{Btf, Kind};
+use skep_btf::{Btf, Builder, Kind, dedup};
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -50,9 +52,80 @@ fn main() {
         let ids = ENGINES.map(|(_, open)| open().find(name));
         assert!(ids.iter().all(|id| *id == ids[0]), "{name}: {ids:?}");
     }
-    if !std::env::args().any(|arg| arg == "--test") {
+    let test = std::env::args().any(|arg| arg == "--test");
+    if !test {
         table();
     }
+    merging(if test { 1 } else { MERGES });
+}
+
+/// Turns of merging.
+const MERGES: usize = 15;
+
+/// Prints how long it takes to merge the same types; both must leave as many.
+#[expect(clippy::print_stdout, reason = "the result of the bench")]
+fn merging(turns: usize) {
+    let files: Vec<String> = match std::env::var("SKEP_OBJECTS") {
+        Ok(list) => list.split_whitespace().map(str::to_owned).collect(),
+        Err(_) => vec![VMLINUX.to_str().expect("an ASCII path").to_owned(); 2],
+    };
+    let (ours, theirs) = (together(&files), || together_by_libbpf(&files));
+    let (mut best, mut types) = ([Duration::MAX; 2], [0; 2]);
+    for _ in 0..turns {
+        let start = used();
+        let merged = dedup(&ours).expect("checked types");
+        (best[0], types[0]) = (best[0].min(used() - start), merged.btf.len());
+        let all = theirs();
+        let Types::Libbpf(btf) = all else { unreachable!("made so") };
+        let start = used();
+        // SAFETY: the types live, and there are no options.
+        assert_eq!(unsafe { btf__dedup(btf, std::ptr::null()) }, 0, "libbpf merges");
+        best[1] = best[1].min(used() - start);
+        // SAFETY: the types live.
+        types[1] = unsafe { btf__type_cnt(btf) } as usize - 1;
+    }
+    let [skep, libbpf] = best.map(|time| time.as_secs_f64() * 1e3);
+    println!(
+        "merging of {} types, ms: skep {skep:.1}, libbpf {libbpf:.1}, libbpf / skep {:.1}; {} and {} are left",
+        ours.len(),
+        libbpf / skep,
+        types[0],
+        types[1]
+    );
+}
+
+/// Time of the processor that this thread has used: that of others is no matter.
+fn used() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: there is room for a time.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(status, 0, "a clock of the thread");
+    let number = |part: i64| u64::try_from(part).expect("a time that has passed");
+    Duration::from_secs(number(time.tv_sec)) + Duration::from_nanos(number(time.tv_nsec))
+}
+
+fn together(files: &[String]) -> Btf {
+    let mut builder = Builder::new();
+    for file in files {
+        let bytes = fs::read(file).expect("a readable file");
+        let section = skep_obj::btf_section(&bytes).ok().flatten().unwrap_or(&bytes);
+        builder.append(&Btf::parse(section).expect("types")).expect("room");
+    }
+    builder.finish().expect("types")
+}
+
+fn together_by_libbpf(files: &[String]) -> Types {
+    // SAFETY: takes nothing.
+    let all = unsafe { btf__new_empty() };
+    for file in files {
+        let file = CString::new(file.as_str()).expect("a name");
+        // SAFETY: the path is a C string; the second argument may be null.
+        let one = Types::Libbpf(unsafe { btf__parse(file.as_ptr(), std::ptr::null_mut()) });
+        let Types::Libbpf(btf) = one else { unreachable!("made so") };
+        // SAFETY: both live.
+        assert!(unsafe { btf__add_btf(all, btf) } >= 0, "libbpf has room");
+    }
+    Types::Libbpf(all)
 }
 
 #[expect(clippy::print_stdout, reason = "the result of the bench")]

@@ -23,4 +23,6 @@ build 19 text text.o
 for src in arena core externs fields join_a join_b kfunc legacy misnamed pointers struct_ops undefined; do
 	build 19 $src $src.o
 done
-build 19 basic basic.be.o -target bpfeb
+for src in basic join_a join_b; do
+	build 19 $src $src.be.o -target bpfeb
+done

@@ -2,9 +2,12 @@
 
 use crate::btf::Record;
 use crate::kind::Third;
+use crate::nesting;
 use crate::{Btf, BtfError, ByteOrder, FuncLinkage, Int, Kind, Member, Param, SecVar, StrOff};
 use crate::{TypeId, VarLinkage, Variant};
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
+use core::hash::BuildHasher;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// Bytes of the header that is written.
 const HEADER_LEN: u32 = 24;
@@ -28,7 +31,9 @@ pub struct Builder {
     words: Vec<u32>,
     types: u32,
     strings: Vec<u8>,
-    offs: BTreeMap<Vec<u8>, u32>,
+    /// Positions of the strings, by what they say.
+    offs: HashTable<u32>,
+    hasher: DefaultHashBuilder,
 }
 
 /// What a type is and consists of. Types may refer to ones that are added later.
@@ -107,8 +112,13 @@ impl Builder {
     /// Without types.
     #[must_use]
     pub fn new() -> Self {
-        let offs = BTreeMap::from([(Vec::new(), 0)]);
-        Self { words: Vec::new(), types: 0, strings: vec![0], offs }
+        Self {
+            words: Vec::new(),
+            types: 0,
+            strings: vec![0],
+            offs: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
     }
 
     /// Adds a type; `name` is empty for types without.
@@ -173,6 +183,14 @@ impl Builder {
         Btf::open(assemble(ByteOrder::Little, &self.words, &self.strings))?.into_checked()
     }
 
+    /// The finished types, of which each has come from types that are checked, and refers to ones there are.
+    pub(crate) fn finish_checked(self) -> Result<Btf, BtfError> {
+        let mut btf = Btf::open(assemble(ByteOrder::Little, &self.words, &self.strings))?;
+        nesting::check(&btf)?;
+        btf.checked = true;
+        Ok(btf)
+    }
+
     /// Adds a record of `btf`, with types renumbered.
     pub(crate) fn push(
         &mut self,
@@ -213,13 +231,22 @@ impl Builder {
     /// What follows a zero byte is not kept: strings end there.
     fn bytes(&mut self, text: &[u8]) -> Result<StrOff, WriteError> {
         let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-        if let Some(&off) = self.offs.get(text) {
+        if text.is_empty() {
+            return Ok(StrOff(0));
+        }
+        let Self { strings, offs, hasher, .. } = self;
+        let hash = hasher.hash_one(text);
+        let is = |&off: &u32| {
+            let known = after(strings, off).strip_prefix(text);
+            known.is_some_and(|rest| rest.first() == Some(&0))
+        };
+        if let Some(&off) = offs.find(hash, is) {
             return Ok(StrOff(off));
         }
-        let off = u32::try_from(self.strings.len()).map_err(|_| WriteError::Full)?;
-        self.strings.extend(text);
-        self.strings.push(0);
-        self.offs.insert(text.to_vec(), off);
+        let off = u32::try_from(strings.len()).map_err(|_| WriteError::Full)?;
+        strings.extend(text);
+        strings.push(0);
+        offs.insert_unique(hash, off, |&off| hasher.hash_one(text_at(strings, off)));
         Ok(StrOff(off))
     }
 
@@ -309,6 +336,16 @@ impl Builder {
         }
         Ok(Raw { kind, flag, vlen: variants.len(), third: size, entries })
     }
+}
+
+/// What stands from a position on.
+fn after(strings: &[u8], off: u32) -> &[u8] {
+    usize::try_from(off).ok().and_then(|off| strings.get(off..)).unwrap_or_default()
+}
+
+/// The string at a position.
+fn text_at(strings: &[u8], off: u32) -> &[u8] {
+    after(strings, off).split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// The 32-bit words of a number, low ones first.

@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::term::Term;
-use skep_obj::{LinkError, LinkInput, Linked, ObjError, static_link};
+use skep_obj::{LinkError, LinkInput, Linked, static_link};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -35,8 +35,7 @@ Exit codes:
   0  the objects were linked
   1  an object is malformed, or they do not fit each other
   2  the arguments are wrong
-  3  a file is missing or cannot be written
-  4  the objects are of a kind that is not supported";
+  3  a file is missing or cannot be written";
 
 impl Link {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
@@ -82,7 +81,6 @@ impl Link {
 /// Whose fault it is.
 fn kind(err: &LinkError) -> Kind {
     match err {
-        LinkError::Object { source, .. } if **source == ObjError::BigEndian => Kind::Unsupported,
         LinkError::NoInput => Kind::Usage,
         _ => Kind::Input,
     }

@@ -19,8 +19,17 @@ pub struct Arena {
     def: MapDef,
     /// One cell with all pages; those never allocated take no memory.
     pages: Values,
-    /// Which pages are allocated.
-    used: Mutex<Vec<bool>>,
+    /// What each page is.
+    used: Mutex<Vec<Page>>,
+}
+
+/// What a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    Free,
+    /// Not to be allocated, and not there either.
+    Reserved,
+    Allocated,
 }
 
 impl Arena {
@@ -29,7 +38,7 @@ impl Arena {
         let bytes = count.checked_mul(PAGE as usize).ok_or(Errno::ENOMEM)?;
         let mut used = Vec::new();
         used.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-        used.resize(count, false);
+        used.resize(count, Page::Free);
         Ok(Self { pages: Values::new(bytes, 1)?, used: Mutex::new(used), def })
     }
 
@@ -64,24 +73,43 @@ impl Arena {
         let first = match at {
             Some(at) => {
                 let place = used.get(at as usize..).and_then(|rest| rest.get(..len));
-                if place.ok_or(Errno::EINVAL)?.contains(&true) {
+                if place.ok_or(Errno::EINVAL)?.iter().any(|page| *page != Page::Free) {
                     return Err(Errno::EBUSY);
                 }
                 at as usize
             }
             None => free_run(&used, len).ok_or(Errno::ENOMEM)?,
         };
-        used[first..first + len].fill(true);
+        used[first..first + len].fill(Page::Allocated);
         u32::try_from(first).map_err(|_| Errno::ENOMEM)
     }
 
-    /// Gives pages back, and makes them zero; those that are not allocated stay so.
+    /// Keeps pages from being allocated, until they are freed.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for places beyond the end, `EBUSY` if one of them is allocated or reserved.
+    ///
+    /// Kernel: `arena_reserve_pages`.
+    pub fn reserve(&self, at: u32, count: u32) -> Result<(), Errno> {
+        let mut used = self.used.lock();
+        let place = used.get_mut(at as usize..).and_then(|rest| rest.get_mut(..count as usize));
+        let place = place.ok_or(Errno::EINVAL)?;
+        if place.iter().any(|page| *page != Page::Free) {
+            return Err(Errno::EBUSY);
+        }
+        place.fill(Page::Reserved);
+        Ok(())
+    }
+
+    /// Gives pages back, and makes them zero; those that are not allocated stay so, and are no more
+    /// reserved.
     pub fn free(&self, at: u32, count: u32) {
         let mut used = self.used.lock();
         let at = at as usize;
         let end = at.saturating_add(count as usize).min(used.len());
         for page in at..end {
-            if mem::take(&mut used[page]) {
+            if mem::replace(&mut used[page], Page::Free) == Page::Allocated {
                 let words = PAGE as usize / 8;
                 let words = self.pages.words().get(page * words..(page + 1) * words);
                 let words = words.unwrap_or_default();
@@ -96,15 +124,16 @@ impl Arena {
         let page = PAGE as usize;
         let Some(last) = at.checked_add(len.max(1) - 1) else { return false };
         let used = self.used.lock();
-        used.get(at / page..=last / page).is_some_and(|pages| !pages.contains(&false))
+        used.get(at / page..=last / page)
+            .is_some_and(|pages| pages.iter().all(|page| *page == Page::Allocated))
     }
 }
 
 /// The first of so many pages in a row that are free.
-fn free_run(used: &[bool], len: usize) -> Option<usize> {
+fn free_run(used: &[Page], len: usize) -> Option<usize> {
     let mut run = 0;
     for (page, used) in used.iter().enumerate() {
-        run = if *used { 0 } else { run + 1 };
+        run = if *used == Page::Free { run + 1 } else { 0 };
         if run == len {
             return Some(page + 1 - len);
         }

@@ -17,12 +17,12 @@
 //!
 //! # Eviction
 //!
-//! Eviction is exact: when the map is full, the entry goes that programs looked up or anybody
-//! updated least recently. Linux only approximates that order: lookups set a bit, lists of active
+//! When the map is full, the entry goes that programs looked up or anybody updated least recently
+//! ([`order`]); lookups of one CPU since the last update may only be known to the others up to the last 64.
+//! Linux only approximates that order: lookups set a bit, lists of active
 //! and inactive entries are sorted by it now and then, each CPU keeps a stock of free entries, and a
-//! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). The price of the
-//! exact order is a lock that every use takes but one of the entry used last. A separate order
-//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that exact eviction has no use for; it does
+//! map may evict up to 128 entries before it is full (`kernel/bpf/bpf_lru_list.c`). A separate order
+//! for each CPU (`BPF_F_NO_COMMON_LRU`) is an optimisation that has no use here; it does
 //! round the number of entries up to a multiple of the CPUs.
 //!
 //! Source: `kernel/bpf/hashtab.c`.
@@ -70,8 +70,7 @@ pub struct Hash {
     /// Present where use decides what to evict.
     order: Option<Order>,
     fields: Fields,
-    /// Whether keys are short, values are bytes alone and the same for all CPUs, and use does not
-    /// matter.
+    /// Whether keys are short, and values are bytes alone and the same for all CPUs.
     is_simple: bool,
 }
 
@@ -127,8 +126,10 @@ impl Hash {
             table,
             percpu,
             slots: Slots::new(memory, def.max_entries, spares, lru)?,
-            order: if lru { Some(Order::new(memory, count)?) } else { None },
-            is_simple: def.map_type == MapType::Hash && key_size <= 8 && fields.is_empty(),
+            order: if lru { Some(Order::new(memory, count, cpus)?) } else { None },
+            is_simple: matches!(def.map_type, MapType::Hash | MapType::LruHash)
+                && key_size <= 8
+                && fields.is_empty(),
             fields: fields.clone(),
             def,
         })
@@ -145,9 +146,12 @@ impl Hash {
         } else {
             table::cell_size(value_size, key_size) as u64
         };
-        // Links of the pool and the order; at most four buckets for each slot.
-        let all = cell.saturating_add(8 + 8 + 32).saturating_mul(slots);
-        all.saturating_add(slots::stripe_bytes(def.max_entries, spares)).saturating_add(256)
+        // Links of the pool; at most four buckets for each slot.
+        let all = cell.saturating_add(8 + 32).saturating_mul(slots);
+        let lru = matches!(def.map_type, MapType::LruHash | MapType::LruPercpuHash);
+        let order = if lru { Order::bytes(slots, cpus) } else { 0 };
+        let stripes = slots::stripe_bytes(def.max_entries, spares);
+        all.saturating_add(order).saturating_add(stripes).saturating_add(512)
     }
 
     #[inline(always)]
@@ -224,10 +228,8 @@ impl Hash {
         }
         let slot =
             if key.len() <= 8 { self.find(Short::new(key))? } else { self.find(Long::new(key))? };
-        if let Some(order) = &self.order
-            && order.newest() != Some(slot)
-        {
-            self.touch(None, slot);
+        if let Some(order) = &self.order {
+            order.touch(cpu.index(), slot);
         }
         Some(self.at(slot, cpu.index()))
     }
@@ -261,6 +263,7 @@ impl Hash {
         self.table.write(slot, value)?;
         self.table.replace(state, old, slot, key);
         stripe.set_spare(cpu.index(), old.slot);
+        self.used(Some(old.slot), slot);
         Some(Ok(()))
     }
 
@@ -276,6 +279,7 @@ impl Hash {
         self.table.write(slot, value)?;
         self.table.insert(slot, key);
         stripe.add_entry();
+        self.used(None, slot);
         Some(Ok(()))
     }
 
@@ -390,51 +394,40 @@ impl Hash {
 
     fn evict(&self) -> Result<(), Errno> {
         let Some(order) = &self.order else { return Err(Errno::E2BIG) };
-        // As many as there can be that are in the order and no more in the map.
+        // As many as there can be that have a count and are no more in the map, and as may be used
+        // meanwhile.
         for _ in 0..self.table.slots() {
-            let rebuild = |ring: &order::Ring<'_>| self.repair_order(ring);
-            let oldest = order.locked(rebuild, |ring| {
-                ring.take_oldest().or_else(|| {
-                    // A process may have died between taking a slot out and evicting it.
-                    self.repair_order(ring);
-                    ring.take_oldest()
-                })
-            });
-            let slot = oldest.flatten().ok_or(Errno::E2BIG)?;
-            let stripe = self.lock(self.table.bucket(self.table.hash(slot)))?;
-            if let Some(found) = self.table.locate(slot) {
-                self.table.unlink(found);
-                stripe.give(slot);
-                return Ok(());
+            let Some(oldest) = order.oldest()? else {
+                self.repair_order(order);
+                continue;
+            };
+            let bucket = self.table.bucket(self.table.hash(oldest.slot));
+            let stripe = self.lock(bucket)?;
+            match self.table.locate(bucket, oldest.slot) {
+                Some(_) if !order.is_current(oldest) => {}
+                Some(found) => {
+                    self.unlink(&stripe, found);
+                    return Ok(());
+                }
+                None => order.forget(oldest),
             }
         }
         Err(Errno::E2BIG)
     }
 
-    /// `new` is the most recently used, and takes the place of `old`.
-    #[inline(never)]
-    fn touch(&self, old: Option<u32>, new: u32) {
-        let Some(order) = &self.order else { return };
-        order.locked(
-            |ring| self.repair_order(ring),
-            |ring| {
-                old.iter().for_each(|old| ring.remove(*old));
-                ring.touch(new);
-            },
-        );
-    }
-
+    /// `new`, which is linked, is the most recently used, and has taken the place of `old`.
     #[inline(always)]
     fn used(&self, old: Option<u32>, new: u32) {
-        if self.order.is_some() {
-            self.touch(old, new);
+        if let Some(order) = &self.order {
+            old.iter().for_each(|old| order.leave(*old));
+            order.enter(new);
         }
     }
 
     fn unlink(&self, stripe: &Stripe<'_>, found: Found) {
         self.table.unlink(found);
         if let Some(order) = &self.order {
-            order.locked(|ring| self.repair_order(ring), |ring| ring.remove(found.slot));
+            order.leave(found.slot);
         }
         stripe.give(found.slot);
     }
@@ -502,7 +495,11 @@ impl KeyValue for Hash {
             && let Some(key) = Short::quick(key)
             && let Ok(found) = self.table.find_quickly(key)
         {
-            return Some(found? as usize * self.stride);
+            let slot = found?;
+            if let Some(order) = &self.order {
+                order.touch(cpu.index(), slot);
+            }
+            return Some(slot as usize * self.stride);
         }
         self.lookup_any(key, cpu)
     }

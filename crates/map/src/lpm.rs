@@ -16,18 +16,19 @@
 
 mod front;
 mod nodes;
+mod repair;
+mod turn;
 
 use crate::key_value::{EXIST, NOEXIST, prepare, sized};
+use crate::memory::Memory;
 use crate::pool::Pool;
-use crate::seq::Seq;
 use crate::{Cpu, KeyValue, UserSide, Values};
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::Relaxed;
 use front::Front;
 use nodes::{Link, Node, Nodes, Prefix};
 use skep_abi::Errno;
 use skep_prog::MapDef;
+use turn::Turns;
 
 /// Cells beyond those of a full map.
 const SPARE: u32 = 64;
@@ -41,14 +42,10 @@ pub struct LpmTrie {
     front: Front,
     /// Bits of data in a key.
     bits: u32,
-    writer: Seq<Writer>,
-    entries: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Writer {
-    nodes: Pool,
-    cells: Pool,
+    turns: Turns,
+    free_nodes: Pool,
+    free_cells: Pool,
+    cells: u32,
 }
 
 /// Where an update or removal happens.
@@ -63,18 +60,19 @@ struct Spot {
 }
 
 impl LpmTrie {
-    pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
+    pub(crate) fn new(memory: &Memory, def: MapDef) -> Result<Self, Errno> {
         let cells = def.max_entries.checked_add(SPARE).ok_or(Errno::ENOMEM)?;
         let count = def.max_entries.checked_mul(2).ok_or(Errno::ENOMEM)?;
         let data_size = (def.key_size as usize).checked_sub(4).ok_or(Errno::EINVAL)?;
-        let writer = Writer { nodes: Pool::new(count)?, cells: Pool::new(cells)? };
         Ok(Self {
-            values: Values::new(def.value_size as usize, cells as usize)?,
-            nodes: Nodes::new(count as usize, data_size)?,
-            front: Front::new(def.max_entries, (def.key_size - 4) * 8)?,
+            values: memory.values(def.value_size as usize, cells as usize)?,
+            nodes: Nodes::new(memory, count as usize, data_size)?,
+            front: Front::new(memory, def.max_entries, (def.key_size - 4) * 8)?,
             bits: (def.key_size - 4) * 8,
-            writer: Seq::new(writer),
-            entries: AtomicUsize::new(0),
+            turns: Turns::new(memory)?,
+            free_nodes: Pool::new(memory, count)?,
+            free_cells: Pool::new(memory, cells)?,
+            cells,
             def,
         })
     }
@@ -86,7 +84,8 @@ impl LpmTrie {
         let cells = (u64::from(def.max_entries) + u64::from(SPARE)).saturating_mul(cell + 4);
         let front = Front::bytes(def.max_entries, def.key_size.saturating_sub(4).saturating_mul(8));
         let nodes = (u64::from(def.max_entries) * 2).saturating_mul(node + 4);
-        nodes.saturating_add(cells).saturating_add(front)
+        let rest = Turns::BYTES + 2 * Pool::bytes();
+        nodes.saturating_add(cells).saturating_add(front).saturating_add(rest)
     }
 
     /// `EINVAL` for keys of another size, `None` for prefixes longer than the data.
@@ -230,36 +229,36 @@ impl LpmTrie {
             return Err(Errno::EINVAL);
         }
         let key = prefix.ok_or(Errno::EINVAL)?;
-        let mut writer = self.writer.lock();
+        let mut turn = self.turns.lock(|| self.repair())?;
         let spot = self.spot(key);
         let exact = self.exact(&spot, key);
         let old = exact.and_then(|node| self.nodes.cell(node));
         match old {
             Some(_) if flags == NOEXIST => return Err(Errno::EEXIST),
             None if flags == EXIST => return Err(Errno::ENOENT),
-            None if self.entries() == self.def.max_entries as usize => return Err(Errno::ENOSPC),
+            None if self.entries() >= self.def.max_entries as usize => return Err(Errno::ENOSPC),
             _ => {}
         }
-        writer.change();
-        let cell = writer.cells.take_coldest().ok_or(Errno::ENOMEM)?;
+        turn.change();
+        let cell = self.free_cells.take_coldest().ok_or(Errno::ENOMEM)?;
         let written = self.values.write(cell as usize * self.values.stride(), value);
-        debug_assert!(written.is_some(), "bug: no cell {cell}");
+        written.ok_or(Errno::EINVAL)?;
         match exact {
             Some(node) => self.nodes.set_entry(node, key, Some(cell)),
-            None => self.attach(&mut writer, &spot, key, cell).ok_or(Errno::ENOMEM)?,
+            None => self.attach(&spot, key, cell).ok_or(Errno::ENOMEM)?,
         }
         self.refresh(key, Some(cell));
         if let Some(old) = old {
-            writer.cells.retire(old);
+            self.free_cells.retire(old);
         }
-        self.entries.store(self.entries() + usize::from(old.is_none()), Relaxed);
+        self.turns.set_entries(self.turns.entries().saturating_add(u64::from(old.is_none())));
         Ok(())
     }
 
     /// Adds a node where none stands for the prefix. There is room: entries and the intermediate
     /// nodes above two of them are fewer than twice the entries.
-    fn attach(&self, writer: &mut Writer, spot: &Spot, key: Prefix<'_>, cell: u32) -> Option<()> {
-        let new = Node::new(writer.nodes.take()?);
+    fn attach(&self, spot: &Spot, key: Prefix<'_>, cell: u32) -> Option<()> {
+        let new = Node::new(self.free_nodes.take()?);
         self.nodes.init(new, key, Some(cell));
         let Some(node) = spot.node else {
             self.nodes.set(spot.link, Some(new));
@@ -271,7 +270,7 @@ impl LpmTrie {
             self.nodes.set(spot.link, Some(new));
             return Some(());
         }
-        let fork = Node::new(writer.nodes.take()?);
+        let fork = Node::new(self.free_nodes.take()?);
         self.nodes.init(fork, Prefix { len: spot.matched, data: key.data }, None);
         self.nodes.set(fork.child(below), Some(node));
         self.nodes.set(fork.child(!below), Some(new));
@@ -282,7 +281,7 @@ impl LpmTrie {
     /// Takes a node out that has lost its entry. Intermediate nodes keep having two children.
     ///
     /// Kernel: `trie_delete_elem`.
-    fn detach(&self, writer: &mut Writer, spot: &Spot, node: Node) {
+    fn detach(&self, spot: &Spot, node: Node) {
         let children = [false, true].map(|bit| self.nodes.at(node.child(bit)));
         let child = match children {
             [Some(_), Some(_)] => return,
@@ -290,12 +289,12 @@ impl LpmTrie {
             [None, None] => None,
         };
         self.nodes.set(spot.link, child);
-        writer.nodes.give(node.number());
+        self.free_nodes.give(node.number());
         let Some((link, parent)) = spot.parent else { return };
         if child.is_none() && self.nodes.cell(parent).is_none() {
             let other = [false, true].into_iter().find_map(|bit| self.nodes.at(parent.child(bit)));
             self.nodes.set(link, other);
-            writer.nodes.give(parent.number());
+            self.free_nodes.give(parent.number());
         }
     }
 
@@ -364,9 +363,10 @@ impl KeyValue for LpmTrie {
         let key = self.prefix(key).ok()??;
         let cell = match self.find_quickly(key) {
             Ok(found) => found?,
-            Err(()) => self.writer.read(|| self.find(key))?,
+            Err(()) => self.turns.read(|| self.find(key), || self.repair())??,
         };
-        Some(cell as usize * self.values.stride())
+        // Another process may have written any number.
+        (cell < self.cells).then(|| cell as usize * self.values.stride())
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: Cpu) -> Result<(), Errno> {
@@ -375,16 +375,16 @@ impl KeyValue for LpmTrie {
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let key = self.prefix(key)?.ok_or(Errno::EINVAL)?;
-        let mut writer = self.writer.lock();
+        let mut turn = self.turns.lock(|| self.repair())?;
         let spot = self.spot(key);
         let node = self.exact(&spot, key).ok_or(Errno::ENOENT)?;
         let cell = self.nodes.cell(node).ok_or(Errno::ENOENT)?;
-        writer.change();
+        turn.change();
         self.nodes.set_cell(node, None);
-        writer.cells.retire(cell);
-        self.detach(&mut writer, &spot, node);
+        self.free_cells.retire(cell);
+        self.detach(&spot, node);
         self.refresh(key, None);
-        self.entries.store(self.entries() - 1, Relaxed);
+        self.turns.set_entries(self.turns.entries().saturating_sub(1));
         Ok(())
     }
 }
@@ -394,11 +394,11 @@ impl UserSide for LpmTrie {
         let key = self.prefix(key)?.ok_or(Errno::ENOENT)?;
         prepare(out, self.values.value_size())?;
         // A cell gets a new owner in a change, which makes this read again.
-        let found = self.writer.read(|| {
+        let read = || {
             let cell = self.find(key)?;
             self.values.read(cell as usize * self.values.stride(), out)
-        });
-        found.ok_or(Errno::ENOENT)
+        };
+        self.turns.read(read, || self.repair()).ok_or(Errno::EBUSY)?.ok_or(Errno::ENOENT)
     }
 
     fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
@@ -414,14 +414,14 @@ impl UserSide for LpmTrie {
         let key = key.map(|key| self.prefix(key)).transpose()?.flatten();
         let mut path = Vec::new();
         path.try_reserve_exact(self.bits as usize + 1).map_err(|_| Errno::ENOMEM)?;
-        let found = self.writer.read(|| {
+        let read = || {
             let node = self.following(key, &mut path)?;
             self.nodes.read_key(node, next)
-        });
-        found.ok_or(Errno::ENOENT)
+        };
+        self.turns.read(read, || self.repair()).ok_or(Errno::EBUSY)?.ok_or(Errno::ENOENT)
     }
 
     fn entries(&self) -> usize {
-        self.entries.load(Relaxed)
+        usize::try_from(self.turns.entries()).unwrap_or(usize::MAX)
     }
 }

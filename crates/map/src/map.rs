@@ -205,7 +205,6 @@ impl Map {
         Ok(match def.map_type {
             MapType::ProgArray => Self::Progs(Arc::new(ProgArray::new(def)?)),
             MapType::PerfEventArray => Self::PerfEvents(Arc::new(PerfEventArray::new(def, cpus)?)),
-            MapType::LpmTrie => Self::KeyValue(Arc::new(LpmTrie::new(def)?)),
             MapType::ArrayOfMaps | MapType::HashOfMaps => {
                 Self::Maps(Arc::new(MapOfMaps::new(def)?))
             }
@@ -241,6 +240,7 @@ impl Map {
             MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
                 Hash::new(memory, def, cpus, fields).map(|map| Self::KeyValue(Arc::new(map)))
             }
+            MapType::LpmTrie => LpmTrie::new(memory, def).map(|map| Self::KeyValue(Arc::new(map))),
             MapType::Queue | MapType::Stack => {
                 Queue::new(memory, def).map(|map| Self::Queue(Arc::new(map)))
             }

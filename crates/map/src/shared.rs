@@ -25,7 +25,8 @@
 //!
 //! Processes in different PID namespaces cannot tell whether the others live, and are refused. So are
 //! values with fields of the kernel's, and all types of maps but arrays, hashes (per CPU and with the
-//! least recently used entry making room too), queues, stacks, bloom filters and ring buffers.
+//! least recently used entry making room too), tries of prefixes, queues, stacks, bloom filters and ring
+//! buffers.
 
 mod header;
 mod mapping;

@@ -203,6 +203,8 @@ fn step(map: &Arc<dyn KeyValue>, model: &mut Model, key: &[u8], rng: &mut SmallR
             assert_eq!(got, model.update(key, flags, true, &values), "update_user {key:?}");
         }
         5..8 => {
+            // When which CPU looked something up is exact between updates for each of them alone.
+            let cpu = if model.kind == Kind::Lru { 1 } else { cpu };
             let found = model.find(key, false).map(|n| model.touch(n));
             let at = map.lookup(key, Cpu(cpu as u32));
             assert_eq!(at.is_some(), found.is_some(), "lookup {key:?}");
@@ -251,6 +253,33 @@ fn check(def: &MapDef, keys: &[Vec<u8>], seed: u64) {
     for _ in 0..STEPS {
         let key = &keys[rng.random_range(0..keys.len())];
         step(&map, &mut model, key, &mut rng);
+    }
+}
+
+/// A CPU that looks an entry up knows of all but the last 64 uses by others.
+#[test]
+fn uses_of_cpus_are_in_order() {
+    let def = MapDef::new("h", MapType::LruHash, 4, 8, 64);
+    let Ok(Map::KeyValue(map)) = Map::new(&def, CPUS as u32) else { panic!("{def:?}") };
+    let key = |n: u32| n.to_ne_bytes();
+    let mut rng = SmallRng::seed_from_u64(3);
+    let mut order: Vec<u32> = (0..64).collect();
+    for n in &order {
+        map.update(&key(*n), &[0; 8], 0, Cpu(0)).unwrap();
+    }
+    for new in 64..2000 {
+        for _ in 0..4 {
+            let used = order.remove(rng.random_range(0..order.len()));
+            let cpu = rng.random_range(0..CPUS as u32);
+            (0..65).for_each(|_| assert!(map.lookup(&key(used), Cpu(cpu)).is_some()));
+            order.push(used);
+        }
+        map.update(&key(new), &[0; 8], 0, Cpu(rng.random_range(0..CPUS as u32))).unwrap();
+        let oldest = order.remove(0);
+        order.push(new);
+        let mut out = Vec::new();
+        assert_eq!(map.lookup_user(&key(oldest), &mut out), Err(Errno::ENOENT), "{new}");
+        assert_eq!(map.entries(), order.len());
     }
 }
 

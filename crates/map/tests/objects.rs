@@ -290,6 +290,22 @@ fn stacks_have_numbers() {
 }
 
 #[test]
+fn pages_that_are_reserved_are_not_given() {
+    let def = MapDef { flags: 1 << 10, ..MapDef::new("a", MapType::Arena, 0, 0, 4) };
+    let Map::Arena(arena) = map(&def) else { panic!() };
+    assert_eq!(arena.reserve(0, 2), Ok(()));
+    assert_eq!(arena.reserve(1, 1), Err(Errno::EBUSY));
+    assert_eq!(arena.reserve(3, 2), Err(Errno::EINVAL));
+    assert!(!arena.is_allocated(0, 1));
+    assert_eq!(arena.alloc(Some(1), 1), Err(Errno::EBUSY));
+    assert_eq!(arena.alloc(None, 2), Ok(2));
+    assert_eq!(arena.reserve(2, 1), Err(Errno::EBUSY));
+    assert_eq!(arena.alloc(None, 1), Err(Errno::ENOMEM));
+    arena.free(1, 1);
+    assert_eq!(arena.alloc(None, 1), Ok(1));
+}
+
+#[test]
 fn arenas_give_pages_in_a_row() {
     let def = MapDef { flags: 1 << 10, ..MapDef::new("a", MapType::Arena, 0, 0, 4) };
     let Map::Arena(arena) = map(&def) else { panic!() };

@@ -15,7 +15,9 @@ use std::sync::Arc;
 const CPUS: u32 = 4;
 
 fn def(map_type: MapType, key_size: u32, value_size: u32, max_entries: u32) -> MapDef {
-    MapDef::new("shared", map_type, key_size, value_size, max_entries)
+    // Tries must not be preallocated.
+    let flags = u32::from(map_type == MapType::LpmTrie);
+    MapDef { flags, ..MapDef::new("shared", map_type, key_size, value_size, max_entries) }
 }
 
 /// A map, the same one once more, and its file.
@@ -64,6 +66,24 @@ fn what_one_writes_another_finds() {
             assert_eq!(second.delete(&key(3)), Err(Errno::ENOENT));
         }
     }
+}
+
+#[test]
+fn prefixes_are_found_by_all() {
+    let (first, second, _file) = pair(&def(MapType::LpmTrie, 8, 4, 100));
+    let (first, second) = (key_value(&first), key_value(&second));
+    let key = |len: u8, n: u8| [len, 0, 0, 0, 10, n, 0, 0];
+    for n in 0..90 {
+        let (one, other) = if n % 2 == 0 { (&first, &second) } else { (&second, &first) };
+        one.update(&key(16, n), &[n; 4], 0, Cpu(0)).unwrap();
+        let at = other.lookup(&key(32, n), Cpu(1)).unwrap();
+        assert_eq!(other.values().load(at, Size::W), Some(u32::from_ne_bytes([n; 4]).into()));
+    }
+    second.update(&key(8, 0), &[0xee; 4], 0, Cpu(0)).unwrap();
+    first.delete(&key(16, 5)).unwrap();
+    let at = second.lookup(&key(32, 5), Cpu(0)).unwrap();
+    assert_eq!(second.values().load(at, Size::W), Some(0xeeee_eeee));
+    assert_eq!((first.entries(), second.entries()), (90, 90));
 }
 
 #[test]
@@ -130,7 +150,6 @@ fn what_cannot_be_shared_is_refused_by_name() {
     for (map_type, key_size, value_size) in [
         (MapType::ProgArray, 4, 4),
         (MapType::PerfEventArray, 4, 4),
-        (MapType::LpmTrie, 8, 8),
         (MapType::StackTrace, 4, 64),
         (MapType::Devmap, 4, 4),
         (MapType::Sockhash, 4, 4),
@@ -197,6 +216,8 @@ fn any_content_is_survived() {
         (MapType::PercpuHash, 4, 8, 8),
         (MapType::LruHash, 4, 8, 8),
         (MapType::LruPercpuHash, 8, 8, 8),
+        (MapType::LpmTrie, 8, 8, 20),
+        (MapType::LpmTrie, 20, 5, 9),
         (MapType::Queue, 0, 8, 5),
         (MapType::Stack, 0, 8, 5),
         (MapType::BloomFilter, 0, 8, 5),
@@ -225,8 +246,13 @@ fn exercise(map: &Map, key_size: usize, value_size: usize) {
     match map {
         Map::KeyValue(map) => {
             for n in 0..30u8 {
-                let key: Vec<u8> =
-                    (0..key_size).map(|place| if place == 0 { n } else { 0 }).collect();
+                // Of a trie, the first four bytes are how long the prefix is.
+                let is_trie = map.def().map_type == MapType::LpmTrie;
+                let mut key = vec![0; key_size];
+                key[if is_trie { 4 } else { 0 }] = n << (n % 3);
+                if is_trie {
+                    key[0] = if n % 4 == 0 { 3 } else { 32 };
+                }
                 let _ = map.update(&key, &vec![n; value_size], 0, Cpu(u32::from(n) % CPUS));
                 let at = map.lookup(&key, Cpu(0));
                 let _ = at.and_then(|at| map.values().load(at, Size::B));

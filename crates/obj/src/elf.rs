@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! [`Elf::read`] establishes them:
-//! - the file is a relocatable object for little-endian BPF;
+//! - the file is a relocatable object for BPF;
 //! - every section lies inside the file, and all together are no larger than it, so that work on
 //!   each section is work on the file once;
 //! - names are UTF-8 of at most [`MAX_NAME`] bytes.
@@ -12,21 +12,24 @@ use crate::ObjError;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::mem::size_of;
-use object::LittleEndian as Le;
 use object::elf;
+use object::endian::Endianness;
 use object::read::ReadRef as _;
 use object::read::elf::{FileHeader as _, Rel as _, SectionHeader as _, Sym as _};
+use skep_btf::ByteOrder;
 
 mod header;
 
-type FileHeader = elf::FileHeader64<Le>;
-type SectionHeader = elf::SectionHeader64<Le>;
+type FileHeader = elf::FileHeader64<Endianness>;
+type SectionHeader = elf::SectionHeader64<Endianness>;
 
 /// Longest name of a section or symbol. Paths stand in section names (`uprobe//path/to/it:symbol`).
 pub(crate) const MAX_NAME: usize = 1024;
 
 /// An object file, taken apart.
 pub(crate) struct Elf<'a> {
+    pub(crate) order: ByteOrder,
+    endian: Endianness,
     /// By section number; the null section included.
     pub(crate) sections: Vec<Section<'a>>,
     /// By symbol number; the null symbol included.
@@ -115,9 +118,9 @@ pub(crate) struct Reloc<'a> {
 
 impl<'a> Elf<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, ObjError> {
-        let header = header::read(bytes)?;
-        let sections = sections(header, bytes)?;
-        let symbols = symbols(&sections)?;
+        let (header, endian) = header::read(bytes)?;
+        let sections = sections(header, endian, bytes)?;
+        let symbols = symbols(&sections, endian)?;
         let (mut named, mut by_name) = (BTreeMap::new(), BTreeMap::new());
         let mut tables = BTreeMap::<_, Vec<_>>::new();
         for (index, symbol) in symbols.iter().enumerate() {
@@ -133,7 +136,11 @@ impl<'a> Elf<'a> {
                 tables.entry(section.info).or_default().push(index);
             }
         }
-        Ok(Self { sections, symbols, named, by_name, tables })
+        let order = match endian {
+            Endianness::Little => ByteOrder::Little,
+            Endianness::Big => ByteOrder::Big,
+        };
+        Ok(Self { order, endian, sections, symbols, named, by_name, tables })
     }
 
     /// The first section of this name that is no table, and its number.
@@ -155,15 +162,19 @@ impl<'a> Elf<'a> {
             if table.kind == elf::SHT_RELA {
                 return Err(ObjError::Rela { section: table.name.into() });
             }
-            for entry in table.entries::<elf::Rel64<Le>>()? {
+            for entry in table.entries::<elf::Rel64<Endianness>>()? {
                 relocs.push(self.reloc(table, entry)?);
             }
         }
         Ok(relocs)
     }
 
-    fn reloc(&self, table: &Section<'a>, entry: &elf::Rel64<Le>) -> Result<Reloc<'a>, ObjError> {
-        let (at, index) = (entry.r_offset(Le), entry.r_sym(Le));
+    fn reloc(
+        &self,
+        table: &Section<'a>,
+        entry: &elf::Rel64<Endianness>,
+    ) -> Result<Reloc<'a>, ObjError> {
+        let (at, index) = (entry.r_offset(self.endian), entry.r_sym(self.endian));
         let number = usize::try_from(index).unwrap_or(usize::MAX);
         let &symbol = self.symbols.get(number).ok_or_else(|| ObjError::RelocSymbol {
             section: table.name.into(),
@@ -171,7 +182,7 @@ impl<'a> Elf<'a> {
             symbol: index,
             symbols: self.symbols.len(),
         })?;
-        Ok(Reloc { at, kind: entry.r_type(Le), symbol, index: number })
+        Ok(Reloc { at, kind: entry.r_type(self.endian), symbol, index: number })
     }
 }
 
@@ -208,19 +219,23 @@ impl<'a> Section<'a> {
 }
 
 /// All sections, and the proof that they do not overlap much.
-fn sections<'a>(header: &FileHeader, bytes: &'a [u8]) -> Result<Vec<Section<'a>>, ObjError> {
-    let headers = header::sections(header, bytes)?;
-    let names = header.shstrndx(Le, bytes).unwrap_or_default();
+fn sections<'a>(
+    header: &FileHeader,
+    endian: Endianness,
+    bytes: &'a [u8],
+) -> Result<Vec<Section<'a>>, ObjError> {
+    let headers = header::sections(header, endian, bytes)?;
+    let names = header.shstrndx(endian, bytes).unwrap_or_default();
     let names = usize::try_from(names).ok().and_then(|index| headers.get(index));
     let names = match names {
-        Some(names) => data(names, "section names", bytes)?,
+        Some(names) => data((names, endian), "section names", bytes)?,
         None if headers.is_empty() => &[],
         None => return Err(ObjError::NoNames { sections: headers.len() }),
     };
     let mut sections = Vec::new();
     let mut total = 0_usize;
     for header in headers {
-        let section = section(header, names, bytes)?;
+        let section = section((header, endian), names, bytes)?;
         total = total.saturating_add(section.data.len());
         sections.push(section);
     }
@@ -231,33 +246,38 @@ fn sections<'a>(header: &FileHeader, bytes: &'a [u8]) -> Result<Vec<Section<'a>>
 }
 
 fn section<'a>(
-    header: &SectionHeader,
+    (header, endian): (&SectionHeader, Endianness),
     names: &'a [u8],
     bytes: &'a [u8],
 ) -> Result<Section<'a>, ObjError> {
-    let kind = header.sh_type(Le);
-    let name = if kind == elf::SHT_NULL { "" } else { name(names, header.sh_name(Le), "section")? };
+    let kind = header.sh_type(endian);
+    let name =
+        if kind == elf::SHT_NULL { "" } else { name(names, header.sh_name(endian), "section")? };
     Ok(Section {
         name,
         kind,
-        flags: header.sh_flags(Le),
-        at: header.sh_offset(Le),
-        size: header.sh_size(Le),
-        data: data(header, name, bytes)?,
-        align: header.sh_addralign(Le),
-        entry: header.sh_entsize(Le),
-        link: index(header.sh_link(Le)),
-        info: index(header.sh_info(Le)),
+        flags: header.sh_flags(endian),
+        at: header.sh_offset(endian),
+        size: header.sh_size(endian),
+        data: data((header, endian), name, bytes)?,
+        align: header.sh_addralign(endian),
+        entry: header.sh_entsize(endian),
+        link: index(header.sh_link(endian)),
+        info: index(header.sh_info(endian)),
     })
 }
 
 /// The bytes of a section.
-fn data<'a>(header: &SectionHeader, name: &str, bytes: &'a [u8]) -> Result<&'a [u8], ObjError> {
+fn data<'a>(
+    (header, endian): (&SectionHeader, Endianness),
+    name: &str,
+    bytes: &'a [u8],
+) -> Result<&'a [u8], ObjError> {
     // In the null section the size is the number of sections when there are many.
-    if header.sh_type(Le) == elf::SHT_NULL {
+    if header.sh_type(endian) == elf::SHT_NULL {
         return Ok(&[]);
     }
-    let Some((at, size)) = header.file_range(Le) else { return Ok(&[]) };
+    let Some((at, size)) = header.file_range(endian) else { return Ok(&[]) };
     bytes.read_bytes_at(at, size).map_err(|()| ObjError::Section {
         section: name.into(),
         at,
@@ -267,23 +287,26 @@ fn data<'a>(header: &SectionHeader, name: &str, bytes: &'a [u8]) -> Result<&'a [
 }
 
 /// The symbols of the one symbol table; none without it.
-fn symbols<'a>(sections: &[Section<'a>]) -> Result<Vec<Symbol<'a>>, ObjError> {
+fn symbols<'a>(sections: &[Section<'a>], endian: Endianness) -> Result<Vec<Symbol<'a>>, ObjError> {
     let Some(table) = sections.iter().find(|section| section.kind == elf::SHT_SYMTAB) else {
         return Ok(Vec::new());
     };
     let names = sections.get(table.link).map_or(&[][..], |section| section.data);
     // The first stands for no symbol, whatever is written there.
-    let null = elf::Sym64::<Le>::default();
-    let entries = table.entries::<elf::Sym64<Le>>()?.iter().skip(1);
-    core::iter::once(&null).chain(entries).map(|entry| symbol(entry, names, sections)).collect()
+    let null = elf::Sym64::<Endianness>::default();
+    let entries = table.entries::<elf::Sym64<Endianness>>()?.iter().skip(1);
+    core::iter::once(&null)
+        .chain(entries)
+        .map(|entry| symbol((entry, endian), names, sections))
+        .collect()
 }
 
 fn symbol<'a>(
-    entry: &elf::Sym64<Le>,
+    (entry, endian): (&elf::Sym64<Endianness>, Endianness),
     names: &'a [u8],
     sections: &[Section<'a>],
 ) -> Result<Symbol<'a>, ObjError> {
-    let shndx = entry.st_shndx(Le);
+    let shndx = entry.st_shndx(endian);
     let place = match shndx {
         elf::SHN_UNDEF => Place::Undefined,
         elf::SHN_LORESERVE.. => Place::Nowhere,
@@ -291,7 +314,7 @@ fn symbol<'a>(
     };
     let name = match (entry.st_type(), place) {
         (elf::STT_SECTION, Place::Section(index)) => sections.get(index).map_or("", |s| s.name),
-        _ => name(names, entry.st_name(Le), "symbol")?,
+        _ => name(names, entry.st_name(endian), "symbol")?,
     };
     if let Place::Section(section) = place
         && section >= sections.len()
@@ -306,8 +329,8 @@ fn symbol<'a>(
         hidden: matches!(entry.st_visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL),
         weak: entry.st_bind() == elf::STB_WEAK,
         place,
-        value: entry.st_value(Le),
-        size: entry.st_size(Le),
+        value: entry.st_value(endian),
+        size: entry.st_size(endian),
         raw: RawSymbol {
             kind: entry.st_type(),
             bind: entry.st_bind(),

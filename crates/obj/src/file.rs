@@ -8,12 +8,13 @@ use crate::elf::{Elf, Section, Symbol};
 use alloc::string::String;
 use alloc::vec::Vec;
 use object::elf;
+use skep_btf::ByteOrder;
 
 mod write;
 
 pub use write::FileError;
 
-/// A relocatable little-endian BPF object.
+/// A relocatable BPF object.
 ///
 /// String tables, the symbol table and tables of relocations are no sections here: they are made of
 /// names, [`ObjectFile::symbols`] and [`FileSection::relocs`] when the object is written.
@@ -29,6 +30,8 @@ pub use write::FileError;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectFile {
+    /// Byte order of all numbers, the instructions' too.
+    pub order: ByteOrder,
     /// In the order of the file.
     pub sections: Vec<FileSection>,
     /// In the order of the file, but local ones first.
@@ -180,7 +183,7 @@ impl ObjectFile {
             next = next.saturating_add(usize::from(kept(section)));
         }
         let of = |number: usize| index.get(number).copied().flatten();
-        let (symbols, order) = symbols(&elf, of)?;
+        let (symbols, numbers) = symbols(&elf, of)?;
         let mut sections = Vec::new();
         for (number, section) in elf.sections.iter().enumerate() {
             if matches!(section.kind, elf::SHT_REL) && of(section.info).is_none() {
@@ -189,7 +192,7 @@ impl ObjectFile {
             if of(number).is_some() {
                 let mut new = self::section(section)?;
                 for reloc in elf.relocs(number)? {
-                    let symbol = order.get(reloc.index).copied().flatten();
+                    let symbol = numbers.get(reloc.index).copied().flatten();
                     let symbol = symbol.ok_or_else(|| ObjError::Reloc {
                         section: section.name.into(),
                         at: reloc.at,
@@ -201,7 +204,7 @@ impl ObjectFile {
                 sections.push(new);
             }
         }
-        Ok(Self { sections, symbols })
+        Ok(Self { order: elf.order, sections, symbols })
     }
 
     /// Index of the first section with this name.

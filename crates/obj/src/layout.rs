@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use object::elf;
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, SectionHeader as _};
+use skep_btf::ByteOrder;
 
 /// Sections and symbols of an object file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub struct SectionInfo {
 /// ```
 pub fn layout(bytes: &[u8]) -> Result<Layout, ObjError> {
     let elf = Elf::read(bytes)?;
+    if elf.order == ByteOrder::Big {
+        return Err(ObjError::BigEndian);
+    }
     let sections = elf.sections.iter().filter(|section| section.kind != elf::SHT_NULL);
     Ok(Layout {
         sections: sections.map(SectionInfo::new).collect(),

@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use skep_abi::{ProgType, Section};
-use skep_btf::{Btf, BtfExt};
+use skep_btf::{Btf, BtfExt, ByteOrder};
 use skep_prog::{Image, Initial, Prog, check_flow};
 
 /// Section of functions that are no programs by themselves.
@@ -36,6 +36,9 @@ pub(crate) const TEXT: &str = ".text";
 /// ```
 pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     let elf = Elf::read(bytes)?;
+    if elf.order == ByteOrder::Big {
+        return Err(ObjError::BigEndian);
+    }
     let mut budget = Budget::new(bytes.len());
     let mut btf = btf(&elf)?;
     let externs = Externs::collect(&elf, btf.as_ref())?;

@@ -30,6 +30,7 @@ pub use compat::Mismatch;
 pub use error::LinkError;
 
 use sections::Sections;
+use skep_btf::ByteOrder;
 use source::Source;
 use symbols::Symbols;
 
@@ -85,12 +86,27 @@ pub fn static_link(inputs: &[LinkInput<'_>]) -> Result<Linked, LinkError> {
     }
     let sources: Result<Vec<_>, _> = inputs.iter().map(Source::read).collect();
     let sources = sources?;
+    let order = byte_order(&sources)?;
     let mut sections = Sections::merge(&sources)?;
     let symbols = Symbols::resolve(&sources, &sections)?;
     reloc::append(&sources, &mut sections, &symbols)?;
     if let Some(merged) = types::merge(&sources, &sections, &symbols)? {
-        sections.types(ext::merge(&sources, &sections, merged)?);
+        sections.types(ext::merge(&sources, &sections, (merged, order))?);
     }
     let undefined = symbols.undefined(&sources);
-    Ok(Linked { file: ObjectFile { sections: sections.list, symbols: symbols.list }, undefined })
+    let file = ObjectFile { order, sections: sections.list, symbols: symbols.list };
+    Ok(Linked { file, undefined })
+}
+
+/// The byte order that all objects have.
+fn byte_order(sources: &[Source]) -> Result<ByteOrder, LinkError> {
+    let name = |order| {
+        let source = sources.iter().find(|source| source.file.order == order);
+        source.map(|source| source.name.clone())
+    };
+    match (name(ByteOrder::Little), name(ByteOrder::Big)) {
+        (Some(little), Some(big)) => Err(LinkError::Order { little, big }),
+        (None, Some(_)) => Ok(ByteOrder::Big),
+        _ => Ok(ByteOrder::Little),
+    }
 }

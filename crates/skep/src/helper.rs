@@ -1,6 +1,7 @@
 //! The helpers of packet hooks, on top of those that every program may call.
 
 mod bytes;
+mod cookie;
 mod csum;
 mod meta;
 mod refused;
@@ -8,6 +9,8 @@ mod room;
 mod route;
 mod send;
 pub(crate) mod socket;
+pub(crate) mod tunnel;
+mod typed;
 
 use crate::host::Host;
 use skep_abi::Errno;
@@ -22,6 +25,9 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = route::add(helpers);
     let helpers = socket::add(helpers);
     let helpers = send::add(helpers);
+    let helpers = tunnel::add(helpers);
+    let helpers = cookie::add(helpers);
+    let helpers = typed::add(helpers);
     refused::add(helpers)
 }
 
@@ -33,6 +39,7 @@ fn status(result: Result<(), Errno>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::fmt::Write as _;
     use std::{env, fs, path::Path};
 
@@ -70,6 +77,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_kernel_function_is_served_or_refused_with_a_reason() {
+        let helpers = helpers();
+        for kfunc in skep_abi::Kfunc::all() {
+            let served = helpers.kfuncs().any(|name| name == kfunc.name);
+            let refused = helpers.why_no_kfunc(kfunc.name).is_some();
+            assert_ne!(served, refused, "{}", kfunc.name);
+        }
+    }
+
     fn page() -> Result<String, std::fmt::Error> {
         let (every, packets) = (builtin::<Host>(), helpers());
         let everywhere: Vec<_> = every.ids().collect();
@@ -84,7 +101,8 @@ mod tests {
              thread unless another is set. Tasks and cgroups can be read as far as the types of a kernel are\n\
              given. Timers and pieces of work are looked at before each packet: with the clock of packets, a\n\
              capture's own times drive them. A function that the kernel has for other program types is\n\
-             refused as it is there; those of sets of CPUs are for users of `skep-vm`.\n\n\
+             refused as it is there; those of sets of CPUs are for users of `skep-vm`, who also describe the\n\
+             stack of a traced call.\n\n\
              ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
             all().count(),
             packets.kfuncs().count(),
@@ -97,6 +115,16 @@ mod tests {
         page.push_str("\n## Kernel functions\n\n");
         for name in packets.kfuncs() {
             writeln!(page, "- `{name}`")?;
+        }
+        page.push_str("\n## Kernel functions refused\n\n| why | functions |\n|---|---|\n");
+        let mut refused = BTreeMap::<_, Vec<_>>::new();
+        for kfunc in skep_abi::Kfunc::all() {
+            if let Some(why) = packets.why_no_kfunc(kfunc.name) {
+                refused.entry(why).or_default().push(format!("`{}`", kfunc.name));
+            }
+        }
+        for (why, names) in refused {
+            writeln!(page, "| {why} | {} |", names.join(", "))?;
         }
         page.push_str("\n## Helpers refused\n\n| number | helper | why |\n|---|---|---|\n");
         for (id, name) in all() {

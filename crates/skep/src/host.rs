@@ -1,6 +1,7 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
 use crate::helper::socket::Held;
+use crate::helper::tunnel::Tunnel;
 use crate::network::Network;
 use crate::{layout, task};
 use skep_btf::{Btf, TypeId};
@@ -33,6 +34,8 @@ pub(crate) struct Host {
     /// Its bytes are in the engine's memory while a program runs.
     pub(crate) packet: Packet,
     pub(crate) redirect: Option<Redirect>,
+    /// What the program says a tunnel is to do.
+    pub(crate) tunnel: Option<Tunnel>,
     /// Copies that the program sent on.
     pub(crate) clones: Vec<(u32, Packet)>,
     pub(crate) printed: Vec<String>,
@@ -63,6 +66,7 @@ impl Host {
             hook,
             packet: Packet::new(),
             redirect: None,
+            tunnel: None,
             clones: Vec::new(),
             printed: Vec::new(),
             unprinted: 0,
@@ -162,6 +166,10 @@ impl Env for Host {
     fn task_of(&self, tid: u32) -> Option<&Task> {
         let mut all = iter::once(self.task()).chain(&self.tasks);
         all.find(|task| task.tid == tid)
+    }
+
+    fn tasks(&self) -> Vec<u32> {
+        iter::once(self.task()).chain(&self.tasks).map(|task| task.tid).collect()
     }
 
     fn cgroup(&self, id: u64) -> Option<&[u64]> {

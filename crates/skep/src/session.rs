@@ -251,6 +251,7 @@ impl Session {
         hook.write_ctx(packet, PACKET_BASE, &mut self.ctx);
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
+        self.host.tunnel = None;
         self.host.held.clear();
         self.host.assigned = None;
         let limits = self.limits(self.options.insns);

@@ -46,6 +46,19 @@ fn programs_over_objects_see_what_they_see_in_the_kernel() {
 }
 
 #[test]
+fn tunnels_and_cookies_are_those_of_the_kernel() {
+    let image = image("tunnel.o");
+    let kernel =
+        [("tunnel4", 3_994_920_814), ("tunnel6", 3_670_867_530), ("cookies", 2_469_381_225)];
+    assert_eq!(image.progs.len(), kernel.len());
+    for (name, want) in kernel {
+        let mut session = Session::load(&image, Some(name), Options::default()).unwrap();
+        let outcome = session.run(&mut packet()).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(outcome.verdict.code, want, "{name}");
+    }
+}
+
+#[test]
 fn tasks_and_cgroups_are_found_as_in_the_kernel() {
     let image = image("cgroup.o");
     for (name, want) in [("root_cgroup", 2_460_617_433), ("current_task", 917_264_922)] {

@@ -24,7 +24,7 @@ mod timer;
 mod trace;
 
 pub(crate) use lock::release;
-pub use task::Task;
+pub use task::{Task, cgroup_at};
 pub(crate) use timer::fire;
 pub use timer::{Expired, Timers};
 pub use trace::Traced;
@@ -61,6 +61,11 @@ pub trait Env {
     /// The thread of this number, if programs can find it: the current one, by default.
     fn task_of(&self, tid: u32) -> Option<&Task> {
         Some(self.task()).filter(|task| task.tid == tid)
+    }
+
+    /// The threads that programs can go through, by number: the current one, by default.
+    fn tasks(&self) -> Vec<u32> {
+        Vec::from([self.task().tid])
     }
 
     /// The cgroup of this number with the ones around it, the outermost first, if programs can find it:

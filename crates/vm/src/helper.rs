@@ -48,11 +48,17 @@ pub struct Helpers<S> {
     by_id: BTreeMap<i32, Arc<Helper<S>>>,
     kfuncs: BTreeMap<String, Arc<Helper<S>>>,
     refused: BTreeMap<i32, &'static str>,
+    refused_kfuncs: BTreeMap<&'static str, &'static str>,
 }
 
 impl<S> Default for Helpers<S> {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new(), kfuncs: BTreeMap::new(), refused: BTreeMap::new() }
+        Self {
+            by_id: BTreeMap::new(),
+            kfuncs: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            refused_kfuncs: BTreeMap::new(),
+        }
     }
 }
 
@@ -89,6 +95,14 @@ impl<S> Helpers<S> {
         self
     }
 
+    /// Says why there is no kernel function of that name.
+    #[must_use]
+    pub fn without_kfunc(mut self, name: &'static str, why: &'static str) -> Self {
+        self.kfuncs.remove(name);
+        self.refused_kfuncs.insert(name, why);
+        self
+    }
+
     /// Numbers there are, ascending.
     pub fn ids(&self) -> impl Iterator<Item = i32> + '_ {
         self.by_id.keys().copied()
@@ -108,6 +122,12 @@ impl<S> Helpers<S> {
     #[must_use]
     pub fn why_not(&self, id: i32) -> Option<&'static str> {
         self.refused.get(&id).copied()
+    }
+
+    /// Why there is no kernel function of that name, where there is a reason.
+    #[must_use]
+    pub fn why_no_kfunc(&self, name: &str) -> Option<&'static str> {
+        self.refused_kfuncs.get(name).copied()
     }
 
     pub(crate) fn kfunc(&self, name: &str) -> Option<&Arc<Helper<S>>> {

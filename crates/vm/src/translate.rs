@@ -26,8 +26,8 @@ pub enum LoadError {
     #[error("{prog}, insn {pc}: no helper {id} ({name}) in the user engine{}", because(.why))]
     Helper { prog: String, pc: Pc, id: i32, name: &'static str, why: Option<&'static str> },
     /// The embedder offers no such kernel function.
-    #[error("{prog}, insn {pc}: no kernel function {name} in the user engine")]
-    Kfunc { prog: String, pc: Pc, name: String },
+    #[error("{prog}, insn {pc}: no kernel function {name} in the user engine{}", because(.why))]
+    Kfunc { prog: String, pc: Pc, name: String, why: Option<&'static str> },
     /// A variable of the kernel.
     #[error("{prog}, insn {pc}: {name} only exists in the kernel")]
     Ksym { prog: String, pc: Pc, name: String },
@@ -262,7 +262,10 @@ impl<S: 'static> Translation<'_, S> {
                 };
                 Ok(self.helper(Arc::new(Helper { name, run: absent.into_helper() })))
             }
-            None => Err(LoadError::Kfunc { prog, pc, name: ext.name.clone() }),
+            None => {
+                let why = self.helpers.why_no_kfunc(&ext.name);
+                Err(LoadError::Kfunc { prog, pc, name: ext.name.clone(), why })
+            }
         }
     }
 

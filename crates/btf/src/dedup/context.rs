@@ -7,73 +7,91 @@
 //!
 //! Classes have been made by then, so that two types are compared only if their classes differ.
 
-use super::{Partition, Tag, at, look, references, set, tag};
-use crate::{Kind, TypeId};
-use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
+use super::{Partition, at, set};
+use crate::TypeId;
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+use hashbrown::HashMap;
 
-/// Words of types that may be compared, for each word there is.
+/// References of types that may be compared, for each word there is.
 const BUDGET: usize = 100;
 
-/// What two types that are the same have in common.
-#[derive(Default)]
+/// A comparison of two types, and what they have in common if they are the same. Used again, as there
+/// are many and most end soon.
 struct Same {
     /// Declarations, and the definitions in their place.
     declared: Vec<(TypeId, TypeId)>,
     /// Structs and unions that are then the same.
     structs: Vec<(TypeId, TypeId)>,
+    /// Types to be compared.
+    todo: Vec<(TypeId, TypeId)>,
+    /// For each class the number of the comparison in which it was met last, and what it was paired with.
+    pairs: Vec<(u32, u32)>,
+    number: u32,
+    /// References that may still be compared.
+    budget: usize,
 }
 
-impl<'a> Partition<'a> {
+impl Partition<'_> {
     /// Lets declarations stand for the definitions that structs give them. Returns whether there were
     /// any.
     pub(super) fn resolve_in_context(&mut self) -> bool {
-        let btf = self.btf;
-        let mut open: BTreeMap<Tag<'a>, Vec<TypeId>> = BTreeMap::new();
-        for id in btf.ids().filter(|&id| at(&self.means, id, id) == id) {
-            if let Some((tag, false)) = tag(btf, id) {
+        let graph = self.graph;
+        let mut open: BTreeMap<usize, Vec<TypeId>> = BTreeMap::new();
+        for id in graph.ids().filter(|&id| at(&self.means, id, id) == id) {
+            if let Some((tag, false)) = graph.tag(id) {
                 open.entry(tag).or_default().push(id);
             }
         }
         if open.is_empty() {
             return false;
         }
-        let mut budget = self.btf.words().len().saturating_mul(BUDGET);
-        let mut names = BTreeMap::new();
-        let mut groups: BTreeMap<Vec<u32>, Vec<TypeId>> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        let mut members: BTreeMap<u32, Vec<TypeId>> = BTreeMap::new();
-        for id in btf.ids() {
-            members.entry(self.class(id)).or_default().push(id);
-        }
+        let mut groups: HashMap<u32, Vec<TypeId>> = HashMap::new();
+        let mut seen = vec![false; self.sizes.len().max(self.classes.len())];
+        // Most have none to merge, so that nobody is asked for.
+        let mut members: Option<Vec<(u32, TypeId)>> = None;
+        let mut same = Same {
+            declared: Vec::new(),
+            structs: Vec::new(),
+            todo: Vec::new(),
+            pairs: vec![(0, 0); seen.len()],
+            number: 0,
+            budget: graph.words().saturating_mul(BUDGET),
+        };
         let mut any = false;
-        for id in self.btf.ids() {
-            let is_struct = self
-                .btf
-                .record(id)
-                .is_some_and(|record| matches!(record.kind, Kind::Struct | Kind::Union));
+        for id in graph.ids() {
             // The first of each class stands for it.
-            if !is_struct || at(&self.means, id, id) != id || !seen.insert(self.class(id)) {
+            if !graph.is_struct(id) || at(&self.means, id, id) != id {
                 continue;
             }
-            let group = groups.entry(look(self.btf, id, &mut names)).or_default();
-            let mut found = None;
+            let class = TypeId(self.class(id));
+            if at(&seen, class, true) {
+                continue;
+            }
+            set(&mut seen, class.0, true);
+            let group = groups.entry(graph.look(id)).or_default();
+            let mut found = false;
             for &other in group.iter() {
-                found = self.same_in_context(other, id, &mut budget);
-                if found.is_some() {
+                found = self.same_in_context((other, id), &mut same).is_some();
+                if found || same.budget == 0 {
                     break;
                 }
             }
-            match found {
-                Some(same) => {
-                    any |= self.define(&same.declared, &mut open);
-                    for (a, b) in same.structs {
-                        any |= self.merge(a, members.get(&self.class(b)));
-                    }
-                }
-                None => group.push(id),
+            if !found {
+                group.push(id);
+                continue;
+            }
+            any |= self.define(&same.declared, &mut open);
+            let members = members.get_or_insert_with(|| {
+                let all = graph.ids().map(|id| (self.class(id), id));
+                let mut all: Vec<_> = all.collect();
+                all.sort_unstable();
+                all
+            });
+            for &(a, b) in &same.structs {
+                any |= self.merge(a, of_class(members, self.class(b)));
             }
         }
-        for id in btf.ids() {
+        for id in graph.ids() {
             let last = self.meant(id);
             set(&mut self.means, id.0, last);
         }
@@ -88,10 +106,10 @@ impl<'a> Partition<'a> {
     pub(super) fn join_declarations(&mut self) -> bool {
         let definitions = self.definitions();
         let mut any = false;
-        for id in self.btf.ids() {
-            let Some((tag, false)) = tag(self.btf, id) else { continue };
-            let one = definitions.get(&tag).filter(|(_, _, one)| *one);
-            if let Some(&(_, first, _)) = one
+        for id in self.graph.ids() {
+            let Some((tag, false)) = self.graph.tag(id) else { continue };
+            let one = definitions.get(tag).copied().flatten().filter(|(_, _, one)| *one);
+            if let Some((_, first, _)) = one
                 && at(&self.means, id, id) == id
             {
                 set(&mut self.means, id.0, first);
@@ -105,24 +123,31 @@ impl<'a> Partition<'a> {
     }
 
     /// Whether two types are the same when declarations mean what stands in their place; which those are.
-    fn same_in_context(&self, a: TypeId, b: TypeId, budget: &mut usize) -> Option<Same> {
-        let mut same = Same::default();
-        let mut pairs = BTreeMap::new();
-        let mut names = BTreeMap::new();
-        let mut todo = Vec::from([(a, b)]);
+    fn same_in_context(&self, pair: (TypeId, TypeId), same: &mut Same) -> Option<()> {
+        let graph = self.graph;
+        same.declared.clear();
+        same.structs.clear();
+        same.todo.clear();
+        same.todo.push(pair);
+        same.number = same.number.checked_add(1)?;
         // Ends: each class of the first graph is paired once.
-        while let Some((a, b)) = todo.pop() {
-            if self.class(a) == self.class(b) {
+        while let Some((a, b)) = same.todo.pop() {
+            let classes = (self.class(a), self.class(b));
+            if classes.0 == classes.1 {
                 continue;
             }
-            match pairs.insert(self.class(a), self.class(b)) {
-                Some(before) if before == self.class(b) => continue,
-                Some(_) => return None,
-                None => {}
+            let before = same.pairs.get_mut(super::index(classes.0))?;
+            match core::mem::replace(before, (same.number, classes.1)) {
+                (number, _) if number != same.number => {}
+                (_, before) if before == classes.1 => continue,
+                _ => return None,
             }
-            let words = self.btf.record(a).map_or(0, |record| record.entries.len());
-            *budget = budget.checked_sub(words.saturating_add(3))?;
-            match (tag(self.btf, a), tag(self.btf, b)) {
+            let cost = graph.references(a).len().saturating_add(1);
+            same.budget = same.budget.saturating_sub(cost);
+            if same.budget == 0 {
+                return None;
+            }
+            match (graph.tag(a), graph.tag(b)) {
                 (Some((a_tag, false)), Some((b_tag, true))) if a_tag == b_tag => {
                     same.declared.push((a, b));
                     continue;
@@ -133,28 +158,28 @@ impl<'a> Partition<'a> {
                 }
                 _ => {}
             }
-            if look(self.btf, a, &mut names) != look(self.btf, b, &mut names) {
+            if graph.look(a) != graph.look(b) {
                 return None;
             }
-            if self.btf.record(b).is_some_and(|b| matches!(b.kind, Kind::Struct | Kind::Union)) {
+            if graph.is_struct(b) {
                 same.structs.push((a, b));
             }
             // What came first means what has been found out; what is compared with it is as it was
             // written.
-            let written = |to| match tag(self.btf, to) {
+            let written = |to| match graph.tag(to) {
                 Some((_, false)) => to,
                 _ => self.meant(to),
             };
-            let both = references(self.btf, a).zip(references(self.btf, b));
-            todo.extend(both.map(|(a, b)| (self.meant(a), written(b))));
+            let both = graph.references(a).iter().zip(graph.references(b));
+            same.todo.extend(both.map(|(&a, &b)| (self.meant(a), written(b))));
         }
-        Some(same)
+        Some(())
     }
 
     /// Lets the types of a class stand for another type. Returns whether that is new.
-    fn merge(&mut self, to: TypeId, class: Option<&Vec<TypeId>>) -> bool {
+    fn merge(&mut self, to: TypeId, class: &[(u32, TypeId)]) -> bool {
         let mut any = false;
-        for &id in class.into_iter().flatten() {
+        for &(_, id) in class {
             // A type that means this one already must not come to mean itself.
             if self.meant(to) != self.meant(id) && at(&self.means, id, id) == id {
                 set(&mut self.means, id.0, to);
@@ -179,11 +204,11 @@ impl<'a> Partition<'a> {
     fn define(
         &mut self,
         declared: &[(TypeId, TypeId)],
-        open: &mut BTreeMap<Tag<'a>, Vec<TypeId>>,
+        open: &mut BTreeMap<usize, Vec<TypeId>>,
     ) -> bool {
         let mut any = false;
         for &(declaration, definition) in declared {
-            let name = tag(self.btf, declaration).map(|(name, _)| name);
+            let name = self.graph.tag(declaration).map(|(name, _)| name);
             for id in name.and_then(|name| open.remove(&name)).unwrap_or_default() {
                 if self.meant(definition) != id {
                     set(&mut self.means, id.0, definition);
@@ -193,4 +218,11 @@ impl<'a> Partition<'a> {
         }
         any
     }
+}
+
+/// The types of a class, in a list by class.
+fn of_class(members: &[(u32, TypeId)], class: u32) -> &[(u32, TypeId)] {
+    let start = members.partition_point(|member| member.0 < class);
+    let members = members.get(start..).unwrap_or_default();
+    members.get(..members.partition_point(|member| member.0 == class)).unwrap_or_default()
 }

@@ -65,7 +65,8 @@ const CASES: &[(&str, i32, &str)] = &[
     // What is understood, but cannot be done.
     ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: on_close: programs of type kprobe are not run over packets"),
     ("run corpus/obj/basic.be.o -r examples/traffic.pcap", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
-    ("link corpus/obj/basic.be.o -o /dev/null", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
+    ("link corpus/obj/basic.be.o -o /dev/null", 0, ""),
+    ("link corpus/obj/join_a.o corpus/obj/join_b.be.o -o /dev/null", 1, "error: corpus/obj/join_a.o is little-endian and corpus/obj/join_b.be.o big-endian: compile both for one target, bpfel or bpfeb"),
     ("asm examples/count.s -o count.o", 4, "error: writing ELF objects is not supported"),
     // Success.
     ("--version", 0, ""),

@@ -9,7 +9,7 @@
 //! to another stripe's slots end there.
 
 use super::Hash;
-use super::order::Ring;
+use super::order::Order;
 use super::slots::Stripe;
 use super::table::Table;
 use alloc::vec::Vec;
@@ -29,7 +29,10 @@ impl Hash {
             while let Some(slot) = entry.checked_sub(1) {
                 let ours = self.table.bucket(self.table.hash(slot)) == bucket;
                 match linked.get_mut(slot as usize).filter(|linked| ours && !**linked) {
-                    Some(linked) => *linked = true,
+                    Some(linked) => {
+                        *linked = true;
+                        self.order.iter().for_each(|order| order.adopt(slot));
+                    }
                     None => {
                         self.table.cut(before, bucket);
                         break;
@@ -48,15 +51,14 @@ impl Hash {
         (stripe..=self.table.mask()).step_by(stripes)
     }
 
-    /// Makes an order of all entries there are. Which was used when is lost.
+    /// Makes all entries old that have no place in the order.
     #[cold]
-    pub(super) fn repair_order(&self, ring: &Ring<'_>) {
-        ring.clear();
+    pub(super) fn repair_order(&self, order: &Order) {
         for bucket in 0..=self.table.mask() {
             let mut entry = Table::head(self.table.look(bucket));
             for _ in 0..self.table.slots() {
                 let Some(slot) = entry.checked_sub(1) else { break };
-                ring.touch(slot);
+                order.adopt(slot);
                 entry = self.table.next(slot);
             }
         }

@@ -182,9 +182,9 @@ impl Table {
         Err(())
     }
 
-    /// Where a slot is in its chain.
-    pub(super) fn locate(&self, slot: u32) -> Option<Found> {
-        let state = self.look(self.bucket(self.hash(slot)));
+    /// Where a slot is in a chain.
+    pub(super) fn locate(&self, bucket: u32, slot: u32) -> Option<Found> {
+        let state = self.look(bucket);
         let (mut before, mut entry) = (0, Self::head(state));
         for _ in 0..self.slots {
             let next = self.next(entry.checked_sub(1)?);

@@ -19,6 +19,7 @@
 //! it.
 
 use crate::Values;
+use crate::memory::Memory;
 use crate::values::low32;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -53,9 +54,9 @@ fn bits(max_entries: u32, data_bits: u32) -> u32 {
 
 impl Front {
     /// `data_bits` is not 0.
-    pub(super) fn new(max_entries: u32, data_bits: u32) -> Result<Self, Errno> {
+    pub(super) fn new(memory: &Memory, max_entries: u32, data_bits: u32) -> Result<Self, Errno> {
         let bits = bits(max_entries, data_bits);
-        Ok(Self { entries: Values::new(16 << bits, 1)?, bits })
+        Ok(Self { entries: memory.values(16 << bits, 1)?, bits })
     }
 
     /// Bytes of a table.
@@ -92,6 +93,15 @@ impl Front {
         if let Some([state, _]) = self.entry(index) {
             let count = (state.load(Relaxed) >> 32).wrapping_add(1);
             state.store(count << 32 | u64::from(node), Release);
+        }
+    }
+
+    /// Forgets all there is.
+    pub(super) fn clear(&self) {
+        for [state, best] in self.entries.words().as_chunks().0 {
+            best.store(0, Release);
+            let count = (state.load(Relaxed) >> 32).wrapping_add(1);
+            state.store(count << 32, Release);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Nodes of the trie, in a table of atomic words.
 
 use crate::Values;
+use crate::memory::Memory;
 use crate::values::{first_word, padded};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use skep_abi::Errno;
@@ -86,10 +87,10 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    pub(super) fn new(count: usize, data_size: usize) -> Result<Self, Errno> {
+    pub(super) fn new(memory: &Memory, count: usize, data_size: usize) -> Result<Self, Errno> {
         let stride = Self::node_size(data_size);
         let bytes = count.checked_add(1).and_then(|n| n.checked_mul(stride));
-        Ok(Self { table: Values::new(bytes.ok_or(Errno::ENOMEM)?, 1)?, stride, data_size })
+        Ok(Self { table: memory.values(bytes.ok_or(Errno::ENOMEM)?, 1)?, stride, data_size })
     }
 
     pub(super) const fn node_size(data_size: usize) -> usize {

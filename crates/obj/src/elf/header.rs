@@ -1,33 +1,35 @@
 //! The file header: is this an object that BPF programs come in?
 
-use super::{FileHeader, Le, SectionHeader};
+use super::{FileHeader, SectionHeader};
 use crate::ObjError;
 use core::mem::size_of;
 use object::elf;
+use object::endian::Endianness;
 use object::read::ReadRef as _;
 use object::read::elf::FileHeader as _;
 
 /// Bytes that say what kind of ELF file it is.
 const IDENT: usize = 16;
 
-pub(super) fn read(bytes: &[u8]) -> Result<&FileHeader, ObjError> {
-    ident(bytes)?;
+/// The header and the byte order of the file.
+pub(super) fn read(bytes: &[u8]) -> Result<(&FileHeader, Endianness), ObjError> {
+    let endian = ident(bytes)?;
     let need = size_of::<FileHeader>();
     let short =
         ObjError::Truncated { what: "file header", at: 0, need: size(need), len: bytes.len() };
     let header: &FileHeader = bytes.read_at(0).map_err(|()| short)?;
-    match header.e_machine(Le) {
+    match header.e_machine(endian) {
         elf::EM_BPF => {}
         machine => return Err(ObjError::Machine { machine, name: machine_name(machine) }),
     }
-    match header.e_type(Le) {
-        elf::ET_REL => Ok(header),
+    match header.e_type(endian) {
+        elf::ET_REL => Ok((header, endian)),
         kind => Err(ObjError::NotRelocatable { kind }),
     }
 }
 
 /// Class and byte order come first, since all else is read by them.
-fn ident(bytes: &[u8]) -> Result<(), ObjError> {
+fn ident(bytes: &[u8]) -> Result<Endianness, ObjError> {
     let magic: [u8; 4] = match bytes.first_chunk() {
         Some(&magic) => magic,
         None => return Err(ObjError::NoMagic { len: bytes.len() }),
@@ -43,17 +45,8 @@ fn ident(bytes: &[u8]) -> Result<(), ObjError> {
             len: bytes.len(),
         })?;
     match (class, order) {
-        (elf::ELFCLASS64, elf::ELFDATA2LSB) => Ok(()),
-        (elf::ELFCLASS64, elf::ELFDATA2MSB) => {
-            // The machine stands after the ident and the two bytes of the type.
-            match bytes.get(18..20) {
-                Some(&[m0, m1]) if u16::from_be_bytes([m0, m1]) != elf::EM_BPF => {
-                    let machine = u16::from_be_bytes([m0, m1]);
-                    Err(ObjError::Machine { machine, name: machine_name(machine) })
-                }
-                _ => Err(ObjError::BigEndian),
-            }
-        }
+        (elf::ELFCLASS64, elf::ELFDATA2LSB) => Ok(Endianness::Little),
+        (elf::ELFCLASS64, elf::ELFDATA2MSB) => Ok(Endianness::Big),
         (elf::ELFCLASS32, _) => Err(ObjError::Class32),
         _ => Err(ObjError::Ident { class, order }),
     }
@@ -62,15 +55,16 @@ fn ident(bytes: &[u8]) -> Result<(), ObjError> {
 /// The section headers.
 pub(super) fn sections<'a>(
     header: &FileHeader,
+    endian: Endianness,
     bytes: &'a [u8],
 ) -> Result<&'a [SectionHeader], ObjError> {
-    let at = header.e_shoff(Le);
-    let entry = usize::from(header.e_shentsize(Le));
+    let at = header.e_shoff(endian);
+    let entry = usize::from(header.e_shentsize(endian));
     if at != 0 && entry != size_of::<SectionHeader>() {
         return Err(ObjError::SectionHeaderSize { entry, need: size_of::<SectionHeader>() });
     }
-    let count = header.shnum(Le, bytes).unwrap_or(1);
-    header.section_headers(Le, bytes).map_err(|_| ObjError::Truncated {
+    let count = header.shnum(endian, bytes).unwrap_or(1);
+    header.section_headers(endian, bytes).map_err(|_| ObjError::Truncated {
         what: "section headers",
         at,
         need: size(count).saturating_mul(size(entry)),

@@ -10,6 +10,7 @@ use object::elf;
 use object::endian::Endianness;
 use object::write::StringId;
 use object::write::elf::{FileHeader, Rel, SectionHeader, SectionIndex, Sym, Writer};
+use skep_btf::ByteOrder;
 
 /// Why an object cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +46,12 @@ impl ObjectFile {
     pub fn write(&self) -> Result<Vec<u8>, FileError> {
         self.check()?;
         let tables: Vec<String> = self.sections.iter().map(table_name).collect();
+        let endian = match self.order {
+            ByteOrder::Little => Endianness::Little,
+            ByteOrder::Big => Endianness::Big,
+        };
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(Endianness::Little, true, &mut bytes);
+        let mut writer = Writer::new(endian, true, &mut bytes);
         let plan = Plan::new(self, &tables, &mut writer);
         plan.write(self, &mut writer)?;
         Ok(bytes)

@@ -14,6 +14,11 @@ pub enum LinkError {
     /// No object was given.
     #[error("nothing to link: no object was given")]
     NoInput,
+    /// Numbers of one are not those of the other.
+    #[error(
+        "{little} is little-endian and {big} big-endian: compile both for one target, bpfel or bpfeb"
+    )]
+    Order { little: String, big: String },
     /// An object cannot be read.
     #[error("{file}")]
     Object { file: String, source: Box<ObjError> },

@@ -12,7 +12,7 @@ use skep_btf::{Btf, BtfExt, Builder, ByteOrder, CoreRelo, FuncInfo, LineInfo, Se
 pub(super) fn merge(
     sources: &[Source],
     sections: &Sections,
-    merged: Merged,
+    (merged, order): (Merged, ByteOrder),
 ) -> Result<(Vec<u8>, Vec<u8>), LinkError> {
     let mut builder = Builder::new();
     builder.append(&merged.btf)?;
@@ -41,7 +41,6 @@ pub(super) fn merge(
         builder.string(name)?;
     }
     let btf: Btf = builder.finish()?;
-    let order = ByteOrder::Little;
     let bytes = ext.to_bytes(&btf, order).ok_or(LinkError::TooManyTypes)?;
     Ok((btf.to_bytes(order), bytes))
 }

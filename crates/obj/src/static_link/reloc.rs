@@ -6,6 +6,7 @@ use super::source::Source;
 use super::symbols::Symbols;
 use crate::reloc::R_BPF_64_ABS64;
 use crate::{Content, FileReloc, FileSymbol, SymbolKind, SymbolPlace};
+use skep_btf::ByteOrder;
 
 /// Opcode of a call.
 const CALL: u8 = 0x85;
@@ -39,7 +40,8 @@ pub(super) fn append(
                 if let (Some(Placed { at, .. }), Content::Bytes(bytes)) = (shift, &mut out.content)
                 {
                     let code = section.is_code();
-                    add(bytes, &new, code, at).ok_or_else(|| bad("its addend cannot be moved"))?;
+                    add((bytes, source.file.order), &new, code, at)
+                        .ok_or_else(|| bad("its addend cannot be moved"))?;
                 }
                 out.relocs.push(new);
             }
@@ -58,16 +60,27 @@ fn moved(symbol: &FileSymbol, source: usize, sections: &Sections) -> Option<Plac
 
 /// Adds to the addend of a relocation, which stands in what it relocates: in calls in slots, elsewhere
 /// in bytes.
-fn add(bytes: &mut [u8], reloc: &FileReloc, code: bool, by: u64) -> Option<()> {
+fn add(
+    (bytes, order): (&mut [u8], ByteOrder),
+    reloc: &FileReloc,
+    code: bool,
+    by: u64,
+) -> Option<()> {
     let at = usize::try_from(reloc.at).ok()?;
     let bytes = bytes.get_mut(at..)?;
     if code {
         let [opcode, _, _, _, imm @ ..] = bytes.first_chunk_mut::<8>()?;
         let by = i32::try_from(if *opcode == CALL { by / 8 } else { by }).ok()?;
-        *imm = i32::from_le_bytes(*imm).checked_add(by)?.to_le_bytes();
+        *imm = match order {
+            ByteOrder::Little => i32::from_le_bytes(*imm).checked_add(by)?.to_le_bytes(),
+            ByteOrder::Big => i32::from_be_bytes(*imm).checked_add(by)?.to_be_bytes(),
+        };
     } else if reloc.kind == R_BPF_64_ABS64 {
         let word = bytes.first_chunk_mut::<8>()?;
-        *word = u64::from_le_bytes(*word).checked_add(by)?.to_le_bytes();
+        *word = match order {
+            ByteOrder::Little => u64::from_le_bytes(*word).checked_add(by)?.to_le_bytes(),
+            ByteOrder::Big => u64::from_be_bytes(*word).checked_add(by)?.to_be_bytes(),
+        };
     } else {
         return None;
     }

@@ -11,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether it came to what follows relocation: making maps and loading programs. */
+/* Whether it came to what follows relocation: loading programs. */
 static int relocated;
+/* Whether a map could not be made: then it did not. */
+static int unmade;
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (strstr(format, "failed to create") || strstr(format, "program load failed") ||
+	if (strstr(format, "failed to create"))
+		unmade = 1;
+	if (strstr(format, "program load failed") ||
 	    strstr(format, "failed to find kernel BTF type ID"))
 		relocated = 1;
 	if (level == LIBBPF_WARN && getenv("DUMP_WARNINGS"))
@@ -44,6 +48,25 @@ static void define(const char *what, int index, const struct bpf_map *map)
 
 	snprintf(name, sizeof(name), "%s%d", what, index);
 	hex(name, words, sizeof(words));
+}
+
+/* What the object's own loader says about maps before it loads them: without maps nothing is relocated. */
+static void complete(struct bpf_map *map)
+{
+	if (bpf_map__type(map) == BPF_MAP_TYPE_STACK_TRACE && !bpf_map__value_size(map))
+		bpf_map__set_value_size(map, 8 * 127);
+	switch (bpf_map__type(map)) {
+	case BPF_MAP_TYPE_HASH:
+	case BPF_MAP_TYPE_ARRAY:
+	case BPF_MAP_TYPE_PERCPU_HASH:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+	case BPF_MAP_TYPE_LRU_HASH:
+	case BPF_MAP_TYPE_STACK_TRACE:
+		if (!bpf_map__max_entries(map))
+			bpf_map__set_max_entries(map, 4096);
+	default:
+		break;
+	}
 }
 
 static char *text_of(const char *path)
@@ -102,8 +125,9 @@ int main(int argc, char **argv)
 			define(":inner", index, bpf_map__inner_map(map));
 		index++;
 		bpf_map__set_pin_path(map, NULL);
+		complete(map);
 	}
-	if (bpf_object__load(object) && !relocated)
+	if (bpf_object__load(object) && (!relocated || unmade))
 		return 1;
 	bpf_object__for_each_program(prog, object)
 		hex(bpf_program__name(prog), bpf_program__insns(prog),

@@ -49,7 +49,7 @@ fn other_files_are_called_by_their_name() {
             "ELF class 3, byte order 1: known are class 2 (64-bit), order 1 (little-endian)",
         ),
         (
-            &set(5, &[2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 247]),
+            include_bytes!("../../../../corpus/obj/basic.be.o"),
             "a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)",
         ),
         (

@@ -1,6 +1,7 @@
 //! Several objects made one.
 
 use crate::build::{CODE, FUNC, NOBITS, OBJECT, Object, PROGBITS, SECTION, Types};
+use skep_btf::{Btf, BtfExt, ByteOrder};
 use skep_isa::{Call, ImmSrc, Insn, Reg};
 use skep_obj::{Binding, Content, LinkInput, Linked, ObjectFile, parse, static_link};
 use std::error::Error;
@@ -94,6 +95,71 @@ impl Made {
             if defined { self.object.section(".maps", PROGBITS, DATA, &[0; 32]) } else { 0 };
         self.object.symbol(name, if defined { OBJECT } else { 0 }, section, 0, 32);
     }
+}
+
+/// What an object says, whatever its byte order: code, types, relocations, symbols.
+fn said(file: &ObjectFile) -> Vec<String> {
+    let mut lines = Vec::new();
+    let section = |name| Some(file.sections[file.section(name)?].content.bytes());
+    let btf = Btf::parse(section(".BTF").unwrap()).unwrap();
+    assert_eq!(btf.order(), file.order);
+    let ext = BtfExt::parse(section(".BTF.ext").unwrap(), &btf).unwrap();
+    lines.push(format!("{btf:?}"));
+    let text = |off| btf.text(off).into_owned();
+    lines.push(format!("{:?}", ext.func_info));
+    for of in &ext.line_info {
+        lines.extend(of.records.iter().map(|line| {
+            let (file, source) = (text(line.file), text(line.text));
+            format!(
+                "{} {} {file} {}:{} {source}",
+                of.section, line.insn_off, line.line, line.column
+            )
+        }));
+    }
+    for of in &ext.core_relos {
+        lines.extend(of.records.iter().map(|relo| {
+            let (at, access) = (relo.insn_off, text(relo.access));
+            format!("{} {at} {:?} {:?} {access}", of.section, relo.ty, relo.kind)
+        }));
+    }
+    for section in &file.sections {
+        lines.push(format!("{} {:x} {:?}", section.name, section.flags, section.relocs));
+        if section.is_code() {
+            for insn in section.content.bytes().chunks(8) {
+                let mut insn: [u8; 8] = insn.try_into().unwrap();
+                if file.order == ByteOrder::Big {
+                    // Both registers share a byte; offset and number are swapped each by itself.
+                    insn[1] = insn[1].rotate_left(4);
+                    insn[2..4].reverse();
+                    insn[4..].reverse();
+                }
+                lines.push(format!("{insn:x?}"));
+            }
+        }
+    }
+    lines.extend(file.symbols.iter().map(|symbol| format!("{symbol:?}")));
+    lines
+}
+
+#[test]
+fn objects_of_both_byte_orders_are_linked() {
+    let read = |name: &str| fs::read(corpus().join(name)).unwrap();
+    let (little_a, little_b) = (read("join_a.o"), read("join_b.o"));
+    let (big_a, big_b) = (read("join_a.be.o"), read("join_b.be.o"));
+    let little = link(&[("a.o", &little_a), ("b.o", &little_b)]).unwrap().file;
+    let big = link(&[("a.o", &big_a), ("b.o", &big_b)]).unwrap();
+    assert!(big.undefined.is_empty());
+    assert_eq!(big.file.order, ByteOrder::Big);
+    let (ours, theirs) = (said(&big.file), said(&little));
+    assert_eq!(ours.len(), theirs.len());
+    ours.iter().zip(&theirs).for_each(|(ours, theirs)| assert_eq!(ours, theirs));
+    let bytes = big.file.write().unwrap();
+    assert_eq!(bytes[..6], [0x7f, b'E', b'L', b'F', 2, 2]);
+    assert_eq!(ObjectFile::read(&bytes).unwrap(), big.file);
+    let mixed = link(&[("a.o", &little_a), ("b.o", &big_b)]).unwrap_err();
+    let want =
+        "a.o is little-endian and b.o big-endian: compile both for one target, bpfel or bpfeb";
+    assert_eq!(mixed.to_string(), want);
 }
 
 #[test]
@@ -324,7 +390,7 @@ fn static_variables_stay_apart() {
     let counts = linked.file.symbols.iter().filter(|symbol| symbol.name == "count");
     assert_eq!(counts.map(|symbol| symbol.value).collect::<Vec<_>>(), [0, 4]);
     let bytes = linked.file.sections[linked.file.section(".BTF").unwrap()].content.bytes();
-    let btf = skep_btf::Btf::parse(bytes).unwrap();
+    let btf = Btf::parse(bytes).unwrap();
     let section = btf.find(".bss", skep_btf::Kind::Datasec).unwrap();
     let skep_btf::Body::Datasec { size, vars } = section.body else { panic!("no section") };
     assert_eq!((size, vars.iter().map(|var| var.off).collect::<Vec<_>>()), (8, vec![0, 4]));

@@ -31,16 +31,10 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
             status(change_packet(cx, |packet| set_tstamp(packet, time, clock)))
         });
     let helpers = add_device(helpers);
-    // A packet here comes without tunnel, route, transformation and owner.
+    // A packet here comes without route, transformation and owner.
     helpers
         .with(17, "bpf_get_cgroup_classid", || 0u64)
-        .with(20, "bpf_skb_get_tunnel_key", |cx: &mut Cx<'_, Host>, _ctx: u64, to, size| {
-            absent(cx, to, size, Errno::EINVAL)
-        })
         .with(24, "bpf_get_route_realm", || 0u64)
-        .with(29, "bpf_skb_get_tunnel_opt", |cx: &mut Cx<'_, Host>, _ctx: u64, to, size| {
-            absent(cx, to, size, Errno::ENOENT)
-        })
         .with(
             66,
             "bpf_skb_get_xfrm_state",
@@ -52,9 +46,6 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(83, "bpf_skb_ancestor_cgroup_id", || 0u64)
         .with(122, "bpf_get_netns_cookie", || INIT_NETNS)
         .with(151, "bpf_skb_cgroup_classid", || 0u64)
-        .without(21, "packets have no tunnel metadata")
-        .without(30, "packets have no tunnel metadata")
-        .without(33, "a process has no table of cgroups")
 }
 
 /// What the device has found out, for XDP. Where it has not, the answer is that of a driver that does

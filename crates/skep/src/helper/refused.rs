@@ -1,6 +1,7 @@
 //! Helpers that a process cannot serve, and why.
 
 use crate::host::Host;
+use skep_abi::{Kfunc, KfuncGroup};
 use skep_vm::Helpers;
 
 /// Numbers and reasons, beside those that stand next to the helpers of their kind.
@@ -17,14 +18,78 @@ const REFUSED: &[(&[i32], &str)] = &[
     (&[126, 127, 150], "there is no file being read"),
     (&[145, 146], "there are no inodes of the kernel"),
     (&[147, 161, 193], "there are no files of the kernel"),
-    (&[149, 167], "types are those of the running kernel, which has none here"),
+    (&[167], "types are those of the running kernel, which has none here"),
     (&[159, 186, 187], "there is no operation of the kernel to decide on"),
     (&[166, 168], "programs run here make no system calls"),
     (&[179], "there are no symbols of the kernel"),
     (&[180], "there are no address spaces of other processes"),
 ];
 
+/// Beginnings of names of kernel functions, and reasons; the first that fits counts.
+const KFUNCS: &[(&str, &str)] = &[
+    ("bpf_iter_scx_", "there is no scheduler of the kernel"),
+    ("scx_bpf_", "there is no scheduler of the kernel"),
+    ("bpf_iter_dmabuf_", "there are no buffers of devices"),
+    ("bpf_iter_kmem_cache_", "there is no memory of the kernel"),
+    ("bpf_get_kmem_cache", "there is no memory of the kernel"),
+    ("bpf_iter_css_", "a process has no tree of cgroups to walk"),
+    ("bpf_iter_task_vma_", "there are no address spaces of other processes"),
+    ("bpf_xdp_flow_lookup", "there is no table of flows of the kernel"),
+    ("bpf_dynptr_from_skb_meta", "packets come without metadata of XDP programs"),
+    ("bpf_cgroup_read_xattr", "there are no files of the kernel"),
+    ("bpf_task_get_cgroup1", "tasks have cgroups of version 2 only"),
+    ("css_rstat_", "there are no statistics of the kernel's cgroups"),
+    ("bpf_copy_from_user_task", "there are no address spaces of other processes"),
+    ("bpf_task_work_", "there is no return to user space that work could wait for"),
+    ("bpf_send_signal_task", "a program run here sends no signals"),
+    ("bpf_session_cookie", "no place outlives the run at a function's beginning until its end"),
+    ("bpf_cast_to_kern_ctx", "no kernel structure is behind a context"),
+    ("bpf_modify_return_test_tp", "it exists for the kernel's own tests"),
+    ("bpf_kfunc_call_", "it exists for the kernel's own tests"),
+    ("crash_kexec", "there is no kernel to end"),
+    ("bpf_sk_assign_tcp_reqsk", "there is no socket of the kernel to hand on"),
+    ("bpf_sock_destroy", "there is no socket of the kernel to ask or change"),
+    ("bpf_sock_addr_", "there is no socket of the kernel to ask or change"),
+    ("bpf_sock_ops_", "there is no TCP connection to watch"),
+    ("bpf_skb_get_fou_encap", "the tunnels of a packet have no ports of their own"),
+    ("bpf_skb_set_fou_encap", "the tunnels of a packet have no ports of their own"),
+    ("bpf_skb_get_xfrm_info", "packets have no transformation"),
+    ("bpf_skb_set_xfrm_info", "packets have no transformation"),
+    ("bpf_xdp_get_xfrm_state", "packets have no transformation"),
+    ("bpf_xdp_xfrm_state_release", "packets have no transformation"),
+    ("bpf_qdisc_", "there is no queue of the kernel to manage"),
+    ("bpf_kfree_skb", "there is no queue of the kernel to manage"),
+    ("bpf_skb_get_hash", "there is no queue of the kernel to manage"),
+];
+
+/// Why no kernel function of a subject is served that has no reason of its own.
+const fn of_group(group: KfuncGroup) -> Option<&'static str> {
+    Some(match group {
+        KfuncGroup::Conntrack => "the table of tracked connections is the kernel's",
+        KfuncGroup::Crypto => {
+            "the ciphers, and programs that make contexts of them, are the kernel's"
+        }
+        KfuncGroup::Key => "the keyrings are the kernel's",
+        KfuncGroup::File => "there are no files of the kernel",
+        KfuncGroup::Tcp => "there is no TCP connection to watch",
+        KfuncGroup::SchedExt => "there is no scheduler of the kernel",
+        KfuncGroup::Hid => "there are no input devices",
+        _ => return None,
+    })
+}
+
+fn why_no_kfunc(kfunc: &Kfunc) -> Option<&'static str> {
+    let named = KFUNCS.iter().find(|(start, _)| kfunc.name.starts_with(start));
+    named.map(|(_, why)| *why).or_else(|| of_group(kfunc.group))
+}
+
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
     let all = REFUSED.iter().flat_map(|&(ids, why)| ids.iter().map(move |&id| (id, why)));
-    all.fold(helpers, |helpers, (id, why)| helpers.without(id, why))
+    let helpers = all.fold(helpers, |helpers, (id, why)| helpers.without(id, why));
+    let served: Vec<String> = helpers.kfuncs().map(str::to_owned).collect();
+    let missing = Kfunc::all().iter().filter(|kfunc| !served.iter().any(|name| name == kfunc.name));
+    missing.fold(helpers, |helpers, kfunc| match why_no_kfunc(kfunc) {
+        Some(why) => helpers.without_kfunc(kfunc.name, why),
+        None => helpers,
+    })
 }

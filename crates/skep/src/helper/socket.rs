@@ -6,7 +6,7 @@ use crate::network::{Socket, Transport};
 use skep_abi::Errno;
 use skep_hooks::Hook;
 use skep_map::{Map, Storage};
-use skep_vm::{Cx, FaultKind, Helpers, Stop};
+use skep_vm::{Cx, FaultKind, Helpers, Stop, cgroup_at};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
@@ -45,6 +45,9 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
             let level = usize::try_from(level).unwrap_or(usize::MAX);
             Ok::<_, Stop>(socket.cgroups.get(level).copied().unwrap_or_default())
         })
+        .with(33, "bpf_skb_under_cgroup", |cx: &mut Cx<'_, Host>, _ctx: u64, map, index| {
+            under_cgroup(cx, map, index)
+        })
         .with(107, "bpf_sk_storage_get", storage_get)
         .with(108, "bpf_sk_storage_delete", |cx: &mut Cx<'_, Host>, map: u64, sk: u64| {
             let (storage, object) = stored(cx, "bpf_sk_storage_delete", map, sk)?;
@@ -56,12 +59,17 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(47, "bpf_get_socket_uid", |cx: &mut Cx<'_, Host>| {
             own(cx).and_then(|at| cx.state.network.sockets.get(at)).map_or(OVERFLOW_UID, |s| s.uid)
         });
-    let helpers = [136, 137, 138, 139, 140, 178, 196]
+    [136, 137, 138, 139, 140, 178, 196]
         .into_iter()
-        .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"));
-    [100, 110, 204, 205, 206, 207].into_iter().fold(helpers, |helpers, id| {
-        helpers.without(id, "the secret of SYN cookies is the kernel's")
-    })
+        .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"))
+}
+
+/// Whether the socket of the packet is in a cgroup of an array. Kernel: `bpf_skb_under_cgroup`.
+fn under_cgroup(cx: &mut Cx<'_, Host>, map: u64, index: u32) -> Result<u64, Stop> {
+    let cgroup = cgroup_at(cx, ("bpf_skb_under_cgroup", 2), map, index)?;
+    let socket = own(cx).and_then(|at| cx.state.network.sockets.get(at));
+    let Some(socket) = socket else { return Ok(Errno::ENOENT.r0()) };
+    Ok(cgroup.map_or_else(Errno::r0, |id| u64::from(socket.cgroups.contains(&id))))
 }
 
 /// Owner of what has none. Kernel: `DEFAULT_OVERFLOWUID`.

@@ -2,7 +2,7 @@
 
 use super::{packet, run, session};
 use skep::{Network, Session, Socket, Task, Transport};
-use skep_btf::Btf;
+use skep_btf::{Btf, Builder, Def, Int, Member};
 use std::sync::Arc;
 
 const MAPS: &str = ".map groups, cgrp_storage, key=4, value=8, entries=0, flags=1\n\
@@ -155,4 +155,83 @@ fn functions_for_other_programs_are_refused() {
     let image = super::image(".section \"xdp\"\np:\n call @bpf_cpumask_create\n exit\n");
     let err = Session::load(&image, None, skep::Options::default()).err().unwrap();
     assert_eq!(err.to_string(), "p, insn 0: programs of type xdp may not call bpf_cpumask_create");
+}
+
+/// How many tasks an iterator gives for the flags, with the task in r2.
+fn tasks(find: &str, flags: u32) -> i64 {
+    code(&format!(
+        "{find}\n r7 = r0\n r6 = r10\n r6 += -24\n r8 = 0\n r1 = r6\n r2 = r7\n r3 = {flags}\n \
+         call @bpf_iter_task_new\n if r0 == 0 goto next\n r8 = r0\n next: r1 = r6\n \
+         call @bpf_iter_task_next\n if r0 == 0 goto out\n r8 += 1\n goto next\n out: r1 = r6\n \
+         call @bpf_iter_task_destroy\n r0 = r8"
+    ))
+}
+
+#[test]
+fn tasks_are_gone_through() {
+    let current = "call bpf_get_current_task_btf";
+    // Thread 31 is of process 30, and thread 40 of process 0.
+    assert_eq!(tasks("r0 = 0", 1), 2);
+    assert_eq!(tasks("r0 = 0", 0), 0);
+    assert_eq!(tasks(current, 2), 1);
+    assert_eq!(tasks("r0 = 0", 2), -22);
+    assert_eq!(tasks("r0 = 0", 3), -22);
+}
+
+#[test]
+fn values_are_printed_by_the_kernels_types() {
+    let mut builder = Builder::new();
+    let int = Int { size: 4, bits: 32, bit_off: 0, signed: true, char: false, bool: false };
+    let int = builder.add("int", Def::Int(int)).unwrap();
+    let member = |name, bit_off| Member { name, ty: int, bit_off, bitfield: None };
+    let members = [member("a", 0), member("b", 32)];
+    builder.add("pair", Def::Struct { size: 8, members: &members }).unwrap();
+    let types = Arc::new(builder.finish().unwrap());
+    let print = |id: u32, size: u32, flags: u32, then: &str, with_types: bool| {
+        let mut session = with(&format!(
+            "r1 = 7\n *(u64 *)(r10 - 8) = r1\n r1 = r10\n r1 += -8\n *(u64 *)(r10 - 24) = r1\n \
+             r1 = {id}\n *(u64 *)(r10 - 16) = r1\n r6 = r10\n r6 += -64\n r1 = r6\n r2 = {size}\n \
+             r3 = r10\n r3 += -24\n r4 = 16\n r5 = {flags}\n call bpf_snprintf_btf\n {then}"
+        ));
+        if with_types {
+            session.set_kernel_types(types.clone());
+        }
+        i64::from(run(&mut session, &mut packet()).verdict.code.cast_signed())
+    };
+    // (struct pair){.a = (int)7,}
+    assert_eq!(print(2, 32, 1, "", true), 27);
+    assert_eq!(print(2, 8, 1, "", true), 27);
+    let word = i64::from(i32::from_le_bytes(*b"(str"));
+    assert_eq!(print(2, 32, 1, "r0 = *(u32 *)(r6 + 0)", true), word);
+    assert_eq!(print(2, 4, 1, "r0 = *(u8 *)(r6 + 3)", true), 0);
+    // (struct pair){ .a = (int)7, .b = (int)0, } with newlines, then names and types left out.
+    assert_eq!(print(2, 32, 8, "", true), 45);
+    assert_eq!(print(2, 32, 3, "", true), 4);
+    assert_eq!(print(3, 32, 0, "", true), -2);
+    assert_eq!(print(0, 32, 0, "", true), -22);
+    assert_eq!(print(2, 32, 16, "", true), -22);
+    assert_eq!(print(2, 32, 0, "", false), -22);
+}
+
+#[test]
+fn arrays_of_cgroups_have_those_of_the_task() {
+    let under = |index: u32| {
+        let put = |index: u32, id: u32| {
+            format!(
+                "r1 = {index}\n *(u32 *)(r10 - 4) = r1\n r1 = {id}\n *(u32 *)(r10 - 8) = r1\n \
+                 r1 = known ll\n r2 = r10\n r2 += -4\n r3 = r10\n r3 += -8\n r4 = 0\n \
+                 call bpf_map_update_elem\n"
+            )
+        };
+        let text = format!(
+            ".map known, cgroup_array, key=4, value=4, entries=4\n.section \"tc\"\np:\n {}{} \
+             r1 = known ll\n r2 = {index}\n call bpf_current_task_under_cgroup\n exit\n",
+            put(0, 20),
+            put(1, 50)
+        );
+        let mut session = session(&text);
+        session.set_task(Task { tid: 31, cgroups: vec![1, 20, 21], ..Task::default() });
+        i64::from(run(&mut session, &mut packet()).verdict.code.cast_signed())
+    };
+    assert_eq!([under(0), under(1), under(2), under(4)], [1, 0, -11, -7]);
 }

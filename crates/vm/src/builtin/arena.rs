@@ -5,10 +5,14 @@
 use super::argument;
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
+use skep_abi::Errno;
 use skep_map::{Arena, Map};
 
 pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
-    helpers.with_kfunc("bpf_arena_alloc_pages", alloc).with_kfunc("bpf_arena_free_pages", free)
+    helpers
+        .with_kfunc("bpf_arena_alloc_pages", alloc)
+        .with_kfunc("bpf_arena_free_pages", free)
+        .with_kfunc("bpf_arena_reserve_pages", reserve)
 }
 
 /// Bytes of a page, as a power of two.
@@ -53,4 +57,14 @@ fn free<S>(cx: &mut Cx<'_, S>, handle: u64, addr: u64, pages: u32) -> Result<(),
         arena.free(position(addr) >> PAGE_SHIFT, pages);
     }
     Ok(())
+}
+
+/// Kernel: `bpf_arena_reserve_pages`.
+fn reserve<S>(cx: &mut Cx<'_, S>, handle: u64, addr: u64, pages: u32) -> Result<u64, Stop> {
+    let arena = arena(cx, "bpf_arena_reserve_pages", handle)?;
+    if pages == 0 || position(addr) & PAGE_MASK != 0 {
+        return Ok(0);
+    }
+    let reserved = arena.reserve(position(addr) >> PAGE_SHIFT, pages);
+    Ok(reserved.map_or_else(Errno::r0, |()| 0))
 }

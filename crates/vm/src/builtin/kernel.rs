@@ -4,7 +4,7 @@
 //! lays out ([`Env::task_struct`], [`Env::cgroup_struct`]). Each is one object however often it is looked
 //! up, so that pointers to it are equal, and is nobody's to write.
 
-use super::{Env, argument};
+use super::{Env, Task, argument};
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
 use crate::memory::What;
@@ -31,6 +31,15 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
     let helpers = helpers
         .with_kfunc("bpf_task_from_pid", |cx: &mut Cx<'_, S>, pid: u32| {
             Ok::<_, Stop>(task(cx, pid).unwrap_or(0))
+        })
+        // There is one namespace of processes.
+        .with_kfunc("bpf_task_from_vpid", |cx: &mut Cx<'_, S>, pid: u32| {
+            Ok::<_, Stop>(task(cx, pid).unwrap_or(0))
+        })
+        .with_kfunc("bpf_iter_task_new", iterate)
+        .with_kfunc("bpf_iter_task_next", next_task)
+        .with_kfunc("bpf_iter_task_destroy", |cx: &mut Cx<'_, S>, it: u64| {
+            Ok::<_, Stop>(cx.mem.write(it, &[0; ITER])?)
         })
         .with_kfunc("bpf_task_acquire", |cx: &mut Cx<'_, S>, task: u64| {
             TASKS.number(cx, "bpf_task_acquire", 1, task)?;
@@ -109,14 +118,72 @@ impl Kind {
 
 /// The object that stands for the current task, until the run ends.
 fn current<S: Env>(cx: &mut Cx<'_, S>) -> Result<u64, Stop> {
-    let known = cx.borrowed.iter().copied();
-    if let Some(task) = known.into_iter().next() {
-        return Ok(task);
+    let tid = cx.state.task().tid;
+    Ok(borrow(cx, tid).unwrap_or(0))
+}
+
+/// A task that the run has until it ends.
+fn borrow<S: Env>(cx: &mut Cx<'_, S>, tid: u32) -> Option<u64> {
+    let mut known = cx.borrowed.iter().copied();
+    if let Some(task) = known.find(|task| cx.mem.heap.what(*task) == Some(What::Task(tid))) {
+        return Some(task);
     }
-    let (tid, bytes) = (cx.state.task().tid, cx.state.task_struct(cx.state.task()));
-    let task = cx.mem.heap.find_or_put(What::Task(tid), bytes);
-    cx.borrowed.extend(task);
-    Ok(task.unwrap_or(0))
+    let task = task(cx, tid)?;
+    cx.borrowed.push(task);
+    Some(task)
+}
+
+/// `struct bpf_iter_task`: how many tasks are behind, the process whose threads are wanted, and the
+/// flags.
+const ITER: usize = 24;
+/// `BPF_TASK_ITER_ALL_PROCS`, `_ALL_THREADS`, `_PROC_THREADS`
+const PROCESSES: u32 = 0;
+const THREADS: u32 = 1;
+const OF_PROCESS: u32 = 2;
+
+/// Kernel: `bpf_iter_task_new`.
+fn iterate<S: Env>(cx: &mut Cx<'_, S>, it: u64, task: u64, flags: u32) -> Result<u64, Stop> {
+    let mut state = [0; ITER];
+    let process = match (flags, task) {
+        (PROCESSES | THREADS, _) => 0,
+        (OF_PROCESS, 1..) => {
+            let tid = TASKS.number(cx, "bpf_iter_task_new", 2, task)?;
+            let task = u32::try_from(tid).ok().and_then(|tid| cx.state.task_of(tid));
+            task.map_or(0, |task| task.pid)
+        }
+        _ => {
+            state[..8].fill(0xff);
+            cx.mem.write(it, &state)?;
+            return Ok(Errno::EINVAL.r0());
+        }
+    };
+    state[8..12].copy_from_slice(&process.to_le_bytes());
+    state[16..20].copy_from_slice(&flags.to_le_bytes());
+    cx.mem.write(it, &state)?;
+    Ok(0)
+}
+
+/// The next task, or null. Kernel: `bpf_iter_task_next`.
+fn next_task<S: Env>(cx: &mut Cx<'_, S>, it: u64) -> Result<u64, Stop> {
+    let mut state = [0; ITER];
+    cx.mem.read(it, &mut state)?;
+    let word = |at: usize| {
+        let mut word = [0; 4];
+        word.copy_from_slice(&state[at..at + 4]);
+        u32::from_le_bytes(word)
+    };
+    let (behind, process, flags) = (word(0) as usize, word(8), word(16));
+    let wanted = |task: &Task| match flags {
+        PROCESSES => task.tid == task.pid,
+        THREADS => true,
+        _ => task.pid == process,
+    };
+    let tasks = cx.state.tasks();
+    let mut rest = tasks.iter().enumerate().skip(behind);
+    let next = rest.find(|(_, tid)| cx.state.task_of(**tid).is_some_and(wanted));
+    let after = next.map_or(tasks.len(), |(at, _)| at + 1);
+    cx.mem.write(it, &u32::try_from(after).unwrap_or(u32::MAX).to_le_bytes())?;
+    Ok(next.and_then(|(_, tid)| borrow(cx, *tid)).unwrap_or(0))
 }
 
 /// A reference to a task.

@@ -4,7 +4,9 @@ use super::{Env, argument};
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
 use alloc::vec::Vec;
-use skep_abi::Errno;
+use skep_abi::{Errno, MapType};
+use skep_isa::Size;
+use skep_map::Map;
 
 /// The thread that a program sees as current.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,11 +46,36 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
             cx.state.task().cgroups.get(level).copied().unwrap_or_default()
         })
         .with(120, "bpf_get_ns_current_pid_tgid", in_namespace)
-        .without(37, "a process has no table of cgroups")
+        .with(37, "bpf_current_task_under_cgroup", |cx: &mut Cx<'_, S>, map: u64, index: u32| {
+            let cgroup = cgroup_at(cx, ("bpf_current_task_under_cgroup", 1), map, index)?;
+            let under = |id| u64::from(cx.state.task().cgroups.contains(&id));
+            Ok::<_, Stop>(cgroup.map_or_else(Errno::r0, under))
+        })
         .without(109, "a program run here sends no signals")
         .without(117, "a program run here sends no signals")
         .without(175, "there is no task_struct to read")
         .without(191, "there is no task_struct to read")
+}
+
+/// The number of the cgroup that an array has at an index. Kernel: `bpf_current_task_under_cgroup`.
+///
+/// # Errors
+/// The argument of the helper is no such array; inside, `E2BIG` beyond it and `EAGAIN` where there is none.
+pub fn cgroup_at<S>(
+    cx: &Cx<'_, S>,
+    (helper, arg): (&str, u8),
+    map: u64,
+    index: u32,
+) -> Result<Result<u64, Errno>, Stop> {
+    let array = match cx.map(map) {
+        Some(Map::KeyValue(array)) if array.def().map_type == MapType::CgroupArray => array,
+        _ => return Err(argument(helper, arg, "an array of cgroups", map)),
+    };
+    if index >= array.def().max_entries {
+        return Ok(Err(Errno::E2BIG));
+    }
+    let at = array.lookup(&index.to_ne_bytes(), cx.cpu());
+    Ok(at.and_then(|at| array.values().load(at, Size::W)).ok_or(Errno::EAGAIN))
 }
 
 /// The name, padded with zeroes; cut so that it ends with one.
