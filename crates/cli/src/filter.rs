@@ -1,5 +1,6 @@
 //! `skep filter`: what an expression means, and the program made of it.
 
+mod diff;
 mod names;
 mod why;
 
@@ -16,7 +17,7 @@ use skep_diag::{Source, to_json};
 use skep_filter::{ErrorKind, Expr, LinkType, Options};
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Compile a packet filter, in the language of tcpdump and libpcap.
 ///
@@ -61,6 +62,16 @@ pub(crate) struct Filter {
     /// Print the program as a graph, in the language DOT.
     #[arg(long, group = "form")]
     graph: bool,
+    /// Compare two filters, each in quotes, or one optimised and not: EQUAL, proved for all packets, or a packet
+    /// on which they differ. What follows @, and what is no expression but a file, is a listing of tcpdump.
+    #[arg(long, group = "form")]
+    diff: bool,
+    /// With --diff, only packets of at least so many bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 0, requires = "diff")]
+    at_least: u32,
+    /// With --diff, write the packet to a pcap file.
+    #[arg(short, long, value_name = "FILE", requires = "diff")]
+    write: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -85,13 +96,15 @@ Examples:
   skep filter --why examples/traffic.pcap:3 tcp dst port 443
   skep filter --graph 'port 53' | dot -Tsvg > port.svg
   skep filter --ebpf=xdp 'ip and tcp port 80'
+  skep filter --diff -w packet.pcap 'tcp[13] & 2 != 0' 'tcp[13] = 2'
+  skep filter --diff 'tcp port 80' @listing.txt
 
 Exit codes:
-  0  the expression was compiled; with --why, the packet matches
-  1  the expression means nothing; with --why, the packet does not match
+  0  the expression was compiled; with --why, the packet matches; with --diff, equal
+  1  the expression means nothing; with --why, the packet does not match; with --diff, different
   2  the arguments are wrong
   3  the file is missing
-  4  not supported";
+  4  not supported; with --diff, undecided";
 
 /// The names that tcpdump -y takes.
 fn link_types() -> impl TypedValueParser<Value = LinkType> {
@@ -118,6 +131,14 @@ impl Filter {
         };
         if !self.numeric {
             options.resolver = &system;
+        }
+        if self.diff {
+            let how = diff::How {
+                least: self.at_least,
+                write: self.write.as_deref(),
+                as_json: self.json,
+            };
+            return diff::run(&self.expr, &options, &how, term);
         }
         let refused = |err: skep_filter::Error| refusal(&text, &err);
         let expr = Expr::parse(&text).map_err(refused)?;

@@ -5,11 +5,18 @@ use crate::emit::emit;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Graph, REJECT};
 use crate::lower::{Meaning, Options};
-use skep_cbpf::{MAX_INSNS, Program};
+use skep_cbpf::{Insn, MAX_INSNS, Program, check_insns};
 use skep_diag::Span;
 
 /// Blocks of which no program that the kernel takes can be made.
 const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
+
+/// The program that accepts all packets, or none.
+#[must_use]
+pub fn program_of_all(accepts: bool, snaplen: u32) -> Program {
+    let k = if accepts { snaplen.max(1) } else { 0 };
+    check_insns(vec![Insn::RetK { k }]).expect("bug: a return is a program")
+}
 
 impl Expr {
     /// The expression as a classic program, which returns [`Options::snaplen`] for packets that match

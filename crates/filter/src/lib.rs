@@ -29,6 +29,7 @@
 
 mod ast;
 mod compile;
+mod diff;
 mod dot;
 mod emit;
 mod error;
@@ -48,6 +49,8 @@ pub use ast::{
     Arith, ArithId, ArithKind, ArithOp, ByteOp, Dir, Expr, Id, Kind, Llc, Node, NodeId, NodeKind,
     Proto, Qual, RelOp,
 };
+pub use compile::program_of_all;
+pub use diff::{Difference, Effort, LONGEST_WITNESS, Proof, Undecided, Witness, diff};
 pub use dot::dot;
 pub use error::{Error, ErrorKind};
 pub use eval::Reason;

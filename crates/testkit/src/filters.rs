@@ -77,7 +77,8 @@ pub fn options(request: &Request) -> Options<'static> {
 }
 
 /// Whether libpcap's program may be taken as the meaning of the expression.
-fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
+#[must_use]
+pub fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
     let has = |word: &str| text.contains(word);
     // It tests whatever the test before left in the register.
     let byte = has("byte ") && (has(" & ") || has(" | "));
