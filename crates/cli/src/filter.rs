@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use skep_asm::{PrintOptions, print};
 use skep_cbpf::{Format, Program};
 use skep_diag::{Source, to_json};
-use skep_filter::{ErrorKind, Expr, LinkType, Options};
+use skep_filter::{ErrorKind, Expr, Field, LinkType, Options};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,9 @@ pub(crate) struct Filter {
     /// With --diff, write the packet to a pcap file.
     #[arg(short, long, value_name = "FILE", requires = "diff")]
     write: Option<PathBuf>,
+    /// List the fields that have names, such as tcp.flags.syn.
+    #[arg(long, group = "form")]
+    fields: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -132,6 +135,9 @@ impl Filter {
         if !self.numeric {
             options.resolver = &system;
         }
+        if self.fields {
+            return self.list_fields(term);
+        }
         if self.diff {
             let how = diff::How {
                 least: self.at_least,
@@ -178,6 +184,21 @@ impl Filter {
                 _ => Format::Decimal,
             };
             write!(term.out, "{}", skep_cbpf::print(&raws, format))?;
+        }
+        Ok(())
+    }
+
+    fn list_fields(&self, term: &mut Term<'_>) -> Result<(), Failure> {
+        for field in Field::all() {
+            if self.json {
+                let line = json!({
+                    "name": field.name(), "what": field.what(), "flag": field.is_flag(),
+                });
+                writeln!(term.out, "{line}")?;
+            } else {
+                let note = if field.is_flag() { " (a condition by itself)" } else { "" };
+                writeln!(term.out, "{:<15} {}{note}", field.name(), field.what())?;
+            }
         }
         Ok(())
     }

@@ -194,15 +194,16 @@ fn compare(a: &Program, b: &Program, effort: Effort) -> Result<Difference, Undec
                 Found::Unknown => return Err(Undecided::Conflicts(effort.conflicts)),
                 Found::Model => {}
             }
-            let caplen = value(&search, &packet.caplen) as usize;
+            let model = search.model(&gates);
+            let caplen = value(&model, &packet.caplen) as usize;
             if caplen <= LONGEST_WITNESS {
-                let (len, meta) = (value(&search, &packet.len), packet.meta(&search));
-                let bytes = packet.bytes(&search, caplen);
+                let (len, meta) = (value(&model, &packet.len), packet.meta(&model));
+                let bytes = packet.bytes(&model, caplen);
                 if let Some(witness) = Witness::check(a, b, bytes, len, meta) {
                     return Ok(Difference::Packet(witness.shortened(a, b, effort.least as usize)));
                 }
             }
-            let clauses = packet.conflicts(&mut gates, &search);
+            let clauses = packet.conflicts(&mut gates, &model);
             if clauses.is_empty() {
                 let is_long = caplen > LONGEST_WITNESS;
                 return Err(if is_long { Undecided::Longer } else { Undecided::Before });

@@ -5,6 +5,7 @@
 //! out: all that a jump leads to is in place when the jump is, so its distance is known, and one of more
 //! than 255 instructions goes by way of a `ja` or a further `ret` right behind it.
 
+mod deep;
 mod machine;
 
 use crate::error::{Error, ErrorKind};
@@ -166,13 +167,11 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
                 }
             }
             Step::Effect(effect) => match meaning.effects.get(effect as usize).copied() {
-                Some(Effect::Tag(cell)) => asked |= 1 << cell,
-                Some(Effect::Set(cell, value)) => {
-                    asked |= 1 << cell;
-                    pending.push(value);
-                }
-                Some(Effect::Geneve { kind, header, payload }) => {
-                    asked |= 1 << kind | 1 << header | 1 << payload;
+                Some(effect) => {
+                    asked |= effect.sets();
+                    if let Effect::Set(_, value) = effect {
+                        pending.push(value);
+                    }
                 }
                 None => {}
             },

@@ -1,6 +1,8 @@
 //! An expression in words, and what about it may not be what was meant.
 
-use crate::ast::{ArithKind, Dir, Expr, Id, Kind, Node, NodeId, NodeKind, Proto, Qual};
+use crate::ast::{
+    ArithKind, Dir, Expr, Id, Kind, List, Node, NodeId, NodeKind, Proto, Qual, Scope,
+};
 use skep_diag::{Diagnostic, Span};
 
 impl Expr {
@@ -25,6 +27,13 @@ impl Expr {
                 }
                 NodeKind::Not(operand) => {
                     out += "not\n";
+                    pending.push((operand, depth + 1));
+                }
+                NodeKind::Deep(scope, operand) => {
+                    out += match scope {
+                        Scope::Any => "in the outermost headers or in a tunnel\n",
+                        Scope::Inner => "in a tunnel\n",
+                    };
                     pending.push((operand, depth + 1));
                 }
                 _ => {
@@ -95,8 +104,31 @@ impl Expr {
             NodeKind::WlanType(..) => format!("802.11 frames of {}", text()),
             NodeKind::WlanDirection(_) => format!("802.11 frames with {}", text()),
             NodeKind::Llc(_) => format!("LLC frames: {}", text()),
-            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) => String::new(),
+            NodeKind::Flag(field) => format!("{}: {}", field.name(), field.what()),
+            NodeKind::In(qual, list) => {
+                let what = Id::Name(list.span);
+                let words = self.id_in_words(qual, what);
+                let before = words.strip_suffix(self.slice(list.span)).unwrap_or(&words);
+                format!("{before}in {}", self.list_in_words(list))
+            }
+            NodeKind::VlanIn(list) => {
+                format!("with a VLAN tag of a VLAN in {}", self.list_in_words(list))
+            }
+            NodeKind::Contains(text, within) => {
+                format!("\"{}\" in the first {within} bytes of the payload", self.slice(text))
+            }
+            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) | NodeKind::Deep(..) => {
+                String::new()
+            }
         }
+    }
+
+    fn list_in_words(&self, list: List) -> String {
+        if list.is_file {
+            return format!("the file {}", self.slice(list.span));
+        }
+        let words = self.slice(list.span).split([',', ' ', '\t', '\n']);
+        words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
     }
 
     fn id_in_words(&self, qual: Qual, id: Id) -> String {
@@ -225,7 +257,7 @@ impl Expr {
                     pending.push((left, is_checked));
                     pending.push((right, false));
                 }
-                ArithKind::Number(_) | ArithKind::Len => {}
+                ArithKind::Number(_) | ArithKind::Len | ArithKind::Field(_) => {}
             }
         }
         warnings

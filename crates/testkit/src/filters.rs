@@ -615,10 +615,19 @@ pub struct Corpus {
 /// If there are none, or one is not of the form.
 #[must_use]
 pub fn corpus() -> Vec<Corpus> {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter");
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter"))
+}
+
+/// All files of `corpus/filter_beyond`, which libpcap refuses.
+#[must_use]
+pub fn beyond() -> Vec<Corpus> {
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter_beyond"))
+}
+
+fn files(dir: &str) -> Vec<Corpus> {
     let mut paths: Vec<_> = std::fs::read_dir(dir)
-        .expect("corpus/filter")
-        .map(|entry| entry.expect("corpus/filter").path())
+        .expect("the corpus")
+        .map(|entry| entry.expect("the corpus").path())
         .collect();
     paths.sort();
     let files = paths.iter().map(|path| {

@@ -72,6 +72,10 @@ impl Resolver for System {
         })
     }
 
+    fn list(&self, name: &str) -> Option<String> {
+        fs::read_to_string(name).ok()
+    }
+
     fn ether(&self, name: &str) -> Option<[u8; 6]> {
         let text = fs::read_to_string("/etc/ethers").ok()?;
         rows(&text).find_map(|(first, second, _)| (second == name).then(|| mac(first))?)

@@ -155,6 +155,17 @@ pub(super) enum Found {
     Unknown,
 }
 
+/// Values of all bits.
+pub(super) struct Model {
+    values: Vec<bool>,
+}
+
+impl Model {
+    pub(super) fn value(&self, bit: Bit) -> bool {
+        self.values.get(bit.gate()).copied().unwrap_or(false) != bit.is_opposite()
+    }
+}
+
 /// Stops a search after so many conflicts.
 struct Budget {
     left: Cell<u64>,
@@ -204,17 +215,23 @@ impl Search {
         }
     }
 
-    /// The bit in the values that were found; nothing if it does not matter.
-    pub(super) fn value(&self, bit: Bit) -> Option<bool> {
-        if let Some(known) = bit.known() {
-            return Some(known);
+    /// All bits in the values that were found. Inputs that do not matter are false.
+    pub(super) fn model(&self, gates: &Gates) -> Model {
+        let mut values: Vec<bool> = Vec::with_capacity(gates.list.len());
+        for (at, &gate) in gates.list.iter().enumerate() {
+            let told = self.told.get(at).copied().flatten();
+            let told = told.map(|lit| self.solver.value_lit(lit)).filter(|&it| it != lbool::UNDEF);
+            let of = |bit: Bit| values.get(bit.gate()).copied().unwrap_or(false) != bit.is_opposite();
+            let value = match (told, gate) {
+                (Some(value), _) => value == lbool::TRUE,
+                (None, Gate::Nothing | Gate::Input(_)) => false,
+                (None, Gate::And(a, b)) => of(a) && of(b),
+                (None, Gate::Xor(a, b)) => of(a) != of(b),
+                (None, Gate::Choice(cond, yes, no)) => if of(cond) { of(yes) } else { of(no) },
+            };
+            values.push(value);
         }
-        let lit = self.told.get(bit.gate()).copied().flatten()?;
-        let value = self.solver.value_lit(lit);
-        if value == lbool::UNDEF {
-            return None;
-        }
-        Some((value == lbool::TRUE) != bit.is_opposite())
+        Model { values }
     }
 
     /// The literal of a bit; the solver learns of all gates that it is made of.

@@ -4,7 +4,7 @@
 //! at any other place is eight inputs of its own, the same for the same place. That two such places may
 //! be equal is left out at first and asked for when it matters ([`SymPacket::conflicts`]).
 
-use super::gates::{Bit, Gates, Search};
+use super::gates::{Bit, Gates, Model};
 use super::word::{Word, constant, known, value};
 use skep_cbpf::table::LL_OFF;
 use skep_cbpf::{Ancillary, Device, Meta, Size};
@@ -196,26 +196,25 @@ impl SymPacket {
     }
 
     /// The bytes in the values that a search found, in a packet of so many.
-    pub(super) fn bytes(&self, search: &Search, caplen: usize) -> Vec<u8> {
+    pub(super) fn bytes(&self, model: &Model, caplen: usize) -> Vec<u8> {
         let mut bytes = vec![0; caplen];
-        let reads = self.reads.iter().map(|(at, byte)| (value(search, at), byte));
+        let reads = self.reads.iter().map(|(at, byte)| (value(model, at), byte));
         let places = self.places.iter().map(|(&at, byte)| (at, byte));
         for (at, byte) in reads.chain(places) {
-            let told = byte.iter().any(|&bit| search.value(bit).is_some());
-            if told && let Some(to) = bytes.get_mut(at as usize) {
-                *to = u8::try_from(value(search, byte)).unwrap_or(0);
+            if let Some(to) = bytes.get_mut(at as usize) {
+                *to = u8::try_from(value(model, byte)).unwrap_or(0);
             }
         }
         bytes
     }
 
-    pub(super) fn meta(&self, search: &Search) -> Meta {
-        let number = |word: &Word| value(search, word);
-        let short = |word: &Word| u16::try_from(value(search, word)).unwrap_or(0);
+    pub(super) fn meta(&self, model: &Model) -> Meta {
+        let number = |word: &Word| value(model, word);
+        let short = |word: &Word| u16::try_from(value(model, word)).unwrap_or(0);
         Meta {
             protocol: short(&self.protocol),
             pkt_type: u8::try_from(number(&self.pkt_type)).unwrap_or(0),
-            device: (search.value(self.has_device) == Some(true)).then(|| Device {
+            device: (model.value(self.has_device)).then(|| Device {
                 index: number(&self.device),
                 hardware: short(&self.hardware),
             }),
@@ -231,14 +230,14 @@ impl SymPacket {
 
     /// Places that are equal in the values that a search found, though their bytes differ: for each pair a clause
     /// that keeps that from being found again.
-    pub(super) fn conflicts(&self, gates: &mut Gates, search: &Search) -> Vec<Vec<Bit>> {
+    pub(super) fn conflicts(&self, gates: &mut Gates, model: &Model) -> Vec<Vec<Bit>> {
         let mut clauses = Vec::new();
         let mut seen: HashMap<u32, (Word, Byte)> = HashMap::new();
         seen.extend(self.places.iter().map(|(&at, &byte)| (at, (constant(at), byte))));
         for (at, byte) in &self.reads {
-            let place = value(search, at);
+            let place = value(model, at);
             let (other, other_byte) = *seen.entry(place).or_insert((*at, *byte));
-            if other == *at || value(search, byte) == value(search, &other_byte) {
+            if other == *at || value(model, byte) == value(model, &other_byte) {
                 continue;
             }
             let apart = gates.equal(at, &other).not();
@@ -249,8 +248,8 @@ impl SymPacket {
         }
         let mut seen: HashMap<(u32, u8), (Word, Bit)> = HashMap::new();
         for (&(at, size), &there) in &self.before {
-            let (other, other_there) = *seen.entry((value(search, &at), size)).or_insert((at, there));
-            if other != at && search.value(there) != search.value(other_there) {
+            let (other, other_there) = *seen.entry((value(model, &at), size)).or_insert((at, there));
+            if other != at && model.value(there) != model.value(other_there) {
                 let apart = gates.equal(&at, &other).not();
                 clauses.push(vec![apart, there, other_there.not()]);
                 clauses.push(vec![apart, there.not(), other_there]);

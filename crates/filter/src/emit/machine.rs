@@ -64,7 +64,7 @@ impl<'a> Machine<'a> {
         std::mem::take(&mut self.code)
     }
 
-    fn slot(&self, cell: u8) -> u32 {
+    pub(super) fn slot(&self, cell: u8) -> u32 {
         self.slots.get(usize::from(cell)).copied().flatten().unwrap_or(0)
     }
 
@@ -325,7 +325,7 @@ impl<'a> Machine<'a> {
             let Some(init) = init else { continue };
             if asked & 1 << cell == 0 {
                 match init {
-                    Init::Const(_) => continue,
+                    Init::Const(_) | Init::Later => continue,
                     Init::Radiotap | Init::Pflog => {
                         let k = if *init == Init::Radiotap { 3 } else { 0 };
                         self.code.push(Insn::LoadAbs { size: Size::B, k });
@@ -338,6 +338,7 @@ impl<'a> Machine<'a> {
             let slot = self.slot(u8::try_from(cell).unwrap_or(u8::MAX));
             let store = Insn::Store { reg: Reg::A, k: slot };
             match *init {
+                Init::Later => continue,
                 Init::Const(k) => {
                     self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
                     self.state.cell = Some((u8::try_from(cell).unwrap_or(u8::MAX), k));
@@ -401,13 +402,12 @@ impl<'a> Machine<'a> {
             return;
         }
         self.code.extend([
-            set(0x08, 0, 18),
-            set(0x04, 17, 0),
-            set(0x80, 0, 4),
+            set(0x08, 0, 17),
+            set(0x04, 16, 0),
+            set(0x80, 0, 3),
             load,
             alu(AluOp::Add, 2),
             store,
-            Insn::Jump { k: 12 },
             Insn::LoadAbs { size: Size::W, k: 4 },
             set(0x0200_0000, 0, 10),
             set(0x0000_0080, 9, 0),
@@ -466,6 +466,10 @@ impl<'a> Machine<'a> {
                     store(kind),
                 ]);
             }
+            Some(Effect::Outer(start, level)) => self.outer(start, level),
+            Some(Effect::Transport(level)) => self.transport(level),
+            Some(Effect::Inner(from, to)) => self.inner(from, to),
+            Some(Effect::Payload(level, to)) => self.payload(level, to),
             None => {}
         }
         self.state = State { cell: known, ..State::default() };

@@ -68,6 +68,9 @@ impl Parser<'_> {
         }
         let kind = kind.unwrap_or_default();
         let qual = Qual { proto, dir: dir.unwrap_or_default(), kind };
+        if let Some(list) = self.list()? {
+            return self.in_list(start, qual, list);
+        }
         let at = self.current.span;
         if !begins_id(self.current.tok) {
             return Err(self.unexpected(wanted(kind)));
@@ -158,7 +161,10 @@ impl Parser<'_> {
             Word::Inbound => NodeKind::Bound(false),
             Word::Outbound => NodeKind::Bound(true),
             Word::IfIndex => NodeKind::IfIndex(self.number_token()?),
-            Word::Vlan => NodeKind::Vlan(self.optional_number()?),
+            Word::Vlan => match self.list()? {
+                Some(list) => NodeKind::VlanIn(list),
+                None => NodeKind::Vlan(self.optional_number()?),
+            },
             Word::Mpls => NodeKind::Mpls(self.optional_number()?),
             Word::PppoeD => NodeKind::PppoeD,
             Word::PppoeS => NodeKind::PppoeS(self.optional_number()?),
