@@ -5,7 +5,7 @@ use crate::traffic::{HOSTS4, PORTS, Traffic, traffic};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
 use skep_filter::LinkType;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 /// The packet ends where something was to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,35 +244,34 @@ type OnLayer = Box<dyn Fn(&Layers<'_>, &Layer) -> Read<bool>>;
 fn on_layer(rng: &mut StdRng) -> (String, OnLayer, bool) {
     let port = PORTS[rng.random_range(0..PORTS.len())];
     let host = HOSTS4[rng.random_range(0..HOSTS4.len())];
-    let ports = |packet: &Layers<'_>, layer: &Layer, protos: &[u8]| -> Read<Option<[u16; 2]>> {
-        match (layer.proto, layer.transport) {
-            (Some(proto), Some(at)) if protos.contains(&proto) => {
-                Ok(Some([packet.half(at)?, packet.half(at + 2)?]))
-            }
-            _ => Ok(None),
-        }
+    // Where ports are, of one of the protocols.
+    let ports = |layer: &Layer, protos: &[u8]| -> Option<usize> {
+        layer.transport.filter(|_| layer.proto.is_some_and(|proto| protos.contains(&proto)))
     };
     let flag = rng.random_range(0..8u32);
     match rng.random_range(0..13) {
         0 => (
             format!("tcp port {port}"),
             Box::new(move |packet, layer| {
-                Ok(ports(packet, layer, &[6])?.is_some_and(|ports| ports.contains(&port)))
+                let Some(at) = ports(layer, &[6]) else { return Ok(false) };
+                Ok(packet.half(at)? == port || packet.half(at + 2)? == port)
             }),
             false,
         ),
         1 => (
             format!("dst port {port}"),
             Box::new(move |packet, layer| {
-                Ok(ports(packet, layer, &[6, 17, 132])?.is_some_and(|ports| ports[1] == port))
+                let Some(at) = ports(layer, &[6, 17, 132]) else { return Ok(false) };
+                Ok(packet.half(at + 2)? == port)
             }),
             false,
         ),
         2 => (
             "src port in {20-60, 443}".into(),
             Box::new(move |packet, layer| {
-                let ports = ports(packet, layer, &[6, 17, 132])?;
-                Ok(ports.is_some_and(|[src, _]| (20..=60).contains(&src) || src == 443))
+                let Some(at) = ports(layer, &[6, 17, 132]) else { return Ok(false) };
+                let src = packet.half(at)?;
+                Ok((20..=60).contains(&src) || src == 443)
             }),
             false,
         ),
@@ -317,15 +316,13 @@ fn on_layer(rng: &mut StdRng) -> (String, OnLayer, bool) {
                 if first >> 22 == 0x3fa {
                     return Ok(true);
                 }
-                let mut addr = u128::from(first);
-                if first == 0 {
-                    for at in [12, 16, 20] {
-                        let next = packet.word(layer.network + at)?;
-                        addr = addr << 32 | u128::from(next);
+                // No more is read than tells.
+                for (at, wanted) in [(8, 0), (12, 0), (16, 0), (20, 1)] {
+                    if packet.word(layer.network + at)? != wanted {
+                        return Ok(false);
                     }
-                    return Ok(Ipv6Addr::from_bits(addr).is_loopback());
                 }
-                Ok(false)
+                Ok(true)
             }),
             false,
         ),

@@ -383,11 +383,11 @@ impl Lowering<'_> {
             let known = this.deep.payloads.iter().find(|row| row.0 == at).map(|row| row.1);
             let cell = known.unwrap_or_else(|| {
                 let cell = this.new_cell(Init::Later, true);
-                let form = this.effect(Effect::Payload(level, cell));
-                this.deep.walk.push(form);
                 this.deep.payloads.push((at, cell));
                 cell
             });
+            // Where it was found before, it is found again.
+            let found = this.effect(Effect::Payload(level, cell));
             let begin = this.cell(cell)?;
             let end = this.meaning.values.add(Value::Len);
             let room = this.meaning.values.alu(AluOp::Sub, end, begin);
@@ -415,7 +415,8 @@ impl Lowering<'_> {
                     None => here,
                 });
             }
-            Ok(all.unwrap_or(0))
+            let all = all.unwrap_or_else(|| this.constant(false));
+            Ok(this.and(found, all))
         })
     }
 }
