@@ -12,9 +12,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use names::System;
 use serde_json::{Value, json};
 use skep_asm::{PrintOptions, print};
+use skep_abi::MapType;
 use skep_cbpf::{Format, Program};
 use skep_diag::{Source, to_json};
-use skep_filter::{ErrorKind, Expr, Field, LinkType, Options};
+use skep_filter::{ErrorKind, Expr, Field, LinkType, Meaning, Options};
+use skep_prog::{DataKind, Image, Initial, MapDef};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -151,6 +153,14 @@ impl Filter {
         if let Some(place) = &self.why {
             return why::run(&expr, &options, place, self.json, term);
         }
+        if let Some(hook) = self.ebpf {
+            options.tables = true;
+            let image = expr
+                .meaning(&options)
+                .and_then(|meaning| ebpf(&meaning, options.optimise, hook))
+                .map_err(|err| refusal(&text, &err))??;
+            return Ok(write!(term.out, "{}", print(&image, &PrintOptions::default()))?);
+        }
         let program = expr.compile(&options);
         if self.explain {
             return self.explain(&expr, program.map_err(refused).map(drop), term);
@@ -162,9 +172,6 @@ impl Filter {
         let raws = program.encode();
         if self.graph {
             write!(term.out, "{}", skep_filter::dot(program))?;
-        } else if let Some(hook) = self.ebpf {
-            let image = classic::translate(Path::new("filter"), &raws, hook)?;
-            write!(term.out, "{}", print(&image, &PrintOptions::default()))?;
         } else if self.json {
             let text = skep_cbpf::print(&raws, Format::Text);
             let insns = raws.iter().zip(text.lines()).map(|(raw, line)| {
@@ -225,6 +232,24 @@ impl Filter {
         compiled
     }
 }
+
+/// The program for a hook, and the maps that it looks into.
+fn ebpf(meaning: &Meaning, optimise: bool, hook: Ebpf) -> Result<Result<Image, Failure>, skep_filter::Error> {
+    let tabled = meaning.compile_with_tables(optimise)?;
+    let maps = tabled.tables.into_iter().enumerate().map(|(at, table)| {
+        let size = u32::try_from(table.bytes.len()).unwrap_or(u32::MAX);
+        let mut map = MapDef::new(&format!("set{at}"), MapType::Array, 4, size, 1);
+        map.flags = RDONLY_PROG;
+        map.data = Some(DataKind::Rodata);
+        map.initial = Initial::Value(table.bytes);
+        map
+    });
+    let maps = maps.collect();
+    Ok(classic::translate_with_tables(Path::new("filter"), &tabled.program, &tabled.lookups, maps, hook))
+}
+
+/// Programs do not write the map (`BPF_F_RDONLY_PROG`).
+const RDONLY_PROG: u32 = 1 << 7;
 
 fn warnings(expr: &Expr) -> Vec<Value> {
     let source = Source::new("expression", expr.text());

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
+pub(crate) use machine::MEMBER;
 use machine::{Machine, State};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
@@ -185,7 +186,7 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
         }
         match meaning.values.get(id) {
             Value::Cell(cell) => asked |= 1 << cell,
-            Value::Ind(_, base, _) | Value::Neg(base) => pending.push(base),
+            Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => pending.push(base),
             Value::Alu(_, left, right) => pending.extend([left, right]),
             _ => {}
         }

@@ -104,6 +104,12 @@ pub enum ErrorKind {
     /// The program is larger than what the kernel takes.
     #[error("the program has some {insns} instructions, the kernel takes {most}")]
     TooLong { insns: usize, most: usize },
+    /// A list is too large for a table.
+    #[error("{count} numbers in a list, a table has {most} at most")]
+    TableTooLarge { count: usize, most: usize },
+    /// The meaning has tables, which classic programs have not.
+    #[error("large lists became tables, which classic programs do not have")]
+    Tables,
     /// The program breaks a rule of the kernel; the compiler should not have made it.
     #[error("the program is refused: {0}")]
     Refused(skep_cbpf::CheckError),
@@ -153,6 +159,7 @@ impl ErrorKind {
             Self::Text(_) => "filter.text",
             Self::RejectsAll => "filter.rejects-all",
             Self::TooLong { .. } => "filter.too-long",
+            Self::TableTooLarge { .. } | Self::Tables => "filter.table",
             Self::Refused(_) => "filter.refused",
         }
     }
@@ -192,7 +199,7 @@ impl ErrorKind {
             Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
             Self::Registers => ("", "nest less"),
             Self::TooLong { .. } => {
-                ("", "the expression can still be evaluated without the kernel")
+                ("", "as eBPF (--ebpf) long lists of hosts become tables; without the kernel, any length goes")
             }
             _ => ("", ""),
         };

@@ -209,6 +209,11 @@ impl Run<'_> {
         }
         let mut value = match values.get(leaf) {
             Value::Neg(operand) => self.value(operand)?.wrapping_neg(),
+            Value::Member(set, operand) => {
+                let value = self.value(operand)?;
+                let set = self.meaning.sets.get(set as usize).map_or(&[][..], Vec::as_slice);
+                set.binary_search(&value).is_err().into()
+            }
             Value::Ind(size, base, off) => {
                 let base = self.value(base)?;
                 self.load(size, base.wrapping_add(off))?

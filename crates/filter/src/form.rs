@@ -36,6 +36,8 @@ pub(crate) enum Value {
     Cell(Cell),
     Neg(ValueId),
     Alu(AluOp, ValueId, ValueId),
+    /// 0 if the value is in a set, by its number, else something else.
+    Member(u32, ValueId),
     /// Type of the header that `protochain` stops at.
     Chain(Chain),
     /// Rejects the packet: a load from where no packet has bytes, a division by the constant zero.
@@ -360,7 +362,7 @@ impl Values {
                 | Value::Msh(_)
                 | Value::Chain(_)
                 | Value::Fault => return true,
-                Value::Neg(operand) => pending.push(operand),
+                Value::Neg(operand) | Value::Member(_, operand) => pending.push(operand),
                 Value::Alu(op, left, right) => {
                     if matches!(op, AluOp::Div | AluOp::Mod) && self.constant(right).is_none() {
                         return true;

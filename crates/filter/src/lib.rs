@@ -45,13 +45,14 @@ mod link;
 mod lower;
 mod names;
 mod parse;
+mod table;
 mod words;
 
 pub use ast::{
     Arith, ArithId, ArithKind, ArithOp, ByteOp, Dir, Expr, Id, Kind, List, Llc, Node, NodeId,
     NodeKind, Proto, Qual, RelOp, Scope,
 };
-pub use compile::program_of_all;
+pub use compile::{Tabled, program_of_all};
 pub use diff::{Difference, Effort, LONGEST_WITNESS, Proof, Undecided, Witness, diff};
 pub use dot::dot;
 pub use error::{Error, ErrorKind};
@@ -59,4 +60,5 @@ pub use eval::Reason;
 pub use field::Field;
 pub use link::LinkType;
 pub use lower::{Meaning, Options, Source};
+pub use table::Table;
 pub use names::{Numeric, Port, Resolver, protocol_number};

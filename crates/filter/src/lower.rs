@@ -53,6 +53,8 @@ pub struct Options<'a> {
     pub source: Source,
     /// Whether the program is to be made small. What it means is the same.
     pub optimise: bool,
+    /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
+    pub tables: bool,
     /// Who looks up names.
     pub resolver: &'a dyn Resolver,
 }
@@ -66,6 +68,7 @@ impl Default for Options<'_> {
             netmask: None,
             source: Source::default(),
             optimise: true,
+            tables: false,
             resolver: &Numeric,
         }
     }
@@ -99,6 +102,8 @@ pub struct Meaning {
     pub(crate) snaplen: u32,
     /// Words whose constants make no sense, though libpcap only sees it when it optimises.
     pub(crate) folded: Option<Error>,
+    /// Large sets, in order, that are looked up in tables.
+    pub(crate) sets: Vec<Vec<u32>>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
     pub(crate) as_it_stands: bool,
 }
@@ -174,6 +179,7 @@ impl Expr {
             root: 0,
             snaplen: options.snaplen,
             folded: None,
+            sets: Vec::new(),
             as_it_stands: false,
         };
         let headers = Headers::of(options.link);

@@ -6,8 +6,11 @@ use crate::form::{
     AUTH, CHAIN_STEPS, Cell, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
 };
 use crate::lower::Meaning;
-use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
+use skep_cbpf::{AluOp, Ancillary, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
 use skep_diag::Span;
+
+/// Stands for the search of `A` in the set whose number is in `X`; no word of the language makes it.
+pub(crate) const MEMBER: Insn = Insn::LoadAnc { size: Size::W, anc: Ancillary::Nlattr };
 
 /// Left operands in each other that are many.
 const DEEP: usize = 6;
@@ -165,6 +168,13 @@ impl<'a> Machine<'a> {
                 self.value(operand)?;
                 self.code.push(Insn::Neg);
             }
+            Value::Member(set, operand) => {
+                // What the two stand for is put in their place when the program is translated.
+                self.value(operand)?;
+                self.code.push(Insn::LoadImm { reg: Reg::X, k: set });
+                self.code.push(MEMBER);
+                self.state.x = None;
+            }
             Value::Alu(..) if self.is_deep(id) => self.long(id)?,
             Value::Alu(op, left, right) => {
                 let commutes =
@@ -310,7 +320,7 @@ impl<'a> Machine<'a> {
                 | Value::Cell(_)
                 | Value::Fault => return true,
                 Value::Ind(_, base, _) => return self.optimise && base == in_x,
-                Value::Msh(_) | Value::Chain(_) => return false,
+                Value::Msh(_) | Value::Chain(_) | Value::Member(..) => return false,
                 Value::Neg(operand) => id = operand,
                 Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
                 Value::Alu(..) => return false,

@@ -138,7 +138,7 @@ impl Known {
                 Value::Abs(size, at) => return self.reaches(at, size.bytes()),
                 Value::Msh(at) => return self.reaches(at, 1),
                 Value::Ind(_, base, _) => id = base,
-                Value::Neg(operand) => id = operand,
+                Value::Neg(operand) | Value::Member(_, operand) => id = operand,
                 Value::Alu(_, left, right) => {
                     self.values |= bit(right);
                     if let Value::Abs(size, at) = values.get(right) {

@@ -7,7 +7,8 @@ use super::port::Ports;
 use super::{ETHERTYPE_ARP, ETHERTYPE_IP, ETHERTYPE_IPV6, ETHERTYPE_REVARP, Lowering};
 use crate::ast::{Kind, List, Proto, Qual};
 use crate::error::{Error, ErrorKind};
-use crate::form::{Cmp, FormId, Rhs, ValueId};
+use crate::form::{Cmp, FormId, Rhs, Value, ValueId};
+use crate::table::LARGE;
 use skep_cbpf::Size;
 use skep_diag::Span;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -199,6 +200,18 @@ impl Lowering<'_> {
 
     /// Whether the bits of the value are in one of the ranges, which are in order and do not touch.
     pub(super) fn in_ranges(&mut self, value: ValueId, mask: u32, ranges: &[Range]) -> FormId {
+        if self.options.tables && mask == u32::MAX {
+            let (single, wide): (Vec<Range>, Vec<Range>) =
+                ranges.iter().partition(|range| range.0 == range.1);
+            if single.len() >= LARGE {
+                let member = self.in_table(value, single.iter().map(|range| range.0).collect());
+                if wide.is_empty() {
+                    return member;
+                }
+                let wide = self.in_ranges(value, mask, &wide);
+                return self.or(member, wide);
+            }
+        }
         if ranges.len() > LEAF {
             let (low, high) = ranges.split_at(ranges.len() / 2);
             let first = high.first().map_or(0, |range| range.0);
@@ -225,6 +238,18 @@ impl Lowering<'_> {
             });
         }
         all.unwrap_or_else(|| self.constant(false))
+    }
+
+    /// Whether the value is one of many numbers, which are in order.
+    fn in_table(&mut self, value: ValueId, numbers: Vec<u32>) -> FormId {
+        let sets = &mut self.meaning.sets;
+        let set = sets.iter().position(|set| *set == numbers).unwrap_or_else(|| {
+            sets.push(numbers);
+            sets.len() - 1
+        });
+        let set = u32::try_from(set).unwrap_or(u32::MAX);
+        let member = self.meaning.values.add(Value::Member(set, value));
+        self.equals(member, 0)
     }
 
     /// Whether an IPv6 address has one of the prefixes, from its word number `word` on.
