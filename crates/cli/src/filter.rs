@@ -2,6 +2,7 @@
 
 mod diff;
 mod names;
+mod svg;
 mod why;
 
 use crate::diags::{self, Text};
@@ -11,8 +12,8 @@ use crate::term::Term;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use names::System;
 use serde_json::{Value, json};
-use skep_asm::{PrintOptions, print};
 use skep_abi::MapType;
+use skep_asm::{PrintOptions, print};
 use skep_cbpf::{Format, Program};
 use skep_diag::{Source, to_json};
 use skep_filter::{ErrorKind, Expr, Field, LinkType, Meaning, Options};
@@ -61,9 +62,9 @@ pub(crate) struct Filter {
     /// Translate into eBPF for a hook.
     #[arg(long, value_name = "HOOK", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "socket", group = "form")]
     ebpf: Option<Ebpf>,
-    /// Print the program as a graph, in the language DOT.
-    #[arg(long, group = "form")]
-    graph: bool,
+    /// Print the program as a graph, in the language DOT or as a drawing in SVG.
+    #[arg(long, value_name = "FORM", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "dot", group = "form")]
+    graph: Option<Graph>,
     /// Compare two filters, each in quotes, or one optimised and not: EQUAL, proved for all packets, or a packet
     /// on which they differ. What follows @, and what is no expression but a file, is a listing of tcpdump.
     #[arg(long, group = "form")]
@@ -82,6 +83,15 @@ pub(crate) struct Filter {
     json: bool,
 }
 
+/// How a graph is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Graph {
+    /// The language of Graphviz.
+    Dot,
+    /// A drawing.
+    Svg,
+}
+
 /// Where packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum From {
@@ -94,13 +104,24 @@ enum From {
 }
 
 const EXAMPLES: &str = "\
+Beyond libpcap, in words that it refuses (docs/filter.md; try them with skep dump -r examples/tunnels.pcap):
+  tcp.flags.syn, ip.ttl < 5        fields by name, behind IPv6 and its extension headers, too (--fields)
+  port in {80, 443, 8000-8999}     lists and ranges of ports
+  host in {10.0.0.0/8, ::1}        lists of hosts, networks and ranges; host in @FILE reads them
+  vlan in {10, 20-29}              lists of VLANs; moves what follows, as vlan does
+  any vlan 10                      a tag at any depth; moves nothing
+  any tcp port 80                  behind tags, labels and sessions, and in tunnels: IPIP, GRE, VXLAN, Geneve
+  inner (ip6 and udp)              in tunnels only
+  payload contains \"GET \"        in its first 256 bytes, or as many as within N says
+
 Examples:
   skep filter tcp port 80
   skep filter -ddd -y LINUX_SLL2 'udp port 53 and not src net 10.0.0.0/8'
   skep filter --explain 'vlan 10 or ip6'
   skep filter --why examples/traffic.pcap:3 tcp dst port 443
-  skep filter --graph 'port 53' | dot -Tsvg > port.svg
+  skep filter --graph=svg 'port 53' > port.svg
   skep filter --ebpf=xdp 'ip and tcp port 80'
+  skep filter --ebpf=tc 'ip src host in @blocked.txt' > blocked.s
   skep filter --diff -w packet.pcap 'tcp[13] & 2 != 0' 'tcp[13] = 2'
   skep filter --diff 'tcp port 80' @listing.txt
 
@@ -170,8 +191,15 @@ impl Filter {
 
     fn show(&self, expr: &Expr, program: &Program, term: &mut Term<'_>) -> Result<(), Failure> {
         let raws = program.encode();
-        if self.graph {
-            write!(term.out, "{}", skep_filter::dot(program))?;
+        if let Some(form) = self.graph {
+            let text = match form {
+                Graph::Dot => skep_filter::dot(program),
+                Graph::Svg => svg::svg(program).ok_or_else(|| {
+                    let text = format!("more than {} boxes are not drawn", svg::MOST_DRAWN);
+                    Failure::new(Kind::Unsupported, text).help("--graph prints them for Graphviz")
+                })?,
+            };
+            write!(term.out, "{text}")?;
         } else if self.json {
             let text = skep_cbpf::print(&raws, Format::Text);
             let insns = raws.iter().zip(text.lines()).map(|(raw, line)| {
@@ -234,7 +262,11 @@ impl Filter {
 }
 
 /// The program for a hook, and the maps that it looks into.
-fn ebpf(meaning: &Meaning, optimise: bool, hook: Ebpf) -> Result<Result<Image, Failure>, skep_filter::Error> {
+fn ebpf(
+    meaning: &Meaning,
+    optimise: bool,
+    hook: Ebpf,
+) -> Result<Result<Image, Failure>, skep_filter::Error> {
     let tabled = meaning.compile_with_tables(optimise)?;
     let maps = tabled.tables.into_iter().enumerate().map(|(at, table)| {
         let size = u32::try_from(table.bytes.len()).unwrap_or(u32::MAX);
@@ -245,7 +277,13 @@ fn ebpf(meaning: &Meaning, optimise: bool, hook: Ebpf) -> Result<Result<Image, F
         map
     });
     let maps = maps.collect();
-    Ok(classic::translate_with_tables(Path::new("filter"), &tabled.program, &tabled.lookups, maps, hook))
+    Ok(classic::translate_with_tables(
+        Path::new("filter"),
+        &tabled.program,
+        &tabled.lookups,
+        maps,
+        hook,
+    ))
 }
 
 /// Programs do not write the map (`BPF_F_RDONLY_PROG`).
@@ -259,7 +297,9 @@ fn warnings(expr: &Expr) -> Vec<Value> {
 /// The expression with the words that are to blame.
 fn refusal(text: &str, err: &skep_filter::Error) -> Failure {
     if let ErrorKind::TooLong { .. } = err.kind {
-        return Failure::of(Kind::Unsupported, err);
+        return Failure::of(Kind::Unsupported, err).help(
+            "--ebpf has tables for long lists; say less, or search less of the payload (within N)",
+        );
     }
     Failure::Text(Box::new(Text {
         name: "expression".into(),

@@ -106,7 +106,9 @@ impl Meaning {
         const LISTS: usize = 4;
         let mut counts: HashMap<ValueId, usize> = HashMap::new();
         for form in &self.forms {
-            if let Form::Test(Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(_) }) = form {
+            if let Form::Test(Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(_) }) =
+                form
+            {
                 *counts.entry(*value).or_default() += 1;
             }
         }

@@ -133,7 +133,9 @@ pub enum Undecided {
     #[error("{0} dead ends, and neither a proof nor a packet")]
     Conflicts(u64),
     /// Only packets that no capture holds may make a difference.
-    #[error("they are equal on packets of up to {LONGEST_WITNESS} bytes; on longer ones they may differ")]
+    #[error(
+        "they are equal on packets of up to {LONGEST_WITNESS} bytes; on longer ones they may differ"
+    )]
     Longer,
     /// Only what stands at negative places may make a difference.
     #[error("they may differ in what they read from negative places, which is not in the packet")]
@@ -165,9 +167,7 @@ fn compare(a: &Program, b: &Program, effort: Effort) -> Result<Difference, Undec
     if gates.is_full() {
         return Err(Undecided::Gates);
     }
-    let proof = |gates: &Gates, searched| {
-        Difference::Equal(Proof { gates: gates.len(), searched })
-    };
+    let proof = |gates: &Gates, searched| Difference::Equal(Proof { gates: gates.len(), searched });
     if differ == Bit::FALSE {
         return Ok(proof(&gates, false));
     }

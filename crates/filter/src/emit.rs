@@ -186,7 +186,9 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
         }
         match meaning.values.get(id) {
             Value::Cell(cell) => asked |= 1 << cell,
-            Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => pending.push(base),
+            Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => {
+                pending.push(base)
+            }
             Value::Alu(_, left, right) => pending.extend([left, right]),
             _ => {}
         }

@@ -183,14 +183,22 @@ impl ErrorKind {
                     Some(field) => format!("did you mean `{field}`?"),
                     None => String::new(),
                 };
-                return (label, "`skep filter --fields` lists them; a host of that name has `host` before it".into());
+                return (
+                    label,
+                    "`skep filter --fields` lists them; a host of that name has `host` before it"
+                        .into(),
+                );
             }
-            Self::Name { what: "list", .. } => ("", "it is a file that cannot be read, or nobody reads files here"),
+            Self::Name { what: "list", .. } => {
+                ("", "it is a file that cannot be read, or nobody reads files here")
+            }
             Self::NotScoped => {
                 ("", "protocols, addresses, ports, fields and `payload contains` do")
             }
             Self::Nested => ("", "`any` looks at all headers, `inner` at those in tunnels"),
-            Self::Item { what: "port" | "VLAN", .. } => ("", "numbers and ranges, as in {80, 8000-8999}"),
+            Self::Item { what: "port" | "VLAN", .. } => {
+                ("", "numbers and ranges, as in {80, 8000-8999}")
+            }
             Self::Item { .. } => ("", "as in {10.0.0.0/8, 192.0.2.1-192.0.2.9, 2001:db8::/32}"),
             Self::Name { what: "host", .. } => ("", "give its address"),
             Self::Name { what: "port", .. } => ("", "give its number"),
@@ -198,9 +206,10 @@ impl ErrorKind {
             Self::AfterMpls(_) => ("", "move it before `mpls`: what follows `mpls` looks inside"),
             Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
             Self::Registers => ("", "nest less"),
-            Self::TooLong { .. } => {
-                ("", "as eBPF (--ebpf) long lists of hosts become tables; without the kernel, any length goes")
-            }
+            Self::TooLong { .. } => (
+                "",
+                "as eBPF (--ebpf) long lists of hosts become tables; without the kernel, any length goes",
+            ),
             _ => ("", ""),
         };
         (label.into(), help.into())

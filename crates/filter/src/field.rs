@@ -132,7 +132,9 @@ impl Field {
     /// Whether a name begins as those of fields do: `tcp.`
     pub(crate) fn looks_like_one(name: &str) -> bool {
         let header = |name: &str| name.split_once('.').map(|(header, _)| header.to_owned());
-        header(name).is_some_and(|wanted| TABLE.iter().any(|row| header(row.name).as_ref() == Some(&wanted)))
+        header(name).is_some_and(|wanted| {
+            TABLE.iter().any(|row| header(row.name).as_ref() == Some(&wanted))
+        })
     }
 
     /// The name.

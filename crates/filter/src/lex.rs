@@ -122,9 +122,8 @@ impl<'a> Lexer<'a> {
                 (Span::new(start, start + len), false)
             }
             Some(b'@') => {
-                let len = rest
-                    .find(|c: char| c.is_ascii_whitespace() || c == ')')
-                    .unwrap_or(rest.len());
+                let len =
+                    rest.find(|c: char| c.is_ascii_whitespace() || c == ')').unwrap_or(rest.len());
                 self.at = start + len;
                 (Span::new(start, start + len), true)
             }
@@ -154,7 +153,10 @@ impl<'a> Lexer<'a> {
             }
         }
         let end = self.text.len();
-        Err(Error::new(Span::new(end, end), ErrorKind::Ends { expected: "`\"` at the end of the text" }))
+        Err(Error::new(
+            Span::new(end, end),
+            ErrorKind::Ends { expected: "`\"` at the end of the text" },
+        ))
     }
 
     /// What begins with a letter, a digit or a colon.
@@ -223,7 +225,9 @@ pub(crate) fn unescaped(text: &str) -> Result<Vec<u8>, &'static str> {
             Some(byte @ (b'\\' | b'"')) => byte,
             Some(b'x') => {
                 let digits = [rest.next(), rest.next()].map(|digit| {
-                    digit.and_then(|digit| char::from(digit).to_digit(16)).and_then(|digit| u8::try_from(digit).ok())
+                    digit
+                        .and_then(|digit| char::from(digit).to_digit(16))
+                        .and_then(|digit| u8::try_from(digit).ok())
                 });
                 match digits {
                     [Some(high), Some(low)] => high << 4 | low,

@@ -54,11 +54,11 @@ pub use ast::{
 };
 pub use compile::{Tabled, program_of_all};
 pub use diff::{Difference, Effort, LONGEST_WITNESS, Proof, Undecided, Witness, diff};
-pub use dot::dot;
+pub use dot::{Run, dot, runs};
 pub use error::{Error, ErrorKind};
 pub use eval::Reason;
 pub use field::Field;
 pub use link::LinkType;
 pub use lower::{Meaning, Options, Source};
-pub use table::Table;
 pub use names::{Numeric, Port, Resolver, protocol_number};
+pub use table::Table;

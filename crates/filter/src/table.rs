@@ -52,20 +52,14 @@ impl Table {
             .ok_or_else(refused)
     }
 
-    fn with(
-        numbers: &[u32],
-        bucket_bits: u32,
-        slot_bits: u32,
-        multiplier: u32,
-    ) -> Option<Self> {
+    fn with(numbers: &[u32], bucket_bits: u32, slot_bits: u32, multiplier: u32) -> Option<Self> {
         let bucket = |number: u32| (number.wrapping_mul(FIRST) >> (32 - bucket_bits)) as usize;
         let slot = |number: u32, displacement: u32| {
             ((number ^ displacement).wrapping_mul(multiplier) >> (32 - slot_bits)) as usize
         };
         let mut sorted: Vec<u32> = numbers.to_vec();
         sorted.sort_unstable_by_key(|&number| bucket(number));
-        let mut buckets: Vec<&[u32]> =
-            sorted.chunk_by(|&a, &b| bucket(a) == bucket(b)).collect();
+        let mut buckets: Vec<&[u32]> = sorted.chunk_by(|&a, &b| bucket(a) == bucket(b)).collect();
         buckets.sort_by_key(|numbers| std::cmp::Reverse(numbers.len()));
         let mut displacements = vec![0u32; 1 << bucket_bits];
         let mut slots: Vec<Option<u32>> = vec![None; 1 << slot_bits];

@@ -231,10 +231,7 @@ impl std::fmt::Debug for Word {
     }
 }
 
-fn word(
-    text: impl Into<String>,
-    holds: impl Fn(&Layers<'_>) -> Read<bool> + 'static,
-) -> Word {
+fn word(text: impl Into<String>, holds: impl Fn(&Layers<'_>) -> Read<bool> + 'static) -> Word {
     Word { text: text.into(), holds: Box::new(holds), whole: false, depth: 1 }
 }
 
@@ -279,8 +276,7 @@ fn on_layer(rng: &mut StdRng) -> (String, OnLayer, bool) {
             format!("ip host {}", Ipv4Addr::from_bits(host)),
             Box::new(move |packet, layer| {
                 let at = layer.network;
-                Ok(layer.is_4
-                    && (packet.word(at + 12)? == host || packet.word(at + 16)? == host))
+                Ok(layer.is_4 && (packet.word(at + 12)? == host || packet.word(at + 16)? == host))
             }),
             false,
         ),
@@ -330,9 +326,12 @@ fn on_layer(rng: &mut StdRng) -> (String, OnLayer, bool) {
             "payload contains \"GET \" within 30".into(),
             Box::new(|packet, layer| {
                 let payload = packet.payload(layer)?;
-                Ok(payload.iter().take(30).collect::<Vec<_>>().windows(4).any(|part| {
-                    part.iter().copied().eq(b"GET ")
-                }))
+                Ok(payload
+                    .iter()
+                    .take(30)
+                    .collect::<Vec<_>>()
+                    .windows(4)
+                    .any(|part| part.iter().copied().eq(b"GET ")))
             }),
             true,
         ),
@@ -363,9 +362,7 @@ pub fn condition(rng: &mut StdRng, link: LinkType, depth: u32) -> Word {
             word(format!("tcp.flags.{}", FLAGS[bit]), move |packet| {
                 let layer = packet.layers[0];
                 match layer.transport {
-                    Some(at) if layer.proto == Some(6) => {
-                        Ok(packet.byte(at + 13)? >> bit & 1 == 1)
-                    }
+                    Some(at) if layer.proto == Some(6) => Ok(packet.byte(at + 13)? >> bit & 1 == 1),
                     _ => Ok(false),
                 }
             })
@@ -387,14 +384,12 @@ pub fn condition(rng: &mut StdRng, link: LinkType, depth: u32) -> Word {
         7 => {
             let inner = condition(rng, link, depth + 1);
             let (whole, depth) = (inner.whole, inner.depth);
-            let not = word(format!("not ({})", inner.text), move |packet| {
-                Ok(!(inner.holds)(packet)?)
-            });
+            let not =
+                word(format!("not ({})", inner.text), move |packet| Ok(!(inner.holds)(packet)?));
             Word { whole, depth, ..not }
         }
         which => {
-            let (left, right) =
-                (condition(rng, link, depth + 1), condition(rng, link, depth + 1));
+            let (left, right) = (condition(rng, link, depth + 1), condition(rng, link, depth + 1));
             let is_and = which == 8;
             let text =
                 format!("({}) {} ({})", left.text, if is_and { "and" } else { "or" }, right.text);

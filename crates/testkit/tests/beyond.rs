@@ -24,9 +24,7 @@ fn random_conditions_mean_what_they_say() {
         let link = LINKS[usize::try_from(seed % 3).unwrap()];
         let word = condition(&mut rng, link, 0);
         let expr = Expr::parse(&word.text).unwrap_or_else(|err| panic!("{word:?}: {err}"));
-        let meaning = expr
-            .meaning(&options(link))
-            .unwrap_or_else(|err| panic!("{word:?}: {err}"));
+        let meaning = expr.meaning(&options(link)).unwrap_or_else(|err| panic!("{word:?}: {err}"));
         let programs = [true, false].map(|optimise| meaning.compile(optimise));
         long += u32::from(programs[1].is_err());
         for _ in 0..40 {

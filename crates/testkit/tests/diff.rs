@@ -135,9 +135,9 @@ fn changed_programs_are_found_out() {
         let Some((ours, _)) = both(&text, link) else { continue };
         let Some(mutant) = mutant(&mut rng, &ours) else { continue };
         let packets = packets(&mut rng, link, 300);
-        let is_seen = packets.iter().any(|one| {
-            (ours.run(&one.packet()) != 0) != (mutant.run(&one.packet()) != 0)
-        });
+        let is_seen = packets
+            .iter()
+            .any(|one| (ours.run(&one.packet()) != 0) != (mutant.run(&one.packet()) != 0));
         let answer = count(&mut counts, &text, (&ours, &mutant), &packets);
         missed += u32::from(is_seen && !matches!(answer, Some(Difference::Packet(_))));
     }

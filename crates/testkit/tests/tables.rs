@@ -1,7 +1,7 @@
 //! Long lists as tables: the same verdicts by the evaluator, in the user engine and in the kernel, at every hook.
 
-use rand::rngs::StdRng;
 use rand::SeedableRng;
+use rand::rngs::StdRng;
 use skep_abi::ProgType;
 use skep_cbpf::{Target, Verdict, translate_with_tables};
 use skep_filter::{ErrorKind, Expr, Meaning, Options, Resolver};

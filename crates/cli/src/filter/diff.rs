@@ -79,7 +79,8 @@ pub(super) fn run(
                 show(&witness, [&one, &other], options.link, term)?;
             }
             if let Some(path) = how.write {
-                fs::write(path, capture(&witness, options.link)).map_err(|err| Failure::file(path, &err))?;
+                fs::write(path, capture(&witness, options.link))
+                    .map_err(|err| Failure::file(path, &err))?;
                 if !how.as_json {
                     writeln!(term.out, "written to {}", path.display())?;
                 }
@@ -116,7 +117,8 @@ fn listing(path: &Path) -> Result<Program, Failure> {
     let bytes = file::read(path)?;
     let text = String::from_utf8_lossy(&bytes);
     let wrong = |err: &(dyn std::error::Error + 'static)| {
-        Failure::at(Kind::Input, path, err).help("a listing is what tcpdump -ddd prints, or -d or -dd")
+        Failure::at(Kind::Input, path, err)
+            .help("a listing is what tcpdump -ddd prints, or -d or -dd")
     };
     let raws = skep_cbpf::parse(&text).map_err(|err| wrong(&err))?;
     skep_cbpf::check(&raws).map_err(|err| wrong(&err))
@@ -208,10 +210,8 @@ fn object(answer: &Difference, sides: [&Side; 2], link: LinkType) -> Value {
 fn capture(witness: &Witness, link: LinkType) -> Vec<u8> {
     let link = skep_hooks::LinkType(u16::try_from(link.file_number()).unwrap_or(u16::MAX));
     let mut packet = Packet::new();
-    packet.reset(
-        &witness.bytes,
-        PacketMeta { link, wire_len: witness.len, ..PacketMeta::default() },
-    );
+    packet
+        .reset(&witness.bytes, PacketMeta { link, wire_len: witness.len, ..PacketMeta::default() });
     let mut out = Vec::new();
     let longest = u32::try_from(skep_filter::LONGEST_WITNESS).unwrap_or(u32::MAX);
     // Memory takes everything.

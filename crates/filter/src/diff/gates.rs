@@ -137,9 +137,7 @@ impl Gates {
             (_, Bit::FALSE) => self.and(cond, yes),
             (_, Bit::TRUE) => self.or(cond.not(), yes),
             _ if yes == no.not() => self.xor(cond, no),
-            _ if yes.is_opposite() => {
-                self.add(Gate::Choice(cond, yes.not(), no.not())).not()
-            }
+            _ if yes.is_opposite() => self.add(Gate::Choice(cond, yes.not(), no.not())).not(),
             _ => self.add(Gate::Choice(cond, yes, no)),
         }
     }
@@ -221,13 +219,20 @@ impl Search {
         for (at, &gate) in gates.list.iter().enumerate() {
             let told = self.told.get(at).copied().flatten();
             let told = told.map(|lit| self.solver.value_lit(lit)).filter(|&it| it != lbool::UNDEF);
-            let of = |bit: Bit| values.get(bit.gate()).copied().unwrap_or(false) != bit.is_opposite();
+            let of =
+                |bit: Bit| values.get(bit.gate()).copied().unwrap_or(false) != bit.is_opposite();
             let value = match (told, gate) {
                 (Some(value), _) => value == lbool::TRUE,
                 (None, Gate::Nothing | Gate::Input(_)) => false,
                 (None, Gate::And(a, b)) => of(a) && of(b),
                 (None, Gate::Xor(a, b)) => of(a) != of(b),
-                (None, Gate::Choice(cond, yes, no)) => if of(cond) { of(yes) } else { of(no) },
+                (None, Gate::Choice(cond, yes, no)) => {
+                    if of(cond) {
+                        of(yes)
+                    } else {
+                        of(no)
+                    }
+                }
             };
             values.push(value);
         }
@@ -277,12 +282,7 @@ impl Search {
             }
             Gate::Xor(a, b) => {
                 let (a, b) = (self.of(a), self.of(b));
-                vec![
-                    vec![!this, a, b],
-                    vec![!this, !a, !b],
-                    vec![this, !a, b],
-                    vec![this, a, !b],
-                ]
+                vec![vec![!this, a, b], vec![!this, !a, !b], vec![this, !a, b], vec![this, a, !b]]
             }
             Gate::Choice(cond, yes, no) => {
                 let (cond, yes, no) = (self.of(cond), self.of(yes), self.of(no));
@@ -314,8 +314,7 @@ mod tests {
             let value = |at: u32| inputs >> at & 1 != 0;
             let (va, vb, vc) = (value(0), value(1), value(2));
             for signs in 0..8u32 {
-                let signed =
-                    |bit: Bit, at: u32| if signs >> at & 1 != 0 { bit.not() } else { bit };
+                let signed = |bit: Bit, at: u32| if signs >> at & 1 != 0 { bit.not() } else { bit };
                 let told = |value: bool, at: u32| value != (signs >> at & 1 != 0);
                 let made = [
                     (gates.and(signed(a, 0), signed(b, 1)), told(va, 0) && told(vb, 1)),

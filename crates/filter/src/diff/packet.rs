@@ -147,8 +147,7 @@ impl SymPacket {
     fn load_any(&mut self, gates: &mut Gates, size: Size, at: &Word) -> (Bit, Word) {
         let last = gates.add_words(at, &constant(u32::from(size.bytes()) - 1));
         let inside = gates.below(&last, &self.caplen);
-        let before =
-            *self.before.entry((*at, size.bytes())).or_insert_with(|| gates.input());
+        let before = *self.before.entry((*at, size.bytes())).or_insert_with(|| gates.input());
         // From `LL_OFF` on, the upper bits are all set.
         let high = at[LL_OFF.trailing_zeros() as usize..]
             .iter()
@@ -158,10 +157,9 @@ impl SymPacket {
             let at = gates.add_words(at, &constant(more));
             match known(&at) {
                 Some(at) => self.byte(gates, at),
-                None => *self
-                    .reads
-                    .entry(at)
-                    .or_insert_with(|| std::array::from_fn(|_| gates.input())),
+                None => {
+                    *self.reads.entry(at).or_insert_with(|| std::array::from_fn(|_| gates.input()))
+                }
             }
         }));
         (ok, value)
@@ -214,10 +212,8 @@ impl SymPacket {
         Meta {
             protocol: short(&self.protocol),
             pkt_type: u8::try_from(number(&self.pkt_type)).unwrap_or(0),
-            device: (model.value(self.has_device)).then(|| Device {
-                index: number(&self.device),
-                hardware: short(&self.hardware),
-            }),
+            device: (model.value(self.has_device))
+                .then(|| Device { index: number(&self.device), hardware: short(&self.hardware) }),
             mark: number(&self.mark),
             queue: short(&self.queue),
             hash: number(&self.hash),
@@ -248,7 +244,8 @@ impl SymPacket {
         }
         let mut seen: HashMap<(u32, u8), (Word, Bit)> = HashMap::new();
         for (&(at, size), &there) in &self.before {
-            let (other, other_there) = *seen.entry((value(model, &at), size)).or_insert((at, there));
+            let (other, other_there) =
+                *seen.entry((value(model, &at), size)).or_insert((at, there));
             if other != at && model.value(there) != model.value(other_there) {
                 let apart = gates.equal(&at, &other).not();
                 clauses.push(vec![apart, there, other_there.not()]);

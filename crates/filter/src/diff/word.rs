@@ -13,9 +13,9 @@ pub(super) fn constant(value: u32) -> Word {
 
 /// The number, if it depends on nothing.
 pub(super) fn known(word: &Word) -> Option<u32> {
-    word.iter().enumerate().try_fold(0, |value, (at, bit)| {
-        Some(value | u32::from(bit.known()?) << at)
-    })
+    word.iter()
+        .enumerate()
+        .try_fold(0, |value, (at, bit)| Some(value | u32::from(bit.known()?) << at))
 }
 
 /// The number in the values that a search found.
@@ -204,10 +204,8 @@ mod tests {
         use super::super::gates::{Found, Search};
         for op in OPS {
             let mut gates = Gates::new();
-            let (a, b): (Word, Word) = (
-                std::array::from_fn(|_| gates.input()),
-                std::array::from_fn(|_| gates.input()),
-            );
+            let (a, b): (Word, Word) =
+                (std::array::from_fn(|_| gates.input()), std::array::from_fn(|_| gates.input()));
             let (value, ok) = gates.arithmetic(op, &a, &b);
             for (va, vb) in NUMBERS.into_iter().flat_map(|a| NUMBERS.map(|b| (a, b))) {
                 let mut search = Search::new(100_000);

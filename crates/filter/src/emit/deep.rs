@@ -226,8 +226,7 @@ impl Machine<'_> {
 
     pub(super) fn transport(&mut self, level: Level) {
         let mut code = Code::default();
-        let (ip4, ip6, nowhere, end) =
-            (code.label(), code.label(), code.label(), code.label());
+        let (ip4, ip6, nowhere, end) = (code.label(), code.label(), code.label(), code.label());
         let (proto, at) = (self.store(level.proto), self.store(level.at));
         code.push(self.fetch(Reg::A, level.kind));
         code.equal(ether::IP, ip4);
@@ -314,8 +313,7 @@ impl Machine<'_> {
 
     pub(super) fn inner(&mut self, from: Level, to: Level) {
         let mut code = Code::default();
-        let (none, end, bridged, typed) =
-            (code.label(), code.label(), code.label(), code.label());
+        let (none, end, bridged, typed) = (code.label(), code.label(), code.label(), code.label());
         let (gre, udp, ipip, ip6) = (code.label(), code.label(), code.label(), code.label());
         let (kind, net) = (self.store(to.kind), self.store(to.net));
         code.push(self.fetch(Reg::A, from.at));

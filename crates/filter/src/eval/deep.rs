@@ -22,11 +22,7 @@ impl Run<'_> {
     }
 
     /// Past so many VLAN tags, at most.
-    fn tags(
-        &self,
-        (mut kind, mut net): (u32, u32),
-        most: usize,
-    ) -> Result<(u32, u32), Rejected> {
+    fn tags(&self, (mut kind, mut net): (u32, u32), most: usize) -> Result<(u32, u32), Rejected> {
         for _ in 0..most {
             if !ether::VLAN.contains(&kind) {
                 break;

@@ -127,11 +127,9 @@ impl Lowering<'_> {
         };
         let kinds: &[(u32, [u32; 2])] = match qual.proto {
             None if self.headers.labels > 0 => &[(ETHERTYPE_IP, [12, 16])],
-            None => &[
-                (ETHERTYPE_IP, [12, 16]),
-                (ETHERTYPE_ARP, [14, 24]),
-                (ETHERTYPE_REVARP, [14, 24]),
-            ],
+            None => {
+                &[(ETHERTYPE_IP, [12, 16]), (ETHERTYPE_ARP, [14, 24]), (ETHERTYPE_REVARP, [14, 24])]
+            }
             Some(Proto::Ip) => &[(ETHERTYPE_IP, [12, 16])],
             Some(Proto::Arp) => &[(ETHERTYPE_ARP, [14, 24])],
             Some(Proto::Rarp) => &[(ETHERTYPE_REVARP, [14, 24])],
@@ -174,8 +172,8 @@ impl Lowering<'_> {
                 continue;
             }
             let wrong = |what| Error::new(span, ErrorKind::Item { text: word.clone(), what });
-            let is_name = word.bytes().any(|byte| byte.is_ascii_alphabetic())
-                && !word.contains([':', '/']);
+            let is_name =
+                word.bytes().any(|byte| byte.is_ascii_alphabetic()) && !word.contains([':', '/']);
             if !is_name {
                 return Err(wrong("address, network or range"));
             }
@@ -217,8 +215,7 @@ impl Lowering<'_> {
             let first = high.first().map_or(0, |range| range.0);
             let above = self.test(value, mask, Cmp::Ge, Rhs::Const(first));
             let below = self.not(above);
-            let (low, high) =
-                (self.in_ranges(value, mask, low), self.in_ranges(value, mask, high));
+            let (low, high) = (self.in_ranges(value, mask, low), self.in_ranges(value, mask, high));
             let (low, high) = (self.and(below, low), self.and(above, high));
             return self.or(high, low);
         }
@@ -270,9 +267,9 @@ impl Lowering<'_> {
                 let mask = if bits == 0 { 0 } else { u32::MAX << (32 - bits) };
                 (self.masked(field, mask, here & mask), 1)
             } else {
-                let same = rest.iter().take_while(|other| {
-                    of(other.0) == here && other.1 > 32 * (word + 1)
-                });
+                let same = rest
+                    .iter()
+                    .take_while(|other| of(other.0) == here && other.1 > 32 * (word + 1));
                 let count = same.count();
                 let here = self.equals(field, here);
                 let behind = self.in_prefixes(at, word + 1, &rest[..count])?;

@@ -173,9 +173,8 @@ impl Parser<'_> {
 const fn is_operator(tok: Tok) -> bool {
     matches!(
         tok,
-        Tok::Punct(
-            b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' | b'^'
-        ) | Tok::Ge
+        Tok::Punct(b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' | b'^')
+            | Tok::Ge
             | Tok::Le
             | Tok::Ne
             | Tok::Lsh
