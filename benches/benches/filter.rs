@@ -201,7 +201,7 @@ fn hosts(rounds: u32, most: usize, mut libpcap: Option<&mut Libpcap>) {
     for count in HOSTS {
         let term = |at: usize| {
             let at = u32::try_from(at).unwrap_or(0).wrapping_mul(2_654_435_761);
-            format!("host {}", std::net::Ipv4Addr::from_bits(0x0a00_0000 | at >> 8))
+            format!("host {}", Ipv4Addr::from_bits(0x0a00_0000 | at >> 8))
         };
         let text = (0..count).map(term).collect::<Vec<_>>().join(" or ");
         let rounds = (rounds / u32::try_from(count / 10).unwrap_or(1)).max(3);

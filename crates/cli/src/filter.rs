@@ -142,7 +142,7 @@ fn link_types() -> impl TypedValueParser<Value = LinkType> {
 impl Filter {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
         let text = self.expr.join(" ");
-        let system = System;
+        let system;
         let mut options = Options {
             link: self.link,
             snaplen: self.snaplen,
@@ -156,6 +156,14 @@ impl Filter {
             ..Options::default()
         };
         if !self.numeric {
+            // What is no expression is told later.
+            let parse = |text: &String| Expr::parse(text).ok();
+            let exprs: Vec<Expr> = if self.diff {
+                self.expr.iter().filter_map(parse).collect()
+            } else {
+                parse(&text).into_iter().collect()
+            };
+            system = System::for_hosts_of(&exprs);
             options.resolver = &system;
         }
         if self.fields {

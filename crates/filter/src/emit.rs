@@ -167,15 +167,14 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
                     pending.push(rhs);
                 }
             }
-            Step::Effect(effect) => match meaning.effects.get(effect as usize).copied() {
-                Some(effect) => {
+            Step::Effect(effect) => {
+                if let Some(&effect) = meaning.effects.get(effect as usize) {
                     asked |= effect.sets();
                     if let Effect::Set(_, value) = effect {
                         pending.push(value);
                     }
                 }
-                None => {}
-            },
+            }
             Step::End => {}
         }
     }

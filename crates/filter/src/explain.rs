@@ -186,7 +186,9 @@ impl Expr {
                 NodeKind::And(left, _) | NodeKind::Or(left, _) => {
                     warnings.extend(self.mixed(node, left));
                 }
+                _ if node.scope.is_some() => {}
                 NodeKind::Vlan(_)
+                | NodeKind::VlanIn(_)
                 | NodeKind::Mpls(_)
                 | NodeKind::PppoeS(_)
                 | NodeKind::Geneve(_) => {
@@ -240,7 +242,11 @@ impl Expr {
                     if let Some(title) = only_ip4(proto) {
                         warnings.push(
                             Diagnostic::warning("filter.only-ipv4", title)
-                                .label(arith.span, "looks behind IPv4 headers only"),
+                                .label(arith.span, "looks behind IPv4 headers only")
+                                .help(format!(
+                                    "fields do, and `any {}[…]` does: skep filter --fields",
+                                    proto.name()
+                                )),
                         );
                     }
                     if !is_checked && proto != Proto::Link {
@@ -342,12 +348,20 @@ mod tests {
         assert_eq!(codes("ip or vlan"), [""; 0]);
         assert_eq!(codes("tcp[13] & 2 != 0"), ["filter.only-ipv4"]);
         assert_eq!(codes("1 + ip[0] = 5"), ["filter.unchecked"]);
+        assert_eq!(codes("vlan in {5} and ip"), ["filter.shifts"]);
+        assert_eq!(codes("any vlan 5 and any tcp[13] & 2 != 0"), [""; 0]);
     }
 
     #[test]
     fn words_are_for_people() {
         let words = |text: &str| Expr::parse(text).unwrap().in_words();
         assert_eq!(words(""), "every packet\n");
+        assert_eq!(
+            words("any (tcp.flags.syn and dst port in {80, 443})"),
+            "in the outermost headers or in a tunnel\n  all of\n    \
+             tcp.flags.syn: begins a connection\n    \
+             TCP, UDP or SCTP, destination port in 80, 443\n"
+        );
         assert_eq!(
             words("tcp dst port 80 and not (net 10.0.0.0/8 or host ::1)"),
             "all of\n  TCP, destination port 80\n  not\n    any of\n      \

@@ -213,12 +213,15 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// Whether a condition holds of a packet.
+pub type OnPacket = Box<dyn Fn(&Layers<'_>) -> Result<bool, Short>>;
+
 /// A condition, and whether it holds.
 pub struct Word {
     /// As it is written.
     pub text: String,
     /// Whether it holds of a packet.
-    pub holds: Box<dyn Fn(&Layers<'_>) -> Read<bool>>,
+    pub holds: OnPacket,
     /// It reads payloads to the end of the packet, which must be at hand.
     pub whole: bool,
     /// How deep it looks: not at headers, at the outermost, into so many tunnels less one.

@@ -61,7 +61,13 @@ impl Facts {
     }
 
     fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
-        let decide = |from| self.chain(from).take(LOOKED_AT).find_map(|fact| fact.decides(test));
+        let decide = |from| {
+            let mut near = self.chain(from).take(LOOKED_AT);
+            near.find_map(|fact| {
+                // Most are about something else.
+                if fact.test.value == test.value { fact.decides(test) } else { None }
+            })
+        };
         decide(known.is).or_else(|| decide(known.is_not))
     }
 

@@ -75,7 +75,15 @@ impl Parser<'_> {
         if !begins_id(self.current.tok) {
             return Err(self.unexpected(wanted(kind)));
         }
-        let cond = match self.operand(Some(qual), true)? {
+        let operand = if self.current.tok == Tok::Name {
+            // Even one that looks like a word beyond libpcap.
+            let id = self.id()?;
+            let node = self.push(at.start, NodeKind::Id(qual, id));
+            Operand::Id(Cond { node, qual: Some(qual) })
+        } else {
+            self.operand(Some(qual), true)?
+        };
+        let cond = match operand {
             Operand::Id(cond) => cond,
             Operand::Number(number) => self.lone_number(number, Some(qual))?,
             Operand::Term(_) => return Err(self.not_an_id(at.start)),
