@@ -15,8 +15,10 @@ const MOST: usize = 4_000_000;
 /// Multiplies for buckets, and at first for slots: the golden ratio and another odd number.
 const FIRST: u32 = 0x9e37_79b1;
 const SECOND: u32 = 0x85eb_ca6b;
+/// From one displacement to the next.
+const SPREAD: u32 = 0xc2b2_ae35;
 /// Displacements that are tried for a bucket.
-const TRIES: u32 = 1 << 20;
+const TRIES: u32 = 1 << 16;
 /// Multipliers that are tried.
 const MULTIPLIERS: u32 = 16;
 
@@ -65,7 +67,9 @@ impl Table {
         let mut slots: Vec<Option<u32>> = vec![None; 1 << slot_bits];
         let mut taken: Vec<usize> = Vec::new();
         for numbers in buckets {
-            let found = (0..TRIES).find(|&displacement| {
+            // Spread over all bits, so that numbers that differ in any part only come apart.
+            let mut displacements_tried = (0..TRIES).map(|at| at.wrapping_mul(SPREAD));
+            let found = displacements_tried.find(|&displacement| {
                 taken.clear();
                 numbers.iter().all(|&number| {
                     let slot = slot(number, displacement);
