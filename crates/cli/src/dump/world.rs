@@ -59,7 +59,7 @@ impl Resolver for World {
     }
 
     fn list(&self, name: &str) -> Option<String> {
-        std::fs::read_to_string(name).ok()
+        fs::read_to_string(name).ok()
     }
 
     fn ether(&self, name: &str) -> Option<[u8; 6]> {

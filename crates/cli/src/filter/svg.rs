@@ -9,8 +9,8 @@ use layout::topo::layout::VisualGraph;
 use skep_cbpf::Program;
 use skep_filter::runs;
 
-/// Runs that are drawn, at most: more take minutes to lay out, and nobody could read them.
-pub(super) const MOST_DRAWN: usize = 400;
+/// Runs that are drawn, at most: more take long to lay out, and nobody could read them.
+pub(super) const MOST_DRAWN: usize = 80;
 
 const FONT: usize = 15;
 /// Room for a letter and a line, and around them.
