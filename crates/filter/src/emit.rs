@@ -30,14 +30,36 @@ struct Branch {
 }
 
 /// The program of a graph.
+///
+/// What stands behind a `ret` is, to the kernel, reached with the scratch memory that the `ret` is reached with. A long
+/// program has such in its middle, and so may be refused for memory that is written on every way; then all
+/// memory is written at the start.
 pub(crate) fn emit(
     meaning: &Meaning,
     graph: &Graph<'_>,
     root: BlockId,
     optimise: bool,
 ) -> Result<Program, Error> {
+    match emit_with(meaning, graph, root, optimise, false) {
+        Err(Error { kind: ErrorKind::Refused(CheckError::Uninitialised { .. }), .. }) => {
+            emit_with(meaning, graph, root, optimise, true)
+        }
+        program => program,
+    }
+}
+
+fn emit_with(
+    meaning: &Meaning,
+    graph: &Graph<'_>,
+    root: BlockId,
+    optimise: bool,
+    writes_all: bool,
+) -> Result<Program, Error> {
     let count = root as usize + 1;
     let mut machine = Machine::new(meaning, optimise);
+    if writes_all {
+        machine.write_all();
+    }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
     let mut states: Vec<Option<State>> = vec![None; count];
     let start = machine.prologue(asked(meaning, graph, root))?;

@@ -66,13 +66,17 @@ fn libpcap_refuses_them_all() {
 
 #[test]
 fn the_optimiser_changes_nothing() {
-    let effort = Effort { conflicts: 4000, least: 0 };
+    let effort = Effort { conflicts: 2000, least: 0 };
     let (mut equal, mut undecided) = (0, Vec::new());
     for file in beyond() {
-        for text in file.expressions.iter().step_by(2) {
+        for (at, text) in file.expressions.iter().enumerate() {
             let options = options(file.links[0]);
             let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
             let programs = [true, false].map(|optimise| meaning.compile(optimise).unwrap());
+            // Every second is proved, but for those that take long.
+            if at % 2 != 0 || programs[1].insns().len() > 1000 {
+                continue;
+            }
             match diff(&programs[0], &programs[1], effort) {
                 Difference::Equal(_) => equal += 1,
                 Difference::Undecided(why) => undecided.push(format!("{text}: {why}")),

@@ -328,6 +328,16 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Cells that effects set are written before.
+    pub(super) fn write_all(&mut self) {
+        let later = self.meaning.cells.iter().enumerate();
+        let later = later.filter(|(_, init)| matches!(init, Some(Init::Later)));
+        let slots: Vec<u32> =
+            later.filter_map(|(cell, _)| self.slots.get(cell).copied().flatten()).collect();
+        self.code.push(Insn::LoadImm { reg: Reg::A, k: 0 });
+        self.code.extend(slots.into_iter().map(|k| Insn::Store { reg: Reg::A, k }));
+    }
+
     /// Cells get their first values. Those that no block asks for any more have only their loads
     /// left, which may reject the packet.
     pub(super) fn prologue(&mut self, asked: u64) -> Result<State, Error> {
