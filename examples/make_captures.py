@@ -344,6 +344,57 @@ def interleave(talks, rng):
     return merged
 
 
+def tunnels():
+    """A request for a page, bare and inside of what may be around it, one a second."""
+    client, server, near, far = "10.1.0.1", "10.2.0.80", "192.0.2.1", "192.0.2.2"
+    client6, server6, near6, far6 = (f"2001:db8::{n}" for n in (1, 80, 101, 102))
+    request = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
+    syn = ipv4(client, server, TCP, tcp(client, server, 40000, 80, 1, 0, SYN))
+    page = ipv4(client, server, TCP, tcp(client, server, 40000, 80, 2, 1, PSH | ACK, request))
+    segment6 = tcp(client6, server6, 40000, 80, 2, 1, PSH | ACK, request)
+    page6 = ipv6(client6, server6, TCP, segment6)
+
+    def carried(proto, payload):
+        return ethernet(near, far, ETH_IPV4, ipv4(near, far, proto, payload))
+
+    def on_port(port, payload):
+        return carried(UDP, udp(near, far, 50000, port, payload))
+
+    def extended(kind, options):
+        head = struct.pack("!BB", TCP, len(options) // 8 - 1) + options[2:]
+        return ethernet(client, server, ETH_IPV6, ipv6(client6, server6, kind, head + segment6))
+
+    def fragment(offset, more, payload):
+        head = struct.pack("!BBHI", TCP, 0, offset | more, 7)
+        return ethernet(client, server, ETH_IPV6, ipv6(client6, server6, 44, head + payload))
+
+    inner, inner6 = (ethernet(client, server, kind, packet)
+                     for kind, packet in ((ETH_IPV4, page), (ETH_IPV6, page6)))
+    tags = [(ETH_QINQ, 10), (ETH_VLAN, 20)]
+    label = struct.pack("!I", 16 << 12 | 1 << 8 | 64)
+    frames = [
+        ethernet(client, server, ETH_IPV4, syn),
+        inner,
+        inner6,
+        ethernet(client, server, ETH_IPV4, page, tags[1:]),
+        ethernet(client, server, ETH_IPV4, page, tags),
+        ethernet(client, server, 0x8847, label + page),
+        ethernet(client, server, 0x8864, struct.pack("!HHHH", 0x1100, 3, 2 + len(page), 0x21) + page),
+        carried(4, page),
+        carried(41, page6),
+        carried(47, struct.pack("!HH", 0, ETH_IPV4) + page),
+        carried(47, struct.pack("!HHI", 0x2000, 0x6558, 5) + inner6),
+        on_port(4789, struct.pack("!II", 0x08 << 24, 5 << 8) + inner),
+        on_port(6081, struct.pack("!BBHII", 1, 0, 0x6558, 5 << 8, 0) + inner),
+        ethernet(near, far, ETH_IPV6, ipv6(near6, far6, 41, page6)),
+        extended(0, bytes(8)),
+        extended(60, bytes(16)),
+        fragment(0, 1, segment6[:40]),
+        fragment(40, 0, segment6[40:]),
+    ]
+    return [(START_NS + n * 10**9, frame) for n, frame in enumerate(frames)]
+
+
 # --- files
 
 
@@ -396,6 +447,7 @@ def captures():
     return {
         "traffic.pcap": pcap(packets),
         "traffic.pcapng": pcapng(packets[:200], interfaces),
+        "tunnels.pcap": pcap(tunnels()),
         "big-endian.pcap": pcap(packets[:100], ">", nanoseconds=True, snaplen=96),
     }
 

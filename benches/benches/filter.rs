@@ -5,11 +5,16 @@
 //! instructions and ratios. `-- --test` makes one turn of everything. Without a C compiler and libpcap's headers
 //! it measures Skep alone.
 
-use skep_cbpf::check;
-use skep_filter::{ErrorKind, Expr, LinkType, Options};
+use skep_abi::{MapType, ProgType};
+use skep_cbpf::{Lookup, Program, Target, Verdict, check, translate_with_tables};
+use skep_filter::{ErrorKind, Expr, LinkType, Options, Resolver, Table, program_of_all};
+use skep_linux::Loaded;
+use skep_prog::{DataKind, Image, Initial, MapDef, Prog};
+use skep_sys::{Kernel, TestInput};
 use skep_testkit::filters::{corpus, options};
-use skep_testkit::{Answer, Libpcap, Request, libpcap};
+use skep_testkit::{Answer, Libpcap, Request, host, libpcap};
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// libpcap takes a minute for a thousand hosts, and crashes on ten thousand.
@@ -23,6 +28,113 @@ fn main() {
     let mut libpcap = libpcap();
     the_corpus(rounds, libpcap.as_mut());
     hosts(rounds, if is_test { 10 } else { HOSTS_OF_LIBPCAP }, libpcap.as_mut());
+    lists(rounds);
+    in_the_kernel(if is_test { 1000 } else { 2_000_000 }, libpcap.as_mut());
+}
+
+/// Addresses that nobody has, one after the other.
+fn address(at: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a00_0000 | at.wrapping_mul(2_654_435_761) >> 8)
+}
+
+struct Lists(String);
+
+impl Resolver for Lists {
+    fn list(&self, _: &str) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+/// `host in @file`, as tables.
+fn lists(rounds: u32) {
+    for count in [1000, 10_000, 100_000u32] {
+        let lists = Lists((0..count).map(|at| format!("{}\n", address(at))).collect::<String>());
+        let options = Options { tables: true, resolver: &lists, ..Options::default() };
+        let rounds = (rounds * 10 / count).max(3);
+        let time = shortest(rounds, || {
+            let meaning = Expr::parse("host in @list").and_then(|expr| expr.meaning(&options));
+            black_box(meaning.and_then(|meaning| meaning.compile_with_tables(true)).is_ok());
+        });
+        row(&format!("µs for a table of {count}"), time, None);
+    }
+}
+
+/// A packet of TCP to port 80.
+fn packet() -> Vec<u8> {
+    let mut frame = vec![0; 66];
+    (frame[12], frame[14], frame[23]) = (8, 0x45, 6);
+    frame[26..34].copy_from_slice(&[192, 0, 2, 1, 192, 0, 2, 2]);
+    (frame[34], frame[37], frame[46]) = (0xc3, 80, 0x50);
+    frame
+}
+
+/// Nanoseconds a packet, less those of a program that only returns.
+#[expect(clippy::print_stdout, reason = "the result of the bench")]
+fn in_the_kernel(repeat: u32, mut libpcap: Option<&mut Libpcap>) {
+    if host().is_none() {
+        return;
+    }
+    println!("ns a packet in the kernel, tcp to port 80    skep   libpcap   libpcap / skep");
+    let lists = Lists((0..10_000).map(|at| format!("{}\n", address(at))).collect::<String>());
+    let options = Options { tables: true, resolver: &lists, ..Options::default() };
+    for (hook, target) in [
+        (ProgType::SchedCls, Target::Tc(Verdict::TC)),
+        (ProgType::Xdp, Target::Xdp(Verdict::XDP)),
+        (ProgType::SocketFilter, Target::SocketFilter),
+    ] {
+        let time = |program: &Program, lookups: &[Lookup], tables: &[Table]| {
+            run(hook, target, program, lookups, tables, repeat)
+        };
+        let nothing = time(&program_of_all(true, 1), &[], &[]);
+        for text in ["ip and tcp port 80", "port 80", "host 10.0.0.1", "ip host in @list"] {
+            let meaning = Expr::parse(text).and_then(|expr| expr.meaning(&options));
+            let Ok(ours) = meaning.and_then(|meaning| meaning.compile_with_tables(true)) else {
+                continue;
+            };
+            let ns = time(&ours.program, &ours.lookups, &ours.tables) - nothing;
+            let theirs = libpcap
+                .as_mut()
+                .and_then(|libpcap| match libpcap.compile(text, Request::default()) {
+                    Answer::Program(program, _) => check(&program).ok(),
+                    Answer::Refused(_) => None,
+                })
+                .map(|program| time(&program, &[], &[]) - nothing);
+            row(&format!("{} {text}", hook.name()), ns, theirs);
+        }
+    }
+}
+
+/// Nanoseconds of one run.
+fn run(
+    hook: ProgType,
+    target: Target,
+    program: &Program,
+    lookups: &[Lookup],
+    tables: &[Table],
+    repeat: u32,
+) -> f64 {
+    let insns = translate_with_tables(program, target, lookups).expect("a translation");
+    let maps = tables.iter().map(|table| {
+        let size = u32::try_from(table.bytes.len()).expect("a table");
+        let mut map = MapDef::new("set", MapType::Array, 4, size, 1);
+        map.data = Some(DataKind::Rodata);
+        map.initial = Initial::Value(table.bytes.clone());
+        map
+    });
+    let image = Image {
+        progs: vec![Prog::new("filter", hook, insns)],
+        maps: maps.collect(),
+        license: "GPL".into(),
+        ..Image::default()
+    };
+    let loaded = Loaded::load(Kernel, &image, "filter").expect("the kernel takes it");
+    let input = TestInput { data: &packet(), repeat, ..TestInput::default() };
+    let times = (0..5).map(|_| {
+        let start = Instant::now();
+        loaded.test_run(&input).expect("a test run");
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(repeat)
+    });
+    times.fold(f64::INFINITY, f64::min)
 }
 
 /// The shortest time of many.
@@ -89,7 +201,7 @@ fn hosts(rounds: u32, most: usize, mut libpcap: Option<&mut Libpcap>) {
     for count in HOSTS {
         let term = |at: usize| {
             let at = u32::try_from(at).unwrap_or(0).wrapping_mul(2_654_435_761);
-            format!("host {}", std::net::Ipv4Addr::from_bits(0x0a00_0000 | at >> 8))
+            format!("host {}", Ipv4Addr::from_bits(0x0a00_0000 | at >> 8))
         };
         let text = (0..count).map(term).collect::<Vec<_>>().join(" or ");
         let rounds = (rounds / u32::try_from(count / 10).unwrap_or(1)).max(3);

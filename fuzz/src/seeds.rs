@@ -53,6 +53,7 @@ impl Seeds {
             self.classic(filter)?;
         }
         self.filters(&root.join("corpus/filter"))?;
+        self.filters(&root.join("corpus/filter_beyond"))?;
         self.text("asm_text", CALLS)?;
         self.programs(CALLS.as_bytes())
     }
@@ -160,6 +161,10 @@ impl Seeds {
                 let source = u8::try_from(at % 3).unwrap_or(0);
                 let input = [&[1, source], line.as_bytes(), &[0], packet].concat();
                 self.write("filter", &input)?;
+                let other = if at % 2 == 0 { line } else { "not (tcp or udp)" };
+                let packet = &packet[1..];
+                let pair = [line.as_bytes(), &[0], other.as_bytes(), &[0], packet].concat();
+                self.write("filter_diff", &pair)?;
             }
         }
         Ok(())

@@ -9,8 +9,7 @@
 //!
 //! # Invariants
 //!
-//! - Jumps lead forward, and each classic instruction becomes at most 16 slots (an indirect load with
-//!   direct packet access). A conditional jump spans at most 255 instructions and so fits in 16 bits;
+//! - Jumps lead forward, and each classic instruction becomes at most 20 slots (a lookup in a table). A conditional jump spans at most 255 instructions and so fits in 16 bits;
 //!   an unconditional one that does not becomes `gotol`.
 //! - What cannot be reached is left out: Linux rejects unreachable instructions.
 //! - A scratch cell is written before it is read, which the checker has established; the stack needs
@@ -18,6 +17,9 @@
 
 mod context;
 mod packet;
+mod table;
+
+pub use table::Lookup;
 
 use crate::check::{Program, target};
 use crate::insn::{self, Ancillary, CondOp, Insn, Reg};
@@ -104,6 +106,19 @@ pub enum TranslateError {
 /// # Errors
 /// [`TranslateError`] with the first instruction that has no counterpart.
 pub fn translate(program: &Program, target: Target) -> Result<Insns, TranslateError> {
+    translate_with_tables(program, target, &[])
+}
+
+/// As [`translate`], with instructions that stand for lookups in the values of maps, in the order of the
+/// program.
+///
+/// # Errors
+/// [`TranslateError`] with the first instruction that has no counterpart.
+pub fn translate_with_tables(
+    program: &Program,
+    target: Target,
+    lookups: &[Lookup],
+) -> Result<Insns, TranslateError> {
     let len = program.insns().len();
     let mut this = Translator {
         target,
@@ -119,7 +134,10 @@ pub fn translate(program: &Program, target: Target) -> Result<Insns, TranslateEr
             if let Some(start) = this.start.get_mut(pc) {
                 *start = pc_of_len(&this.out);
             }
-            if this.insn(pc, insn)? == Flow::On {
+            if let Some(lookup) = lookups.iter().find(|lookup| lookup.pc == pc) {
+                this.lookup(lookup);
+                this.reach(target_of_next(pc));
+            } else if this.insn(pc, insn)? == Flow::On {
                 this.reach(target_of_next(pc));
             }
         }
@@ -320,7 +338,7 @@ impl Translator {
             let slots = to.0.saturating_sub(at.0).saturating_sub(1);
             match self.out.get_mut(at) {
                 Some(isa::Insn::JumpIf { off, .. }) => {
-                    *off = i16::try_from(slots).expect("bug: 256 insns of 16 slots fit");
+                    *off = i16::try_from(slots).expect("bug: 256 insns of 20 slots fit");
                 }
                 Some(jump) => {
                     *jump = match i16::try_from(slots) {

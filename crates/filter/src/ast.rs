@@ -4,6 +4,7 @@
 //! whoever walks the list from front to back sees the expression as libpcap's parser does, whose
 //! `vlan` and the like change what follows in the text.
 
+use crate::field::Field;
 use skep_diag::Span;
 
 /// A protocol qualifier.
@@ -235,6 +236,24 @@ pub enum ByteOp {
     Or,
 }
 
+/// Which IP headers of a packet are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `any`: the outermost and those in tunnels.
+    Any,
+    /// `inner`: those in tunnels.
+    Inner,
+}
+
+/// What follows `in`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// What is between the braces, or the name of the file.
+    pub span: Span,
+    /// Whether it is a file.
+    pub is_file: bool,
+}
+
 /// Position of a [`Node`].
 pub type NodeId = u32;
 /// Position of an [`Arith`].
@@ -297,6 +316,16 @@ pub enum NodeKind {
     WlanDirection(u32),
     /// `llc`
     Llc(Llc),
+    /// `any` or `inner` before a condition.
+    Deep(Scope, NodeId),
+    /// `tcp.flags.syn`
+    Flag(Field),
+    /// `port in {80, 443}`
+    In(Qual, List),
+    /// `vlan in {10, 20-29}`
+    VlanIn(List),
+    /// `payload contains "GET " within 64`: the text without its quotes, and how many bytes are searched.
+    Contains(Span, u32),
 }
 
 /// A condition and its words.
@@ -305,6 +334,8 @@ pub enum NodeKind {
 pub struct Node {
     pub span: Span,
     pub kind: NodeKind,
+    /// Inside `any` or `inner`.
+    pub scope: Option<Scope>,
 }
 
 /// A number that depends on the packet.
@@ -316,6 +347,8 @@ pub enum ArithKind {
     Len,
     /// `proto[index:size]`
     Load(Proto, ArithId, u32),
+    /// `ip.ttl`
+    Field(Field),
     /// `-x`
     Neg(ArithId),
     /// `x op y`

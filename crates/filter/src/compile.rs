@@ -1,15 +1,25 @@
 //! The compiler.
 
 use crate::ast::Expr;
-use crate::emit::emit;
+use crate::emit::{MEMBER, emit};
 use crate::error::{Error, ErrorKind};
+use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
 use crate::graph::{Graph, REJECT};
 use crate::lower::{Meaning, Options};
-use skep_cbpf::{MAX_INSNS, Program};
+use crate::table::{LARGE, Table};
+use skep_cbpf::{Insn, Lookup, MAX_INSNS, Program, Reg, check_insns};
 use skep_diag::Span;
+use std::collections::HashMap;
 
 /// Blocks of which no program that the kernel takes can be made.
 const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
+
+/// The program that accepts all packets, or none.
+#[must_use]
+pub fn program_of_all(accepts: bool, snaplen: u32) -> Program {
+    let k = if accepts { snaplen.max(1) } else { 0 };
+    check_insns(vec![Insn::RetK { k }]).expect("bug: a return is a program")
+}
 
 impl Expr {
     /// The expression as a classic program, which returns [`Options::snaplen`] for packets that match
@@ -26,7 +36,94 @@ impl Expr {
     }
 }
 
+/// A program that looks into tables: its parts for [`skep_cbpf::translate_with_tables`].
+#[derive(Clone, Debug)]
+pub struct Tabled {
+    /// The program, in which some instructions stand for lookups.
+    pub program: Program,
+    /// Which, and in which table.
+    pub lookups: Vec<Lookup>,
+    /// The tables.
+    pub tables: Vec<Table>,
+}
+
 impl Meaning {
+    /// A program for eBPF, in which large lists of numbers are tables: those of lists after `in`, with
+    /// [`Options::tables`], and of numbers with `or` between them.
+    ///
+    /// # Errors
+    /// As [`Meaning::compile`]; [`ErrorKind::TableTooLarge`].
+    pub fn compile_with_tables(&self, optimise: bool) -> Result<Tabled, Error> {
+        let refuses = optimise && !self.as_it_stands;
+        if refuses && let Some(error) = &self.folded {
+            return Err(error.clone());
+        }
+        let mut meaning = self.clone();
+        let reserved = meaning.reserve_sets();
+        let (mut graph, mut root) = Graph::of(&meaning, optimise);
+        graph.reserved = reserved;
+        if optimise {
+            root = graph.thread(root);
+            root = graph.regroup(root);
+        }
+        root = graph.trees(root);
+        if refuses && root == REJECT {
+            return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+        }
+        let program = emit(&meaning, &graph, root, optimise)?;
+        let mut sets = meaning.sets.clone();
+        for (member, numbers) in graph.found {
+            if let Value::Member(set, _) = meaning.values.get(member)
+                && let Some(set) = sets.get_mut(set as usize)
+            {
+                *set = numbers;
+            }
+        }
+        // Equal sets have one table.
+        let mut tables: Vec<(usize, Table)> = Vec::new();
+        let mut lookups = Vec::new();
+        for (pc, pair) in program.insns().windows(2).enumerate() {
+            let [Insn::LoadImm { reg: Reg::X, k }, MEMBER] = *pair else { continue };
+            let set = k as usize;
+            let numbers = sets.get(set).map_or(&[][..], Vec::as_slice);
+            let known = tables.iter().position(|&(other, _)| sets[other] == numbers);
+            let map = match known {
+                Some(map) => map,
+                None => {
+                    tables.push((set, Table::of(numbers)?));
+                    tables.len() - 1
+                }
+            };
+            lookups.push(tables[map].1.lookup(pc + 1, map));
+        }
+        let tables = tables.into_iter().map(|(_, table)| table).collect();
+        Ok(Tabled { program, lookups, tables })
+    }
+
+    /// Values for sets that may be found among the tests: of each value that is compared with many numbers.
+    fn reserve_sets(&mut self) -> Vec<(ValueId, ValueId)> {
+        /// Lists of the same value.
+        const LISTS: usize = 4;
+        let mut counts: HashMap<ValueId, usize> = HashMap::new();
+        for form in &self.forms {
+            if let Form::Test(Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(_) }) =
+                form
+            {
+                *counts.entry(*value).or_default() += 1;
+            }
+        }
+        let mut many: Vec<ValueId> =
+            counts.into_iter().filter(|row| row.1 >= LARGE).map(|row| row.0).collect();
+        many.sort_unstable();
+        let mut reserved = Vec::new();
+        for value in many.into_iter().flat_map(|value| std::iter::repeat_n(value, LISTS)) {
+            let set = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
+            self.sets.push(Vec::new());
+            reserved.push((self.values.add(Value::Member(set, value)), value));
+        }
+        reserved
+    }
+
     /// A classic program that accepts the packets that match.
     ///
     /// # Errors
@@ -34,6 +131,9 @@ impl Meaning {
     /// [`ErrorKind::RejectsAll`] if no packet can match, [`ErrorKind::Constant`] for arithmetic on
     /// constants that has no result.
     pub fn compile(&self, optimise: bool) -> Result<Program, Error> {
+        if !self.sets.is_empty() {
+            return Err(Error::new(Span::default(), ErrorKind::Tables));
+        }
         let refuses = optimise && !self.as_it_stands;
         if refuses && let Some(error) = &self.folded {
             return Err(error.clone());

@@ -3,9 +3,20 @@
 use skep_cbpf::{Format, Insn, Program, print};
 use std::fmt::Write as _;
 
-/// The program as a graph in the language DOT: a box for each run of instructions without jumps.
+/// Instructions without jumps between them, and where they lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Position of the first.
+    pub start: usize,
+    /// The instructions, as tcpdump prints them, without the targets of jumps.
+    pub lines: Vec<String>,
+    /// Starts of runs that it leads to, with `yes` and `no` where there are two.
+    pub ways: Vec<(usize, &'static str)>,
+}
+
+/// The program in runs of instructions without jumps.
 #[must_use]
-pub fn dot(program: &Program) -> String {
+pub fn runs(program: &Program) -> Vec<Run> {
     let insns = program.insns();
     let text = print(&program.encode(), Format::Text);
     let lines: Vec<&str> = text.lines().collect();
@@ -22,21 +33,36 @@ pub fn dot(program: &Program) -> String {
             begins[pc + 1] = true;
         }
     }
-    let mut out = String::from("digraph filter {\n  node [shape=box, fontname=monospace];\n");
+    let mut runs = Vec::new();
     let mut start = 0;
     while start < insns.len() {
         let len = begins[start + 1..].iter().position(|&begins| begins).unwrap_or(0);
         let end = start + len;
         // Jumps are drawn; what they compare is not.
-        let label: Vec<String> = lines[start..=end]
+        let lines = lines[start..=end]
             .iter()
             .map(|line| line.split(" jt ").next().unwrap_or(line).trim_end().replace('"', "'"))
             .collect();
-        let _ = writeln!(out, "  n{start} [label=\"{}\\l\"];", label.join("\\l"));
-        for (way, label) in ways(end, insns[end]) {
-            let _ = writeln!(out, "  n{start} -> n{way}{label};");
-        }
+        runs.push(Run { start, lines, ways: ways(end, insns[end]) });
         start = end + 1;
+    }
+    runs
+}
+
+/// The program as a graph in the language DOT: a box for each run of instructions without jumps.
+#[must_use]
+pub fn dot(program: &Program) -> String {
+    let mut out = String::from("digraph filter {\n  node [shape=box, fontname=monospace];\n");
+    for Run { start, lines, ways } in runs(program) {
+        let _ = writeln!(out, "  n{start} [label=\"{}\\l\"];", lines.join("\\l"));
+        for (way, label) in ways {
+            let style = match label {
+                "no" => " [label=no, style=dashed]",
+                "yes" => " [label=yes]",
+                _ => "",
+            };
+            let _ = writeln!(out, "  n{start} -> n{way}{style};");
+        }
     }
     out + "}\n"
 }
@@ -46,10 +72,9 @@ fn ways(pc: usize, insn: Insn) -> Vec<(usize, &'static str)> {
     match insn {
         Insn::RetK { .. } | Insn::RetA => Vec::new(),
         Insn::Jump { k } => vec![(pc + 1 + k as usize, "")],
-        Insn::JumpIf { jt, jf, .. } => vec![
-            (pc + 1 + usize::from(jt), " [label=yes]"),
-            (pc + 1 + usize::from(jf), " [label=no, style=dashed]"),
-        ],
+        Insn::JumpIf { jt, jf, .. } => {
+            vec![(pc + 1 + usize::from(jt), "yes"), (pc + 1 + usize::from(jf), "no")]
+        }
         _ => vec![(pc + 1, "")],
     }
 }

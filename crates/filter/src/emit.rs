@@ -5,12 +5,14 @@
 //! out: all that a jump leads to is in place when the jump is, so its distance is known, and one of more
 //! than 255 instructions goes by way of a `ja` or a further `ret` right behind it.
 
+mod deep;
 mod machine;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
+pub(crate) use machine::MEMBER;
 use machine::{Machine, State};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
@@ -28,14 +30,36 @@ struct Branch {
 }
 
 /// The program of a graph.
+///
+/// What stands behind a `ret` is, to the kernel, reached with the scratch memory that the `ret` is reached with. A long
+/// program has such in its middle, and so may be refused for memory that is written on every way; then all
+/// memory is written at the start.
 pub(crate) fn emit(
     meaning: &Meaning,
     graph: &Graph<'_>,
     root: BlockId,
     optimise: bool,
 ) -> Result<Program, Error> {
+    match emit_with(meaning, graph, root, optimise, false) {
+        Err(Error { kind: ErrorKind::Refused(CheckError::Uninitialised { .. }), .. }) => {
+            emit_with(meaning, graph, root, optimise, true)
+        }
+        program => program,
+    }
+}
+
+fn emit_with(
+    meaning: &Meaning,
+    graph: &Graph<'_>,
+    root: BlockId,
+    optimise: bool,
+    writes_all: bool,
+) -> Result<Program, Error> {
     let count = root as usize + 1;
     let mut machine = Machine::new(meaning, optimise);
+    if writes_all {
+        machine.write_all();
+    }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
     let mut states: Vec<Option<State>> = vec![None; count];
     let start = machine.prologue(asked(meaning, graph, root))?;
@@ -165,17 +189,14 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
                     pending.push(rhs);
                 }
             }
-            Step::Effect(effect) => match meaning.effects.get(effect as usize).copied() {
-                Some(Effect::Tag(cell)) => asked |= 1 << cell,
-                Some(Effect::Set(cell, value)) => {
-                    asked |= 1 << cell;
-                    pending.push(value);
+            Step::Effect(effect) => {
+                if let Some(&effect) = meaning.effects.get(effect as usize) {
+                    asked |= effect.sets();
+                    if let Effect::Set(_, value) = effect {
+                        pending.push(value);
+                    }
                 }
-                Some(Effect::Geneve { kind, header, payload }) => {
-                    asked |= 1 << kind | 1 << header | 1 << payload;
-                }
-                None => {}
-            },
+            }
             Step::End => {}
         }
     }
@@ -186,7 +207,9 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
         }
         match meaning.values.get(id) {
             Value::Cell(cell) => asked |= 1 << cell,
-            Value::Ind(_, base, _) | Value::Neg(base) => pending.push(base),
+            Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => {
+                pending.push(base)
+            }
             Value::Alu(_, left, right) => pending.extend([left, right]),
             _ => {}
         }

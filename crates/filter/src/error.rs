@@ -80,12 +80,36 @@ pub enum ErrorKind {
     /// The snapshot length is 0.
     #[error("a snapshot length of 0 rejects all packets")]
     SnapLen,
+    /// `any` and `inner` in each other.
+    #[error("`any` and `inner` do not go into each other")]
+    Nested,
+    /// Words that do not go with `any` and `inner`.
+    #[error("these words do not go with `any` and `inner`")]
+    NotScoped,
+    /// Words that do not go with a list.
+    #[error("a list goes with `host`, `net`, `port` and `vlan` only")]
+    NoList,
+    /// A list without anything in it.
+    #[error("the list is empty")]
+    EmptyList,
+    /// Something in a list that does not belong there.
+    #[error("`{text}` in the list is no {what}")]
+    Item { text: String, what: &'static str },
+    /// A text that cannot be looked for.
+    #[error("{0}")]
+    Text(&'static str),
     /// No packet can match.
     #[error("the expression rejects all packets")]
     RejectsAll,
     /// The program is larger than what the kernel takes.
     #[error("the program has some {insns} instructions, the kernel takes {most}")]
     TooLong { insns: usize, most: usize },
+    /// A list is too large for a table.
+    #[error("{count} numbers in a list, a table has {most} at most")]
+    TableTooLarge { count: usize, most: usize },
+    /// The meaning has tables, which classic programs have not.
+    #[error("large lists became tables, which classic programs do not have")]
+    Tables,
     /// The program breaks a rule of the kernel; the compiler should not have made it.
     #[error("the program is refused: {0}")]
     Refused(skep_cbpf::CheckError),
@@ -130,8 +154,12 @@ impl ErrorKind {
             Self::Size(_) => "filter.size",
             Self::Registers => "filter.registers",
             Self::SnapLen => "filter.snaplen",
+            Self::Nested | Self::NotScoped => "filter.scope",
+            Self::NoList | Self::EmptyList | Self::Item { .. } => "filter.list",
+            Self::Text(_) => "filter.text",
             Self::RejectsAll => "filter.rejects-all",
             Self::TooLong { .. } => "filter.too-long",
+            Self::TableTooLarge { .. } | Self::Tables => "filter.table",
             Self::Refused(_) => "filter.refused",
         }
     }
@@ -149,15 +177,39 @@ impl ErrorKind {
             }
             Self::HostBits(_) => ("", "clear the bits that the mask does not cover"),
             Self::MaskWithoutNet => ("", "write `net` before the address"),
+            Self::Name { what: "field", name } => {
+                let fields = crate::field::Field::all().map(crate::field::Field::name);
+                let label = match skep_diag::closest(name, fields) {
+                    Some(field) => format!("did you mean `{field}`?"),
+                    None => String::new(),
+                };
+                return (
+                    label,
+                    "`skep filter --fields` lists them; a host of that name has `host` before it"
+                        .into(),
+                );
+            }
+            Self::Name { what: "list", .. } => {
+                ("", "it is a file that cannot be read, or nobody reads files here")
+            }
+            Self::NotScoped => {
+                ("", "protocols, addresses, ports, fields and `payload contains` do")
+            }
+            Self::Nested => ("", "`any` looks at all headers, `inner` at those in tunnels"),
+            Self::Item { what: "port" | "VLAN", .. } => {
+                ("", "numbers and ranges, as in {80, 8000-8999}")
+            }
+            Self::Item { .. } => ("", "as in {10.0.0.0/8, 192.0.2.1-192.0.2.9, 2001:db8::/32}"),
             Self::Name { what: "host", .. } => ("", "give its address"),
             Self::Name { what: "port", .. } => ("", "give its number"),
             Self::NotInFiles { .. } => ("", "use it on a live capture, or capture from `any`"),
             Self::AfterMpls(_) => ("", "move it before `mpls`: what follows `mpls` looks inside"),
             Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
             Self::Registers => ("", "nest less"),
-            Self::TooLong { .. } => {
-                ("", "the expression can still be evaluated without the kernel")
-            }
+            Self::TooLong { .. } => (
+                "",
+                "as eBPF (--ebpf) long lists of hosts become tables; without the kernel, any length goes",
+            ),
             _ => ("", ""),
         };
         (label.into(), help.into())

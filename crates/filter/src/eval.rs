@@ -1,5 +1,7 @@
 //! What an expression means, by following it: the reference for every program made of it.
 
+mod deep;
+
 use crate::form::{
     AUTH, CHAIN_STEPS, Chain, EXTENSIONS, Effect, Form, FormId, Init, NO_NEXT, Rhs, Test, Value,
     ValueId, compare,
@@ -68,6 +70,7 @@ impl Run<'_> {
             let value = match *init {
                 None => 0,
                 Some(Init::Const(value)) => value,
+                Some(Init::Later) => 0,
                 Some(Init::Radiotap) => self.byte(3)? << 8 | self.byte(2)?,
                 Some(Init::Pflog) => (self.byte(0)? + 3) & !3,
                 Some(Init::Wlan { header, pads }) => self.wlan_payload(header, pads)?,
@@ -81,14 +84,13 @@ impl Run<'_> {
     /// that what follows is padded to a multiple of 4.
     fn wlan_payload(&self, header: Option<u8>, pads: bool) -> Result<u32, Rejected> {
         let start = header.map_or(0, |cell| self.cell(cell));
-        let end = start.wrapping_add(24);
+        let mut end = start.wrapping_add(24);
         let kind = self.byte(start)?;
         if kind & 0x08 == 0 || kind & 0x04 != 0 {
             return Ok(end);
         }
         if kind & 0x80 != 0 {
-            // As in libpcap, the padding is not looked for then.
-            return Ok(end.wrapping_add(2));
+            end = end.wrapping_add(2);
         }
         if !pads {
             return Ok(end);
@@ -188,6 +190,10 @@ impl Run<'_> {
                 );
                 self.set(payload, if is_ethernet { inner.wrapping_add(14) } else { inner });
             }
+            Some(Effect::Outer(start, level)) => self.outer(start, level)?,
+            Some(Effect::Transport(level)) => self.transport(level)?,
+            Some(Effect::Inner(from, to)) => self.inner(from, to)?,
+            Some(Effect::Payload(level, to)) => self.payload(level, to)?,
             None => {}
         }
         Ok(())
@@ -203,6 +209,11 @@ impl Run<'_> {
         }
         let mut value = match values.get(leaf) {
             Value::Neg(operand) => self.value(operand)?.wrapping_neg(),
+            Value::Member(set, operand) => {
+                let value = self.value(operand)?;
+                let set = self.meaning.sets.get(set as usize).map_or(&[][..], Vec::as_slice);
+                set.binary_search(&value).is_err().into()
+            }
             Value::Ind(size, base, off) => {
                 let base = self.value(base)?;
                 self.load(size, base.wrapping_add(off))?

@@ -1,6 +1,8 @@
 //! An expression in words, and what about it may not be what was meant.
 
-use crate::ast::{ArithKind, Dir, Expr, Id, Kind, Node, NodeId, NodeKind, Proto, Qual};
+use crate::ast::{
+    ArithKind, Dir, Expr, Id, Kind, List, Node, NodeId, NodeKind, Proto, Qual, Scope,
+};
 use skep_diag::{Diagnostic, Span};
 
 impl Expr {
@@ -25,6 +27,13 @@ impl Expr {
                 }
                 NodeKind::Not(operand) => {
                     out += "not\n";
+                    pending.push((operand, depth + 1));
+                }
+                NodeKind::Deep(scope, operand) => {
+                    out += match scope {
+                        Scope::Any => "in the outermost headers or in a tunnel\n",
+                        Scope::Inner => "in a tunnel\n",
+                    };
                     pending.push((operand, depth + 1));
                 }
                 _ => {
@@ -95,8 +104,31 @@ impl Expr {
             NodeKind::WlanType(..) => format!("802.11 frames of {}", text()),
             NodeKind::WlanDirection(_) => format!("802.11 frames with {}", text()),
             NodeKind::Llc(_) => format!("LLC frames: {}", text()),
-            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) => String::new(),
+            NodeKind::Flag(field) => format!("{}: {}", field.name(), field.what()),
+            NodeKind::In(qual, list) => {
+                let what = Id::Name(list.span);
+                let words = self.id_in_words(qual, what);
+                let before = words.strip_suffix(self.slice(list.span)).unwrap_or(&words);
+                format!("{before}in {}", self.list_in_words(list))
+            }
+            NodeKind::VlanIn(list) => {
+                format!("with a VLAN tag of a VLAN in {}", self.list_in_words(list))
+            }
+            NodeKind::Contains(text, within) => {
+                format!("\"{}\" in the first {within} bytes of the payload", self.slice(text))
+            }
+            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) | NodeKind::Deep(..) => {
+                String::new()
+            }
         }
+    }
+
+    fn list_in_words(&self, list: List) -> String {
+        if list.is_file {
+            return format!("the file {}", self.slice(list.span));
+        }
+        let words = self.slice(list.span).split([',', ' ', '\t', '\n']);
+        words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
     }
 
     fn id_in_words(&self, qual: Qual, id: Id) -> String {
@@ -154,7 +186,9 @@ impl Expr {
                 NodeKind::And(left, _) | NodeKind::Or(left, _) => {
                     warnings.extend(self.mixed(node, left));
                 }
+                _ if node.scope.is_some() => {}
                 NodeKind::Vlan(_)
+                | NodeKind::VlanIn(_)
                 | NodeKind::Mpls(_)
                 | NodeKind::PppoeS(_)
                 | NodeKind::Geneve(_) => {
@@ -208,7 +242,11 @@ impl Expr {
                     if let Some(title) = only_ip4(proto) {
                         warnings.push(
                             Diagnostic::warning("filter.only-ipv4", title)
-                                .label(arith.span, "looks behind IPv4 headers only"),
+                                .label(arith.span, "looks behind IPv4 headers only")
+                                .help(format!(
+                                    "fields do, and `any {}[…]` does: skep filter --fields",
+                                    proto.name()
+                                )),
                         );
                     }
                     if !is_checked && proto != Proto::Link {
@@ -225,7 +263,7 @@ impl Expr {
                     pending.push((left, is_checked));
                     pending.push((right, false));
                 }
-                ArithKind::Number(_) | ArithKind::Len => {}
+                ArithKind::Number(_) | ArithKind::Len | ArithKind::Field(_) => {}
             }
         }
         warnings
@@ -310,12 +348,20 @@ mod tests {
         assert_eq!(codes("ip or vlan"), [""; 0]);
         assert_eq!(codes("tcp[13] & 2 != 0"), ["filter.only-ipv4"]);
         assert_eq!(codes("1 + ip[0] = 5"), ["filter.unchecked"]);
+        assert_eq!(codes("vlan in {5} and ip"), ["filter.shifts"]);
+        assert_eq!(codes("any vlan 5 and any tcp[13] & 2 != 0"), [""; 0]);
     }
 
     #[test]
     fn words_are_for_people() {
         let words = |text: &str| Expr::parse(text).unwrap().in_words();
         assert_eq!(words(""), "every packet\n");
+        assert_eq!(
+            words("any (tcp.flags.syn and dst port in {80, 443})"),
+            "in the outermost headers or in a tunnel\n  all of\n    \
+             tcp.flags.syn: begins a connection\n    \
+             TCP, UDP or SCTP, destination port in 80, 443\n"
+        );
         assert_eq!(
             words("tcp dst port 80 and not (net 10.0.0.0/8 or host ::1)"),
             "all of\n  TCP, destination port 80\n  not\n    any of\n      \

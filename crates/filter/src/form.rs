@@ -9,6 +9,7 @@
 //! are looked at ([`Init`]); conditions that move on to an inner header set them ([`Effect`]). Each path
 //! through the conditions so has headers of its own, and no position depends on what other paths did.
 
+use crate::deep::{Level, Start};
 use skep_cbpf::{AluOp, Ancillary, Size};
 use std::hash::{Hash, Hasher};
 
@@ -35,6 +36,8 @@ pub(crate) enum Value {
     Cell(Cell),
     Neg(ValueId),
     Alu(AluOp, ValueId, ValueId),
+    /// 0 if the value is in a set, by its number, else something else.
+    Member(u32, ValueId),
     /// Type of the header that `protochain` stops at.
     Chain(Chain),
     /// Rejects the packet: a load from where no packet has bytes, a division by the constant zero.
@@ -111,6 +114,8 @@ pub(crate) enum Init {
     },
     /// Length of a PF log header, a multiple of 4.
     Pflog,
+    /// None: an effect sets it before it is asked for.
+    Later,
 }
 
 /// What a condition does besides.
@@ -123,6 +128,26 @@ pub(crate) enum Effect {
     /// The Geneve header is where the cell `header` says: where the type, the header and the payload
     /// of what it carries are.
     Geneve { kind: Cell, header: Cell, payload: Cell },
+    /// Finds the outermost network header.
+    Outer(Start, Level),
+    /// Finds what a network header carries.
+    Transport(Level),
+    /// Finds the network header in what another one carries.
+    Inner(Level, Level),
+    /// Finds what a transport header carries.
+    Payload(Level, Cell),
+}
+
+impl Effect {
+    /// The cells that it sets, as bits.
+    pub(crate) const fn sets(&self) -> u64 {
+        match *self {
+            Self::Tag(cell) | Self::Set(cell, _) | Self::Payload(_, cell) => 1 << cell,
+            Self::Geneve { kind, header, payload } => 1 << kind | 1 << header | 1 << payload,
+            Self::Outer(_, level) | Self::Inner(_, level) => 1 << level.kind | 1 << level.net,
+            Self::Transport(level) => 1 << level.proto | 1 << level.at,
+        }
+    }
 }
 
 /// Finds values that are there already.
@@ -337,7 +362,7 @@ impl Values {
                 | Value::Msh(_)
                 | Value::Chain(_)
                 | Value::Fault => return true,
-                Value::Neg(operand) => pending.push(operand),
+                Value::Neg(operand) | Value::Member(_, operand) => pending.push(operand),
                 Value::Alu(op, left, right) => {
                     if matches!(op, AluOp::Div | AluOp::Mod) && self.constant(right).is_none() {
                         return true;

@@ -55,6 +55,10 @@ pub(crate) struct Graph<'a> {
     optimise: bool,
     /// Whether equal blocks are to be the same.
     shares: bool,
+    /// Values that say whether others are in sets not known yet, with the others.
+    pub(crate) reserved: Vec<(ValueId, ValueId)>,
+    /// Sets that became known: the value that says it, and the numbers.
+    pub(crate) found: Vec<(ValueId, Vec<u32>)>,
     /// How often a test turned out to lead to one place only.
     folded: u32,
 }
@@ -72,6 +76,8 @@ impl<'a> Graph<'a> {
             table: Vec::new(),
             count: 0,
             optimise,
+            reserved: Vec::new(),
+            found: Vec::new(),
             folded: 0,
             shares: false,
         };

@@ -1,5 +1,6 @@
 //! Text to tokens. The longest match wins, and of equals the rule that stands first.
 
+use crate::ast::List;
 use crate::error::{Error, ErrorKind};
 use crate::words::{Word, word};
 use skep_diag::Span;
@@ -33,6 +34,7 @@ pub(crate) struct Token {
 }
 
 /// Gives tokens one after the other.
+#[derive(Clone)]
 pub(crate) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -96,6 +98,67 @@ impl<'a> Lexer<'a> {
         Ok(Token { tok, span: Span::new(start, self.at) })
     }
 
+    fn skip_space(&mut self) {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at), Some(b' ' | b'\r' | b'\n' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    /// A list, if one begins here: `{…}`, or `@` and the name of a file.
+    pub(crate) fn list(&mut self) -> Result<Option<List>, Error> {
+        let mut ahead = self.clone();
+        ahead.skip_space();
+        let start = ahead.at + 1;
+        let rest = self.text.get(start..).unwrap_or("");
+        let (span, is_file) = match self.text.as_bytes().get(ahead.at) {
+            Some(b'{') => {
+                let Some(len) = rest.find('}') else {
+                    let expected = "`}` at the end of the list";
+                    let end = self.text.len();
+                    return Err(Error::new(Span::new(end, end), ErrorKind::Ends { expected }));
+                };
+                self.at = start + len + 1;
+                (Span::new(start, start + len), false)
+            }
+            Some(b'@') => {
+                let len =
+                    rest.find(|c: char| c.is_ascii_whitespace() || c == ')').unwrap_or(rest.len());
+                self.at = start + len;
+                (Span::new(start, start + len), true)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(List { span, is_file }))
+    }
+
+    /// A text in quotes, if one begins here: where it is, without them.
+    pub(crate) fn text(&mut self) -> Result<Option<Span>, Error> {
+        let mut ahead = self.clone();
+        ahead.skip_space();
+        let start = ahead.at + 1;
+        if self.text.as_bytes().get(ahead.at) != Some(&b'"') {
+            return Ok(None);
+        }
+        let mut is_escaped = false;
+        for (at, byte) in self.text.bytes().enumerate().skip(start) {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => {
+                    self.at = at + 1;
+                    return Ok(Some(Span::new(start, at)));
+                }
+                _ => {}
+            }
+        }
+        let end = self.text.len();
+        Err(Error::new(
+            Span::new(end, end),
+            ErrorKind::Ends { expected: "`\"` at the end of the text" },
+        ))
+    }
+
     /// What begins with a letter, a digit or a colon.
     fn long(&mut self, rest: &[u8], start: usize) -> Result<Token, Error> {
         let name = name_len(rest);
@@ -143,6 +206,38 @@ impl<'a> Lexer<'a> {
             token(Tok::Name)
         }
     }
+}
+
+/// The bytes that a text in quotes stands for: `\\`, `\"`, `\n`, `\r`, `\t`, `\0` and `\xHH` are one byte each.
+pub(crate) fn unescaped(text: &str) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next() {
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(b'0') => 0,
+            Some(byte @ (b'\\' | b'"')) => byte,
+            Some(b'x') => {
+                let digits = [rest.next(), rest.next()].map(|digit| {
+                    digit
+                        .and_then(|digit| char::from(digit).to_digit(16))
+                        .and_then(|digit| u8::try_from(digit).ok())
+                });
+                match digits {
+                    [Some(high), Some(low)] => high << 4 | low,
+                    _ => return Err("`\\x` needs two hexadecimal digits"),
+                }
+            }
+            _ => return Err("`\\` goes before `n`, `r`, `t`, `0`, `xHH`, `\"` and `\\` only"),
+        });
+    }
+    Ok(bytes)
 }
 
 fn address(text: &str, span: Span, what: &'static str) -> Error {

@@ -29,11 +29,14 @@
 
 mod ast;
 mod compile;
+mod deep;
+mod diff;
 mod dot;
 mod emit;
 mod error;
 mod eval;
 mod explain;
+mod field;
 mod form;
 mod graph;
 mod implies;
@@ -42,15 +45,20 @@ mod link;
 mod lower;
 mod names;
 mod parse;
+mod table;
 mod words;
 
 pub use ast::{
-    Arith, ArithId, ArithKind, ArithOp, ByteOp, Dir, Expr, Id, Kind, Llc, Node, NodeId, NodeKind,
-    Proto, Qual, RelOp,
+    Arith, ArithId, ArithKind, ArithOp, ByteOp, Dir, Expr, Id, Kind, List, Llc, Node, NodeId,
+    NodeKind, Proto, Qual, RelOp, Scope,
 };
-pub use dot::dot;
+pub use compile::{Tabled, program_of_all};
+pub use diff::{Difference, Effort, LONGEST_WITNESS, Proof, Undecided, Witness, diff};
+pub use dot::{Run, dot, runs};
 pub use error::{Error, ErrorKind};
 pub use eval::Reason;
+pub use field::Field;
 pub use link::LinkType;
 pub use lower::{Meaning, Options, Source};
 pub use names::{Numeric, Port, Resolver, protocol_number};
+pub use table::Table;

@@ -6,15 +6,17 @@
 
 mod address;
 mod arith;
+mod deep;
 mod encap;
 mod host;
 mod linktype;
 mod port;
 mod proto;
 mod record;
+mod set;
 mod wlan;
 
-use crate::ast::{Expr, NodeId, NodeKind, Proto};
+use crate::ast::{Expr, NodeId, NodeKind, Proto, Scope};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cell, Cmp, Effect, Form, FormId, Init, Rhs, Test, Value, ValueId, Values};
 use crate::link::LinkType;
@@ -51,6 +53,8 @@ pub struct Options<'a> {
     pub source: Source,
     /// Whether the program is to be made small. What it means is the same.
     pub optimise: bool,
+    /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
+    pub tables: bool,
     /// Who looks up names.
     pub resolver: &'a dyn Resolver,
 }
@@ -64,6 +68,7 @@ impl Default for Options<'_> {
             netmask: None,
             source: Source::default(),
             optimise: true,
+            tables: false,
             resolver: &Numeric,
         }
     }
@@ -97,6 +102,8 @@ pub struct Meaning {
     pub(crate) snaplen: u32,
     /// Words whose constants make no sense, though libpcap only sees it when it optimises.
     pub(crate) folded: Option<Error>,
+    /// Large sets, in order, that are looked up in tables.
+    pub(crate) sets: Vec<Vec<u32>>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
     pub(crate) as_it_stands: bool,
 }
@@ -148,6 +155,7 @@ struct Lowering<'a> {
     used: Vec<bool>,
     /// The words at hand.
     span: Span,
+    deep: deep::Deep,
 }
 
 impl Expr {
@@ -171,6 +179,7 @@ impl Expr {
             root: 0,
             snaplen: options.snaplen,
             folded: None,
+            sets: Vec::new(),
             as_it_stands: false,
         };
         let headers = Headers::of(options.link);
@@ -182,6 +191,7 @@ impl Expr {
             registers: 0,
             used: Vec::new(),
             span: Span::default(),
+            deep: deep::Deep::default(),
         };
         lowering.cells_of_link();
         lowering.run()?;
@@ -193,7 +203,12 @@ impl Lowering<'_> {
     fn run(&mut self) -> Result<(), Error> {
         for node in &self.expr.nodes {
             self.span = node.span;
+            let id = u32::try_from(self.meaning.nodes.len()).unwrap_or(NodeId::MAX);
             let form = match node.kind {
+                kind if node.scope.is_some() => {
+                    self.scoped(id, node.scope.unwrap_or(Scope::Any), kind)?
+                }
+                NodeKind::Deep(scope, operand) => self.of_levels(scope, operand)?,
                 NodeKind::And(left, right) => {
                     let (left, right) = (self.done(left), self.done(right));
                     self.and(left, right)
@@ -220,7 +235,7 @@ impl Lowering<'_> {
             let check = self.equals(kind, LinkType::Ieee80211.dlt().swap_bytes());
             root = self.and(check, root);
         }
-        self.meaning.root = root;
+        self.meaning.root = self.after_walk(root)?;
         for (cell, &used) in self.used.iter().enumerate() {
             if !used {
                 self.meaning.cells[cell] = None;
@@ -247,7 +262,28 @@ impl Lowering<'_> {
             NodeKind::Byte(at, op, value) => self.byte(at, op, value),
             NodeKind::Bound(out) => self.bound(out),
             NodeKind::IfIndex(index) => self.ifindex(index),
-            NodeKind::Vlan(id) => self.vlan(id),
+            NodeKind::Vlan(None) if self.any_depth() => self.any_vlan(None),
+            NodeKind::Vlan(Some(id)) if self.any_depth() => {
+                self.limit("VLAN", id, 0xfff)?;
+                self.any_vlan(Some(&[(id, id)]))
+            }
+            NodeKind::VlanIn(list) if self.any_depth() => {
+                let ids = self.vlans(list)?;
+                self.any_vlan(Some(&ids))
+            }
+            NodeKind::Vlan(None) => self.vlan(None),
+            NodeKind::Vlan(Some(id)) => {
+                self.vlan_allowed()?;
+                self.limit("VLAN", id, 0xfff)?;
+                self.vlan(Some(&[(id, id)]))
+            }
+            NodeKind::VlanIn(list) => {
+                let ids = self.vlans(list)?;
+                self.vlan(Some(&ids))
+            }
+            NodeKind::In(qual, list) => self.in_list(qual, list),
+            NodeKind::Flag(field) => self.flag_of(field),
+            NodeKind::Contains(text, within) => self.contains(text, within),
             NodeKind::Mpls(label) => self.mpls(label),
             NodeKind::PppoeD => self.linktype(ETHERTYPE_PPPOED),
             NodeKind::PppoeS(session) => self.pppoes(session),
@@ -261,7 +297,9 @@ impl Lowering<'_> {
             NodeKind::WlanType(value, mask) => self.wlan_field(0, value, mask, "`type`"),
             NodeKind::WlanDirection(value) => self.wlan_field(1, value, 3, "`dir`"),
             NodeKind::Llc(kind) => self.llc(kind),
-            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) => Ok(self.constant(true)),
+            NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) | NodeKind::Deep(..) => {
+                Ok(self.constant(true))
+            }
         }
     }
 
@@ -354,6 +392,9 @@ impl Lowering<'_> {
 
     /// The network header.
     fn network(&self) -> Place {
+        if let Some(level) = self.level() {
+            return Place { cell: Some(level.net), at: 0 };
+        }
         self.headers.payload.after(self.headers.network)
     }
 

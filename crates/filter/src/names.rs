@@ -35,6 +35,11 @@ pub trait Resolver {
         None
     }
 
+    /// What a file holds that a list is read from: `host in @file`.
+    fn list(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// An Ethernet address, as `/etc/ethers` has them.
     fn ether(&self, _name: &str) -> Option<[u8; 6]> {
         None

@@ -10,9 +10,10 @@
 //!   precedes them is not taken from it.
 
 mod arith;
+mod beyond;
 mod primitive;
 
-use crate::ast::{Expr, Id, Node, NodeId, NodeKind, Qual, RelOp};
+use crate::ast::{Expr, Id, Node, NodeId, NodeKind, Qual, RelOp, Scope};
 use crate::error::{Error, ErrorKind};
 use crate::lex::{Lexer, Tok, Token};
 use crate::words::Word;
@@ -36,7 +37,7 @@ impl Expr {
             nodes: Vec::with_capacity(8 + text.len() / 12),
             ariths: Vec::new(),
         };
-        let mut parser = Parser { expr, lexer, current, last_end: 0, depth: 0 };
+        let mut parser = Parser { expr, lexer, current, last_end: 0, depth: 0, scope: None };
         if parser.current.tok != Tok::End {
             match parser.sequence(None, false)? {
                 Operand::Number(_) => return Err(parser.unexpected("a comparison")),
@@ -74,6 +75,8 @@ struct Parser<'a> {
     /// End of the token before the current one.
     last_end: usize,
     depth: usize,
+    /// `any` or `inner`, inside of what they stand before.
+    scope: Option<Scope>,
 }
 
 impl Parser<'_> {
@@ -119,7 +122,8 @@ impl Parser<'_> {
 
     fn push(&mut self, start: usize, kind: NodeKind) -> NodeId {
         let id = self.expr.nodes.len();
-        self.expr.nodes.push(Node { span: Span::new(start, self.last_end), kind });
+        let span = Span::new(start, self.last_end);
+        self.expr.nodes.push(Node { span, kind, scope: self.scope });
         u32::try_from(id).unwrap_or(u32::MAX)
     }
 
@@ -184,6 +188,9 @@ impl Parser<'_> {
                 self.after_number(number, outer, may_be_id)
             }
             Tok::Name | Tok::Ip4 | Tok::Ip6(_) | Tok::Mac(_) | Tok::Arcnet => {
+                if let Some(operand) = self.beyond()? {
+                    return Ok(operand);
+                }
                 let id = self.id()?;
                 let Some(qual) = outer.filter(|_| may_be_id) else {
                     let span = Span::new(start, self.last_end);

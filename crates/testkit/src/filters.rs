@@ -77,7 +77,8 @@ pub fn options(request: &Request) -> Options<'static> {
 }
 
 /// Whether libpcap's program may be taken as the meaning of the expression.
-fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
+#[must_use]
+pub fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool {
     let has = |word: &str| text.contains(word);
     // It tests whatever the test before left in the register.
     let byte = has("byte ") && (has(" & ") || has(" | "));
@@ -614,10 +615,19 @@ pub struct Corpus {
 /// If there are none, or one is not of the form.
 #[must_use]
 pub fn corpus() -> Vec<Corpus> {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter");
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter"))
+}
+
+/// All files of `corpus/filter_beyond`, which libpcap refuses.
+#[must_use]
+pub fn beyond() -> Vec<Corpus> {
+    files(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/filter_beyond"))
+}
+
+fn files(dir: &str) -> Vec<Corpus> {
     let mut paths: Vec<_> = std::fs::read_dir(dir)
-        .expect("corpus/filter")
-        .map(|entry| entry.expect("corpus/filter").path())
+        .expect("the corpus")
+        .map(|entry| entry.expect("the corpus").path())
         .collect();
     paths.sort();
     let files = paths.iter().map(|path| {

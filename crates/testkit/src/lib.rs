@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agreement;
+pub mod beyond;
 mod compare;
 pub mod domain;
 mod engines;

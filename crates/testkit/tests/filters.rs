@@ -6,7 +6,7 @@ use skep_abi::ProgType;
 use skep_cbpf::{Device, Target, Verdict, translate};
 use skep_filter::{Expr, LinkType, Source};
 use skep_prog::{Image, Prog};
-use skep_testkit::filters::{self, Tally, compare, corpus, expression, options, request};
+use skep_testkit::filters::{self, Tally, beyond, compare, corpus, expression, options, request};
 use skep_testkit::traffic::{HOSTS4, Traffic, traffic};
 use skep_testkit::{Frame, Ran, Request, host, kernel, libpcap};
 use std::net::Ipv4Addr;
@@ -127,15 +127,21 @@ fn programs_give_the_same_verdicts_in_the_kernel() {
         .collect();
     let frames: Vec<Frame<'_>> = packets.iter().map(|one| Frame(&one.bytes)).collect();
     let (mut ran, mut matched, mut failures) = (0, 0, Vec::new());
-    for file in corpus().iter().filter(|file| file.links.contains(&LinkType::Ethernet)) {
-        for text in &file.expressions {
+    let hooks = [
+        (ProgType::Xdp, Target::Xdp(Verdict::XDP), Verdict::XDP),
+        (ProgType::SchedCls, Target::Tc(Verdict::TC), Verdict::TC),
+    ];
+    let files: Vec<_> = corpus().into_iter().chain(beyond()).collect();
+    for file in files.iter().filter(|file| file.links.contains(&LinkType::Ethernet)) {
+        for (at, text) in file.expressions.iter().enumerate() {
             let Ok(expr) = Expr::parse(text) else { continue };
             let Ok(meaning) = expr.meaning(&options(&Request::default())) else { continue };
             // What the kernel alone knows is not there in XDP.
             let Ok(program) = meaning.compile(true) else { continue };
-            let Ok(insns) = translate(&program, Target::Xdp(Verdict::XDP)) else { continue };
+            let (hook, target, verdicts) = hooks[at % hooks.len()];
+            let Ok(insns) = translate(&program, target) else { continue };
             let image = Image {
-                progs: vec![Prog::new("filter", ProgType::Xdp, insns)],
+                progs: vec![Prog::new("filter", hook, insns)],
                 license: "GPL".into(),
                 ..Image::default()
             };
@@ -143,10 +149,11 @@ fn programs_give_the_same_verdicts_in_the_kernel() {
                 Ok(outcome) => {
                     for (one, result) in packets.iter().zip(outcome.runs) {
                         let mut packet = one.packet();
-                        // Test runs are on the loopback device.
+                        // Test runs are on the loopback device, and packets are for this host.
                         packet.meta.device = Some(Device { index: 1, hardware: 772 });
+                        packet.meta.pkt_type = 0;
                         let want = meaning.matches(&packet);
-                        let verdict = if want { Verdict::XDP.accept } else { Verdict::XDP.reject };
+                        let verdict = if want { verdicts.accept } else { verdicts.reject };
                         let verdict = verdict.cast_unsigned();
                         ran += 1;
                         matched += u32::from(want);

@@ -16,6 +16,7 @@ pub mod classic_vs_ebpf;
 pub mod code;
 pub mod dissect;
 pub mod filter;
+pub mod filter_diff;
 pub mod isa_decode;
 pub mod kernel_log;
 pub mod link;
@@ -32,7 +33,7 @@ pub mod vm;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("asm_print", asm_print::check),
     ("asm_text", asm_text::check),
     ("btf", btf::check),
@@ -43,6 +44,7 @@ pub const TARGETS: [Target; 19] = [
     ("code", code::check),
     ("dissect", dissect::check),
     ("filter", filter::check),
+    ("filter_diff", filter_diff::check),
     ("isa_decode", isa_decode::check),
     ("link", link::check),
     ("kernel_log", kernel_log::check),

@@ -4,8 +4,8 @@ use crate::failure::{Failure, Kind};
 use crate::term::Out;
 use serde_json::{Value, json};
 use skep_abi::{ProgType, Section};
-use skep_cbpf::{Format, RawInsn, Target, Verdict};
-use skep_prog::{Image, Prog};
+use skep_cbpf::{Format, Lookup, Program, RawInsn, Target, Verdict};
+use skep_prog::{Image, MapDef, Prog};
 use std::io::Write;
 use std::path::Path;
 
@@ -37,15 +37,26 @@ pub(super) fn show(insns: &[RawInsn], as_json: bool, out: &mut Out<'_>) -> Resul
 /// Checks the filter and makes a program of it.
 pub(crate) fn translate(name: &Path, insns: &[RawInsn], to: Ebpf) -> Result<Image, Failure> {
     let filter = skep_cbpf::check(insns).map_err(|err| Failure::at(Kind::Input, name, &err))?;
+    translate_with_tables(name, &filter, &[], Vec::new(), to)
+}
+
+/// As [`translate`], with lookups in maps.
+pub(crate) fn translate_with_tables(
+    name: &Path,
+    filter: &Program,
+    lookups: &[Lookup],
+    maps: Vec<MapDef>,
+    to: Ebpf,
+) -> Result<Image, Failure> {
     let (target, prog_type, section) = match to {
         Ebpf::Socket => (Target::SocketFilter, ProgType::SocketFilter, "socket"),
         Ebpf::Xdp => (Target::Xdp(Verdict::XDP), ProgType::Xdp, "xdp"),
         Ebpf::Tc => (Target::Tc(Verdict::TC), ProgType::SchedCls, "tc"),
     };
-    let insns = skep_cbpf::translate(&filter, target)
+    let insns = skep_cbpf::translate_with_tables(filter, target, lookups)
         .map_err(|err| Failure::at(Kind::Unsupported, name, &err))?;
     let mut prog = Prog::new("filter", prog_type, insns);
     prog.section = section.to_string();
     prog.attach_type = Section::find(section).and_then(|(row, _)| row.attach_type);
-    Ok(Image { progs: vec![prog], ..Image::default() })
+    Ok(Image { progs: vec![prog], maps, ..Image::default() })
 }

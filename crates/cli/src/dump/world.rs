@@ -58,6 +58,10 @@ impl Resolver for World {
         line.get(1)?.parse().ok()
     }
 
+    fn list(&self, name: &str) -> Option<String> {
+        fs::read_to_string(name).ok()
+    }
+
     fn ether(&self, name: &str) -> Option<[u8; 6]> {
         let known = lines("/etc/ethers");
         let line = known.iter().find(|words| words.get(1).is_some_and(|word| word == name))?;

@@ -1,36 +1,104 @@
 //! Names as the system knows them.
 
-use skep_filter::{Port, Resolver};
+use skep_diag::Span;
+use skep_filter::{Expr, Id, Kind, NodeKind, Port, Proto, Resolver};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a name server may take.
+/// Names that are asked for at once; others are asked for one by one.
+const MOST_NAMES: usize = 64;
+/// How long name servers may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The system's resolver for hosts, files in `/etc` for the rest.
-pub(crate) struct System;
+#[derive(Default)]
+pub(crate) struct System {
+    /// Hosts that were asked for before.
+    hosts: HashMap<String, Vec<IpAddr>>,
+}
+
+impl System {
+    /// Asks for the hosts in expressions, all at once: together they have as long as one.
+    pub(crate) fn for_hosts_of(exprs: &[Expr]) -> Self {
+        let names: BTreeSet<String> = exprs.iter().flat_map(hosts_in).collect();
+        let (tell, told) = mpsc::channel();
+        for name in &names {
+            let (name, tell) = (name.clone(), tell.clone());
+            // A name server that does not answer keeps its thread, not the command.
+            thread::spawn(move || {
+                let found = ask(&name);
+                // Nobody listens any more after the deadline.
+                let _ = tell.send((name, found));
+            });
+        }
+        drop(tell);
+        let end = Instant::now() + DEADLINE;
+        let mut hosts = HashMap::new();
+        while hosts.len() < names.len() {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok((name, found)) = told.recv_timeout(left) else { break };
+            hosts.insert(name, found);
+        }
+        // What was not answered is not asked again.
+        for name in names {
+            hosts.entry(name).or_default();
+        }
+        Self { hosts }
+    }
+}
+
+/// Names of hosts that an expression has, as far as it says that they are hosts.
+fn hosts_in(expr: &Expr) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for node in expr.nodes() {
+        let text = |span: Span| expr.text().get(span.start..span.end).unwrap_or("");
+        let (qual, words) = match node.kind {
+            NodeKind::Id(qual, Id::Name(span)) => (qual, vec![text(span)]),
+            NodeKind::In(qual, list) if !list.is_file => {
+                let words = text(list.span).split(|c: char| c == ',' || c.is_whitespace());
+                let is_name = |word: &&str| {
+                    word.bytes().any(|byte| byte.is_ascii_alphabetic())
+                        && !word.contains([':', '/'])
+                };
+                (qual, words.filter(is_name).collect())
+            }
+            _ => continue,
+        };
+        let is_host = matches!(qual.kind, Kind::Default | Kind::Host)
+            && !matches!(qual.proto, Some(Proto::Link | Proto::Decnet));
+        if is_host {
+            let room = MOST_NAMES.saturating_sub(names.len());
+            names.extend(words.into_iter().take(room).map(str::to_owned));
+        }
+    }
+    names
+}
+
+fn ask(name: &str) -> Vec<IpAddr> {
+    let mut addrs: Vec<IpAddr> = Vec::new();
+    for addr in (name, 0).to_socket_addrs().into_iter().flatten() {
+        if !addrs.contains(&addr.ip()) {
+            addrs.push(addr.ip());
+        }
+    }
+    addrs
+}
 
 impl Resolver for System {
     fn host(&self, name: &str) -> Vec<IpAddr> {
-        // A name server that does not answer keeps its thread, not the command.
+        if let Some(known) = self.hosts.get(name) {
+            return known.clone();
+        }
         let (tell, told) = mpsc::channel();
         let name = name.to_string();
         thread::spawn(move || {
-            let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-            // Nobody listens any more after the deadline.
-            let _ = tell.send(found.unwrap_or_default());
+            let _ = tell.send(ask(&name));
         });
-        let found = told.recv_timeout(DEADLINE).unwrap_or_default();
-        let mut addrs: Vec<IpAddr> = Vec::new();
-        for addr in found {
-            if !addrs.contains(&addr.ip()) {
-                addrs.push(addr.ip());
-            }
-        }
-        addrs
+        told.recv_timeout(DEADLINE).unwrap_or_default()
     }
 
     fn port(&self, name: &str) -> Option<Port> {
@@ -72,6 +140,10 @@ impl Resolver for System {
         })
     }
 
+    fn list(&self, name: &str) -> Option<String> {
+        fs::read_to_string(name).ok()
+    }
+
     fn ether(&self, name: &str) -> Option<[u8; 6]> {
         let text = fs::read_to_string("/etc/ethers").ok()?;
         rows(&text).find_map(|(first, second, _)| (second == name).then(|| mac(first))?)
@@ -94,4 +166,30 @@ fn rows(text: &str) -> impl Iterator<Item = (&str, &str, Vec<&str>)> {
         let mut words = line.split_whitespace();
         Some((words.next()?, words.next()?, words.collect()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_hosts() {
+        let of = |text: &str| {
+            let names = hosts_in(&Expr::parse(text).unwrap());
+            names.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of("host a or b and port http and not src c"), "a b c");
+        assert_eq!(of("host in {a, 10.0.0.1 b.example, ::1, d/8} and ether host e"), "a b.example");
+        assert_eq!(of("net n and ip proto \\tcp and port in {http}"), "");
+        let names = (0..100).map(|at| format!("h{at}")).collect::<Vec<_>>().join(" or ");
+        assert_eq!(hosts_in(&Expr::parse(&format!("host {names}")).unwrap()).len(), MOST_NAMES);
+    }
+
+    #[test]
+    fn addresses_come_back() {
+        let expr = Expr::parse("host localhost").unwrap();
+        let system = System::for_hosts_of(&[expr]);
+        assert!(system.hosts.contains_key("localhost"));
+        assert_eq!(system.host("localhost"), ask("localhost"));
+    }
 }

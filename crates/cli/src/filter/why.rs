@@ -100,7 +100,9 @@ fn lines<'a>(expr: &'a Expr, reasons: &[Reason]) -> Vec<Line<'a>> {
                 pending.push((right, depth + 1));
                 pending.push((left, depth + 1));
             }
-            NodeKind::Not(operand) => pending.push((operand, depth + 1)),
+            NodeKind::Not(operand) | NodeKind::Deep(_, operand) => {
+                pending.push((operand, depth + 1))
+            }
             _ => {}
         }
     }

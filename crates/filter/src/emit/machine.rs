@@ -6,8 +6,11 @@ use crate::form::{
     AUTH, CHAIN_STEPS, Cell, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
 };
 use crate::lower::Meaning;
-use skep_cbpf::{AluOp, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
+use skep_cbpf::{AluOp, Ancillary, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
 use skep_diag::Span;
+
+/// Stands for the search of `A` in the set whose number is in `X`; no word of the language makes it.
+pub(crate) const MEMBER: Insn = Insn::LoadAnc { size: Size::W, anc: Ancillary::Nlattr };
 
 /// Left operands in each other that are many.
 const DEEP: usize = 6;
@@ -64,7 +67,7 @@ impl<'a> Machine<'a> {
         std::mem::take(&mut self.code)
     }
 
-    fn slot(&self, cell: u8) -> u32 {
+    pub(super) fn slot(&self, cell: u8) -> u32 {
         self.slots.get(usize::from(cell)).copied().flatten().unwrap_or(0)
     }
 
@@ -164,6 +167,13 @@ impl<'a> Machine<'a> {
             Value::Neg(operand) => {
                 self.value(operand)?;
                 self.code.push(Insn::Neg);
+            }
+            Value::Member(set, operand) => {
+                // What the two stand for is put in their place when the program is translated.
+                self.value(operand)?;
+                self.code.push(Insn::LoadImm { reg: Reg::X, k: set });
+                self.code.push(MEMBER);
+                self.state.x = None;
             }
             Value::Alu(..) if self.is_deep(id) => self.long(id)?,
             Value::Alu(op, left, right) => {
@@ -310,12 +320,22 @@ impl<'a> Machine<'a> {
                 | Value::Cell(_)
                 | Value::Fault => return true,
                 Value::Ind(_, base, _) => return self.optimise && base == in_x,
-                Value::Msh(_) | Value::Chain(_) => return false,
+                Value::Msh(_) | Value::Chain(_) | Value::Member(..) => return false,
                 Value::Neg(operand) => id = operand,
                 Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
                 Value::Alu(..) => return false,
             }
         }
+    }
+
+    /// Cells that effects set are written before.
+    pub(super) fn write_all(&mut self) {
+        let later = self.meaning.cells.iter().enumerate();
+        let later = later.filter(|(_, init)| matches!(init, Some(Init::Later)));
+        let slots: Vec<u32> =
+            later.filter_map(|(cell, _)| self.slots.get(cell).copied().flatten()).collect();
+        self.code.push(Insn::LoadImm { reg: Reg::A, k: 0 });
+        self.code.extend(slots.into_iter().map(|k| Insn::Store { reg: Reg::A, k }));
     }
 
     /// Cells get their first values. Those that no block asks for any more have only their loads
@@ -325,7 +345,7 @@ impl<'a> Machine<'a> {
             let Some(init) = init else { continue };
             if asked & 1 << cell == 0 {
                 match init {
-                    Init::Const(_) => continue,
+                    Init::Const(_) | Init::Later => continue,
                     Init::Radiotap | Init::Pflog => {
                         let k = if *init == Init::Radiotap { 3 } else { 0 };
                         self.code.push(Insn::LoadAbs { size: Size::B, k });
@@ -338,6 +358,7 @@ impl<'a> Machine<'a> {
             let slot = self.slot(u8::try_from(cell).unwrap_or(u8::MAX));
             let store = Insn::Store { reg: Reg::A, k: slot };
             match *init {
+                Init::Later => continue,
                 Init::Const(k) => {
                     self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
                     self.state.cell = Some((u8::try_from(cell).unwrap_or(u8::MAX), k));
@@ -401,13 +422,12 @@ impl<'a> Machine<'a> {
             return;
         }
         self.code.extend([
-            set(0x08, 0, 18),
-            set(0x04, 17, 0),
-            set(0x80, 0, 4),
+            set(0x08, 0, 17),
+            set(0x04, 16, 0),
+            set(0x80, 0, 3),
             load,
             alu(AluOp::Add, 2),
             store,
-            Insn::Jump { k: 12 },
             Insn::LoadAbs { size: Size::W, k: 4 },
             set(0x0200_0000, 0, 10),
             set(0x0000_0080, 9, 0),
@@ -466,6 +486,10 @@ impl<'a> Machine<'a> {
                     store(kind),
                 ]);
             }
+            Some(Effect::Outer(start, level)) => self.outer(start, level),
+            Some(Effect::Transport(level)) => self.transport(level),
+            Some(Effect::Inner(from, to)) => self.inner(from, to),
+            Some(Effect::Payload(level, to)) => self.payload(level, to),
             None => {}
         }
         self.state = State { cell: known, ..State::default() };

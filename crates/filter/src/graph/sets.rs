@@ -7,6 +7,7 @@
 
 use super::{ACCEPT, Block, BlockId, Graph, Step};
 use crate::form::{Cmp, Rhs, Test, ValueId};
+use crate::table::LARGE;
 
 /// Fewer numbers are tried one after the other.
 const SMALL: usize = 32;
@@ -48,6 +49,15 @@ impl Graph<'_> {
             set.numbers.sort_unstable();
             set.numbers.dedup();
             (set.yes, set.no) = (made[set.yes as usize], made[set.no as usize]);
+            if set.numbers.len() >= LARGE
+                && let Some(at) = graph.reserved.iter().position(|row| row.1 == set.value)
+            {
+                let (member, _) = graph.reserved.swap_remove(at);
+                graph.found.push((member, set.numbers));
+                let (value, mask, cmp) = (member, u32::MAX, Cmp::Eq);
+                let step = Step::Test(Test { value, mask, cmp, rhs: Rhs::Const(0) });
+                return Some(graph.add(Block { step, yes: set.yes, no: set.no }));
+            }
             Some(graph.tree(&set, 0..set.numbers.len()))
         })
     }

@@ -61,7 +61,13 @@ impl Facts {
     }
 
     fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
-        let decide = |from| self.chain(from).take(LOOKED_AT).find_map(|fact| fact.decides(test));
+        let decide = |from| {
+            let mut near = self.chain(from).take(LOOKED_AT);
+            near.find_map(|fact| {
+                // Most are about something else.
+                if fact.test.value == test.value { fact.decides(test) } else { None }
+            })
+        };
         decide(known.is).or_else(|| decide(known.is_not))
     }
 
@@ -138,7 +144,7 @@ impl Known {
                 Value::Abs(size, at) => return self.reaches(at, size.bytes()),
                 Value::Msh(at) => return self.reaches(at, 1),
                 Value::Ind(_, base, _) => id = base,
-                Value::Neg(operand) => id = operand,
+                Value::Neg(operand) | Value::Member(_, operand) => id = operand,
                 Value::Alu(_, left, right) => {
                     self.values |= bit(right);
                     if let Value::Abs(size, at) = values.get(right) {

@@ -77,7 +77,8 @@ impl Lowering<'_> {
             Kind::Port | Kind::PortRange => {
                 let protocol = self.port_protocol(qual)?;
                 let is_range = qual.kind == Kind::PortRange;
-                self.ports(Ports { first: number, last: number, is_range }, protocol, qual.dir)
+                let ports = Ports { first: number, last: number, is_range, ranges: None };
+                self.ports(ports, protocol, qual.dir)
             }
             Kind::Gateway => {
                 Err(self.error(ErrorKind::Qualifier { word: "gateway", with: "a number" }))

@@ -18,6 +18,8 @@ struct Term {
     /// The first number that libpcap's program for it loads, which is what it looks at to find
     /// divisions by zero.
     first: Option<u32>,
+    /// What must hold for all fields in it to be there, which is forgotten nowhere.
+    fields: Option<FormId>,
 }
 
 impl Lowering<'_> {
@@ -31,7 +33,9 @@ impl Lowering<'_> {
         let (left, right) = (self.number(left)?, self.number(right)?);
         self.span = whole;
         let node = NodeId::try_from(self.meaning.nodes.len()).unwrap_or(NodeId::MAX);
-        self.meaning.sides.push((node, left.value, right.value));
+        if self.meaning.sides.last().is_none_or(|side| side.0 != node) {
+            self.meaning.sides.push((node, left.value, right.value));
+        }
         self.registers -= 2;
         let (cmp, opposite) = match op {
             RelOp::Gt => (Cmp::Gt, false),
@@ -49,8 +53,16 @@ impl Lowering<'_> {
             (Some(left), Some(right)) => Some(self.and(left, right)),
             (left, right) => left.or(right),
         };
-        Ok(match guard {
+        let fields = match (left.fields, right.fields) {
+            (Some(left), Some(right)) => Some(self.and(left, right)),
+            (left, right) => left.or(right),
+        };
+        let form = match guard {
             Some(guard) => self.and(guard, form),
+            None => form,
+        };
+        Ok(match fields {
+            Some(fields) => self.and(fields, form),
             None => form,
         })
     }
@@ -142,12 +154,17 @@ impl Lowering<'_> {
                 ArithKind::Number(value) => {
                     self.register()?;
                     let id = self.meaning.values.add(Value::Const(value));
-                    Term { value: id, guard: None, first: Some(value) }
+                    Term { value: id, guard: None, first: Some(value), fields: None }
                 }
                 ArithKind::Len => {
                     self.register()?;
                     let value = self.meaning.values.add(Value::Len);
-                    Term { value, guard: None, first: None }
+                    Term { value, guard: None, first: None, fields: None }
+                }
+                ArithKind::Field(field) => {
+                    self.register()?;
+                    let (value, there) = self.field(field)?;
+                    Term { value, guard: None, first: None, fields: Some(there) }
                 }
                 ArithKind::Neg(_) => {
                     let operand = pop(&mut terms);
@@ -172,7 +189,7 @@ impl Lowering<'_> {
     fn first_of(&self, mut id: ArithId) -> ArithId {
         while let Some(arith) = self.expr.ariths.get(id as usize) {
             id = match arith.kind {
-                ArithKind::Number(_) | ArithKind::Len => break,
+                ArithKind::Number(_) | ArithKind::Len | ArithKind::Field(_) => break,
                 ArithKind::Neg(operand) | ArithKind::Load(_, operand, _) => operand,
                 ArithKind::Binary(_, left, _) => left,
             };
@@ -223,7 +240,11 @@ impl Lowering<'_> {
             self.meaning.folded.get_or_insert(error);
         }
         let value = values.alu(op, left.value, right.value);
-        Ok(Term { value, guard: left.guard, first: left.first })
+        let fields = match (left.fields, right.fields) {
+            (Some(left), Some(right)) => Some(self.and(left, right)),
+            (left, right) => left.or(right),
+        };
+        Ok(Term { value, guard: left.guard, first: left.first, fields })
     }
 
     /// `proto[index:size]`
@@ -279,12 +300,28 @@ impl Lowering<'_> {
                 let whole = self.first_fragment()?;
                 let check = self.and(check, whole);
                 let check = self.with_guard(index.guard, check);
-                let ip = self.linktype(ETHERTYPE_IP)?;
-                (Some(base), self.network().at, Some(self.and(ip, check)))
+                if self.level().is_some() {
+                    // The protocol says by itself in which headers it is.
+                    (Some(base), 0, Some(check))
+                } else {
+                    let ip = self.linktype(ETHERTYPE_IP)?;
+                    (Some(base), self.network().at, Some(self.and(ip, check)))
+                }
             }
             Proto::Icmp6 => {
                 let ip6 = self.linktype(ETHERTYPE_IPV6)?;
                 let check = self.with_guard(index.guard, ip6);
+                if let Some(level) = self.level() {
+                    let next = self.carries(level, 58)?;
+                    let header = self.has_transport(level)?;
+                    let check = self.and(check, next);
+                    let check = self.and(check, header);
+                    let base = self.cell(level.at)?;
+                    let values = &mut self.meaning.values;
+                    let position = values.alu(AluOp::Add, index.value, base);
+                    let value = values.load(width, position, 0);
+                    return Ok(Term { value, guard: Some(check), ..index });
+                }
                 let next = self.load(self.network(), 6, Size::B)?;
                 let next = self.equals(next, 58);
                 let check = self.and(check, next);
@@ -298,7 +335,7 @@ impl Lowering<'_> {
             None => index.value,
         };
         let value = values.load(width, position, at);
-        Ok(Term { value, guard, first: index.first })
+        Ok(Term { value, guard, first: index.first, fields: index.fields })
     }
 
     /// What of the position of the network header is variable.
@@ -319,5 +356,5 @@ impl Lowering<'_> {
 
 /// The number on top; there is one, as operands stand before what they are operands of.
 fn pop(terms: &mut Vec<Term>) -> Term {
-    terms.pop().unwrap_or(Term { value: 0, guard: None, first: None })
+    terms.pop().unwrap_or(Term { value: 0, guard: None, first: None, fields: None })
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Form, FormId, Init, Rhs, Value};
 use crate::link::LinkType;
 use crate::lower::port::Ports;
+use crate::lower::set::Range;
 use skep_cbpf::{AluOp, Ancillary, Size};
 
 /// Types of VLAN tags: 802.1Q, 802.1ad, and a private one.
@@ -15,22 +16,25 @@ const PPP_MPLS: u32 = 0x0281;
 
 impl Lowering<'_> {
     /// `vlan`
-    pub(super) fn vlan(&mut self, id: Option<u32>) -> Result<FormId, Error> {
-        if self.headers.labels > 0 {
-            return Err(self.error(ErrorKind::AfterMpls("`vlan`")));
-        }
-        let outside = match self.headers.link {
-            LinkType::Ethernet => {
-                self.options.source == Source::Live
-                    && self.headers.tags == 0
-                    && self.headers.header == Place::at(0)
-            }
-            LinkType::Ieee80211 | LinkType::Ieee80211Radio => false,
-            _ => return Err(self.not_on_link("`vlan`")),
-        };
+    pub(super) fn vlan(&mut self, id: Option<&[Range]>) -> Result<FormId, Error> {
+        self.vlan_allowed()?;
+        let outside = self.headers.link == LinkType::Ethernet
+            && self.options.source == Source::Live
+            && self.headers.tags == 0
+            && self.headers.header == Place::at(0);
         let form = if outside { self.vlan_outside(id)? } else { self.vlan_inside(id)? };
         self.headers.tags += 1;
         Ok(form)
+    }
+
+    pub(super) fn vlan_allowed(&self) -> Result<(), Error> {
+        if self.headers.labels > 0 {
+            return Err(self.error(ErrorKind::AfterMpls("`vlan`")));
+        }
+        match self.headers.link {
+            LinkType::Ethernet | LinkType::Ieee80211 | LinkType::Ieee80211Radio => Ok(()),
+            _ => Err(self.not_on_link("`vlan`")),
+        }
     }
 
     fn is_tag(&mut self) -> Result<FormId, Error> {
@@ -41,13 +45,12 @@ impl Lowering<'_> {
         Ok(self.or(public, third))
     }
 
-    fn has_id(&mut self, id: u32) -> Result<FormId, Error> {
-        self.limit("VLAN", id, 0xfff)?;
+    fn has_id(&mut self, id: &[Range]) -> Result<FormId, Error> {
         let tag = self.load(self.network(), 0, Size::H)?;
-        Ok(self.masked(tag, 0xfff, id))
+        Ok(self.in_ranges(tag, 0xfff, id))
     }
 
-    fn vlan_inside(&mut self, id: Option<u32>) -> Result<FormId, Error> {
+    fn vlan_inside(&mut self, id: Option<&[Range]>) -> Result<FormId, Error> {
         let mut form = self.is_tag()?;
         if let Some(id) = id {
             let id = self.has_id(id)?;
@@ -60,7 +63,7 @@ impl Lowering<'_> {
 
     /// The kernel takes the outermost tag out of the bytes and keeps it beside them; a tag in the
     /// bytes is looked for where there is none.
-    fn vlan_outside(&mut self, id: Option<u32>) -> Result<FormId, Error> {
+    fn vlan_outside(&mut self, id: Option<&[Range]>) -> Result<FormId, Error> {
         let present = self.meaning.values.add(Value::Anc(Ancillary::VlanTagPresent));
         let is_outside = self.equals(present, 1);
         let is_tag = self.is_tag()?;
@@ -77,7 +80,7 @@ impl Lowering<'_> {
             None => self.or(is_outside, inside),
             Some((id, inside_id)) => {
                 let tag = self.meaning.values.add(Value::Anc(Ancillary::VlanTag));
-                let outside_id = self.masked(tag, 0xfff, id);
+                let outside_id = self.in_ranges(tag, 0xfff, id);
                 let outside = self.and(is_outside, outside_id);
                 let not_outside = self.not(is_outside);
                 let inside = self.and(inside, inside_id);
@@ -92,7 +95,7 @@ impl Lowering<'_> {
         Ok(form)
     }
 
-    fn effect(&mut self, effect: Effect) -> FormId {
+    pub(super) fn effect(&mut self, effect: Effect) -> FormId {
         let id = self.meaning.effects.len();
         self.meaning.effects.push(effect);
         self.push(Form::Effect(u32::try_from(id).unwrap_or(u32::MAX)))
@@ -187,7 +190,7 @@ impl Lowering<'_> {
 
     /// Geneve in UDP in IPv4 or IPv6, and where its header is.
     fn geneve_in(&mut self, vni: Option<u32>, is_6: bool) -> Result<(FormId, u32), Error> {
-        let port = Ports { first: UDP_GENEVE, last: UDP_GENEVE, is_range: false };
+        let port = Ports { first: UDP_GENEVE, last: UDP_GENEVE, is_range: false, ranges: None };
         let mut form = self.ports_in(port, Some(17), Dir::Dst, is_6)?;
         let first = self.transport(8, Size::B, is_6)?;
         let version = self.masked(first, 0xc0, 0);

@@ -82,6 +82,10 @@ impl Lowering<'_> {
     /// Whether the link layer carries the protocol: an Ethernet type above 1500, else an LLC service
     /// access point.
     pub(super) fn linktype(&mut self, proto: u32) -> Result<FormId, Error> {
+        if let Some(level) = self.level() {
+            let kind = self.cell(level.kind)?;
+            return Ok(self.equals(kind, proto));
+        }
         if self.headers.labels > 0 {
             return self.mpls_linktype(proto);
         }

@@ -1,9 +1,10 @@
 //! Ports.
 
-use super::{ETHERTYPE_IP, ETHERTYPE_IPV6, Lowering};
+use super::{ETHERTYPE_IP, ETHERTYPE_IPV6, Lowering, Place};
 use crate::ast::{Dir, Proto, Qual};
 use crate::error::{Error, ErrorKind};
 use crate::form::{FormId, ValueId};
+use crate::lower::set::Range;
 use skep_cbpf::{AluOp, Size};
 
 const TCP: u8 = 6;
@@ -12,10 +13,12 @@ const SCTP: u8 = 132;
 
 /// One port, or two and all between them.
 #[derive(Clone, Copy)]
-pub(super) struct Ports {
+pub(super) struct Ports<'a> {
     pub(super) first: u32,
     pub(super) last: u32,
     pub(super) is_range: bool,
+    /// Several instead, in order.
+    pub(super) ranges: Option<&'a [Range]>,
 }
 
 impl Lowering<'_> {
@@ -33,7 +36,7 @@ impl Lowering<'_> {
     /// `port` and `portrange`.
     pub(super) fn ports(
         &mut self,
-        ports: Ports,
+        ports: Ports<'_>,
         protocol: Option<u8>,
         dir: Dir,
     ) -> Result<FormId, Error> {
@@ -46,7 +49,7 @@ impl Lowering<'_> {
     /// Ports in IPv4 or IPv6 packets.
     pub(super) fn ports_in(
         &mut self,
-        ports: Ports,
+        ports: Ports<'_>,
         protocol: Option<u8>,
         dir: Dir,
         is_6: bool,
@@ -67,20 +70,28 @@ impl Lowering<'_> {
 
     fn ports_of(
         &mut self,
-        ports: Ports,
+        ports: Ports<'_>,
         protocol: u8,
         dir: Dir,
         is_6: bool,
     ) -> Result<FormId, Error> {
-        let field = self.load(self.network(), if is_6 { 6 } else { 9 }, Size::B)?;
-        let mut before = self.equals(field, protocol.into());
-        if !is_6 {
+        let mut before = match self.level() {
+            Some(level) => self.carries(level, protocol.into())?,
+            None => {
+                let field = self.load(self.network(), if is_6 { 6 } else { 9 }, Size::B)?;
+                self.equals(field, protocol.into())
+            }
+        };
+        if !is_6 || self.level().is_some() {
             let first = self.first_fragment()?;
             before = self.and(before, first);
         }
         let ports = self.either_end(dir, |this, is_src| {
             let off = if is_src { 0 } else { 2 };
             let field = this.transport(off, Size::H, is_6)?;
+            if let Some(ranges) = ports.ranges {
+                return Ok(this.in_ranges(field, u32::MAX, ranges));
+            }
             if !ports.is_range {
                 return Ok(this.equals(field, ports.first));
             }
@@ -95,6 +106,9 @@ impl Lowering<'_> {
 
     /// Whether the IPv4 packet is a whole one, or the first fragment of one.
     pub(super) fn first_fragment(&mut self) -> Result<FormId, Error> {
+        if let Some(level) = self.level() {
+            return self.has_transport(level);
+        }
         let field = self.load(self.network(), 6, Size::H)?;
         let later = self.any_bit(field, 0x1fff);
         Ok(self.not(later))
@@ -102,6 +116,9 @@ impl Lowering<'_> {
 
     /// Length of the IPv4 header, and what of the position of the network header is variable.
     pub(super) fn ip4_length(&mut self) -> Result<ValueId, Error> {
+        if let Some(level) = self.level() {
+            return self.cell(level.at);
+        }
         let network = self.network();
         let first = self.load(network, 0, Size::B)?;
         let values = &mut self.meaning.values;
@@ -120,6 +137,9 @@ impl Lowering<'_> {
 
     /// Bytes of the transport header: behind the IPv4 header with its options, or 40 bytes of IPv6.
     pub(super) fn transport(&mut self, off: u32, size: Size, is_6: bool) -> Result<ValueId, Error> {
+        if let Some(level) = self.level() {
+            return self.load(Place { cell: Some(level.at), at: 0 }, off, size);
+        }
         if is_6 {
             return self.load(self.network(), 40 + off, size);
         }
@@ -152,7 +172,7 @@ impl Lowering<'_> {
             };
             return Err(self.unknown(what, name));
         }
-        self.ports(Ports { first, last, is_range }, wanted.or(named), qual.dir)
+        self.ports(Ports { first, last, is_range, ranges: None }, wanted.or(named), qual.dir)
     }
 
     fn range_by_name(&self, name: &str) -> Result<(u32, u32, Option<u8>), Error> {

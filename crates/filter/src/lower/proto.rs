@@ -75,6 +75,18 @@ impl Lowering<'_> {
 
     /// A protocol by number, inside another.
     pub(super) fn proto(&mut self, number: u32, inside: Option<Proto>) -> Result<FormId, Error> {
+        if let Some(level) = self.level() {
+            return match inside {
+                None => self.carries(level, number),
+                Some(Proto::Ip | Proto::Ip6) => {
+                    let is_6 = inside == Some(Proto::Ip6);
+                    let kind = self.linktype(if is_6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IP })?;
+                    let field = self.carries(level, number)?;
+                    Ok(self.and(kind, field))
+                }
+                Some(proto) => Err(self.qualifier(proto, "`any` and `inner`")),
+            };
+        }
         match inside {
             None => {
                 let ip4 = self.proto(number, Some(Proto::Ip))?;

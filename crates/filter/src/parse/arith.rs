@@ -98,7 +98,10 @@ impl Parser<'_> {
                 self.advance()?;
                 self.load(start, proto)
             }
-            _ => Err(self.unexpected("a number")),
+            _ => match self.field_number()? {
+                Some(number) => Ok(number),
+                None => Err(self.unexpected("a number")),
+            },
         }
     }
 
@@ -117,7 +120,7 @@ impl Parser<'_> {
         Ok(self.push_arith(start, ArithKind::Load(proto, index.id, size)))
     }
 
-    fn push_arith(&mut self, start: usize, kind: ArithKind) -> Number {
+    pub(super) fn push_arith(&mut self, start: usize, kind: ArithKind) -> Number {
         let span = Span::new(start, self.last_end);
         let id = u32::try_from(self.expr.ariths.len()).unwrap_or(u32::MAX);
         self.expr.ariths.push(Arith { span, kind });

@@ -68,11 +68,22 @@ impl Parser<'_> {
         }
         let kind = kind.unwrap_or_default();
         let qual = Qual { proto, dir: dir.unwrap_or_default(), kind };
+        if let Some(list) = self.list()? {
+            return self.in_list(start, qual, list);
+        }
         let at = self.current.span;
         if !begins_id(self.current.tok) {
             return Err(self.unexpected(wanted(kind)));
         }
-        let cond = match self.operand(Some(qual), true)? {
+        let operand = if self.current.tok == Tok::Name {
+            // Even one that looks like a word beyond libpcap.
+            let id = self.id()?;
+            let node = self.push(at.start, NodeKind::Id(qual, id));
+            Operand::Id(Cond { node, qual: Some(qual) })
+        } else {
+            self.operand(Some(qual), true)?
+        };
+        let cond = match operand {
             Operand::Id(cond) => cond,
             Operand::Number(number) => self.lone_number(number, Some(qual))?,
             Operand::Term(_) => return Err(self.not_an_id(at.start)),
@@ -158,7 +169,10 @@ impl Parser<'_> {
             Word::Inbound => NodeKind::Bound(false),
             Word::Outbound => NodeKind::Bound(true),
             Word::IfIndex => NodeKind::IfIndex(self.number_token()?),
-            Word::Vlan => NodeKind::Vlan(self.optional_number()?),
+            Word::Vlan => match self.list()? {
+                Some(list) => NodeKind::VlanIn(list),
+                None => NodeKind::Vlan(self.optional_number()?),
+            },
             Word::Mpls => NodeKind::Mpls(self.optional_number()?),
             Word::PppoeD => NodeKind::PppoeD,
             Word::PppoeS => NodeKind::PppoeS(self.optional_number()?),

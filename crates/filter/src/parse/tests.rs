@@ -34,7 +34,7 @@ fn value(expr: &Expr, id: u32) -> u32 {
                 ArithOp::Rsh => left >> right,
             }
         }
-        ArithKind::Len | ArithKind::Load(..) => panic!("not a constant"),
+        ArithKind::Len | ArithKind::Load(..) | ArithKind::Field(_) => panic!("not a constant"),
     }
 }
 
@@ -126,4 +126,44 @@ fn spans_cover_the_words() {
         ["ip", "tcp port 80", "443", "(tcp port 80 or 443)", "ip and (tcp port 80 or 443)"]
     );
     assert!(matches!(expr.nodes()[2].kind, NodeKind::Id(_, Id::Number(443))));
+}
+
+/// What libpcap takes is not taken for a new word.
+#[test]
+fn new_words_begin_where_nothing_else_does() {
+    use crate::ast::Scope;
+    let last = |text: &str| parse(text).nodes().last().unwrap().kind;
+    assert!(matches!(last("any tcp port 80"), NodeKind::Deep(Scope::Any, _)));
+    assert!(matches!(last("inner (ip and udp)"), NodeKind::Deep(Scope::Inner, _)));
+    assert!(matches!(last("host any"), NodeKind::Id(..)));
+    assert!(matches!(last("host in"), NodeKind::Id(..)));
+    assert!(matches!(last("host payload"), NodeKind::Id(..)));
+    assert!(matches!(last("host in {10.0.0.1}"), NodeKind::In(..)));
+    assert!(matches!(last("host in @file"), NodeKind::In(_, list) if list.is_file));
+    assert!(matches!(last("host tcp.flags.syn"), NodeKind::Id(..)));
+    assert!(matches!(last("host \\tcp.flags.syn"), NodeKind::Id(..)));
+    assert!(matches!(last("port 80 and tcp.flags.syn"), NodeKind::And(..)));
+    assert!(matches!(last("tcp.flags.syn = 1"), NodeKind::Relation(..)));
+    assert!(matches!(last("payload contains \"a\\\"b\" within 9"), NodeKind::Contains(_, 9)));
+    for text in [
+        "any",
+        "any not tcp",
+        "any any tcp",
+        "inner",
+        "ip.ttl",
+        "port in {80",
+        "portrange in {80}",
+        "payload contains",
+        "payload contains \"",
+        "payload contains \"a\" within",
+        "payload contains \"a\" within 5000",
+        "tcp.flags.xyz",
+        "in {80}",
+        "{80}",
+        "\"GET\"",
+        "vlan in",
+        "any (tcp and (inner udp))",
+    ] {
+        assert!(Expr::parse(text).is_err(), "{text}");
+    }
 }
