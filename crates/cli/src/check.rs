@@ -9,8 +9,9 @@ use crate::file;
 use crate::kernel;
 use crate::load;
 use crate::term::Term;
+use clap::ValueEnum;
 use columns::Columns;
-use skep::verifier::{Caps, Rule, Verdict};
+use skep::verifier::{Caps, Lockdown, Rule, Verdict};
 use skep::{CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, read_image};
 use skep_btf::Btf;
 use std::io::Write;
@@ -33,12 +34,16 @@ pub(crate) struct Check {
     /// Types of the kernel: a file as /sys/kernel/btf/vmlinux.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-    /// Configuration of the kernel: a file as /proc/config.gz, or lines as CONFIG_HZ=250.
+    /// Configuration of the kernel: a file as /proc/config.gz, or lines as CONFIG_HZ=250. Helpers that it leaves out
+    /// are refused.
     #[arg(long, value_name = "FILE")]
     kconfig: Option<PathBuf>,
     /// Releases whose verdict is asked for, for example 6.12,6.18.
     #[arg(long, value_name = "RELEASE", value_delimiter = ',', value_parser = release, default_value = "6.18")]
     kernel: Vec<Release>,
+    /// How far the kernel is locked down.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    lockdown: Level,
     /// Check as for a user without any privilege.
     #[arg(long)]
     unprivileged: bool,
@@ -51,6 +56,18 @@ pub(crate) struct Check {
     /// Print JSON, a program and release on a line.
     #[arg(long)]
     json: bool,
+}
+
+/// Levels of `/sys/kernel/security/lockdown`.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Level {
+    /// Not at all
+    #[default]
+    None,
+    /// Programs do not write the memory of processes
+    Integrity,
+    /// Nor do they read the kernel's
+    Confidentiality,
 }
 
 const EXAMPLES: &str = "\
@@ -111,6 +128,15 @@ impl Check {
             skep::choose(&image, Some(prog)).map_err(|err| load::failure(&self.file, &err))?;
         }
         let (types, report) = self.fit(&mut image)?;
+        let config = match self.kconfig.as_deref() {
+            Some(path) => Some(kernel::config(path)?.into()),
+            None => None,
+        };
+        let lockdown = match self.lockdown {
+            Level::None => Lockdown::None,
+            Level::Integrity => Lockdown::Integrity,
+            Level::Confidentiality => Lockdown::Confidentiality,
+        };
         let poisoned: Arc<[Poisoned]> = report.poisoned.into();
         let mut sum = Sum::default();
         let mut columns = Columns::new(&self.kernel);
@@ -123,6 +149,8 @@ impl Check {
                 let options = CheckOptions {
                     types: types.clone(),
                     caps: if self.unprivileged { Caps::NONE } else { Caps::ROOT },
+                    config: Option::clone(&config),
+                    lockdown,
                     poisoned: Arc::clone(&poisoned),
                     ..CheckOptions::new(release)
                 };

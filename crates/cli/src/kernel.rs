@@ -104,7 +104,7 @@ fn system(release: &str) -> Result<String, Failure> {
 }
 
 /// The text of a configuration, perhaps compressed.
-fn config(path: &Path) -> Result<String, Failure> {
+pub(crate) fn config(path: &Path) -> Result<String, Failure> {
     let bytes = file::read(path)?;
     let mut text = Vec::new();
     let reader: Box<dyn Read> = if bytes.starts_with(&[0x1f, 0x8b]) {

@@ -5,7 +5,7 @@ use skep_btf::{Body, Btf};
 use skep_obj::Poisoned;
 use skep_prog::{Image, Initial, Prog};
 use skep_verifier::{
-    Arch, Caps, Env, Kernel, LoadFlags, Step, Verdict, kernel_figures, trace, verify,
+    Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Step, Verdict, kernel_figures, trace, verify,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,6 +21,10 @@ pub struct CheckOptions {
     pub caps: Caps,
     /// CPUs that the kernel counts.
     pub cpus: u32,
+    /// Lines `CONFIG_X=y` of the kernel's configuration, as far as they are known.
+    pub config: Option<Arc<str>>,
+    /// How far the kernel is locked down.
+    pub lockdown: Lockdown,
     /// Instructions that need what the kernel's types lack, from [`fit`](crate::fit).
     pub poisoned: Arc<[Poisoned]>,
 }
@@ -29,7 +33,15 @@ impl CheckOptions {
     /// Root, on a kernel of this release without types, with 64 CPUs.
     #[must_use]
     pub fn new(release: Release) -> Self {
-        Self { release, types: None, caps: Caps::ROOT, cpus: 64, poisoned: Arc::default() }
+        Self {
+            release,
+            types: None,
+            caps: Caps::ROOT,
+            cpus: 64,
+            config: None,
+            lockdown: Lockdown::None,
+            poisoned: Arc::default(),
+        }
     }
 }
 
@@ -99,7 +111,8 @@ fn env_of<'a>(image: &'a Image, prog: &Prog, target: &'a str, options: &CheckOpt
     let kernel = Kernel {
         release: options.release,
         btf: options.types.clone(),
-        lockdown: false,
+        config: options.config.clone(),
+        lockdown: options.lockdown,
         mitigations_off: false,
         cpus: options.cpus,
         arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
@@ -155,6 +168,49 @@ fn member_of(image: &Image, prog: &Prog) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_is_built_without_is_refused() {
+        let text = b".license \"GPL\"\n.section \"tc\"\nmain:\n call bpf_skb_cgroup_classid\n r0 = 0\n exit\n";
+        let image = crate::read_image(text, "classid.s").unwrap().image;
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        let verdict = |config: &str| {
+            let options = CheckOptions { config: Some(config.into()), ..options.clone() };
+            matches!(check(&image, &image.progs[0], &options).verdict, Verdict::Accepted(_))
+        };
+        assert!(verdict("CONFIG_HZ=250"));
+        assert!(verdict("CONFIG_CGROUP_NET_CLASSID=y\n"));
+        assert!(!verdict("CONFIG_HZ=250\n# CONFIG_CGROUP_NET_CLASSID is not set\n"));
+    }
+
+    #[test]
+    fn a_kernel_that_is_locked_down_is_not_read() {
+        let text = b".license \"GPL\"\n.section \"tracepoint/a/b\"\nmain:\n r3 = r1\n r1 = r10\n r1 += -8\n r2 = 8\n call bpf_probe_read_kernel\n r0 = 0\n exit\n";
+        let image = crate::read_image(text, "read.s").unwrap().image;
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        let verdict = |lockdown| {
+            let options = CheckOptions { lockdown, ..options.clone() };
+            matches!(check(&image, &image.progs[0], &options).verdict, Verdict::Accepted(_))
+        };
+        assert!(verdict(Lockdown::None) && verdict(Lockdown::Integrity));
+        assert!(!verdict(Lockdown::Confidentiality));
+    }
+
+    #[test]
+    fn older_kernels_have_less() {
+        let text = b".map m, ringbuf, key=0, value=0, entries=4096\n.section \"sk_lookup\"\nmain:\n r1 = m ll\n r0 = 1\n exit\n";
+        let image = crate::read_image(text, "lookup.s").unwrap().image;
+        let at = |major, minor| {
+            let options = CheckOptions::new(Release { major, minor });
+            match check(&image, &image.progs[0], &options).verdict {
+                Verdict::Accepted(_) => "accepted",
+                Verdict::Rejected(rejection) => rejection.reject.rule.name(),
+                Verdict::Unsupported(_) => "unsupported",
+            }
+        };
+        assert_eq!(at(5, 4), "prog.type");
+        assert_eq!(at(5, 10), "accepted");
+    }
 
     #[test]
     fn sections_say_who_may_sleep() {

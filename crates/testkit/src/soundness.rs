@@ -15,7 +15,7 @@ use crate::mutants::{Mutator, random, shrink};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use run::{Seen, observe};
-use skep::verifier::{Arch, Env, Kernel};
+use skep::verifier::{Arch, Env, Kernel, Lockdown};
 use skep_abi::Release;
 use skep_isa::{Insns, RawInsn};
 use skep_prog::Image;
@@ -110,7 +110,8 @@ fn kernel() -> Kernel {
     Kernel {
         release: Release { major: 6, minor: 18 },
         btf: None,
-        lockdown: false,
+        config: None,
+        lockdown: Lockdown::None,
         mitigations_off: false,
         cpus: 2,
         arch: Arch::X86_64,

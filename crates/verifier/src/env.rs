@@ -12,14 +12,43 @@ pub struct Kernel {
     pub release: Release,
     /// Its types; without them nothing that depends on them can be decided.
     pub btf: Option<Arc<Btf>>,
-    /// Whether it is locked down to integrity: no writing to memory of others.
-    pub lockdown: bool,
+    /// Lines `CONFIG_X=y` and `# CONFIG_X is not set` of its configuration; of what it does not name, the types
+    /// tell.
+    pub config: Option<Arc<str>>,
+    /// How far it is locked down.
+    pub lockdown: Lockdown,
     /// Whether mitigations of speculative execution are off.
     pub mitigations_off: bool,
     /// CPUs it can have; programs learn that the number of theirs is below.
     pub cpus: u32,
     /// The architecture's compiler, whose abilities decide too.
     pub arch: Arch,
+}
+
+impl Kernel {
+    /// Whether the configuration sets an option; `None` if it does not name it.
+    pub(crate) fn is_set(&self, option: &str) -> Option<bool> {
+        self.config.as_deref()?.lines().find_map(|line| {
+            let line = line.trim();
+            if let Some(value) = line.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')) {
+                return Some(matches!(value, "y" | "m"));
+            }
+            let unset = line.strip_prefix("# ").and_then(|rest| rest.strip_prefix(option));
+            unset.filter(|rest| *rest == " is not set").map(|_| false)
+        })
+    }
+}
+
+/// How far a kernel is locked down, as `/sys/kernel/security/lockdown` tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lockdown {
+    /// Not at all.
+    #[default]
+    None,
+    /// Programs do not write the memory of processes.
+    Integrity,
+    /// Nor do they read the kernel's.
+    Confidentiality,
 }
 
 /// Machine that programs are compiled for.

@@ -8,7 +8,7 @@
 //! ```
 //! use skep_abi::{ProgType, Release};
 //! use skep_prog::{Image, Prog};
-//! use skep_verifier::{Arch, Env, Kernel, Verdict, verify};
+//! use skep_verifier::{Arch, Env, Kernel, Lockdown, Verdict, verify};
 //!
 //! let insns = skep_asm::assemble("r0 = r2\nexit").unwrap();
 //! let prog = Prog::new("p", ProgType::Xdp, insns);
@@ -16,7 +16,8 @@
 //! let kernel = Kernel {
 //!     release: Release { major: 6, minor: 18 },
 //!     btf: None,
-//!     lockdown: false,
+//!     config: None,
+//!     lockdown: Lockdown::None,
 //!     mitigations_off: false,
 //!     cpus: 2,
 //!     arch: Arch::X86_64,
@@ -88,7 +89,7 @@ mod visited;
 
 pub use btf_ref::BtfRef;
 pub use encoding::kernel_on_encoding;
-pub use env::{Arch, Caps, Env, Kernel, LoadFlags};
+pub use env::{Arch, Caps, Env, Kernel, LoadFlags, Lockdown};
 pub use frame::{Byte, Slot};
 pub use log::{LogError, LoggedRejection, kernel_figures, kernel_log, read_log};
 pub use reg::{Base, DynptrKind, Extra, IrqClass, IterState, RegState, RegType, flag as reg_flag};

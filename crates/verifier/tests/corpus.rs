@@ -13,7 +13,7 @@
 
 use skep_abi::{ProgType, Release};
 use skep_diag::Source;
-use skep_verifier::{Arch, Caps, Env, Kernel, Verdict, verify};
+use skep_verifier::{Arch, Caps, Env, Kernel, Lockdown, Verdict, verify};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,8 @@ fn verdict(case: &Case<'_>, caps: Caps, minor: u8) -> String {
     let kernel = Kernel {
         release: Release { major: 6, minor },
         btf: None,
-        lockdown: false,
+        config: None,
+        lockdown: Lockdown::None,
         mitigations_off: false,
         cpus: 2,
         arch: Arch::X86_64,

@@ -255,6 +255,10 @@ impl Cx<'_> {
         }
         let helper = u32::try_from(id).ok().and_then(Helper::find);
         match helper {
+            Some(helper) if helper.progs.contains(self.prog.prog_type) => Some(format!(
+                "programs of this type may call bpf_{} since Linux {}, at some places, and where the kernel's configuration, lockdown and their loader's capabilities allow it",
+                helper.name, helper.since
+            )),
             Some(helper) => {
                 let types: Vec<&str> = helper.progs.iter().map(|one| one.name()).collect();
                 let more = types.len().saturating_sub(6);

@@ -4,7 +4,7 @@ use crate::agreement::{Judge, Mode, Ours, Subject, Target};
 use skep_abi::Release;
 use skep_btf::{Body, Btf};
 use skep_prog::Prog;
-use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Verdict, verify};
+use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Verdict, verify};
 use std::sync::Arc;
 
 /// The verifier of this workspace, told that it is the running kernel.
@@ -27,7 +27,8 @@ impl Verifier {
             kernel: Kernel {
                 release,
                 btf: Some(Arc::new(btf)),
-                lockdown: is_locked_down(),
+                config: None,
+                lockdown: lockdown(),
                 mitigations_off: are_mitigations_off(),
                 cpus: last.unwrap_or(0_u32) + 1,
                 arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
@@ -42,10 +43,16 @@ fn are_mitigations_off() -> bool {
     told.split_whitespace().any(|word| word == "mitigations=off")
 }
 
-/// Whether the running kernel keeps programs from writing what is not theirs.
-fn is_locked_down() -> bool {
+/// How far the running kernel is locked down.
+fn lockdown() -> Lockdown {
     let state = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
-    !state.is_empty() && !state.contains("[none]")
+    if state.contains("[integrity]") {
+        Lockdown::Integrity
+    } else if state.contains("[confidentiality]") {
+        Lockdown::Confidentiality
+    } else {
+        Lockdown::None
+    }
 }
 
 impl Verifier {

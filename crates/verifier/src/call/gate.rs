@@ -1,9 +1,10 @@
 //! Who may call which helper, and with what prototype.
 
+use crate::env::Lockdown;
 use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{Arg, Cap, Helper, Lockdown, Ret, older};
+use skep_abi::{Arg, Cap, Helper, Lockdown as Locked, Ret, older};
 use std::borrow::Cow;
 
 /// What calls of a helper are checked against. Kernel: `struct bpf_func_proto`.
@@ -69,7 +70,13 @@ impl Verifier<'_> {
             Some(Cap::Perfmon) => bpf && (caps.perfmon || caps.sys_admin),
             Some(Cap::SysAdmin) => caps.sys_admin,
         };
-        let locked = self.env.kernel.lockdown && helper.lockdown() == Some(Lockdown::WriteUser);
+        let locked = helper.lockdown().is_some_and(|what| {
+            let from = match what {
+                Locked::WriteUser => Lockdown::Integrity,
+                Locked::ReadKernel => Lockdown::Confidentiality,
+            };
+            self.env.kernel.lockdown >= from
+        });
         let release = self.env.kernel.release;
         let yet = older::may_call(helper, prog_type, attach, release);
         if !allowed || locked || !yet || !self.is_configured(helper) {
@@ -86,8 +93,13 @@ impl Verifier<'_> {
         })
     }
 
-    /// Whether the kernel was built with the helper, as far as its types tell.
+    /// Whether the kernel was built with the helper, as far as its configuration and its types tell.
     fn is_configured(&self, helper: &Helper) -> bool {
+        let set = |option: &&str| self.env.kernel.is_set(option);
+        let told: Option<Vec<bool>> = helper.configs().iter().map(set).collect();
+        if let Some(told) = told.filter(|told| !told.is_empty()) {
+            return told.into_iter().all(|set| set);
+        }
         if self.vmlinux.is_none() || helper.configs().is_empty() {
             return true;
         }
