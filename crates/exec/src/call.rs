@@ -2,22 +2,40 @@
 
 use crate::memory::ExecMemory;
 use core::ptr::NonNull;
-use skep_jit::{Code, CompileError, Entry, Env, Features, Surroundings, compile};
+#[cfg(target_arch = "aarch64")]
+use skep_jit::a64;
+#[cfg(not(target_arch = "aarch64"))]
+use skep_jit::x64;
+use skep_jit::{Code, CompileError, Entry, Env, Surroundings};
 use skep_prog::Prog;
 use std::io;
 
 /// How code is entered: [`Entry::Direct`].
 pub(crate) type Function = extern "C" fn(u64, u64, u64, u64, u64, *mut Env) -> u64;
 
+#[cfg(target_arch = "aarch64")]
+pub use a64::Features;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use a64::compile;
+#[cfg(not(target_arch = "aarch64"))]
+pub use x64::Features;
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) use x64::compile;
+
+/// Whether there is machine code for this host.
+pub(crate) const HAS_CODE: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
 /// What this processor has.
 #[must_use]
 pub fn features() -> Features {
+    #[cfg(target_arch = "aarch64")]
+    return Features { lse: std::arch::is_aarch64_feature_detected!("lse") };
     #[cfg(target_arch = "x86_64")]
     return Features {
         bmi2: std::is_x86_feature_detected!("bmi2"),
         movbe: std::is_x86_feature_detected!("movbe"),
     };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     Features::default()
 }
 

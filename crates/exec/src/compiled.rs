@@ -1,12 +1,12 @@
 //! The code of a machine's programs.
 
 use crate::activation;
-use crate::call::{Entered, features};
+use crate::call::{Entered, HAS_CODE, compile, features};
 use crate::fast_map::FastMap;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
 use skep_isa::{ImmSrc, Insn, Pc};
-use skep_jit::{Code, CompileError, compile};
+use skep_jit::{Code, CompileError};
 use skep_map::Map;
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
@@ -109,7 +109,7 @@ impl Compiled {
         maps: &[usize],
         ctx: CtxShape,
     ) -> Result<Self, Refused> {
-        if !cfg!(target_arch = "x86_64") {
+        if !HAS_CODE {
             return Err(Refused::Host);
         }
         check_maps(machine.maps())?;

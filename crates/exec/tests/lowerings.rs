@@ -2,8 +2,8 @@
 //! processor's newer instructions, against a plain evaluation written for this test.
 //!
 //! A program under test loads all its registers from memory, executes the instruction, and stores all of them
-//! back. Needs an x86-64 host.
-#![cfg(target_arch = "x86_64")]
+//! back. Needs an x86-64 or AArch64 host.
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -12,9 +12,9 @@
 )]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, features};
+use skep_exec::{Bare, Features, features};
 use skep_isa::{AluOp, AtomicOp, CondOp, Insn, Insns, Reg, Size, Src, Swap, Width, table};
-use skep_jit::{Features, NoSurroundings};
+use skep_jit::NoSurroundings;
 use skep_prog::Prog;
 
 const CORNERS: [u64; 9] = [

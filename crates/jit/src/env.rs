@@ -3,6 +3,9 @@
 /// Bytes between the stacks of two functions. Kernel: `MAX_BPF_STACK`.
 pub const FRAME: i32 = 512;
 
+/// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
+pub(crate) const MAX_LOOPS: u32 = 8 * 1024 * 1024;
+
 /// The environment of one entry into code. Code keeps its address in a register; a helper that calls back
 /// enters with an environment of its own.
 #[repr(C)]

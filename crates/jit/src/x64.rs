@@ -23,14 +23,15 @@ mod atomic;
 mod call;
 mod fuse;
 mod jump;
+mod lengths;
 mod mem;
 mod regs;
 
-use crate::code::{Code, CompileError, Entry};
-use crate::env::{Env, FRAME};
-use crate::shape::{ALIGN, Function, Saved, Shape, Target};
+use crate::ahead::Ahead;
+use crate::code::{Code, CompileError, Entry, positions};
+use crate::env::{Env, FRAME, MAX_LOOPS};
+use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
-use alloc::vec::Vec;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
@@ -46,6 +47,12 @@ pub struct Features {
     pub movbe: bool,
 }
 
+/// To what multiple heads of short loops are aligned, and how many bytes that may take.
+const ALIGN: (u32, u32) = (32, 21);
+
+/// The processor.
+struct X64;
+
 /// Compiles a program.
 ///
 /// # Errors
@@ -58,7 +65,7 @@ pub fn compile<O: Surroundings + ?Sized>(
     if prog.insns.is_empty() {
         return Err(CompileError::Flow { pc: Pc(0) });
     }
-    let shape = Shape::new(&prog.insns, outside)?;
+    let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     Compiler::new(&prog.insns, outside, features, &shape).run()
 }
 
@@ -112,14 +119,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             bridge: asm.label(),
             access: asm.label(),
         };
-        let main_is_called = shape.functions.first().is_some_and(|main| main.called);
-        let entry = if outside.has_tail_calls() || main_is_called {
-            Entry::AsFunction
-        } else if shape.env {
-            Entry::WithEnv
-        } else {
-            Entry::Direct
-        };
+        let entry = Entry::of(shape, outside.has_tail_calls());
         Self {
             asm,
             insns,
@@ -167,6 +167,11 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let (bytes, labels) = self.asm.finish_with_labels()?;
         let at = positions(shape, labels, len as usize, end);
         Ok(Code { entry, enter, at, bytes })
+    }
+
+    /// What comes behind instructions.
+    const fn ahead(&self) -> Ahead<'a> {
+        Ahead { insns: self.insns, shape: self.shape }
     }
 
     /// The label of the function that starts at a slot.
@@ -226,8 +231,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
             self.zero_stack();
             if function.may_goto {
-                self.asm.push_imm(jump::MAX_LOOPS);
-                self.asm.push_imm(jump::MAX_LOOPS);
+                self.asm.push_imm(MAX_LOOPS.cast_signed());
+                self.asm.push_imm(MAX_LOOPS.cast_signed());
             }
             return;
         }
@@ -247,7 +252,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             self.asm.push(Gpr::Rax);
         }
         if function.may_goto {
-            self.asm.push_imm(jump::MAX_LOOPS);
+            self.asm.push_imm(MAX_LOOPS.cast_signed());
         }
     }
 
@@ -364,25 +369,6 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.add_access();
         self.asm.trap();
     }
-}
-
-/// Where slots are, from the labels of slots and, behind them, of functions.
-fn positions(shape: &Shape, mut labels: Vec<u32>, slots: usize, end: u32) -> Vec<u32> {
-    for (n, function) in shape.functions.iter().enumerate() {
-        let entry = labels.get(slots + n).copied();
-        if let (Some(slot), Some(entry)) = (labels.get_mut(function.start as usize), entry) {
-            *slot = entry;
-        }
-    }
-    labels.truncate(slots);
-    let mut last = 0;
-    for at in &mut labels {
-        // Slots that became one with those before them have no label that is bound.
-        last = last.max(if *at == u32::MAX { 0 } else { *at });
-        *at = last;
-    }
-    labels.push(end);
-    labels
 }
 
 /// Those of r6 to r9 that are named.

@@ -48,9 +48,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Whether the next instruction swaps what is loaded.
     fn is_swapped(&self, pc: Pc, size: Size, dst: Reg) -> bool {
-        let next = Pc(pc.0 + 1);
-        match self.next_of(next) {
-            Some(&Insn::Swap { kind: Swap::Be | Swap::Always, size: of, dst: to }) => {
+        match self.ahead().get(pc, 1) {
+            Some(Insn::Swap { kind: Swap::Be | Swap::Always, size: of, dst: to }) => {
                 of == size && to == dst && matches!(size, Size::W | Size::Dw)
             }
             _ => false,
