@@ -23,6 +23,6 @@ mod memory;
 mod outside;
 
 pub use call::{Bare, BareError, Entered, features};
-pub use compiled::{Compiled, CtxShape, Refused};
+pub use compiled::{CodeOptions, Compiled, CtxShape, Refused};
 pub use memory::ExecMemory;
 pub use skep_jit::Code;

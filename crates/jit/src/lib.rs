@@ -24,6 +24,7 @@ extern crate alloc;
 
 mod code;
 mod env;
+mod meter;
 mod shape;
 mod surroundings;
 mod x64;

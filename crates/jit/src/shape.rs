@@ -76,6 +76,11 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure(insns, outside)?;
+        if outside.meter().is_some() {
+            this.env = true;
+            // The meter may call from anywhere.
+            this.functions.iter_mut().for_each(|function| function.calls = true);
+        }
         // The main function sets the frame pointer that the others go down from.
         let frames = this.functions.iter().any(|function| function.frame);
         if let Some(main) = this.functions.first_mut() {
@@ -119,6 +124,7 @@ impl Shape {
         insns: &Insns,
         outside: &O,
     ) -> Result<(), CompileError> {
+        let charge = if outside.meter().is_some() { CHARGE } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -136,11 +142,17 @@ impl Shape {
             if target == Target::Loop {
                 most += ALIGN.1;
             }
+            if target != Target::No {
+                most += charge;
+            }
             self.most.push(most);
             let pc = Pc(slot);
             let Some(insn) = insns.get(pc) else { continue };
             last = Some((pc, insn));
             most += function.add(insn);
+            if crate::meter::ends_block(insn) {
+                most += charge;
+            }
             match insn {
                 Insn::Load { .. }
                 | Insn::LoadSx { .. }
@@ -209,7 +221,9 @@ fn needs_env<O: Surroundings + ?Sized>(pc: Pc, call: Call, outside: &O) -> bool 
 /// Most bytes at the start of a function.
 const PROLOGUE: u32 = 72;
 /// Most bytes of an access by the bridge.
-const BRIDGED: u32 = 40;
+const BRIDGED: u32 = 48;
+/// Most bytes that the meter takes for a block, calls included.
+const CHARGE: u32 = 32;
 
 impl Function {
     /// Notes what an instruction needs, and says how long its code can be.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Arguments are where C has them, so that helpers are plain functions; r6 to r9 survive calls as in C.
-//! r12 holds the environment only where something needs it.
+//! r12 holds the environment only where something needs it; r9 what is left of the instructions, where they are
+//! counted.
 //!
 //! # Functions
 //!
@@ -24,6 +25,7 @@ mod call;
 mod fuse;
 mod jump;
 mod mem;
+mod meter;
 mod regs;
 
 use crate::code::{Code, CompileError, Entry};
@@ -87,6 +89,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where instructions are counted.
+    meter: Option<meter::Meter>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -132,6 +136,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
+            meter: outside.meter().map(meter::Meter::new),
         }
     }
 
@@ -155,7 +160,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             self.asm.bind(Label(slot));
             slot += match self.insns.get(pc) {
-                Some(insn) => self.insn(pc, insn)?,
+                Some(insn) => {
+                    self.count(pc, insn);
+                    self.insn(pc, insn)?
+                }
                 None => 1,
             };
         }
@@ -285,6 +293,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.push(Gpr::Rax);
         self.asm.mov(Width::W64, ENV, Gpr::R9);
         self.asm.store(MemSize::B8, env(offset_of!(Env, host_sp)), Gpr::Rsp);
+        self.load_meter();
     }
 
     fn restore_all(&mut self) {
@@ -301,6 +310,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             if self.function.may_goto {
                 self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, 16);
             }
+            self.save_meter();
             return self.restore_all();
         }
         self.restore_saved();
@@ -355,6 +365,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
         self.asm.call_mem(env(offset_of!(Env, target)));
+        self.save_meter();
         self.asm.bind(leave);
         self.restore_all();
         self.asm.bind(self.stubs.abort);
@@ -362,6 +373,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.jmp(leave, Reach::Short);
         self.add_bridge();
         self.add_access();
+        self.add_asks();
         self.asm.trap();
     }
 }

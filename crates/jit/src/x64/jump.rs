@@ -59,7 +59,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Some(&Insn::JumpLong { off }) => Some(off),
             _ => None,
         };
+        // What is jumped over is not counted.
         if off == 1
+            && self.meter.is_none()
             && let Some(over) = over
         {
             let (label, reach) = self.target(next, over);
