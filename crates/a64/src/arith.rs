@@ -44,6 +44,24 @@ impl Assembler {
         }
     }
 
+    /// `dst = src - number`, and sets the flags by that.
+    ///
+    /// # Panics
+    /// If the source is the register of zero: its number means the stack pointer here.
+    #[inline]
+    pub fn subs_imm(&mut self, width: Width, dst: Gpr, src: Gpr, number: u32) {
+        assert!(src != Gpr::Zr, "no register of zero in a difference with a number");
+        match immediate::arithmetic(number.into()) {
+            Some(field) => {
+                self.put(0x7100_0000 | width.bit() | field | src.bits() << 5 | dst.bits());
+            }
+            None => {
+                let scratch = self.scratch(width, number.into());
+                self.put(0x6b00_0000 | width.bit() | three(dst, src, scratch));
+            }
+        }
+    }
+
     /// Sets the flags by `left - right`.
     #[inline]
     pub fn cmp(&mut self, width: Width, left: Gpr, right: Gpr) {

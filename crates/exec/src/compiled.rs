@@ -44,12 +44,6 @@ pub enum Refused {
         /// Its name.
         prog: String,
     },
-    /// A loop that only the count of its turns ends may be entered many times.
-    #[error("{prog} has a loop by may_goto that may be entered more than once")]
-    Loops {
-        /// Its name.
-        prog: String,
-    },
     /// A program handles exceptions.
     #[error("{prog} has a function for exceptions")]
     Exceptions {
@@ -67,6 +61,21 @@ pub enum Refused {
     /// There is no memory for code.
     #[error("there is no memory for code")]
     Memory(#[from] io::Error),
+}
+
+/// What there is to choose of code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CodeOptions {
+    /// Instructions are counted as the interpreter counts them, and budget and deadline end every run. Without it the
+    /// verifier's word counts that runs end, and what it has not bounded is counted roughly.
+    pub metered: bool,
+}
+
+impl Default for CodeOptions {
+    fn default() -> Self {
+        Self { metered: true }
+    }
 }
 
 /// Where contexts have pointers.
@@ -95,6 +104,8 @@ pub struct Compiled {
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
+    /// Whether it counts instructions.
+    pub(crate) is_metered: bool,
 }
 
 impl Compiled {
@@ -108,6 +119,7 @@ impl Compiled {
         verified: &[Verified<'_>],
         maps: &[usize],
         ctx: CtxShape,
+        options: CodeOptions,
     ) -> Result<Self, Refused> {
         if !HAS_CODE {
             return Err(Refused::Host);
@@ -118,10 +130,10 @@ impl Compiled {
             verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn))
         };
         let has_tail_calls = verified.iter().any(calls);
+        let is_metered = options.metered || has_loops(verified, has_tail_calls);
         let (mut bridged, mut progs, mut frames) = (Vec::new(), Vec::new(), Vec::new());
         let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
         for (prog, verified) in verified.iter().enumerate() {
-            check_loops(verified, has_tail_calls)?;
             check_atomics(verified)?;
             frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
             let outside = Outside::new(
@@ -131,6 +143,7 @@ impl Compiled {
                 ctx.pointers,
                 ctx.halves,
                 has_tail_calls,
+                is_metered,
                 &fast_maps,
                 &mut bridged,
             );
@@ -139,12 +152,19 @@ impl Compiled {
             })?;
             progs.push(Entered::new(code)?);
         }
-        Ok(Self { progs, frames, bridged, fast_maps, machine: machine.id(), ctx })
+        let machine = machine.id();
+        Ok(Self { progs, frames, bridged, fast_maps, machine, ctx, is_metered })
     }
 
     /// Frames that a function of a program needs.
     pub(crate) fn frames(&self, at: CodePlace) -> Option<u32> {
         self.frames.get(at.prog)?.get(&at.pc).copied()
+    }
+
+    /// Whether runs count instructions.
+    #[must_use]
+    pub const fn is_metered(&self) -> bool {
+        self.is_metered
     }
 
     /// The code of each program, in the machine's order.
@@ -153,24 +173,20 @@ impl Compiled {
     }
 }
 
-/// Each entry of a function has turns of its own for `may_goto`, eight million, which nothing else counts: in
-/// the main function alone they end soon enough.
-fn check_loops(verified: &Verified<'_>, has_tail_calls: bool) -> Result<(), Refused> {
-    let prog = verified.prog();
-    let first = prog.insns.iter().find(|(_, insn)| matches!(insn, Insn::MayGoto { .. }));
-    if first.is_none() {
-        return Ok(());
-    }
-    let has_functions = prog.insns.iter().any(|(_, insn)| {
-        matches!(
-            insn,
-            Insn::Call(skep_isa::Call::Local(_)) | Insn::LoadImm { imm: ImmSrc::Func(_), .. }
-        )
-    });
-    if has_functions || has_tail_calls {
-        return Err(Refused::Loops { prog: prog.name.clone() });
-    }
-    Ok(())
+/// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,
+/// eight million: in the main function alone they end soon enough, but together only by what they are counted.
+fn has_loops(all: &[Verified<'_>], has_tail_calls: bool) -> bool {
+    all.iter().any(|verified| {
+        let any = |is: fn(&Insn) -> bool| verified.prog().insns.iter().any(|(_, insn)| is(&insn));
+        any(|insn| matches!(insn, Insn::MayGoto { .. })) && (has_tail_calls || any(enters_function))
+    })
+}
+
+fn enters_function(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::Call(skep_isa::Call::Local(_)) | Insn::LoadImm { imm: ImmSrc::Func(_), .. }
+    )
 }
 
 /// What is written atomically is plain memory.
@@ -264,5 +280,9 @@ fn is_same((at, ours): (Pc, Insn), (was_at, verified): (Pc, Insn), maps: &[usize
 impl<S> Native<S> for Compiled {
     fn call(&self, cx: &mut Cx<'_, S>, at: CodePlace, args: [u64; 5]) -> Result<u64, Box<Fault>> {
         activation::run(self, cx, at, args)
+    }
+
+    fn is_metered(&self) -> bool {
+        self.is_metered
     }
 }

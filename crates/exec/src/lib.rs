@@ -25,6 +25,6 @@ mod outside;
 mod sync;
 
 pub use call::{Bare, BareError, Entered, Features, features};
-pub use compiled::{Compiled, CtxShape, Refused};
+pub use compiled::{CodeOptions, Compiled, CtxShape, Refused};
 pub use memory::ExecMemory;
 pub use skep_jit::Code;

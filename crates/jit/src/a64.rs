@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Arguments are where C has them, so that helpers are plain functions; their result is moved from x0 to x7. r6 to
-//! r9 survive calls as in C. x24 holds the environment only where something needs it.
+//! r9 survive calls as in C. x24 holds the environment only where something needs it, x25 what is left of the
+//! instructions where they are counted.
 //!
 //! # Functions
 //!
@@ -30,10 +31,12 @@ mod fuse;
 mod jump;
 mod lengths;
 mod mem;
+mod meter;
 mod regs;
 
 use crate::ahead::Ahead;
 use crate::code::{Code, CompileError, Entry, positions};
+use crate::meter::Meter;
 use crate::shape::{Function, Shape};
 use crate::surroundings::Surroundings;
 use regs::ENV;
@@ -99,6 +102,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where instructions are counted.
+    meter: Option<Meter<Label>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -136,6 +141,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
+            meter: outside.meter().map(Meter::new),
         }
     }
 
@@ -155,6 +161,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 start = shape.functions.get(next).map_or(u32::MAX, |function| function.start);
             }
             self.asm.bind(Label(slot));
+            if let Some(insn) = self.insns.get(pc) {
+                self.count(pc, insn);
+            }
             let start = self.asm.here();
             slot += match self.insns.get(pc) {
                 Some(insn) => self.insn(pc, insn)?,

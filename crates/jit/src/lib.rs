@@ -28,6 +28,7 @@ pub mod a64;
 mod ahead;
 mod code;
 mod env;
+mod meter;
 mod shape;
 mod surroundings;
 pub mod x64;

@@ -62,6 +62,8 @@ pub(crate) trait Lengths {
     const PROLOGUE: u32;
     /// What an access takes that is done by the bridge.
     const BRIDGED: u32;
+    /// What the meter takes for a block, calls included.
+    const CHARGE: u32;
 
     /// An instruction, if its access is plain.
     fn most(insn: &Insn) -> u32;
@@ -87,6 +89,11 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure::<L, O>(insns, outside)?;
+        if outside.meter().is_some() {
+            this.env = true;
+            // The meter may call from anywhere.
+            this.functions.iter_mut().for_each(|function| function.calls = true);
+        }
         // The main function sets the frame pointer that the others go down from.
         let frames = this.functions.iter().any(|function| function.frame);
         if let Some(main) = this.functions.first_mut() {
@@ -137,6 +144,7 @@ impl Shape {
         insns: &Insns,
         outside: &O,
     ) -> Result<(), CompileError> {
+        let charge = if outside.meter().is_some() { L::CHARGE } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -154,12 +162,18 @@ impl Shape {
             if target == Target::Loop {
                 most += L::ALIGN;
             }
+            if target != Target::No {
+                most += charge;
+            }
             self.most.push(most);
             let pc = Pc(slot);
             let Some(insn) = insns.get(pc) else { continue };
             last = Some((pc, insn));
             function.note(insn);
             most += L::most(insn);
+            if crate::meter::ends_block(insn) {
+                most += charge;
+            }
             match insn {
                 Insn::Load { .. }
                 | Insn::LoadSx { .. }

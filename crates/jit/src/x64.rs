@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Arguments are where C has them, so that helpers are plain functions; r6 to r9 survive calls as in C.
-//! r12 holds the environment only where something needs it.
+//! r12 holds the environment only where something needs it; r9 what is left of the instructions, where they are
+//! counted.
 //!
 //! # Functions
 //!
@@ -25,11 +26,13 @@ mod fuse;
 mod jump;
 mod lengths;
 mod mem;
+mod meter;
 mod regs;
 
 use crate::ahead::Ahead;
 use crate::code::{Code, CompileError, Entry, positions};
 use crate::env::{Env, FRAME, MAX_LOOPS};
+use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
 use core::mem::offset_of;
@@ -94,6 +97,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where instructions are counted.
+    meter: Option<Meter<Label>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -132,6 +137,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
+            meter: outside.meter().map(Meter::new),
         }
     }
 
@@ -155,7 +161,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             self.asm.bind(Label(slot));
             slot += match self.insns.get(pc) {
-                Some(insn) => self.insn(pc, insn)?,
+                Some(insn) => {
+                    self.count(pc, insn);
+                    self.insn(pc, insn)?
+                }
                 None => 1,
             };
         }
@@ -290,6 +299,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.push(Gpr::Rax);
         self.asm.mov(Width::W64, ENV, Gpr::R9);
         self.asm.store(MemSize::B8, env(offset_of!(Env, host_sp)), Gpr::Rsp);
+        self.load_meter();
     }
 
     fn restore_all(&mut self) {
@@ -306,6 +316,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             if self.function.may_goto {
                 self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, 16);
             }
+            self.save_meter();
             return self.restore_all();
         }
         self.restore_saved();
@@ -360,6 +371,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
         self.asm.call_mem(env(offset_of!(Env, target)));
+        self.save_meter();
         self.asm.bind(leave);
         self.restore_all();
         self.asm.bind(self.stubs.abort);
@@ -367,6 +379,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.jmp(leave, Reach::Short);
         self.add_bridge();
         self.add_access();
+        self.add_asks();
         self.asm.trap();
     }
 }

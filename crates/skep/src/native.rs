@@ -4,7 +4,7 @@ use crate::CheckOptions;
 use crate::check::check;
 use crate::host::half_fields;
 use crate::link::Linked;
-use skep_exec::{Compiled, CtxShape, Refused};
+use skep_exec::{CodeOptions, Compiled, CtxShape, Refused};
 use skep_hooks::Hook;
 use skep_prog::Image;
 use skep_verifier::Verdict;
@@ -76,6 +76,7 @@ pub(crate) fn compile(
     linked: &Linked,
     hook: Hook,
     options: &CheckOptions,
+    code: CodeOptions,
 ) -> Result<Compiled, NotNative> {
     let mut verified = Vec::new();
     for &at in &linked.progs {
@@ -97,5 +98,5 @@ pub(crate) fn compile(
         pointers: if hook == Hook::Xdp { XDP_POINTERS } else { SKB_POINTERS },
         halves: !half_fields(hook).is_empty(),
     };
-    Ok(Compiled::new(&linked.machine, &verified, &linked.maps, shape)?)
+    Ok(Compiled::new(&linked.machine, &verified, &linked.maps, shape, code)?)
 }

@@ -189,6 +189,8 @@ fn immediates() {
             book.reads(|asm| asm.add_imm(width, a, b, number), &format!("add {x}, {y}, {shown}"));
             book.reads(|asm| asm.add_imm(width, a, b, -number), &format!("sub {x}, {y}, {shown}"));
             book.reads(|asm| asm.cmp_imm(width, a, number), &format!("cmp {x}, {shown}"));
+            let less = u32::try_from(number).unwrap();
+            book.reads(|asm| asm.subs_imm(width, a, b, less), &format!("subs {x}, {y}, {shown}"));
             book.reads(|asm| asm.cmp_imm(width, a, -number), &format!("cmn {x}, {shown}"));
         }
         book.reads(|asm| asm.cmp_imm(width, a, 0), &format!("cmp {x}, #0x0"));
@@ -198,6 +200,10 @@ fn immediates() {
             book.reads(|asm| asm.add_imm(width, a, b, number), &want);
             let want = format!("{loaded}; cmp {x}, {scratch}");
             book.reads(|asm| asm.cmp_imm(width, a, number), &want);
+            if let Ok(less) = u32::try_from(number) {
+                let want = format!("{loaded}; subs {x}, {y}, {scratch}");
+                book.reads(|asm| asm.subs_imm(width, a, b, less), &want);
+            }
         }
         for (op, text) in
             [(Logic::And, "and"), (Logic::Orr, "orr"), (Logic::Eor, "eor"), (Logic::Ands, "ands")]

@@ -52,6 +52,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The stub of bridged calls.
     pub(super) fn add_bridge(&mut self) {
         self.asm.bind(self.stubs.bridge);
+        self.save_meter();
         self.asm.push(Gpr::X30, 16);
         self.asm.store(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, frame)));
         self.asm.mov(Width::W64, ENV_ARG, ENV);
@@ -59,6 +60,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.blr(S0);
         self.asm.mov(Width::W64, RESULT, Gpr::X0);
         self.asm.pop(Gpr::X30, 16);
+        self.load_meter();
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, stop)));
         self.asm.cb(false, Width::W64, S0, self.stubs.abort, Reach::Near);
         self.asm.ret();

@@ -1,6 +1,6 @@
 //! Entering and leaving functions, and the ways between code and those who run it.
 
-use super::regs::{ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, SAVED};
+use super::regs::{ENV, ENV_ARG, FRAME_POINTER, METER, RESULT, S0, SAVED};
 use super::{Compiler, env};
 use crate::code::Entry;
 use crate::env::{Env, FRAME, MAX_LOOPS};
@@ -13,17 +13,7 @@ use skep_a64::{Cond, Gpr, Label, Mem, MemSize, Reach, Width};
 const LINK: Gpr = Gpr::X30;
 
 /// What a C function preserves, as far as code changes it; their number is even.
-const ALL: [Gpr; 8] = [
-    Gpr::X19,
-    Gpr::X20,
-    Gpr::X21,
-    Gpr::X22,
-    FRAME_POINTER,
-    ENV,
-    LINK,
-    // Nothing that changes; it fills the pair.
-    Gpr::X29,
-];
+const ALL: [Gpr; 8] = [Gpr::X19, Gpr::X20, Gpr::X21, Gpr::X22, FRAME_POINTER, ENV, LINK, METER];
 
 /// Registers that lie on the stack, the first at its end.
 #[derive(Default)]
@@ -146,6 +136,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Width::W64, ENV, ENV_ARG);
         self.asm.mov_from_sp(S0);
         self.asm.store(MemSize::B8, S0, env(offset_of!(Env, host_sp)));
+        self.load_meter();
     }
 
     fn restore_all(&mut self) {
@@ -162,6 +153,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             if self.function.may_goto {
                 self.asm.free(16);
             }
+            self.save_meter();
             return self.restore_all();
         }
         self.restore_saved();
@@ -198,6 +190,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, target)));
         self.asm.blr(S0);
         self.asm.mov(Width::W64, Gpr::X0, RESULT);
+        self.save_meter();
         self.asm.bind(leave);
         self.restore_all();
         self.asm.bind(self.stubs.abort);
@@ -206,6 +199,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.b(leave);
         self.add_bridge();
         self.add_access();
+        self.add_asks();
         self.asm.trap();
     }
 }

@@ -59,7 +59,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
-        let (target, is_opposite, slots) = match self.ahead().jump_over(pc, off) {
+        // What is jumped over is not counted.
+        let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());
+        let (target, is_opposite, slots) = match over {
             Some((next, over)) => (self.target(next, over), true, 2),
             None => (self.target(pc, off.into()), false, 1),
         };

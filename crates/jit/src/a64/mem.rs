@@ -133,9 +133,17 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.bind(found);
     }
 
+    /// More for the account.
+    pub(super) fn ask_meter(&mut self, place: u64) {
+        self.asm.mov_imm(ADDR, place);
+        self.asm.mov_imm(KIND, Env::METER.into());
+        self.asm.bl(self.stubs.access);
+    }
+
     /// The stub of bridged accesses.
     pub(super) fn add_access(&mut self) {
         self.asm.bind(self.stubs.access);
+        self.save_meter();
         let [(first, second), rest @ ..] = VOLATILE;
         self.asm.push_pair(first, second, 64);
         for ((a, b), at) in rest.into_iter().zip([16, 32, 48]) {
@@ -152,6 +160,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.load_pair(a, b, at);
         }
         self.asm.pop_pair(first, second, 64);
+        self.load_meter();
         self.asm.load(MemSize::B8, KIND, env(offset_of!(Env, stop)));
         self.asm.cb(false, Wide::W64, KIND, self.stubs.abort, Reach::Near);
         self.asm.ret();

@@ -26,6 +26,8 @@ pub(super) const SAVED: [Gpr; 4] = [Gpr::X19, Gpr::X20, Gpr::X21, Gpr::X22];
 pub(super) const FRAME_POINTER: Gpr = Gpr::X23;
 /// The environment.
 pub(super) const ENV: Gpr = Gpr::X24;
+/// What is left of the instructions, where they are counted.
+pub(super) const METER: Gpr = Gpr::X25;
 /// Where the environment is at entries, and where the bridge expects it.
 pub(super) const ENV_ARG: Gpr = Gpr::X5;
 

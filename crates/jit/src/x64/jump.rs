@@ -42,7 +42,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         off: i16,
     ) -> u32 {
         let cond = self.compare(width, op, dst, src);
-        if let Some((next, over)) = self.ahead().jump_over(pc, off) {
+        // What is jumped over is not counted.
+        let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());
+        if let Some((next, over)) = over {
             let (label, reach) = self.target(next, over);
             self.asm.jcc(cond.not(), label, reach);
             return 2;

@@ -7,7 +7,8 @@ use skep_isa::{AluOp, Insn, Src, Width};
 impl Lengths for X64 {
     const ALIGN: u32 = ALIGN.1;
     const PROLOGUE: u32 = 72;
-    const BRIDGED: u32 = 40;
+    const BRIDGED: u32 = 48;
+    const CHARGE: u32 = 32;
 
     #[inline(always)]
     fn most(insn: &Insn) -> u32 {
