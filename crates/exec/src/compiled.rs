@@ -1,10 +1,11 @@
 //! The code of a machine's programs.
 
 use crate::activation;
-use crate::call::{Entered, HAS_CODE, compile, features};
+use crate::call::Entered;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
+use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError};
 use skep_map::Map;
@@ -121,39 +122,28 @@ impl Compiled {
         ctx: CtxShape,
         options: CodeOptions,
     ) -> Result<Self, Refused> {
-        if !HAS_CODE {
-            return Err(Refused::Host);
-        }
-        check_maps(machine.maps())?;
-        check_same(machine, verified, maps)?;
-        let calls = |verified: &Verified<'_>| {
-            verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn))
-        };
-        let has_tail_calls = verified.iter().any(calls);
-        let is_metered = options.metered || has_loops(verified, has_tail_calls);
-        let (mut bridged, mut progs, mut frames) = (Vec::new(), Vec::new(), Vec::new());
-        let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
-        for (prog, verified) in verified.iter().enumerate() {
-            check_atomics(verified)?;
-            frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
-            let outside = Outside::new(
-                machine,
-                prog,
-                verified,
-                ctx.pointers,
-                ctx.halves,
-                has_tail_calls,
-                is_metered,
-                &fast_maps,
-                &mut bridged,
-            );
-            let code = compile(verified.prog(), &outside, features()).map_err(|source| {
-                Refused::Compile { prog: verified.prog().name.clone(), source }
-            })?;
-            progs.push(Entered::new(code)?);
-        }
+        let host = Processor::host().ok_or(Refused::Host)?;
+        let Parts { codes, frames, bridged, fast_maps, is_metered } =
+            compile(machine, verified, maps, ctx, options, host)?;
+        let progs = codes.into_iter().map(Entered::new).collect::<io::Result<_>>()?;
         let machine = machine.id();
         Ok(Self { progs, frames, bridged, fast_maps, machine, ctx, is_metered })
+    }
+
+    /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
+    /// with addresses of this process.
+    ///
+    /// # Errors
+    /// As [`Compiled::new`].
+    pub fn list<S>(
+        machine: &Machine<S>,
+        verified: &[Verified<'_>],
+        maps: &[usize],
+        ctx: CtxShape,
+        options: CodeOptions,
+        processor: Processor,
+    ) -> Result<Vec<Code>, Refused> {
+        compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
     }
 
     /// Frames that a function of a program needs.
@@ -171,6 +161,53 @@ impl Compiled {
     pub fn code(&self) -> impl Iterator<Item = &Code> {
         self.progs.iter().map(Entered::code)
     }
+}
+
+/// What compilation gives for a machine.
+struct Parts {
+    codes: Vec<Code>,
+    frames: Vec<BTreeMap<Pc, u32>>,
+    bridged: Vec<Bridged>,
+    fast_maps: Vec<Option<Box<FastMap>>>,
+    is_metered: bool,
+}
+
+fn compile<S>(
+    machine: &Machine<S>,
+    verified: &[Verified<'_>],
+    maps: &[usize],
+    ctx: CtxShape,
+    options: CodeOptions,
+    processor: Processor,
+) -> Result<Parts, Refused> {
+    check_maps(machine.maps())?;
+    check_same(machine, verified, maps)?;
+    let calls =
+        |verified: &Verified<'_>| verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn));
+    let has_tail_calls = verified.iter().any(calls);
+    let is_metered = options.metered || has_loops(verified, has_tail_calls);
+    let (mut bridged, mut codes, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+    let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
+    for (prog, verified) in verified.iter().enumerate() {
+        check_atomics(verified)?;
+        frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
+        let outside = Outside::new(
+            machine,
+            prog,
+            verified,
+            ctx.pointers,
+            ctx.halves,
+            has_tail_calls,
+            is_metered,
+            &fast_maps,
+            &mut bridged,
+        );
+        let code = processor
+            .compile(verified.prog(), &outside)
+            .map_err(|source| Refused::Compile { prog: verified.prog().name.clone(), source })?;
+        codes.push(code);
+    }
+    Ok(Parts { codes, frames, bridged, fast_maps, is_metered })
 }
 
 /// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,

@@ -21,10 +21,12 @@ mod fast_map;
 mod frames;
 mod memory;
 mod outside;
+mod processor;
 #[cfg(target_arch = "aarch64")]
 mod sync;
 
-pub use call::{Bare, BareError, Entered, Features, features};
+pub use call::{Bare, BareError, Entered};
 pub use compiled::{CodeOptions, Compiled, CtxShape, Refused};
 pub use memory::ExecMemory;
+pub use processor::{Features, Processor, features};
 pub use skep_jit::Code;

@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
-use skep_exec::{Code as MachineCode, CodeOptions, Compiled};
+use skep_exec::{Code as MachineCode, CodeOptions, Compiled, Processor};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_prog::{Image, Prog};
 use skep_vm::{
@@ -177,6 +177,22 @@ impl Session {
         let compiled = native::compile(&self.image, &self.linked, self.host.hook, options, code)?;
         self.compiled = Some(Arc::new(compiled));
         Ok(())
+    }
+
+    /// The program's machine code for a processor of whatever kind, to be read; addresses are those of this
+    /// process.
+    ///
+    /// # Errors
+    /// [`NotNative`] with the reason.
+    pub fn machine_code_for(
+        &self,
+        options: &CheckOptions,
+        code: CodeOptions,
+        processor: Processor,
+    ) -> Result<Option<MachineCode>, NotNative> {
+        let hook = self.host.hook;
+        let codes = native::list(&self.image, &self.linked, hook, options, (code, processor))?;
+        Ok(codes.into_iter().next())
     }
 
     /// The program's machine code, if it runs as such.
