@@ -13,7 +13,7 @@
 //!
 //! # Functions
 //!
-//! A function saves those of r6 to r9 that it writes, and goes down by [`FRAME`](crate::FRAME) on the
+//! A function saves those of r6 to r9 that it writes, and goes down by [`FRAME`] on the
 //! program's stack if it names r10. The main function is entered by its first byte and has the frame that it
 //! is given; it saves every register of its caller where a run can be aborted, so that an abort is: take
 //! back the stack pointer, restore, return. In a program that tail-calls it is a function like the others,
