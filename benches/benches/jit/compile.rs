@@ -3,7 +3,8 @@
 use skep_abi::ProgType;
 use skep_exec::features;
 use skep_isa::{AluOp, CondOp, Insn, Reg, Size, Src, Width};
-use skep_jit::{NoSurroundings, compile};
+use skep_jit::NoSurroundings;
+use skep_jit::x64::compile;
 use skep_prog::Prog;
 use std::hint::black_box;
 use std::time::Instant;

@@ -45,9 +45,12 @@ pub(crate) struct Dis {
     /// Translate classic BPF into eBPF for a hook.
     #[arg(long, value_name = "HOOK", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "socket")]
     ebpf: Option<Ebpf>,
-    /// Show the machine code that skep run --engine jit makes of each instruction (x86-64).
+    /// Show the machine code that skep run --engine jit makes of each instruction.
     #[arg(long, conflicts_with_all = ["bytes", "json"])]
     native: bool,
+    /// The processor to show machine code for [default: this one].
+    #[arg(long, value_name = "ARCH", value_enum, requires = "native")]
+    arch: Option<native::Arch>,
     /// Print JSON, a program on a line.
     #[arg(long, conflicts_with = "bytes")]
     json: bool,
@@ -139,7 +142,7 @@ impl Dis {
                 if at > 0 {
                     writeln!(out)?;
                 }
-                native::show(&self.file, &whole, prog, (dialect, source), out)?;
+                native::show(&self.file, &whole, prog, (dialect, source, self.arch), out)?;
             }
         } else if self.json {
             for prog in &image.progs {

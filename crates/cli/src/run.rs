@@ -27,8 +27,10 @@ use input::Inputs;
 use output::Outputs;
 use packets::{Ended, Loop};
 use progress::Progress;
-use report::{Summary, reporter};
-use skep::{CheckOptions, Clock, Image, LoadError, NotNative, Options, Session, choose};
+use report::{How, Summary, reporter};
+use skep::{
+    CheckOptions, Clock, CodeOptions, Engine, Image, LoadError, NotNative, Options, Session, choose,
+};
 use skep_btf::Btf;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,8 +41,9 @@ use world::World;
 /// Run a program over packets and show verdicts, events and maps.
 ///
 /// A program that the kernel's verifier would refuse is refused here too, and told why (skep check). The
-/// program runs in this process, without privileges, every memory access checked. Packets come
-/// from captures (pcap or pcapng, plain or compressed by gzip or zstd) or from a device.
+/// program runs in this process, without privileges, as machine code where that can be (x86-64), else interpreted
+/// with every memory access checked; both do the same. Packets come from captures (pcap or pcapng, plain or
+/// compressed by gzip or zstd) or from a device.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("packets").args(["read", "interface"]).required(true))]
 pub(crate) struct Run {
@@ -82,13 +85,17 @@ pub(crate) struct Run {
     /// or refused.
     #[arg(long)]
     json: bool,
-    /// Run the program even if the kernel's verifier would refuse it; every access is checked either way.
+    /// Run the program even if the kernel's verifier would refuse it; it is interpreted then, every access checked.
     #[arg(long, help_heading = "Engine")]
     unverified: bool,
-    /// What runs the program: interp checks every access and counts instructions; jit is machine code, for
-    /// programs that the verifier accepts; auto is jit where it can be and interp otherwise.
-    #[arg(long, help_heading = "Engine", value_name = "ENGINE", value_enum, default_value_t = WhichEngine::Interp)]
-    engine: WhichEngine,
+    /// What runs the program: interp checks every access; jit is machine code, for programs that the verifier
+    /// accepts; auto is jit where it can be and interp otherwise [default: auto].
+    #[arg(long, help_heading = "Engine", value_name = "ENGINE", value_enum)]
+    engine: Option<WhichEngine>,
+    /// Make machine code that counts no instructions: a little faster, but budget and deadline are kept by
+    /// callbacks and iterators only.
+    #[arg(long, help_heading = "Engine")]
+    unmetered: bool,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -135,13 +142,19 @@ impl Run {
         self.check_standard(&term.out)?;
         let mut program = file::program(&self.file, &mut term.err)?;
         let (mut session, types) = self.load(&mut program.image, &mut term.err)?;
-        if !self.unverified {
+        let why_not = self.compile(&mut session, types.clone());
+        // What is machine code has been verified.
+        if !self.unverified && session.engine() == Engine::Interp {
             let prog = choose(&program.image, self.prog.as_deref());
             let name = prog.map_err(|err| load::failure(&self.file, &err))?.name.clone();
             let (out, err) = (&mut term.out, &mut term.err);
-            verify::verify(&program.image, &name, types.clone(), self.json, out, err)?;
+            verify::verify(&program.image, &name, types, self.json, out, err)?;
         }
-        let why_not = self.compile(&mut session, types)?;
+        if let (Some(why), Some(WhichEngine::Jit)) = (&why_not, self.engine) {
+            let failure = Failure::of(Kind::Unsupported, why);
+            return Err(failure.help("--engine interp runs it"));
+        }
+        let why_not = why_not.map(|why| why.to_string());
         if let Some(world) = &self.world {
             World::read(world)?.surround(&mut session);
         }
@@ -163,7 +176,9 @@ impl Run {
             count: self.count.unwrap_or(u64::MAX),
             interactive: shared && out.is_terminal,
         };
-        looping.report.start(out, &self.file, &session, &looping.inputs)?;
+        let told = self.verbose || self.engine.is_some();
+        let how = if told { How::Told(why_not.as_deref()) } else { How::Untold };
+        looping.report.start(out, &self.file, (&session, how), &looping.inputs)?;
         let start = Instant::now();
         let ended = looping.packets(&mut session, out);
         let time = start.elapsed();
@@ -183,9 +198,7 @@ impl Run {
         looping.progress.end();
         let finished = looping.outputs.finish();
         let (live, written) = (self.interface.is_some(), looping.outputs.written());
-        let asked = self.engine != WhichEngine::Interp;
-        let engine = asked.then(|| (session.engine(), why_not));
-        let summary = Summary { counts: &looping.counts, time, live, engine, written };
+        let summary = Summary { counts: &looping.counts, time, live, why_not, written };
         looping.report.end(out, &summary, session)?;
         if let (true, Err(Ended::Fault(place))) = (self.json, &ended) {
             writeln!(out, "{}", fault::to_json(place, program))?;
@@ -203,29 +216,20 @@ impl Run {
     }
 
     /// Turns the program into machine code, if it is to be; why not, if it may stay as it is.
-    fn compile(
-        &self,
-        session: &mut Session,
-        types: Option<Arc<Btf>>,
-    ) -> Result<Option<String>, Failure> {
-        if self.engine == WhichEngine::Interp {
-            return Ok(None);
+    fn compile(&self, session: &mut Session, types: Option<Arc<Btf>>) -> Option<NotNative> {
+        if self.engine == Some(WhichEngine::Interp) {
+            return None;
         }
+        let mut code = CodeOptions::default();
+        code.metered = !self.unmetered;
         let mut options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
-        let mut compiled = session.compile(&options);
+        let mut compiled = session.compile_with(&options, code);
         if options.types.is_none() && matches!(compiled, Err(NotNative::NoVerdict { .. })) {
             // As for the verdict before.
             options.types = kernel::types(Path::new(kernel::TYPES)).ok().map(Arc::new);
-            compiled = session.compile(&options);
+            compiled = session.compile_with(&options, code);
         }
-        match compiled {
-            Ok(()) => Ok(None),
-            Err(why) if self.engine == WhichEngine::Jit => {
-                let failure = Failure::of(Kind::Unsupported, &why);
-                Err(failure.help("--engine interp runs it"))
-            }
-            Err(why) => Ok(Some(why.to_string())),
-        }
+        compiled.err()
     }
 
     /// Loads the program; first fits it to a kernel, if it turns out to need that.

@@ -42,11 +42,15 @@ pub(crate) fn run<S>(
         let what = "a function without code".into();
         return Err(cx.fault_at(at, FaultKind::Unsupported { what }));
     };
+    let env = Env { meter: cx.left().cast_unsigned(), ..env };
     let mut activation = Activation { env, cx: NonNull::from(&mut *cx), compiled, fault: None };
     let [r1, r2, r3, r4, r5] = args;
     let env = (&raw mut activation).cast::<Env>();
     let r0 = function(r1, r2, r3, r4, r5, env);
     let fault = activation.fault.take();
+    if compiled.is_metered {
+        cx.set_left(activation.env.meter.cast_signed());
+    }
     cx.set_native_frame(outer);
     fault.map_or(Ok(r0), Err)
 }
@@ -103,13 +107,20 @@ extern "C" fn bridge<S>(
         return abort(&mut activation.env);
     };
     cx.set_native_frame(Some(activation.env.frame));
+    let is_metered = activation.compiled.is_metered;
+    if is_metered {
+        cx.set_left(activation.env.meter.cast_signed());
+    }
     if call.is_turn
+        && !is_metered
         && let Err(fault) = cx.take_turn(call.at)
     {
         activation.fault = Some(fault);
         return abort(&mut activation.env);
     }
-    match cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]) {
+    let result = cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]);
+    activation.env.meter = cx.left().cast_unsigned();
+    match result {
         Ok(value) => {
             activation.env.tail = 0;
             value
@@ -157,6 +168,18 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u32, value: u64) -> 
         Env::LOAD_SX => {
             let unused = 64 - size * 8;
             (cx.probe(addr, bytes) << unused).cast_signed().wrapping_shr(unused).cast_unsigned()
+        }
+        Env::METER => {
+            cx.set_left(activation.env.meter.cast_signed());
+            let (prog, pc) = (addr >> 32, addr & u64::from(u32::MAX));
+            #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+            let at = CodePlace { prog: prog as usize, pc: Pc(pc as u32) };
+            if let Err(fault) = cx.refill(at) {
+                activation.fault = Some(fault);
+                activation.env.stop = 1;
+            }
+            activation.env.meter = cx.left().cast_unsigned();
+            0
         }
         Env::STORE | Env::STORE_IMM => {
             cx.store_ctx(addr, bytes, value, kind == Env::STORE_IMM);

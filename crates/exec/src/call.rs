@@ -1,25 +1,14 @@
 //! Entering code.
 
 use crate::memory::ExecMemory;
+use crate::processor::{Features, native};
 use core::ptr::NonNull;
-use skep_jit::{Code, CompileError, Entry, Env, Features, Surroundings, compile};
+use skep_jit::{Code, CompileError, Entry, Env, Surroundings};
 use skep_prog::Prog;
 use std::io;
 
 /// How code is entered: [`Entry::Direct`].
 pub(crate) type Function = extern "C" fn(u64, u64, u64, u64, u64, *mut Env) -> u64;
-
-/// What this processor has.
-#[must_use]
-pub fn features() -> Features {
-    #[cfg(target_arch = "x86_64")]
-    return Features {
-        bmi2: std::is_x86_feature_detected!("bmi2"),
-        movbe: std::is_x86_feature_detected!("movbe"),
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    Features::default()
-}
 
 /// Code of a program, and the function that enters it.
 #[derive(Debug)]
@@ -94,7 +83,7 @@ impl Bare {
         outside: &dyn Surroundings,
         features: Features,
     ) -> Result<Self, BareError> {
-        let entered = Entered::new(compile(prog, outside, features)?)?;
+        let entered = Entered::new(native::compile(prog, outside, features)?)?;
         let by_enter = entered.code.entry == Entry::AsFunction;
         let function = entered.function(by_enter).ok_or(BareError::Env)?;
         if entered.code.entry == Entry::WithEnv {

@@ -1,12 +1,13 @@
 //! The code of a machine's programs.
 
 use crate::activation;
-use crate::call::{Entered, features};
+use crate::call::Entered;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
+use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
-use skep_jit::{Code, CompileError, compile};
+use skep_jit::{Code, CompileError};
 use skep_map::Map;
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
@@ -44,12 +45,6 @@ pub enum Refused {
         /// Its name.
         prog: String,
     },
-    /// A loop that only the count of its turns ends may be entered many times.
-    #[error("{prog} has a loop by may_goto that may be entered more than once")]
-    Loops {
-        /// Its name.
-        prog: String,
-    },
     /// A program handles exceptions.
     #[error("{prog} has a function for exceptions")]
     Exceptions {
@@ -67,6 +62,21 @@ pub enum Refused {
     /// There is no memory for code.
     #[error("there is no memory for code")]
     Memory(#[from] io::Error),
+}
+
+/// What there is to choose of code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CodeOptions {
+    /// Instructions are counted as the interpreter counts them, and budget and deadline end every run. Without it the
+    /// verifier's word counts that runs end, and what it has not bounded is counted roughly.
+    pub metered: bool,
+}
+
+impl Default for CodeOptions {
+    fn default() -> Self {
+        Self { metered: true }
+    }
 }
 
 /// Where contexts have pointers.
@@ -95,6 +105,8 @@ pub struct Compiled {
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
+    /// Whether it counts instructions.
+    pub(crate) is_metered: bool,
 }
 
 impl Compiled {
@@ -108,43 +120,41 @@ impl Compiled {
         verified: &[Verified<'_>],
         maps: &[usize],
         ctx: CtxShape,
+        options: CodeOptions,
     ) -> Result<Self, Refused> {
-        if !cfg!(target_arch = "x86_64") {
-            return Err(Refused::Host);
-        }
-        check_maps(machine.maps())?;
-        check_same(machine, verified, maps)?;
-        let calls = |verified: &Verified<'_>| {
-            verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn))
-        };
-        let has_tail_calls = verified.iter().any(calls);
-        let (mut bridged, mut progs, mut frames) = (Vec::new(), Vec::new(), Vec::new());
-        let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
-        for (prog, verified) in verified.iter().enumerate() {
-            check_loops(verified, has_tail_calls)?;
-            check_atomics(verified)?;
-            frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
-            let outside = Outside::new(
-                machine,
-                prog,
-                verified,
-                ctx.pointers,
-                ctx.halves,
-                has_tail_calls,
-                &fast_maps,
-                &mut bridged,
-            );
-            let code = compile(verified.prog(), &outside, features()).map_err(|source| {
-                Refused::Compile { prog: verified.prog().name.clone(), source }
-            })?;
-            progs.push(Entered::new(code)?);
-        }
-        Ok(Self { progs, frames, bridged, fast_maps, machine: machine.id(), ctx })
+        let host = Processor::host().ok_or(Refused::Host)?;
+        let Parts { codes, frames, bridged, fast_maps, is_metered } =
+            compile(machine, verified, maps, ctx, options, host)?;
+        let progs = codes.into_iter().map(Entered::new).collect::<io::Result<_>>()?;
+        let machine = machine.id();
+        Ok(Self { progs, frames, bridged, fast_maps, machine, ctx, is_metered })
+    }
+
+    /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
+    /// with addresses of this process.
+    ///
+    /// # Errors
+    /// As [`Compiled::new`].
+    pub fn list<S>(
+        machine: &Machine<S>,
+        verified: &[Verified<'_>],
+        maps: &[usize],
+        ctx: CtxShape,
+        options: CodeOptions,
+        processor: Processor,
+    ) -> Result<Vec<Code>, Refused> {
+        compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
     }
 
     /// Frames that a function of a program needs.
     pub(crate) fn frames(&self, at: CodePlace) -> Option<u32> {
         self.frames.get(at.prog)?.get(&at.pc).copied()
+    }
+
+    /// Whether runs count instructions.
+    #[must_use]
+    pub const fn is_metered(&self) -> bool {
+        self.is_metered
     }
 
     /// The code of each program, in the machine's order.
@@ -153,24 +163,67 @@ impl Compiled {
     }
 }
 
-/// Each entry of a function has turns of its own for `may_goto`, eight million, which nothing else counts: in
-/// the main function alone they end soon enough.
-fn check_loops(verified: &Verified<'_>, has_tail_calls: bool) -> Result<(), Refused> {
-    let prog = verified.prog();
-    let first = prog.insns.iter().find(|(_, insn)| matches!(insn, Insn::MayGoto { .. }));
-    if first.is_none() {
-        return Ok(());
+/// What compilation gives for a machine.
+struct Parts {
+    codes: Vec<Code>,
+    frames: Vec<BTreeMap<Pc, u32>>,
+    bridged: Vec<Bridged>,
+    fast_maps: Vec<Option<Box<FastMap>>>,
+    is_metered: bool,
+}
+
+fn compile<S>(
+    machine: &Machine<S>,
+    verified: &[Verified<'_>],
+    maps: &[usize],
+    ctx: CtxShape,
+    options: CodeOptions,
+    processor: Processor,
+) -> Result<Parts, Refused> {
+    check_maps(machine.maps())?;
+    check_same(machine, verified, maps)?;
+    let calls =
+        |verified: &Verified<'_>| verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn));
+    let has_tail_calls = verified.iter().any(calls);
+    let is_metered = options.metered || has_loops(verified, has_tail_calls);
+    let (mut bridged, mut codes, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+    let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
+    for (prog, verified) in verified.iter().enumerate() {
+        check_atomics(verified)?;
+        frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
+        let outside = Outside::new(
+            machine,
+            prog,
+            verified,
+            ctx.pointers,
+            ctx.halves,
+            has_tail_calls,
+            is_metered,
+            &fast_maps,
+            &mut bridged,
+        );
+        let code = processor
+            .compile(verified.prog(), &outside)
+            .map_err(|source| Refused::Compile { prog: verified.prog().name.clone(), source })?;
+        codes.push(code);
     }
-    let has_functions = prog.insns.iter().any(|(_, insn)| {
-        matches!(
-            insn,
-            Insn::Call(skep_isa::Call::Local(_)) | Insn::LoadImm { imm: ImmSrc::Func(_), .. }
-        )
-    });
-    if has_functions || has_tail_calls {
-        return Err(Refused::Loops { prog: prog.name.clone() });
-    }
-    Ok(())
+    Ok(Parts { codes, frames, bridged, fast_maps, is_metered })
+}
+
+/// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,
+/// eight million: in the main function alone they end soon enough, but together only by what they are counted.
+fn has_loops(all: &[Verified<'_>], has_tail_calls: bool) -> bool {
+    all.iter().any(|verified| {
+        let any = |is: fn(&Insn) -> bool| verified.prog().insns.iter().any(|(_, insn)| is(&insn));
+        any(|insn| matches!(insn, Insn::MayGoto { .. })) && (has_tail_calls || any(enters_function))
+    })
+}
+
+fn enters_function(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::Call(skep_isa::Call::Local(_)) | Insn::LoadImm { imm: ImmSrc::Func(_), .. }
+    )
 }
 
 /// What is written atomically is plain memory.
@@ -264,5 +317,9 @@ fn is_same((at, ours): (Pc, Insn), (was_at, verified): (Pc, Insn), maps: &[usize
 impl<S> Native<S> for Compiled {
     fn call(&self, cx: &mut Cx<'_, S>, at: CodePlace, args: [u64; 5]) -> Result<u64, Box<Fault>> {
         activation::run(self, cx, at, args)
+    }
+
+    fn is_metered(&self) -> bool {
+        self.is_metered
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 //! use skep_exec::ExecMemory;
 //!
-//! let code = ExecMemory::new(&[0xc3]).unwrap(); // ret
+//! let code = ExecMemory::new(&[0xc3]).unwrap(); // ret, on x86-64
 //! assert_eq!(code.len(), 1);
 //! ```
 //!
@@ -21,8 +21,12 @@ mod fast_map;
 mod frames;
 mod memory;
 mod outside;
+mod processor;
+#[cfg(target_arch = "aarch64")]
+mod sync;
 
-pub use call::{Bare, BareError, Entered, features};
-pub use compiled::{Compiled, CtxShape, Refused};
+pub use call::{Bare, BareError, Entered};
+pub use compiled::{CodeOptions, Compiled, CtxShape, Refused};
 pub use memory::ExecMemory;
+pub use processor::{Features, Processor, features};
 pub use skep_jit::Code;

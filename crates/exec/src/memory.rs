@@ -19,8 +19,8 @@ unsafe impl Send for ExecMemory {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for ExecMemory {}
 
-/// What is behind the code up to the end of the page: `int3`.
-const TRAP: u8 = 0xcc;
+/// What is behind the code up to the end of the page: `int3`, or `udf` four bytes each.
+const TRAP: u8 = if cfg!(target_arch = "aarch64") { 0 } else { 0xcc };
 const PAGE: usize = 4096;
 
 impl ExecMemory {
@@ -44,6 +44,8 @@ impl ExecMemory {
         unsafe {
             mprotect(base.as_ptr().cast(), mapped, MprotectFlags::READ | MprotectFlags::EXEC)
         }?;
+        #[cfg(target_arch = "aarch64")]
+        crate::sync::instructions(&this);
         Ok(this)
     }
 

@@ -31,6 +31,7 @@ pub(crate) struct Outside<'a, S> {
     /// Whether stores to some fields of the context are no plain ones.
     halves: bool,
     has_tail_calls: bool,
+    is_metered: bool,
     /// Maps that calls get as r1, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
     /// Of each map of the machine.
@@ -47,13 +48,25 @@ impl<'a, S> Outside<'a, S> {
         pointers: &'a [(u32, i32)],
         halves: bool,
         has_tail_calls: bool,
+        is_metered: bool,
         fast_maps: &'a [Option<Box<FastMap>>],
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
         // The machine numbers maps in its own way.
         let maps = machine.prog(prog).map(|prog| maps_of_calls(&prog.insns)).unwrap_or_default();
         let bridged = RefCell::new(bridged);
-        Self { machine, prog, verified, pointers, halves, has_tail_calls, maps, fast_maps, bridged }
+        Self {
+            machine,
+            prog,
+            verified,
+            pointers,
+            halves,
+            has_tail_calls,
+            is_metered,
+            maps,
+            fast_maps,
+            bridged,
+        }
     }
 
     /// The map that a call gets, if its operations are direct.
@@ -169,6 +182,10 @@ impl<S> Surroundings for Outside<'_, S> {
 
     fn has_tail_calls(&self) -> bool {
         self.has_tail_calls
+    }
+
+    fn meter(&self) -> Option<u32> {
+        u32::try_from(self.prog).ok().filter(|_| self.is_metered)
     }
 
     fn zeroes_stack(&self) -> bool {

@@ -1,11 +1,11 @@
 //! The cases of `corpus/exec` that come to an end, as machine code. Those about refused accesses and budgets
-//! are the interpreter's. Needs an x86-64 host.
-#![cfg(target_arch = "x86_64")]
+//! are the interpreter's. Needs an x86-64 or AArch64 host.
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, BareError, features};
+use skep_exec::{Bare, BareError, Features, features};
 use skep_isa::{Call, ImmSrc, Pc};
-use skep_jit::{Access, Callee, CompileError, Features, Surroundings};
+use skep_jit::{Access, Callee, CompileError, Surroundings};
 use skep_prog::Prog;
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Control flow and what becomes one host instruction, executed. Needs an x86-64 host.
-#![cfg(target_arch = "x86_64")]
+//! Control flow and what becomes one host instruction, executed. Needs an x86-64 or AArch64 host.
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -8,8 +8,8 @@
 )]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, features};
-use skep_jit::{Features, NoSurroundings};
+use skep_exec::{Bare, Features, features};
+use skep_jit::NoSurroundings;
 use skep_prog::Prog;
 
 /// r0 of a program in assembly, which gets the address of 16 words in r1 and their number in r2.

@@ -1,5 +1,6 @@
 //! What compilation gives, and why it may not.
 
+use crate::shape::Shape;
 use alloc::vec::Vec;
 use skep_isa::Pc;
 use skep_x64::FixupError;
@@ -14,6 +15,20 @@ pub enum Entry {
     WithEnv,
     /// By [`Code::enter`] only, as a function: some program replaces another here.
     AsFunction,
+}
+
+impl Entry {
+    /// How a program of this shape is entered.
+    pub(crate) fn of(shape: &Shape, has_tail_calls: bool) -> Self {
+        let main_is_called = shape.functions.first().is_some_and(|main| main.called);
+        if has_tail_calls || main_is_called {
+            Self::AsFunction
+        } else if shape.env {
+            Self::WithEnv
+        } else {
+            Self::Direct
+        }
+    }
 }
 
 /// Machine code of one program, and how to use it.
@@ -48,6 +63,25 @@ impl Code {
     }
 }
 
+/// Where slots are, from the labels of slots and, behind them, of functions.
+pub(crate) fn positions(shape: &Shape, mut labels: Vec<u32>, slots: usize, end: u32) -> Vec<u32> {
+    for (n, function) in shape.functions.iter().enumerate() {
+        let entry = labels.get(slots + n).copied();
+        if let (Some(slot), Some(entry)) = (labels.get_mut(function.start as usize), entry) {
+            *slot = entry;
+        }
+    }
+    labels.truncate(slots);
+    let mut last = 0;
+    for at in &mut labels {
+        // Slots that became one with those before them have no label that is bound.
+        last = last.max(if *at == u32::MAX { 0 } else { *at });
+        *at = last;
+    }
+    labels.push(end);
+    labels
+}
+
 /// Why there is no code for a program; nothing is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -66,7 +100,13 @@ pub enum CompileError {
         /// What.
         what: &'static str,
     },
+    /// Its code would be longer than branches reach.
+    #[error("the code is longer than branches reach")]
+    TooLong,
     /// The code does not hold together; a bug.
     #[error("bug: {0}")]
     Fixup(#[from] FixupError),
+    /// The same, on AArch64.
+    #[error("bug: {0}")]
+    Branch(#[from] skep_a64::FixupError),
 }

@@ -3,6 +3,9 @@
 /// Bytes between the stacks of two functions. Kernel: `MAX_BPF_STACK`.
 pub const FRAME: i32 = 512;
 
+/// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
+pub(crate) const MAX_LOOPS: u32 = 8 * 1024 * 1024;
+
 /// The environment of one entry into code. Code keeps its address in a register; a helper that calls back
 /// enters with an environment of its own.
 #[repr(C)]
@@ -33,6 +36,11 @@ pub struct Env {
     pub miss: u64,
     /// The CPU that the run believes to be on.
     pub cpu: u64,
+    /// Instructions that may run before [`Env::METER`] is asked for more, as of the last call out of the code;
+    /// as a signed number.
+    pub meter: u64,
+    /// Where metered code keeps a register for a moment.
+    pub spare: u64,
 }
 
 impl Env {
@@ -46,4 +54,7 @@ impl Env {
     pub const STORE_IMM: u32 = 0x40;
     /// A load from the packet, `addr` being the offset (`LD_ABS`, `LD_IND`).
     pub const PACKET: u32 = 0x50;
+    /// [`Env::meter`] is below 0. `addr` has the number of the program in its upper half and that of the instruction
+    /// in its lower.
+    pub const METER: u32 = 0x60;
 }

@@ -3,7 +3,7 @@
 use crate::code::CompileError;
 use crate::surroundings::{Access, Callee, Surroundings};
 use alloc::vec::Vec;
-use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src, Width};
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 
 /// Callee-saved registers of BPF: r6 to r9, by bit 0 to 3.
 pub(crate) type Saved = u8;
@@ -53,11 +53,24 @@ pub(crate) enum Target {
 
 /// Slots of a loop that is worth aligning at most.
 const SHORT_LOOP: u32 = 24;
-/// To what multiple, and how many bytes that may take.
-pub(crate) const ALIGN: (u32, u32) = (32, 21);
+
+/// How long the code for a processor can be, in bytes.
+pub(crate) trait Lengths {
+    /// What aligns the head of a short loop.
+    const ALIGN: u32;
+    /// The start of a function.
+    const PROLOGUE: u32;
+    /// What an access takes that is done by the bridge.
+    const BRIDGED: u32;
+    /// What the meter takes for a block, calls included.
+    const CHARGE: u32;
+
+    /// An instruction, if its access is plain.
+    fn most(insn: &Insn) -> u32;
+}
 
 impl Shape {
-    pub(crate) fn new<O: Surroundings + ?Sized>(
+    pub(crate) fn new<L: Lengths, O: Surroundings + ?Sized>(
         insns: &Insns,
         outside: &O,
     ) -> Result<Self, CompileError> {
@@ -75,13 +88,25 @@ impl Shape {
         let function =
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
-        this.measure(insns, outside)?;
+        this.measure::<L, O>(insns, outside)?;
+        if outside.meter().is_some() {
+            this.env = true;
+            // The meter may call from anywhere.
+            this.functions.iter_mut().for_each(|function| function.calls = true);
+        }
         // The main function sets the frame pointer that the others go down from.
         let frames = this.functions.iter().any(|function| function.frame);
         if let Some(main) = this.functions.first_mut() {
             main.frame |= frames;
         }
         Ok(this)
+    }
+
+    /// Most bytes from one slot to another behind it.
+    #[inline]
+    pub(crate) fn between(&self, from: Pc, to: Pc) -> u32 {
+        let most = |pc: Pc| self.most.get(pc.index()).copied().unwrap_or(u32::MAX);
+        most(to).wrapping_sub(most(from))
     }
 
     fn find_targets(&mut self, insns: &Insns, starts: &mut Vec<u32>) -> Result<(), CompileError> {
@@ -114,11 +139,12 @@ impl Shape {
         Ok(())
     }
 
-    fn measure<O: Surroundings + ?Sized>(
+    fn measure<L: Lengths, O: Surroundings + ?Sized>(
         &mut self,
         insns: &Insns,
         outside: &O,
     ) -> Result<(), CompileError> {
+        let charge = if outside.meter().is_some() { L::CHARGE } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -129,18 +155,25 @@ impl Shape {
                 close(&mut self.functions, at, function, last)?;
                 function = Function::default();
                 at += 1;
-                most += PROLOGUE;
+                most += L::PROLOGUE;
                 start = slot;
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += ALIGN.1;
+                most += L::ALIGN;
+            }
+            if target != Target::No {
+                most += charge;
             }
             self.most.push(most);
             let pc = Pc(slot);
             let Some(insn) = insns.get(pc) else { continue };
             last = Some((pc, insn));
-            most += function.add(insn);
+            function.note(insn);
+            most += L::most(insn);
+            if crate::meter::ends_block(insn) {
+                most += charge;
+            }
             match insn {
                 Insn::Load { .. }
                 | Insn::LoadSx { .. }
@@ -151,7 +184,7 @@ impl Shape {
                     Access::Plain | Access::Pointer { .. } => {}
                     Access::Bridged => {
                         (self.env, function.calls) = (true, true);
-                        most += BRIDGED;
+                        most += L::BRIDGED;
                     }
                     Access::Refused => {
                         let what = "an access through a pointer of this kind";
@@ -160,7 +193,7 @@ impl Shape {
                 },
                 Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
                     (self.env, function.calls) = (true, true);
-                    most += BRIDGED;
+                    most += L::BRIDGED;
                 }
                 Insn::Call(call) => {
                     function.calls = true;
@@ -206,96 +239,28 @@ fn needs_env<O: Surroundings + ?Sized>(pc: Pc, call: Call, outside: &O) -> bool 
     !matches!(call, Call::Local(_)) && !outside.call(pc, call).is_ok_and(is_free)
 }
 
-/// Most bytes at the start of a function.
-const PROLOGUE: u32 = 72;
-/// Most bytes of an access by the bridge.
-const BRIDGED: u32 = 40;
-
 impl Function {
-    /// Notes what an instruction needs, and says how long its code can be.
+    /// Notes what an instruction needs.
     #[inline(always)]
-    fn add(&mut self, insn: &Insn) -> u32 {
-        let mut write = |reg: Reg| {
-            if (6..10).contains(&reg.num()) {
-                self.saved |= 1 << (reg.num() - 6);
-            }
-        };
-        match *insn {
-            Insn::Alu { width, op, dst, src } => {
-                write(dst);
-                self.frame |= src == Src::Reg(Reg::FP);
-                most_of_alu(width, op, src)
-            }
-            Insn::MovSx { dst, src, .. } => {
-                write(dst);
-                self.frame |= src == Reg::FP;
-                4
-            }
-            Insn::Neg { dst, .. } => {
-                write(dst);
-                3
-            }
-            Insn::Swap { dst, .. } => {
-                write(dst);
-                9
-            }
-            Insn::AddrSpaceCast { dst, .. } => {
-                write(dst);
-                0
-            }
-            Insn::LoadImm { dst, .. } => {
-                write(dst);
-                10
-            }
-            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => EXIT,
-            Insn::Load { dst, base, .. }
-            | Insn::LoadSx { dst, base, .. }
-            | Insn::LoadAcquire { dst, base, .. } => {
-                write(dst);
-                self.frame |= base == Reg::FP;
-                9
-            }
-            Insn::Store { base, src, .. } => {
-                self.frame |= base == Reg::FP || src == Src::Reg(Reg::FP);
-                12
-            }
-            Insn::StoreRelease { base, src, .. } => {
-                self.frame |= base == Reg::FP || src == Reg::FP;
-                9
-            }
-            Insn::Atomic { op, base, src, .. } => {
-                if op.fetches() {
-                    write(src);
-                }
-                self.frame |= base == Reg::FP || src == Reg::FP;
-                48
-            }
-            Insn::JumpIf { dst, src, .. } => {
-                self.frame |= dst == Reg::FP || src == Src::Reg(Reg::FP);
-                14
-            }
-            Insn::Jump { .. } | Insn::JumpLong { .. } => 5,
-            Insn::Static { .. } | Insn::StaticLong { .. } => 5,
-            Insn::JumpReg { .. } => 0,
-            Insn::MayGoto { .. } => {
-                self.may_goto = true;
-                16
-            }
-            Insn::Call(_) => 48,
-            Insn::Exit => EXIT,
+    fn note(&mut self, insn: &Insn) {
+        if let Some(written) = insn.writes()
+            && (6..10).contains(&written.num())
+        {
+            self.saved |= 1 << (written.num() - 6);
         }
-    }
-}
-
-/// Most bytes of an exit.
-const EXIT: u32 = 20;
-
-const fn most_of_alu(width: Width, op: AluOp, src: Src) -> u32 {
-    match (op, src) {
-        (AluOp::Div | AluOp::Mod | AluOp::SDiv | AluOp::SMod, _) => 56,
-        (AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, Src::Reg(_)) => 14,
-        (_, Src::Imm(_)) => 7,
-        (_, Src::Reg(_)) if matches!(width, Width::W32) => 4,
-        (_, Src::Reg(_)) => 4,
+        self.frame |= match *insn {
+            Insn::Alu { src, .. } => src == Src::Reg(Reg::FP),
+            Insn::MovSx { src, .. } => src == Reg::FP,
+            Insn::Load { base, .. }
+            | Insn::LoadSx { base, .. }
+            | Insn::LoadAcquire { base, .. } => base == Reg::FP,
+            Insn::Store { base, src, .. } => base == Reg::FP || src == Src::Reg(Reg::FP),
+            Insn::StoreRelease { base, src, .. } | Insn::Atomic { base, src, .. } => {
+                base == Reg::FP || src == Reg::FP
+            }
+            Insn::JumpIf { dst, src, .. } => dst == Reg::FP || src == Src::Reg(Reg::FP),
+            _ => false,
+        };
+        self.may_goto |= matches!(insn, Insn::MayGoto { .. });
     }
 }

@@ -76,6 +76,12 @@ pub trait Surroundings {
         false
     }
 
+    /// The number of the program, if the instructions that it executes are to be counted and limited by
+    /// [`Env::meter`](crate::Env::meter).
+    fn meter(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether functions must find zeroes on their stack.
     fn zeroes_stack(&self) -> bool {
         false

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! Arguments are where C has them, so that helpers are plain functions; r6 to r9 survive calls as in C.
-//! r12 holds the environment only where something needs it.
+//! r12 holds the environment only where something needs it; r9 what is left of the instructions, where they are
+//! counted.
 //!
 //! # Functions
 //!
-//! A function saves those of r6 to r9 that it writes, and goes down by [`FRAME`](crate::FRAME) on the
+//! A function saves those of r6 to r9 that it writes, and goes down by [`FRAME`] on the
 //! program's stack if it names r10. The main function is entered by its first byte and has the frame that it
 //! is given; it saves every register of its caller where a run can be aborted, so that an abort is: take
 //! back the stack pointer, restore, return. In a program that tail-calls it is a function like the others,
@@ -23,14 +24,17 @@ mod atomic;
 mod call;
 mod fuse;
 mod jump;
+mod lengths;
 mod mem;
+mod meter;
 mod regs;
 
-use crate::code::{Code, CompileError, Entry};
-use crate::env::{Env, FRAME};
-use crate::shape::{ALIGN, Function, Saved, Shape, Target};
+use crate::ahead::Ahead;
+use crate::code::{Code, CompileError, Entry, positions};
+use crate::env::{Env, FRAME, MAX_LOOPS};
+use crate::meter::Meter;
+use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
-use alloc::vec::Vec;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
@@ -46,6 +50,12 @@ pub struct Features {
     pub movbe: bool,
 }
 
+/// To what multiple heads of short loops are aligned, and how many bytes that may take.
+const ALIGN: (u32, u32) = (32, 21);
+
+/// The processor.
+struct X64;
+
 /// Compiles a program.
 ///
 /// # Errors
@@ -58,7 +68,7 @@ pub fn compile<O: Surroundings + ?Sized>(
     if prog.insns.is_empty() {
         return Err(CompileError::Flow { pc: Pc(0) });
     }
-    let shape = Shape::new(&prog.insns, outside)?;
+    let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     Compiler::new(&prog.insns, outside, features, &shape).run()
 }
 
@@ -87,6 +97,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where instructions are counted.
+    meter: Option<Meter<Label>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -112,14 +124,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             bridge: asm.label(),
             access: asm.label(),
         };
-        let main_is_called = shape.functions.first().is_some_and(|main| main.called);
-        let entry = if outside.has_tail_calls() || main_is_called {
-            Entry::AsFunction
-        } else if shape.env {
-            Entry::WithEnv
-        } else {
-            Entry::Direct
-        };
+        let entry = Entry::of(shape, outside.has_tail_calls());
         Self {
             asm,
             insns,
@@ -132,6 +137,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
+            meter: outside.meter().map(Meter::new),
         }
     }
 
@@ -155,7 +161,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             self.asm.bind(Label(slot));
             slot += match self.insns.get(pc) {
-                Some(insn) => self.insn(pc, insn)?,
+                Some(insn) => {
+                    self.count(pc, insn);
+                    self.insn(pc, insn)?
+                }
                 None => 1,
             };
         }
@@ -167,6 +176,11 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let (bytes, labels) = self.asm.finish_with_labels()?;
         let at = positions(shape, labels, len as usize, end);
         Ok(Code { entry, enter, at, bytes })
+    }
+
+    /// What comes behind instructions.
+    const fn ahead(&self) -> Ahead<'a> {
+        Ahead { insns: self.insns, shape: self.shape }
     }
 
     /// The label of the function that starts at a slot.
@@ -226,8 +240,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
             self.zero_stack();
             if function.may_goto {
-                self.asm.push_imm(jump::MAX_LOOPS);
-                self.asm.push_imm(jump::MAX_LOOPS);
+                self.asm.push_imm(MAX_LOOPS.cast_signed());
+                self.asm.push_imm(MAX_LOOPS.cast_signed());
             }
             return;
         }
@@ -247,7 +261,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             self.asm.push(Gpr::Rax);
         }
         if function.may_goto {
-            self.asm.push_imm(jump::MAX_LOOPS);
+            self.asm.push_imm(MAX_LOOPS.cast_signed());
         }
     }
 
@@ -285,6 +299,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.push(Gpr::Rax);
         self.asm.mov(Width::W64, ENV, Gpr::R9);
         self.asm.store(MemSize::B8, env(offset_of!(Env, host_sp)), Gpr::Rsp);
+        self.load_meter();
     }
 
     fn restore_all(&mut self) {
@@ -301,6 +316,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             if self.function.may_goto {
                 self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, 16);
             }
+            self.save_meter();
             return self.restore_all();
         }
         self.restore_saved();
@@ -355,6 +371,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
         self.asm.call_mem(env(offset_of!(Env, target)));
+        self.save_meter();
         self.asm.bind(leave);
         self.restore_all();
         self.asm.bind(self.stubs.abort);
@@ -362,27 +379,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.jmp(leave, Reach::Short);
         self.add_bridge();
         self.add_access();
+        self.add_asks();
         self.asm.trap();
     }
-}
-
-/// Where slots are, from the labels of slots and, behind them, of functions.
-fn positions(shape: &Shape, mut labels: Vec<u32>, slots: usize, end: u32) -> Vec<u32> {
-    for (n, function) in shape.functions.iter().enumerate() {
-        let entry = labels.get(slots + n).copied();
-        if let (Some(slot), Some(entry)) = (labels.get_mut(function.start as usize), entry) {
-            *slot = entry;
-        }
-    }
-    labels.truncate(slots);
-    let mut last = 0;
-    for at in &mut labels {
-        // Slots that became one with those before them have no label that is bound.
-        last = last.max(if *at == u32::MAX { 0 } else { *at });
-        *at = last;
-    }
-    labels.push(end);
-    labels
 }
 
 /// Those of r6 to r9 that are named.

@@ -4,10 +4,10 @@ use crate::CheckOptions;
 use crate::check::check;
 use crate::host::half_fields;
 use crate::link::Linked;
-use skep_exec::{Compiled, CtxShape, Refused};
+use skep_exec::{Code, CodeOptions, Compiled, CtxShape, Processor, Refused};
 use skep_hooks::Hook;
 use skep_prog::Image;
-use skep_verifier::Verdict;
+use skep_verifier::{Verdict, Verified};
 
 /// What runs programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,30 @@ pub(crate) fn compile(
     linked: &Linked,
     hook: Hook,
     options: &CheckOptions,
+    code: CodeOptions,
 ) -> Result<Compiled, NotNative> {
+    let verified = verify(image, linked, options)?;
+    Ok(Compiled::new(&linked.machine, &verified, &linked.maps, shape(hook), code)?)
+}
+
+/// The code for a processor, to be read.
+pub(crate) fn list(
+    image: &Image,
+    linked: &Linked,
+    hook: Hook,
+    options: &CheckOptions,
+    (code, processor): (CodeOptions, Processor),
+) -> Result<Vec<Code>, NotNative> {
+    let verified = verify(image, linked, options)?;
+    let Linked { machine, maps, .. } = linked;
+    Ok(Compiled::list(machine, &verified, maps, shape(hook), code, processor)?)
+}
+
+fn verify<'a>(
+    image: &'a Image,
+    linked: &Linked,
+    options: &CheckOptions,
+) -> Result<Vec<Verified<'a>>, NotNative> {
     let mut verified = Vec::new();
     for &at in &linked.progs {
         let prog = &image.progs[at];
@@ -92,10 +115,13 @@ pub(crate) fn compile(
             }
         }
     }
-    let shape = CtxShape {
+    Ok(verified)
+}
+
+fn shape(hook: Hook) -> CtxShape {
+    CtxShape {
         len: hook.ctx_len(),
         pointers: if hook == Hook::Xdp { XDP_POINTERS } else { SKB_POINTERS },
         halves: !half_fields(hook).is_empty(),
-    };
-    Ok(Compiled::new(&linked.machine, &verified, &linked.maps, shape)?)
+    }
 }

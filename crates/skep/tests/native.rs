@@ -1,6 +1,6 @@
 //! Machine code does nothing that the interpreter would not do, whatever the verifier lets through. Needs an
 //! x86-64 host.
-#![cfg(target_arch = "x86_64")]
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use skep::{
     CheckOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session, read_image,

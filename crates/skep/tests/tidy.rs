@@ -8,7 +8,7 @@ use std::process::Command;
 /// Lowest first. A crate depends on crates of lower rows only. The same table stands, with words, in
 /// `ARCHITECTURE.md`.
 const ROWS: &[&[&str]] = &[
-    &["skep-isa", "skep-diag", "skep-domain", "skep-x64", "skep-dissect"],
+    &["skep-isa", "skep-diag", "skep-domain", "skep-x64", "skep-a64", "skep-dissect"],
     &["skep-btf"],
     &["skep-abi"],
     &["skep-prog"],

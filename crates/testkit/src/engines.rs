@@ -50,6 +50,10 @@ fn disagreement(
         Err(err) => return Ok(Some(format!("the program does not load: {err}"))),
     };
     Ok(match user(host, image, prog, frames) {
+        Ok(user) if user.insns != native.insns => {
+            let (user, native) = (&user.insns, &native.insns);
+            Some(format!("interpreted {user:?} instructions, native {native:?}"))
+        }
         Ok(user) => user.difference(&native).map(|what| what.replace("kernel", "native")),
         Err(err) => Some(format!("the interpreter does not load it: {err}")),
     })

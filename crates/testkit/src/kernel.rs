@@ -40,7 +40,7 @@ pub fn kernel(image: &Image, prog: &str, frames: &[Frame<'_>]) -> Result<Outcome
         .zip(loaded.maps())
         .map(|(reader, (def, _))| content(&loaded, def, reader))
         .collect();
-    Ok(Outcome { runs, maps })
+    Ok(Outcome { runs, maps, insns: Vec::new() })
 }
 
 /// `sizeof(struct __sk_buff)`. Given a context, even one of zeroes, a test run fills in `wire_len`.

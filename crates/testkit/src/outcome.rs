@@ -35,6 +35,8 @@ pub struct Outcome {
     pub runs: Vec<Ran>,
     /// In the order of the image.
     pub maps: Vec<MapContent>,
+    /// Instructions executed, by packet, where they are counted.
+    pub insns: Vec<Option<u64>>,
 }
 
 impl Outcome {

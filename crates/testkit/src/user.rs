@@ -63,10 +63,12 @@ fn run_all(
     }
     let mut packet = Packet::new();
     let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
-    let mut runs = Vec::new();
+    let (mut runs, mut insns) = (Vec::new(), Vec::new());
     for frame in frames {
         frame.for_user(prog_type, &mut packet);
-        runs.push(run(&mut session, prog_type, &mut packet));
+        let (ran, count) = run(&mut session, prog_type, &mut packet);
+        runs.push(ran);
+        insns.push(count);
         session.events(&mut |event| {
             if let (Some(map), EventKind::Record(Shown::Bytes(bytes))) = (event.map, event.kind) {
                 records.entry(map.to_string()).or_default().push(bytes);
@@ -74,10 +76,10 @@ fn run_all(
         });
     }
     let maps = session.maps().map(|map| content(&map, &mut records)).collect();
-    Ok(Ok(Outcome { runs, maps }))
+    Ok(Ok(Outcome { runs, maps, insns }))
 }
 
-fn run(session: &mut Session, prog_type: ProgType, packet: &mut Packet) -> Ran {
+fn run(session: &mut Session, prog_type: ProgType, packet: &mut Packet) -> (Ran, Option<u64>) {
     match session.run(packet) {
         Ok(outcome) => {
             let data = match prog_type {
@@ -92,9 +94,9 @@ fn run(session: &mut Session, prog_type: ProgType, packet: &mut Packet) -> Ran {
                 ProgType::Xdp => Vec::new(),
                 _ => [&[meta.mark, meta.priority], &meta.cb[..]].concat(),
             };
-            Ran::Done { retval: outcome.verdict.code, data, fields }
+            (Ran::Done { retval: outcome.verdict.code, data, fields }, outcome.insns)
         }
-        Err(fault) => Ran::Failed(fault.to_string()),
+        Err(fault) => (Ran::Failed(fault.to_string()), None),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Random programs as machine code: against the interpreter, and against the kernel. Needs an x86-64 host.
-#![cfg(target_arch = "x86_64")]
+//! Random programs as machine code: against the interpreter, and against the kernel. Needs an x86-64 or AArch64 host.
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use skep_isa::{AluOp, Insn};
 use skep_testkit::{

@@ -82,7 +82,9 @@ impl<'r, S> Cx<'r, S> {
         }
         if let Some(native) = self.native {
             let at = Place { prog: prog.index, pc: prog.pc(op) };
-            self.take_turn(at).map_err(Stop::Nested)?;
+            if !native.is_metered() {
+                self.take_turn(at).map_err(Stop::Nested)?;
+            }
             return native.call(self, at, args).map_err(Stop::Nested);
         }
         let result = if self.watch.is_some() {
@@ -216,6 +218,16 @@ impl Meter {
     pub(crate) fn spend(&mut self, insns: isize) -> Result<(), FaultKind> {
         self.slice = self.slice.saturating_sub(insns);
         if self.slice < 0 { self.refill() } else { Ok(()) }
+    }
+
+    /// What is left of the slice.
+    pub(crate) const fn left_of_slice(&self) -> i64 {
+        self.slice as i64
+    }
+
+    /// Sets that.
+    pub(crate) const fn set_left_of_slice(&mut self, left: i64) {
+        self.slice = left as isize;
     }
 
     /// Hands out more once the slice is used up.

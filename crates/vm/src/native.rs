@@ -31,6 +31,11 @@ pub trait Native<S> {
     /// # Errors
     /// The fault that ended it.
     fn call(&self, cx: &mut Cx<'_, S>, at: Place, args: [u64; 5]) -> Result<u64, Box<Fault>>;
+
+    /// Whether it counts instructions, by [`Cx::set_left`].
+    fn is_metered(&self) -> bool {
+        false
+    }
 }
 
 /// Where machine code finds addresses of the packet, for which the fields of contexts are too short.
@@ -101,9 +106,9 @@ impl<S> Machine<S> {
 }
 
 impl Vm {
-    /// Runs a program of the machine by an engine. Instructions are not counted, but each callback and each
-    /// turn of an iterator is taken for a few, so that budget and deadline end them. Addresses of regions among the arguments become those of
-    /// the host.
+    /// Runs a program of the machine by an engine. Unless that counts instructions, each callback and each turn of
+    /// an iterator is taken for a few, so that budget and deadline end them. Addresses of regions among the
+    /// arguments become those of the host.
     pub fn run_native<'r, S>(
         &'r mut self,
         machine: &'r Machine<S>,
@@ -131,11 +136,31 @@ impl Vm {
             native.call(cx, Place { prog, pc: Pc(0) }, args)
         });
         // What helpers were taken for is no count of instructions.
-        Output { insns: 0, ..output }
+        if native.is_metered() { output } else { Output { insns: 0, ..output } }
     }
 }
 
 impl<'r, S> Cx<'r, S> {
+    /// What is left of the instructions that may run before [`Cx::refill`] is asked for more.
+    #[must_use]
+    pub const fn left(&self) -> i64 {
+        self.meter.left_of_slice()
+    }
+
+    /// Notes what is left; less than none, if code has found that out late.
+    pub const fn set_left(&mut self, left: i64) {
+        self.meter.set_left_of_slice(left);
+    }
+
+    /// Gives more instructions to what has used up those it had.
+    ///
+    /// # Errors
+    /// The fault that ends the run: budget or deadline.
+    pub fn refill(&mut self, at: Place) -> Result<(), Box<Fault>> {
+        let given = if self.left() < 0 { self.meter.refill() } else { Ok(()) };
+        given.map_err(|kind| self.fault_at(at, kind))
+    }
+
     /// Takes a turn of a loop that the verifier has not bounded, which budget and deadline end.
     ///
     /// # Errors
@@ -158,12 +183,17 @@ impl<'r, S> Cx<'r, S> {
         };
         let result = (helper.run)(self, args);
         self.mem.refresh();
-        match result {
+        let result = match result {
             Ok(value) => Ok(value),
             Err(Stop::TailCall(prog)) if (prog as usize) < machine.codes.len() => {
                 Err(Replaced::By(prog as usize))
             }
-            Err(stop) => Err(Replaced::Fault(self.stopped_at(at, &helper.name, stop))),
+            Err(stop) => return Err(Replaced::Fault(self.stopped_at(at, &helper.name, stop))),
+        };
+        self.meter.charge(self.mem.take_copied());
+        match self.refill(at) {
+            Ok(()) => result,
+            Err(fault) => Err(Replaced::Fault(fault)),
         }
     }
 

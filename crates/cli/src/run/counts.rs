@@ -7,7 +7,8 @@ use skep::{Action, Outcome, Verdict};
 pub(crate) struct Counts {
     rows: Vec<Row>,
     total: Sum,
-    insns: u64,
+    /// Nothing, if they were not counted of all.
+    insns: Option<u64>,
 }
 
 /// Packets of one verdict.
@@ -34,8 +35,8 @@ impl Sum {
 impl Counts {
     /// Counts a packet by the bytes it came with.
     pub(crate) fn add(&mut self, outcome: &Outcome, bytes: usize) {
+        self.insns = self.insns().zip(outcome.insns).map(|(a, b)| a.saturating_add(b));
         self.total.add(bytes);
-        self.insns = self.insns.saturating_add(outcome.insns);
         let verdict = outcome.verdict;
         // There are a handful at most: codes that the hook does not know share a row.
         let same =
@@ -58,9 +59,9 @@ impl Counts {
         self.total
     }
 
-    /// Instructions executed for all packets.
-    pub(crate) const fn insns(&self) -> u64 {
-        self.insns
+    /// Instructions executed for all packets, if they were counted.
+    pub(crate) fn insns(&self) -> Option<u64> {
+        if self.total.packets == 0 { Some(0) } else { self.insns }
     }
 
     /// The verdicts, the most frequent first.

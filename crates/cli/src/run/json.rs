@@ -3,11 +3,11 @@
 use super::arg::WhichMaps;
 use super::input::Inputs;
 use super::maps::{chosen, content};
-use super::report::{Passed, Report, Summary, hook_name};
+use super::report::{How, Passed, Report, Summary, hook_name};
 use crate::term::Out;
 use crate::value::to_json;
 use serde_json::{Map, Value, json};
-use skep::{Engine, Event, EventKind, MapView, Session};
+use skep::{Event, EventKind, MapView, Session};
 use skep_prog::Initial;
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,7 +20,13 @@ pub(crate) struct Json {
 }
 
 impl Report for Json {
-    fn start(&mut self, _: &mut Out<'_>, _: &Path, _: &Session, _: &Inputs<'_>) -> io::Result<()> {
+    fn start(
+        &mut self,
+        _: &mut Out<'_>,
+        _: &Path,
+        _: (&Session, How<'_>),
+        _: &Inputs<'_>,
+    ) -> io::Result<()> {
         Ok(())
     }
 
@@ -36,9 +42,6 @@ impl Report for Json {
             "new_length": passed.packet.frame().len(),
             "instructions": outcome.insns,
         });
-        if passed.engine == Engine::Jit {
-            line["instructions"] = Value::Null;
-        }
         if let Some(ifindex) = outcome.redirect {
             line["redirect"] = json!(ifindex);
         }
@@ -93,14 +96,9 @@ fn summary_line(summary: &Summary<'_>, session: &Session) -> Value {
         "instructions": counts.insns(),
         "written": written.collect::<Value>(),
     });
-    if let Some((engine, why_not)) = summary.engine {
-        line["engine"] = json!(engine.name());
-        if let Some(why_not) = why_not {
-            line["not_compiled"] = json!(why_not);
-        }
-        if engine == Engine::Jit {
-            line["instructions"] = Value::Null;
-        }
+    line["engine"] = json!(session.engine().name());
+    if let Some(why_not) = summary.why_not {
+        line["not_compiled"] = json!(why_not);
     }
     line
 }

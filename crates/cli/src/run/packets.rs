@@ -72,8 +72,8 @@ impl Loop<'_> {
             if self.verbose {
                 lines = true;
                 self.progress.give_way();
-                let (number, engine) = (self.counts.packets(), session.engine());
-                self.report.packet(out, &Passed { number, bytes, outcome, packet, engine })?;
+                let number = self.counts.packets();
+                self.report.packet(out, &Passed { number, bytes, outcome, packet })?;
             }
         }
         let mut written = Ok(());

@@ -5,7 +5,7 @@ use super::counts::Counts;
 use super::input::Inputs;
 use super::{json::Json, text::Text};
 use crate::term::Out;
-use skep::{Engine, Event, Hook, Outcome, Packet, Session};
+use skep::{Event, Hook, Outcome, Packet, Session};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) trait Report {
         &mut self,
         out: &mut Out<'_>,
         file: &Path,
-        session: &Session,
+        session: (&Session, How<'_>),
         inputs: &Inputs<'_>,
     ) -> io::Result<()>;
 
@@ -36,6 +36,15 @@ pub(crate) trait Report {
     ) -> io::Result<()>;
 }
 
+/// What is told of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How<'a> {
+    /// Nothing.
+    Untold,
+    /// Which it is, and why there is no machine code, where there was to be some.
+    Told(Option<&'a str>),
+}
+
 /// A packet that has been run.
 pub(crate) struct Passed<'a> {
     /// From 1, over all inputs.
@@ -45,8 +54,6 @@ pub(crate) struct Passed<'a> {
     pub(crate) outcome: &'a Outcome,
     /// As the program left it.
     pub(crate) packet: &'a Packet,
-    /// What ran the program.
-    pub(crate) engine: Engine,
 }
 
 /// A whole run.
@@ -56,8 +63,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) time: Duration,
     /// Whether most of the time went by waiting for packets.
     pub(crate) live: bool,
-    /// What ran the program, if somebody asked, and why it was not machine code.
-    pub(crate) engine: Option<(Engine, Option<&'a str>)>,
+    /// Why there is no machine code, if there was to be some.
+    pub(crate) why_not: Option<&'a str>,
     /// Outputs and numbers of packets.
     pub(crate) written: Vec<(String, u64)>,
 }

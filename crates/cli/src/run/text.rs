@@ -7,7 +7,7 @@ use super::arg::WhichMaps;
 use super::counts::Counts;
 use super::input::Inputs;
 use super::maps::chosen;
-use super::report::{Passed, Report, Summary, hook_name};
+use super::report::{How, Passed, Report, Summary, hook_name};
 use crate::failure::visible;
 use crate::table::{Align, Cell, Table, thousands};
 use crate::term::{Out, Palette};
@@ -46,17 +46,19 @@ impl Report for Text {
         &mut self,
         out: &mut Out<'_>,
         file: &Path,
-        session: &Session,
+        (session, how): (&Session, How<'_>),
         inputs: &Inputs<'_>,
     ) -> io::Result<()> {
         let name = out.style.name;
         let (prog, hook) = (visible(session.prog()), hook_name(session.hook()));
         let (file, inputs) = (visible(&file.to_string_lossy()), visible(&inputs.name()));
-        let how = match session.engine() {
-            Engine::Interp => "interpreted",
-            Engine::Jit => "as machine code",
+        let how = match (how, session.engine()) {
+            (How::Untold, _) => String::new(),
+            (How::Told(Some(why)), Engine::Interp) => format!(", interpreted ({}),", visible(why)),
+            (How::Told(None), Engine::Interp) => ", interpreted,".to_string(),
+            (How::Told(_), Engine::Jit) => ", as machine code,".to_string(),
         };
-        let rest = format!("of {file} at {hook}, {how}, over {inputs}");
+        let rest = format!("of {file} at {hook}{how} over {inputs}");
         out.wrapped(0, &[(name, &prog), (Style::new(), &rest)])?;
         writeln!(out)
     }

@@ -31,6 +31,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "run corpus/cli/fault.s -r examples/traffic.pcap --unverified --engine jit",
     ),
     ("native-dis", "", "dis examples/drop_icmp.s --native"),
+    ("dis-aarch64", "", "dis examples/drop_icmp.s --native --arch aarch64"),
     (
         "native-auto",
         "",

@@ -10,7 +10,6 @@ use skep_isa::{AluOp, Pc, Reg, Size, Src, Swap, Width};
 use skep_x64::{Alu, Bmi, Cond, Gpr, MemSize, Reach, Shift, Unary, Width as Wide};
 
 /// Scratch.
-const S0: Gpr = Gpr::R9;
 const S1: Gpr = Gpr::R10;
 const S2: Gpr = Gpr::R11;
 
@@ -192,7 +191,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             src
         };
         if dst != Gpr::Rax {
-            self.asm.mov(Wide::W64, S0, Gpr::Rax);
+            self.keep_rax();
         }
         if dst != Gpr::Rdx {
             self.asm.mov(Wide::W64, S1, Gpr::Rdx);
@@ -212,7 +211,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.mov(wide, dst, result);
         }
         if dst != Gpr::Rax {
-            self.asm.mov(Wide::W64, Gpr::Rax, S0);
+            self.take_rax();
         }
         if dst != Gpr::Rdx {
             self.asm.mov(Wide::W64, Gpr::Rdx, S1);

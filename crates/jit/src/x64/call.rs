@@ -21,17 +21,21 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => {
+                    self.save_meter();
                     self.asm.mov_imm(Gpr::Rax, address);
                     self.asm.call_reg(Gpr::Rax);
+                    self.load_meter();
                 }
                 Callee::Bridge(id) => self.bridge(id),
                 Callee::TailCall(id) => self.tail_call(id),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
+                    self.save_meter();
                     self.asm.mov_imm(Gpr::R8, context);
                     self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
                     self.asm.mov_imm(Gpr::Rax, function);
                     self.asm.call_reg(Gpr::Rax);
+                    self.load_meter();
                 }
                 Callee::Cpu => self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, cpu))),
                 Callee::Constant(value) => self.asm.mov_imm(Gpr::Rax, value),
@@ -48,12 +52,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The stub of bridged calls.
     pub(super) fn add_bridge(&mut self) {
         self.asm.bind(self.stubs.bridge);
+        self.save_meter();
         self.asm.store(MemSize::B8, env(offset_of!(Env, frame)), regs::FRAME_POINTER);
         self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
         // The seventh argument, which aligns the stack as well.
         self.asm.push(ID);
         self.asm.call_mem(env(offset_of!(Env, bridge)));
         self.asm.pop(Gpr::Rcx);
+        self.load_meter();
         self.asm.alu_store_imm(Alu::Cmp, Width::W64, env(offset_of!(Env, stop)), 0);
         self.asm.jcc(Cond::Ne, self.stubs.abort, Reach::Long);
         self.asm.ret();

@@ -4,6 +4,7 @@
 //! instruction of the same group overwrites it.
 
 use super::{Compiler, regs};
+use crate::ahead::Rotation;
 use crate::surroundings::{Access, Surroundings};
 use skep_isa::{AluOp, Insn, Pc, Reg, Src, Width};
 use skep_x64::{Mem, MemSize, Shift, Width as Wide};
@@ -23,16 +24,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// The instruction `n` slots on, if control comes to it from here only.
-    #[inline]
-    fn ahead(&self, pc: Pc, n: u32) -> Option<Insn> {
-        self.next_of(Pc(pc.0.checked_add(n)?)).copied()
-    }
-
     /// A copy, and what is done to it.
     #[inline]
     fn fuse_mov(&mut self, pc: Pc, width: Width, dst: Reg, src: Reg) -> u32 {
-        let Some(Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead(pc, 1) else {
+        let Some(Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead().get(pc, 1)
+        else {
             return 0;
         };
         if to != dst || second != width {
@@ -93,24 +89,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// overwrites that.
     #[inline]
     fn fuse_load(&mut self, pc: Pc, sum: Reg, base: Reg, index: Reg, slots: u32) -> u32 {
-        let load = Pc(pc.0 + 1);
-        let (size, off, signed) = match self.ahead(pc, 1) {
-            Some(Insn::Load { size, dst, base, off }) if dst == sum && base == sum => {
-                (size, off, false)
-            }
-            Some(Insn::LoadSx { size, dst, base, off }) if dst == sum && base == sum => {
-                (size, off, true)
-            }
-            _ => return 0,
-        };
-        if self.outside.access(load) != Access::Plain {
+        let Some(load) = self.ahead().load_of(pc, sum) else { return 0 };
+        if self.outside.access(load.pc) != Access::Plain {
             return 0;
         }
-        let mem = Mem::new(regs::of(base), off.into()).with_index(regs::of(index), 0);
-        if signed {
-            self.asm.load_sx(regs::size(size), regs::of(sum), mem);
+        let mem = Mem::new(regs::of(base), load.off.into()).with_index(regs::of(index), 0);
+        if load.signed {
+            self.asm.load_sx(regs::size(load.size), regs::of(sum), mem);
         } else {
-            self.asm.load(regs::size(size), regs::of(sum), mem);
+            self.asm.load(regs::size(load.size), regs::of(sum), mem);
         }
         slots + 1
     }
@@ -125,31 +112,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         op: AluOp,
         count: i32,
     ) -> u32 {
-        let bits = width.bits().cast_signed();
-        let Some(Insn::Alu { width: w2, op: op2, dst: d2, src: Src::Imm(count2) }) =
-            self.ahead(pc, 2)
-        else {
+        let Some(found) = self.ahead().rotation(pc, width, (copy, from), op, count) else {
             return 0;
         };
-        let Some(Insn::Alu { width: w3, op: AluOp::Or, dst: d3, src: Src::Reg(s3) }) =
-            self.ahead(pc, 3)
-        else {
-            return 0;
-        };
-        let is_opposite = matches!((op, op2), (AluOp::Lsh, AluOp::Rsh) | (AluOp::Rsh, AluOp::Lsh));
-        let is_pair = (d3, s3) == (copy, from) || (d3, s3) == (from, copy);
-        let is_whole = (1..bits).contains(&count) && count2 == bits - count;
-        if !is_opposite || !is_pair || !is_whole || d2 != from || w2 != width || w3 != width {
-            return 0;
-        }
+        let Rotation { count, other, right, is_copy } = found;
         let wide = regs::width(width);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 63")]
-        let (count, count2) = (count as u8, count2 as u8);
-        // Rotating right by the count of the shift to the right.
-        let right = if op == AluOp::Rsh { count } else { count2 };
-        let is_copy = d3 == copy;
         let (copy, from) = (regs::of(copy), regs::of(from));
-        let shift = |op| if op == AluOp::Lsh { Shift::Shl } else { Shift::Shr };
+        let (shift, opposite) =
+            if op == AluOp::Lsh { (Shift::Shl, Shift::Shr) } else { (Shift::Shr, Shift::Shl) };
         if is_copy {
             // The copy is the result; the original keeps its shifted value.
             if self.features.bmi2 {
@@ -158,10 +128,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 self.asm.mov(wide, copy, from);
                 self.asm.shift_imm(Shift::Ror, wide, copy, right);
             }
-            self.asm.shift_imm(shift(op2), wide, from, count2);
+            self.asm.shift_imm(opposite, wide, from, other);
         } else {
             self.asm.mov(wide, copy, from);
-            self.asm.shift_imm(shift(op), wide, copy, count);
+            self.asm.shift_imm(shift, wide, copy, count);
             self.asm.shift_imm(Shift::Ror, wide, from, right);
         }
         4
@@ -170,7 +140,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// `x <<= 32; x >>= 32`, as compilers without 32-bit arithmetic extend: to one move.
     fn fuse_shifts(&mut self, pc: Pc, dst: Reg, left: i32) -> u32 {
         let Some(Insn::Alu { width: Width::W64, op, dst: to, src: Src::Imm(right) }) =
-            self.ahead(pc, 1)
+            self.ahead().get(pc, 1)
         else {
             return 0;
         };

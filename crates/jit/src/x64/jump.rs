@@ -5,11 +5,8 @@
 
 use super::{Compiler, regs};
 use crate::surroundings::Surroundings;
-use skep_isa::{CondOp, Insn, Pc, Reg, Src, StaticBranch, Width};
+use skep_isa::{CondOp, Pc, Reg, Src, StaticBranch, Width};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
-
-/// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
-pub(super) const MAX_LOOPS: i32 = 8 * 1024 * 1024;
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump and how far it is, seen from behind slot `from`.
@@ -17,8 +14,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
         // The first pass has seen that it is there.
         let to = pc.jump(off).unwrap_or_default();
-        let most = |slot: usize| self.shape.most.get(slot).copied().unwrap_or(u32::MAX);
-        let bytes = most(to.index()).wrapping_sub(most(pc.index() + 1));
+        let bytes = self.shape.between(Pc(pc.0 + 1), to);
         (Label(to.0), if bytes <= 127 { Reach::Short } else { Reach::Long })
     }
 
@@ -35,13 +31,6 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// The instruction at a slot, if control reaches it from the one before only.
-    #[inline]
-    pub(super) fn next_of(&self, pc: Pc) -> Option<&Insn> {
-        let is_alone = self.shape.is_target.get(pc.index()) == Some(&crate::shape::Target::No);
-        self.insns.get(pc).filter(|_| is_alone)
-    }
-
     /// How many slots it took.
     #[inline]
     pub(super) fn jump_if(
@@ -53,15 +42,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         off: i16,
     ) -> u32 {
         let cond = self.compare(width, op, dst, src);
-        let next = Pc(pc.0 + 1);
-        let over = match self.next_of(next) {
-            Some(&Insn::Jump { off }) => Some(off.into()),
-            Some(&Insn::JumpLong { off }) => Some(off),
-            _ => None,
-        };
-        if off == 1
-            && let Some(over) = over
-        {
+        // What is jumped over is not counted.
+        let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());
+        if let Some((next, over)) = over {
             let (label, reach) = self.target(next, over);
             self.asm.jcc(cond.not(), label, reach);
             return 2;

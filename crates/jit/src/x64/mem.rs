@@ -48,9 +48,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Whether the next instruction swaps what is loaded.
     fn is_swapped(&self, pc: Pc, size: Size, dst: Reg) -> bool {
-        let next = Pc(pc.0 + 1);
-        match self.next_of(next) {
-            Some(&Insn::Swap { kind: Swap::Be | Swap::Always, size: of, dst: to }) => {
+        match self.ahead().get(pc, 1) {
+            Some(Insn::Swap { kind: Swap::Be | Swap::Always, size: of, dst: to }) => {
                 of == size && to == dst && matches!(size, Size::W | Size::Dw)
             }
             _ => false,
@@ -87,12 +86,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     fn bridged_load(&mut self, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
+        self.save_meter();
         self.asm.lea(Wide::W64, ADDR, place(base, off));
         self.bridged(kind, size);
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
     fn bridged_store(&mut self, size: Size, base: Reg, off: i16, src: Src) {
+        self.save_meter();
         let kind = match src {
             Src::Reg(src) => {
                 self.asm.mov(Wide::W64, VALUE, regs::of(src));
@@ -114,6 +115,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
     pub(super) fn load_packet(&mut self, size: Size, src: Option<Reg>, imm: i32) {
+        self.save_meter();
         self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
         if let Some(src) = src {
             self.asm.alu(Alu::Add, Wide::W32, ADDR, regs::of(src));
@@ -126,6 +128,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.zero(Gpr::Rax);
         self.restore();
         self.asm.bind(found);
+    }
+
+    /// More for the account.
+    pub(super) fn ask_meter(&mut self, place: u64) {
+        self.asm.mov_imm(ADDR, place);
+        self.asm.mov_imm(KIND, Env::METER.into());
+        self.asm.call(self.stubs.access);
     }
 
     /// The stub of bridged accesses.
@@ -145,6 +154,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         for reg in VOLATILE.into_iter().rev() {
             self.asm.pop(reg);
         }
+        self.load_meter();
         self.asm.alu_store_imm(Alu::Cmp, Wide::W64, env(offset_of!(Env, stop)), 0);
         self.asm.jcc(Cond::Ne, self.stubs.abort, Reach::Long);
         self.asm.ret();

@@ -63,7 +63,7 @@ fn run() -> Result<u64, Failed> {
 fn is_jit(name: Option<&str>) -> Result<bool, Failed> {
     match name {
         Some("interp") => Ok(false),
-        Some("jit") if cfg!(target_arch = "x86_64") => Ok(true),
+        Some("jit") if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) => Ok(true),
         Some("jit") => Err(("there is no JIT compiler for this host".into(), 4)),
         _ => Err(("--engine takes interp or jit".into(), 2)),
     }

@@ -34,7 +34,7 @@ fn an_observer_is_told_of_each_instruction() {
     let mut session = Session::load(&image(TEXT), None, Options::default()).unwrap();
     let outcome = session.run(&mut packet()).unwrap();
     assert_eq!((code, insns), (outcome.verdict.code, outcome.insns));
-    assert_eq!(seen, insns);
+    assert_eq!(Some(seen), insns);
 }
 
 #[test]

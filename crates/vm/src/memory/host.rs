@@ -10,9 +10,12 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_map::Map;
 
-/// Below lie addresses of regions alone, and from [`HIGH`] on those of objects and handles.
-const LOW: u64 = 1 << 44;
-const HIGH: u64 = 1 << 47;
+/// Below lie addresses of regions alone, and from [`HIGH`] on those of objects and handles. Hosts have 39 to 52 bits
+/// of address, and hand out the upper ones first.
+const LOW: u64 = 1 << 38;
+const HIGH: u64 = 1 << 52;
+/// Where memory must lie of runs with more regions than [`LOW`] leaves room for.
+const MANY: u64 = 1 << 44;
 
 /// The values of a map.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +78,9 @@ impl<'m> Memory<'m> {
         self.refresh();
         let fixed = [STACK, CTX, MEM].map(|region| self.bytes_at(region));
         let all = fixed.into_iter().chain([address_of(&self.packet.bytes)]);
+        let low = if (self.regions.len() as u64) < LOW >> 32 { LOW } else { MANY };
         all.chain(maps.iter().map(|range| range.base))
-            .all(|base| base < 4096 || (LOW..HIGH).contains(&base))
+            .all(|base| base < 4096 || (low..HIGH).contains(&base))
     }
 
     pub(crate) fn native_ctx(&self) -> (u64, usize) {

@@ -4,7 +4,6 @@ use crate::run::report::Summary;
 use crate::table::thousands;
 use crate::term::Out;
 use anstyle::Style;
-use skep::Engine;
 use std::io;
 use std::time::Duration;
 
@@ -13,14 +12,17 @@ pub(super) fn throughput(summary: &Summary<'_>, out: &mut Out<'_>) -> io::Result
     let total = summary.counts.total();
     let seconds = summary.time.as_secs_f64().max(1e-9);
     #[expect(clippy::cast_precision_loss, reason = "rates are shown with three digits")]
-    let (packets, bytes, insns) =
-        (total.packets as f64, total.bytes as f64, summary.counts.insns() as f64);
+    let (packets, bytes, insns) = (
+        total.packets as f64,
+        total.bytes as f64,
+        summary.counts.insns().map(|insns| insns as f64),
+    );
     let plural = if total.packets == 1 { "" } else { "s" };
     let cost = if summary.live { String::new() } else { time(summary.time.div_f64(packets)) };
     let and = if cost.is_empty() { "" } else { " and " };
-    let work = match summary.engine {
-        Some((Engine::Jit, _)) => String::new(),
-        _ => format!("{and}{} instructions", three_digits(insns / packets)),
+    let work = match insns {
+        Some(insns) => format!("{and}{} instructions", three_digits(insns / packets)),
+        None => String::new(),
     };
     let line = format!(
         "{} packet{plural} in {}: {}packets/s, {}bit/s; per packet {cost}{work}",

@@ -1,0 +1,56 @@
+//! How long code can be, in instructions of 4 bytes.
+
+use super::A64;
+use crate::shape::Lengths;
+use skep_isa::{AluOp, Insn, Src};
+
+/// Most bytes of what lies behind the program.
+pub(super) const STUBS: u32 = 512;
+
+impl Lengths for A64 {
+    const ALIGN: u32 = 0;
+    const PROLOGUE: u32 = 20 * 4;
+    /// The address, a value, kind and size, the call, and the result.
+    const BRIDGED: u32 = 8 * 4;
+    /// The account and two branches, and out of the way a place of four parts, its kind, the call and the way back.
+    const CHARGE: u32 = (3 + 2 + 7) * 4;
+
+    #[inline(always)]
+    fn most(insn: &Insn) -> u32 {
+        4 * match *insn {
+            Insn::Alu { op, src, .. } => most_of_alu(op, src),
+            Insn::MovSx { .. } | Insn::Neg { .. } => 1,
+            Insn::Swap { .. } => 2,
+            // Distances of 16 bits are one instruction, those of pointers two.
+            Insn::Load { .. } | Insn::LoadSx { .. } | Insn::LoadAcquire { .. } => 3,
+            Insn::StoreRelease { .. } => 3,
+            Insn::AddrSpaceCast { .. } | Insn::JumpReg { .. } => 0,
+            Insn::LoadImm { .. } => 4,
+            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => 8 + EXIT,
+            Insn::Exit => EXIT,
+            // The immediate as well.
+            Insn::Store { .. } => 4,
+            Insn::Atomic { .. } => 10,
+            // An immediate, a comparison and two branches.
+            Insn::JumpIf { .. } => 5,
+            Insn::Jump { .. }
+            | Insn::JumpLong { .. }
+            | Insn::Static { .. }
+            | Insn::StaticLong { .. } => 1,
+            Insn::MayGoto { .. } => 5,
+            // Two addresses, and what a tail call restores.
+            Insn::Call(_) => 8 + 4 + EXIT,
+        }
+    }
+}
+
+/// Most instructions of an exit.
+const EXIT: u32 = 10;
+
+const fn most_of_alu(op: AluOp, src: Src) -> u32 {
+    match (op, src) {
+        (AluOp::Mod | AluOp::SMod, _) => 4,
+        (_, Src::Imm(_)) => 3,
+        (_, Src::Reg(_)) => 1,
+    }
+}

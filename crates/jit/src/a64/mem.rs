@@ -1,0 +1,168 @@
+//! Loads and stores.
+//!
+//! Those that are not plain go to the bridge by a stub, which keeps the program's registers, all but the one
+//! that gets the result: the address in x9, kind and size in x10, a value in x11; the result is in x9.
+
+use super::alu::number;
+use super::regs::{RESULT, S0, S1, S2};
+use super::{Compiler, env, regs};
+use crate::env::Env;
+use crate::surroundings::{Access, Surroundings};
+use core::mem::offset_of;
+use skep_a64::{Add, Gpr, Mem, MemSize, Reach, Width as Wide};
+use skep_isa::{Pc, Reg, Size, Src, Width};
+
+/// Address, kind and value of a bridged access.
+const ADDR: Gpr = S0;
+const KIND: Gpr = S1;
+const VALUE: Gpr = S2;
+
+/// Registers of the program that a C function may change, and where the stub returns to, by pairs.
+const VOLATILE: [(Gpr, Gpr); 4] =
+    [(Gpr::X0, Gpr::X1), (Gpr::X2, Gpr::X3), (Gpr::X4, RESULT), (Gpr::X30, Gpr::X29)];
+
+const fn place(base: Reg, off: i16) -> Mem {
+    Mem::new(regs::of(base), off as i32)
+}
+
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
+    #[inline]
+    pub(super) fn load(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
+        match self.outside.access(pc) {
+            Access::Plain => {
+                self.asm.load(regs::size(size), regs::of(dst), place(base, off));
+            }
+            Access::Pointer { off } => {
+                self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
+            }
+            // The first pass lets none be refused.
+            Access::Bridged | Access::Refused => {
+                self.bridged_load(Env::LOAD, size, dst, base, off);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
+        match self.outside.access(pc) {
+            Access::Bridged => self.bridged_load(Env::LOAD_SX, size, dst, base, off),
+            _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
+        }
+    }
+
+    pub(super) fn load_acquire(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
+        if self.outside.access(pc) != Access::Plain {
+            return self.load(pc, size, dst, base, off);
+        }
+        let at = self.address(base, off);
+        self.asm.load_acquire(regs::size(size), regs::of(dst), at);
+    }
+
+    pub(super) fn store_release(&mut self, size: Size, base: Reg, off: i16, src: Reg) {
+        let at = self.address(base, off);
+        self.asm.store_release(regs::size(size), regs::of(src), at);
+    }
+
+    /// An address in a register, for accesses that have no distance.
+    pub(super) fn address(&mut self, base: Reg, off: i16) -> Gpr {
+        let base = regs::of(base);
+        if off == 0 {
+            return base;
+        }
+        self.asm.add_imm(Wide::W64, ADDR, base, off.into());
+        ADDR
+    }
+
+    #[inline]
+    pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
+        if self.outside.access(pc) == Access::Bridged {
+            return self.bridged_store(size, base, off, src);
+        }
+        let src = match src {
+            Src::Reg(src) => regs::of(src),
+            Src::Imm(0) => Gpr::Zr,
+            Src::Imm(imm) => {
+                let width = if size == Size::Dw { Width::W64 } else { Width::W32 };
+                let bits = number(width, imm) & (u64::MAX >> (64 - size.bits()));
+                self.asm.mov_imm(VALUE, bits);
+                VALUE
+            }
+        };
+        self.asm.store(regs::size(size), src, place(base, off));
+    }
+
+    fn bridged_load(&mut self, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
+        self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
+        self.bridged(kind, size);
+        self.asm.mov(Wide::W64, regs::of(dst), ADDR);
+    }
+
+    fn bridged_store(&mut self, size: Size, base: Reg, off: i16, src: Src) {
+        let kind = match src {
+            Src::Reg(src) => {
+                self.asm.mov(Wide::W64, VALUE, regs::of(src));
+                Env::STORE
+            }
+            Src::Imm(imm) => {
+                self.asm.mov_imm(VALUE, number(Width::W64, imm));
+                Env::STORE_IMM
+            }
+        };
+        self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
+        self.bridged(kind, size);
+    }
+
+    fn bridged(&mut self, kind: u32, size: Size) {
+        self.asm.mov_imm(KIND, (kind | u32::from(size.bytes())).into());
+        self.asm.bl(self.stubs.access);
+    }
+
+    /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
+    pub(super) fn load_packet(&mut self, size: Size, src: Option<Reg>, imm: i32) {
+        self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
+        if let Some(src) = src {
+            self.asm.add(Add::Add, Wide::W32, ADDR, ADDR, regs::of(src));
+        }
+        self.bridged(Env::PACKET, size);
+        let found = self.asm.label();
+        self.asm.load(MemSize::B8, KIND, env(offset_of!(Env, miss)));
+        self.asm.mov(Wide::W64, RESULT, ADDR);
+        self.asm.cb(true, Wide::W64, KIND, found, Reach::Near);
+        self.asm.mov_imm(RESULT, 0);
+        self.restore();
+        self.asm.bind(found);
+    }
+
+    /// More for the account.
+    pub(super) fn ask_meter(&mut self, place: u64) {
+        self.asm.mov_imm(ADDR, place);
+        self.asm.mov_imm(KIND, Env::METER.into());
+        self.asm.bl(self.stubs.access);
+    }
+
+    /// The stub of bridged accesses.
+    pub(super) fn add_access(&mut self) {
+        self.asm.bind(self.stubs.access);
+        self.save_meter();
+        let [(first, second), rest @ ..] = VOLATILE;
+        self.asm.push_pair(first, second, 64);
+        for ((a, b), at) in rest.into_iter().zip([16, 32, 48]) {
+            self.asm.store_pair(a, b, at);
+        }
+        self.asm.mov(Wide::W64, Gpr::X0, regs::ENV);
+        self.asm.mov(Wide::W64, Gpr::X1, ADDR);
+        self.asm.mov(Wide::W32, Gpr::X2, KIND);
+        self.asm.mov(Wide::W64, Gpr::X3, VALUE);
+        self.asm.load(MemSize::B8, S0, env(offset_of!(Env, access)));
+        self.asm.blr(S0);
+        self.asm.mov(Wide::W64, ADDR, Gpr::X0);
+        for ((a, b), at) in rest.into_iter().zip([16, 32, 48]) {
+            self.asm.load_pair(a, b, at);
+        }
+        self.asm.pop_pair(first, second, 64);
+        self.load_meter();
+        self.asm.load(MemSize::B8, KIND, env(offset_of!(Env, stop)));
+        self.asm.cb(false, Wide::W64, KIND, self.stubs.abort, Reach::Near);
+        self.asm.ret();
+    }
+}

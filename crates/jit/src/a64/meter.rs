@@ -1,0 +1,60 @@
+//! The account of instructions.
+//!
+//! A register that survives calls has what is left of them. Each block takes off as many as it has, and each turn of
+//! a loop and each function looks whether some are left. Where there are none, code out of the way asks for more. The
+//! stubs of the bridge keep the account in the environment, where the engine looks at it and changes it.
+
+use super::regs::METER;
+use super::{Compiler, env};
+use crate::env::Env;
+use crate::meter::Charge;
+use crate::surroundings::Surroundings;
+use core::mem::offset_of;
+use skep_a64::{Cond, MemSize, Reach, Width};
+use skep_isa::{Insn, Pc};
+
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
+    /// Counts at the start of blocks and at jumps back; `pc` is what comes next.
+    pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
+        let Some(meter) = &mut self.meter else { return };
+        let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        let Some(Charge { insns, asks }) = charge else { return };
+        self.asm.subs_imm(Width::W64, METER, METER, insns.unsigned_abs());
+        if asks {
+            let (ask, back) = (self.asm.label(), self.asm.label());
+            // What asks lies behind the program.
+            let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
+            let reach = if most < 1 << 20 { Reach::Near } else { Reach::Far };
+            self.asm.b_cond(Cond::Lt, ask, reach);
+            self.asm.bind(back);
+            if let Some(meter) = &mut self.meter {
+                meter.asks.push((ask, back, pc));
+            }
+        }
+    }
+
+    /// Before something that looks at the account, and at exits.
+    pub(super) fn save_meter(&mut self) {
+        if self.meter.is_some() {
+            self.asm.store(MemSize::B8, METER, env(offset_of!(Env, meter)));
+        }
+    }
+
+    /// After something that may have changed it, and at entries.
+    pub(super) fn load_meter(&mut self) {
+        if self.meter.is_some() {
+            self.asm.load(MemSize::B8, METER, env(offset_of!(Env, meter)));
+        }
+    }
+
+    /// What asks for more, behind the program.
+    pub(super) fn add_asks(&mut self) {
+        let Some(meter) = &mut self.meter else { return };
+        let (prog, asks) = (meter.prog, core::mem::take(&mut meter.asks));
+        for (ask, back, pc) in asks {
+            self.asm.bind(ask);
+            self.ask_meter(u64::from(prog) << 32 | u64::from(pc.0));
+            self.asm.b(back);
+        }
+    }
+}

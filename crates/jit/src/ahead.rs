@@ -1,0 +1,106 @@
+//! What comes behind an instruction, and the groups of them that processors do at once.
+
+use crate::shape::{Shape, Target};
+use skep_isa::{AluOp, Insn, Insns, Pc, Reg, Size, Src, Width};
+
+/// The instructions of a program, as far as control reaches them from those before them only.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<'a> {
+    pub(crate) insns: &'a Insns,
+    pub(crate) shape: &'a Shape,
+}
+
+/// A load from what the addition before it has made, which it overwrites.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadOf {
+    pub(crate) pc: Pc,
+    pub(crate) size: Size,
+    pub(crate) off: i16,
+    pub(crate) signed: bool,
+}
+
+/// Two shifts and a union that rotate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rotation {
+    /// Count of the first shift, which is of the copy.
+    pub(crate) count: u8,
+    /// Count of the second shift, which is of the original.
+    pub(crate) other: u8,
+    /// The count of the rotation, to the right.
+    pub(crate) right: u8,
+    /// Whether the copy gets the result; the other register keeps its shifted value.
+    pub(crate) is_copy: bool,
+}
+
+impl Ahead<'_> {
+    /// The instruction `n` slots on, if control comes to it from the one before only.
+    #[inline]
+    pub(crate) fn get(self, pc: Pc, n: u32) -> Option<Insn> {
+        let pc = Pc(pc.0.checked_add(n)?);
+        let is_alone = self.shape.is_target.get(pc.index()) == Some(&Target::No);
+        self.insns.get(pc).filter(|_| is_alone).copied()
+    }
+
+    /// The jump that a conditional jump leads over, and how far that goes.
+    #[inline]
+    pub(crate) fn jump_over(self, pc: Pc, off: i16) -> Option<(Pc, i32)> {
+        if off != 1 {
+            return None;
+        }
+        let next = Pc(pc.0 + 1);
+        match self.get(pc, 1) {
+            Some(Insn::Jump { off }) => Some((next, off.into())),
+            Some(Insn::JumpLong { off }) => Some((next, off)),
+            _ => None,
+        }
+    }
+
+    /// The load behind an addition that made `sum`.
+    #[inline]
+    pub(crate) fn load_of(self, pc: Pc, sum: Reg) -> Option<LoadOf> {
+        let at = Pc(pc.0 + 1);
+        match self.get(pc, 1) {
+            Some(Insn::Load { size, dst, base, off }) if dst == sum && base == sum => {
+                Some(LoadOf { pc: at, size, off, signed: false })
+            }
+            Some(Insn::LoadSx { size, dst, base, off }) if dst == sum && base == sum => {
+                Some(LoadOf { pc: at, size, off, signed: true })
+            }
+            _ => None,
+        }
+    }
+
+    /// `t = x; t <<= k; x >>= w - k; x |= t`, in either order of the shifts and of the last two registers; `pc` is
+    /// that of the copy.
+    pub(crate) fn rotation(
+        self,
+        pc: Pc,
+        width: Width,
+        (copy, from): (Reg, Reg),
+        op: AluOp,
+        count: i32,
+    ) -> Option<Rotation> {
+        let bits = width.bits().cast_signed();
+        let Some(Insn::Alu { width: w2, op: op2, dst: d2, src: Src::Imm(count2) }) =
+            self.get(pc, 2)
+        else {
+            return None;
+        };
+        let Some(Insn::Alu { width: w3, op: AluOp::Or, dst: d3, src: Src::Reg(s3) }) =
+            self.get(pc, 3)
+        else {
+            return None;
+        };
+        let is_opposite = matches!((op, op2), (AluOp::Lsh, AluOp::Rsh) | (AluOp::Rsh, AluOp::Lsh));
+        let is_pair = (d3, s3) == (copy, from) || (d3, s3) == (from, copy);
+        let is_whole = (1..bits).contains(&count) && count2 == bits - count;
+        if !is_opposite || !is_pair || !is_whole || d2 != from || w2 != width || w3 != width {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 63")]
+        let (count, other) = (count as u8, count2 as u8);
+        // Rotating right by the count of the shift to the right.
+        let right = if op == AluOp::Rsh { count } else { other };
+        Some(Rotation { count, other, right, is_copy: d3 == copy })
+    }
+}

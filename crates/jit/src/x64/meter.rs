@@ -1,0 +1,80 @@
+//! The account of instructions.
+//!
+//! A register has what is left of them. Each block takes off as many as it has, and each turn of a loop and each
+//! function looks whether some are left: an operation and a jump that processors take as one. Where there are none, code
+//! out of the way asks for more. C functions may change the register, so that it is kept in the environment
+//! over calls.
+
+use super::{Compiler, env};
+use crate::env::Env;
+use crate::meter::Charge;
+use crate::surroundings::Surroundings;
+use core::mem::offset_of;
+use skep_isa::{Insn, Pc};
+use skep_x64::{Alu, Cond, Gpr, MemSize, Reach, Width};
+
+/// What is left. Where code is not metered, this register is scratch.
+const METER: Gpr = Gpr::R9;
+
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
+    /// Counts at the start of blocks and at jumps back; `pc` is what comes next.
+    pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
+        let Some(meter) = &mut self.meter else { return };
+        let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        if let Some(Charge { insns, asks }) = charge {
+            self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
+            if asks {
+                let (ask, back) = (self.asm.label(), self.asm.label());
+                self.asm.jcc(Cond::L, ask, Reach::Long);
+                self.asm.bind(back);
+                if let Some(meter) = &mut self.meter {
+                    meter.asks.push((ask, back, pc));
+                }
+            }
+        }
+    }
+
+    /// Before a call of something that may change registers, or look at the account.
+    pub(super) fn save_meter(&mut self) {
+        if self.meter.is_some() {
+            self.asm.store(MemSize::B8, env(offset_of!(Env, meter)), METER);
+        }
+    }
+
+    /// After such a call, and at entries.
+    pub(super) fn load_meter(&mut self) {
+        if self.meter.is_some() {
+            self.asm.load(MemSize::B8, METER, env(offset_of!(Env, meter)));
+        }
+    }
+
+    /// Keeps `rax`; the register for that is taken where code is metered.
+    pub(super) fn keep_rax(&mut self) {
+        if self.meter.is_some() {
+            self.asm.store(MemSize::B8, env(offset_of!(Env, spare)), Gpr::Rax);
+        } else {
+            self.asm.mov(Width::W64, METER, Gpr::Rax);
+        }
+    }
+
+    /// Takes `rax` back.
+    pub(super) fn take_rax(&mut self) {
+        if self.meter.is_some() {
+            self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, spare)));
+        } else {
+            self.asm.mov(Width::W64, Gpr::Rax, METER);
+        }
+    }
+
+    /// What asks for more, behind the program.
+    pub(super) fn add_asks(&mut self) {
+        let Some(meter) = &mut self.meter else { return };
+        let (prog, asks) = (meter.prog, core::mem::take(&mut meter.asks));
+        for (ask, back, pc) in asks {
+            self.asm.bind(ask);
+            self.save_meter();
+            self.ask_meter(u64::from(prog) << 32 | u64::from(pc.0));
+            self.asm.jmp(back, Reach::Long);
+        }
+    }
+}
