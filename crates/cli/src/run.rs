@@ -41,7 +41,7 @@ use world::World;
 /// Run a program over packets and show verdicts, events and maps.
 ///
 /// A program that the kernel's verifier would refuse is refused here too, and told why (skep check). The
-/// program runs in this process, without privileges, as machine code where that can be (x86-64), else interpreted
+/// program runs in this process, without privileges, as machine code where that can be (x86-64, AArch64), else interpreted
 /// with every memory access checked; both do the same. Packets come from captures (pcap or pcapng, plain or
 /// compressed by gzip or zstd) or from a device.
 #[derive(clap::Args)]

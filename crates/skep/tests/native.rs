@@ -3,7 +3,8 @@
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use skep::{
-    CheckOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session, read_image,
+    CheckOptions, CodeOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session,
+    read_image,
 };
 use skep_vm::FaultKind;
 use std::time::{Duration, Instant};
@@ -56,9 +57,8 @@ fn tail_calls_and_callbacks_do_not_leave_the_stack() {
     }
 }
 
-#[test]
-fn loops_that_only_their_turns_end_are_interpreted_where_they_nest() {
-    let text = "\
+/// Loops within loops whose turns nothing but the budget bounds.
+const NESTED: &str = "\
 .section \"xdp\"
 p:
  r6 = 0
@@ -80,10 +80,67 @@ o2:
  r0 = 0
  exit
 ";
+
+#[test]
+fn the_deadline_ends_loops_that_nest() {
     let options = Options { time: Duration::from_millis(200), ..Options::default() };
-    let (mut session, compiled) = load(text, "p", options);
-    assert!(matches!(compiled, Err(NotNative::Refused(_))), "{compiled:?}");
-    let begun = Instant::now();
-    assert!(session.run(&mut packet()).is_err());
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    for metered in [true, false] {
+        let mut code = CodeOptions::default();
+        code.metered = metered;
+        let image = read_image(NESTED.as_bytes(), "test.s").unwrap().image;
+        let mut session = Session::load(&image, Some("p"), options.clone()).unwrap();
+        let release = Release { major: 6, minor: 18 };
+        session.compile_with(&CheckOptions::new(release), code).unwrap();
+        assert_eq!(session.engine(), Engine::Jit);
+        let begun = Instant::now();
+        let fault = session.run(&mut packet()).unwrap_err();
+        assert!(matches!(fault.kind, FaultKind::Deadline), "{fault}");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn the_budget_ends_a_run() {
+    let options = Options { insns: 100_000, ..Options::default() };
+    let (mut session, compiled) = load(NESTED, "p", options);
+    compiled.unwrap();
+    let fault = session.run(&mut packet()).unwrap_err();
+    assert!(matches!(fault.kind, FaultKind::Budget { insns: 100_000 }), "{fault}");
+}
+
+#[test]
+fn instructions_are_counted_as_the_interpreter_counts_them() {
+    let text = "\
+.map m, array, key=4, value=8, entries=4
+.section \"xdp\"
+p:
+ r6 = 0
+l:
+ *(u32 *)(r10 - 4) = r6
+ r2 = r10
+ r2 += -4
+ r1 = m ll
+ call bpf_map_lookup_elem
+ if r0 == 0 goto out
+ r1 = 1
+ lock *(u64 *)(r0 + 0) += r1
+ r6 += 1
+ call twice
+ if r6 < 9 goto l
+out:
+ r0 = 2
+ exit
+twice:
+ r0 = 7
+ r0 <<= 1
+ exit
+";
+
+    let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let mut interpreted = Session::load(&image, Some("p"), Options::default()).unwrap();
+    let (mut native, compiled) = load(text, "p", Options::default());
+    compiled.unwrap();
+    let counts = [&mut interpreted, &mut native].map(|one| one.run(&mut packet()).unwrap().insns);
+    assert_eq!(counts[0], counts[1]);
+    assert!(counts[0].is_some_and(|insns| insns > 50), "{counts:?}");
 }
