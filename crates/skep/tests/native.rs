@@ -88,7 +88,7 @@ fn the_deadline_ends_loops_that_nest() {
         let mut code = CodeOptions::default();
         code.metered = metered;
         let image = read_image(NESTED.as_bytes(), "test.s").unwrap().image;
-        let mut session = Session::load(&image, Some("p"), options.clone()).unwrap();
+        let mut session = Session::load(&image, Some("p"), options).unwrap();
         let release = Release { major: 6, minor: 18 };
         session.compile_with(&CheckOptions::new(release), code).unwrap();
         assert_eq!(session.engine(), Engine::Jit);

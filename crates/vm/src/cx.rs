@@ -226,8 +226,9 @@ impl Meter {
     }
 
     /// Sets that.
-    pub(crate) const fn set_left_of_slice(&mut self, left: i64) {
-        self.slice = left as isize;
+    pub(crate) fn set_left_of_slice(&mut self, left: i64) {
+        // What does not fit is far below none.
+        self.slice = isize::try_from(left).unwrap_or(isize::MIN);
     }
 
     /// Hands out more once the slice is used up.

@@ -148,7 +148,7 @@ impl<'r, S> Cx<'r, S> {
     }
 
     /// Notes what is left; less than none, if code has found that out late.
-    pub const fn set_left(&mut self, left: i64) {
+    pub fn set_left(&mut self, left: i64) {
         self.meter.set_left_of_slice(left);
     }
 

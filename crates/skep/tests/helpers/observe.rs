@@ -20,7 +20,7 @@ impl<F: FnMut(&Moment<'_>)> Observer for See<F> {
     }
 }
 
-fn observe(see: impl FnMut(&Moment<'_>)) -> (u32, u64) {
+fn observe(see: impl FnMut(&Moment<'_>)) -> (u32, Option<u64>) {
     let image = image(TEXT);
     let mut session = Session::load(&image, None, Options::default()).unwrap();
     let outcome = session.run_observed(&mut packet(), &mut See(see)).unwrap();
