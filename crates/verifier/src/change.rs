@@ -21,7 +21,8 @@ pub(crate) enum Change {
     SleepSummaries,
     /// What only a mispredicting CPU does wrong is prevented by a barrier, and no more refused.
     SpeculationBarriers,
-    /// Buffers and sockets of `AF_XDP` are known not to be null once they were compared.
+    /// Buffers and sockets of `AF_XDP` are known not to be null once they were compared; and what equals a pointer
+    /// is not null only if that is known of the pointer.
     NullOfBuffers,
 }
 

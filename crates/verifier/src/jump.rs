@@ -206,7 +206,11 @@ impl Verifier<'_> {
         {
             return;
         }
-        let (a_sure, b_sure) = (self.is_not_null(&a), self.is_not_null(&b));
+        let is_sure = |reg: &RegState| match self.has(Change::NullOfBuffers) {
+            true => self.is_not_null(reg),
+            false => !reg.ty.may_be_null(),
+        };
+        let (a_sure, b_sure) = (is_sure(&a), is_sure(&b));
         let mark = |reg: &mut RegState| self.mark_not_null(reg);
         let regs: &mut [RegState; 11] = match op {
             CondOp::Eq => &mut other.top_mut().regs,
