@@ -368,7 +368,8 @@ fn line(pair: &Pair) -> serde_json::Value {
 
 /// What `docs/agreement.md` says: nothing that differs from run to run.
 fn document(board: &Board, target: &Target) -> String {
-    let release = &target.release;
+    // Without what the builder of the kernel put behind its number.
+    let release = target.release.split(['-', '+']).next().unwrap_or_default();
     let mut out = format!(
         "# Agreement with the verifier of Linux {release}\n\n\
          Written by `cargo run --release -p skep-testkit --bin agreement -- --write FILE`. \
