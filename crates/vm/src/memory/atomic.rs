@@ -26,11 +26,14 @@ impl Memory<'_> {
         // Private bytes belong to this thread alone: a load and a store will do. What cannot be written
         // is refused even if nothing would change.
         let mut old = [0; 8];
+        let copied = self.copied.get();
         self.read(addr, old.get_mut(..bytes).unwrap_or_default())
             .map_err(|access| AccessError { write: true, ..access })?;
         let old = u64::from_le_bytes(old);
         let new = modify(size, op, old, src, r0);
         self.write(addr, new.to_le_bytes().get(..bytes).unwrap_or_default())?;
+        // An instruction is no copy that a helper makes.
+        self.copied.set(copied);
         Ok(old)
     }
 
