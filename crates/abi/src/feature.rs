@@ -1,7 +1,7 @@
 //! What programs can use of a kernel besides types and functions: instructions, loading, relocation.
 
-use crate::Release;
 use crate::release::v;
+use crate::{AttachType, ProgType, Release};
 use skep_isa::{AluOp, AtomicOp, Call, CondOp, ImmSrc, Insn, Swap, Width};
 
 /// A feature of a kernel that is no row of another table.
@@ -110,6 +110,18 @@ impl Feature {
             _ => (None, None),
         };
         first.into_iter().chain(second)
+    }
+
+    /// What programs of a type at a place need to sleep; nothing for those that always may.
+    #[must_use]
+    pub const fn sleepable(prog_type: ProgType, place: Option<AttachType>) -> Option<Self> {
+        match (prog_type, place) {
+            (ProgType::Syscall, _) => None,
+            (ProgType::Kprobe, _) => Some(Self::SleepableUprobe),
+            (ProgType::StructOps, _) => Some(Self::SleepableStructOps),
+            (_, Some(AttachType::TraceIter)) => Some(Self::SleepableIter),
+            _ => Some(Self::Sleepable),
+        }
     }
 
     /// In a few words.

@@ -2,7 +2,7 @@
 
 mod code;
 
-use skep_abi::{AttachType, Feature, Kfunc, MapFlag, ProgType, Release, Section};
+use skep_abi::{AttachType, Feature, Kfunc, MapFlag, Release, Section};
 use skep_prog::{Image, MapDef, Prog};
 use std::collections::BTreeMap;
 
@@ -151,13 +151,8 @@ impl Found {
     }
 
     fn sleepable(&mut self, prog: &Prog) {
-        match (prog.prog_type, prog.attach_type) {
-            // Programs of this type always may.
-            (ProgType::Syscall, _) => {}
-            (ProgType::Kprobe, _) => self.feature(Feature::SleepableUprobe),
-            (ProgType::StructOps, _) => self.feature(Feature::SleepableStructOps),
-            (_, Some(AttachType::TraceIter)) => self.feature(Feature::SleepableIter),
-            _ => self.feature(Feature::Sleepable),
+        if let Some(feature) = Feature::sleepable(prog.prog_type, prog.attach_type) {
+            self.feature(feature);
         }
     }
 

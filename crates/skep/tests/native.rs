@@ -1,5 +1,5 @@
-//! Machine code does nothing that the interpreter would not do, whatever the verifier lets through. Needs an
-//! x86-64 host.
+//! Machine code does nothing that the interpreter would not do, whatever the verifier lets through. Needs a host
+//! that there is a back end for.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use skep::{

@@ -53,7 +53,6 @@ impl Change {
 impl Verifier<'_> {
     /// Whether the kernel has a change.
     pub(crate) fn has(&self, change: Change) -> bool {
-        let release = self.env.kernel.release;
-        change.since() <= release || change.backports().contains(&release)
+        self.is_since(change.since()) || change.backports().contains(&self.env.kernel.release)
     }
 }

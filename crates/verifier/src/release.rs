@@ -5,10 +5,10 @@ use crate::record::FieldKind;
 use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{AttachType, Feature, MapFlag, Ops, ProgType, Release, Special};
+use skep_abi::{Feature, MapFlag, Ops, ProgType, Release, Special};
 
 impl Verifier<'_> {
-    /// The rest of what is asked for came with `since`.
+    /// Whether the kernel is `since` or newer.
     pub(crate) fn is_since(&self, since: Release) -> bool {
         since <= self.env.kernel.release
     }
@@ -31,13 +31,7 @@ impl Verifier<'_> {
         if let Some(place) = place.filter(|place| info.attach.contains(place)) {
             known(place.since(), format!("programs at {}", place.name()))?;
         }
-        if self.sleepable && prog_type != ProgType::Syscall {
-            let feature = match (prog_type, place) {
-                (ProgType::Kprobe, _) => Feature::SleepableUprobe,
-                (ProgType::StructOps, _) => Feature::SleepableStructOps,
-                (_, Some(AttachType::TraceIter)) => Feature::SleepableIter,
-                _ => Feature::Sleepable,
-            };
+        if let Some(feature) = Feature::sleepable(prog_type, place).filter(|_| self.sleepable) {
             known(feature.since(), feature.name().into())?;
         }
         if self.env.flags.xdp_has_frags {
