@@ -6,6 +6,7 @@
 //! Kernel: `states_equal`, `func_states_equal`, `regsafe`, `stacksafe`, `refsafe`, `check_ids`.
 
 use crate::frame::{Byte, Frame, Slot};
+use crate::kept::{KeptFrame, KeptState};
 use crate::reg::{ADD_CONST, Base, Extra, RegState};
 use crate::state::{RefKind, State};
 use crate::verifier::Verifier;
@@ -70,7 +71,7 @@ impl IdMap {
 /// Whether `old` covers `cur`.
 pub(crate) fn states_equal(
     cx: &Verifier<'_>,
-    old: &State,
+    old: &KeptState,
     cur: &State,
     exact: Exact,
     ids: &mut IdMap,
@@ -88,19 +89,21 @@ pub(crate) fn states_equal(
 
 fn frames_equal(
     cx: &Verifier<'_>,
-    old: &Frame,
+    old: &KeptFrame,
     cur: &Frame,
     live: u16,
     exact: Exact,
     ids: &mut IdMap,
 ) -> bool {
     old.callback_depth <= cur.callback_depth
-        && (0..old.regs.len())
-            .all(|at| live >> at & 1 == 0 || reg_safe(cx, &old.regs[at], &cur.regs[at], exact, ids))
+        && (0..old.regs.len()).all(|at| {
+            let (had, precise) = (&*old.regs[at], old.precise.reg(at));
+            live >> at & 1 == 0 || reg_safe(cx, had, precise, &cur.regs[at], exact, ids)
+        })
         && stack_safe(cx, old, cur, exact, ids)
 }
 
-fn refs_safe(old: &State, cur: &State, ids: &mut IdMap) -> bool {
+fn refs_safe(old: &KeptState, cur: &State, ids: &mut IdMap) -> bool {
     old.refs.len() == cur.refs.len()
         && old.active_locks == cur.active_locks
         && old.active_preempt_locks == cur.active_preempt_locks
@@ -129,6 +132,7 @@ fn within(old: &RegState, cur: &RegState) -> bool {
 fn reg_safe(
     cx: &Verifier<'_>,
     old: &RegState,
+    precise: bool,
     cur: &RegState,
     exact: Exact,
     ids: &mut IdMap,
@@ -143,7 +147,7 @@ fn reg_safe(
         return false;
     }
     match old.ty.base {
-        Base::Scalar => scalar_safe(cx, old, cur, exact, ids),
+        Base::Scalar => scalar_safe(cx, old, precise, cur, exact, ids),
         Base::MapKey | Base::MapValue | Base::Mem | Base::Buf | Base::TpBuffer => {
             old.off == cur.off
                 && old.extra == cur.extra
@@ -165,6 +169,7 @@ fn reg_safe(
 fn scalar_safe(
     cx: &Verifier<'_>,
     old: &RegState,
+    precise: bool,
     cur: &RegState,
     exact: Exact,
     ids: &mut IdMap,
@@ -172,7 +177,7 @@ fn scalar_safe(
     if cx.explore_alu_limits {
         return old.same_but_ids(cur) && ids.check_scalar(old.id, cur.id);
     }
-    if !old.precise && exact == Exact::No {
+    if !precise && exact == Exact::No {
         return true;
     }
     if old.id != 0 && (old.id ^ cur.id) & ADD_CONST != 0 {
@@ -184,9 +189,15 @@ fn scalar_safe(
     ids.check_scalar(old.id, cur.id) && within(old, cur)
 }
 
-fn stack_safe(cx: &Verifier<'_>, old: &Frame, cur: &Frame, exact: Exact, ids: &mut IdMap) -> bool {
+fn stack_safe(
+    cx: &Verifier<'_>,
+    old: &KeptFrame,
+    cur: &Frame,
+    exact: Exact,
+    ids: &mut IdMap,
+) -> bool {
     old.stack.iter().enumerate().all(|(at, slot)| match cur.stack.get(at) {
-        Some(now) => slot_safe(cx, slot, now, exact, ids),
+        Some(now) => slot_safe(cx, slot, old.precise.slot(at), now, exact, ids),
         // What the old state did not use may be missing.
         None => {
             exact == Exact::No
@@ -217,7 +228,14 @@ fn number_in<'a>(cx: &Verifier<'_>, slot: &'a Slot) -> Option<&'a RegState> {
     slot.bytes.iter().all(misc).then_some(&UNBOUND)
 }
 
-fn slot_safe(cx: &Verifier<'_>, old: &Slot, cur: &Slot, exact: Exact, ids: &mut IdMap) -> bool {
+fn slot_safe(
+    cx: &Verifier<'_>,
+    old: &Slot,
+    precise: bool,
+    cur: &Slot,
+    exact: Exact,
+    ids: &mut IdMap,
+) -> bool {
     for at in 0..8 {
         let (had, has) = (old.bytes[at], cur.bytes[at]);
         if exact != Exact::No && had != has {
@@ -230,7 +248,8 @@ fn slot_safe(cx: &Verifier<'_>, old: &Slot, cur: &Slot, exact: Exact, ids: &mut 
             continue;
         }
         if let (Some(a), Some(b)) = (number_in(cx, old), number_in(cx, cur)) {
-            return reg_safe(cx, a, b, exact, ids);
+            let precise = precise && old.is_spilled_scalar64();
+            return reg_safe(cx, a, precise, b, exact, ids);
         }
         if had == Byte::Misc && has == Byte::Zero {
             continue;
@@ -242,7 +261,7 @@ fn slot_safe(cx: &Verifier<'_>, old: &Slot, cur: &Slot, exact: Exact, ids: &mut 
             continue;
         }
         return match had {
-            Byte::Spill => reg_safe(cx, &old.reg, &cur.reg, exact, ids),
+            Byte::Spill => reg_safe(cx, &old.reg, precise, &cur.reg, exact, ids),
             Byte::Dynptr => {
                 old.reg.extra == cur.reg.extra && ids.check(old.reg.ref_obj_id, cur.reg.ref_obj_id)
             }
@@ -267,7 +286,7 @@ fn iters_alike(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
 
 /// Whether the innermost registers are the same, so that a loop may make no progress.
 /// Kernel: `states_maybe_looping`.
-pub(crate) fn maybe_looping(old: &State, cur: &State) -> bool {
+pub(crate) fn maybe_looping(old: &KeptState, cur: &State) -> bool {
     old.frames.len() == cur.frames.len()
         && old
             .top()

@@ -10,11 +10,13 @@
 //! Kernel: `do_check`, `push_stack`, `pop_stack`, `update_branch_counts`.
 
 use crate::change::Change;
+use crate::kept::{KeptState, Pool};
 use crate::reject::{Res, Stop, reject};
 use crate::rule::Rule;
 use crate::state::{State, StateId};
 use crate::trace::Step;
 use crate::verifier::{NO_PC, Next, Verifier};
+use crate::waiting::Pending;
 use skep_abi::Errno;
 use std::collections::HashMap;
 
@@ -23,16 +25,9 @@ pub(crate) const MAX_INSNS: u64 = 1_000_000;
 /// Branches that wait. Kernel: `BPF_COMPLEXITY_LIMIT_JMP_SEQ`.
 const MAX_PENDING: usize = 8192;
 
-/// A branch that waits to be followed.
-pub(crate) struct Pending {
-    pub(crate) state: State,
-    pub(crate) pc: u32,
-    pub(crate) prev_pc: u32,
-}
-
 /// A remembered state. Kernel: `struct bpf_verifier_state_list`.
 pub(crate) struct Node {
-    pub(crate) state: State,
+    pub(crate) state: KeptState,
     pub(crate) hits: u32,
     pub(crate) misses: u32,
     /// No longer compared with, but still the parent of others.
@@ -46,6 +41,7 @@ pub(crate) struct Node {
 pub(crate) struct Remembered {
     nodes: Vec<Option<Box<Node>>>,
     free: Vec<u32>,
+    pub(crate) pool: Pool,
     /// Newest last.
     pub(crate) buckets: Vec<Vec<StateId>>,
     pub(crate) listed: u64,
@@ -70,7 +66,13 @@ impl Remembered {
         self.nodes[id.0 as usize] = Some(node);
     }
 
-    pub(crate) fn insert(&mut self, state: State) -> StateId {
+    /// A state of a path in the form that is kept.
+    pub(crate) fn keep(&mut self, state: &State) -> KeptState {
+        let before = state.parent.and_then(|id| self.nodes[id.0 as usize].as_deref());
+        self.pool.keep(state, before.map(|node| &node.state))
+    }
+
+    pub(crate) fn insert(&mut self, state: KeptState) -> StateId {
         let node =
             Some(Box::new(Node { state, hits: 0, misses: 0, evicted: false, cleaned: false }));
         match self.free.pop() {
@@ -103,7 +105,7 @@ pub(crate) struct LoopChain {
 pub(crate) struct Visit {
     pub(crate) entry: Option<StateId>,
     /// States that closed the loop by being equal to one on the path.
-    pub(crate) backedges: Vec<State>,
+    pub(crate) backedges: Vec<KeptState>,
 }
 
 /// Visits of loops.
@@ -144,8 +146,8 @@ impl Verifier<'_> {
             self.remembered.get_mut(parent).state.branches += 1;
         }
         state.branches = 1;
-        self.pending.push(Pending { state, pc, prev_pc });
-        Ok(&mut self.pending.last_mut().expect("bug: just pushed").state)
+        let branch = Pending { state, pc, prev_pc };
+        Ok(&mut self.pending.push(branch, &mut self.remembered).state)
     }
 
     /// Follows every path from the current state. Kernel: `do_check`.

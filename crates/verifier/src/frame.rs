@@ -67,11 +67,37 @@ pub(crate) struct RetRange {
 /// `callsite` of a function that was not called.
 pub(crate) const MAIN: u32 = u32::MAX;
 
+/// Which numbers of a kept frame matter; those of the current path carry the mark themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Precise {
+    /// A bit a register.
+    pub regs: u16,
+    /// A bit a slot.
+    pub slots: u64,
+}
+
+impl Precise {
+    /// Whether the register matters.
+    #[must_use]
+    pub(crate) fn reg(self, at: usize) -> bool {
+        self.regs >> at & 1 != 0
+    }
+
+    /// Whether the slot matters.
+    #[must_use]
+    pub(crate) fn slot(self, at: usize) -> bool {
+        self.slots >> at & 1 != 0
+    }
+}
+
 /// Registers and stack of one activation. Kernel: `struct bpf_func_state`.
+///
+/// `R` and `S` are [`RegState`] and [`Slot`] on the current path and pointers to them in what is kept
+/// ([`crate::kept`]).
 #[derive(Clone, Debug)]
-pub(crate) struct Frame {
+pub(crate) struct Frame<R = RegState, S = Slot> {
     /// r0 to r10.
-    pub regs: [RegState; 11],
+    pub regs: [R; 11],
     /// The call that made it, [`MAIN`] for the first.
     pub callsite: u32,
     /// Its number, 0 for the first.
@@ -91,7 +117,9 @@ pub(crate) struct Frame {
     /// Iterations of the callback called from here that were simulated.
     pub callback_depth: u32,
     /// Slot `n` is the eight bytes from `fp - 8 * (n + 1)`.
-    pub stack: Vec<Slot>,
+    pub stack: Vec<S>,
+    /// Of a kept frame, which numbers matter.
+    pub precise: Precise,
 }
 
 impl Frame {
@@ -116,6 +144,7 @@ impl Frame {
             in_exception_callback: false,
             callback_depth: 0,
             stack: Vec::new(),
+            precise: Precise::default(),
         }
     }
 
@@ -134,5 +163,42 @@ impl Frame {
     #[must_use]
     pub(crate) fn allocated(&self) -> i32 {
         i32::try_from(self.stack.len() * 8).unwrap_or(i32::MAX)
+    }
+}
+
+impl<R, S> Frame<R, S> {
+    /// The same activation with these registers and slots.
+    pub(crate) fn with_values<T, U>(
+        &self,
+        regs: [T; 11],
+        stack: Vec<U>,
+        precise: Precise,
+    ) -> Frame<T, U> {
+        let &Self {
+            callsite,
+            frame,
+            subprog,
+            async_entries,
+            callback_ret,
+            in_callback,
+            in_async_callback,
+            in_exception_callback,
+            callback_depth,
+            ..
+        } = self;
+        Frame {
+            regs,
+            callsite,
+            frame,
+            subprog,
+            async_entries,
+            callback_ret,
+            in_callback,
+            in_async_callback,
+            in_exception_callback,
+            callback_depth,
+            stack,
+            precise,
+        }
     }
 }

@@ -125,7 +125,7 @@ impl Verifier<'_> {
         self.push_branch(target, here, false)?;
         let mut other = self.pending.pop().expect("bug: just pushed");
         let told = self.tell_apart(&mut other.state, width, op, dst, src, linked);
-        self.pending.push(other);
+        self.pending.push(other, &mut self.remembered);
         told
     }
 
@@ -318,10 +318,10 @@ impl Verifier<'_> {
         let old = &self.remembered.get(before).state;
         let mut ids = IdMap::new(self.id_gen);
         let unknown = self.unknown();
-        let mut widen = |old: &RegState, cur: &mut RegState| {
+        let mut widen = |old: &RegState, precise: bool, cur: &mut RegState| {
             if old.is_scalar()
                 && cur.is_scalar()
-                && !old.precise
+                && !precise
                 && !cur.precise
                 && !same_reg(old, cur, &mut ids)
             {
@@ -329,12 +329,13 @@ impl Verifier<'_> {
             }
         };
         for (old, cur) in old.frames.iter().zip(&mut cur.frames).rev() {
-            for (old, cur) in old.regs.iter().zip(&mut cur.regs) {
-                widen(old, cur);
+            let precise = old.precise;
+            for (at, (old, cur)) in old.regs.iter().zip(&mut cur.regs).enumerate() {
+                widen(old, precise.reg(at), cur);
             }
-            for (old, cur) in old.stack.iter().zip(&mut cur.stack) {
+            for (at, (old, cur)) in old.stack.iter().zip(&mut cur.stack).enumerate() {
                 if old.is_spilled() && cur.is_spilled() {
-                    widen(&old.reg, &mut cur.reg);
+                    widen(&old.reg, precise.slot(at), &mut cur.reg);
                 }
             }
         }

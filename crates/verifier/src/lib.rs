@@ -53,6 +53,7 @@ mod history;
 mod irq;
 mod iter;
 mod jump;
+mod kept;
 mod kfunc;
 mod linked;
 mod live_regs;
@@ -86,6 +87,7 @@ mod type_name;
 mod verdict;
 mod verifier;
 mod visited;
+mod waiting;
 
 pub use btf_ref::BtfRef;
 pub use encoding::kernel_on_encoding;

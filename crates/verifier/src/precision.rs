@@ -8,23 +8,26 @@
 //!
 //! Kernel: `mark_chain_precision`, `backtrack_insn`.
 
-use crate::history::{entry_at, prev_pc};
+use crate::history::Way;
+use crate::kept::{KeptFrame, KeptState};
 use crate::reject::{Res, reject};
 use crate::rule::Rule;
-use crate::state::{HistEntry, State, StateId, hist};
+use crate::state::{HistEntry, LinkedReg, StateId, hist};
 use crate::verifier::{MAX_FRAMES, Verifier};
 use skep_isa::{AluOp, AtomicOp, Call, Insn, Reg, Src};
 
 /// Helper that replaces the program.
 const TAIL_CALL: i32 = 12;
 /// r1 to r5.
-const ARGS: u32 = 0x3e;
+const ARGS: u16 = 0x3e;
+/// r0 to r9.
+const ALL_REGS: u16 = 0x3ff;
 
 /// Registers and slots asked for, by frame. Kernel: `struct backtrack_state`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
     frame: usize,
-    regs: [u32; MAX_FRAMES],
+    regs: [u16; MAX_FRAMES],
     slots: [u64; MAX_FRAMES],
 }
 
@@ -58,10 +61,9 @@ impl Asked {
     }
 
     /// Any register linked with one that is asked for is asked for too. Kernel: `bt_sync_linked_regs`.
-    fn sync_linked(&mut self, entry: Option<&HistEntry>) {
-        let Some(entry) = entry.filter(|entry| !entry.linked.is_empty()) else { return };
+    fn sync_linked(&mut self, linked: &[LinkedReg]) {
         let bit = |at: u8| 1_u64 << at;
-        let some = entry.linked.items().iter().any(|item| {
+        let some = linked.iter().any(|item| {
             let frame = usize::from(item.frame);
             if item.is_reg {
                 u64::from(self.regs[frame]) & bit(item.at) != 0
@@ -72,7 +74,7 @@ impl Asked {
         if !some {
             return;
         }
-        for item in entry.linked.items() {
+        for item in linked {
             let frame = usize::from(item.frame);
             if item.is_reg {
                 self.regs[frame] |= 1 << item.at;
@@ -140,108 +142,82 @@ impl Verifier<'_> {
     pub(crate) fn propagate_precision(
         &mut self,
         old: StateId,
-        cur: &mut State,
+        cur: &KeptState,
         changed: &mut bool,
     ) -> Res<()> {
         if !self.bpf_capable {
             return Ok(());
         }
         let asked = precise_in(&self.remembered.get(old).state, cur.curframe());
-        self.walk_back(cur, asked, changed)
+        self.walk_back(cur.way(), cur.pc, asked, changed)
     }
 
     fn walk_back_current(&mut self, asked: Asked, changed: &mut bool) -> Res<()> {
         if asked.is_empty() {
             return Ok(());
         }
-        let placeholder = self.cur.hollow();
-        let mut state = std::mem::replace(&mut self.cur, placeholder);
-        let walked = self.walk_back(&mut state, asked, changed);
-        self.cur = state;
+        let history = std::mem::take(&mut self.cur.history);
+        let way = self.cur.way_with(&history);
+        let walked = self.walk_back(way, self.cur.pc, asked, changed);
+        self.cur.history = history;
         walked
     }
 
-    /// Walks back from the instruction that `start` is at.
-    fn walk_back(&mut self, start: &mut State, mut asked: Asked, changed: &mut bool) -> Res<()> {
+    /// Walks back from the instruction `last` at the end of the way `start`.
+    fn walk_back(
+        &mut self,
+        start: Way<'_>,
+        mut last: u32,
+        mut asked: Asked,
+        changed: &mut bool,
+    ) -> Res<()> {
         if asked.is_empty() {
             return Ok(());
         }
         let mut next_pc = u32::MAX;
         let mut skip = true;
-        let mut last = start.pc;
         let mut at: Option<StateId> = None;
         loop {
-            let first_frame = {
-                let state = at.map_or(&*start, |id| &self.remembered.get(id).state);
-                if last == u32::MAX {
-                    let (frame, sub) = (state.frames[0].callsite, state.frames[0].subprog);
-                    let entry = state.frames.len() == 1
-                        && sub > 0
-                        && frame == crate::frame::MAIN
-                        && asked.slots[asked.frame] == 0
-                        && asked.regs[asked.frame] & !ARGS == 0;
-                    if !entry {
-                        return internal(format!(
-                            "backtracking func entry subprog {sub} reg_mask {:x} stack_mask {:x}",
-                            asked.regs[asked.frame], asked.slots[asked.frame]
-                        ));
-                    }
-                    true
+            let way = at.map_or(start, |id| self.remembered.get(id).state.way());
+            let mut left = way.len();
+            let mut pc = last;
+            loop {
+                if skip {
+                    skip = false;
                 } else {
-                    let mut left = state.history.len();
-                    let mut pc = last;
-                    loop {
-                        if skip {
-                            skip = false;
-                        } else {
-                            let entry = entry_at(state, pc, left);
-                            match self.walk_insn(pc, next_pc, entry, &mut asked)? {
-                                Walk::On => {}
-                                Walk::GiveUp => {
-                                    let parent = start.parent;
-                                    self.force_precision(parent);
-                                    return Ok(());
-                                }
-                            }
-                        }
-                        if asked.is_empty() {
+                    let entry = way.entry(pc, left);
+                    let linked = way.linked(entry);
+                    match self.walk_insn(pc, next_pc, entry, linked, &mut asked)? {
+                        Walk::On => {}
+                        Walk::GiveUp => {
+                            self.force_precision(start.parent);
                             return Ok(());
                         }
-                        next_pc = pc;
-                        match prev_pc(state, pc, &mut left) {
-                            None => break,
-                            Some(before) => pc = before,
-                        }
-                        if pc as usize >= self.insns.len() {
-                            return internal(format!("backtracking idx {}", pc.cast_signed()));
-                        }
-                    }
-                    false
-                }
-            };
-            if first_frame {
-                let state = match at {
-                    None => &mut *start,
-                    Some(id) => &mut self.remembered.get_mut(id).state,
-                };
-                for (at, reg) in state.frames[0].regs.iter_mut().enumerate() {
-                    if asked.regs[asked.frame] >> at & 1 != 0 && reg.is_scalar() {
-                        reg.precise = true;
-                        *changed = true;
                     }
                 }
-                return Ok(());
+                if asked.is_empty() {
+                    return Ok(());
+                }
+                next_pc = pc;
+                match way.before(pc, &mut left) {
+                    None => break,
+                    Some(before) => pc = before,
+                }
+                if pc as usize >= self.insns.len() {
+                    return internal(format!("backtracking idx {}", pc.cast_signed()));
+                }
             }
-            let state = at.map_or(&*start, |id| &self.remembered.get(id).state);
-            let first = state.first_pc;
-            let Some(parent) = state.parent else { break };
+            let Some(parent) = way.parent else { break };
+            next_pc = way.first_pc;
             let state = &mut self.remembered.get_mut(parent).state;
             mark(state, &mut asked, changed)?;
             if asked.is_empty() {
                 return Ok(());
             }
-            next_pc = first;
             last = state.last_pc;
+            if last == u32::MAX {
+                return check_entry(state, &asked);
+            }
             at = Some(parent);
         }
         if !asked.is_empty() {
@@ -255,12 +231,8 @@ impl Verifier<'_> {
         while let Some(id) = next {
             let state = &mut self.remembered.get_mut(id).state;
             for frame in &mut state.frames {
-                for reg in frame.regs[..10].iter_mut().filter(|reg| reg.is_scalar()) {
-                    reg.precise = true;
-                }
-                for slot in frame.stack.iter_mut().filter(|slot| slot.is_spilled_scalar()) {
-                    slot.reg.precise = true;
-                }
+                frame.precise.regs |= scalar_regs(frame, ALL_REGS);
+                frame.precise.slots |= scalar_slots(frame, u64::MAX);
             }
             next = state.parent;
         }
@@ -273,13 +245,14 @@ impl Verifier<'_> {
         pc: u32,
         next_pc: u32,
         entry: Option<&HistEntry>,
+        linked: &[LinkedReg],
         asked: &mut Asked,
     ) -> Res<Walk> {
         let Some(insn) = self.insns[pc as usize] else { return Ok(Walk::On) };
-        asked.sync_linked(entry);
+        asked.sync_linked(linked);
         let walked = self.walk_kind(pc, next_pc, insn, entry, asked)?;
         if matches!(insn, Insn::JumpIf { .. } | Insn::Call(Call::Helper(_) | Call::Kfunc { .. })) {
-            asked.sync_linked(entry);
+            asked.sync_linked(linked);
         }
         Ok(walked)
     }
@@ -481,51 +454,67 @@ fn walk_store(base: Reg, src: Option<Reg>, entry: Option<&HistEntry>, asked: &mu
 
 /// Marks what is asked for in a remembered state; what is marked already or is no number is no longer
 /// asked for.
-fn mark(state: &mut State, asked: &mut Asked, changed: &mut bool) -> Res<()> {
+fn mark(state: &mut KeptState, asked: &mut Asked, changed: &mut bool) -> Res<()> {
     for at in (0..=asked.frame).rev() {
         let Some(frame) = state.frames.get_mut(at) else {
             return internal("backtracking beyond the frames of a state");
         };
-        for reg in 0..10 {
-            if asked.regs[at] >> reg & 1 == 0 {
-                continue;
-            }
-            let known = &mut frame.regs[reg];
-            if !known.is_scalar() || known.precise {
-                asked.regs[at] &= !(1 << reg);
-            } else {
-                known.precise = true;
-                *changed = true;
-            }
+        let (regs, slots) = (&mut asked.regs[at], &mut asked.slots[at]);
+        let beyond = (0..64).find(|&slot| *slots >> slot & 1 != 0 && slot >= frame.stack.len());
+        if let Some(slot) = beyond {
+            return internal(format!("stack slot {slot}, total slots {}", frame.stack.len()));
         }
-        for slot in 0..64 {
-            if asked.slots[at] >> slot & 1 == 0 {
-                continue;
-            }
-            let Some(known) = frame.stack.get_mut(slot) else {
-                return internal(format!("stack slot {slot}, total slots {}", frame.stack.len()));
-            };
-            if !known.is_spilled_scalar() || known.reg.precise {
-                asked.slots[at] &= !(1 << slot);
-            } else {
-                known.reg.precise = true;
-                *changed = true;
-            }
-        }
+        *regs = scalar_regs(frame, *regs) & !frame.precise.regs;
+        *slots = scalar_slots(frame, *slots) & !frame.precise.slots;
+        frame.precise.regs |= *regs;
+        frame.precise.slots |= *slots;
+        *changed |= *regs != 0 || *slots != 0;
     }
     Ok(())
 }
 
+/// The first state of a function that is verified by itself: what is still asked for are its arguments.
+fn check_entry(state: &KeptState, asked: &Asked) -> Res<()> {
+    let first = &state.frames[0];
+    let (regs, slots) = (asked.regs[asked.frame], asked.slots[asked.frame]);
+    if state.frames.len() == 1
+        && first.subprog > 0
+        && first.callsite == crate::frame::MAIN
+        && slots == 0
+        && regs & !ARGS == 0
+    {
+        return Ok(());
+    }
+    internal(format!(
+        "backtracking func entry subprog {} reg_mask {regs:x} stack_mask {slots:x}",
+        first.subprog
+    ))
+}
+
+/// Those of the registers `of` that hold numbers.
+fn scalar_regs(frame: &KeptFrame, of: u16) -> u16 {
+    let number = |&at: &usize| of >> at & 1 != 0 && frame.regs[at].is_scalar();
+    (0..10).filter(number).fold(0, |mask, at| mask | 1 << at)
+}
+
+/// Those of the slots `of` that hold spilled numbers.
+fn scalar_slots(frame: &KeptFrame, mut of: u64) -> u64 {
+    let mut mask = 0;
+    while of != 0 {
+        let at = of.trailing_zeros();
+        of &= of - 1;
+        let number = frame.stack.get(at as usize).is_some_and(|slot| slot.is_spilled_scalar());
+        mask |= u64::from(number) << at;
+    }
+    mask
+}
+
 /// Everything that is precise in a state.
-fn precise_in(state: &State, frame: usize) -> Asked {
+fn precise_in(state: &KeptState, frame: usize) -> Asked {
     let mut asked = Asked::at(frame);
     for (at, frame) in state.frames.iter().enumerate() {
-        for (reg, known) in frame.regs[..10].iter().enumerate() {
-            asked.regs[at] |= u32::from(known.is_scalar() && known.precise) << reg;
-        }
-        for (slot, known) in frame.stack.iter().enumerate() {
-            asked.slots[at] |= u64::from(known.is_spilled_scalar() && known.reg.precise) << slot;
-        }
+        asked.regs[at] = scalar_regs(frame, frame.precise.regs);
+        asked.slots[at] = scalar_slots(frame, frame.precise.slots);
     }
     asked
 }

@@ -14,6 +14,7 @@ use crate::state::State;
 use crate::trace::Step;
 use crate::verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts};
 use crate::verifier::{NO_PC, Verifier};
+use crate::waiting::Waiting;
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::Cell;
@@ -111,7 +112,7 @@ impl<'a> Verifier<'a> {
             pc: NO_PC,
             prev_pc: NO_PC,
             hist_entry: None,
-            pending: Vec::new(),
+            pending: Waiting::default(),
             remembered: Remembered::default(),
             visits: Visits::default(),
             live: StackLive::default(),

@@ -137,7 +137,7 @@ impl StackLive {
 
 impl Verifier<'_> {
     /// Chain of calls of a frame: the key of its instance, and where its functions start.
-    fn chain_of(&self, state: &State, frame: usize) -> (Vec<u32>, Vec<u32>) {
+    fn chain_of<R, S>(&self, state: &State<R, S>, frame: usize) -> (Vec<u32>, Vec<u32>) {
         let start = |at: usize| self.subprogs[state.frames[at].subprog as usize].start;
         let mut key: Vec<u32> = state.frames[1..=frame].iter().map(|f| f.callsite).collect();
         key.push(start(frame));
@@ -292,7 +292,7 @@ impl Verifier<'_> {
     }
 
     /// Prepares questions about a state. Kernel: `bpf_live_stack_query_init`.
-    pub(crate) fn live_query(&mut self, state: &State) -> Query {
+    pub(crate) fn live_query<R, S>(&mut self, state: &State<R, S>) -> Query {
         let instances = (0..state.frames.len())
             .map(|frame| {
                 let chain = self.chain_of(state, frame);

@@ -1,6 +1,6 @@
 //! Everything known at one point of one path.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Slot};
 use crate::reg::RegState;
 
 /// Index of a remembered state.
@@ -78,8 +78,25 @@ pub(crate) struct HistEntry {
     pub spi: u8,
     /// And whose.
     pub frame: u8,
-    /// Registers and slots that got a range together here.
-    pub linked: LinkedRegs,
+    /// Which of the [`History::linked`] belongs to it, counted from 1.
+    pub linked: u32,
+}
+
+/// The way from a remembered state to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// Its steps, where there is something to be said about them.
+    pub steps: Vec<HistEntry>,
+    /// Registers and slots that got a range together.
+    pub linked: Vec<LinkedRegs>,
+}
+
+impl History {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.steps.clear();
+        self.linked.clear();
+    }
 }
 
 /// Up to six registers or slots. Kernel: `struct linked_regs`.
@@ -127,10 +144,12 @@ impl LinkedRegs {
 }
 
 /// Everything known at one point of one path. Kernel: `struct bpf_verifier_state`.
+///
+/// For `R` and `S` see [`Frame`].
 #[derive(Clone, Debug)]
-pub(crate) struct State {
+pub(crate) struct State<R = RegState, S = Slot> {
     /// Activations, the main function's first.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<Frame<R, S>>,
     /// What must be given back.
     pub refs: Vec<Reference>,
     /// Locks held.
@@ -162,7 +181,7 @@ pub(crate) struct State {
     /// For a copy kept because it closed a loop, the state it was equal to.
     pub equal: Option<StateId>,
     /// Steps since the parent.
-    pub history: Vec<HistEntry>,
+    pub history: History,
     /// Remembered states on the path.
     pub dfs_depth: u32,
     /// Callbacks of helpers that were followed.
@@ -192,7 +211,7 @@ impl State {
             last_pc: u32::MAX,
             parent: None,
             equal: None,
-            history: Vec::new(),
+            history: History::default(),
             dfs_depth: 0,
             callback_unroll_depth: 0,
             may_goto_depth: 0,
@@ -202,31 +221,7 @@ impl State {
     /// The same without content, to stand in for it.
     #[must_use]
     pub(crate) fn hollow(&self) -> Self {
-        Self { frames: Vec::new(), refs: Vec::new(), history: Vec::new(), ..*self }
-    }
-
-    /// Number of the innermost frame.
-    #[must_use]
-    pub(crate) fn curframe(&self) -> usize {
-        self.frames.len() - 1
-    }
-
-    /// The innermost frame.
-    #[must_use]
-    pub(crate) fn top(&self) -> &Frame {
-        self.frames.last().expect("bug: a state has at least one frame")
-    }
-
-    /// The innermost frame, to change.
-    pub(crate) fn top_mut(&mut self) -> &mut Frame {
-        self.frames.last_mut().expect("bug: a state has at least one frame")
-    }
-
-    /// Instruction at which a frame stands: the call it made, or the current one.
-    /// Kernel: `bpf_frame_insn_idx`.
-    #[must_use]
-    pub(crate) fn frame_pc(&self, frame: usize) -> u32 {
-        self.frames.get(frame + 1).map_or(self.pc, |callee| callee.callsite)
+        Self { frames: Vec::new(), refs: Vec::new(), history: History::default(), ..*self }
     }
 
     /// Every register and spilled register of every frame. Kernel: `bpf_for_each_reg_in_vstate`.
@@ -238,6 +233,58 @@ impl State {
             for slot in frame.stack.iter_mut().filter(|slot| slot.is_spilled()) {
                 f(&mut slot.reg);
             }
+        }
+    }
+}
+
+impl<R, S> State<R, S> {
+    /// Number of the innermost frame.
+    #[must_use]
+    pub(crate) fn curframe(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    /// The innermost frame.
+    #[must_use]
+    pub(crate) fn top(&self) -> &Frame<R, S> {
+        self.frames.last().expect("bug: a state has at least one frame")
+    }
+
+    /// The innermost frame, to change.
+    pub(crate) fn top_mut(&mut self) -> &mut Frame<R, S> {
+        self.frames.last_mut().expect("bug: a state has at least one frame")
+    }
+
+    /// Instruction at which a frame stands: the call it made, or the current one.
+    /// Kernel: `bpf_frame_insn_idx`.
+    #[must_use]
+    pub(crate) fn frame_pc(&self, frame: usize) -> u32 {
+        self.frames.get(frame + 1).map_or(self.pc, |callee| callee.callsite)
+    }
+
+    /// The same with these activations.
+    pub(crate) fn with_frames<T, U>(&self, frames: Vec<Frame<T, U>>) -> State<T, U> {
+        State {
+            frames,
+            refs: self.refs.clone(),
+            active_locks: self.active_locks,
+            active_lock_id: self.active_lock_id,
+            active_lock_place: self.active_lock_place,
+            active_preempt_locks: self.active_preempt_locks,
+            active_irq_id: self.active_irq_id,
+            active_rcu_locks: self.active_rcu_locks,
+            speculative: self.speculative,
+            in_sleepable: self.in_sleepable,
+            branches: self.branches,
+            pc: self.pc,
+            first_pc: self.first_pc,
+            last_pc: self.last_pc,
+            parent: self.parent,
+            equal: self.equal,
+            history: self.history.clone(),
+            dfs_depth: self.dfs_depth,
+            callback_unroll_depth: self.callback_unroll_depth,
+            may_goto_depth: self.may_goto_depth,
         }
     }
 }

@@ -5,10 +5,9 @@
 
 use crate::env::Env;
 use crate::frame::{Frame, Slot};
-use crate::history::prev_pc;
 use crate::reg::RegState;
 use crate::reject::Res;
-use crate::state::{Reference, State};
+use crate::state::Reference;
 use crate::verdict::Rejection;
 use crate::verifier::{NO_PC, Verifier};
 use skep_isa::Pc;
@@ -87,10 +86,7 @@ impl Verifier<'_> {
 
     /// Goes on with a branch that was left at `pc`.
     fn take_branch(&mut self, pc: u32) -> bool {
-        let Some(at) = self.pending.iter().rposition(|branch| branch.pc == pc) else {
-            return false;
-        };
-        let branch = self.pending.swap_remove(at);
+        let Some(branch) = self.pending.take_at(pc) else { return false };
         self.cur = branch.state;
         (self.pc, self.prev_pc) = (branch.pc, branch.prev_pc);
         true
@@ -100,33 +96,33 @@ impl Verifier<'_> {
     /// is too long.
     pub(crate) fn path(&self) -> Vec<Pc> {
         let mut path = Vec::new();
-        let mut state: &State = &self.cur;
-        if self.pc == NO_PC || state.frames.is_empty() {
+        if self.pc == NO_PC || self.cur.frames.is_empty() {
             return path;
         }
+        let mut way = self.cur.way();
         let mut pc = self.cur.pc;
         loop {
-            let mut left = state.history.len();
+            let mut left = way.len();
             loop {
                 path.push(Pc(pc));
                 if path.len() > MAX_STEPS {
                     return Vec::new();
                 }
-                match prev_pc(state, pc, &mut left) {
+                match way.before(pc, &mut left) {
                     Some(before) if (before as usize) < self.insns.len() => {
                         pc = self.slot_of(before);
                     }
                     _ => break,
                 }
             }
-            let Some(parent) = state.parent else { break };
-            state = &self.remembered.get(parent).state;
-            pc = state.last_pc;
+            let Some(parent) = way.parent else { break };
+            way = self.remembered.get(parent).state.way();
+            pc = way.last_pc;
             // The remembered state is the one before its instruction, which was just gone past.
-            let mut next = state;
+            let mut next = way;
             while pc == NO_PC {
                 let Some(parent) = next.parent else { break };
-                next = &self.remembered.get(parent).state;
+                next = self.remembered.get(parent).state.way();
                 pc = next.last_pc;
             }
             if pc == NO_PC {

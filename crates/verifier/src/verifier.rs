@@ -2,7 +2,7 @@
 
 use crate::aux::Aux;
 use crate::env::Env;
-use crate::explore::{Pending, Remembered, Visits};
+use crate::explore::{Remembered, Visits};
 use crate::frame::Frame;
 use crate::map_info::MapInfo;
 use crate::reg::RegState;
@@ -11,6 +11,7 @@ use crate::stack_live::StackLive;
 use crate::state::State;
 use crate::subprog::Subprog;
 use crate::verdict::Stats;
+use crate::waiting::Waiting;
 use skep_btf::Btf;
 use skep_isa::{Insn, Reg};
 use skep_prog::Prog;
@@ -81,7 +82,7 @@ pub(crate) struct Verifier<'a> {
     pub(crate) prev_pc: u32,
     /// Index of the current instruction's entry in the history of `cur`.
     pub(crate) hist_entry: Option<usize>,
-    pub(crate) pending: Vec<Pending>,
+    pub(crate) pending: Waiting,
     pub(crate) remembered: Remembered,
     pub(crate) visits: Visits,
     pub(crate) live: StackLive,

@@ -13,7 +13,8 @@
 
 use crate::equal::{Exact, IdMap, maybe_looping, states_equal};
 use crate::explore::LoopChain;
-use crate::frame::Byte;
+use crate::frame::{Byte, Slot};
+use crate::kept::KeptState;
 use crate::reg::{Extra, IterState, RegState};
 use crate::reject::{Reject, Res};
 use crate::rule::Rule;
@@ -40,7 +41,8 @@ impl Verifier<'_> {
     pub(crate) fn is_visited(&mut self, pc: u32) -> Res<bool> {
         let aux = &self.aux[pc as usize];
         let checkpoint = aux.force_checkpoint;
-        let force = self.test_state_freq || checkpoint || self.cur.history.len() > MAX_HISTORY;
+        let force =
+            self.test_state_freq || checkpoint || self.cur.history.steps.len() > MAX_HISTORY;
         let mut add = force
             || (self.jmps_processed - self.prev_jmps >= 2
                 && self.stats.insns - self.prev_insns >= 8);
@@ -133,7 +135,7 @@ impl Verifier<'_> {
     }
 
     /// Whether the current state is covered by `old`.
-    fn equal(&self, old: &State, exact: Exact) -> bool {
+    fn equal(&self, old: &KeptState, exact: Exact) -> bool {
         let mut ids = IdMap::new(self.id_gen);
         let reads_old_stack = self.reads_old_stack.get();
         let is_equal = states_equal(self, old, &self.cur, exact, &mut ids);
@@ -162,7 +164,7 @@ impl Verifier<'_> {
         }
         self.propagate_precision_to_current(id)?;
         if in_loop {
-            let mut state = self.cur.clone();
+            let mut state = self.remembered.keep(&self.cur);
             state.equal = Some(id);
             state.pc = pc;
             if let Some(chain) = self.loop_chain(&self.remembered.get(id).state) {
@@ -200,7 +202,7 @@ impl Verifier<'_> {
         if self.bpf_capable {
             forget_precision(&mut self.cur);
         }
-        let mut state = self.cur.clone();
+        let mut state = self.remembered.keep(&self.cur);
         state.pc = pc;
         state.branches = 1;
         let depth = state.dfs_depth;
@@ -255,19 +257,21 @@ impl Verifier<'_> {
         }
     }
 
-    fn clean(&mut self, state: &mut State) {
+    fn clean(&mut self, state: &mut KeptState) {
         let query = self.live_query(state);
         for frame in 0..state.frames.len() {
             let live = self.aux[state.frame_pc(frame) as usize].live_regs;
             let this = &mut state.frames[frame];
             for (at, reg) in this.regs[..10].iter_mut().enumerate() {
                 if live >> at & 1 == 0 {
-                    *reg = RegState::NOT_INIT;
+                    *reg = self.remembered.pool.reg(RegState::NOT_INIT);
+                    this.precise.regs &= !(1 << at);
                 }
             }
             for (at, slot) in this.stack.iter_mut().enumerate() {
                 if !self.slot_alive(&query, frame, at) {
-                    *slot = crate::frame::Slot::INVALID;
+                    *slot = self.remembered.pool.slot(Slot::INVALID);
+                    this.precise.slots &= !(1 << at);
                 }
             }
         }
@@ -275,7 +279,7 @@ impl Verifier<'_> {
 
     /// The outermost loop that a state is in, with the calls that lead there.
     /// Kernel: `compute_scc_callchain`.
-    pub(crate) fn loop_chain(&self, state: &State) -> Option<LoopChain> {
+    pub(crate) fn loop_chain(&self, state: &KeptState) -> Option<LoopChain> {
         let mut callsites = Vec::new();
         for frame in 0..state.frames.len() {
             let pc = state.frame_pc(frame);
@@ -290,7 +294,7 @@ impl Verifier<'_> {
 
     /// Whether the state is in a loop whose paths were not all followed.
     /// Kernel: `incomplete_read_marks`.
-    fn incomplete_marks(&self, state: &State) -> bool {
+    fn incomplete_marks(&self, state: &KeptState) -> bool {
         if self.visits.backedges == 0 {
             return false;
         }
@@ -319,7 +323,7 @@ impl Verifier<'_> {
         self.propagate_backedges(backedges)
     }
 
-    fn propagate_backedges(&mut self, mut backedges: Vec<State>) -> Res<()> {
+    fn propagate_backedges(&mut self, backedges: Vec<KeptState>) -> Res<()> {
         for round in 0.. {
             if round > MAX_ROUNDS {
                 for state in &backedges {
@@ -328,7 +332,7 @@ impl Verifier<'_> {
                 break;
             }
             let mut changed = false;
-            for state in &mut backedges {
+            for state in &backedges {
                 let Some(id) = state.equal else { continue };
                 self.propagate_precision(id, state, &mut changed)?;
             }
@@ -341,7 +345,7 @@ impl Verifier<'_> {
 }
 
 /// Whether the calls that lead to two states are the same.
-fn same_callsites(a: &State, b: &State) -> bool {
+fn same_callsites(a: &KeptState, b: &State) -> bool {
     a.frames.len() == b.frames.len()
         && a.frames.iter().zip(&b.frames).all(|(a, b)| a.callsite == b.callsite)
 }
@@ -356,7 +360,7 @@ fn forget_precision(state: &mut State) {
 }
 
 /// Whether an iterator made progress between the two. Kernel: `iter_active_depths_differ`.
-fn iter_depths_differ(old: &State, cur: &State) -> bool {
+fn iter_depths_differ(old: &KeptState, cur: &State) -> bool {
     old.frames.iter().zip(&cur.frames).any(|(old, cur)| {
         old.stack.iter().zip(&cur.stack).any(|(old, cur)| {
             let Extra::Iter { state: IterState::Active, depth, .. } = old.reg.extra else {

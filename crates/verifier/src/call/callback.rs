@@ -5,13 +5,13 @@
 
 use super::{Meta, id};
 use crate::btf_ref::BtfRef;
-use crate::explore::Pending;
 use crate::frame::{Frame, MAIN, RetRange};
 use crate::reg::{Base, DynptrKind, Extra, RegState, RegType};
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::state::State;
 use crate::verifier::Verifier;
+use crate::waiting::Pending;
 use skep_abi::{Errno, MapType};
 
 /// What a callback gets in its registers.
@@ -111,7 +111,8 @@ impl Verifier<'_> {
             );
         }
         let state = State::new(frame, start, sleepable);
-        self.pending.push(Pending { state, pc: start, prev_pc: self.pc });
+        let branch = Pending { state, pc: start, prev_pc: self.pc };
+        self.pending.push(branch, &mut self.remembered);
         Ok(())
     }
 
