@@ -5,9 +5,9 @@
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::subprog::Subprog;
-use crate::verifier::{NO_PC, Verifier};
+use crate::verifier::Verifier;
 use skep_btf::{Body, TypeId};
-use skep_isa::{Call, ImmSrc, Insn, Pc};
+use skep_isa::{Call, ImmSrc, Insn};
 
 /// Functions of one program. Kernel: `BPF_MAX_SUBPROGS`.
 const MAX_SUBPROGS: usize = 256;
@@ -335,57 +335,6 @@ impl Verifier<'_> {
             self.aux[pc as usize].prune_point = true;
             self.aux[pc as usize].force_checkpoint = true;
         }
-    }
-
-    /// Instructions that can follow inside the same function. Kernel: `bpf_insn_successors`.
-    pub(crate) fn successors(&self, pc: u32) -> impl Iterator<Item = u32> + use<> {
-        self.succ[pc as usize].into_iter().filter(|&next| next != NO_PC)
-    }
-
-    /// Fills in what [`Verifier::successors`] gives.
-    pub(crate) fn compute_successors(&mut self) {
-        self.succ = (0..self.len())
-            .map(|pc| {
-                let Some(insn) = self.insns[pc as usize] else { return [NO_PC; 2] };
-                let next = if insn.falls_through() { pc + insn.slots() } else { NO_PC };
-                let jump = insn.jump_off().and_then(|off| Pc(pc).jump(off));
-                [next, jump.map_or(NO_PC, |to| to.0)]
-            })
-            .collect();
-    }
-
-    /// Instructions of each function, each after its successors where there is no loop.
-    pub(crate) fn compute_postorder(&mut self) {
-        let mut order = Vec::with_capacity(self.insns.len());
-        let mut state = vec![0_u8; self.insns.len()];
-        let mut stack = Vec::new();
-        for at in 0..self.subprogs.len() {
-            self.subprogs[at].postorder_start = order.len();
-            stack.push(self.subprogs[at].start);
-            while let Some(&top) = stack.last() {
-                state[top as usize] |= DISCOVERED;
-                if state[top as usize] & EXPLORED != 0 {
-                    order.push(top);
-                    stack.pop();
-                    continue;
-                }
-                for next in self.successors(top) {
-                    if state[next as usize] == 0 {
-                        stack.push(next);
-                        state[next as usize] |= DISCOVERED;
-                    }
-                }
-                state[top as usize] |= EXPLORED;
-            }
-        }
-        self.postorder = order;
-    }
-
-    /// Instructions of a function, each after its successors where there is no loop.
-    pub(crate) fn postorder_of(&self, subprog: usize) -> std::ops::Range<usize> {
-        let end =
-            self.subprogs.get(subprog + 1).map_or(self.postorder.len(), |s| s.postorder_start);
-        self.subprogs[subprog].postorder_start..end
     }
 
     /// Numbers the loops. Tarjan's strongly connected components, without recursion.

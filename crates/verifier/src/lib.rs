@@ -47,6 +47,7 @@ mod env;
 mod equal;
 mod explore;
 mod fastcall;
+mod flow;
 mod frame;
 mod graph;
 mod history;

@@ -5,6 +5,7 @@
 use crate::aux::Aux;
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
+use crate::flow::Lists;
 use crate::frame::{Frame, MAIN};
 use crate::load::maps_of;
 use crate::reg::Base;
@@ -95,6 +96,8 @@ impl<'a> Verifier<'a> {
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
             succ: Vec::new(),
             postorder: Vec::new(),
+            postorder_place: Vec::new(),
+            predecessors: Lists::default(),
             bpf_capable: caps.bpf || caps.sys_admin,
             allow_ptr_leaks: perfmon,
             allow_uninit_stack: perfmon,

@@ -27,6 +27,15 @@ struct Masks {
     live_before: Slots,
 }
 
+/// Marks of a function for one frame.
+#[derive(Clone, Debug, Default)]
+struct Marks {
+    /// By instruction; empty as long as there are none.
+    masks: Vec<Masks>,
+    /// Instructions whose marks changed since `live_before` was computed.
+    stale: Vec<u32>,
+}
+
 /// A function in one chain of calls.
 #[derive(Debug)]
 struct Instance {
@@ -38,8 +47,7 @@ struct Instance {
     len: usize,
     updated: bool,
     must_write_dropped: bool,
-    /// By frame, then by instruction; frames without marks are empty.
-    frames: Vec<Vec<Masks>>,
+    frames: Vec<Marks>,
     /// Whether `must_write` of the instruction was set.
     written: Vec<bool>,
 }
@@ -79,24 +87,33 @@ impl StackLive {
     fn masks(&self, instance: usize, frame: usize, pc: u32) -> Option<&Masks> {
         let instance = &self.instances[instance];
         let start = *instance.starts.last()?;
-        instance.frames.get(frame)?.get((pc - start) as usize)
+        instance.frames.get(frame)?.masks.get((pc - start) as usize)
     }
 
     fn masks_mut(&mut self, instance: usize, frame: usize, pc: u32) -> &mut Masks {
         let instance = &mut self.instances[instance];
         let start = *instance.starts.last().expect("bug: an instance has a function");
-        let masks = &mut instance.frames[frame];
+        let masks = &mut instance.frames[frame].masks;
         if masks.is_empty() {
             masks.resize(instance.len, Masks::default());
         }
         &mut masks[(pc - start) as usize]
     }
 
+    /// What is live before an instruction has to be computed anew.
+    fn mark_stale(&mut self, instance: usize, frame: usize, pc: u32) {
+        self.instances[instance].frames[frame].stale.push(pc);
+    }
+
     fn mark_read(&mut self, instance: usize, frame: usize, pc: u32, slots: Slots) {
         let masks = self.masks_mut(instance, frame, pc);
         let read = masks.may_read | slots;
-        let news = read != masks.may_read && read | masks.live_before != masks.live_before;
+        if read == masks.may_read {
+            return;
+        }
+        let news = read | masks.live_before != masks.live_before;
         masks.may_read = read;
+        self.mark_stale(instance, frame, pc);
         self.instances[instance].updated |= news;
         self.dirty |= news;
     }
@@ -124,6 +141,7 @@ impl StackLive {
             }
             if old != slots {
                 masks.must_write = slots;
+                self.mark_stale(instance, frame, pc);
                 self.instances[instance].updated = true;
                 self.dirty = true;
             }
@@ -158,7 +176,7 @@ impl Verifier<'_> {
         let at = self.live.instances.len();
         self.live.instances.push(Instance {
             callsites: key[..key.len() - 1].to_vec(),
-            frames: vec![Vec::new(); starts.len()],
+            frames: vec![Marks::default(); starts.len()],
             starts,
             subprog,
             len,
@@ -226,28 +244,49 @@ impl Verifier<'_> {
     }
 
     fn update_instance(&mut self, at: usize) {
-        if self.live.instances[at].must_write_dropped {
-            for masks in self.live.instances[at].frames.iter_mut().flatten() {
-                masks.must_write_acc = 0;
-            }
-        }
-        let order = self.postorder_of(self.live.instances[at].subprog);
-        loop {
-            let mut changed = false;
-            for frame in 0..self.live.instances[at].starts.len() {
-                if self.live.instances[at].frames[frame].is_empty() {
-                    continue;
-                }
-                for index in order.clone() {
-                    changed |= self.update_insn(at, frame, self.postorder[index]);
-                }
-            }
-            if !changed {
-                break;
-            }
+        for frame in 0..self.live.instances[at].starts.len() {
+            self.update_frame(at, frame);
         }
         if self.live.instances[at].starts.len() > 1 {
             self.propagate_to_caller(at);
+        }
+    }
+
+    /// Goes through the function in postorder, again and again, until nothing changes. Instructions are
+    /// passed over whose own marks and whose successors' are as they were the last time.
+    fn update_frame(&mut self, at: usize, frame: usize) {
+        let order = self.postorder_of(self.live.instances[at].subprog);
+        let instance = &mut self.live.instances[at];
+        let marks = &mut instance.frames[frame];
+        let mut stale = PlaceSet::new(order.len());
+        if instance.must_write_dropped {
+            for masks in &mut marks.masks {
+                masks.must_write_acc = 0;
+            }
+            marks.stale.clear();
+            (0..order.len()).for_each(|place| stale.insert(place));
+        }
+        for pc in marks.stale.drain(..) {
+            stale.insert(self.postorder_place[pc as usize] as usize - order.start);
+        }
+        if marks.masks.is_empty() {
+            return;
+        }
+        loop {
+            let mut next = 0;
+            while let Some(place) = stale.first_from(next) {
+                next = place + 1;
+                stale.remove(place);
+                let pc = self.postorder[order.start + place];
+                if self.update_insn(at, frame, pc) {
+                    for &before in self.predecessors.of(pc) {
+                        stale.insert(self.postorder_place[before as usize] as usize - order.start);
+                    }
+                }
+            }
+            if next == 0 {
+                break;
+            }
         }
     }
 
@@ -319,5 +358,33 @@ impl Verifier<'_> {
                 let again = self.aux[callsite as usize].calls_callback;
                 live(at, if again { callsite } else { callsite + 1 })
             })
+    }
+}
+
+/// A set of places in the postorder of a function.
+struct PlaceSet(Vec<u64>);
+
+impl PlaceSet {
+    fn new(places: usize) -> Self {
+        Self(vec![0; places.div_ceil(64)])
+    }
+
+    fn insert(&mut self, place: usize) {
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.0[place / 64] &= !(1 << (place % 64));
+    }
+
+    /// The first that is not before `place`.
+    fn first_from(&self, place: usize) -> Option<usize> {
+        let mut word = place / 64;
+        let mut bits = self.0.get(word)? & u64::MAX << (place % 64);
+        while bits == 0 {
+            word += 1;
+            bits = *self.0.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
     }
 }

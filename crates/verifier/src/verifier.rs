@@ -3,6 +3,7 @@
 use crate::aux::Aux;
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
+use crate::flow::Lists;
 use crate::frame::Frame;
 use crate::map_info::MapInfo;
 use crate::reg::RegState;
@@ -56,6 +57,10 @@ pub(crate) struct Verifier<'a> {
     pub(crate) succ: Vec<[u32; 2]>,
     /// Instructions, each after its successors where there is no loop.
     pub(crate) postorder: Vec<u32>,
+    /// Place of each instruction in it.
+    pub(crate) postorder_place: Vec<u32>,
+    /// Instructions that can come before each inside the same function.
+    pub(crate) predecessors: Lists,
 
     pub(crate) bpf_capable: bool,
     pub(crate) allow_ptr_leaks: bool,
