@@ -11,6 +11,7 @@ use crate::reg::{ADD_CONST, Base, Extra, RegState};
 use crate::state::{RefKind, State};
 use crate::verifier::Verifier;
 use crate::visited::UNBOUND;
+use std::cell::Cell;
 
 /// How closely states are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,39 +69,71 @@ impl IdMap {
     }
 }
 
-/// Whether `old` covers `cur`.
+/// Where two states differ: they will probably differ there again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    frame: u8,
+    value: Value,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Reg(u8),
+    Slot(u8),
+}
+
+/// Whether `old` covers `cur`. `missed` is where `old` did not cover the last state that it was
+/// compared with; it is looked at first.
 pub(crate) fn states_equal(
     cx: &Verifier<'_>,
     old: &KeptState,
     cur: &State,
     exact: Exact,
     ids: &mut IdMap,
+    missed: &Cell<Option<Place>>,
 ) -> bool {
-    old.frames.len() == cur.frames.len()
+    let alike = old.frames.len() == cur.frames.len()
         && (!old.speculative || cur.speculative)
         && old.in_sleepable == cur.in_sleepable
-        && refs_safe(old, cur, ids)
-        && (0..old.frames.len()).all(|at| {
-            let (a, b) = (&old.frames[at], &cur.frames[at]);
-            let live = cx.aux[old.frame_pc(at) as usize].live_regs;
-            a.callsite == b.callsite && frames_equal(cx, a, b, live, exact, ids)
+        && old
+            .frames
+            .iter()
+            .zip(&cur.frames)
+            .all(|(a, b)| a.callsite == b.callsite && a.callback_depth <= b.callback_depth)
+        && refs_safe(old, cur, ids);
+    if !alike {
+        return false;
+    }
+    let compare = |place: Place, ids: &mut IdMap| {
+        let at = usize::from(place.frame);
+        let (a, b) = (&old.frames[at], &cur.frames[at]);
+        match place.value {
+            Value::Reg(reg) => {
+                let reg = usize::from(reg);
+                let live = cx.aux[old.frame_pc(at) as usize].live_regs >> reg & 1 != 0;
+                !live || reg_safe(cx, &a.regs[reg], a.precise.reg(reg), &b.regs[reg], exact, ids)
+            }
+            Value::Slot(slot) => slot_at_safe(cx, a, b, usize::from(slot), exact, ids),
+        }
+    };
+    // Without knowing of other ids, values only seem more alike than they are.
+    if let Some(place) = missed.get()
+        && !compare(place, &mut IdMap::new(ids.next))
+    {
+        return false;
+    }
+    (0..).zip(&old.frames).all(|(frame, old)| {
+        let regs = (0..11).map(Value::Reg);
+        let slots = (0..).take(old.stack.len()).map(Value::Slot);
+        regs.chain(slots).all(|value| {
+            let place = Place { frame, value };
+            let covers = compare(place, ids);
+            if !covers {
+                missed.set(Some(place));
+            }
+            covers
         })
-}
-
-fn frames_equal(
-    cx: &Verifier<'_>,
-    old: &KeptFrame,
-    cur: &Frame,
-    live: u16,
-    exact: Exact,
-    ids: &mut IdMap,
-) -> bool {
-    old.callback_depth <= cur.callback_depth
-        && (0..old.regs.len()).all(|at| {
-            let (had, precise) = (&*old.regs[at], old.precise.reg(at));
-            live >> at & 1 == 0 || reg_safe(cx, had, precise, &cur.regs[at], exact, ids)
-        })
-        && stack_safe(cx, old, cur, exact, ids)
+    })
 }
 
 fn refs_safe(old: &KeptState, cur: &State, ids: &mut IdMap) -> bool {
@@ -189,14 +222,16 @@ fn scalar_safe(
     ids.check_scalar(old.id, cur.id) && within(old, cur)
 }
 
-fn stack_safe(
+fn slot_at_safe(
     cx: &Verifier<'_>,
     old: &KeptFrame,
     cur: &Frame,
+    at: usize,
     exact: Exact,
     ids: &mut IdMap,
 ) -> bool {
-    old.stack.iter().enumerate().all(|(at, slot)| match cur.stack.get(at) {
+    let slot = &old.stack[at];
+    match cur.stack.get(at) {
         Some(now) => slot_safe(cx, slot, old.precise.slot(at), now, exact, ids),
         // What the old state did not use may be missing.
         None => {
@@ -205,7 +240,7 @@ fn stack_safe(
                     byte == Byte::Invalid || (byte == Byte::Misc && cx.takes_old_stack())
                 })
         }
-    })
+    }
 }
 
 impl Verifier<'_> {
@@ -236,6 +271,16 @@ fn slot_safe(
     exact: Exact,
     ids: &mut IdMap,
 ) -> bool {
+    // The common cases, of which the loop would say the same.
+    if old.is(Byte::Invalid) && exact == Exact::No {
+        return true;
+    }
+    if old.is(Byte::Spill) && cur.is(Byte::Spill) {
+        return reg_safe(cx, &old.reg, precise, &cur.reg, exact, ids);
+    }
+    if old.is(Byte::Zero) && cur.is(Byte::Zero) {
+        return true;
+    }
     for at in 0..8 {
         let (had, has) = (old.bytes[at], cur.bytes[at]);
         if exact != Exact::No && had != has {

@@ -10,6 +10,7 @@
 //! Kernel: `do_check`, `push_stack`, `pop_stack`, `update_branch_counts`.
 
 use crate::change::Change;
+use crate::equal::Place;
 use crate::kept::{KeptState, Pool};
 use crate::reject::{Res, Stop, reject};
 use crate::rule::Rule;
@@ -18,6 +19,7 @@ use crate::trace::Step;
 use crate::verifier::{NO_PC, Next, Verifier};
 use crate::waiting::Pending;
 use skep_abi::Errno;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// Instructions followed in all. Kernel: `BPF_COMPLEXITY_LIMIT_INSNS`.
@@ -34,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) evicted: bool,
     /// Dead registers and slots were cleared.
     pub(crate) cleaned: bool,
+    /// Where it did not cover the last state that it was compared with.
+    pub(crate) missed: Cell<Option<Place>>,
 }
 
 /// Remembered states: a pool, and lists by instruction and call site.
@@ -73,8 +77,14 @@ impl Remembered {
     }
 
     pub(crate) fn insert(&mut self, state: KeptState) -> StateId {
-        let node =
-            Some(Box::new(Node { state, hits: 0, misses: 0, evicted: false, cleaned: false }));
+        let node = Some(Box::new(Node {
+            state,
+            hits: 0,
+            misses: 0,
+            evicted: false,
+            cleaned: false,
+            missed: Cell::default(),
+        }));
         match self.free.pop() {
             Some(at) => {
                 self.nodes[at as usize] = node;

@@ -36,6 +36,12 @@ impl Slot {
     /// Never written.
     pub const INVALID: Self = Self { reg: RegState::NOT_INIT, bytes: [Byte::Invalid; 8] };
 
+    /// Whether all its bytes are of this kind.
+    #[must_use]
+    pub(crate) fn is(&self, kind: Byte) -> bool {
+        u64::from_ne_bytes(self.bytes.map(|byte| byte as u8)) == u64::from_ne_bytes([kind as u8; 8])
+    }
+
     /// Whether it holds a whole spilled register. Kernel: `is_spilled_reg`.
     #[must_use]
     pub fn is_spilled(&self) -> bool {

@@ -95,8 +95,7 @@ impl Verifier<'_> {
             let in_loop = self.incomplete_marks(old);
             let exact =
                 if in_loop || self.watcher.is_some() { Exact::RangeWithin } else { Exact::No };
-            let old = &self.remembered.get(id).state;
-            return Ok(if self.equal(old, exact) {
+            return Ok(if self.equal(id, exact) {
                 Compared::Hit { in_loop }
             } else {
                 Compared::Miss { no_new: false }
@@ -108,22 +107,22 @@ impl Verifier<'_> {
             return miss;
         }
         if self.aux[pc as usize].is_iter_next {
-            let active = self.equal(old, Exact::RangeWithin) && self.iter_is_active();
+            let active = self.equal(id, Exact::RangeWithin) && self.iter_is_active();
             return if active { Ok(Compared::Hit { in_loop: true }) } else { miss };
         }
         if matches!(self.insns[pc as usize], Some(Insn::MayGoto { .. }))
             && old.may_goto_depth != self.cur.may_goto_depth
-            && self.equal(old, Exact::RangeWithin)
+            && self.equal(id, Exact::RangeWithin)
         {
             return Ok(Compared::Hit { in_loop: true });
         }
         if self.aux[pc as usize].calls_callback {
-            let hit = self.equal(old, Exact::RangeWithin);
+            let hit = self.equal(id, Exact::RangeWithin);
             // 6.18 does not take callbacks for loops, whose precision would have to flow back.
             return if hit { Ok(Compared::Hit { in_loop: false }) } else { miss };
         }
         if maybe_looping(old, &self.cur)
-            && self.equal(old, Exact::Yes)
+            && self.equal(id, Exact::Yes)
             && !iter_depths_differ(old, &self.cur)
             && old.may_goto_depth == self.cur.may_goto_depth
             && old.callback_unroll_depth == self.cur.callback_unroll_depth
@@ -134,11 +133,12 @@ impl Verifier<'_> {
         miss
     }
 
-    /// Whether the current state is covered by `old`.
-    fn equal(&self, old: &KeptState, exact: Exact) -> bool {
+    /// Whether the current state is covered by a remembered one.
+    fn equal(&self, id: StateId, exact: Exact) -> bool {
+        let old = self.remembered.get(id);
         let mut ids = IdMap::new(self.id_gen);
         let reads_old_stack = self.reads_old_stack.get();
-        let is_equal = states_equal(self, old, &self.cur, exact, &mut ids);
+        let is_equal = states_equal(self, &old.state, &self.cur, exact, &mut ids, &old.missed);
         if !is_equal {
             self.reads_old_stack.set(reads_old_stack);
         }
