@@ -1,0 +1,85 @@
+//! Memory at the limits stays below what the largest programs may cost: 100 MB.
+
+use peak_alloc::PeakAlloc;
+use skep_abi::{ProgType, Release};
+use skep_diag::Source;
+use skep_verifier::{Arch, Env, Kernel, Lockdown, Rule, Verdict, verify};
+use std::fmt::Write;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Bytes that may be in use at once.
+const MOST: usize = 90_000_000;
+
+/// A loop that writes to every slot of the stack and does not end within a million instructions;
+/// `step` stands before each write.
+fn full_stack(step: &str) -> String {
+    let mut text = String::from("r6 = *(u32 *)(r1 + 0)\nr7 = r6\nr8 = 0\nloop:\n");
+    for slot in 1..=64 {
+        writeln!(text, "{step}\n*(u64 *)(r10 - {}) = r7", 8 * slot).unwrap();
+    }
+    text + "r8 += 1\nif r6 > r8 goto on\nr6 += 1\non:\nif r8 < 30000 goto loop\nr0 = 0\nexit\n"
+}
+
+/// Eight frames, each with something on its stack, and a loop in the innermost.
+fn deep_calls() -> String {
+    let mut text = String::from("r6 = *(u32 *)(r1 + 0)\nr1 = r6\ncall f1\nr0 = 0\nexit\n");
+    for frame in 1..8 {
+        writeln!(text, "f{frame}:\nr6 = r1\nr7 = {frame}\nr8 = r6\nr9 = r7").unwrap();
+        for slot in 1..=4 {
+            writeln!(text, "*(u64 *)(r10 - {}) = r6", 8 * slot).unwrap();
+        }
+        let next = frame + 1;
+        text.push_str(&if frame < 7 {
+            format!("r1 = r6\ncall f{next}\nr0 = 0\nexit\n")
+        } else {
+            "r8 = 0\nloop:\nr8 += 1\nr2 = r8\nr3 = r8\nr4 = r8\nr5 = r8\nif r8 != 0 goto on\n\
+             r0 = r8\non:\nif r8 < 200000 goto loop\nr0 = 0\nexit\n"
+                .into()
+        });
+    }
+    text
+}
+
+/// 8,192 branches wait, each with a stack full of numbers of its own.
+fn many_branches() -> String {
+    let mut text = String::from("r6 = *(u32 *)(r1 + 0)\nr7 = *(u32 *)(r1 + 4)\n");
+    for slot in 1..=64 {
+        writeln!(text, "r7 += 1\n*(u64 *)(r10 - {}) = r7", 8 * slot).unwrap();
+    }
+    text + "r8 = 0\nloop:\nr8 += 1\nr7 += 1\n*(u64 *)(r10 - 8) = r7\nif r6 == r8 goto out\n\
+            if r8 < 100000 goto loop\nout:\nr0 = 0\nexit\n"
+}
+
+#[test]
+fn the_largest_programs_stay_below_a_hundred_megabytes() {
+    let kernel = Kernel {
+        release: Release { major: 6, minor: 18 },
+        btf: None,
+        config: None,
+        lockdown: Lockdown::None,
+        mitigations_off: false,
+        cpus: 2,
+        arch: Arch::X86_64,
+    };
+    for (name, text, limit) in [
+        ("one number", full_stack(""), Rule::LimitInsns),
+        ("different numbers", full_stack("r7 += 1"), Rule::LimitInsns),
+        ("deep calls", deep_calls(), Rule::LimitInsns),
+        ("many branches", many_branches(), Rule::LimitBranches),
+    ] {
+        let source = Source::new(name, &text);
+        let (image, _) = skep_asm::parse(&source, ProgType::SocketFilter)
+            .unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics:?}"));
+        let env = Env::new(&image, kernel.clone());
+        let before = MEMORY.current_usage();
+        MEMORY.reset_peak_usage();
+        let Verdict::Rejected(rejection) = verify(&image.progs[0], &env) else {
+            panic!("{name}: accepted");
+        };
+        let used = MEMORY.peak_usage() - before;
+        assert_eq!(rejection.reject.rule, limit, "{name}");
+        assert!(used < MOST, "{name}: {used} bytes");
+    }
+}
