@@ -10,6 +10,7 @@ use skep::{InputError, ReadImage};
 use skep_asm::{Dialect, ListOptions, list, print_insn};
 use skep_diag::{Diagnostic, Source};
 use skep_isa::{ImmSrc, Insn};
+use skep_obj::{AssembleError, assemble};
 use skep_prog::{Image, Prog};
 use std::fmt::Write as _;
 use std::fs;
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Asm {
     /// Assembly text; - is standard input.
     file: PathBuf,
-    /// Write the instructions to a file: raw little-endian, or as --hex or --c say; - is standard
-    /// output.
+    /// Write to a file: an ELF object where its name ends in .o, otherwise raw little-endian
+    /// instructions, or what --hex or --c say; - is standard output.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The program to write, where the text has several.
@@ -46,6 +47,7 @@ const EXAMPLES: &str = "\
 Examples:
   skep asm examples/count.s
   printf 'r0 = 2\\nexit\\n' | skep asm - --hex
+  skep asm examples/count.s -o count.o
   skep asm drop.s -o drop.bin
 
 Exit codes:
@@ -53,15 +55,10 @@ Exit codes:
   1  the text is wrong
   2  the arguments are wrong
   3  a file is missing or cannot be written
-  4  the form is not supported";
+  4  the text says what no object can hold";
 
 impl Asm {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
-        if self.out.as_deref().is_some_and(is_object) {
-            let text = "writing ELF objects is not supported";
-            let help = "write raw instructions to a .bin file, or run the text as it is";
-            return Err(Failure::new(Kind::Unsupported, text).help(help));
-        }
         let image = self.read(term)?;
         if self.json && self.out.is_none() {
             return Ok(());
@@ -69,6 +66,11 @@ impl Asm {
         if self.out.is_none() && !self.hex && !self.c {
             self.list(&image, &mut term.out)?;
             return Ok(());
+        }
+        if let Some(out) = self.out.as_deref().filter(|out| is_object(out) && !self.hex && !self.c)
+        {
+            let object = self.object(image)?;
+            return fs::write(out, object).map_err(|err| Failure::file(out, &err));
         }
         let prog = skep::choose(&image, self.prog.as_deref())
             .map_err(|err| load::failure(&self.file, &err))?;
@@ -135,6 +137,25 @@ impl Asm {
             write!(out, "{gap}{}", list(prog, &image.maps, &options))?;
         }
         Ok(())
+    }
+
+    /// An ELF object with all programs, or the one that was asked for.
+    fn object(&self, mut image: Image) -> Result<Vec<u8>, Failure> {
+        if let Some(name) = &self.prog {
+            let prog = skep::choose(&image, Some(name));
+            image.progs = vec![prog.map_err(|err| load::failure(&self.file, &err))?.clone()];
+        }
+        let written = assemble(&image).and_then(|object| Ok(object.write()?));
+        written.map_err(|err| {
+            let failure = Failure::of(Kind::Unsupported, &err);
+            match err {
+                AssembleError::Section { .. } => failure.help(
+                    "begin the program with .section and a name that does, such as .section \"xdp\"",
+                ),
+                AssembleError::Extern { .. } => failure.help("`skep run` takes the text as it is"),
+                _ => failure,
+            }
+        })
     }
 
     fn form(&self, prog: &Prog, image: &Image) -> Vec<u8> {

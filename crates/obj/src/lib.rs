@@ -5,7 +5,7 @@
 //! [`layout`] lists what stands in a file without making an image of it.
 //!
 //! [`ObjectFile`] is the object itself, to be changed and written, and [`static_link`] makes one object of
-//! several.
+//! several. [`assemble`] makes one of programs that come from a text.
 //!
 //! [`relocate`] fits an image to the types of a kernel (CO-RE), [`fill_kconfig`] gives the variables of
 //! `.kconfig` their values.
@@ -30,6 +30,7 @@
 extern crate alloc;
 
 mod arena;
+mod assemble;
 mod budget;
 mod core_reloc;
 mod data;
@@ -50,6 +51,7 @@ mod static_link;
 mod statics;
 mod struct_ops;
 
+pub use assemble::{AssembleError, assemble};
 pub use core_reloc::{Poisoned, PoisonedBy, RelocError, Report, Unfit, relocate};
 pub use error::ObjError;
 pub use file::{

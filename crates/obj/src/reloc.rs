@@ -17,11 +17,11 @@ use skep_isa::{Call, ImmSrc, Insn, Pc, Reg};
 use skep_prog::MapDef;
 
 /// `lddw`, 64 bits.
-const R_BPF_64_64: u32 = 1;
+pub(crate) const R_BPF_64_64: u32 = 1;
 /// 64 bits of data.
 pub(crate) const R_BPF_64_ABS64: u32 = 2;
 /// A call.
-const R_BPF_64_32: u32 = 10;
+pub(crate) const R_BPF_64_32: u32 = 10;
 
 /// What a symbol and an addend lead to.
 pub(crate) enum Target {

@@ -1,5 +1,5 @@
 //! Assembly text to an image: what is read prints as text that gives the same image, in both
-//! dialects, and what is not read is explained.
+//! dialects, what can be an object is written as one, and what is not read is explained.
 
 use skep_abi::ProgType;
 use skep_asm::{Dialect, ListOptions, PrintOptions, list, parse, print};
@@ -17,6 +17,10 @@ pub fn check(data: &[u8]) {
         Ok((image, warnings)) => {
             show(&warnings, &source);
             prints_as_itself(&image);
+            if let Ok(object) = skep_obj::assemble(&image) {
+                let bytes = object.write().expect("what was checked can be written");
+                let _ = skep_obj::parse(&bytes);
+            }
         }
         Err(diags) => {
             assert!(diags.iter().any(Diagnostic::is_error));

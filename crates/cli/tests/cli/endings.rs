@@ -67,7 +67,8 @@ const CASES: &[(&str, i32, &str)] = &[
     ("run corpus/obj/basic.be.o -r examples/traffic.pcap", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),
     ("link corpus/obj/basic.be.o -o /dev/null", 0, ""),
     ("link corpus/obj/join_a.o corpus/obj/join_b.be.o -o /dev/null", 1, "error: corpus/obj/join_a.o is little-endian and corpus/obj/join_b.be.o big-endian: compile both for one target, bpfel or bpfeb"),
-    ("asm examples/count.s -o count.o", 4, "error: writing ELF objects is not supported"),
+    ("asm examples/count.s --prog no -o /dev/null/x.o", 2, "error: examples/count.s: no program `no`; there are count"),
+    ("asm corpus/assembled/nowhere.s -o /dev/null/x.o", 4, "error: program 'main' is in section '', which does not say what it is for"),
     // Success.
     ("--version", 0, ""),
     ("run --help", 0, ""),
@@ -118,8 +119,8 @@ fn errors_come_with_a_remedy() {
             "help: the program comes first, captures after -r",
         ),
         (
-            "asm examples/count.s -o x.o",
-            "help: write raw instructions to a .bin file, or run the text as it is",
+            "asm corpus/assembled/nowhere.s -o /dev/null/x.o",
+            "help: begin the program with .section",
         ),
         ("run examples/count.s -i nowhere0", "help: "),
         (

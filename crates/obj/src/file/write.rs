@@ -57,7 +57,7 @@ impl ObjectFile {
         Ok(bytes)
     }
 
-    fn check(&self) -> Result<(), FileError> {
+    pub(crate) fn check(&self) -> Result<(), FileError> {
         let sections = self.sections.len();
         // Each may have relocations, and four are made.
         if sections.saturating_mul(2).saturating_add(4) >= usize::from(elf::SHN_LORESERVE) {
