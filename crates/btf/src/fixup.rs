@@ -29,7 +29,7 @@ pub use error::{CoreError, Found, Unmatched};
 pub use kind::CoreKind;
 pub use spell::spell;
 
-use crate::{Btf, Kind, Type, TypeId};
+use crate::{Body, Btf, Kind, Type, TypeId};
 use crate::{CoreRelo, StrOff};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use search::Search;
@@ -171,6 +171,22 @@ fn named_like<'b>(btf: &'b Btf, name: &str, kind: Kind) -> impl Iterator<Item = 
             }
         })
     })
+}
+
+/// The function of `kernel` that a program means by `name`, without its flavour: `ty` is the program's
+/// `FUNC`, to whose prototype that of the function must be compatible. Of libbpf:
+/// `bpf_object__resolve_ksym_func_btf_id`.
+#[must_use]
+pub fn kernel_func(local: &Btf, ty: TypeId, name: &str, kernel: &Btf) -> Option<TypeId> {
+    let proto = |btf: &Btf, id| match btf.get(id)?.body {
+        Body::Func { proto, .. } => Some(proto),
+        _ => None,
+    };
+    let func = kernel.find(essential(name), Kind::Func)?.id;
+    let (ours, theirs) = (proto(local, ty)?, proto(kernel, func)?);
+    let mut steps = STEPS;
+    let mut pairs = compat::Pairs { local, target: kernel, steps: &mut steps };
+    pairs.are_compatible(ours, theirs).ok()?.then_some(func)
 }
 
 /// The name without its flavour: `task_struct` of `task_struct___v5`.

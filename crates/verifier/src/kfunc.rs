@@ -20,7 +20,7 @@ use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
 use crate::{BtfRef, frame::Byte};
 use skep_abi::{Errno, Kfunc, kfunc_flag};
-use skep_btf::{Body, Btf, Kind, Param, Type, TypeId};
+use skep_btf::{Body, Btf, Kind, Param, Type, TypeId, fixup};
 use skep_isa::{Call, Insn, Reg};
 use skep_prog::Extern;
 use std::cell::RefCell;
@@ -36,9 +36,13 @@ const NO_KFUNC: Call = Call::Kfunc { id: 0, module: 0 };
 /// Least error of a lock that was not taken. Kernel: `-MAX_ERRNO`.
 const MIN_ERRNO: i32 = -4095;
 
-/// Functions of the kernel by name: looking through all its types takes time.
+/// Functions of the kernel: looking through all its types takes time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FuncCache(RefCell<HashMap<String, Option<TypeId>>>);
+pub(crate) struct FuncCache {
+    names: RefCell<HashMap<String, Option<TypeId>>>,
+    /// Those that the program names, by the number of the extern.
+    externs: RefCell<HashMap<i32, Option<TypeId>>>,
+}
 
 /// A dynptr that was passed.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +103,9 @@ impl<'a> Verifier<'a> {
     pub(crate) fn kfunc_name(&self, call: Call) -> Option<&'a str> {
         let Call::Kfunc { id, module } = call else { return None };
         let name = if module == Extern::MODULE {
+            if self.vmlinux.is_some() {
+                self.extern_func(id)?;
+            }
             let named = self.prog.externs.get(usize::try_from(id).ok()?)?;
             named.name.as_str()
         } else {
@@ -114,13 +121,28 @@ impl<'a> Verifier<'a> {
         Some((row.name, row.flags))
     }
 
+    /// The function of the kernel that the program names by the number of an extern: one of another
+    /// prototype is none.
+    pub(crate) fn extern_func(&self, id: i32) -> Option<TypeId> {
+        if let Some(&known) = self.kernel_funcs.externs.borrow().get(&id) {
+            return known;
+        }
+        let named = self.prog.externs.get(usize::try_from(id).ok()?)?;
+        let found = match self.btf.zip(named.type_id) {
+            Some((btf, ty)) => fixup::kernel_func(btf, ty, &named.name, self.vmlinux?),
+            None => self.kernel_func(&named.name),
+        };
+        self.kernel_funcs.externs.borrow_mut().insert(id, found);
+        found
+    }
+
     /// A function of the kernel by its name.
     pub(crate) fn kernel_func(&self, name: &str) -> Option<TypeId> {
-        if let Some(&known) = self.kernel_funcs.0.borrow().get(name) {
+        if let Some(&known) = self.kernel_funcs.names.borrow().get(name) {
             return known;
         }
         let found = self.vmlinux?.find(name, Kind::Func).map(|func| func.id);
-        self.kernel_funcs.0.borrow_mut().insert(name.to_owned(), found);
+        self.kernel_funcs.names.borrow_mut().insert(name.to_owned(), found);
         found
     }
 
@@ -198,14 +220,14 @@ impl<'a> Verifier<'a> {
     /// The call's function, if the program may call it. Kernel: `fetch_kfunc_meta`.
     fn kfunc_meta(&self, call: Call) -> Res<KMeta<'a>> {
         let Some(name) = self.kfunc_name(call) else {
-            return unsupported("a kernel function without name");
+            return self.absent_kfunc(call);
         };
         if self.vmlinux.is_none() {
             return unsupported("kernel functions without the kernel's types");
         }
         let fact = Fact::Call(name.to_owned());
         let Some((btf, ret, params)) = self.kernel_proto(name) else {
-            return self.absent_kfunc(call, name);
+            return unsupported(format!("the kernel function {name} without its prototype"));
         };
         let (prog_type, attach) = (self.prog.prog_type, self.prog.attach_type);
         let target = &self.mem.attached;
@@ -245,16 +267,20 @@ impl<'a> Verifier<'a> {
     }
 
     /// A function that the kernel does not have: a loader makes the call one of no helper.
-    fn absent_kfunc<T>(&self, call: Call, name: &str) -> Res<T> {
-        let Call::Kfunc { id, module } = call else { return unsupported("no kernel function") };
+    fn absent_kfunc<T>(&self, call: Call) -> Res<T> {
+        let Call::Kfunc { id, .. } = call else { return unsupported("no kernel function") };
         let named = usize::try_from(id).ok().and_then(|at| self.prog.externs.get(at));
-        if module == Extern::MODULE && named.is_some_and(|named| named.weak) {
+        let Some(named) = named else { return unsupported("a kernel function without name") };
+        if named.weak {
             let poison = POISON.wrapping_add(id.cast_unsigned());
             return Reject::new(Rule::HelperUnknown, format!("invalid func unknown#{poison}"))
-                .fact(Fact::Call(name.to_owned()))
+                .fact(Fact::Call(named.name.clone()))
                 .stop();
         }
-        unsupported(format!("the kernel function {name}, which the kernel's types do not hold"))
+        let name = &named.name;
+        unsupported(format!(
+            "the kernel function {name}, which the kernel does not have, or not with this prototype"
+        ))
     }
 
     /// Kernel: `check_kfunc_call`.

@@ -90,10 +90,9 @@ impl Verifier<'_> {
                 let nth = u64::try_from(id).unwrap_or(0);
                 return Ok(self.constant(KERNEL_ADDRESS + 16 * nth));
             }
-            let plain = named.name.split_once("___").map_or(&named.name[..], |(name, _)| name);
-            let var = btf.find(&named.name, Kind::Var).or_else(|| btf.find(plain, Kind::Func));
-            match var {
-                Some(var) => var.id,
+            let var = btf.find(&named.name, Kind::Var).map(|var| var.id);
+            match var.or_else(|| self.extern_func(id)) {
+                Some(var) => var,
                 // A loader puts zero there.
                 None if named.weak => return Ok(self.constant(0)),
                 None => {

@@ -153,7 +153,7 @@ impl<'a> Oracle<'a> {
             }
             None => {
                 let number = |idx: i32| fd(usize::try_from(idx).ok()?);
-                (resolve(prog, self.target, number)?, funcs(prog))
+                (resolve(prog, subject.image.btf.as_deref(), self.target, number)?, funcs(prog))
             }
         };
         Ok(Prepared {

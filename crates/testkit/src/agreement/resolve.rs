@@ -1,7 +1,8 @@
 //! Instructions with the kernel's numbers for maps, functions and variables.
 
 use crate::agreement::Target;
-use skep_btf::Kind;
+use skep_btf::fixup::kernel_func;
+use skep_btf::{Btf, Kind, TypeId};
 use skep_isa::{Call, ImmSrc, Insn, Insns, RawInsn};
 use skep_prog::{Extern, Prog};
 
@@ -14,6 +15,7 @@ const NO_KFUNC: i32 = 2_002_000_000;
 /// The name of a function or variable that this kernel does not have.
 pub(crate) fn resolve(
     prog: &Prog,
+    types: Option<&Btf>,
     target: &Target,
     fd: impl Fn(i32) -> Option<i32>,
 ) -> Result<Vec<RawInsn>, String> {
@@ -21,10 +23,10 @@ pub(crate) fn resolve(
     for (_, insn) in prog.insns.iter() {
         let insn = match insn {
             Insn::LoadImm { dst, imm } => {
-                Insn::LoadImm { dst, imm: immediate(prog, target, &fd, imm)? }
+                Insn::LoadImm { dst, imm: immediate(prog, types, target, &fd, imm)? }
             }
             Insn::Call(Call::Kfunc { id, module: Extern::MODULE }) => {
-                Insn::Call(function(prog, target, id)?)
+                Insn::Call(function(prog, types, target, id)?)
             }
             other => other,
         };
@@ -35,6 +37,7 @@ pub(crate) fn resolve(
 
 fn immediate(
     prog: &Prog,
+    types: Option<&Btf>,
     target: &Target,
     fd: &impl Fn(i32) -> Option<i32>,
     imm: ImmSrc,
@@ -47,7 +50,7 @@ fn immediate(
             let address = match ext.type_id {
                 Some(_) => target
                     .find(&ext.name, Kind::Var)
-                    .or_else(|| target.find(&ext.name, Kind::Func))
+                    .or_else(|| named(ext, types, target))
                     .map(|id| ImmSrc::BtfId { id: id.0.cast_signed(), fd: 0 }),
                 None => target.address(&ext.name).map(ImmSrc::Value),
             };
@@ -61,10 +64,17 @@ fn immediate(
     })
 }
 
-fn function(prog: &Prog, target: &Target, id: i32) -> Result<Call, String> {
+/// The function that libbpf would take.
+fn named(ext: &Extern, types: Option<&Btf>, target: &Target) -> Option<TypeId> {
+    match types.zip(ext.type_id) {
+        Some((btf, ty)) => kernel_func(btf, ty, &ext.name, &target.btf),
+        None => target.find(&ext.name, Kind::Func),
+    }
+}
+
+fn function(prog: &Prog, types: Option<&Btf>, target: &Target, id: i32) -> Result<Call, String> {
     let ext = external(prog, id)?;
-    let base = ext.name.split("___").next().unwrap_or(&ext.name);
-    match target.find(base, Kind::Func) {
+    match named(ext, types, target) {
         Some(func) => Ok(Call::Kfunc { id: func.0.cast_signed(), module: 0 }),
         None if ext.weak => Ok(Call::Helper(NO_KFUNC.wrapping_add(id))),
         None => Err(format!("no function {} in this kernel", ext.name)),
