@@ -41,7 +41,9 @@ impl<'a> Places<'a> {
             known.insert(line.line, &line.text);
         }
         // Assemblers keep lines without their indentation, but count columns with it.
-        let is_trimmed = known.values().all(|text| !text.starts_with(char::is_whitespace));
+        let is_assembly = file.ends_with(".s") || file.ends_with(".S") || file.ends_with(".asm");
+        let is_trimmed =
+            is_assembly && known.values().all(|text| !text.starts_with(char::is_whitespace));
         let mut indents: BTreeMap<u32, usize> = BTreeMap::new();
         if is_trimmed {
             for line in prog.lines.iter().filter(|line| *line.file == *file) {
