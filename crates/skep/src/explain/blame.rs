@@ -61,6 +61,7 @@ impl Cx<'_> {
             | Rule::AttachTarget
             | Rule::Speculation => Blame::Setting,
             _ if kernel.contains("prohibited for !root") => Blame::Setting,
+            _ if kernel.contains("attempt to corrupt spilled pointer") => Blame::Setting,
             // The kernel is older than what is used.
             Rule::MapUse if kernel.is_empty() => Blame::Setting,
             Rule::MemStack if self.reach().is_some() => Blame::Unseen,
@@ -163,6 +164,9 @@ impl Cx<'_> {
             Rule::PtrLeak => "return or store a number instead of an address".into(),
             Rule::CfgBackEdge => "unroll the loop: `#pragma unroll`, or load it with CAP_BPF".into(),
             Rule::ReturnRange => return self.help_return(),
+            Rule::SubprogArg if state.is_some_and(|state| state.ty.base == Base::Ctx) => {
+                "declare the parameter as the context of this type of program, or tag it `__arg_ctx`".into()
+            }
             Rule::Privilege => "load it with CAP_BPF (and CAP_PERFMON or CAP_NET_ADMIN as its type asks)".into(),
             Rule::CfgFallThrough => "end every function with exit or a jump back".into(),
             Rule::CfgUnreachable => "remove the instructions that nothing leads to".into(),
@@ -186,9 +190,12 @@ impl Cx<'_> {
 
     /// A help that speaks of `p`, by the pointer's name where it is known.
     fn by_name(&self, help: String) -> String {
-        match self.null_name().filter(|_| help.contains("(!p)")) {
-            Some(name) => help.replace("(!p)", &format!("(!{name})")),
-            None => help,
+        if !help.contains("(!p)") {
+            return help;
+        }
+        match self.null_name() {
+            Some(name) => format!("test it first: `if (!{name}) return …;`"),
+            None => format!("compare {} with null first", self.subject()),
         }
     }
 

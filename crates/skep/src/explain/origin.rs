@@ -404,7 +404,7 @@ fn loses(was: &RegState, is: &RegState) -> bool {
     let width = |reg: &RegState| i128::from(reg.num.smax) - i128::from(reg.num.smin);
     was.ty.base != Base::NotInit
         && (was.is_scalar() != is.is_scalar()
-            || is.is_scalar() && width(is) > width(was).saturating_mul(16).max(1 << 20))
+            || is.is_scalar() && width(is) > width(was).saturating_mul(16).max(255))
 }
 
 /// The register that an instruction writes, if it writes one.

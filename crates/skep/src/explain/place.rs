@@ -112,7 +112,8 @@ impl<'a> Places<'a> {
         let is_one = !text.is_empty()
             && text.chars().all(|c| c.is_alphanumeric() || "_.>-[]*&()+ ".contains(c))
             && text.chars().any(char::is_alphabetic)
-            && !["asm", "if", "return", "while", "for"].contains(&text);
+            && !["asm", "if", "return", "while", "for"].contains(&text)
+            && !is_register(text);
         is_one.then(|| text.to_string())
     }
 
@@ -128,6 +129,12 @@ impl<'a> Places<'a> {
     pub(super) fn into_text(self) -> (String, String) {
         (self.name, self.text)
     }
+}
+
+/// Whether a text is the name of a register, as assembly has them: `r0`, `w10`.
+fn is_register(text: &str) -> bool {
+    let number = text.strip_prefix(['r', 'w']).unwrap_or_default();
+    !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
 }
 
 /// Whether an instruction reads or writes memory.

@@ -57,7 +57,12 @@ impl Cx<'_> {
                 }
             }
             Rule::HelperSize if has_reg => {
-                format!("the size in {name} that {} gets may be {}", self.callee(), range_of(&what))
+                let may = if self.is_exact() { "is" } else { "may be" };
+                let (call, what) = (self.callee(), range_of(&what));
+                match self.parameter() {
+                    Some(_) => format!("the size that {call} gets, {name}, {may} {what}"),
+                    None => format!("the size that {call} gets in {name} {may} {what}"),
+                }
             }
             Rule::HelperGpl => {
                 format!("{} is for programs under a GPL-compatible licence", self.callee())

@@ -18,7 +18,7 @@ const ENABLE: &str =
     "call bpf_preempt_enable() as often as bpf_preempt_disable(), on every way to the exit";
 const RESTORE: &str = "call bpf_local_irq_restore() on every way to the exit";
 const OUTSIDE: &str = "do it before the lock is taken or after it is released";
-const NULL: &str = "compare it with null first: `if (!p) return …;`";
+const NULL: &str = "compare {name} with null first: `if (!p) return …;`";
 const INSIDE_RCU: &str =
     "call it between bpf_rcu_read_lock() and bpf_rcu_read_unlock(), or let the program not sleep";
 const ROOT: &str = "load it with CAP_BPF and CAP_PERFMON";
@@ -781,7 +781,7 @@ pub(super) const TABLE: &[Told] = &[
     told("calling kernel function * is not allowed", "{kind}programs may not call {1}"),
     help(
         "metadata kfuncs require device-bound program",
-        "{call} is for programs that are loaded for one device",
+        "functions that read metadata of a packet are for programs that are loaded for one device",
         "load it with BPF_F_XDP_DEV_BOUND_ONLY and the index of the device",
     ),
     // Acquired and released.
