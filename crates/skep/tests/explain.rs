@@ -45,11 +45,14 @@ fn told(image: &Image, prog: &Prog, checked: &Checked<'_>) -> String {
         }
     }
     let source = Source::new(&explained.name, &explained.text);
-    for width in [60, 100] {
-        let text = Renderer::plain().width(width).render(diag, &source);
-        assert!(text.lines().count() <= 25, "{}:\n{text}", prog.name);
+    // On a narrow terminal notes are broken, and nothing but the title and the place is longer than it.
+    let narrow = Renderer::plain().width(60).render(diag, &source);
+    for line in narrow.lines().filter(|line| line.trim_start().starts_with("= ")) {
+        assert!(line.chars().count() <= 60, "{}:\n{narrow}", prog.name);
     }
-    Renderer::plain().render(diag, &source)
+    let text = Renderer::plain().render(diag, &source);
+    assert!(text.lines().count() <= 25, "{}:\n{text}", prog.name);
+    text
 }
 
 #[track_caller]

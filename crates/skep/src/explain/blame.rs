@@ -125,6 +125,12 @@ impl Cx<'_> {
                 "r0" => "r0 is the result: set it on every way to the exit".into(),
                 _ => format!("write {name} on every way that leads here"),
             },
+            Rule::MemStackUninit if self.title().ends_with("a dynptr is there") => {
+                "read what it leads to by bpf_dynptr_read(), bpf_dynptr_data() or bpf_dynptr_slice()".into()
+            }
+            Rule::MemStackUninit if self.title().ends_with("is there") => {
+                "leave it to its functions, and use other stack".into()
+            }
             Rule::MemStackUninit => {
                 "initialise all of it, padding too: `= {}` for a variable, __builtin_memset() for what has padding".into()
             }
@@ -225,6 +231,9 @@ impl Cx<'_> {
         if self.leads_nowhere() {
             let help = "access through the pointer that was compared with the end of the packet";
             return matches!(state.ty.base, Base::PacketEnd).then(|| help.into());
+        }
+        if self.access().is_some_and(|(_, _, size)| size == 0) {
+            return Some("give the values a size before it is loaded".into());
         }
         if state.num.is_const().is_some() {
             return Some("use an offset that lies inside, or make the memory larger".into());

@@ -18,6 +18,8 @@ pub(super) enum Origin {
     Added { pc: Pc, to: RegState, value: RegState },
     /// It was multiplied by a constant; the value is the one before.
     Scaled { pc: Pc, by: i64, value: RegState },
+    /// A call, which it was given to, made it something else.
+    Turned { pc: Pc, value: RegState },
     /// A call left nothing in it.
     Clobbered { pc: Pc },
     /// A call made a pointer to the packet a number, for the packet may lie elsewhere now.
@@ -262,7 +264,7 @@ impl Walk<'_> {
                 self.found.push(Origin::Ended { pc });
             }
             _ if was.ty == is.ty => return false,
-            _ => self.found.push(Origin::Made { pc, value: is, was: None }),
+            _ => self.found.push(Origin::Turned { pc, value: is }),
         }
         true
     }

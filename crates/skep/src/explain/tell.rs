@@ -6,7 +6,7 @@ use super::value::range_of;
 use super::{CONTEXTS, Cx};
 use skep_diag::Diagnostic;
 use skep_isa::{Call, Insn, Pc};
-use skep_verifier::{RegState, Rule};
+use skep_verifier::{Base, Byte, RegState, Rule, Step};
 
 impl Cx<'_> {
     /// Adds what is known at the place and where that comes from.
@@ -18,7 +18,7 @@ impl Cx<'_> {
     ) -> Diagnostic {
         let Some(span) = places.span(pc) else { return diag };
         diag = diag.label(span, self.here());
-        let mut taken = vec![(span, String::new())];
+        let mut taken = Vec::new();
         let line = |at: Pc| self.prog.line_at(at).map(|line| (line.file.clone(), line.line));
         // What is added and multiplied in the line itself can be seen there.
         let is_plain = |one: &&Origin| match one {
@@ -42,13 +42,13 @@ impl Cx<'_> {
         told.truncate(room);
         told.extend(since);
         for (at, text) in told {
-            match places.span(at) {
+            match places.span(at).filter(|at| *at != span) {
                 Some(span) => taken.push((span, text)),
                 None => diag = diag.note(format!("insn {at}: {text}")),
             }
         }
         // Of what happened at one place, the first is told first.
-        for (span, text) in taken.into_iter().skip(1).rev() {
+        for (span, text) in taken.into_iter().rev() {
             let same = diag.labels.iter_mut().skip(1).find(|label| label.span == span);
             match same {
                 Some(label) => label.text = format!("{}; {text}", label.text),
@@ -78,6 +78,9 @@ impl Cx<'_> {
             }
             Origin::Scaled { pc, by, value } => {
                 (*pc, format!("multiplied by {by} here: {}", what(value)))
+            }
+            Origin::Turned { pc, value } => {
+                (*pc, format!("{} leaves {} behind", self.name_call(*pc), what(value)))
             }
             Origin::Clobbered { pc } => {
                 (*pc, format!("{} leaves nothing in r1 to r5", self.name_call(*pc)))
@@ -171,7 +174,31 @@ impl Cx<'_> {
             _ => "since here",
         };
         let known = self.since_pc().map(|pc| (pc, text.to_string()));
-        known.or_else(|| self.opened()).into_iter().collect()
+        known.or_else(|| self.opened()).or_else(|| self.object_ended()).into_iter().collect()
+    }
+
+    /// Where a dynptr or an iterator ended that is asked for.
+    fn object_ended(&self) -> Option<(Pc, String)> {
+        if !matches!(self.rejection.reject.rule, Rule::Dynptr | Rule::Iter)
+            || !self.kernel().contains(" initialized ")
+        {
+            return None;
+        }
+        let (_, state) = self.reg().filter(|(_, state)| state.ty.base == Base::Stack)?;
+        let at = i64::from(state.off).checked_add(state.num.is_const()?.cast_signed())?;
+        let slot = usize::try_from((-at).checked_sub(1)?).ok()? / 8;
+        let own: Vec<&Step> = self.steps.iter().filter(|step| step.frame == state.frame).collect();
+        let is_there = |step: &Step| {
+            let byte = step.stack.get(slot).map(|slot| slot.bytes[7]);
+            matches!(byte, Some(Byte::Dynptr | Byte::Iter))
+        };
+        let ended = own.windows(2).rev().find(|pair| is_there(pair[0]) && !is_there(pair[1]))?;
+        let what = if self.rejection.reject.rule == Rule::Iter { "iterator" } else { "dynptr" };
+        let text = match self.prog.insns.get(ended[0].pc) {
+            Some(Insn::Call(_)) => format!("{} ends the {what}", self.name_call(ended[0].pc)),
+            _ => format!("lost here: this overwrites a part of the {what}"),
+        };
+        Some((ended[0].pc, text))
     }
 
     /// The function that gave what is not released.
@@ -245,6 +272,10 @@ impl Cx<'_> {
         })?;
         // `struct flow *flow = bpf_map_lookup_elem(…);`
         let line = self.prog.line_at(made)?;
+        let here = self.prog.line_at(self.rejection.pc?);
+        if here.is_some_and(|here| (&here.file, here.line) == (&line.file, line.line)) {
+            return None;
+        }
         let (left, right) = line.text.split_once('=')?;
         if right.starts_with('=') || left.contains('(') {
             return None;

@@ -58,7 +58,9 @@ impl Cx<'_> {
             }
             Rule::HelperSize if has_reg => {
                 let may = if self.is_exact() { "is" } else { "may be" };
-                let (call, what) = (self.callee(), range_of(&what));
+                let is_negative = self.reg().is_some_and(|(_, state)| state.num.smin < 0);
+                let what = if is_negative { "negative" } else { range_of(&what) };
+                let call = self.callee();
                 match self.parameter() {
                     Some(_) => format!("the size that {call} gets, {name}, {may} {what}"),
                     None => format!("the size that {call} gets in {name} {may} {what}"),
@@ -126,8 +128,10 @@ impl Cx<'_> {
             format!("{who} {begin} {} before {memory}", bytes(-start))
         } else {
             let reach = if is_fixed { "reaches" } else { "may reach" };
-            let has = if size == 0 { "none".to_string() } else { bytes(size) };
-            format!("{who} {reach} byte {end}, and {memory} has {has}")
+            match size {
+                0 => format!("{who} needs {memory}, which has no bytes"),
+                _ => format!("{who} {reach} byte {end}, and {memory} has {}", bytes(size)),
+            }
         })
     }
 
@@ -218,11 +222,11 @@ impl Cx<'_> {
         }
         let who = self.toucher();
         let how = match self.stack_byte(at) {
-            Some(Byte::Dynptr) => "which belongs to a dynptr",
-            Some(Byte::Iter) => "which belongs to an iterator",
-            Some(Byte::IrqFlag) => "which keeps the state of interrupts",
-            Some(Byte::Spill) => "where a pointer is kept",
-            _ if at == base => "which was never written",
+            Some(Byte::Dynptr) => "a dynptr is there",
+            Some(Byte::Iter) => "an iterator is there",
+            Some(Byte::IrqFlag) => "the state of interrupts is kept there",
+            Some(Byte::Spill) => "a pointer is kept there",
+            _ if at == base => "nothing was written there",
             _ => {
                 return Some(format!(
                     "{who} reads {} at fp{base}, and the byte at fp{at} was never written",
@@ -230,7 +234,7 @@ impl Cx<'_> {
                 ));
             }
         };
-        Some(format!("{who} reads {} at fp{base}, {how}", bytes(size)))
+        Some(format!("{who} reads {} at fp{base}, and {how}", bytes(size)))
     }
 
     /// What a byte of the stack was before the instruction.

@@ -9,6 +9,7 @@
 //! | `{1}` | what the first `*` stands for |
 //! | `{1st+1}` | it as an ordinal, counted from one |
 //! | `{kind:1}` | it as a kind of pointer, in words |
+//! | `{ctype:1}` | it as a type of C |
 //! | `{map:1}` | it as a type of map |
 //! | `{name}` `{what}` | the value in question, and what is known of it |
 //! | `{where}` | what the value leads to |
@@ -104,7 +105,8 @@ impl Cx<'_> {
         if let Some((which, n)) = key.split_once(':') {
             let value = *capture(n)?;
             return Some(match which {
-                "kind" => self.kind_of(value),
+                "kind" => kind_of(value),
+                "ctype" => c_type(value),
                 _ => map_type(value),
             });
         }
@@ -137,45 +139,53 @@ impl Cx<'_> {
             _ => "the program".into(),
         }
     }
+}
 
-    /// A kind of pointer that the kernel names, in words: `untrusted_ptr_sock`.
-    pub(super) fn kind_of(&self, text: &str) -> String {
-        let plain = text.trim().trim_end_matches("_or_null");
-        let known = match plain {
-            "map_value" => "a pointer to a map value",
-            "map_key" => "a pointer to a map key",
-            "map_ptr" => "a map",
-            "fp" => "a pointer to the stack",
-            "ctx" => "the context",
-            "pkt" => "a pointer into the packet",
-            "pkt_meta" => "a pointer to the packet's metadata",
-            "pkt_end" => "the end of the packet",
-            "sock" | "sock_common" | "tcp_sock" | "xdp_sock" => "a pointer to a socket",
-            "flow_keys" => "a pointer to the flow keys",
-            "mem" | "ringbuf_mem" | "buf" => "a pointer to memory",
-            "rdonly_mem" | "rdonly_buf" => "a pointer to read-only memory",
-            "dynptr_ptr" => "a dynptr",
-            "func" => "a function of the program",
-            "scalar" => "a number",
-            _ => "",
-        };
-        if !known.is_empty() {
-            return known.into();
-        }
-        let Some((before, name)) = plain.split_once("ptr_") else { return "a pointer".into() };
-        let name = name.trim_start_matches("or_null_");
-        let of = if name.is_empty() {
-            "a kernel structure".to_string()
-        } else {
-            format!("`struct {name}`")
-        };
-        if before.contains("percpu_") {
-            format!("a per-CPU pointer to {of}")
-        } else if before.contains("untrusted_") {
-            format!("a pointer to {of} that may not be valid")
-        } else {
-            format!("a pointer to {of}")
-        }
+/// A kind of pointer that the kernel names, in words: `untrusted_ptr_sock`.
+fn kind_of(text: &str) -> String {
+    let plain = text.trim().trim_end_matches("_or_null");
+    let known = match plain {
+        "map_value" => "a pointer to a map value",
+        "map_key" => "a pointer to a map key",
+        "map_ptr" => "a map",
+        "fp" => "a pointer to the stack",
+        "ctx" => "the context",
+        "pkt" => "a pointer into the packet",
+        "pkt_meta" => "a pointer to the packet's metadata",
+        "pkt_end" => "the end of the packet",
+        "sock" | "sock_common" | "tcp_sock" | "xdp_sock" => "a pointer to a socket",
+        "flow_keys" => "a pointer to the flow keys",
+        "mem" | "ringbuf_mem" | "buf" => "a pointer to memory",
+        "rdonly_mem" | "rdonly_buf" => "a pointer to read-only memory",
+        "dynptr_ptr" => "a dynptr",
+        "func" => "a function of the program",
+        "scalar" => "a number",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.into();
+    }
+    let Some((before, name)) = plain.split_once("ptr_") else { return "a pointer".into() };
+    let name = name.trim_start_matches("or_null_");
+    let of =
+        if name.is_empty() { "a kernel structure".to_string() } else { format!("`struct {name}`") };
+    if before.contains("percpu_") {
+        format!("a per-CPU pointer to {of}")
+    } else if before.contains("untrusted_") {
+        format!("a pointer to {of} that may not be valid")
+    } else {
+        format!("a pointer to {of}")
+    }
+}
+
+/// A type that the kernel names by kind and name, as C does: `FWD S`.
+fn c_type(text: &str) -> String {
+    match text.split_once(' ') {
+        Some(("STRUCT" | "FWD", name)) => format!("struct {name}"),
+        Some(("UNION", name)) => format!("union {name}"),
+        Some(("ENUM" | "ENUM64", name)) => format!("enum {name}"),
+        Some((_, name)) if !name.is_empty() => name.to_string(),
+        _ => "a type".into(),
     }
 }
 
