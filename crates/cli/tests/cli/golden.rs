@@ -103,6 +103,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("explain-log-old-null", "", "explain --log corpus/logs/linux-5.10-null.log"),
     ("explain-log-old-leak", "", "explain --log corpus/logs/linux-5.10-leak.log"),
     ("explain-log-report", "", "explain --log corpus/logs/linux-7.3-packet.log"),
+    ("explain-log-kfunc", "", "explain --log corpus/logs/linux-6.18-iter.log"),
     ("explain-log-json", "", "explain --log corpus/logs/linux-6.18-bpftool-packet.log --json"),
     ("explain-log-none", "", "explain --log examples/past_the_end.s"),
     ("run-refused-json", "", "run corpus/cli/fault.o -r examples/traffic.pcap --json"),
