@@ -47,8 +47,8 @@ pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Expl
     let Verdict::Rejected(rejection) = &checked.verdict else { return None };
     let undecoded = checked.undecoded.as_ref();
     let is_known = |pc| undecoded.is_none() || Some(pc) != rejection.pc;
-    let places = Places::of(image, prog, rejection.pc, is_known);
     let words = Words { image, prog, types: checked.types.as_deref() };
+    let places = Places::of(words, rejection.pc, is_known);
     let (poison, steps) = (checked.poison.as_deref(), &checked.steps[..]);
     let (expr, origins) = (None, Vec::new());
     let is_detailed = true;
@@ -61,8 +61,8 @@ pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Expl
 pub fn explain_log(log: &LoggedRejection) -> Option<Explained> {
     let (image, prog, rejection) = (&log.image, log.prog()?, &log.rejection);
     let is_shown = |pc| log.shown.binary_search(&pc).is_ok();
-    let places = Places::of(image, prog, rejection.pc, is_shown);
     let words = Words { image, prog, types: None };
+    let places = Places::of(words, rejection.pc, is_shown);
     let (steps, poison, expr, origins) = (&log.steps[..], None, None, Vec::new());
     let is_detailed = log.is_detailed;
     let undecoded = None;

@@ -94,7 +94,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("check-broken", "60", "check corpus/explain/broken.o"),
     ("check-broken-json", "", "check corpus/explain/broken.o --json"),
     ("check-broken-prog", "", "check corpus/explain/broken.o --prog bad --kernel 6.12,6.18"),
-    ("check-broken-run", "", "run corpus/explain/broken.o"),
+    ("check-broken-run", "", "run -r examples/traffic.pcap corpus/explain/broken.o --prog good"),
     ("explain-rule", "60", "explain mem.packet"),
     ("explain-rules", "80", "explain"),
     ("explain-unknown", "", "explain mem.paket"),

@@ -1,8 +1,9 @@
 //! Places in the source, from the lines that the program carries.
 
+use super::value::Words;
 use skep_diag::Span;
 use skep_isa::{Insn, Pc};
-use skep_prog::{Image, LineInfo, Prog};
+use skep_prog::{LineInfo, Prog};
 use std::collections::BTreeMap;
 
 /// Lines of the source file in question, or of a listing where there is no source.
@@ -21,16 +22,12 @@ const MOST_LINES: u32 = 200_000;
 
 impl<'a> Places<'a> {
     /// The file that the refused instruction is in, or a listing of those instructions that are known.
-    pub(super) fn of(
-        image: &'a Image,
-        prog: &'a Prog,
-        pc: Option<Pc>,
-        is_known: impl Fn(Pc) -> bool,
-    ) -> Self {
+    pub(super) fn of(words: Words<'a>, pc: Option<Pc>, is_known: impl Fn(Pc) -> bool) -> Self {
+        let prog = words.prog;
         let file = pc.and_then(|pc| prog.line_at(pc)).map(|line| line.file.clone());
         match file {
             Some(file) if !file.is_empty() => Self::source(prog, &file),
-            _ => Self::listing(image, prog, is_known),
+            _ => Self::listing(words, is_known),
         }
     }
 
@@ -64,7 +61,8 @@ impl<'a> Places<'a> {
         Self { prog, name: file.into(), text, lines, listing: false }
     }
 
-    fn listing(image: &Image, prog: &'a Prog, is_known: impl Fn(Pc) -> bool) -> Self {
+    fn listing(words: Words<'a>, is_known: impl Fn(Pc) -> bool) -> Self {
+        let prog = words.prog;
         let (mut text, mut lines) = (String::new(), BTreeMap::new());
         for (pc, insn) in prog.insns.iter().filter(|(pc, _)| is_known(*pc)) {
             // Lines of which only the text is known.
@@ -73,7 +71,7 @@ impl<'a> Places<'a> {
                 text.push_str(&format!("      ; {}\n", line.text));
             }
             lines.insert(pc.0, text.len());
-            let insn = skep_asm::print_insn(&insn, skep_asm::Dialect::CLike, &image.maps);
+            let insn = words.insn(pc, &insn);
             text.push_str(&format!("{pc:>4}: {insn}\n"));
         }
         Self { prog, name: prog.name.clone(), text, lines, listing: true }
