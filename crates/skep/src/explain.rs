@@ -300,6 +300,7 @@ impl Cx<'_> {
                 "the call" => "a call".into(),
                 name => name.into(),
             },
+            Some(Insn::LoadAbs { .. } | Insn::LoadInd { .. }) => "a load of the packet".into(),
             _ => "a call".into(),
         }
     }

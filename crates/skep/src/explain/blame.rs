@@ -100,6 +100,9 @@ impl Cx<'_> {
         Some(match self.rejection.reject.rule {
             Rule::MemPacket => self.help_packet(state),
             Rule::MemMapValue | Rule::MemRegion => return self.help_memory(state),
+            Rule::MemStack if self.is_unwritten() => {
+                "initialise all of it, padding too: `= {}` for a variable, __builtin_memset() for what has padding".into()
+            }
             Rule::MemStack if self.reach().is_some() => {
                 let (_, there) = self.reach().unwrap_or_default();
                 format!("bound the size before the call: `if (len > {there}) return …;`")

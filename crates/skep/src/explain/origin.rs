@@ -133,7 +133,7 @@ impl Walk<'_> {
                 }
                 false
             }
-            Insn::Call(_) => self.call(pc, was, is),
+            Insn::Call(_) | Insn::LoadAbs { .. } | Insn::LoadInd { .. } => self.call(pc, was, is),
             Insn::Store { src, base, off, size }
                 if self.slot_of(before, base, off) == Some(self.at)
                     && self.is_wanted(before, base, off, size) =>

@@ -158,6 +158,7 @@ impl Cx<'_> {
                 "the call" => "this call".into(),
                 name => name.into(),
             },
+            Some(Insn::LoadAbs { .. } | Insn::LoadInd { .. }) => "this load of the packet".into(),
             _ => "this call".into(),
         }
     }

@@ -96,6 +96,10 @@ impl Cx<'_> {
     /// Map values and other memory of a known size.
     fn title_memory(&self) -> Option<String> {
         let (_, state) = self.reg()?;
+        // Nothing is accessed where the pointer alone is at fault.
+        if self.kernel().contains("prohibited for !root") {
+            return None;
+        }
         let is_fixed = state.num.is_const().is_some();
         let who = match self.insn_at() {
             Some(Insn::Call(_)) => format!("{}, with {},", self.callee(), self.subject()),
@@ -202,9 +206,20 @@ impl Cx<'_> {
         }
         let off = self.number("off=").or_else(|| self.number("off "))?;
         Some(match off {
+            _ if self.is_unwritten() => {
+                let size = self.number("size=").unwrap_or(1);
+                format!("{who} reads {} at fp{off}, and nothing was written there", bytes(size))
+            }
             0.. => format!("{who} reaches fp+{off}, and the stack ends at fp"),
             _ => format!("{who} reaches fp{off}, and the stack has 512 bytes: it begins at fp-512"),
         })
+    }
+
+    /// Whether an access lies inside of the stack, where the program has not come so far.
+    pub(super) fn is_unwritten(&self) -> bool {
+        let range = self.number("off=").zip(self.number("size="));
+        self.kernel().starts_with("invalid read from stack")
+            && range.is_some_and(|(off, size)| off >= -512 && off.saturating_add(size) <= 0)
     }
 
     /// Stack that is read and was not written.

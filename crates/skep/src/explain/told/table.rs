@@ -114,7 +114,7 @@ pub(super) const TABLE: &[Told] = &[
     help("cannot spill pointers to stack into stack frame of the caller", "a pointer to this function's stack would be kept on its caller's, and outlive it", "let the caller own the variable and pass its address"),
     help("cannot return stack pointer to the caller", "the function returns a pointer to its own stack", "let the caller own the variable and pass its address"),
     help("combined stack size of * calls is *. Too large", "functions that call each other, {1} in a row, take {2} bytes of stack together, and 512 are there", "keep large variables in a per-CPU array map instead of the stack"),
-    help("the call stack of * frames is too deep*", "calls are nested {1} deep, and 8 are the most", "let the compiler inline one of the functions: `static __always_inline`"),
+    help("the call stack of * frames is too deep*", "calls are nested deeper than 8 functions", "let the compiler inline one of the functions: `static __always_inline`"),
     // Where nothing may be known of addresses.
     help("R* leaks addr as return value", "the program would return an address: {name} is {what}", "return a number, or load it with CAP_BPF and CAP_PERFMON"),
     help("R* leaks addr into helper function", "{call} would see an address as if it were a number: {name} is {what}", ROOT),
