@@ -122,3 +122,36 @@ fn programs_in_assembly_are_told_in_terms_of_their_text() {
     }
     compare("assembly.txt", &all);
 }
+
+#[test]
+fn damaged_objects_are_told_or_refused() {
+    let (mut seed, mut told_of) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % 0xffff_ffff).expect("32 bits") % below
+    };
+    for name in ["broken.o", "explain.o"] {
+        let whole = fs::read(path(name)).expect("the object");
+        for _ in 0..300 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] ^= 1 << random(8);
+            }
+            let Ok((read, undecoded)) = read_each(&bytes, name) else { continue };
+            for prog in &read.image.progs {
+                let checked = check(&read.image, prog, &options(None, Caps::ROOT));
+                if let Some(explained) = explain(&read.image, prog, &checked) {
+                    assert!(!explained.diagnostic.title.is_empty());
+                    told_of += 1;
+                }
+            }
+            for broken in &undecoded {
+                assert!(explain(&read.image, &broken.prog, &check_undecoded(broken)).is_some());
+            }
+        }
+    }
+    assert!(told_of > 1000, "only {told_of} refusals were told");
+}
