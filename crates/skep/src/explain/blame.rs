@@ -68,6 +68,7 @@ impl Cx<'_> {
             Rule::MemMapValue | Rule::MemRegion | Rule::MemStack | Rule::MemPacket if is_fixed => {
                 Blame::Program
             }
+            Rule::HelperSize if is_fixed => Blame::Program,
             Rule::ReturnRange if self.is_always_wrong() => Blame::Program,
             Rule::MemMapValue
             | Rule::MemRegion
@@ -239,7 +240,10 @@ impl Cx<'_> {
             return Some("give the values a size before it is loaded".into());
         }
         if state.num.is_const().is_some() {
-            return Some("use an offset that lies inside, or make the memory larger".into());
+            return Some(match self.insn_at() {
+                Some(Insn::Call(_)) => "pass a smaller size, or larger memory".into(),
+                _ => "use an offset that lies inside, or make the memory larger".into(),
+            });
         }
         let (low, high, by) = self.index().unwrap_or((0, 0, 1));
         let kernel = self.kernel();

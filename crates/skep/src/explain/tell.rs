@@ -62,10 +62,19 @@ impl Cx<'_> {
     fn tell(&self, origin: &Origin) -> Option<(Pc, String)> {
         let what = |value: &RegState| self.words.range(value);
         Some(match origin {
+            // The address of a variable or a map: the value says that by itself.
+            Origin::Made { pc, .. }
+                if matches!(self.prog.insns.get(*pc), Some(Insn::LoadImm { .. })) =>
+            {
+                return None;
+            }
             Origin::Made { pc, value, was: Some(was) } if was.is_scalar() && value.is_scalar() => {
                 (*pc, format!("{} from here; it was {} before", what(value), what(was)))
             }
             Origin::Made { pc, value, .. } => (*pc, self.tell_made(*pc, value)),
+            Origin::Bounded { pc, value } if value.ty.is_packet() && value.range() < 0 => {
+                (*pc, "after this comparison it is at the end of the packet or behind it".into())
+            }
             Origin::Bounded { pc, value } if value.ty.is_packet() => {
                 let bytes = value.range();
                 (*pc, format!("this comparison shows {bytes} bytes of the packet to be there"))

@@ -51,6 +51,8 @@ impl Cx<'_> {
             }
             Rule::HelperArg | Rule::KfuncArg if has_reg => {
                 let call = self.call().map_or_else(|| self.callee(), str::to_string);
+                let is_null = self.reg().is_some_and(|(_, state)| state.is_null());
+                let what = if is_null { "null" } else { &what };
                 match self.required().or_else(|| self.expected()) {
                     Some(need) => format!("{call} takes {} in {name}, not {what}", kinds(need)),
                     None => format!("{call} does not take {what} in {name}"),
@@ -292,11 +294,16 @@ impl Cx<'_> {
 
     /// An argument that the prototype of a global function does not allow.
     fn title_arg(&self) -> String {
-        let Some(of) = self.call() else { return lower(self.kernel()) };
+        let named = self.kernel().split_once("('").and_then(|(_, rest)| rest.split_once("')"));
+        let of = match (named, self.call()) {
+            (Some((name, _)), _) => name,
+            (None, Some(name)) => name,
+            (None, None) => return lower(self.kernel()),
+        };
         let Some((reg, state)) = self.reg() else {
             return format!("`{of}` is not given what its prototype says");
         };
-        let what = self.words.describe(&state);
+        let what = if state.is_null() { "null".into() } else { self.words.describe(&state) };
         let n = usize::from(reg.num());
         let start = self.prog.subprogs.iter().find(|sub| sub.name == of).map(|sub| sub.start);
         let param =
@@ -322,6 +329,7 @@ impl Cx<'_> {
         let (size, off, how) = match self.insn_at()? {
             Insn::Store { size, off, .. } => (size, off, "written"),
             Insn::Load { size, off, .. } => (size, off, "read"),
+            Insn::LoadSx { size, off, .. } => (size, off, "read with their sign extended"),
             _ => return None,
         };
         let kind = self.kind();

@@ -146,7 +146,7 @@ pub(super) const TABLE: &[Told] = &[
     help("negative offset * ptr R* off=* disallowed", "{through} takes the pointer as it was given, and something was subtracted from {base}", "use the pointer as it was given: members are accessed at constant offsets"),
     help("variable * access var_off=* disallowed", "{through} takes the pointer as it was given, and a number that is not constant was added to {base}", "use the pointer as it was given: members are accessed at constant offsets"),
     help("frame pointer is read only", "r10 is written, which points to the stack", "copy it first: `r2 = r10`"),
-    help("div by zero", "a number is divided by the constant 0", "dividing by a variable that is 0 gives 0, and by a constant is a mistake"),
+    help("div by zero", "a number is divided by the constant 0", "a constant divisor is not 0; a variable one may be, and gives 0"),
     told("invalid shift *", "a number is shifted by {1}, which is its width or more"),
     // Memory.
     help("same insn cannot be used with different pointers", "one instruction accesses different kinds of memory, by the way that leads to it: here {what}", "let each way have its own access; barrier_var() keeps compilers from merging them"),
