@@ -4,6 +4,9 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#ifndef __arg_nonnull
+#define __arg_nonnull __attribute__((btf_decl_tag("arg:nonnull")))
+#endif
 #define noinline __attribute__((noinline))
 
 char _license[] SEC("license") = "GPL";
@@ -122,6 +125,20 @@ SEC("xdp")
 int parameter_type(struct xdp_md *ctx)
 {
     return length((void *)ctx, 3);
+}
+
+noinline int first(struct value *val __arg_nonnull)
+{
+    return val->n;
+}
+
+// An argument that may be null where none may be.
+SEC("tc")
+int parameter_nonnull(struct __sk_buff *ctx)
+{
+    __u32 key = ctx->len;
+    struct value *found = bpf_map_lookup_elem(&stats, &key);
+    return first(found);
 }
 
 // A result that is wrong whatever happens.

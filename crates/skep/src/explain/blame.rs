@@ -165,7 +165,9 @@ impl Cx<'_> {
             Rule::PtrBounds => {
                 "make the index unsigned and test it before: `if (i < N)`; the test must be of the variable that is added".into()
             }
-            Rule::HelperArg if state.is_some_and(|state| state.ty.may_be_null()) => {
+            Rule::HelperArg | Rule::SubprogArg
+                if state.is_some_and(|state| state.ty.may_be_null()) =>
+            {
                 match self.null_name() {
                     Some(expr) => format!("test it first: `if (!{expr}) return …;`"),
                     None => format!("compare {name} with 0 before the call"),

@@ -311,6 +311,9 @@ impl Cx<'_> {
         let nth = ordinal(u32::from(reg.num()));
         let ty = start.and_then(|start| self.words.parameter_type(start, n));
         match (param, ty) {
+            (Some(param), _) if state.ty.may_be_null() => {
+                format!("parameter `{param}` of `{of}` cannot be null, and gets {what}")
+            }
             (Some(param), Some(ty)) => {
                 format!("parameter `{param}` of `{of}` is a `{ty}`, and cannot be {what}")
             }
