@@ -12,7 +12,10 @@ use crate::term::Term;
 use clap::ValueEnum;
 use columns::Columns;
 use skep::verifier::{Caps, Lockdown, Rule, Verdict};
-use skep::{CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, read_image};
+use skep::{
+    CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, check_undecoded,
+    read_each,
+};
 use skep_btf::Btf;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -120,11 +123,12 @@ impl Check {
     pub(crate) fn run(&self, term: &mut Term<'_>) -> Result<(), Failure> {
         let bytes = file::read(&self.file)?;
         let name = file::name(&self.file);
-        let read = read_image(&bytes, &name.to_string_lossy())
+        let (read, undecoded) = read_each(&bytes, &name.to_string_lossy())
             .map_err(|err| file::failure(&self.file, &bytes, err))?;
         file::warn(&self.file, &bytes, &read.warnings, &mut term.err)?;
         let mut image = read.image;
-        if let Some(prog) = self.prog.as_deref() {
+        let is_undecoded = |name: &str| undecoded.iter().any(|one| one.prog.name == name);
+        if let Some(prog) = self.prog.as_deref().filter(|name| !is_undecoded(name)) {
             skep::choose(&image, Some(prog)).map_err(|err| load::failure(&self.file, &err))?;
         }
         let (types, report) = self.fit(&mut image)?;
@@ -140,11 +144,20 @@ impl Check {
         let poisoned: Arc<[Poisoned]> = report.poisoned.into();
         let mut sum = Sum::default();
         let mut columns = Columns::new(&self.kernel);
-        let asked = image
-            .progs
-            .iter()
-            .filter(|prog| self.prog.as_deref().is_none_or(|name| prog.name == name));
-        for prog in asked {
+        let asked = |prog: &Prog| self.prog.as_deref().is_none_or(|name| prog.name == name);
+        let mut undecoded = undecoded.iter().peekable();
+        for place in 0..=image.progs.len() {
+            while let Some(broken) = undecoded.next_if(|broken| broken.at <= place) {
+                for (at, &release) in self.kernel.iter().enumerate().filter(|_| asked(&broken.prog))
+                {
+                    let (prog, checked) = (&broken.prog, check_undecoded(broken));
+                    sum.add(&checked);
+                    let shown =
+                        Shown { file: &name, image: &image, prog, release, checked: &checked };
+                    self.show(&shown, at, &mut columns, term)?;
+                }
+            }
+            let Some(prog) = image.progs.get(place).filter(|prog| asked(prog)) else { continue };
             for (at, &release) in self.kernel.iter().enumerate() {
                 let options = CheckOptions {
                     types: types.clone(),
@@ -157,15 +170,7 @@ impl Check {
                 let checked = check(&image, prog, &options);
                 sum.add(&checked);
                 let shown = Shown { file: &name, image: &image, prog, release, checked: &checked };
-                if self.json {
-                    json::write(&shown, &mut term.out)?;
-                } else if self.log {
-                    text::log(&shown, &mut term.out)?;
-                } else if self.kernel.len() > 1 {
-                    columns.add(&shown, at, &mut term.out);
-                } else {
-                    text::show(&shown, self.cost, &mut term.out)?;
-                }
+                self.show(&shown, at, &mut columns, term)?;
             }
         }
         columns.show(&mut term.out)?;
@@ -178,6 +183,26 @@ impl Check {
             Sum { refused, .. } if refused.is_empty() => Err(Failure::Said(Kind::Unsupported)),
             Sum { .. } => Err(Failure::Said(Kind::Input)),
         }
+    }
+
+    /// Shows a verdict as it was asked for; that of the `at`-th release.
+    fn show(
+        &self,
+        shown: &Shown<'_>,
+        at: usize,
+        columns: &mut Columns,
+        term: &mut Term<'_>,
+    ) -> Result<(), Failure> {
+        if self.json {
+            json::write(shown, &mut term.out)?;
+        } else if self.log {
+            text::log(shown, &mut term.out)?;
+        } else if self.kernel.len() > 1 {
+            columns.add(shown, at, &mut term.out);
+        } else {
+            text::show(shown, self.cost, &mut term.out)?;
+        }
+        Ok(())
     }
 
     /// The types to check against, after the image was fitted to them, and what they lack.

@@ -25,7 +25,10 @@ impl Text {
 /// Shows diagnostics as rustc does, an empty line between them.
 pub(crate) fn show(diags: &[Diagnostic], source: &Source<'_>, out: &mut Out<'_>) -> io::Result<()> {
     let renderer = if out.style.is_coloured() { Renderer::coloured() } else { Renderer::plain() };
-    let renderer = renderer.width(out.width.unwrap_or(100));
+    let renderer = match out.width {
+        Some(columns) => renderer.width(columns),
+        None => renderer,
+    };
     for (at, diag) in diags.iter().enumerate() {
         if at > 0 {
             writeln!(out)?;

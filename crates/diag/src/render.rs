@@ -9,26 +9,28 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Renderer {
     inner: annotate_snippets::Renderer,
+    /// Columns that notes are broken to, where it is known how many there are.
+    columns: Option<usize>,
 }
 
 impl Renderer {
     /// Without colours, 100 columns wide.
     #[must_use]
     pub const fn plain() -> Self {
-        Self { inner: annotate_snippets::Renderer::plain().term_width(100) }
+        Self { inner: annotate_snippets::Renderer::plain().term_width(100), columns: None }
     }
 
     /// With ANSI colours, 100 columns wide.
     #[must_use]
     pub const fn coloured() -> Self {
-        Self { inner: annotate_snippets::Renderer::styled().term_width(100) }
+        Self { inner: annotate_snippets::Renderer::styled().term_width(100), columns: None }
     }
 
-    /// Columns to fit source lines into; at least 40.
+    /// Columns to fit source lines and notes into; at least 40.
     #[must_use]
     pub const fn width(self, columns: usize) -> Self {
         let columns = if columns < 40 { 40 } else { columns };
-        Self { inner: self.inner.term_width(columns) }
+        Self { inner: self.inner.term_width(columns), columns: Some(columns) }
     }
 
     /// The diagnostic with the lines its labels are in, without a final newline.
@@ -47,11 +49,15 @@ impl Renderer {
         if let Some(excerpt) = &excerpt {
             group = group.element(excerpt.snippet(diag, source));
         }
+        // Notes stand behind `  = note: `, as far to the right as numbers of lines are wide.
+        let last = excerpt.as_ref().map_or(0, |excerpt| excerpt.last_line);
+        let room = self.columns.map(|all| all.saturating_sub(last.to_string().len() + 10));
+        let broken = |text| room.map_or_else(|| visible(text), |room| broken(&visible(text), room));
         for note in &diag.notes {
-            group = group.element(Title::NOTE.message(visible(note)));
+            group = group.element(Title::NOTE.message(broken(note)));
         }
         if let Some(help) = &diag.help {
-            group = group.element(Title::HELP.message(visible(help)));
+            group = group.element(Title::HELP.message(broken(help)));
         }
         self.inner.render(&[group])
     }
@@ -66,11 +72,36 @@ fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text broken at spaces into lines of at most so many characters, where words are short enough.
+fn broken(text: &str, room: usize) -> Cow<'static, str> {
+    let mut all = String::new();
+    for line in text.split('\n') {
+        if !all.is_empty() {
+            all.push('\n');
+        }
+        let mut used = 0;
+        for word in line.split(' ') {
+            let long = word.chars().count();
+            if used > 0 && used + 1 + long > room {
+                all.push('\n');
+                used = 0;
+            } else if used > 0 {
+                all.push(' ');
+                used += 1;
+            }
+            all.push_str(word);
+            used += long;
+        }
+    }
+    all.into()
+}
+
 /// The lines that are shown, cut out so that the time to render does not depend on the whole text.
 struct Excerpt {
     /// Bytes of the source.
     range: Range<usize>,
     first_line: usize,
+    last_line: usize,
 }
 
 impl Excerpt {
@@ -80,7 +111,8 @@ impl Excerpt {
         let end = spans().map(|span| span.end).max()?;
         let start = source.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let end = source.text[end..].find('\n').map_or(source.text.len(), |len| end + len);
-        Some(Self { range: start..end.max(start), first_line: source.position(start).line })
+        let (first_line, last_line) = (source.position(start).line, source.position(end).line);
+        Some(Self { range: start..end.max(start), first_line, last_line })
     }
 
     fn snippet<'a>(
@@ -100,5 +132,19 @@ impl Excerpt {
             .path(visible(source.name))
             .line_start(self.first_line)
             .annotations(annotations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broken;
+
+    #[test]
+    fn notes_break_at_spaces() {
+        assert_eq!(broken("one two three", 7), "one two\nthree");
+        assert_eq!(broken("one two three", 100), "one two three");
+        assert_eq!(broken("unbreakable a", 4), "unbreakable\na");
+        assert_eq!(broken("first\nsecond line", 6), "first\nsecond\nline");
+        assert_eq!(broken("", 4), "");
     }
 }

@@ -4,7 +4,7 @@ use crate::ObjError;
 use crate::elf::{Elf, Place, Section, Symbol};
 use alloc::vec::Vec;
 use skep_btf::TypeId;
-use skep_isa::{Insns, Pc};
+use skep_isa::{DecodeError, Insn, Insns, Pc, RawInsn, SlotError};
 use skep_prog::{CoreReloc, LineInfo};
 
 /// A function.
@@ -19,6 +19,8 @@ pub(crate) struct Func<'a> {
     /// Not for others than the programs of the object.
     pub(crate) hidden: bool,
     pub(crate) insns: Insns,
+    /// The first slot that is no instruction, where such functions are kept: `goto +0` stands there.
+    pub(crate) undecoded: Option<NoInsn>,
     /// Calls of functions and their addresses: where, and number of the function. Complete and
     /// ascending after [`relocate`](crate::reloc::relocate).
     pub(crate) calls: Vec<(Pc, usize)>,
@@ -32,13 +34,30 @@ pub(crate) struct Func<'a> {
     pub(crate) core: Vec<CoreReloc>,
 }
 
+/// A slot that is no instruction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoInsn {
+    pub(crate) pc: Pc,
+    pub(crate) raw: RawInsn,
+    pub(crate) source: DecodeError,
+}
+
+/// What becomes of functions that do not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undecodable {
+    /// The object is refused.
+    Refused,
+    /// They are kept and marked.
+    Marked,
+}
+
 /// All functions by section and start. No two overlap.
 pub(crate) struct Funcs<'a> {
     pub(crate) list: Vec<Func<'a>>,
 }
 
 impl<'a> Funcs<'a> {
-    pub(crate) fn collect(elf: &Elf<'a>) -> Result<Self, ObjError> {
+    pub(crate) fn collect(elf: &Elf<'a>, undecodable: Undecodable) -> Result<Self, ObjError> {
         let mut symbols: Vec<(usize, &Symbol<'a>)> = elf
             .symbols
             .iter()
@@ -57,7 +76,8 @@ impl<'a> Funcs<'a> {
         for (i, &(index, symbol)) in symbols.iter().enumerate() {
             let next = symbols.get(i.saturating_add(1)).filter(|&&(section, _)| section == index);
             let section = elf.sections.get(index).expect("bug: filtered above");
-            list.push(Func::new(index, section, symbol, next.map(|&(_, next)| next))?);
+            let next = next.map(|&(_, next)| next);
+            list.push(Func::new(index, section, symbol, next, undecodable)?);
         }
         let this = Self { list };
         this.cover(elf)?;
@@ -99,6 +119,13 @@ impl<'a> Funcs<'a> {
 }
 
 impl Funcs<'_> {
+    /// Whether a byte of a section lies in a function that does not decode.
+    pub(crate) fn is_undecoded(&self, section: usize, at: u64) -> bool {
+        let next = self.list.partition_point(|func| (func.section, func.start) <= (section, at));
+        let before = next.checked_sub(1).and_then(|index| self.list.get(index));
+        before.is_some_and(|func| func.section == section && func.undecoded.is_some())
+    }
+
     /// Whether a byte of a section begins an instruction of no function. Linkers leave such: the code
     /// of a weak function that gave way to another.
     pub(crate) fn is_dead(&self, elf: &Elf<'_>, section: usize, at: u64) -> bool {
@@ -119,6 +146,7 @@ impl<'a> Func<'a> {
         section: &Section<'a>,
         symbol: &Symbol<'a>,
         next: Option<&Symbol<'a>>,
+        undecodable: Undecodable,
     ) -> Result<Self, ObjError> {
         let limit = next.map_or(section.size, |next| next.value);
         // Hand-written assembly may give no size.
@@ -140,13 +168,23 @@ impl<'a> Func<'a> {
             end,
             limit,
         })?;
+        let (insns, undecoded) = match decode(bytes, symbol, section) {
+            Ok(insns) => (insns, None),
+            Err(ObjError::Insn { source: SlotError::Insn { .. }, .. })
+                if undecodable == Undecodable::Marked =>
+            {
+                decode_around(bytes)
+            }
+            Err(err) => return Err(err),
+        };
         Ok(Self {
             name: symbol.name,
             section: index,
             start: symbol.value,
             local: symbol.local,
             hidden: symbol.hidden,
-            insns: decode(bytes, symbol, section)?,
+            insns,
+            undecoded,
             calls: Vec::new(),
             ksyms: Vec::new(),
             type_id: None,
@@ -163,4 +201,26 @@ fn decode(bytes: &[u8], symbol: &Symbol<'_>, section: &Section<'_>) -> Result<In
         start: symbol.value,
         source,
     })
+}
+
+/// Decodes with `goto +0` in the place of what is no instruction, and says what the first of those is.
+fn decode_around(bytes: &[u8]) -> (Insns, Option<NoInsn>) {
+    let (chunks, _) = bytes.as_chunks::<8>();
+    let mut raws = chunks.iter().map(|&chunk| RawInsn::from_le_bytes(chunk)).peekable();
+    let (mut insns, mut first) = (Insns::default(), None);
+    while let Some(raw) = raws.next() {
+        match Insn::decode(raw, raws.peek().copied()) {
+            Ok(insn) => {
+                insns.push(insn);
+                if insn.slots() == 2 {
+                    raws.next();
+                }
+            }
+            Err(source) => {
+                let pc = insns.push(Insn::Jump { off: 0 });
+                first.get_or_insert(NoInsn { pc, raw, source });
+            }
+        }
+    }
+    (insns, first)
 }

@@ -61,5 +61,5 @@ pub use file::{
 pub use kconfig::{KconfigError, KernelConfig, fill_kconfig};
 pub use layout::{Layout, SectionInfo, btf_section, layout};
 pub use map::MapError;
-pub use object::parse;
+pub use object::{Undecoded, parse, parse_each};
 pub use static_link::{LinkError, LinkInput, Linked, Mismatch, Undefined, static_link};

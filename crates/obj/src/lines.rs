@@ -85,8 +85,11 @@ impl At<'_, '_> {
             for record in records {
                 let at = off(record);
                 let found = index.and_then(|index| funcs.insn_at(index, at.into()));
+                let is_undecoded = index.is_some_and(|index| funcs.is_undecoded(index, at.into()));
                 let taken = match (found, index) {
-                    (Some((func, pc)), _) => take(funcs, func, pc, record)?,
+                    // What does not decode may have records in the middle of what it was meant to be.
+                    (Some((func, pc)), _) => take(funcs, func, pc, record)? || is_undecoded,
+                    (None, _) if is_undecoded => true,
                     (None, Some(index)) => funcs.is_dead(self.elf, index, at.into()),
                     (None, None) => false,
                 };

@@ -6,7 +6,7 @@
 use crate::ObjError;
 use crate::budget::Budget;
 use crate::externs::Externs;
-use crate::func::{Func, Funcs};
+use crate::func::{Func, Funcs, NoInsn};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::mem::size_of;
@@ -110,6 +110,14 @@ impl Linked {
 }
 
 impl Linked {
+    /// The first slot that is no instruction.
+    pub(crate) fn undecoded(&self, funcs: &Funcs<'_>) -> Option<NoInsn> {
+        self.funcs.iter().zip(&self.subprogs).find_map(|(&index, placed)| {
+            let broken = funcs.list.get(index)?.undecoded?;
+            Some(NoInsn { pc: shift(placed.start, broken.pc), ..broken })
+        })
+    }
+
     /// Collects the externs that the functions use and makes instructions refer to those.
     fn name_externs(
         &mut self,

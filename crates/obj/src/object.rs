@@ -3,7 +3,7 @@
 use crate::budget::Budget;
 use crate::elf::Elf;
 use crate::externs::Externs;
-use crate::func::{Func, Funcs};
+use crate::func::{Func, Funcs, NoInsn, Undecodable};
 use crate::map::Maps;
 use crate::reloc::Known;
 use crate::{ObjError, arena, data, exception, lines, link, map, reloc, statics, struct_ops};
@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use core::mem::size_of;
 use skep_abi::{ProgType, Section};
 use skep_btf::{Btf, BtfExt, ByteOrder};
+use skep_isa::{DecodeError, Pc, RawInsn};
 use skep_prog::{Image, Initial, Prog, check_flow};
 
 /// Section of functions that are no programs by themselves.
@@ -35,6 +36,36 @@ pub(crate) const TEXT: &str = ".text";
 /// assert_eq!(image.maps[0].name, "flows");
 /// ```
 pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
+    read(bytes, Undecodable::Refused).map(|(image, _)| image)
+}
+
+/// A program that holds what is no instruction.
+#[derive(Clone, Debug)]
+pub struct Undecoded {
+    /// The program, with `goto +0` where it does not decode.
+    pub prog: Prog,
+    /// The first slot that is no instruction.
+    pub pc: Pc,
+    /// What stands there.
+    pub raw: RawInsn,
+    /// Why it is no instruction.
+    pub source: DecodeError,
+    /// Programs of the image that stand before it in the file.
+    pub at: usize,
+}
+
+/// As [`parse`], but a program that is broken does not stand in the way of the others: those that do not
+/// decode are returned beside the image, and jumps are not looked at.
+///
+/// For those who judge programs, one by one, as kernels do.
+///
+/// # Errors
+/// [`ObjError`] where the object as a whole is malformed.
+pub fn parse_each(bytes: &[u8]) -> Result<(Image, Vec<Undecoded>), ObjError> {
+    read(bytes, Undecodable::Marked)
+}
+
+fn read(bytes: &[u8], undecodable: Undecodable) -> Result<(Image, Vec<Undecoded>), ObjError> {
     let elf = Elf::read(bytes)?;
     if elf.order == ByteOrder::Big {
         return Err(ObjError::BigEndian);
@@ -50,7 +81,7 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     let kconfig = externs.map(btf.as_mut()).map(|def| maps.add(def));
     struct_ops::collect(&elf, btf.as_ref(), &mut maps, &mut budget)?;
 
-    let mut funcs = Funcs::collect(&elf)?;
+    let mut funcs = Funcs::collect(&elf, undecodable)?;
     if let (Some(btf), Some((_, section))) = (&btf, elf.section(".BTF.ext")) {
         let ext = BtfExt::parse(section.data, btf).map_err(|source| ObjError::Btf {
             section: ".BTF.ext",
@@ -71,7 +102,7 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
     struct_ops::fill(&elf, btf.as_ref(), &funcs, &mut maps, &mut budget)?;
 
     let callbacks = exception::callbacks(&elf, btf.as_ref(), &funcs)?;
-    let progs = progs(&elf, &funcs, &callbacks, &externs, &mut budget)?;
+    let (progs, undecoded) = progs(&elf, &funcs, &callbacks, &externs, &mut budget, undecodable)?;
     let image = Image {
         progs,
         maps: maps.defs,
@@ -79,8 +110,8 @@ pub fn parse(bytes: &[u8]) -> Result<Image, ObjError> {
         btf: btf.map(Arc::new),
         kconfig: externs.kconfig,
     };
-    initial_progs(&image)?;
-    Ok(image)
+    initial_progs(&image, &undecoded)?;
+    Ok((image, undecoded))
 }
 
 /// The types, with variables where the object has them.
@@ -96,8 +127,10 @@ fn btf(elf: &Elf<'_>) -> Result<Option<Btf>, ObjError> {
 }
 
 /// Functions that are no programs by themselves cannot be in a prog array.
-fn initial_progs(image: &Image) -> Result<(), ObjError> {
-    let known: BTreeSet<&str> = image.progs.iter().map(|prog| prog.name.as_str()).collect();
+fn initial_progs(image: &Image, undecoded: &[Undecoded]) -> Result<(), ObjError> {
+    let broken = undecoded.iter().map(|one| &one.prog);
+    let known: BTreeSet<&str> =
+        image.progs.iter().chain(broken).map(|prog| prog.name.as_str()).collect();
     for map in &image.maps {
         let Initial::Progs(progs) = &map.initial else { continue };
         if let Some((index, func)) = progs.iter().find(|(_, name)| !known.contains(&**name)) {
@@ -120,10 +153,11 @@ fn progs(
     callbacks: &BTreeMap<&str, Option<usize>>,
     externs: &Externs<'_>,
     budget: &mut Budget,
-) -> Result<Vec<Prog>, ObjError> {
+    undecodable: Undecodable,
+) -> Result<(Vec<Prog>, Vec<Undecoded>), ObjError> {
     let section = |func: &Func<'_>| elf.sections.get(func.section).map_or("", |s| s.name);
     let only_text = funcs.list.iter().all(|func| section(func) == TEXT);
-    let mut progs = Vec::new();
+    let (mut progs, mut undecoded) = (Vec::new(), Vec::new());
     for (index, func) in funcs.list.iter().enumerate() {
         let section = section(func);
         let (prog_type, attach_type) = match Section::find(section) {
@@ -135,6 +169,7 @@ fn progs(
         if !func.local {
             let callback = callbacks.get(func.name).copied().flatten();
             let linked = link::link(index, callback, funcs, externs, budget)?;
+            let broken = linked.undecoded(funcs);
             let mut prog = Prog::new(func.name, prog_type, linked.insns);
             prog.section = section.into();
             prog.attach_type = attach_type;
@@ -142,13 +177,20 @@ fn progs(
             prog.lines = linked.lines;
             prog.externs = linked.externs;
             prog.core_relocs = linked.core_relocs;
-            check_flow(&prog.insns)
-                .map_err(|source| ObjError::Flow { prog: func.name.into(), source })?;
+            if undecodable == Undecodable::Refused {
+                check_flow(&prog.insns)
+                    .map_err(|source| ObjError::Flow { prog: func.name.into(), source })?;
+            }
             budget.spend(size_of::<Prog>().saturating_add(section.len()))?;
-            progs.push(prog);
+            match broken {
+                None => progs.push(prog),
+                Some(NoInsn { pc, raw, source }) => {
+                    undecoded.push(Undecoded { prog, pc, raw, source, at: progs.len() });
+                }
+            }
         }
     }
-    Ok(progs)
+    Ok((progs, undecoded))
 }
 
 /// The section name that was probably meant is the one with the fewest changes; of those, one as

@@ -50,7 +50,7 @@ pub(crate) fn relocate(
     for index in 0..elf.sections.len() {
         if elf.sections.get(index).is_some_and(|section| section.is_code()) {
             for reloc in elf.relocs(index)? {
-                if !funcs.is_dead(elf, index, reloc.at) {
+                if !funcs.is_dead(elf, index, reloc.at) && !funcs.is_undecoded(index, reloc.at) {
                     Site { elf, section: index, reloc }.apply(funcs, known)?;
                 }
             }
@@ -206,6 +206,9 @@ fn low_half(addend: u64) -> i32 {
 /// All calls of a function: those with a relocation, and those inside a section, whose distance the
 /// compiler knew.
 fn calls(elf: &Elf<'_>, funcs: &Funcs<'_>, func: &Func<'_>) -> Result<Vec<(Pc, usize)>, ObjError> {
+    if func.undecoded.is_some() {
+        return Ok(Vec::new());
+    }
     let mut calls: BTreeMap<Pc, usize> = func.calls.iter().copied().collect();
     let ksyms: BTreeSet<Pc> = func.ksyms.iter().map(|&(at, _)| at).collect();
     for (pc, insn) in func.insns.iter() {

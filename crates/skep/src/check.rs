@@ -2,10 +2,12 @@
 
 use skep_abi::{AttachType, ProgType, Release};
 use skep_btf::{Body, Btf};
-use skep_obj::Poisoned;
+use skep_isa::{DecodeError, RawInsn};
+use skep_obj::{Poisoned, Undecoded};
 use skep_prog::{Image, Initial, Prog};
 use skep_verifier::{
-    Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Step, Verdict, kernel_figures, trace, verify,
+    Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Reject, Rejection, Rule, Stats, Step, Verdict,
+    kernel_figures, kernel_on_encoding, trace, verify,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub struct Checked<'p> {
     pub poison: Option<String>,
     /// The kernel's types.
     pub types: Option<Arc<Btf>>,
+    /// What stands where the program does not decode, where that is why it was refused.
+    pub undecoded: Option<(RawInsn, DecodeError)>,
 }
 
 /// The way to a refusal as the kernel's verifier logs it, and of an accepted program the last line;
@@ -104,7 +108,23 @@ pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Check
         }
         _ => None,
     };
-    Checked { verdict, steps, poison, types: options.types.clone() }
+    Checked { verdict, steps, poison, types: options.types.clone(), undecoded: None }
+}
+
+/// The refusal of a program that does not decode.
+#[must_use]
+pub fn check_undecoded(broken: &Undecoded) -> Checked<'_> {
+    let rule = Rule::InsnEncoding;
+    let kernel = kernel_on_encoding(&broken.source);
+    let reject = Reject { rule, errno: rule.errno(), kernel, facts: Vec::new() };
+    let (pc, path, stats) = (Some(broken.pc), Vec::new(), Stats::default());
+    Checked {
+        verdict: Verdict::Rejected(Box::new(Rejection { pc, reject, path, stats })),
+        steps: Vec::new(),
+        poison: None,
+        types: None,
+        undecoded: Some((broken.raw, broken.source)),
+    }
 }
 
 fn env_of<'a>(image: &'a Image, prog: &Prog, target: &'a str, options: &CheckOptions) -> Env<'a> {

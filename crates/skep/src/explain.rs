@@ -8,7 +8,9 @@
 mod blame;
 mod origin;
 mod place;
+mod tell;
 mod title;
+mod told;
 mod value;
 mod way;
 
@@ -18,10 +20,10 @@ use crate::check::Checked;
 use origin::{Origin, origin_of};
 use place::Places;
 use skep_diag::Diagnostic;
-use skep_isa::{Call, Insn, Pc, Reg, Src};
+use skep_isa::{DecodeError, Insn, Pc, RawInsn, Reg, Src};
 use skep_prog::{Image, Prog};
-use skep_verifier::{Fact, LoggedRejection, RegState, Rejection, Rule, Step, Verdict};
-use value::{describe, name_map};
+use skep_verifier::{Base, Fact, LoggedRejection, RegState, Rejection, Rule, Step, Verdict};
+use value::Words;
 
 /// A refusal with the text that it is about.
 #[derive(Clone, Debug)]
@@ -43,11 +45,15 @@ const CONTEXTS: usize = 3;
 #[must_use]
 pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Explained> {
     let Verdict::Rejected(rejection) = &checked.verdict else { return None };
-    let places = Places::of(image, prog, rejection.pc, |_| true);
+    let undecoded = checked.undecoded.as_ref();
+    let is_known = |pc| undecoded.is_none() || Some(pc) != rejection.pc;
+    let words = Words { image, prog, types: checked.types.as_deref() };
+    let places = Places::of(words, rejection.pc, is_known);
     let (poison, steps) = (checked.poison.as_deref(), &checked.steps[..]);
     let (expr, origins) = (None, Vec::new());
     let is_detailed = true;
-    Some(Cx { image, prog, rejection, steps, is_detailed, poison, expr, origins }.explain(places))
+    let cx = Cx { words, prog, rejection, steps, is_detailed, poison, undecoded, expr, origins };
+    Some(cx.explain(places))
 }
 
 /// Explains a refusal that a kernel's log tells of.
@@ -55,14 +61,17 @@ pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Expl
 pub fn explain_log(log: &LoggedRejection) -> Option<Explained> {
     let (image, prog, rejection) = (&log.image, log.prog()?, &log.rejection);
     let is_shown = |pc| log.shown.binary_search(&pc).is_ok();
-    let places = Places::of(image, prog, rejection.pc, is_shown);
+    let words = Words { image, prog, types: None };
+    let places = Places::of(words, rejection.pc, is_shown);
     let (steps, poison, expr, origins) = (&log.steps[..], None, None, Vec::new());
     let is_detailed = log.is_detailed;
-    Some(Cx { image, prog, rejection, steps, is_detailed, poison, expr, origins }.explain(places))
+    let undecoded = None;
+    let cx = Cx { words, prog, rejection, steps, is_detailed, poison, undecoded, expr, origins };
+    Some(cx.explain(places))
 }
 
 struct Cx<'a> {
-    image: &'a Image,
+    words: Words<'a>,
     prog: &'a Prog,
     rejection: &'a Rejection,
     steps: &'a [Step],
@@ -70,6 +79,8 @@ struct Cx<'a> {
     is_detailed: bool,
     /// Why the instruction was poisoned by CO-RE, if it was.
     poison: Option<&'a str>,
+    /// What is no instruction, and why.
+    undecoded: Option<&'a (RawInsn, DecodeError)>,
     /// What stands at the place in the source.
     expr: Option<String>,
     /// What happened to the value in question, the last first.
@@ -99,8 +110,11 @@ impl Cx<'_> {
             Fact::Map(map) => Some(*map),
             _ => None,
         });
-        if let Some(map) = maps.or_else(|| self.reg().and_then(|(_, state)| state.map())) {
-            diag = diag.note(name_map(self.image, map));
+        let of_value = |state: RegState| {
+            state.map().filter(|_| matches!(state.ty.base, Base::MapValue | Base::ConstMap))
+        };
+        if let Some(map) = maps.or_else(|| self.reg().and_then(|(_, state)| of_value(state))) {
+            diag = diag.note(self.words.name_map(map));
         }
         let kernel = self.kernel();
         if !kernel.is_empty() {
@@ -118,10 +132,11 @@ impl Cx<'_> {
     /// The register in question.
     fn reg(&self) -> Option<(Reg, RegState)> {
         let mut facts = self.rejection.reject.facts.iter();
-        let (reg, state) = facts.find_map(|fact| match fact {
+        let found = facts.find_map(|fact| match fact {
             Fact::Reg(reg, state) => Some((*reg, *state)),
             _ => None,
-        })?;
+        });
+        let (reg, state) = found.or_else(|| self.named_reg())?;
         // Of a sum of a pointer and a number, the number is in question, and where it is.
         if let Some(Insn::Alu { dst, src: Src::Reg(src), .. }) = self.insn_at()
             && state.is_scalar()
@@ -131,6 +146,32 @@ impl Cx<'_> {
             return Some((src, state));
         }
         Some((reg, state))
+    }
+
+    /// The register that the kernel names, `R1` or `arg#0`, or that is accessed through, where no fact says.
+    fn named_reg(&self) -> Option<(Reg, RegState)> {
+        let (kernel, insn) = (self.kernel(), self.insn_at()?);
+        let digit = |rest: &str| rest.chars().next()?.to_digit(10);
+        let reg = match insn {
+            Insn::Call(_) if kernel.starts_with("release kernel function") => 1,
+            Insn::Call(_) if digit(kernel.strip_prefix('R').unwrap_or_default()).is_some() => {
+                digit(kernel.strip_prefix('R')?)?
+            }
+            Insn::Call(_) => {
+                let after = |word: &&str| digit(kernel.split_once(*word)?.1);
+                let words = ["arg#", "arg #", "args#"];
+                words.iter().find_map(after)?.checked_add(1).filter(|at| *at <= 5)?
+            }
+            _ if kernel.starts_with('R') => digit(kernel.strip_prefix('R')?)?,
+            Insn::Load { base, .. }
+            | Insn::LoadSx { base, .. }
+            | Insn::Store { base, .. }
+            | Insn::Atomic { base, .. } => u32::from(base.num()),
+            _ => return None,
+        };
+        let reg = Reg::new(u8::try_from(reg).ok()?)?;
+        let last = self.steps.last().filter(|step| Some(step.pc) == self.rejection.pc)?;
+        Some((reg, *last.regs.get(usize::from(reg.num()))?))
     }
 
     /// Whether the register is of a kind that no access is made through.
@@ -192,19 +233,76 @@ impl Cx<'_> {
         )
     }
 
-    /// Whether a call took the value away.
-    fn was_clobbered(&self) -> bool {
-        self.origins.iter().any(|origin| matches!(origin, Origin::Clobbered { .. }))
+    /// The call that took the value away.
+    fn clobberer(&self) -> Option<Pc> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Clobbered { pc } => Some(*pc),
+            _ => None,
+        })
     }
 
-    /// Whether a call may have moved the packet.
-    fn was_moved(&self) -> bool {
-        self.origins.iter().any(|origin| matches!(origin, Origin::Moved { .. }))
+    /// The parameter that the value is, unchanged: its name, and the function's.
+    fn parameter(&self) -> Option<(Option<&str>, &str)> {
+        match self.origins.first()? {
+            Origin::Param { start, n, .. } => self.words.parameter(*start, *n),
+            _ => None,
+        }
     }
 
-    /// Whether a call ended what a pointer led to.
-    fn was_ended(&self) -> bool {
-        self.origins.iter().any(|origin| matches!(origin, Origin::Ended { .. }))
+    /// What to call the value in question.
+    fn subject(&self) -> String {
+        let name = self.reg().map(|(reg, _)| reg.to_string()).unwrap_or_default();
+        match self.parameter() {
+            Some((Some(param), of)) => format!("parameter `{param}` of `{of}`"),
+            Some((None, of)) => format!("the parameter of `{of}` in {name}"),
+            None if name.is_empty() => "the value".into(),
+            None => name,
+        }
+    }
+
+    /// What is known of the value in question.
+    fn what(&self) -> String {
+        self.reg().map_or_else(|| "what is there".into(), |(_, state)| self.words.describe(&state))
+    }
+
+    /// The access, as it stands in the source.
+    fn through(&self) -> String {
+        if let Some(Insn::Call(_)) = self.insn_at() {
+            return self.callee();
+        }
+        match (&self.expr, self.reg()) {
+            (Some(expr), _) => format!("`{expr}`"),
+            (None, None) => "the access".into(),
+            (None, Some((reg, _))) => format!("the access through {reg}"),
+        }
+    }
+
+    /// The call that may have moved the packet.
+    fn mover(&self) -> Option<String> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Moved { pc } => Some(self.called_at(*pc)),
+            _ => None,
+        })
+    }
+
+    /// The call that ended what a pointer led to.
+    fn ender(&self) -> Option<String> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Ended { pc } => Some(self.called_at(*pc)),
+            _ => None,
+        })
+    }
+
+    /// The function that is called at a place, in a sentence.
+    fn called_at(&self, pc: Pc) -> String {
+        match self.prog.insns.get(pc).copied() {
+            Some(Insn::Call(call)) => match self.words.callee(pc, call).as_str() {
+                "the call" => "a call".into(),
+                name => name.into(),
+            },
+            Some(Insn::LoadAbs { .. } | Insn::LoadInd { .. }) => "a load of the packet".into(),
+            _ => "a call".into(),
+        }
     }
 
     /// Range of the variable part of an offset, in units of the index, and bytes a unit.
@@ -221,131 +319,5 @@ impl Cx<'_> {
         });
         let by = by.unwrap_or(1).max(1);
         Some((low / by, high / by, by))
-    }
-
-    /// Adds what is known at the place and where that comes from.
-    fn places(&self, mut diag: Diagnostic, places: &mut Places<'_>, pc: Pc) -> Diagnostic {
-        let Some(span) = places.span(pc) else { return diag };
-        diag = diag.label(span, self.here());
-        let mut taken = vec![span];
-        let line = |at: Pc| self.prog.line_at(at).map(|line| (line.file.clone(), line.line));
-        // What is added and multiplied in the line itself can be seen there.
-        let is_plain = |one: &&Origin| match one {
-            Origin::Added { pc: at, .. } | Origin::Scaled { pc: at, .. } => {
-                line(*at).is_none() || line(*at) != line(pc)
-            }
-            _ => true,
-        };
-        let told = self.origins.iter().filter(is_plain);
-        let mut told: Vec<(Pc, String)> = told.map_while(|one| self.tell(one)).collect();
-        told.extend(self.since());
-        for (at, text) in told.into_iter().take(CONTEXTS) {
-            match places.span(at).filter(|span| !taken.contains(span)) {
-                Some(span) => {
-                    taken.push(span);
-                    diag = diag.context(span, text);
-                }
-                None => diag = diag.note(format!("insn {at}: {text}")),
-            }
-        }
-        diag
-    }
-
-    /// What happened to the value, in words, and where.
-    fn tell(&self, origin: &Origin) -> Option<(Pc, String)> {
-        let what = |value: &RegState| value::range(self.image, value);
-        Some(match origin {
-            Origin::Made { pc, value } => match self.prog.insns.get(*pc).copied() {
-                Some(Insn::Call(call)) => {
-                    let name = self.call_name(call);
-                    (*pc, format!("{name} returns {}", what(value)))
-                }
-                Some(Insn::Load { base, .. } | Insn::LoadSx { base, .. }) => {
-                    let step = self.steps.iter().rev().find(|step| step.pc == *pc);
-                    let from = step.map(|step| step.regs[usize::from(base.num())]);
-                    let from = from.map_or_else(String::new, |from| {
-                        format!(" from {}", value::region(self.image, &from))
-                    });
-                    (*pc, format!("read{from} here: {}", what(value)))
-                }
-                _ => (*pc, format!("{} from here", what(value))),
-            },
-            Origin::Bounded { pc, value } if value.ty.is_packet() => {
-                let bytes = value.range();
-                (*pc, format!("this comparison shows {bytes} bytes of the packet to be there"))
-            }
-            Origin::Bounded { pc, value } => {
-                (*pc, format!("{} after this comparison", what(value)))
-            }
-            Origin::Added { pc, to, value } => {
-                (*pc, format!("added to {} here: {}", what(to), what(value)))
-            }
-            Origin::Scaled { pc, by, value } => {
-                (*pc, format!("multiplied by {by} here: {}", what(value)))
-            }
-            Origin::Clobbered { pc } => (*pc, "this call leaves nothing in r1 to r5".into()),
-            Origin::Moved { pc } => {
-                (*pc, "this call may move the packet: pointers from before lead nowhere now".into())
-            }
-            Origin::Ended { pc } => {
-                (*pc, "this call ends what the pointer led to: nothing is there any more".into())
-            }
-            Origin::Blurred { pc } => (
-                *pc,
-                "what is kept on the stack here is bytes, without what was known of them".into(),
-            ),
-            Origin::Reread { pc } => {
-                (*pc, "compared here, but what is used is read again after".into())
-            }
-            Origin::NeverWritten => return None,
-        })
-    }
-
-    /// What to call a function.
-    fn call_name(&self, call: Call) -> String {
-        match call {
-            Call::Helper(id) => u32::try_from(id)
-                .ok()
-                .and_then(skep_abi::Helper::find)
-                .map_or_else(|| format!("helper {id}"), |helper| format!("bpf_{}", helper.name)),
-            _ => "the call".into(),
-        }
-    }
-
-    /// Instructions where what is missing began.
-    fn since(&self) -> Vec<(Pc, String)> {
-        let text = match self.rejection.reject.rule {
-            Rule::RefLeak => "acquired here",
-            Rule::Lock => "taken here",
-            Rule::LoopInfinite | Rule::CfgBackEdge => "the loop begins here",
-            _ => "since here",
-        };
-        self.since_pc().map(|pc| (pc, text.to_string())).into_iter().collect()
-    }
-
-    /// The instruction as the machine has it.
-    fn insn(&self, pc: Pc) -> String {
-        let text = self.prog.insns.get(pc).copied().map_or_else(String::new, |insn| {
-            skep_asm::print_insn(&insn, skep_asm::Dialect::CLike, &self.image.maps)
-        });
-        match self.reg() {
-            Some((reg, state)) => {
-                format!("insn {pc}: {text}, where {reg} is {}", describe(self.image, &state))
-            }
-            None => format!("insn {pc}: {text}"),
-        }
-    }
-
-    /// What to call the pointer that may be null.
-    fn null_name(&self) -> Option<String> {
-        let made = self.origins.iter().find_map(|origin| match origin {
-            Origin::Made { pc, .. } => Some(*pc),
-            _ => None,
-        })?;
-        // `struct flow *flow = bpf_map_lookup_elem(…);`
-        let line = self.prog.line_at(made)?;
-        let (left, _) = line.text.split_once('=')?;
-        let name = left.trim().rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).next()?;
-        (!name.is_empty() && left.len() > name.len()).then(|| name.to_string())
     }
 }

@@ -2,7 +2,7 @@
 
 use skep_abi::ProgType;
 use skep_diag::{Diagnostic, Source};
-use skep_obj::ObjError;
+use skep_obj::{ObjError, Undecoded};
 use skep_prog::Image;
 
 /// An image and what there is to say about its text.
@@ -44,6 +44,19 @@ pub enum InputError {
         /// Where.
         at: usize,
     },
+}
+
+/// As [`read_image`], but programs of an object that hold what is no instruction come beside the image, so
+/// that the others can be judged.
+///
+/// # Errors
+/// [`InputError`]
+pub fn read_each(bytes: &[u8], name: &str) -> Result<(ReadImage, Vec<Undecoded>), InputError> {
+    if bytes.starts_with(b"\x7fELF") {
+        let (image, undecoded) = skep_obj::parse_each(bytes)?;
+        return Ok((ReadImage { image, warnings: Vec::new() }, undecoded));
+    }
+    read_image(bytes, name).map(|read| (read, Vec::new()))
 }
 
 /// Reads an ELF object, or an assembly text in either dialect. `name` is for messages.

@@ -36,13 +36,13 @@ mod session;
 mod task;
 mod view;
 
-pub use check::{CheckOptions, Checked, check, is_sleepable, kernel_log};
+pub use check::{CheckOptions, Checked, check, check_undecoded, is_sleepable, kernel_log};
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
 pub use explain::{Blame, Explained, explain, explain_log};
 pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
-pub use input::{InputError, ReadImage, read_image};
+pub use input::{InputError, ReadImage, read_each, read_image};
 pub use link::LoadError;
 pub use native::{Engine, NotNative};
 pub use needs::{Need, NeedKind, Needs, needs};
@@ -55,7 +55,7 @@ pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,
 };
-pub use skep_obj::{KernelConfig, Poisoned, Report};
+pub use skep_obj::{KernelConfig, Poisoned, Report, Undecoded};
 pub use skep_prog::{Image, MapDef, Prog};
 pub use skep_verifier as verifier;
 pub use skep_vm::{Activation, Fault, Moment, Observer, Task, Value};

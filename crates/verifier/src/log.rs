@@ -15,13 +15,22 @@ use crate::reject::Reject;
 use crate::trace::Step;
 use crate::verdict::{Rejection, Stats};
 use insn::{kernel_insn, touched};
-use skep_btf::Btf;
-use skep_prog::{Image, Prog};
+use skep_btf::{Btf, Kind};
+use skep_isa::{Call, Insn};
+use skep_prog::{Extern, Image, Prog};
 use state::Names;
 use std::fmt::Write;
 
 /// Column at which the kernel begins what is known.
 const COLUMN: usize = 40;
+
+/// A call of a kernel function that the program names, with its number in the kernel's types.
+fn kernel_function(prog: &Prog, insn: &Insn, kernel: Option<&Btf>) -> Option<String> {
+    let Insn::Call(Call::Kfunc { id, module: Extern::MODULE }) = *insn else { return None };
+    let name = &prog.externs.get(usize::try_from(id).ok()?)?.name;
+    let number = kernel?.find(name, Kind::Func)?.id;
+    Some(format!("(85) call {name}#{number}"))
+}
 
 /// The log of a refusal; `steps` come from [`trace`](crate::trace).
 #[must_use]
@@ -41,7 +50,10 @@ pub fn kernel_log(
         }
         log.source(prog, step);
         let Some(insn) = prog.insns.get(step.pc) else { break };
-        let text = format!("{}: {}", step.pc, kernel_insn(insn));
+        let text = match kernel_function(prog, insn, kernel) {
+            Some(call) => format!("{}: {call}", step.pc),
+            None => format!("{}: {}", step.pc, kernel_insn(insn)),
+        };
         let Some(next) = steps.get(at + 1) else {
             let _ = writeln!(log.out, "{text}");
             break;

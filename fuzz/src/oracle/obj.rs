@@ -13,9 +13,19 @@ pub fn check(data: &[u8]) {
     if let Err(error) = skep_obj::layout(data) {
         assert!(!error.to_string().is_empty());
     }
+    let each = skep_obj::parse_each(data);
+    if let Ok((image, undecoded)) = &each {
+        consistent(image);
+        for one in undecoded {
+            assert!(one.pc.index() < one.prog.insns.len() && one.at <= image.progs.len());
+            assert!(Insn::decode(one.raw, None).is_err() || one.raw.code == 0x18);
+        }
+    }
     match skep_obj::parse(data) {
         Ok(image) => {
             consistent(&image);
+            let (other, undecoded) = each.expect("what is read whole is read in parts");
+            assert!(undecoded.is_empty() && other.progs == image.progs);
             assert!(size(&image) <= BASE + TIMES * data.len(), "{} bytes", size(&image));
             for prog in &image.progs {
                 let _ = skep_asm::list(prog, &image.maps, &skep_asm::ListOptions::default());

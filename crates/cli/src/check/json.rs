@@ -4,6 +4,7 @@ use super::Shown;
 use serde_json::{Value, json};
 use skep::verifier::{Rejection, Verdict};
 use skep::{Explained, Prog, explain};
+use skep_diag::{Source, to_json};
 use std::io::{self, Write};
 
 /// Writes one verdict.
@@ -45,6 +46,7 @@ pub(crate) fn refusal(prog: &Prog, rejection: &Rejection, explained: Option<&Exp
         "message": explained.map_or(reject.rule.summary(), |one| &one.diagnostic.title),
         "summary": reject.rule.summary(),
         "cause": explained.map(|one| one.blame.name()),
+        "places": explained.map(places),
         "notes": explained.map(|one| &one.diagnostic.notes),
         "help": explained.and_then(|one| one.diagnostic.help.as_deref()),
         "kernel_message": reject.kernel,
@@ -52,6 +54,12 @@ pub(crate) fn refusal(prog: &Prog, rejection: &Rejection, explained: Option<&Exp
         "line": place(prog, rejection.pc),
         "insns": rejection.stats.insns,
     })
+}
+
+/// Where it is refused, and where what is known of the value was made and lost.
+fn places(explained: &Explained) -> Value {
+    let source = Source::new(&explained.name, &explained.text);
+    to_json(&explained.diagnostic, &source)["labels"].take()
 }
 
 /// Source file and line of an instruction.

@@ -1,6 +1,7 @@
 //! Whose fault a refusal is, and what would do.
 
 use super::Cx;
+use super::origin::Origin;
 use skep_abi::Helper;
 use skep_isa::{Call, Insn};
 use skep_prog::CoreReloc;
@@ -60,12 +61,15 @@ impl Cx<'_> {
             | Rule::AttachTarget
             | Rule::Speculation => Blame::Setting,
             _ if kernel.contains("prohibited for !root") => Blame::Setting,
+            _ if kernel.contains("attempt to corrupt spilled pointer") => Blame::Setting,
             // The kernel is older than what is used.
             Rule::MapUse if kernel.is_empty() => Blame::Setting,
             Rule::MemStack if self.reach().is_some() => Blame::Unseen,
             Rule::MemMapValue | Rule::MemRegion | Rule::MemStack | Rule::MemPacket if is_fixed => {
                 Blame::Program
             }
+            Rule::HelperSize if is_fixed => Blame::Program,
+            Rule::ReturnRange if self.is_always_wrong() => Blame::Program,
             Rule::MemMapValue
             | Rule::MemRegion
             | Rule::MemPacket
@@ -91,28 +95,46 @@ impl Cx<'_> {
         let reg = self.reg();
         let name = reg.map(|(reg, _)| reg.to_string()).unwrap_or_default();
         let state = reg.map(|(_, state)| state);
+        if let Some(help) = self.help_lost().or_else(|| self.told_help()) {
+            return Some(self.by_name(help));
+        }
         Some(match self.rejection.reject.rule {
             Rule::MemPacket => self.help_packet(state),
             Rule::MemMapValue | Rule::MemRegion => return self.help_memory(state),
+            Rule::MemStack if self.is_unwritten() => {
+                "initialise all of it, padding too: `= {}` for a variable, __builtin_memset() for what has padding".into()
+            }
             Rule::MemStack if self.reach().is_some() => {
                 let (_, there) = self.reach().unwrap_or_default();
                 format!("bound the size before the call: `if (len > {there}) return …;`")
+            }
+            Rule::MemStack if state.is_some_and(|state| state.num.is_const().is_some()) => {
+                "the pointer leads to fewer bytes of stack: stay inside of the variable that it was taken of; fp-512 is the lowest byte, fp-1 the highest".into()
             }
             Rule::MemStack => {
                 "accesses through r10 reach from -512 to -1; a variable index needs a test of both ends before".into()
             }
             Rule::MemNotPointer => return self.help_not_pointer(state),
-            Rule::PtrNull => match self.null_name() {
-                Some(expr) => format!("test it first: `if (!{expr}) return …;`"),
-                None => format!("compare {name} with 0 before it is used"),
+            Rule::PtrNull => match (self.null_name(), self.parameter()) {
+                (Some(param), Some(_)) => format!(
+                    "test it first: `if (!{param}) return …;`, or tag the parameter `__arg_nonnull`"
+                ),
+                (Some(expr), None) => format!("test it first: `if (!{expr}) return …;`"),
+                (None, _) => format!("compare {name} with null before it is used"),
             },
             Rule::RegUninit => match name.as_str() {
-                "r1" | "r2" | "r3" | "r4" | "r5" if self.was_clobbered() => format!(
+                "r1" | "r2" | "r3" | "r4" | "r5" if self.clobberer().is_some() => format!(
                     "calls clobber r1 to r5: keep {name} in r6 to r9 or on the stack across a call"
                 ),
                 "r0" => "r0 is the result: set it on every way to the exit".into(),
                 _ => format!("write {name} on every way that leads here"),
             },
+            Rule::MemStackUninit if self.title().ends_with("a dynptr is there") => {
+                "read what it leads to by bpf_dynptr_read(), bpf_dynptr_data() or bpf_dynptr_slice()".into()
+            }
+            Rule::MemStackUninit if self.title().ends_with("is there") => {
+                "leave it to its functions, and use other stack".into()
+            }
             Rule::MemStackUninit => {
                 "initialise all of it, padding too: `= {}` for a variable, __builtin_memset() for what has padding".into()
             }
@@ -143,7 +165,9 @@ impl Cx<'_> {
             Rule::PtrBounds => {
                 "make the index unsigned and test it before: `if (i < N)`; the test must be of the variable that is added".into()
             }
-            Rule::HelperArg if state.is_some_and(|state| state.ty.may_be_null()) => {
+            Rule::HelperArg | Rule::SubprogArg
+                if state.is_some_and(|state| state.ty.may_be_null()) =>
+            {
                 match self.null_name() {
                     Some(expr) => format!("test it first: `if (!{expr}) return …;`"),
                     None => format!("compare {name} with 0 before the call"),
@@ -152,11 +176,39 @@ impl Cx<'_> {
             Rule::PtrLeak => "return or store a number instead of an address".into(),
             Rule::CfgBackEdge => "unroll the loop: `#pragma unroll`, or load it with CAP_BPF".into(),
             Rule::ReturnRange => return self.help_return(),
+            Rule::SubprogArg if state.is_some_and(|state| state.ty.base == Base::Ctx) => {
+                "declare the parameter as the context of this type of program, or tag it `__arg_ctx`".into()
+            }
             Rule::Privilege => "load it with CAP_BPF (and CAP_PERFMON or CAP_NET_ADMIN as its type asks)".into(),
             Rule::CfgFallThrough => "end every function with exit or a jump back".into(),
             Rule::CfgUnreachable => "remove the instructions that nothing leads to".into(),
             _ => return None,
         })
+    }
+
+    /// Where what was known got lost on the stack.
+    fn help_lost(&self) -> Option<String> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Overwritten { .. } => Some(
+                "keep it where nothing else is stored, or test it again after it is read".into(),
+            ),
+            Origin::Blurred { .. } | Origin::Cut { .. } => Some(
+                "store and read all 8 bytes of it, aligned, or test it again after it is read"
+                    .into(),
+            ),
+            _ => None,
+        })
+    }
+
+    /// A help that speaks of `p`, by the pointer's name where it is known.
+    fn by_name(&self, help: String) -> String {
+        if !help.contains("(!p)") {
+            return help;
+        }
+        match self.null_name() {
+            Some(name) => format!("test it first: `if (!{name}) return …;`"),
+            None => format!("compare {} with null first", self.subject()),
+        }
     }
 
     fn help_packet(&self, state: Option<RegState>) -> String {
@@ -166,7 +218,9 @@ impl Cx<'_> {
         if kernel.contains("negative") {
             return "keep what is added in an unsigned variable and mask it: `off &= 0xff;`".into();
         }
-        if is_fixed && self.begins_at_start(state) {
+        if end == 0 {
+            "access what lies before data_end: `if (p + 1 > data_end) return …;`".into()
+        } else if is_fixed && self.begins_at_start(state) {
             format!("compare before: `if (data + {end} > data_end) return …;`")
         } else {
             "what is added to a packet pointer must be small (`& 0x3fff`), and the sum compared: `if ((void *)(p + 1) > data_end) return …;`".into()
@@ -184,8 +238,14 @@ impl Cx<'_> {
             let help = "access through the pointer that was compared with the end of the packet";
             return matches!(state.ty.base, Base::PacketEnd).then(|| help.into());
         }
+        if self.access().is_some_and(|(_, _, size)| size == 0) {
+            return Some("give the values a size before it is loaded".into());
+        }
         if state.num.is_const().is_some() {
-            return Some("use an offset that lies inside, or make the memory larger".into());
+            return Some(match self.insn_at() {
+                Some(Insn::Call(_)) => "pass a smaller size, or larger memory".into(),
+                _ => "use an offset that lies inside, or make the memory larger".into(),
+            });
         }
         let (low, high, by) = self.index().unwrap_or((0, 0, 1));
         let kernel = self.kernel();
@@ -204,7 +264,8 @@ impl Cx<'_> {
                 if most < 0 {
                     None
                 } else {
-                    Some(format!("test the index before: `if (i <= {most})`"))
+                    let name = self.index_name().unwrap_or("i");
+                    Some(format!("test the index before: `if ({name} <= {most})`"))
                 }
             }
             _ => Some(
@@ -215,13 +276,13 @@ impl Cx<'_> {
     }
 
     fn help_not_pointer(&self, state: Option<RegState>) -> Option<String> {
-        if self.was_moved() {
+        if self.mover().is_some() {
             return Some(
                 "read data and data_end from the context again after the call, and compare again"
                     .into(),
             );
         }
-        if self.was_ended() {
+        if self.ender().is_some() {
             return Some("do what needs it before the call, or get it anew after it".into());
         }
         let state = state?;
@@ -286,25 +347,52 @@ impl Cx<'_> {
     }
 
     fn help_return(&self) -> Option<String> {
-        let kernel = self.kernel();
-        let (_, range) = kernel.split_once("should have been in ")?;
-        Some(format!("return a number of {range}: a constant, or what was tested before"))
+        let (low, high) = self.allowed()?;
+        Some(if low == high {
+            format!("return {low}")
+        } else if self.is_always_wrong() {
+            format!("return a number of {low}..={high}")
+        } else {
+            format!("return a constant of {low}..={high}, or what was tested to be one")
+        })
     }
 
     /// The function that gives back what was acquired.
-    fn releaser(&self) -> Option<&'static str> {
-        let pc = self.since_pc()?;
-        let Some(Insn::Call(Call::Helper(id))) = self.prog.insns.get(pc).copied() else {
-            return None;
-        };
-        let name = u32::try_from(id).ok().and_then(Helper::find)?.name;
-        Some(match name {
-            "ringbuf_reserve" => "bpf_ringbuf_submit() or bpf_ringbuf_discard()",
-            "ringbuf_reserve_dynptr" => {
+    fn releaser(&self) -> Option<String> {
+        let name = self.leaked()?;
+        let by = match name.as_str() {
+            "bpf_ringbuf_reserve" => "bpf_ringbuf_submit() or bpf_ringbuf_discard()",
+            "bpf_ringbuf_reserve_dynptr" => {
                 "bpf_ringbuf_submit_dynptr() or bpf_ringbuf_discard_dynptr()"
             }
-            "sk_lookup_tcp" | "sk_lookup_udp" | "skc_lookup_tcp" => "bpf_sk_release()",
-            _ => return None,
-        })
+            "bpf_sk_lookup_tcp" | "bpf_sk_lookup_udp" | "bpf_skc_lookup_tcp" => "bpf_sk_release()",
+            "bpf_obj_new_impl" => "bpf_obj_drop()",
+            "bpf_percpu_obj_new_impl" => "bpf_percpu_obj_drop()",
+            "bpf_cpumask_create" => "bpf_cpumask_release()",
+            "bpf_task_from_pid" | "bpf_task_from_vpid" => "bpf_task_release()",
+            "bpf_cgroup_from_id" | "bpf_cgroup_ancestor" => "bpf_cgroup_release()",
+            "bpf_lookup_user_key" | "bpf_lookup_system_key" => "bpf_key_put()",
+            "bpf_get_task_exe_file" => "bpf_put_file()",
+            name if name.contains("_ct_lookup") || name.contains("_ct_alloc") => "bpf_ct_release()",
+            name => {
+                let iter = name.strip_suffix("_new").filter(|name| name.contains("_iter_"));
+                let by = match (iter, name.strip_suffix("_acquire")) {
+                    (Some(iter), _) => format!("{iter}_destroy"),
+                    (None, Some(of)) => format!("{of}_release"),
+                    (None, None) => return None,
+                };
+                return Some(format!("{by}()"));
+            }
+        };
+        Some(by.into())
+    }
+
+    /// The index as it stands in the source: `i` of `v->tab[i]`.
+    fn index_name(&self) -> Option<&str> {
+        let (_, rest) = self.expr.as_deref()?.rsplit_once('[')?;
+        let (name, _) = rest.split_once(']')?;
+        let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_alphanumeric() || "_.->".contains(c));
+        is_name.then_some(name)
     }
 }

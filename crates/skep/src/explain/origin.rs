@@ -3,29 +3,39 @@
 //! The way is walked backwards. A value is followed through copies, spills, fills and calls of the
 //! program's own functions; what bounded it and what made it is told, and what was known and got lost.
 
-use skep_isa::{AluOp, Insn, Pc, Reg, Src};
+use skep_isa::{AluOp, Call, Insn, Pc, Reg, Size, Src};
 use skep_prog::Prog;
-use skep_verifier::{Base, RegState, Step};
+use skep_verifier::{Base, RegState, Slot, Step};
 
 /// Something that happened to the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Origin {
-    /// It got its value.
-    Made { pc: Pc, value: RegState },
+    /// It got its value; of a computation with what was there before.
+    Made { pc: Pc, value: RegState, was: Option<RegState> },
     /// A comparison bounded it.
     Bounded { pc: Pc, value: RegState },
     /// It was added to a pointer.
     Added { pc: Pc, to: RegState, value: RegState },
     /// It was multiplied by a constant; the value is the one before.
     Scaled { pc: Pc, by: i64, value: RegState },
+    /// A call, which it was given to, made it something else.
+    Turned { pc: Pc, value: RegState },
     /// A call left nothing in it.
     Clobbered { pc: Pc },
     /// A call made a pointer to the packet a number, for the packet may lie elsewhere now.
     Moved { pc: Pc },
     /// A call ended what the pointer led to: it was released, or belonged to what was.
     Ended { pc: Pc },
-    /// Only a part of it, or no more than bytes, was kept on the stack.
-    Blurred { pc: Pc },
+    /// No more than bytes was kept on the stack of the value.
+    Blurred { pc: Pc, value: RegState },
+    /// A store or a call wrote over a part of where the value was kept on the stack.
+    Overwritten { pc: Pc, value: RegState },
+    /// Another part was read of what was kept on the stack than was kept.
+    Cut { pc: Pc, value: RegState, was: RegState },
+    /// It is the n-th argument, from 1, of the function that begins there.
+    Param { start: Pc, n: usize, value: RegState },
+    /// A function that calls back gave it to the program's function.
+    Given { pc: Pc, value: RegState },
     /// The same memory was read before, and that copy was compared.
     Reread { pc: Pc },
     /// The function began without it.
@@ -46,13 +56,16 @@ struct Walk<'a> {
     frame: u32,
     at: At,
     bounded: bool,
+    /// Bytes that were read from the stack where no register is kept: what wrote them is looked for.
+    torn: Option<(i64, i64)>,
 }
 
 /// What happened to the register before the last step, the last first: at most four events.
 pub(super) fn origin_of(steps: &[Step], reg: Reg, prog: &Prog) -> Vec<Origin> {
     let Some(last) = steps.last() else { return Vec::new() };
     let at = At::Reg(usize::from(reg.num()));
-    let mut walk = Walk { steps, prog, found: Vec::new(), frame: last.frame, at, bounded: false };
+    let mut walk =
+        Walk { steps, prog, found: Vec::new(), frame: last.frame, at, bounded: false, torn: None };
     walk.back();
     walk.found.truncate(4);
     walk.found
@@ -65,9 +78,14 @@ impl Walk<'_> {
                 return;
             }
         }
-        let start = self.steps.first().and_then(|step| self.value(step));
-        if start.is_some_and(|value| value.ty.base == Base::NotInit) {
-            self.found.push(Origin::NeverWritten);
+        let Some(first) = self.steps.first() else { return };
+        let Some(value) = self.value(first) else { return };
+        match self.at {
+            _ if value.ty.base == Base::NotInit => self.found.push(Origin::NeverWritten),
+            At::Reg(n @ 1..=5) if first.pc != Pc(0) => {
+                self.found.push(Origin::Param { start: first.pc, n, value });
+            }
+            _ => {}
         }
     }
 
@@ -97,6 +115,13 @@ impl Walk<'_> {
         }
         let is = self.value(after);
         let (was, pc) = (self.value(before), before.pc);
+        if let At::Slot(slot) = self.at
+            && let Some(value) = self.overwritten(before, after, slot)
+        {
+            self.found.push(Origin::Overwritten { pc, value });
+            self.torn = None;
+            return false;
+        }
         match insn {
             Insn::JumpIf { .. } => {
                 if let (Some(was), Some(is)) = (was, is) {
@@ -108,20 +133,31 @@ impl Walk<'_> {
                 }
                 false
             }
-            Insn::Call(_) => self.call(pc, was, is),
-            Insn::Store { src: Src::Reg(src), base, off, .. }
-                if self.slot_of(before, base, off) == Some(self.at) =>
+            Insn::Call(_) | Insn::LoadAbs { .. } | Insn::LoadInd { .. } => self.call(pc, was, is),
+            Insn::Store { src, base, off, size }
+                if self.slot_of(before, base, off) == Some(self.at)
+                    && self.is_wanted(before, base, off, size) =>
             {
-                if let At::Slot(slot) = self.at {
-                    let kept = after.stack.get(slot).is_some_and(skep_verifier::Slot::is_spilled);
-                    if !kept {
-                        self.found.push(Origin::Blurred { pc });
-                        return true;
+                let At::Slot(slot) = self.at else { return true };
+                let kept = after.stack.get(slot).is_some_and(Slot::is_spilled);
+                match src {
+                    Src::Reg(src) => {
+                        let value = before.regs[usize::from(src.num())];
+                        if !kept && loses(&value, &RegState::UNKNOWN) {
+                            self.found.push(Origin::Blurred { pc, value });
+                        }
+                        self.torn = None;
+                        self.at = At::Reg(usize::from(src.num()));
+                        false
+                    }
+                    Src::Imm(_) => {
+                        let value = is.filter(|_| kept).unwrap_or(RegState::UNKNOWN);
+                        self.found.push(Origin::Made { pc, value, was: None });
+                        true
                     }
                 }
-                self.at = At::Reg(usize::from(src.num()));
-                false
             }
+            _ if self.torn.is_some() => false,
             _ if self.at == written(&insn).map_or(At::Slot(usize::MAX), At::Reg) => {
                 self.made(i, &insn, is)
             }
@@ -138,7 +174,7 @@ impl Walk<'_> {
             Insn::Alu { op: AluOp::Mov, src: Src::Reg(src), .. } => {
                 let was = before.regs[usize::from(src.num())];
                 if value.ty != was.ty {
-                    self.found.push(Origin::Made { pc, value });
+                    self.found.push(Origin::Made { pc, value, was: Some(was) });
                     return true;
                 }
                 self.at = At::Reg(usize::from(src.num()));
@@ -172,22 +208,37 @@ impl Walk<'_> {
                 self.found.push(Origin::Scaled { pc, by, value });
                 false
             }
-            Insn::Load { base, off, .. } | Insn::LoadSx { base, off, .. } => {
+            Insn::Load { base, off, size, .. } | Insn::LoadSx { base, off, size, .. } => {
                 if let Some(At::Slot(slot)) = self.slot_of(before, base, off) {
-                    let spilled = before.stack.get(slot).filter(|slot| slot.is_spilled());
                     self.at = At::Slot(slot);
-                    if spilled.is_some() {
-                        return false;
+                    match before.stack.get(slot).filter(|slot| slot.is_spilled()) {
+                        Some(kept) if loses(&kept.reg, &value) => {
+                            self.found.push(Origin::Cut { pc, value, was: kept.reg });
+                        }
+                        Some(_) => {}
+                        None => {
+                            self.found.push(Origin::Made { pc, value, was: None });
+                            self.torn = self.bytes(&self.steps[i], base, off, size);
+                        }
                     }
+                    return false;
                 }
-                self.found.push(Origin::Made { pc, value });
+                self.found.push(Origin::Made { pc, value, was: None });
                 if let Some(pc) = self.earlier(i, base, off) {
                     self.found.push(Origin::Reread { pc });
                 }
                 true
             }
+            Insn::Alu { dst, .. } | Insn::Swap { dst, .. } => {
+                let was = before.regs[usize::from(dst.num())];
+                let has_lost = was.is_scalar() && value.is_scalar() && loses(&was, &value);
+                self.found.push(Origin::Made { pc, value, was: has_lost.then_some(was) });
+                // What was known before is told, too: it is what was lost.
+                self.bounded = false;
+                !has_lost
+            }
             _ => {
-                self.found.push(Origin::Made { pc, value });
+                self.found.push(Origin::Made { pc, value, was: None });
                 true
             }
         }
@@ -196,6 +247,10 @@ impl Walk<'_> {
     /// A call of a helper, a kernel function, or one that was not followed.
     fn call(&mut self, pc: Pc, was: Option<RegState>, is: Option<RegState>) -> bool {
         let (Some(was), Some(is)) = (was, is) else { return false };
+        if matches!(self.at, At::Reg(1..=5)) && is.ty.base == Base::NotInit {
+            self.found.push(Origin::Clobbered { pc });
+            return true;
+        }
         if was == is && self.at != At::Reg(0) {
             return false;
         }
@@ -204,13 +259,12 @@ impl Walk<'_> {
             return true;
         }
         match self.at {
-            At::Reg(0) => self.found.push(Origin::Made { pc, value: is }),
+            At::Reg(0) => self.found.push(Origin::Made { pc, value: is, was: None }),
             At::Reg(6..) | At::Slot { .. } if !was.is_scalar() && is.is_scalar() => {
                 self.found.push(Origin::Ended { pc });
             }
-            At::Reg(1..=5) => self.found.push(Origin::Clobbered { pc }),
             _ if was.ty == is.ty => return false,
-            _ => self.found.push(Origin::Made { pc, value: is }),
+            _ => self.found.push(Origin::Turned { pc, value: is }),
         }
         true
     }
@@ -220,10 +274,17 @@ impl Walk<'_> {
         if after.frame != self.frame {
             return false;
         }
+        let is_own =
+            |step: &Step| matches!(self.prog.insns.get(step.pc), Some(Insn::Call(Call::Local(_))));
         match self.at {
-            At::Reg(1..=5) => {
+            At::Reg(1..=5) if is_own(before) => {
                 self.frame = before.frame;
                 false
+            }
+            At::Reg(1..=5) => {
+                let value = self.value(after).unwrap_or(RegState::NOT_INIT);
+                self.found.push(Origin::Given { pc: before.pc, value });
+                true
             }
             _ => {
                 self.found.push(Origin::NeverWritten);
@@ -243,22 +304,66 @@ impl Walk<'_> {
                 false
             }
             At::Reg(1..=5) => {
-                self.found.push(Origin::Clobbered { pc: before.pc });
+                let pc = self.call_before(before).map_or(before.pc, |step| step.pc);
+                self.found.push(Origin::Clobbered { pc });
                 true
             }
-            _ => false,
+            At::Slot(slot) => {
+                // What was called may have a pointer to it.
+                let call = self.call_before(before).cloned();
+                if let Some(call) = call
+                    && let Some(value) = self.overwritten(&call, after, slot)
+                {
+                    self.found.push(Origin::Overwritten { pc: call.pc, value });
+                    self.torn = None;
+                }
+                false
+            }
+            At::Reg(_) => false,
         }
+    }
+
+    /// The last step in the frame before this one of a deeper frame.
+    fn call_before(&self, returns: &Step) -> Option<&Step> {
+        let at = self.steps.iter().rposition(|step| std::ptr::eq(step, returns))?;
+        self.steps[..at].iter().rev().find(|step| step.frame == self.frame)
+    }
+
+    /// What was kept in a slot and is not any more.
+    fn overwritten(&self, before: &Step, after: &Step, slot: usize) -> Option<RegState> {
+        let kept = before.stack.get(slot).filter(|kept| kept.is_spilled())?;
+        let whole = after.stack.get(slot).is_some_and(Slot::is_spilled);
+        (!whole).then_some(kept.reg)
     }
 
     /// The slot of this frame that an access through `base` reaches.
     fn slot_of(&self, step: &Step, base: Reg, off: i16) -> Option<At> {
+        let at = self.stack_at(step, base, off)?;
+        usize::try_from((-at).checked_sub(1)? / 8).ok().filter(|_| at < 0).map(At::Slot)
+    }
+
+    /// The byte of this frame's stack that an access through `base` begins at.
+    fn stack_at(&self, step: &Step, base: Reg, off: i16) -> Option<i64> {
         let reg = step.regs[usize::from(base.num())];
         if reg.ty.base != Base::Stack || reg.frame != self.frame {
             return None;
         }
         let var = reg.num.is_const()?.cast_signed();
-        let at = i64::from(reg.off).checked_add(var)?.checked_add(i64::from(off))?;
-        usize::try_from((-at).checked_sub(1)? / 8).ok().filter(|_| at < 0).map(At::Slot)
+        i64::from(reg.off).checked_add(var)?.checked_add(i64::from(off))
+    }
+
+    /// The bytes of this frame's stack that an access through `base` reaches.
+    fn bytes(&self, step: &Step, base: Reg, off: i16, size: Size) -> Option<(i64, i64)> {
+        let at = self.stack_at(step, base, off)?;
+        Some((at, at.checked_add(i64::from(size.bytes()))?))
+    }
+
+    /// Whether a store reaches what is looked for.
+    fn is_wanted(&self, step: &Step, base: Reg, off: i16, size: Size) -> bool {
+        match (self.torn, self.bytes(step, base, off, size)) {
+            (Some((start, end)), Some((from, to))) => from < end && start < to,
+            _ => true,
+        }
     }
 
     /// The comparison of what was read from the same memory before.
@@ -294,6 +399,14 @@ impl Walk<'_> {
         }
         compared
     }
+}
+
+/// Whether less is known of a value than of the one that it was made of.
+fn loses(was: &RegState, is: &RegState) -> bool {
+    let width = |reg: &RegState| i128::from(reg.num.smax) - i128::from(reg.num.smin);
+    was.ty.base != Base::NotInit
+        && (was.is_scalar() != is.is_scalar()
+            || is.is_scalar() && width(is) > width(was).saturating_mul(16).max(255))
 }
 
 /// The register that an instruction writes, if it writes one.

@@ -1,8 +1,9 @@
 //! Places in the source, from the lines that the program carries.
 
+use super::value::Words;
 use skep_diag::Span;
 use skep_isa::{Insn, Pc};
-use skep_prog::{Image, LineInfo, Prog};
+use skep_prog::{LineInfo, Prog};
 use std::collections::BTreeMap;
 
 /// Lines of the source file in question, or of a listing where there is no source.
@@ -21,16 +22,12 @@ const MOST_LINES: u32 = 200_000;
 
 impl<'a> Places<'a> {
     /// The file that the refused instruction is in, or a listing of those instructions that are known.
-    pub(super) fn of(
-        image: &'a Image,
-        prog: &'a Prog,
-        pc: Option<Pc>,
-        is_known: impl Fn(Pc) -> bool,
-    ) -> Self {
+    pub(super) fn of(words: Words<'a>, pc: Option<Pc>, is_known: impl Fn(Pc) -> bool) -> Self {
+        let prog = words.prog;
         let file = pc.and_then(|pc| prog.line_at(pc)).map(|line| line.file.clone());
         match file {
             Some(file) if !file.is_empty() => Self::source(prog, &file),
-            _ => Self::listing(image, prog, is_known),
+            _ => Self::listing(words, is_known),
         }
     }
 
@@ -41,7 +38,9 @@ impl<'a> Places<'a> {
             known.insert(line.line, &line.text);
         }
         // Assemblers keep lines without their indentation, but count columns with it.
-        let is_trimmed = known.values().all(|text| !text.starts_with(char::is_whitespace));
+        let is_assembly = file.ends_with(".s") || file.ends_with(".S") || file.ends_with(".asm");
+        let is_trimmed =
+            is_assembly && known.values().all(|text| !text.starts_with(char::is_whitespace));
         let mut indents: BTreeMap<u32, usize> = BTreeMap::new();
         if is_trimmed {
             for line in prog.lines.iter().filter(|line| *line.file == *file) {
@@ -62,7 +61,8 @@ impl<'a> Places<'a> {
         Self { prog, name: file.into(), text, lines, listing: false }
     }
 
-    fn listing(image: &Image, prog: &'a Prog, is_known: impl Fn(Pc) -> bool) -> Self {
+    fn listing(words: Words<'a>, is_known: impl Fn(Pc) -> bool) -> Self {
+        let prog = words.prog;
         let (mut text, mut lines) = (String::new(), BTreeMap::new());
         for (pc, insn) in prog.insns.iter().filter(|(pc, _)| is_known(*pc)) {
             // Lines of which only the text is known.
@@ -71,7 +71,7 @@ impl<'a> Places<'a> {
                 text.push_str(&format!("      ; {}\n", line.text));
             }
             lines.insert(pc.0, text.len());
-            let insn = skep_asm::print_insn(&insn, skep_asm::Dialect::CLike, &image.maps);
+            let insn = words.insn(pc, &insn);
             text.push_str(&format!("{pc:>4}: {insn}\n"));
         }
         Self { prog, name: prog.name.clone(), text, lines, listing: true }
@@ -110,7 +110,8 @@ impl<'a> Places<'a> {
         let is_one = !text.is_empty()
             && text.chars().all(|c| c.is_alphanumeric() || "_.>-[]*&()+ ".contains(c))
             && text.chars().any(char::is_alphabetic)
-            && !["asm", "if", "return", "while", "for"].contains(&text);
+            && !["asm", "if", "return", "while", "for"].contains(&text)
+            && !is_register(text);
         is_one.then(|| text.to_string())
     }
 
@@ -126,6 +127,12 @@ impl<'a> Places<'a> {
     pub(super) fn into_text(self) -> (String, String) {
         (self.name, self.text)
     }
+}
+
+/// Whether a text is the name of a register, as assembly has them: `r0`, `w10`.
+fn is_register(text: &str) -> bool {
+    let number = text.strip_prefix(['r', 'w']).unwrap_or_default();
+    !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
 }
 
 /// Whether an instruction reads or writes memory.

@@ -17,8 +17,8 @@ use crate::verdict::{Rejection, Stats};
 use insn::{insn, number};
 use skep_abi::ProgType;
 use skep_domain::Scalar;
-use skep_isa::{Insn, Insns, Pc, Reg};
-use skep_prog::{Image, LineInfo, Prog};
+use skep_isa::{Call, Insn, Insns, Pc, Reg};
+use skep_prog::{Extern, Image, LineInfo, Prog};
 use state::{Known, Maps};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,6 +109,8 @@ impl Default for Frame {
 struct Reader {
     insns: BTreeMap<u32, Insn>,
     lines: BTreeMap<u32, LineInfo>,
+    /// Kernel functions that are called, numbered as they are met.
+    names: BTreeMap<String, i32>,
     /// The source line that the next instruction belongs to.
     source: Option<(Arc<str>, u32, Arc<str>)>,
     maps: Maps,
@@ -239,6 +241,7 @@ impl Reader {
         let Some(insn) = insn(text.trim()) else { return };
         self.messages.clear();
         self.messages.extend(message.map(String::from));
+        let insn = self.named(insn, text);
         self.insns.insert(pc, insn);
         if let Some((file, line, text)) = self.source.take() {
             self.lines.entry(pc).or_insert(LineInfo { pc: Pc(pc), file, text, line, col: 0 });
@@ -248,6 +251,18 @@ impl Reader {
             self.is_detailed |= !whole;
             self.state(known, whole);
         }
+    }
+
+    /// A call of a kernel function with its name kept: among the externs of the program.
+    fn named(&mut self, insn: Insn, text: &str) -> Insn {
+        let Insn::Call(Call::Kfunc { .. }) = insn else { return insn };
+        let name = text.split_once("call ").and_then(|(_, rest)| rest.split_once('#'));
+        let Some((name, _)) = name.filter(|(name, _)| *name != "kernel-function") else {
+            return insn;
+        };
+        let next = i32::try_from(self.names.len()).unwrap_or(i32::MAX);
+        let id = *self.names.entry(name.into()).or_insert(next);
+        Insn::Call(Call::Kfunc { id, module: Extern::MODULE })
     }
 
     fn step(&mut self, pc: u32) {
@@ -347,6 +362,10 @@ impl Reader {
         let shown = self.insns.keys().copied().map(Pc).collect();
         let mut prog = Prog::new("program", ProgType::Unspec, program(&self.insns));
         prog.lines = self.lines.into_values().collect();
+        let mut named: Vec<(String, i32)> = self.names.into_iter().collect();
+        named.sort_by_key(|(_, id)| *id);
+        let named = named.into_iter().map(|(name, _)| Extern { name, type_id: None, weak: false });
+        prog.externs = named.collect();
         let image = Image { progs: vec![prog], maps: self.maps, ..Image::default() };
         let (steps, is_detailed) = (self.steps, self.is_detailed);
         Ok(LoggedRejection { image, shown, rejection, steps, is_detailed })
