@@ -10,14 +10,17 @@ type Case = (String, String, String);
 
 fn cases(text: &str) -> Vec<Case> {
     let mut all = Vec::new();
-    let (mut name, mut program) = (None, String::new());
+    let (mut name, mut program, mut wrong) = (None, String::new(), None);
     for line in text.lines() {
         if let Some(begins) = line.strip_prefix("== ") {
             name = Some(begins.trim().to_string());
             program.clear();
         } else if let Some(expected) = line.strip_prefix("=> ") {
             let name = name.take().expect("an expectation belongs to a case");
-            all.push((name, std::mem::take(&mut program), expected.trim().to_string()));
+            let expected = wrong.take().unwrap_or(expected).trim().to_string();
+            all.push((name, std::mem::take(&mut program), expected));
+        } else if let Some(kernel) = line.strip_prefix("=kernel> ") {
+            wrong = Some(kernel);
         } else if name.is_some() && !line.starts_with("=6.12> ") {
             program.push_str(line);
             program.push('\n');

@@ -27,8 +27,10 @@ impl Verifier<'_> {
             false => Self::newer(Rule::ProgType, since, &what).stop(),
         };
         known(info.since, format!("programs of type {}", prog_type.name()))?;
-        // Of types whose place may be told when they are attached, loaders leave it out.
-        if let Some(place) = place.filter(|place| info.attach.contains(place)) {
+        // Of other types the place does not matter, or is asked for when they are attached.
+        if let Some(place) =
+            place.filter(|place| is_asked(prog_type) && info.attach.contains(place))
+        {
             known(place.since(), format!("programs at {}", place.name()))?;
         }
         if let Some(feature) = Feature::sleepable(prog_type, place).filter(|_| self.sleepable) {
@@ -69,6 +71,21 @@ impl Verifier<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether programs of the type are loaded for one of several places, all others refused. Kernel:
+/// `bpf_prog_load_check_attach`, `check_attach_btf_id`.
+const fn is_asked(prog_type: ProgType) -> bool {
+    matches!(
+        prog_type,
+        ProgType::CgroupSock
+            | ProgType::CgroupSockAddr
+            | ProgType::CgroupSockopt
+            | ProgType::SkLookup
+            | ProgType::Netfilter
+            | ProgType::Tracing
+            | ProgType::Lsm
+    )
 }
 
 /// What the tables call a field.

@@ -6,6 +6,7 @@
 //! Kernel: `sanitize_ptr_alu`, `sanitize_val_alu`, `sanitize_check_bounds`, `retrieve_ptr_limit`.
 
 use crate::aux::AluLimit;
+use crate::change::Change;
 use crate::reg::{Base, RegState};
 use crate::reject::{Fact, Reject, Res, Stop};
 use crate::rule::Rule;
@@ -35,9 +36,11 @@ enum Reason {
 }
 
 impl Verifier<'_> {
-    /// Nothing is masked for those who may know, and known numbers need no mask.
+    /// Nothing is masked for those who may know or behind a barrier, and known numbers need no mask.
+    /// Kernel: `can_skip_alu_sanitation`.
     fn skips_sanitizing(&self, src: Src) -> bool {
-        self.bypass_spec_v1 || matches!(src, Src::Imm(_))
+        let barrier = || self.has(Change::SpeculationBarriers) && self.aux[self.pc as usize].nospec;
+        self.bypass_spec_v1 || matches!(src, Src::Imm(_)) || barrier()
     }
 
     /// Arithmetic on numbers must not be masked pointer arithmetic on another path.

@@ -15,9 +15,6 @@ use std::collections::HashMap;
 /// Slots of one frame, one bit each.
 pub(crate) type Slots = u64;
 
-/// Chain of call sites, then the start of the function.
-type Chain = Box<[u32]>;
-
 /// Marks of one instruction for one frame.
 #[derive(Clone, Copy, Debug, Default)]
 struct Masks {
@@ -37,28 +34,36 @@ struct Marks {
 }
 
 /// A function in one chain of calls.
+///
+/// A program may have very many chains, most of whose functions leave the stack alone: these hold nothing.
 #[derive(Debug)]
 struct Instance {
-    /// Call sites that lead here.
-    callsites: Vec<u32>,
-    /// First slots of the functions of each frame, this one last.
-    starts: Vec<u32>,
-    subprog: usize,
-    len: usize,
+    /// The caller's.
+    caller: Option<u32>,
+    /// The call that leads here.
+    callsite: u32,
+    subprog: u32,
+    /// First slot of the function, and its slots.
+    start: u32,
+    len: u32,
     updated: bool,
     must_write_dropped: bool,
+    /// By frame, up to the last that has marks.
     frames: Vec<Marks>,
-    /// Whether `must_write` of the instruction was set.
-    written: Vec<bool>,
+    /// Instructions whose `must_write` was set, a bit each.
+    written: Vec<u64>,
 }
+
+/// Caller, call and first slot of the function.
+type Key = (Option<u32>, u32, u32);
 
 /// All marks so far. Kernel: `struct bpf_liveness`.
 #[derive(Debug, Default)]
 pub(crate) struct StackLive {
     instances: Vec<Instance>,
-    by_chain: HashMap<Chain, usize>,
-    /// Whether some instance was updated.
-    dirty: bool,
+    by_key: HashMap<Key, u32>,
+    /// Instances that were updated.
+    updated: usize,
     /// Instance of the current state's innermost frame.
     current: Option<usize>,
     /// Slots that the current instruction wrote, by frame.
@@ -86,18 +91,19 @@ impl StackLive {
 
     fn masks(&self, instance: usize, frame: usize, pc: u32) -> Option<&Masks> {
         let instance = &self.instances[instance];
-        let start = *instance.starts.last()?;
-        instance.frames.get(frame)?.masks.get((pc - start) as usize)
+        instance.frames.get(frame)?.masks.get((pc - instance.start) as usize)
     }
 
     fn masks_mut(&mut self, instance: usize, frame: usize, pc: u32) -> &mut Masks {
         let instance = &mut self.instances[instance];
-        let start = *instance.starts.last().expect("bug: an instance has a function");
+        if instance.frames.len() <= frame {
+            instance.frames.resize_with(frame + 1, Marks::default);
+        }
         let masks = &mut instance.frames[frame].masks;
         if masks.is_empty() {
-            masks.resize(instance.len, Masks::default());
+            masks.resize(instance.len as usize, Masks::default());
         }
-        &mut masks[(pc - start) as usize]
+        &mut masks[(pc - instance.start) as usize]
     }
 
     /// What is live before an instruction has to be computed anew.
@@ -105,86 +111,107 @@ impl StackLive {
         self.instances[instance].frames[frame].stale.push(pc);
     }
 
+    fn mark_updated(&mut self, instance: usize) {
+        let instance = &mut self.instances[instance];
+        self.updated += usize::from(!instance.updated);
+        instance.updated = true;
+    }
+
     fn mark_read(&mut self, instance: usize, frame: usize, pc: u32, slots: Slots) {
-        let masks = self.masks_mut(instance, frame, pc);
-        let read = masks.may_read | slots;
-        if read == masks.may_read {
+        let old = self.masks(instance, frame, pc).copied().unwrap_or_default();
+        let read = old.may_read | slots;
+        if read == old.may_read {
             return;
         }
-        let news = read | masks.live_before != masks.live_before;
-        masks.may_read = read;
+        self.masks_mut(instance, frame, pc).may_read = read;
         self.mark_stale(instance, frame, pc);
-        self.instances[instance].updated |= news;
-        self.dirty |= news;
+        if read | old.live_before != old.live_before {
+            self.mark_updated(instance);
+        }
+    }
+
+    /// Frames that are on the stack where the instance runs.
+    fn depth(&self, instance: usize) -> usize {
+        let callers = |&at: &usize| self.instances[at].caller.map(|caller| caller as usize);
+        std::iter::successors(Some(instance), callers).count()
     }
 
     fn reset_writes(&mut self, instance: usize, pc: u32) {
         self.write_pc = pc;
         self.write_acc.clear();
-        self.write_acc.resize(self.instances[instance].starts.len(), 0);
+        self.write_acc.resize(self.depth(instance), 0);
     }
 
     fn commit_writes(&mut self, instance: usize) {
         let pc = self.write_pc;
-        let here = &self.instances[instance];
-        let at = (pc - here.starts[here.starts.len() - 1]) as usize;
-        let seen = here.written[at];
-        for frame in 0..self.instances[instance].starts.len() {
+        let at = (pc - self.instances[instance].start) as usize;
+        let (word, bit) = (at / 64, 1 << (at % 64));
+        let seen = self.instances[instance].written[word] & bit != 0;
+        for frame in 0..self.write_acc.len() {
             let mut slots = self.write_acc[frame];
-            if slots == 0 && !seen {
-                continue;
-            }
-            let masks = self.masks_mut(instance, frame, pc);
-            let old = masks.must_write;
+            let old = self.masks(instance, frame, pc).map_or(0, |masks| masks.must_write);
             if seen {
                 slots &= old;
+            } else if slots == 0 {
+                continue;
             }
             if old != slots {
-                masks.must_write = slots;
+                self.masks_mut(instance, frame, pc).must_write = slots;
                 self.mark_stale(instance, frame, pc);
-                self.instances[instance].updated = true;
-                self.dirty = true;
+                self.mark_updated(instance);
             }
             if old & !slots != 0 {
                 self.instances[instance].must_write_dropped = true;
             }
         }
-        self.instances[instance].written[at] = true;
+        self.instances[instance].written[word] |= bit;
     }
 }
 
 impl Verifier<'_> {
-    /// Chain of calls of a frame: the key of its instance, and where its functions start.
-    fn chain_of<R, S>(&self, state: &State<R, S>, frame: usize) -> (Vec<u32>, Vec<u32>) {
-        let start = |at: usize| self.subprogs[state.frames[at].subprog as usize].start;
-        let mut key: Vec<u32> = state.frames[1..=frame].iter().map(|f| f.callsite).collect();
-        key.push(start(frame));
-        (key, (0..=frame).map(start).collect())
+    /// The instances of the frames of a state.
+    fn chain<R, S>(&mut self, state: &State<R, S>) -> Vec<usize> {
+        let calls = state.frames.iter().map(|frame| (frame.callsite, frame.subprog));
+        self.chain_of(calls)
     }
 
-    fn instance(&mut self, (key, starts): (Vec<u32>, Vec<u32>)) -> usize {
-        match self.live.by_chain.get(key.as_slice()) {
-            Some(&at) => at,
-            None => self.new_instance(key, starts),
+    fn current_chain(&mut self) -> Vec<usize> {
+        let frames = self.cur.frames.iter();
+        let calls: Vec<_> = frames.map(|frame| (frame.callsite, frame.subprog)).collect();
+        self.chain_of(calls.into_iter())
+    }
+
+    fn chain_of(&mut self, calls: impl Iterator<Item = (u32, u32)>) -> Vec<usize> {
+        let mut caller = None;
+        calls
+            .map(|(callsite, subprog)| {
+                let callsite = if caller.is_none() { 0 } else { callsite };
+                let at = self.instance(caller, callsite, subprog);
+                caller = Some(at);
+                at as usize
+            })
+            .collect()
+    }
+
+    fn instance(&mut self, caller: Option<u32>, callsite: u32, subprog: u32) -> u32 {
+        let func = &self.subprogs[subprog as usize];
+        let (start, end) = (func.start, func.end);
+        let next = u32::try_from(self.live.instances.len()).unwrap_or(u32::MAX);
+        let at = *self.live.by_key.entry((caller, callsite, start)).or_insert(next);
+        if at == next {
+            let len = end - start;
+            self.live.instances.push(Instance {
+                caller,
+                callsite,
+                subprog,
+                start,
+                len,
+                updated: false,
+                must_write_dropped: false,
+                frames: Vec::new(),
+                written: vec![0; len.div_ceil(64) as usize],
+            });
         }
-    }
-
-    fn new_instance(&mut self, key: Vec<u32>, starts: Vec<u32>) -> usize {
-        let start = starts[starts.len() - 1];
-        let subprog = self.subprog_of(start);
-        let len = (self.subprogs[subprog].end - start) as usize;
-        let at = self.live.instances.len();
-        self.live.instances.push(Instance {
-            callsites: key[..key.len() - 1].to_vec(),
-            frames: vec![Marks::default(); starts.len()],
-            starts,
-            subprog,
-            len,
-            updated: false,
-            must_write_dropped: false,
-            written: vec![false; len],
-        });
-        self.live.by_chain.insert(key.into_boxed_slice(), at);
         at
     }
 
@@ -192,8 +219,8 @@ impl Verifier<'_> {
         if let Some(at) = self.live.current {
             return at;
         }
-        let chain = self.chain_of(&self.cur, self.cur.curframe());
-        let at = self.instance(chain);
+        let at = self.current_chain().last().copied();
+        let at = at.expect("bug: a state has at least one frame");
         self.live.current = Some(at);
         at
     }
@@ -228,36 +255,37 @@ impl Verifier<'_> {
     /// Brings the answers for the current chain of calls up to date. Kernel: `bpf_update_live_stack`.
     pub(crate) fn update_live_stack(&mut self) {
         self.live.reset_chain();
-        if !self.live.dirty {
+        if self.live.updated == 0 {
             return;
         }
-        for frame in (0..self.cur.frames.len()).rev() {
-            let chain = self.chain_of(&self.cur, frame);
-            let at = self.instance(chain);
+        for at in self.current_chain().into_iter().rev() {
             if self.live.instances[at].updated {
                 self.update_instance(at);
+                self.live.updated -= 1;
                 self.live.instances[at].updated = false;
                 self.live.instances[at].must_write_dropped = false;
             }
         }
-        self.live.dirty = self.live.instances.iter().any(|instance| instance.updated);
     }
 
     fn update_instance(&mut self, at: usize) {
-        for frame in 0..self.live.instances[at].starts.len() {
+        for frame in 0..self.live.instances[at].frames.len() {
             self.update_frame(at, frame);
         }
-        if self.live.instances[at].starts.len() > 1 {
-            self.propagate_to_caller(at);
+        if let Some(caller) = self.live.instances[at].caller {
+            self.propagate_to_caller(at, caller as usize);
         }
     }
 
     /// Goes through the function in postorder, again and again, until nothing changes. Instructions are
     /// passed over whose own marks and whose successors' are as they were the last time.
     fn update_frame(&mut self, at: usize, frame: usize) {
-        let order = self.postorder_of(self.live.instances[at].subprog);
+        let order = self.postorder_of(self.live.instances[at].subprog as usize);
         let instance = &mut self.live.instances[at];
         let marks = &mut instance.frames[frame];
+        if marks.masks.is_empty() {
+            return;
+        }
         let mut stale = PlaceSet::new(order.len());
         if instance.must_write_dropped {
             for masks in &mut marks.masks {
@@ -268,9 +296,6 @@ impl Verifier<'_> {
         }
         for pc in marks.stale.drain(..) {
             stale.insert(self.postorder_place[pc as usize] as usize - order.start);
-        }
-        if marks.masks.is_empty() {
-            return;
         }
         loop {
             let mut next = 0;
@@ -312,32 +337,20 @@ impl Verifier<'_> {
     }
 
     /// What a callee reads and writes of outer frames is read and written by the call.
-    fn propagate_to_caller(&mut self, at: usize) {
-        let here = &self.live.instances[at];
-        let start = here.starts[here.starts.len() - 1];
-        let callsite = here.callsites[here.callsites.len() - 1];
-        let outer_starts = here.starts[..here.starts.len() - 1].to_vec();
-        let mut key = here.callsites[..here.callsites.len() - 1].to_vec();
-        key.push(outer_starts[outer_starts.len() - 1]);
-        let frames = outer_starts.len();
-        let outer = self.instance((key, outer_starts));
-        self.live.reset_writes(outer, callsite);
-        for frame in 0..frames {
+    fn propagate_to_caller(&mut self, at: usize, caller: usize) {
+        let Instance { start, callsite, .. } = self.live.instances[at];
+        self.live.reset_writes(caller, callsite);
+        for frame in 0..self.live.write_acc.len() {
             let Some(&masks) = self.live.masks(at, frame, start) else { continue };
             self.live.write_acc[frame] |= masks.must_write_acc;
-            self.live.mark_read(outer, frame, callsite, masks.live_before);
+            self.live.mark_read(caller, frame, callsite, masks.live_before);
         }
-        self.live.commit_writes(outer);
+        self.live.commit_writes(caller);
     }
 
     /// Prepares questions about a state. Kernel: `bpf_live_stack_query_init`.
     pub(crate) fn live_query<R, S>(&mut self, state: &State<R, S>) -> Query {
-        let instances = (0..state.frames.len())
-            .map(|frame| {
-                let chain = self.chain_of(state, frame);
-                self.instance(chain)
-            })
-            .collect();
+        let instances = self.chain(state);
         Query {
             instances,
             callsites: state.frames[1..].iter().map(|frame| frame.callsite).collect(),

@@ -72,6 +72,7 @@ const CASES: &[(&str, i32, &str)] = &[
     // Success.
     ("--version", 0, ""),
     ("run --help", 0, ""),
+    ("check examples/xdp_firewall.o --kernel 5.4", 0, ""),
     ("run examples/count.s -r examples/traffic.pcap -c 0", 0, ""),
 ];
 

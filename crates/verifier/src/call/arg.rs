@@ -7,7 +7,7 @@ use crate::reg::{Base, RegState, flag};
 use crate::reject::{Fact, Reject, Res, reject, unsupported};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
-use skep_abi::{Arg, ArgKind, Errno, MapType, arg_flag};
+use skep_abi::{Arg, ArgKind, Errno, MapFlag, MapType, arg_flag};
 use skep_btf::TypeId;
 use skep_isa::{Reg, Size};
 
@@ -265,7 +265,10 @@ impl Verifier<'_> {
 
     /// Whether all keys below the number of entries have a value. Kernel: `can_elide_value_nullness`.
     pub(crate) fn has_every_value(&self, map: u32) -> bool {
-        matches!(self.maps[map as usize].map_type(), MapType::Array | MapType::PercpuArray)
+        let map = &self.maps[map as usize];
+        // Arrays of this kind stand for others, which may have fewer entries.
+        let any_size = MapFlag::of(map.def.flags).any(|flag| flag == MapFlag::InnerMap);
+        matches!(map.map_type(), MapType::Array | MapType::PercpuArray) && !any_size
     }
 
     /// The key on the stack, if it is known. Kernel: `get_constant_map_key`.

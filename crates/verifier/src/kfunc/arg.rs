@@ -168,12 +168,11 @@ impl<'a> Verifier<'a> {
             return self
                 .refuse_kfunc_arg(reg, format!("pointer in R{} isn't map pointer", reg.num()));
         };
-        let record = &self.maps[map as usize].record;
         if let Some((before, before_uid)) = meta.map
-            && (record.has(FieldKind::Workqueue) || record.has(FieldKind::TaskWork))
             && (before, before_uid) != (map, uid)
         {
-            let text = if record.has(FieldKind::TaskWork) {
+            // Where the other map has no such field, the kernel itself falls over.
+            let text = if self.maps[before as usize].record.has(FieldKind::TaskWork) {
                 format!(
                     "bpf_task_work pointer in R2 map_uid={before_uid} doesn't match map pointer in R3 map_uid={uid}"
                 )
