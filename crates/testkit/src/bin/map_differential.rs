@@ -81,6 +81,7 @@ fn on_each(host: Host, each: u64, threads: u64, seed: u64) -> (Counts, u64) {
     let kinds = cases.len() as u64 + 1;
     let (next, different, counts) =
         (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Counts::new()));
+    let creating = Mutex::new(());
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -96,6 +97,8 @@ fn on_each(host: Host, each: u64, threads: u64, seed: u64) -> (Counts, u64) {
                     (case.def.name.as_str(), Vec::from_iter(difference))
                 }
                 None => {
+                    // Some are large.
+                    let _one = creating.lock().expect("bug: a thread panicked");
                     let differences =
                         (0..STEPS).filter_map(|_| refused_differently(host, &mut rng));
                     ("creation", differences.collect())
