@@ -1,6 +1,7 @@
 //! The helpers of packet hooks, on top of those that every program may call.
 
 mod bytes;
+pub(crate) mod conntrack;
 mod cookie;
 mod csum;
 mod meta;
@@ -27,6 +28,7 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = send::add(helpers);
     let helpers = tunnel::add(helpers);
     let helpers = cookie::add(helpers);
+    let helpers = conntrack::add(helpers);
     let helpers = typed::add(helpers);
     refused::add(helpers)
 }
@@ -96,7 +98,7 @@ mod tests {
              <!-- Written by the tests of `crates/skep/src/helper.rs`; `UPDATE=1 cargo test -p skep` renews it. -->\n\n\
              The user engine serves {served} of the {} helpers of Linux 6.18 and {} of its {} kernel\n\
              functions. A program that calls any other is refused by name before it runs.\n\n\
-             Routes, sockets, devices and tasks are those that the user gives to a session\n\
+             Routes, sockets, tracked connections, devices and tasks are those that the user gives to a session\n\
              (`Session::set_network`, `set_task`, `set_tasks`; `skep run --world`); the current task is this\n\
              thread unless another is set. Tasks and cgroups can be read as far as the types of a kernel are\n\
              given. Timers and pieces of work are looked at before each packet: with the clock of packets, a\n\

@@ -1,5 +1,6 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
+use crate::helper::conntrack::{Connections, Tracked};
 use crate::helper::socket::Held;
 use crate::helper::tunnel::Tunnel;
 use crate::network::Network;
@@ -9,7 +10,7 @@ use skep_hooks::{Hook, Packet};
 use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
 use std::iter;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where `bpf_ktime_get_ns` takes the time from.
@@ -54,6 +55,10 @@ pub(crate) struct Host {
     pub(crate) btf: Option<Arc<Btf>>,
     /// Sockets that the program holds.
     pub(crate) held: Vec<Held>,
+    /// Tracked connections, of all threads.
+    pub(crate) connections: Arc<Mutex<Connections>>,
+    /// Those that the program holds.
+    pub(crate) tracked: Vec<Tracked>,
     /// The socket that the packet is steered to, by its place in the network's list.
     pub(crate) assigned: Option<usize>,
     random: u64,
@@ -78,6 +83,8 @@ impl Host {
             network: Network::default(),
             btf: None,
             held: Vec::new(),
+            connections: Arc::default(),
+            tracked: Vec::new(),
             assigned: None,
             random: SEED,
             ctx: Vec::new(),
@@ -91,9 +98,15 @@ impl Host {
             tasks: self.tasks.clone(),
             kernel: self.kernel.clone(),
             network: self.network.clone(),
+            connections: self.connections.clone(),
             btf: self.btf.clone(),
             ..Self::new(self.hook, self.clock)
         }
+    }
+
+    /// The table of connections, whatever became of a thread that had it.
+    pub(crate) fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Lends the packet's bytes to the engine.

@@ -70,6 +70,21 @@ fn tasks_and_cgroups_are_found_as_in_the_kernel() {
     }
 }
 
+#[test]
+fn connections_are_tracked_as_by_the_kernel() {
+    let image = image("conntrack.o");
+    let kernel = [("wrong", 2_212_926_410), ("tracked", 3_755_590_213), ("zoned", 3_755_590_213)];
+    assert_eq!(image.progs.len(), kernel.len());
+    for (name, want) in kernel {
+        let mut session = Session::load(&image, Some(name), Options::default()).unwrap();
+        session.set_kernel_types(image.btf.clone().unwrap());
+        let outcome = session.run(&mut packet()).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(outcome.verdict.code, want, "{name}");
+        let marks: Vec<u32> = session.connections().iter().map(|known| known.mark).collect();
+        assert_eq!(marks, if name == "wrong" { vec![] } else { vec![0xabd] });
+    }
+}
+
 /// The verdict for a packet of so many bytes.
 fn caught(len: usize) -> u32 {
     let mut session = Session::load(&image("exception.o"), None, Options::default()).unwrap();

@@ -65,7 +65,6 @@ const KFUNCS: &[(&str, &str)] = &[
 /// Why no kernel function of a subject is served that has no reason of its own.
 const fn of_group(group: KfuncGroup) -> Option<&'static str> {
     Some(match group {
-        KfuncGroup::Conntrack => "the table of tracked connections is the kernel's",
         KfuncGroup::Crypto => {
             "the ciphers, and programs that make contexts of them, are the kernel's"
         }

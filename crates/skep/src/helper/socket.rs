@@ -143,7 +143,7 @@ fn look_up(
 }
 
 /// `struct bpf_sock_tuple`: source and destination of a packet.
-fn tuple_of(bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+pub(super) fn tuple_of(bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     let (addr_len, ports) = (bytes.len().checked_sub(4)? / 2, bytes.last_chunk::<4>()?);
     let addr = |at: usize| {
         let bytes = bytes.get(at..at + addr_len)?;

@@ -47,6 +47,7 @@ fn network() -> Network {
             neighbour(2, "2001:db8::7", 7),
         ],
         sockets: sockets(),
+        connections: Vec::new(),
     }
 }
 
