@@ -11,7 +11,6 @@ mod route;
 mod send;
 pub(crate) mod socket;
 pub(crate) mod tunnel;
-mod typed;
 
 use crate::host::Host;
 use skep_abi::Errno;
@@ -29,7 +28,6 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = tunnel::add(helpers);
     let helpers = cookie::add(helpers);
     let helpers = conntrack::add(helpers);
-    let helpers = typed::add(helpers);
     refused::add(helpers)
 }
 
@@ -103,7 +101,8 @@ mod tests {
              thread unless another is set. Tasks and cgroups can be read as far as the types of a kernel are\n\
              given. Timers and pieces of work are looked at before each packet: with the clock of packets, a\n\
              capture's own times drive them. A function that the kernel has for other program types is\n\
-             refused as it is there; those of sets of CPUs are for users of `skep-vm`, who also describe the\n\
+             refused as it is there; those of sets of CPUs, of the files that iterators write and of ciphers\n\
+             (`ecb` and `cbc` of AES, DES and triple DES) are for users of `skep-vm`, who also describe the\n\
              stack of a traced call.\n\n\
              ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
             all().count(),

@@ -5,7 +5,8 @@ use crate::helper::socket::Held;
 use crate::helper::tunnel::Tunnel;
 use crate::network::Network;
 use crate::{layout, task};
-use skep_btf::{Btf, TypeId};
+use skep_abi::Errno;
+use skep_btf::{Btf, PrintFlags, TypeId};
 use skep_hooks::{Hook, Packet};
 use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
@@ -204,6 +205,21 @@ impl Env for Host {
 
     fn size_of_type(&self, type_id: u32) -> Option<u32> {
         self.btf.as_ref()?.size_of(TypeId(type_id))
+    }
+
+    fn kernel_type_size(&self, type_id: u32, flags: u64) -> Result<u32, Errno> {
+        let kernel = self.kernel.as_ref().ok_or(Errno::EINVAL)?;
+        if PrintFlags::new(flags).is_none() || type_id.cast_signed() <= 0 {
+            return Err(Errno::EINVAL);
+        }
+        kernel.get(TypeId(type_id)).ok_or(Errno::ENOENT)?;
+        Ok(kernel.size_of(TypeId(type_id)).unwrap_or(0))
+    }
+
+    fn kernel_value_text(&self, type_id: u32, value: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
+        let kernel = self.kernel.as_ref().ok_or(Errno::EINVAL)?;
+        let flags = PrintFlags::new(flags).ok_or(Errno::EINVAL)?;
+        kernel.print(TypeId(type_id), value, flags).ok_or(Errno::E2BIG)
     }
 
     fn timers(&mut self) -> Option<&mut Timers> {

@@ -1,6 +1,6 @@
 //! What programs read in objects of the kernel: structs laid out by the types that they were fitted to.
 
-use crate::network::{Connection, Transport};
+use crate::network::{Connection, Socket, Transport};
 use skep_btf::{Body, Btf, Kind, TypeId};
 use skep_vm::Task;
 use std::net::{IpAddr, SocketAddr};
@@ -56,6 +56,57 @@ pub(crate) fn nf_conn(btf: &Btf, of: &Connection, timeout: u32) -> (Vec<u8>, Ran
     let bytes = with_fields(btf, "nf_conn", &fields);
     let mark = nf_conn_mark(btf).map_or(0..0, |at| at as usize..at as usize + 4);
     (bytes, mark)
+}
+
+/// A `struct tcp_sock` or another that begins with a `struct sock`, of which addresses, ports, state and what the
+/// user tells of the connection are filled in.
+pub(crate) fn socket(btf: &Btf, strukt: &str, of: &Socket, state: u8) -> Vec<u8> {
+    let v4 = |end: Option<SocketAddr>| match end.map(|end| end.ip()) {
+        Some(IpAddr::V4(ip)) => ip.octets().to_vec(),
+        _ => vec![0; 4],
+    };
+    let v6 = |end: Option<SocketAddr>| match end.map(|end| end.ip()) {
+        Some(IpAddr::V6(ip)) => ip.octets().to_vec(),
+        _ => vec![0; 16],
+    };
+    let family: u16 = if of.local.is_ipv4() { 2 } else { 10 };
+    let port = of.remote.map_or(0, |remote| remote.port());
+    let common = [
+        ("skc_family", family.to_le_bytes().to_vec()),
+        ("skc_state", vec![state]),
+        ("skc_num", of.local.port().to_le_bytes().to_vec()),
+        ("skc_dport", port.to_be_bytes().to_vec()),
+        ("skc_rcv_saddr", v4(Some(of.local))),
+        ("skc_daddr", v4(of.remote)),
+        ("skc_v6_rcv_saddr", v6(Some(of.local))),
+        ("skc_v6_daddr", v6(of.remote)),
+        ("skc_bound_dev_if", of.ifindex.to_le_bytes().to_vec()),
+    ];
+    let (kind, protocol): (u16, u16) = match of.transport {
+        Transport::Tcp => (1, 6),
+        Transport::Udp => (2, 17),
+    };
+    let sock = [
+        ("sk_mark", of.mark.to_le_bytes().to_vec()),
+        ("sk_priority", of.priority.to_le_bytes().to_vec()),
+        ("sk_type", kind.to_le_bytes().to_vec()),
+        ("sk_protocol", protocol.to_le_bytes().to_vec()),
+        ("__sk_common", with_fields(btf, "sock_common", &common)),
+    ];
+    let sock = with_fields(btf, "sock", &sock);
+    // Each struct begins with the one that it extends.
+    let tcp = match of.transport {
+        Transport::Tcp => with_fields(btf, "tcp_sock", &of.tcp.fields()),
+        Transport::Udp => Vec::new(),
+    };
+    let mut bytes = with_fields(btf, strukt, &[]);
+    for (to, from) in bytes.iter_mut().zip(&tcp) {
+        *to = *from;
+    }
+    for (to, from) in bytes.iter_mut().zip(sock) {
+        *to = from;
+    }
+    bytes
 }
 
 /// Where a `struct nf_conn` has its mark.

@@ -142,6 +142,8 @@ pub struct Socket {
     pub cgroups: Vec<u64>,
     /// What `bpf_tcp_sock` tells of it, if it is of TCP.
     pub tcp: TcpState,
+    /// Whether its queue of connections is full, so that SYN cookies stand in for those to come.
+    pub flooded: bool,
 }
 
 impl Socket {
@@ -158,6 +160,7 @@ impl Socket {
             uid: 0,
             cgroups: Vec::new(),
             tcp: TcpState::default(),
+            flooded: false,
         }
     }
 }
@@ -224,6 +227,11 @@ macro_rules! tcp_state {
                     _ => return None,
                 }
                 Some(())
+            }
+
+            /// Names, and numbers as bytes.
+            pub(crate) fn fields(self) -> Vec<(&'static str, Vec<u8>)> {
+                vec![$((stringify!($field), self.$field.to_le_bytes().to_vec())),*]
             }
 
             pub(crate) fn to_bytes(self) -> Vec<u8> {

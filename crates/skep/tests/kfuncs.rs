@@ -3,7 +3,10 @@
 //! Each program folds what it sees into one number. The numbers here are what Linux 6.18 gave for the same
 //! objects by `BPF_PROG_TEST_RUN`, over 64 bytes of zeroes, on a machine of two CPUs.
 
-use skep::{Image, Kernel, Options, Packet, PacketMeta, Session, Task, fit, read_image};
+use skep::{
+    Image, Kernel, Network, Options, Packet, PacketMeta, Session, Socket, Task, Transport, fit,
+    read_image,
+};
 use skep_hooks::LinkType;
 use skep_map::Map;
 use skep_vm::{Env, Input, Machine, Vm, builtin};
@@ -85,6 +88,29 @@ fn connections_are_tracked_as_by_the_kernel() {
     }
 }
 
+#[test]
+fn sockets_are_shown_as_structs_of_the_kernel() {
+    let image = image("socket.o");
+    let tcp = |local: &str, remote: Option<&str>| {
+        let parse = |text: &str| text.parse().unwrap();
+        Socket::new(Transport::Tcp, parse(local), remote.map(parse))
+    };
+    let mut listener = tcp("10.0.0.2:80", None);
+    listener.flooded = true;
+    let mut connected = tcp("10.0.0.2:81", Some("10.0.0.1:9"));
+    connected.tcp.snd_cwnd = 33;
+    connected.mark = 5;
+    let sockets = vec![listener, connected, tcp("[::]:82", None)];
+    let network = Network { sockets, ..Network::default() };
+    for prog in ["kinds", "fields", "cookies"] {
+        let mut session = Session::load(&image, Some(prog), Options::default()).unwrap();
+        session.set_kernel_types(image.btf.clone().unwrap());
+        session.set_network(network.clone());
+        let outcome = session.run(&mut packet()).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(outcome.verdict.code, 0, "{prog} says what is wrong by the line");
+    }
+}
+
 /// The verdict for a packet of so many bytes.
 fn caught(len: usize) -> u32 {
     let mut session = Session::load(&image("exception.o"), None, Options::default()).unwrap();
@@ -127,5 +153,21 @@ fn sets_of_cpus_and_pages_are_those_of_the_kernel() {
         let output = Vm::new().run(&machine, prog, &mut Still, Input::default());
         let r0 = output.result.unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(r0 & 0xffff_ffff, want, "{file}");
+    }
+}
+
+#[test]
+fn ciphers_are_those_of_the_kernel() {
+    let image = image("crypto.o");
+    let kernel = [("setup", 4_057_686_648), ("crypt", 1_321_540_017), ("unfit", 428_165_925)];
+    let maps = image.maps.iter().map(|def| Map::new(def, 2).unwrap()).collect();
+    let mut machine = Machine::new(builtin(), maps).with_cpus(2);
+    let progs = kernel.map(|(name, _)| machine.load(image.prog(name).unwrap()).unwrap());
+    // A context stays where it is, in the value of a map, for the next program.
+    let mut vm = Vm::new();
+    for (prog, (name, want)) in progs.into_iter().zip(kernel) {
+        let output = vm.run(&machine, prog, &mut Still, Input::default());
+        let r0 = output.result.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        assert_eq!(r0 & 0xffff_ffff, want, "{name}");
     }
 }

@@ -329,6 +329,8 @@ struct SocketItem {
     cgroups: Vec<u64>,
     #[serde(default)]
     tcp: Tcp,
+    #[serde(default)]
+    flooded: bool,
 }
 
 /// Fields of `struct bpf_tcp_sock` by name.
@@ -352,9 +354,10 @@ impl<'de> Deserialize<'de> for Tcp {
 impl From<SocketItem> for Socket {
     fn from(item: SocketItem) -> Self {
         let transport = item.proto.into();
-        let SocketItem { local, remote, dev, mark, priority, uid, cgroups, tcp, .. } = item;
+        let SocketItem { local, remote, dev, mark, priority, uid, .. } = item;
+        let SocketItem { cgroups, tcp, flooded, .. } = item;
         let socket = Self::new(transport, local, remote);
-        Self { ifindex: dev, mark, priority, uid, cgroups, tcp: tcp.0, ..socket }
+        Self { ifindex: dev, mark, priority, uid, cgroups, tcp: tcp.0, flooded, ..socket }
     }
 }
 
