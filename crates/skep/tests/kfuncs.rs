@@ -8,7 +8,8 @@ use skep::{
     read_image,
 };
 use skep_hooks::LinkType;
-use skep_map::Map;
+use skep_isa::Size;
+use skep_map::{Fields, Map, SharedMap};
 use skep_vm::{Env, Input, Machine, Vm, builtin};
 
 fn image(name: &str) -> Image {
@@ -170,4 +171,29 @@ fn ciphers_are_those_of_the_kernel() {
         let r0 = output.result.unwrap_or_else(|fault| panic!("{name}: {fault}"));
         assert_eq!(r0 & 0xffff_ffff, want, "{name}");
     }
+}
+
+/// The lock of a process that is no more, in a value that processes share.
+#[test]
+fn programs_take_the_locks_of_the_dead() {
+    let text = b".map m, array, key=4, value=16, entries=1\n.section \"tc\"\np:\n r1 = 0\n \
+        *(u32 *)(r10 - 4) = r1\n r1 = m ll\n r2 = r10\n r2 += -4\n call bpf_map_lookup_elem\n \
+        if r0 == 0 goto out\n r6 = r0\n r1 = r6\n call bpf_spin_lock\n r1 = 5\n \
+        *(u64 *)(r6 + 8) = r1\n r1 = r6\n call bpf_spin_unlock\n r0 = 1\n out: exit\n";
+    let image = read_image(text, "locked.s").unwrap().image;
+    let path = std::env::temp_dir().join(format!("skep-locked-{}", std::process::id()));
+    let file = std::fs::File::options().read(true).write(true).create(true).truncate(true);
+    let file = file.open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let fields = Fields { spin_lock: Some(0), opaque: Vec::new() };
+    let shared = SharedMap::create_with_fields(&image.maps[0], 1, &file, &fields).unwrap();
+    let Map::KeyValue(values) = shared.map() else { panic!("an array") };
+    // A number that no process has had.
+    values.values().store(0, Size::W, 9 << 10 | 7).unwrap();
+    let mut machine = Machine::new(builtin(), vec![shared.map().clone()]);
+    let prog = machine.load(&image.progs[0]).unwrap();
+    let output = Vm::new().run(&machine, prog, &mut Still, Input::default());
+    assert_eq!(output.result.unwrap_or_else(|fault| panic!("{fault}")), 1);
+    let word = |at| values.values().load(at, Size::W);
+    assert_eq!((word(0), word(8)), (Some(0), Some(5)), "the lock is free, the value written");
 }

@@ -73,6 +73,19 @@ impl<'m> Memory<'m> {
         }
     }
 
+    /// What stands in a lock at this address while this process holds it.
+    pub(crate) fn lock_owner(&self, addr: u64) -> u32 {
+        let values = self.values(addr, 4, true).ok().flatten();
+        values.map_or(1, |(values, _)| values.lock_owner())
+    }
+
+    /// Whether a lock there is held by a process that is gone.
+    pub(crate) fn is_dead_owner(&self, addr: u64, owner: u64) -> bool {
+        let values = self.values(addr, 4, true).ok().flatten();
+        let owner = u32::try_from(owner).ok();
+        values.zip(owner).is_some_and(|((values, _), owner)| values.is_dead_owner(owner))
+    }
+
     /// Whether an address is that of a page which an arena does not have. Programs read zero there, and what
     /// they write is gone. Kernel: `ex_handler_bpf`.
     fn is_hole(&self, addr: u64, size: usize) -> bool {
