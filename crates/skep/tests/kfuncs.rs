@@ -182,8 +182,8 @@ fn programs_take_the_locks_of_the_dead() {
         *(u64 *)(r6 + 8) = r1\n r1 = r6\n call bpf_spin_unlock\n r0 = 1\n out: exit\n";
     let image = read_image(text, "locked.s").unwrap().image;
     let path = std::env::temp_dir().join(format!("skep-locked-{}", std::process::id()));
-    let file = std::fs::File::options().read(true).write(true).create(true).truncate(true);
-    let file = file.open(&path).unwrap();
+    std::fs::write(&path, b"").unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let fields = Fields { spin_lock: Some(0), opaque: Vec::new() };
     let shared = SharedMap::create_with_fields(&image.maps[0], 1, &file, &fields).unwrap();
