@@ -228,6 +228,8 @@ fn crypt<S: Env>(
     if !writable || (iv_len != 0 && iv_at.is_none()) {
         return Ok(Errno::EINVAL.r0());
     }
+    // Ciphers take their time: an instruction for each byte.
+    cx.meter.spend(isize::try_from(from.len()).unwrap_or(isize::MAX))?;
     let mut bytes = cx.mem.read_vec(from_at, from.len().into())?;
     let mut vector = match iv_at {
         Some(at) => cx.mem.read_vec(at, iv_len.into())?,
