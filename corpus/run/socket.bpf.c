@@ -24,8 +24,12 @@ struct sock {
     __u16 sk_protocol;
 };
 
-struct inet_connection_sock {
+struct inet_sock {
     struct sock sk;
+};
+
+struct inet_connection_sock {
+    struct inet_sock icsk_inet;
 };
 
 struct tcp_sock {
@@ -94,7 +98,7 @@ int fields(struct __sk_buff *skb)
         return __LINE__;
     struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
     if (tcp) {
-        struct sock *inner = &tcp->inet_conn.sk;
+        struct sock *inner = &tcp->inet_conn.icsk_inet.sk;
         CHECK(tcp->snd_cwnd == 33);
         CHECK(inner->sk_mark == 5);
         CHECK(inner->sk_protocol == 6);

@@ -2,7 +2,7 @@
 
 use crate::helper::conntrack::{Connections, Tracked};
 use crate::helper::socket::Held;
-use crate::helper::tunnel::Tunnel;
+use crate::helper::tunnel::{Tunnel, XFRM_INFO};
 use crate::network::Network;
 use crate::{layout, task};
 use skep_abi::Errno;
@@ -38,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) redirect: Option<Redirect>,
     /// What the program says a tunnel is to do.
     pub(crate) tunnel: Option<Tunnel>,
+    /// Or a transformation.
+    pub(crate) transform: Option<[u8; XFRM_INFO]>,
     /// Copies that the program sent on.
     pub(crate) clones: Vec<(u32, Packet)>,
     pub(crate) printed: Vec<String>,
@@ -73,6 +75,7 @@ impl Host {
             packet: Packet::new(),
             redirect: None,
             tunnel: None,
+            transform: None,
             clones: Vec::new(),
             printed: Vec::new(),
             unprinted: 0,

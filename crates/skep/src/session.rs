@@ -288,6 +288,7 @@ impl Session {
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
         self.host.tunnel = None;
+        self.host.transform = None;
         self.host.held.clear();
         conntrack::forget(&mut self.host);
         self.host.assigned = None;
