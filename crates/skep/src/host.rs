@@ -1,6 +1,7 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
-use crate::helper::conntrack::{Connections, Tracked};
+use crate::conntrack::Connections;
+use crate::helper::conntrack::Tracked;
 use crate::helper::socket::Held;
 use crate::helper::tunnel::{Tunnel, XFRM_INFO};
 use crate::network::Network;

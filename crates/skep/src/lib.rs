@@ -19,6 +19,7 @@
 
 mod check;
 mod code;
+mod conntrack;
 mod event;
 mod explain;
 mod fields;

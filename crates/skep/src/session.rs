@@ -1,8 +1,9 @@
 //! A program loaded into the user engine, taking packets.
 
 use crate::check::CheckOptions;
+use crate::conntrack::Connections;
 use crate::event::{self, Event};
-use crate::helper::conntrack::{self, Connections};
+use crate::helper::conntrack;
 use crate::host::{Clock, Host, half_fields, monotonic};
 use crate::link::{Linked, LoadError, link};
 use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
