@@ -48,11 +48,14 @@ errno! {
     ERANGE = 34, "out of range";
     EDEADLK = 35, "would deadlock";
     ENODATA = 61, "no data";
+    ETIME = 62, "timer expired";
+    ENONET = 64, "machine is not on the network";
     EPROTO = 71, "protocol error";
     EOVERFLOW = 75, "value too large";
     EMSGSIZE = 90, "message too long";
     EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
+    EAFNOSUPPORT = 97, "address family not supported by protocol";
     ENOBUFS = 105, "no buffer space";
     EALREADY = 114, "already in progress";
     ENOTSUPP = 524, "operation not supported by the kernel";

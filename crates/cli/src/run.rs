@@ -105,7 +105,7 @@ pub(crate) struct Run {
     /// CPUs that per-CPU maps have values for.
     #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
-    /// Devices, routes, neighbours, sockets and tasks that programs find, as JSON
+    /// Devices, routes, neighbours, sockets, tracked connections and tasks that programs find, as JSON
     /// [default: no network, this process].
     #[arg(long, help_heading = "World", value_name = "FILE")]
     world: Option<PathBuf>,

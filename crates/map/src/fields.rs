@@ -19,13 +19,15 @@ use skep_prog::MapDef;
 /// Looks at a lock before giving up, about a second: its owner may have lost its CPU for a while, but
 /// a run that ended in a fault may have left it held.
 const TRIES: u32 = 1 << 26;
+/// Looks at a lock before asking for its owner.
+const PATIENCE: u32 = 1 << 14;
 /// `sizeof(struct bpf_spin_lock)`
 const LOCK: u32 = 4;
 
 /// Where a value has fields of the kernel's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// Position of a `struct bpf_spin_lock`: a word that is 1 while the lock is held.
+    /// Position of a `struct bpf_spin_lock`: a word that is not 0 while the lock is held.
     pub spin_lock: Option<u32>,
     /// Bytes of all others: `struct bpf_timer`, kptrs, and their like.
     pub opaque: Vec<Range<u32>>,
@@ -113,17 +115,19 @@ impl Fields {
     ) -> Result<R, Errno> {
         let field = self.spin_lock.ok_or(Errno::EINVAL)? as usize;
         let lock = values.half_words().get((at + field) / 4).ok_or(Errno::EINVAL)?;
-        acquire(lock)?;
+        acquire(values, lock)?;
         let result = act();
         lock.store(0, Release);
         Ok(result)
     }
 }
 
-fn acquire(lock: &AtomicU32) -> Result<(), Errno> {
-    for _ in 0..TRIES {
-        let free = lock.load(Relaxed) == 0;
-        if free && lock.compare_exchange_weak(0, 1, Acquire, Relaxed).is_ok() {
+fn acquire(values: &Values, lock: &AtomicU32) -> Result<(), Errno> {
+    let own = values.lock_owner();
+    for n in 1..TRIES {
+        let owner = lock.load(Relaxed);
+        let free = owner == 0 || (n.is_multiple_of(PATIENCE) && values.is_dead_owner(owner));
+        if free && lock.compare_exchange_weak(owner, own, Acquire, Relaxed).is_ok() {
             return Ok(());
         }
         spin_loop();

@@ -66,14 +66,34 @@ impl HandleArray {
             return Err(Errno::ENODEV);
         }
         let mut writer = self.writer.lock();
+        let is_xsk = self.def.map_type == MapType::Xskmap;
         match self.is_present(index) {
+            // What is there already may be put there. Kernel: `xsk_map_update_elem`.
+            true if is_xsk && self.is_at(index, value) => return Ok(()),
             true if flags == NOEXIST => return Err(Errno::EEXIST),
             false if flags == EXIST && !by_index => return Err(Errno::ENOENT),
             _ => {}
         }
+        if self.def.map_type == MapType::ReuseportSockarray && self.holds(value) {
+            return Err(Errno::EBUSY);
+        }
         writer.change();
         self.mark(index, !remove);
         self.values.write(index * self.values.stride(), value).ok_or(Errno::EINVAL)
+    }
+
+    /// Whether the value is at any index: a socket of a group is in one place only.
+    ///
+    /// Kernel: `reuseport_array_update_check`.
+    fn holds(&self, value: &[u8]) -> bool {
+        (0..self.def.max_entries as usize)
+            .any(|index| self.is_present(index) && self.is_at(index, value))
+    }
+
+    fn is_at(&self, index: usize, value: &[u8]) -> bool {
+        let mut known = alloc::vec![0; value.len()];
+        let read = self.values.read(index * self.values.stride(), &mut known);
+        read.is_some() && known == value
     }
 
     /// A device of number 0 and a queue without room take the entry away.

@@ -47,10 +47,7 @@ pub(crate) enum Backing {
         layout: Layout,
     },
     #[cfg(target_os = "linux")]
-    Shared {
-        #[expect(dead_code, reason = "held for its lifetime")]
-        mapping: Arc<Mapping>,
-    },
+    Shared { mapping: Arc<Mapping> },
 }
 
 impl Memory {

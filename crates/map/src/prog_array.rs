@@ -3,6 +3,8 @@
 //! Source: `fd_array_map_*` in `kernel/bpf/arraymap.c`.
 
 use crate::Values;
+use crate::key_value::{ANY, next_index, prepare, sized};
+use alloc::vec::Vec;
 use skep_abi::Errno;
 use skep_isa::Size;
 use skep_prog::MapDef;
@@ -52,4 +54,34 @@ impl ProgArray {
             .map_err(|_| Errno::E2BIG)?;
         if prog.is_none() && old == 0 { Err(Errno::ENOENT) } else { Ok(()) }
     }
+
+    /// The number of the program at an index, as four bytes.
+    pub(crate) fn lookup_user(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
+        let prog = self.get(index(key)?).ok_or(Errno::ENOENT)?;
+        prepare(out, 4)?;
+        out.copy_from_slice(&prog.to_ne_bytes());
+        Ok(())
+    }
+
+    /// Kernel: `bpf_fd_array_map_update_elem`.
+    pub(crate) fn update_user(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        let prog = u32::from_ne_bytes(*value.as_array().ok_or(Errno::EINVAL)?);
+        if flags != ANY {
+            return Err(Errno::EINVAL);
+        }
+        self.set(index(key)?, Some(prog))
+    }
+
+    pub(crate) fn delete_user(&self, key: &[u8]) -> Result<(), Errno> {
+        self.set(index(key)?, None)
+    }
+
+    pub(crate) fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        sized(next, 4)?;
+        next_index(self.def.max_entries, key, next)
+    }
+}
+
+fn index(key: &[u8]) -> Result<u32, Errno> {
+    key.as_array().map(|key| u32::from_ne_bytes(*key)).ok_or(Errno::EINVAL)
 }

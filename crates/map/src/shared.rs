@@ -24,7 +24,7 @@
 //! against that, and others have to be kept from it by their permissions.
 //!
 //! Processes in different PID namespaces cannot tell whether the others live, and are refused. So are
-//! values with fields of the kernel's, and all types of maps but arrays, hashes (per CPU and with the
+//! values with timers and pointers of the kernel, and all types of maps but arrays, hashes (per CPU and with the
 //! least recently used entry making room too), tries of prefixes, queues, stacks, bloom filters and ring
 //! buffers.
 
@@ -38,6 +38,7 @@ pub(crate) use process::{NOBODY, Pause};
 use crate::memory::Memory;
 use crate::{CpuPool, Fields, Limits, Map, MapError};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use skep_abi::MapType;
@@ -59,6 +60,9 @@ pub struct SharedMap {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "fields are glossary terms")]
 pub enum SharedError {
+    /// Values have timers, pointers or their like, which belong to one process.
+    #[error("values with timers or pointers of the kernel cannot be shared by processes")]
+    Fields,
     /// The definition makes no map.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -109,7 +113,25 @@ impl SharedMap {
     ///
     /// See [`SharedError`].
     pub fn create(def: &MapDef, cpus: u32, file: &File) -> Result<Self, SharedError> {
-        let def = Map::checked(def, cpus, &Limits { bytes: u64::MAX }, &Fields::default())?;
+        Self::create_with_fields(def, cpus, file, &Fields::default())
+    }
+
+    /// The same, of values with fields, which may be spin locks only. A lock is held by a process: those that wait
+    /// for one take it from a process that is dead, and find the value as that left it.
+    ///
+    /// # Errors
+    ///
+    /// See [`SharedError`].
+    pub fn create_with_fields(
+        def: &MapDef,
+        cpus: u32,
+        file: &File,
+        fields: &Fields,
+    ) -> Result<Self, SharedError> {
+        if !fields.opaque.is_empty() {
+            return Err(SharedError::Fields);
+        }
+        let def = Map::checked(def, cpus, &Limits { bytes: u64::MAX }, fields)?;
         let len = header::file_len(&def, cpus)?;
         let metadata = file.metadata().map_err(|err| system("look at the file", err))?;
         if metadata.len() != 0 {
@@ -119,8 +141,8 @@ impl SharedMap {
         // Files with names have no seals.
         let _ = fcntl_add_seals(file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL);
         let mapping = Arc::new(Mapping::new(file, len)?);
-        header::write(&mapping, &def, cpus);
-        let map = make(&mapping, &def, cpus, true)?;
+        header::write(&mapping, &def, (cpus, fields.spin_lock));
+        let map = make(&mapping, (&def, fields), cpus, true)?;
         map.set_initial_of(&def)?;
         header::finish(&mapping);
         Ok(Self { map, mapping, cpus })
@@ -148,12 +170,13 @@ impl SharedMap {
             return Err(SharedError::NoMap { why: "it is too short" });
         }
         let mapping = Arc::new(Mapping::new(file, len)?);
-        let (def, cpus) = header::read(&mapping)?;
-        let def = Map::checked(&def, cpus, &Limits { bytes: u64::MAX }, &Fields::default())?;
+        let (def, cpus, spin_lock) = header::read(&mapping)?;
+        let fields = Fields { spin_lock, opaque: Vec::new() };
+        let def = Map::checked(&def, cpus, &Limits { bytes: u64::MAX }, &fields)?;
         if header::file_len(&def, cpus)? != len {
             return Err(SharedError::NoMap { why: "its length is that of another map" });
         }
-        Ok(Self { map: make(&mapping, &def, cpus, false)?, mapping, cpus })
+        Ok(Self { map: make(&mapping, (&def, &fields), cpus, false)?, mapping, cpus })
     }
 
     /// The map, to be used as any other.
@@ -171,14 +194,19 @@ impl SharedMap {
 }
 
 /// Constructs a map in a mapping.
-fn make(mapping: &Arc<Mapping>, def: &MapDef, cpus: u32, fresh: bool) -> Result<Map, SharedError> {
+fn make(
+    mapping: &Arc<Mapping>,
+    (def, fields): (&MapDef, &Fields),
+    cpus: u32,
+    fresh: bool,
+) -> Result<Map, SharedError> {
     let memory = Memory::Shared { mapping: mapping.clone(), at: Cell::new(header::DATA), fresh };
-    made(&memory, def, cpus)
+    made(&memory, def, cpus, fields)
 }
 
 /// Constructs a map in some memory.
-fn made(memory: &Memory, def: &MapDef, cpus: u32) -> Result<Map, SharedError> {
-    let made = Map::make_in(memory, def, cpus, &Fields::default());
+fn made(memory: &Memory, def: &MapDef, cpus: u32, fields: &Fields) -> Result<Map, SharedError> {
+    let made = Map::make_in(memory, def, cpus, fields);
     let map_type = def.map_type;
     made.ok_or(SharedError::Type { map_type })?.map_err(|_| {
         let (asked, left) = (Map::bytes_of(def, cpus), 0);

@@ -15,7 +15,8 @@ use skep_abi::{Errno, MapType};
 
 /// The user's side of any map; clones share whether it is frozen.
 ///
-/// Keys of storage maps are the eight bytes of an object's number. A bloom filter is asked for the
+/// Keys of storage maps are the eight bytes of an object's number, values of program arrays the four bytes of
+/// a program's, which is the engine's. A bloom filter is asked for the
 /// value that `out` holds.
 #[derive(Clone)]
 pub struct UserMap {
@@ -90,11 +91,13 @@ impl UserMap {
                 sized(key, 0)?;
                 filter.peek(out)
             }
+            Map::Progs(progs) => progs.lookup_user(key, out),
             Map::Storage(storage) => {
                 let at = storage.get(object(key)?).ok_or(Errno::ENOENT)?;
                 zeroed(out, storage.def().value_size)?;
                 storage.values().read(at, out).ok_or(Errno::EINVAL)
             }
+            Map::Arena(_) => Err(Errno::EINVAL),
             _ => self.keyed()?.lookup_user(key, out),
         }
     }
@@ -116,6 +119,7 @@ impl UserMap {
                 sized(key, 0)?;
                 filter.push(value, flags)
             }
+            Map::Progs(progs) => progs.update_user(key, value, flags),
             Map::Storage(storage) => storage.set(object(key)?, value, flags),
             _ => self.keyed()?.update_user(key, value, flags),
         }
@@ -145,6 +149,7 @@ impl UserMap {
             Map::KeyValue(map) => map.delete(key),
             Map::Maps(maps) => maps.delete(key),
             Map::Stacks(stacks) => stacks.delete_user(key),
+            Map::Progs(progs) => progs.delete_user(key),
             Map::Storage(storage) => storage.delete(object(key)?),
             Map::Queue(_) => Err(Errno::EINVAL),
             Map::Bloom(_) | Map::Arena(_) => Err(Errno::EOPNOTSUPP),
@@ -183,6 +188,7 @@ impl UserMap {
         self.may_read()?;
         match &self.map {
             Map::Maps(maps) => maps.next_key(key, next),
+            Map::Progs(progs) => progs.next_key(key, next),
             Map::Queue(_) => Err(Errno::EINVAL),
             Map::Bloom(_) | Map::Arena(_) => Err(Errno::EOPNOTSUPP),
             _ => self.keyed()?.next_key(key, next),

@@ -17,6 +17,7 @@
 //! here assumes a value to be other than bytes.
 
 mod access;
+mod owner;
 #[cfg(test)]
 mod tests;
 

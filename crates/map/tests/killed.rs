@@ -10,7 +10,7 @@
 
 use skep_abi::{Errno, MapType};
 use skep_isa::Size;
-use skep_map::{Cpu, KeyValue, Map, RingBuf, SharedMap};
+use skep_map::{Cpu, Fields, KeyValue, Map, RingBuf, SharedMap, UserMap};
 use skep_prog::MapDef;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -414,5 +414,60 @@ fn dies_with_a_record() {
     let lease = pool.try_lease().unwrap();
     ring.values().store(record.at, Size::Dw, 1).unwrap();
     std::mem::forget(lease);
+    std::process::abort();
+}
+
+/// A process that dies while it holds the lock in a value.
+#[test]
+fn locks_in_values_are_taken_from_the_dead() {
+    let file = File::from(memory_file());
+    let fields = Fields { spin_lock: Some(0), opaque: Vec::new() };
+    let def = MapDef::new("locked", MapType::Array, 4, 16, 2);
+    let map = SharedMap::create_with_fields(&def, 1, &file, &fields).unwrap();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["dies_with_a_lock", "--exact", "--nocapture"])
+        .env(FILES, path)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!status.success());
+    let values = key_value(&map);
+    let lock = || values.values().load(0, Size::W).unwrap();
+    assert!(lock() != 0 && lock() != u64::from(values.values().lock_owner()), "it is held");
+
+    let (user, mut out) = (UserMap::new(map.map().clone()), Vec::new());
+    /// `BPF_F_LOCK`
+    const LOCKED: u64 = 4;
+    user.lookup(&[0; 4], &mut out, LOCKED).unwrap();
+    assert_eq!(out[8..], *b"halfdone", "the value is as it was left");
+    assert_eq!(lock(), 0);
+    user.update(&[0; 4], &[7; 16], LOCKED).unwrap();
+
+    // What belongs to one process is refused by name.
+    let opaque = Fields { spin_lock: None, opaque: std::iter::once(0..8).collect() };
+    let refused = SharedMap::create_with_fields(&def, 1, &File::from(memory_file()), &opaque);
+    let refused = refused.map(drop).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "values with timers or pointers of the kernel cannot be shared by processes"
+    );
+}
+
+fn memory_file() -> std::os::fd::OwnedFd {
+    rustix::fs::memfd_create("values", rustix::fs::MemfdFlags::CLOEXEC).unwrap()
+}
+
+#[test]
+fn dies_with_a_lock() {
+    let Ok(path) = std::env::var(FILES) else { return };
+    if std::env::var(WORKER).is_ok() {
+        return;
+    }
+    let map = SharedMap::open_at(path.as_ref()).unwrap();
+    let values = key_value(&map);
+    let owner = values.values().lock_owner();
+    values.values().store(0, Size::W, owner.into()).unwrap();
+    values.values().write(8, b"halfdone").unwrap();
     std::process::abort();
 }

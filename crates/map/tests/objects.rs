@@ -55,11 +55,13 @@ fn numbers_of_objects_have_the_errors_of_their_types() {
         (Delete(1), OK),
         (Delete(3), inval),
     ];
-    let by_socket = |absent: Result, beyond: Result| {
+    let by_socket = |[once, again]: [Result; 2], absent: Result, beyond: Result| {
         vec![
             (Put(7, 2), noent),
             (Put(7, 1), OK),
-            (Put(7, 1), exist),
+            (Put(7, 1), once),
+            (Put(7, 0), again),
+            (Put(8, 1), exist),
             (Put(8, 2), OK),
             (Put(0, 0), OK),
             (Get, OK),
@@ -89,9 +91,9 @@ fn numbers_of_objects_have_the_errors_of_their_types() {
             ]
             .concat(),
         ),
-        (Xskmap, by_socket(OK, inval)),
-        (Sockmap, by_socket(inval, inval)),
-        (ReuseportSockarray, by_socket(noent, big)),
+        (Xskmap, by_socket([OK, OK], OK, inval)),
+        (Sockmap, by_socket([exist, OK], inval, inval)),
+        (ReuseportSockarray, by_socket([exist, err(Errno::EBUSY)], noent, big)),
         (CgroupArray, cgroups),
     ];
     for (map_type, steps) in table {

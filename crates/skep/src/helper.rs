@@ -1,6 +1,7 @@
 //! The helpers of packet hooks, on top of those that every program may call.
 
 mod bytes;
+pub(crate) mod conntrack;
 mod cookie;
 mod csum;
 mod meta;
@@ -10,7 +11,6 @@ mod route;
 mod send;
 pub(crate) mod socket;
 pub(crate) mod tunnel;
-mod typed;
 
 use crate::host::Host;
 use skep_abi::Errno;
@@ -27,7 +27,7 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = send::add(helpers);
     let helpers = tunnel::add(helpers);
     let helpers = cookie::add(helpers);
-    let helpers = typed::add(helpers);
+    let helpers = conntrack::add(helpers);
     refused::add(helpers)
 }
 
@@ -96,12 +96,13 @@ mod tests {
              <!-- Written by the tests of `crates/skep/src/helper.rs`; `UPDATE=1 cargo test -p skep` renews it. -->\n\n\
              The user engine serves {served} of the {} helpers of Linux 6.18 and {} of its {} kernel\n\
              functions. A program that calls any other is refused by name before it runs.\n\n\
-             Routes, sockets, devices and tasks are those that the user gives to a session\n\
+             Routes, sockets, tracked connections, devices and tasks are those that the user gives to a session\n\
              (`Session::set_network`, `set_task`, `set_tasks`; `skep run --world`); the current task is this\n\
              thread unless another is set. Tasks and cgroups can be read as far as the types of a kernel are\n\
              given. Timers and pieces of work are looked at before each packet: with the clock of packets, a\n\
              capture's own times drive them. A function that the kernel has for other program types is\n\
-             refused as it is there; those of sets of CPUs are for users of `skep-vm`, who also describe the\n\
+             refused as it is there; those of sets of CPUs, of the files that iterators write and of ciphers\n\
+             (`ecb` and `cbc` of AES, DES and triple DES) are for users of `skep-vm`, who also describe the\n\
              stack of a traced call.\n\n\
              ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
             all().count(),

@@ -1,15 +1,18 @@
 //! What helpers see of this process: the packet at its hook, clock, chance, and what they say.
 
+use crate::conntrack::Connections;
+use crate::helper::conntrack::Tracked;
 use crate::helper::socket::Held;
-use crate::helper::tunnel::Tunnel;
+use crate::helper::tunnel::{Tunnel, XFRM_INFO};
 use crate::network::Network;
 use crate::{layout, task};
-use skep_btf::{Btf, TypeId};
+use skep_abi::Errno;
+use skep_btf::{Btf, PrintFlags, TypeId};
 use skep_hooks::{Hook, Packet};
 use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
 use std::cell::OnceCell;
 use std::iter;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where `bpf_ktime_get_ns` takes the time from.
@@ -36,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) redirect: Option<Redirect>,
     /// What the program says a tunnel is to do.
     pub(crate) tunnel: Option<Tunnel>,
+    /// Or a transformation.
+    pub(crate) transform: Option<[u8; XFRM_INFO]>,
     /// Copies that the program sent on.
     pub(crate) clones: Vec<(u32, Packet)>,
     pub(crate) printed: Vec<String>,
@@ -54,6 +59,10 @@ pub(crate) struct Host {
     pub(crate) btf: Option<Arc<Btf>>,
     /// Sockets that the program holds.
     pub(crate) held: Vec<Held>,
+    /// Tracked connections, of all threads.
+    pub(crate) connections: Arc<Mutex<Connections>>,
+    /// Those that the program holds.
+    pub(crate) tracked: Vec<Tracked>,
     /// The socket that the packet is steered to, by its place in the network's list.
     pub(crate) assigned: Option<usize>,
     random: u64,
@@ -67,6 +76,7 @@ impl Host {
             packet: Packet::new(),
             redirect: None,
             tunnel: None,
+            transform: None,
             clones: Vec::new(),
             printed: Vec::new(),
             unprinted: 0,
@@ -78,6 +88,8 @@ impl Host {
             network: Network::default(),
             btf: None,
             held: Vec::new(),
+            connections: Arc::default(),
+            tracked: Vec::new(),
             assigned: None,
             random: SEED,
             ctx: Vec::new(),
@@ -91,9 +103,15 @@ impl Host {
             tasks: self.tasks.clone(),
             kernel: self.kernel.clone(),
             network: self.network.clone(),
+            connections: self.connections.clone(),
             btf: self.btf.clone(),
             ..Self::new(self.hook, self.clock)
         }
+    }
+
+    /// The table of connections, whatever became of a thread that had it.
+    pub(crate) fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Lends the packet's bytes to the engine.
@@ -191,6 +209,21 @@ impl Env for Host {
 
     fn size_of_type(&self, type_id: u32) -> Option<u32> {
         self.btf.as_ref()?.size_of(TypeId(type_id))
+    }
+
+    fn kernel_type_size(&self, type_id: u32, flags: u64) -> Result<u32, Errno> {
+        let kernel = self.kernel.as_ref().ok_or(Errno::EINVAL)?;
+        if PrintFlags::new(flags).is_none() || type_id.cast_signed() <= 0 {
+            return Err(Errno::EINVAL);
+        }
+        kernel.get(TypeId(type_id)).ok_or(Errno::ENOENT)?;
+        Ok(kernel.size_of(TypeId(type_id)).unwrap_or(0))
+    }
+
+    fn kernel_value_text(&self, type_id: u32, value: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
+        let kernel = self.kernel.as_ref().ok_or(Errno::EINVAL)?;
+        let flags = PrintFlags::new(flags).ok_or(Errno::EINVAL)?;
+        kernel.print(TypeId(type_id), value, flags).ok_or(Errno::E2BIG)
     }
 
     fn timers(&mut self) -> Option<&mut Timers> {

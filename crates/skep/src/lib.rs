@@ -19,6 +19,7 @@
 
 mod check;
 mod code;
+mod conntrack;
 mod event;
 mod explain;
 mod fields;
@@ -46,7 +47,9 @@ pub use input::{InputError, ReadImage, read_each, read_image};
 pub use link::LoadError;
 pub use native::{Engine, NotNative};
 pub use needs::{Need, NeedKind, Needs, needs};
-pub use network::{Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport};
+pub use network::{
+    Connection, Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport,
+};
 pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_markdown};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_abi::Release;

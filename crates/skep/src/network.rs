@@ -13,6 +13,8 @@ pub struct Network {
     pub neighbours: Vec<Neighbour>,
     /// Sockets, for `bpf_sk_lookup_tcp` and its kin.
     pub sockets: Vec<Socket>,
+    /// Connections that are tracked, for `bpf_xdp_ct_lookup` and its kin.
+    pub connections: Vec<Connection>,
 }
 
 /// A network device.
@@ -111,7 +113,7 @@ pub struct Neighbour {
 }
 
 /// A protocol with ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// TCP.
     Tcp,
@@ -140,6 +142,8 @@ pub struct Socket {
     pub cgroups: Vec<u64>,
     /// What `bpf_tcp_sock` tells of it, if it is of TCP.
     pub tcp: TcpState,
+    /// Whether its queue of connections is full, so that SYN cookies stand in for those to come.
+    pub flooded: bool,
 }
 
 impl Socket {
@@ -156,6 +160,50 @@ impl Socket {
             uid: 0,
             cgroups: Vec::new(),
             tcp: TcpState::default(),
+            flooded: false,
+        }
+    }
+}
+
+/// A connection that is tracked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its protocol.
+    pub transport: Transport,
+    /// Who began it.
+    pub from: SocketAddr,
+    /// With whom.
+    pub to: SocketAddr,
+    /// Source and destination of replies, where addresses are translated other than the ends turned round.
+    pub reply: (SocketAddr, SocketAddr),
+    /// Its zone.
+    pub zone: u16,
+    /// Directions that the zone is meant for: 1, 2 or both, 3.
+    pub zone_dirs: u8,
+    /// Its mark.
+    pub mark: u32,
+    /// `IPS_*`
+    pub status: u32,
+    /// When it is over, in nanoseconds of the session's clock; never, if it is not said.
+    pub expires: Option<u64>,
+}
+
+impl Connection {
+    /// A connection that is confirmed, without mark, in zone 0, and never over.
+    #[must_use]
+    pub fn new(transport: Transport, from: SocketAddr, to: SocketAddr) -> Self {
+        /// `IPS_CONFIRMED`
+        const CONFIRMED: u32 = 1 << 3;
+        Self {
+            transport,
+            from,
+            to,
+            reply: (to, from),
+            zone: 0,
+            zone_dirs: 3,
+            mark: 0,
+            status: CONFIRMED,
+            expires: None,
         }
     }
 }
@@ -179,6 +227,11 @@ macro_rules! tcp_state {
                     _ => return None,
                 }
                 Some(())
+            }
+
+            /// Names, and numbers as bytes.
+            pub(crate) fn fields(self) -> Vec<(&'static str, Vec<u8>)> {
+                vec![$((stringify!($field), self.$field.to_le_bytes().to_vec())),*]
             }
 
             pub(crate) fn to_bytes(self) -> Vec<u8> {

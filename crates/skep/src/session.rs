@@ -1,11 +1,13 @@
 //! A program loaded into the user engine, taking packets.
 
 use crate::check::CheckOptions;
+use crate::conntrack::Connections;
 use crate::event::{self, Event};
+use crate::helper::conntrack;
 use crate::host::{Clock, Host, half_fields, monotonic};
 use crate::link::{Linked, LoadError, link};
 use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
-use crate::network::Network;
+use crate::network::{Connection, Network};
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
@@ -15,7 +17,7 @@ use skep_prog::{Image, Prog};
 use skep_vm::{
     CTX, Fault, HostPointers, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -238,7 +240,15 @@ impl Session {
 
     /// Sets what programs find when they look up routes and sockets; nothing, until it is set.
     pub fn set_network(&mut self, network: Network) {
+        let connections = Connections::new(network.connections.clone());
+        self.host.connections = Arc::new(Mutex::new(connections));
         self.host.network = network;
+    }
+
+    /// The connections that are tracked: those of the network, and those that programs have added.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        self.host.connections().all().cloned().collect()
     }
 
     /// Runs the program on a packet, which it may change. The packet is left as its hook leaves it:
@@ -279,7 +289,9 @@ impl Session {
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
         self.host.tunnel = None;
+        self.host.transform = None;
         self.host.held.clear();
+        conntrack::forget(&mut self.host);
         self.host.assigned = None;
         let limits = self.limits(self.options.insns);
         let lease = self.linked.cpus.lease(thread::yield_now);

@@ -6,6 +6,7 @@
 mod batch;
 mod create;
 mod fields;
+mod objects;
 mod pair;
 
 pub use create::refused_differently;
@@ -30,6 +31,7 @@ pub struct MapCase {
 const NO_PREALLOC: u32 = 1;
 const RDONLY: u32 = 1 << 3;
 const WRONLY: u32 = 1 << 4;
+const MMAPABLE: u32 = 1 << 10;
 
 /// Maps of all types that the kernel lets a process fill.
 #[must_use]
@@ -76,6 +78,19 @@ pub fn map_cases() -> Vec<MapCase> {
         def("ring buffer", MapType::Ringbuf, 0, 0, 4096, 0),
         def("user ring buffer", MapType::UserRingbuf, 0, 0, 4096, 0),
     ];
+    let of_objects = [
+        def("prog array", MapType::ProgArray, 4, 4, 5, 0),
+        def("xskmap", MapType::Xskmap, 4, 4, 4, 0),
+        def("cgroup array", MapType::CgroupArray, 4, 4, 4, 0),
+        def("reuseport sockarray", MapType::ReuseportSockarray, 4, 8, 4, 0),
+        def("socket storage", MapType::SkStorage, 4, 16, 0, NO_PREALLOC),
+        def("task storage", MapType::TaskStorage, 4, 16, 0, NO_PREALLOC),
+        def("inode storage", MapType::InodeStorage, 4, 16, 0, NO_PREALLOC),
+        def("cgroup storage", MapType::CgrpStorage, 4, 16, 0, NO_PREALLOC),
+        def("arena", MapType::Arena, 0, 0, 4, MMAPABLE),
+    ];
+    let there = of_objects.into_iter().filter(|def| objects::are_there(def.map_type));
+    let plain = plain.into_iter().chain(there);
     let plain = plain.map(|def| MapCase { def, fields: Fields::default() });
-    plain.into_iter().chain(fields::cases()).collect()
+    plain.chain(fields::cases()).collect()
 }

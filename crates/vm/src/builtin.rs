@@ -5,6 +5,7 @@
 
 mod arena;
 mod cpumask;
+mod crypto;
 mod dynptr;
 mod event;
 mod flow;
@@ -16,6 +17,7 @@ mod map;
 mod mark;
 mod object;
 mod rbtree;
+mod seq;
 mod string;
 mod task;
 mod text;
@@ -23,7 +25,9 @@ mod time;
 mod timer;
 mod trace;
 
+pub(crate) use crypto::Cipher;
 pub(crate) use lock::release;
+pub use seq::SeqFile;
 pub use task::{Task, cgroup_at};
 pub(crate) use timer::fire;
 pub use timer::{Expired, Timers};
@@ -34,6 +38,7 @@ use crate::helper::{Helpers, Stop};
 use crate::memory::Memory;
 use alloc::string::String;
 use alloc::vec::Vec;
+use skep_abi::Errno;
 
 /// What helpers need of the world outside.
 pub trait Env {
@@ -102,6 +107,32 @@ pub trait Env {
         None
     }
 
+    /// The file behind a pointer that an iterator's program got in its context, if that is one.
+    fn seq_file(&mut self, _addr: u64) -> Option<&mut SeqFile> {
+        None
+    }
+
+    /// The size of a type of the kernel, by its number, if its values can be printed with these `BTF_F_*`.
+    ///
+    /// # Errors
+    /// `EINVAL` for flags and without types of a kernel, `ENOENT` if there is no such type.
+    fn kernel_type_size(&self, _type_id: u32, _flags: u64) -> Result<u32, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// A value of such a type as text.
+    ///
+    /// # Errors
+    /// As [`Env::kernel_type_size`]; `E2BIG` for a value that does not fit its type.
+    fn kernel_value_text(
+        &self,
+        _type_id: u32,
+        _value: &[u8],
+        _flags: u64,
+    ) -> Result<Vec<u8>, Errno> {
+        Err(Errno::EINVAL)
+    }
+
     /// `CLOCK_TAI`, nanoseconds.
     fn tai_ns(&mut self) -> u64 {
         self.monotonic_ns()
@@ -128,6 +159,8 @@ pub fn builtin<S: Env + 'static>() -> Helpers<S> {
     let helpers = task::add(helpers);
     let helpers = kernel::add(helpers);
     let helpers = cpumask::add(helpers);
+    let helpers = crypto::add(helpers);
+    let helpers = seq::add(helpers);
     let helpers = arena::add(helpers);
     let helpers = lock::add(helpers);
     let helpers = object::add(helpers);

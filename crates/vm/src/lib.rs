@@ -41,7 +41,7 @@ mod native;
 mod observe;
 mod translate;
 
-pub use builtin::{Env, Expired, Task, Timers, Traced, builtin, cgroup_at};
+pub use builtin::{Env, Expired, SeqFile, Task, Timers, Traced, builtin, cgroup_at};
 pub use cx::Cx;
 pub use fault::{AccessError, Denied, Fault, FaultKind};
 pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};

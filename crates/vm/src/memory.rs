@@ -35,6 +35,7 @@ pub use packet::{Headers, PacketBuf};
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::hint::cold_path;
+use core::ops::Range;
 use skep_map::{Arena, Map, Record, RingBuf, Values};
 
 /// The packet's region.
@@ -133,8 +134,8 @@ enum Kind<'m> {
         ring: &'m RingBuf,
         record: Record,
     },
-    /// Bytes of a helper, read-only, named for messages.
-    Copy(&'static str, Vec<u8>),
+    /// Bytes of a helper, named for messages, read-only but for a range.
+    Copy(&'static str, Vec<u8>, Range<usize>),
 }
 
 /// The address space of one run.

@@ -3,7 +3,7 @@
 use skep_abi::ProgType;
 use skep_prog::{Extern, Prog};
 use skep_vm::{
-    Env, Input, LoadError, MEM, Machine, Output, Task, Traced, Vm, address, builtin, cells,
+    Env, Input, LoadError, MEM, Machine, Output, SeqFile, Task, Traced, Vm, address, builtin, cells,
 };
 
 #[path = "helpers/drain.rs"]
@@ -16,6 +16,8 @@ mod iter;
 mod kfunc;
 #[path = "helpers/object.rs"]
 mod object;
+#[path = "helpers/seq.rs"]
+mod seq;
 #[path = "helpers/string.rs"]
 mod string;
 #[path = "helpers/task.rs"]
@@ -27,6 +29,7 @@ mod trace;
 struct World {
     task: Task,
     traced: Option<Traced>,
+    file: Option<(u64, SeqFile)>,
 }
 
 impl World {
@@ -40,7 +43,7 @@ impl World {
             cgroups: vec![1, 20, 30],
             pid_ns: (4, 99),
         };
-        Self { task, traced: None }
+        Self { task, traced: None, file: None }
     }
 }
 
@@ -61,6 +64,10 @@ impl Env for World {
 
     fn size_of_type(&self, type_id: u32) -> Option<u32> {
         (type_id == 1).then_some(40)
+    }
+
+    fn seq_file(&mut self, addr: u64) -> Option<&mut SeqFile> {
+        self.file.as_mut().filter(|file| file.0 == addr).map(|file| &mut file.1)
     }
 
     fn traced(&self) -> Option<&Traced> {

@@ -1,4 +1,4 @@
-//! The world around programs, described in a file: devices, routes, neighbours, sockets, tasks.
+//! The world around programs, described in a file: devices, routes, neighbours, sockets, tracked connections, tasks.
 //!
 //! JSON, as in `examples/world.json`. Every mistake is told with its line.
 
@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use skep::{
-    Device, Neighbour, Network, Route, RouteKind, Session, Socket, Task, TcpState, Transport,
+    Connection, Device, Neighbour, Network, Route, RouteKind, Session, Socket, Task, TcpState,
+    Transport,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -87,6 +88,15 @@ impl World {
             }
             world.network.sockets.push(socket.into());
         }
+        for (line, connection) in place.items::<ConnectionItem>(&whole.connections)? {
+            let ends = [connection.to, connection.reply.from, connection.reply.to];
+            let of_another = |addr: &SocketAddr| addr.is_ipv4() != connection.from.is_ipv4();
+            if let Some(other) = ends.into_iter().find(of_another) {
+                let (addr, other) = (connection.from.ip(), other.ip());
+                return Err(WorldError::Family { line, addr, other });
+            }
+            world.network.connections.push(connection.into());
+        }
         world.task =
             whole.task.map(|task| place.item::<TaskItem>(task)).transpose()?.map(Task::from);
         for (_, task) in place.items::<TaskItem>(&whole.tasks)? {
@@ -122,6 +132,8 @@ struct Whole<'a> {
     neighbours: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     sockets: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    connections: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     task: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -288,6 +300,15 @@ enum Proto {
     Udp,
 }
 
+impl From<Proto> for Transport {
+    fn from(proto: Proto) -> Self {
+        match proto {
+            Proto::Tcp => Self::Tcp,
+            Proto::Udp => Self::Udp,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SocketItem {
@@ -308,6 +329,8 @@ struct SocketItem {
     cgroups: Vec<u64>,
     #[serde(default)]
     tcp: Tcp,
+    #[serde(default)]
+    flooded: bool,
 }
 
 /// Fields of `struct bpf_tcp_sock` by name.
@@ -330,13 +353,69 @@ impl<'de> Deserialize<'de> for Tcp {
 
 impl From<SocketItem> for Socket {
     fn from(item: SocketItem) -> Self {
-        let transport = match item.proto {
-            Proto::Tcp => Transport::Tcp,
-            Proto::Udp => Transport::Udp,
-        };
-        let SocketItem { local, remote, dev, mark, priority, uid, cgroups, tcp, .. } = item;
+        let transport = item.proto.into();
+        let SocketItem { local, remote, dev, mark, priority, uid, .. } = item;
+        let SocketItem { cgroups, tcp, flooded, .. } = item;
         let socket = Self::new(transport, local, remote);
-        Self { ifindex: dev, mark, priority, uid, cgroups, tcp: tcp.0, ..socket }
+        Self { ifindex: dev, mark, priority, uid, cgroups, tcp: tcp.0, flooded, ..socket }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplyItem {
+    #[serde(deserialize_with = "parsed")]
+    from: SocketAddr,
+    #[serde(deserialize_with = "parsed")]
+    to: SocketAddr,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenConnection {
+    proto: Proto,
+    #[serde(deserialize_with = "parsed")]
+    from: SocketAddr,
+    #[serde(deserialize_with = "parsed")]
+    to: SocketAddr,
+    #[serde(default)]
+    reply: Option<ReplyItem>,
+    #[serde(default)]
+    zone: u16,
+    #[serde(default)]
+    mark: u32,
+    #[serde(default)]
+    status: Option<u32>,
+}
+
+/// With the ends of replies, written or not.
+#[derive(Deserialize)]
+#[serde(from = "WrittenConnection")]
+struct ConnectionItem {
+    proto: Proto,
+    from: SocketAddr,
+    to: SocketAddr,
+    reply: ReplyItem,
+    zone: u16,
+    mark: u32,
+    status: Option<u32>,
+}
+
+impl From<WrittenConnection> for ConnectionItem {
+    fn from(item: WrittenConnection) -> Self {
+        let WrittenConnection { proto, from, to, reply, zone, mark, status } = item;
+        let reply = reply.unwrap_or(ReplyItem { from: to, to: from });
+        Self { proto, from, to, reply, zone, mark, status }
+    }
+}
+
+impl From<ConnectionItem> for Connection {
+    fn from(item: ConnectionItem) -> Self {
+        let ConnectionItem { proto, from, to, reply, zone, mark, status } = item;
+        let connection = Self::new(proto.into(), from, to);
+        let status = status.map_or(connection.status, |status| connection.status | status);
+        let reply = (reply.from, reply.to);
+        Self { reply, zone, mark, status, ..connection }
     }
 }
 
@@ -381,6 +460,7 @@ mod tests {
         assert_eq!(network.devices.len(), 2);
         assert!(!network.routes.is_empty() && !network.neighbours.is_empty());
         assert_eq!(network.sockets[0].tcp.snd_cwnd, 10);
+        assert_eq!(network.connections[0].reply.1.to_string(), "192.0.2.9:41000");
         assert_eq!(world.task.unwrap().comm, b"worker");
     }
 

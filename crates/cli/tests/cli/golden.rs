@@ -52,6 +52,18 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
         "run examples/socket_filter.o --prog udp_headers -r examples/traffic.pcap -v -c 30",
     ),
+    (
+        "run-connections",
+        "",
+        "run corpus/run/conntrack.o --prog tracked --btf corpus/run/conntrack.o --unverified --engine interp \
+         -r examples/traffic.pcap -c 2 -v --world examples/world.json",
+    ),
+    (
+        "run-sockets",
+        "",
+        "run corpus/run/socket.o --prog fields --btf corpus/run/socket.o --unverified --engine interp \
+         -r examples/traffic.pcap -c 2 -v --world corpus/cli/sockets.json",
+    ),
     ("run-cgroup", "", "run examples/cgroup_skb.o -r examples/traffic.pcap --max-entries 4"),
     ("run-rewrite", "", "run examples/tc_rewrite.o -r examples/traffic.pcap -v -c 20"),
     (

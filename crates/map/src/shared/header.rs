@@ -8,6 +8,7 @@
 //! ```
 
 use super::{Mapping, SharedError, made, process, system};
+use crate::Fields;
 use crate::memory::Memory;
 use alloc::string::String;
 use core::cell::Cell;
@@ -26,7 +27,7 @@ const PAGE: usize = 4096;
 const CPUS_MAX: usize = (DATA - CPUS) / 4;
 
 /// `skep map`, and a version that goes up with each change of any map's layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"skepmap\x01");
+const MAGIC: u64 = u64::from_le_bytes(*b"skepmap\x02");
 
 /// Words of the first page.
 const MAGIC_AT: usize = 0;
@@ -40,7 +41,9 @@ const CPU_COUNT: usize = 7;
 const NAME_LEN: usize = 8;
 const NAME: usize = 9;
 const NAME_WORDS: usize = 16;
-const END: usize = NAME + NAME_WORDS;
+/// Position of the lock in values plus 1, or 0.
+const LOCK: usize = NAME + NAME_WORDS;
+const END: usize = LOCK + 1;
 
 /// Bytes of a file with such a map.
 pub(super) fn file_len(def: &MapDef, cpus: u32) -> Result<usize, SharedError> {
@@ -48,7 +51,7 @@ pub(super) fn file_len(def: &MapDef, cpus: u32) -> Result<usize, SharedError> {
         return Err(SharedError::NoMap { why: "it is for too many CPUs" });
     }
     let memory = Memory::Measure(Cell::new(DATA));
-    made(&memory, def, cpus)?;
+    made(&memory, def, cpus, &Fields::default())?;
     let Memory::Measure(len) = memory else { return Ok(DATA) };
     len.get().checked_next_multiple_of(PAGE).ok_or_else(too_long)
 }
@@ -58,7 +61,7 @@ fn too_long() -> SharedError {
 }
 
 /// Writes all but the word by which a map is known for one.
-pub(super) fn write(mapping: &Mapping, def: &MapDef, cpus: u32) {
+pub(super) fn write(mapping: &Mapping, def: &MapDef, (cpus, spin_lock): (u32, Option<u32>)) {
     let mut words = [0; END];
     words[NAMESPACE] = process::namespace();
     words[TYPE] = def.map_type.number().into();
@@ -66,9 +69,10 @@ pub(super) fn write(mapping: &Mapping, def: &MapDef, cpus: u32) {
     words[ENTRIES] = u64::from(def.max_entries) << 32 | u64::from(def.flags);
     words[EXTRA] = def.map_extra;
     words[CPU_COUNT] = cpus.into();
+    words[LOCK] = spin_lock.map_or(0, |at| u64::from(at) + 1);
     let name = &def.name.as_bytes()[..def.name.floor_char_boundary(NAME_WORDS * 8)];
     words[NAME_LEN] = name.len() as u64;
-    for (word, bytes) in words[NAME..].iter_mut().zip(name.chunks(8)) {
+    for (word, bytes) in words[NAME..LOCK].iter_mut().zip(name.chunks(8)) {
         let mut padded = [0; 8];
         padded[..bytes.len()].copy_from_slice(bytes);
         *word = u64::from_ne_bytes(padded);
@@ -86,8 +90,8 @@ pub(super) fn finish(mapping: &Mapping) {
     }
 }
 
-/// The definition, and the number of CPUs. Each word is read once: another process may change it.
-pub(super) fn read(mapping: &Mapping) -> Result<(MapDef, u32), SharedError> {
+/// The definition, the number of CPUs, and where values have a lock. Each word is read once: another process may change it.
+pub(super) fn read(mapping: &Mapping) -> Result<(MapDef, u32, Option<u32>), SharedError> {
     let no_map = |why| Err(SharedError::NoMap { why });
     let mut words = [0; END];
     for (word, at) in words.iter_mut().zip(mapping.words()) {
@@ -111,14 +115,15 @@ pub(super) fn read(mapping: &Mapping) -> Result<(MapDef, u32), SharedError> {
     let (max_entries, flags) = halves(words[ENTRIES]);
     let mut def = MapDef::new("", *map_type, key_size, value_size, max_entries);
     (def.flags, def.map_extra, def.name) = (flags, words[EXTRA], name(&words));
+    let Ok(lock) = u32::try_from(words[LOCK]) else { return no_map("its lock is nowhere") };
     match u32::try_from(words[CPU_COUNT]) {
-        Ok(cpus) if cpus != 0 => Ok((def, cpus)),
+        Ok(cpus) if cpus != 0 => Ok((def, cpus, lock.checked_sub(1))),
         _ => no_map("it is for no CPU"),
     }
 }
 
 fn name(words: &[u64; END]) -> String {
-    let bytes = words[NAME..].iter().flat_map(|word| word.to_ne_bytes());
+    let bytes = words[NAME..LOCK].iter().flat_map(|word| word.to_ne_bytes());
     let len = usize::try_from(words[NAME_LEN]).unwrap_or(usize::MAX);
     let bytes: alloc::vec::Vec<u8> = bytes.take(len).collect();
     String::from_utf8_lossy(&bytes).into_owned()

@@ -4,6 +4,7 @@
 //! above 24 bits, and below a hash of the minute too with the index of the segment size, as Linux makes it.
 //! The key is this engine's, the same in each run: cookies are those of no kernel.
 
+use super::socket::held;
 use crate::host::Host;
 use skep_abi::Errno;
 use skep_vm::{Cx, Env, Helpers, Stop};
@@ -46,9 +47,104 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(207, "bpf_tcp_raw_check_syncookie_ipv6", |cx: &mut Cx<'_, Host>, ip, tcp| {
             check(cx, V6, ip, tcp)
         });
-    [100, 110].into_iter().fold(helpers, |helpers, id| {
-        helpers.without(id, "a socket here has no queue of connections that cookies stand in for")
+    helpers
+        .with(
+            100,
+            "bpf_tcp_check_syncookie",
+            |cx: &mut Cx<'_, Host>, sk: u64, ip: u64, ip_len: u32, tcp: u64, tcp_len: u32| {
+                check_for(cx, sk, (ip, ip_len), (tcp, tcp_len))
+            },
+        )
+        .with(
+            110,
+            "bpf_tcp_gen_syncookie",
+            |cx: &mut Cx<'_, Host>, sk: u64, ip: u64, ip_len: u32, tcp: u64, tcp_len: u32| {
+                make_for(cx, sk, (ip, ip_len), (tcp, tcp_len))
+            },
+        )
+}
+
+/// Flags of a TCP header.
+const FIN: u8 = 1;
+const SYN: u8 = 1 << 1;
+const RST: u8 = 1 << 2;
+const ACK: u8 = 1 << 4;
+
+/// The version of IP of a header, if the socket listens to it.
+fn version_for(
+    cx: &Cx<'_, Host>,
+    listens_to_v6: bool,
+    (ip, len): (u64, u32),
+) -> Result<Result<Version, Errno>, Stop> {
+    if (len as usize) < V4.header {
+        return Ok(Err(Errno::EINVAL));
+    }
+    let mut first = [0];
+    cx.mem.read(ip, &mut first)?;
+    Ok(match first[0] >> 4 {
+        4 => Ok(V4),
+        6 if (len as usize) < V6.header || !listens_to_v6 => Err(Errno::EINVAL),
+        6 => Ok(V6),
+        _ => Err(Errno::EPROTONOSUPPORT),
     })
+}
+
+/// Kernel: `bpf_tcp_check_syncookie`.
+fn check_for(
+    cx: &mut Cx<'_, Host>,
+    sk: u64,
+    ip: (u64, u32),
+    (tcp, tcp_len): (u64, u32),
+) -> Result<u64, Stop> {
+    let socket = held(cx, "bpf_tcp_check_syncookie", sk)?;
+    let (listens, v6, flooded) = (socket.listens(), socket.local.is_ipv6(), socket.flooded);
+    if (tcp_len as usize) < TCP || !listens {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let flags = cx.mem.read_vec(tcp, TCP as u64)?.get(13).copied().unwrap_or_default();
+    if flags & (ACK | RST | SYN) != ACK {
+        return Ok(Errno::ENOENT.r0());
+    }
+    if (ip.1 as usize) < V4.header {
+        return Ok(Errno::EINVAL.r0());
+    }
+    if !flooded {
+        return Ok(Errno::ENOENT.r0());
+    }
+    match version_for(cx, v6, ip)? {
+        Ok(version) => {
+            let good = check(cx, version, ip.0, tcp)? == 0;
+            Ok(if good { 0 } else { Errno::ENOENT.r0() })
+        }
+        Err(errno) => Ok(errno.r0()),
+    }
+}
+
+/// Kernel: `bpf_tcp_gen_syncookie`. There are cookies only while the socket's queue is full.
+fn make_for(
+    cx: &mut Cx<'_, Host>,
+    sk: u64,
+    ip: (u64, u32),
+    (tcp, tcp_len): (u64, u32),
+) -> Result<u64, Stop> {
+    let socket = held(cx, "bpf_tcp_gen_syncookie", sk)?;
+    let (listens, v6, flooded) = (socket.listens(), socket.local.is_ipv6(), socket.flooded);
+    if (tcp_len as usize) < TCP {
+        return Ok(Errno::EINVAL.r0());
+    }
+    let header = cx.mem.read_vec(tcp, TCP as u64)?;
+    let (len, flags) = match header.get(12..14) {
+        Some(&[len, flags]) => (u32::from(len >> 4) * 4, flags),
+        _ => (0, 0),
+    };
+    if len != tcp_len || !listens || flags & (SYN | ACK | FIN | RST) != SYN {
+        return Ok(Errno::EINVAL.r0());
+    }
+    match version_for(cx, v6, ip)? {
+        Ok(_) if !flooded => Ok(Errno::ENOENT.r0()),
+        Ok(version) => make(cx, version, ip.0, tcp, tcp_len),
+        Err(errno) => Ok(errno.r0()),
+    }
 }
 
 /// The addresses and ports of a segment, and its sequence and acknowledgement numbers.

@@ -15,7 +15,6 @@ const REFUSED: &[(&[i32], &str)] = &[
     (&[81], "there is no cgroup that the program is attached to"),
     (&[101, 102, 103, 104], "there is no sysctl being accessed"),
     (&[111, 121], "there is no packet of the kernel to trace"),
-    (&[126, 127, 150], "there is no file being read"),
     (&[145, 146], "there are no inodes of the kernel"),
     (&[147, 161, 193], "there are no files of the kernel"),
     (&[167], "types are those of the running kernel, which has none here"),
@@ -35,7 +34,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_iter_css_", "a process has no tree of cgroups to walk"),
     ("bpf_iter_task_vma_", "there are no address spaces of other processes"),
     ("bpf_xdp_flow_lookup", "there is no table of flows of the kernel"),
-    ("bpf_dynptr_from_skb_meta", "packets come without metadata of XDP programs"),
     ("bpf_cgroup_read_xattr", "there are no files of the kernel"),
     ("bpf_task_get_cgroup1", "tasks have cgroups of version 2 only"),
     ("css_rstat_", "there are no statistics of the kernel's cgroups"),
@@ -51,10 +49,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_sock_destroy", "there is no socket of the kernel to ask or change"),
     ("bpf_sock_addr_", "there is no socket of the kernel to ask or change"),
     ("bpf_sock_ops_", "there is no TCP connection to watch"),
-    ("bpf_skb_get_fou_encap", "the tunnels of a packet have no ports of their own"),
-    ("bpf_skb_set_fou_encap", "the tunnels of a packet have no ports of their own"),
-    ("bpf_skb_get_xfrm_info", "packets have no transformation"),
-    ("bpf_skb_set_xfrm_info", "packets have no transformation"),
     ("bpf_xdp_get_xfrm_state", "packets have no transformation"),
     ("bpf_xdp_xfrm_state_release", "packets have no transformation"),
     ("bpf_qdisc_", "there is no queue of the kernel to manage"),
@@ -65,10 +59,6 @@ const KFUNCS: &[(&str, &str)] = &[
 /// Why no kernel function of a subject is served that has no reason of its own.
 const fn of_group(group: KfuncGroup) -> Option<&'static str> {
     Some(match group {
-        KfuncGroup::Conntrack => "the table of tracked connections is the kernel's",
-        KfuncGroup::Crypto => {
-            "the ciphers, and programs that make contexts of them, are the kernel's"
-        }
         KfuncGroup::Key => "the keyrings are the kernel's",
         KfuncGroup::File => "there are no files of the kernel",
         KfuncGroup::Tcp => "there is no TCP connection to watch",

@@ -2,6 +2,7 @@
 
 use super::status;
 use crate::host::Host;
+use crate::layout;
 use crate::network::{Socket, Transport};
 use skep_abi::Errno;
 use skep_hooks::Hook;
@@ -59,9 +60,72 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         .with(47, "bpf_get_socket_uid", |cx: &mut Cx<'_, Host>| {
             own(cx).and_then(|at| cx.state.network.sockets.get(at)).map_or(OVERFLOW_UID, |s| s.uid)
         });
-    [136, 137, 138, 139, 140, 178, 196]
-        .into_iter()
-        .fold(helpers, |helpers, id| helpers.without(id, "no kernel structure is behind a socket"))
+    CASTS.iter().fold(helpers, |helpers, cast| {
+        helpers
+            .with(cast.id, cast.name, move |cx: &mut Cx<'_, Host>, sk: u64| as_kernel(cx, cast, sk))
+    })
+}
+
+/// A helper that shows a socket as one of the kernel's structs.
+struct Cast {
+    id: i32,
+    name: &'static str,
+    strukt: &'static str,
+    /// Whether a socket is such a one.
+    fits: fn(&Socket) -> bool,
+}
+
+/// Sockets here are whole ones: none is a request or in `TIME_WAIT`.
+const CASTS: &[Cast] = &[
+    Cast {
+        id: 136,
+        name: "bpf_skc_to_tcp6_sock",
+        strukt: "tcp6_sock",
+        fits: |socket| socket.transport == Transport::Tcp && socket.local.is_ipv6(),
+    },
+    Cast {
+        id: 137,
+        name: "bpf_skc_to_tcp_sock",
+        strukt: "tcp_sock",
+        fits: |socket| socket.transport == Transport::Tcp,
+    },
+    Cast { id: 138, name: "bpf_skc_to_tcp_timewait_sock", strukt: "", fits: |_| false },
+    Cast { id: 139, name: "bpf_skc_to_tcp_request_sock", strukt: "", fits: |_| false },
+    Cast {
+        id: 140,
+        name: "bpf_skc_to_udp6_sock",
+        strukt: "udp6_sock",
+        fits: |socket| socket.transport == Transport::Udp && socket.local.is_ipv6(),
+    },
+    Cast { id: 178, name: "bpf_skc_to_unix_sock", strukt: "", fits: |_| false },
+    Cast { id: 196, name: "bpf_skc_to_mptcp_sock", strukt: "", fits: |_| false },
+];
+
+/// Address of the struct, or null. Kernel: `bpf_skc_to_tcp_sock` and its kin.
+fn as_kernel(cx: &mut Cx<'_, Host>, cast: &Cast, sk: u64) -> Result<u64, Stop> {
+    if sk == 0 {
+        return Ok(0);
+    }
+    let socket = held(cx, cast.name, sk)?;
+    if !(cast.fits)(socket) {
+        return Ok(0);
+    }
+    let held = cx.state.held.iter().find(|held| held.is_at(sk));
+    let known = held.and_then(|held| held.kernel.iter().find(|(strukt, _)| *strukt == cast.strukt));
+    if let Some(&(_, addr)) = known {
+        return Ok(addr);
+    }
+    let socket = self::held(cx, cast.name, sk)?;
+    let bytes = cx
+        .state
+        .kernel
+        .as_deref()
+        .map_or(Vec::new(), |btf| layout::socket(btf, cast.strukt, socket, socket.state()));
+    let Some(addr) = cx.mem.lend(cast.strukt, bytes, 0..0) else { return Ok(0) };
+    if let Some(held) = cx.state.held.iter_mut().find(|held| held.is_at(sk)) {
+        held.kernel.push((cast.strukt, addr));
+    }
+    Ok(addr)
 }
 
 /// Whether the socket of the packet is in a cgroup of an array. Kernel: `bpf_skb_under_cgroup`.
@@ -76,21 +140,29 @@ fn under_cgroup(cx: &mut Cx<'_, Host>, map: u64, index: u32) -> Result<u64, Stop
 const OVERFLOW_UID: u32 = 65_534;
 
 impl Socket {
-    fn listens(&self) -> bool {
+    pub(super) fn listens(&self) -> bool {
         matches!(self.transport, Transport::Tcp) && self.remote.is_none()
+    }
+
+    /// `TCP_*`
+    const fn state(&self) -> u8 {
+        const TCP_ESTABLISHED: u8 = 1;
+        const TCP_CLOSE: u8 = 7;
+        const TCP_LISTEN: u8 = 10;
+        match (self.transport, self.remote) {
+            (_, Some(_)) => TCP_ESTABLISHED,
+            (Transport::Tcp, None) => TCP_LISTEN,
+            (Transport::Udp, None) => TCP_CLOSE,
+        }
     }
 
     /// `struct bpf_sock`
     fn to_bytes(&self) -> Vec<u8> {
-        const TCP_ESTABLISHED: u32 = 1;
-        const TCP_CLOSE: u32 = 7;
-        const TCP_LISTEN: u32 = 10;
-        let (kind, protocol, state) = match (self.transport, self.remote) {
-            (Transport::Tcp, None) => (1, 6, TCP_LISTEN),
-            (Transport::Tcp, Some(_)) => (1, 6, TCP_ESTABLISHED),
-            (Transport::Udp, None) => (2, 17, TCP_CLOSE),
-            (Transport::Udp, Some(_)) => (2, 17, TCP_ESTABLISHED),
+        let (kind, protocol) = match self.transport {
+            Transport::Tcp => (1, 6),
+            Transport::Udp => (2, 17),
         };
+        let state = u32::from(self.state());
         let family: u32 = if self.local.is_ipv4() { 2 } else { 10 };
         let mut bytes = Vec::with_capacity(80);
         for word in [self.ifindex, family, kind, protocol, self.mark, self.priority] {
@@ -138,12 +210,12 @@ fn look_up(
         return Ok(0);
     };
     let Some(sk) = cx.mem.show("socket", bytes) else { return Ok(0) };
-    cx.state.held.push(Held { sk, at, tcp: None });
+    cx.state.held.push(Held { sk, at, tcp: None, kernel: Vec::new() });
     Ok(sk)
 }
 
 /// `struct bpf_sock_tuple`: source and destination of a packet.
-fn tuple_of(bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+pub(super) fn tuple_of(bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     let (addr_len, ports) = (bytes.len().checked_sub(4)? / 2, bytes.last_chunk::<4>()?);
     let addr = |at: usize| {
         let bytes = bytes.get(at..at + addr_len)?;
@@ -165,18 +237,21 @@ pub(crate) struct Held {
     sk: u64,
     /// Where it sees it as one of TCP, if it has asked for that.
     tcp: Option<u64>,
+    /// Where it sees it as structs of the kernel.
+    kernel: Vec<(&'static str, u64)>,
     /// Its place in the network's list.
     at: usize,
 }
 
 impl Held {
     fn is_at(&self, addr: u64) -> bool {
-        self.sk == addr || self.tcp == Some(addr)
+        let mut kernel = self.kernel.iter().map(|(_, at)| *at);
+        self.sk == addr || self.tcp == Some(addr) || kernel.any(|at| at == addr)
     }
 }
 
 /// The socket behind an address that a look-up gave.
-fn held<'a>(cx: &'a Cx<'_, Host>, helper: &str, sk: u64) -> Result<&'a Socket, Stop> {
+pub(super) fn held<'a>(cx: &'a Cx<'_, Host>, helper: &str, sk: u64) -> Result<&'a Socket, Stop> {
     let held = cx.state.held.iter().find(|held| held.is_at(sk));
     let socket = held.and_then(|held| cx.state.network.sockets.get(held.at));
     socket.ok_or_else(|| no_socket(helper, sk))
@@ -262,8 +337,8 @@ fn release(cx: &mut Cx<'_, Host>, sk: u64) -> Result<(), Stop> {
     let held = held.ok_or_else(|| no_socket("bpf_sk_release", sk))?;
     let held = cx.state.held.swap_remove(held);
     cx.mem.drop_copy(held.sk);
-    if let Some(tcp) = held.tcp {
-        cx.mem.drop_copy(tcp);
+    for copy in held.tcp.into_iter().chain(held.kernel.into_iter().map(|(_, at)| at)) {
+        cx.mem.drop_copy(copy);
     }
     Ok(())
 }

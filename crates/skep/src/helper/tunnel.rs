@@ -1,8 +1,11 @@
 //! What a tunnel is to do with the packet, as a program says.
 //!
+//! The same goes for a transformation (xfrm), of which a packet has either one or a tunnel.
+//!
 //! A packet comes without; what `bpf_skb_set_tunnel_key` says stays with it for the run. As in the kernel, what
 //! was said of either end is found as that of the other, since the tunnel is yet to send.
 
+use super::status;
 use crate::host::Host;
 use skep_abi::Errno;
 use skep_vm::{Cx, Helpers, Stop};
@@ -11,6 +14,8 @@ use skep_vm::{Cx, Helpers, Stop};
 const KEY: usize = 44;
 /// The sizes that it had before, each the position of a later field.
 const OLD_KEYS: [usize; 4] = [8, 22, 24, 28];
+/// `struct bpf_xfrm_info`: numbers of an interface and of the link below it.
+pub(crate) const XFRM_INFO: usize = 8;
 /// `IP_TUNNEL_OPTS_MAX`
 const OPTIONS_MAX: usize = 255;
 
@@ -35,6 +40,8 @@ pub(crate) struct Tunnel {
     flags: u16,
     label: u32,
     options: Option<Vec<u8>>,
+    /// Source and destination port of what the tunnel is wrapped in, in the packet's order.
+    ports: [u8; 4],
 }
 
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
@@ -52,6 +59,35 @@ pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
         })
         .with(30, "bpf_skb_set_tunnel_opt", |cx: &mut Cx<'_, Host>, _ctx: u64, from, size| {
             set_options(cx, from, size)
+        })
+        .with_kfunc(
+            "bpf_skb_set_fou_encap",
+            |cx: &mut Cx<'_, Host>, _ctx: u64, from: u64, _type: i32| {
+                let mut ports = [0; 4];
+                cx.mem.read(from, &mut ports)?;
+                let tunnel = cx.state.tunnel.as_mut().map(|tunnel| tunnel.ports = ports);
+                Ok::<_, Stop>(status(tunnel.ok_or(Errno::EINVAL)))
+            },
+        )
+        .with_kfunc("bpf_skb_get_fou_encap", |cx: &mut Cx<'_, Host>, _ctx: u64, to: u64| {
+            let Some(tunnel) = &cx.state.tunnel else { return Ok(Errno::EINVAL.r0()) };
+            let ports = tunnel.ports;
+            cx.mem.write(to, &ports)?;
+            Ok::<_, Stop>(0)
+        })
+        .with_kfunc("bpf_skb_set_xfrm_info", |cx: &mut Cx<'_, Host>, _ctx: u64, from: u64| {
+            let mut info = [0; XFRM_INFO];
+            cx.mem.read(from, &mut info)?;
+            if cx.state.tunnel.is_some() || cx.state.transform.is_some() {
+                return Ok::<_, Stop>(Errno::EINVAL.r0());
+            }
+            cx.state.transform = Some(info);
+            Ok(0)
+        })
+        .with_kfunc("bpf_skb_get_xfrm_info", |cx: &mut Cx<'_, Host>, _ctx: u64, to: u64| {
+            let Some(info) = cx.state.transform else { return Ok(Errno::EINVAL.r0()) };
+            cx.mem.write(to, &info)?;
+            Ok::<_, Stop>(0)
         })
 }
 
@@ -92,7 +128,9 @@ fn set_key(cx: &mut Cx<'_, Host>, from: u64, size: u32, flags: u64) -> Result<u6
             | bit(true, 13),
         label: label & 0x000f_ffff,
         options: None,
+        ports: [0; 4],
     });
+    cx.state.transform = None;
     Ok(0)
 }
 

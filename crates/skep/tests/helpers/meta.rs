@@ -170,3 +170,30 @@ fn a_stream_of_text_is_an_event() {
     session.events(&mut |event| lines.push(format!("{:?}", event.kind)));
     assert_eq!(lines, [r#"Print("n = 5\n")"#]);
 }
+
+/// What is said of a tunnel's ports and of a transformation is found again, and either excludes the other.
+#[test]
+fn ports_of_tunnels_and_transformations_are_kept() {
+    let call = |kfunc: &str, at: i32| {
+        format!("r1 = r6\n r2 = r10\n r2 += {at}\n r3 = 0\n call @{kfunc}\n ")
+    };
+    let start = "r6 = r1\n r1 = 0x04030201\n *(u32 *)(r10 - 16) = r1\n r1 = 9\n *(u32 *)(r10 - 12) = r1\n \
+                 *(u64 *)(r10 - 8) = 0\n *(u64 *)(r10 - 24) = 0\n *(u64 *)(r10 - 32) = 0\n \
+                 *(u64 *)(r10 - 40) = 0\n *(u64 *)(r10 - 48) = 0\n *(u64 *)(r10 - 56) = 0\n \
+                 *(u64 *)(r10 - 64) = 0\n *(u64 *)(r10 - 72) = 0\n ";
+    let tunnel = "r1 = r6\n r2 = r10\n r2 += -72\n r3 = 44\n r4 = 0\n call 21\n ";
+    let read = "r0 = *(u32 *)(r10 - 8)\n exit";
+    let says = |steps: &[&str]| r0("tc", &format!("{start}{}", steps.concat()));
+    let (set_ports, get_ports) =
+        (call("bpf_skb_set_fou_encap", -16), call("bpf_skb_get_fou_encap", -8));
+    assert_eq!(says(&[&set_ports, "exit"]), -22, "without a tunnel");
+    assert_eq!(says(&[&get_ports, "exit"]), -22);
+    assert_eq!(says(&[tunnel, &set_ports, &get_ports, read]), 0x0403_0201);
+    assert_eq!(says(&[tunnel, &set_ports, tunnel, &get_ports, read]), 0, "another tunnel");
+    let (set, get) = (call("bpf_skb_set_xfrm_info", -16), call("bpf_skb_get_xfrm_info", -8));
+    assert_eq!(says(&[&get, "exit"]), -22);
+    assert_eq!(says(&[&set, &get, read]), 0x0403_0201);
+    assert_eq!(says(&[&set, &set, "exit"]), -22, "there is one");
+    assert_eq!(says(&[tunnel, &set, "exit"]), -22);
+    assert_eq!(says(&[&set, tunnel, &get, "exit"]), -22, "the tunnel takes its place");
+}

@@ -47,6 +47,7 @@ fn network() -> Network {
             neighbour(2, "2001:db8::7", 7),
         ],
         sockets: sockets(),
+        connections: Vec::new(),
     }
 }
 
@@ -317,4 +318,31 @@ fn a_socket_has_the_cgroups_that_it_was_given() {
     assert_eq!(id("r1 = r6\n call bpf_sk_cgroup_id\n r7 = r0"), 20);
     let level = |n| id(&format!("r1 = r6\n r2 = {n}\n call bpf_sk_ancestor_cgroup_id\n r7 = r0"));
     assert_eq!([level(0), level(1), level(2), level(-1)], [1, 20, 0, 0]);
+}
+
+/// A program that makes a connection with its source translated, and looks for a packet of the replies.
+#[test]
+fn replies_of_a_translated_connection_are_found() {
+    let asm = "r6 = r1\n *(u64 *)(r10 - 16) = 0\n *(u64 *)(r10 - 8) = 0\n r1 = -1\n *(u32 *)(r10 - 16) = r1\n \
+        r1 = 6\n *(u8 *)(r10 - 8) = r1\n r1 = 0x0100000a\n *(u32 *)(r10 - 32) = r1\n r1 = 0x0200000a\n \
+        *(u32 *)(r10 - 28) = r1\n r1 = 0x50000500\n *(u32 *)(r10 - 24) = r1\n r1 = r6\n r2 = r10\n \
+        r2 += -32\n r3 = 12\n r4 = r10\n r4 += -16\n r5 = 16\n call @bpf_xdp_ct_alloc\n \
+        if r0 == 0 goto lost\n r7 = r0\n r1 = 0x090200c0\n *(u32 *)(r10 - 48) = r1\n r1 = 0\n \
+        *(u32 *)(r10 - 44) = r1\n *(u64 *)(r10 - 40) = r1\n r1 = r7\n r2 = r10\n r2 += -48\n r3 = 4000\n \
+        r4 = 0\n call @bpf_ct_set_nat_info\n if r0 != 0 goto lost\n r1 = r7\n \
+        call @bpf_ct_insert_entry\n if r0 == 0 goto lost\n r1 = r0\n call @bpf_ct_release\n \
+        r1 = 0x0200000a\n *(u32 *)(r10 - 32) = r1\n r1 = 0x090200c0\n *(u32 *)(r10 - 28) = r1\n \
+        r1 = 0xa00f5000\n *(u32 *)(r10 - 24) = r1\n r1 = r6\n r2 = r10\n r2 += -32\n r3 = 12\n r4 = r10\n \
+        r4 += -16\n r5 = 16\n call @bpf_xdp_ct_lookup\n if r0 == 0 goto lost\n r1 = r0\n \
+        call @bpf_ct_release\n r0 = *(u8 *)(r10 - 7)\n exit\n lost: r0 = 77\n exit\n";
+    let mut session = session(&format!(".section \"xdp\"\np:\n {asm}"));
+    assert_eq!(run(&mut session, &mut packet()).verdict.code, 1, "the direction of replies");
+    let known = session.connections();
+    let [known] = &known[..] else { panic!("{known:?}") };
+    let reply = ("10.0.0.2:80".parse().unwrap(), "192.0.2.9:4000".parse().unwrap());
+    assert_eq!((known.from, known.reply), ("10.0.0.1:5".parse().unwrap(), reply));
+    // IPS_SRC_NAT, IPS_SRC_NAT_DONE, IPS_CONFIRMED
+    assert_eq!(known.status, 1 << 4 | 1 << 7 | 1 << 3);
+    // The same connection once more has no room.
+    assert_eq!(run(&mut session, &mut packet()).verdict.code, 77);
 }

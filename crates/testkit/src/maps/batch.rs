@@ -25,9 +25,8 @@ fn kernel_end(end: &BatchEnd) -> End {
 impl MapPair {
     /// A random one of the four commands, and what is wrong if anything is.
     pub(super) fn batch(&self, rng: &mut StdRng) -> Option<String> {
-        // Their batches take maps and sockets, which are not theirs to give.
-        let without =
-            matches!(self.user.map(), Map::Maps(_)) || self.def.map_type.name().contains("sock");
+        // Their batches take maps and objects, which are not theirs to give.
+        let without = matches!(self.user.map(), Map::Maps(_)) || self.is_of_objects();
         // A kernel's walk through so many buckets looks at each.
         if without || self.def.key_size == 0 || self.entries() > MANY as usize {
             return None;

@@ -1,6 +1,6 @@
 //! Values with spin locks, timers and pointers, and the types that tell the kernel so.
 
-use super::MapCase;
+use super::{MapCase, objects};
 use skep_abi::MapType;
 use skep_btf::{Builder, ByteOrder, Def, Int, Member, TypeId, WriteError};
 use skep_map::Fields;
@@ -41,7 +41,7 @@ pub(super) fn cases() -> impl Iterator<Item = MapCase> {
 
 /// Types of keys and values, for a map whose values have fields.
 pub(super) fn load(case: &MapCase) -> Option<Result<(BtfFd, u32, u32), SysError>> {
-    if case.fields == Fields::default() {
+    if case.fields == Fields::default() && !objects::own_values(case.def.map_type) {
         return None;
     }
     let (bytes, key, value) = types(case).expect("bug: a few types have room");

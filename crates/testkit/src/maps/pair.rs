@@ -1,5 +1,6 @@
 //! The same map of both engines.
 
+use super::objects;
 use super::{Answer, MapCase, fields};
 use crate::Host;
 use rand::Rng;
@@ -8,8 +9,7 @@ use skep_abi::MapType;
 use skep_map::{Fields, Limits, Map, UserMap};
 use skep_prog::MapDef;
 use skep_sys::{Bpf, Kernel, MapCreate, MapFd, SysError};
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The same map twice.
 pub struct MapPair {
@@ -18,7 +18,8 @@ pub struct MapPair {
     pub(super) kernel: MapFd,
     /// Maps to put inside: alike, and not.
     inner: Vec<(Map, MapFd)>,
-    sockets: Vec<UdpSocket>,
+    /// What is put into the map, or what its values belong to.
+    objects: Vec<OwnedFd>,
 }
 
 /// A map of the kernel.
@@ -55,10 +56,8 @@ impl MapPair {
         };
         let (user, kernel) = both(&case, inner.first().map(|(_, fd)| fd));
         let def = case.def;
-        let socket = |_| UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let socks = matches!(def.map_type, MapType::Sockmap | MapType::Sockhash);
-        let sockets = (0..if socks { 3 } else { 0 }).map(socket).collect();
-        Self { def, user: UserMap::new(user), kernel, inner, sockets }
+        let objects = objects::of(def.map_type);
+        Self { def, user: UserMap::new(user), kernel, inner, objects }
     }
 
     /// So many random operations; at the end some try to freeze the map. The first difference ends it,
@@ -75,13 +74,13 @@ impl MapPair {
             0..4 => self.lookup(rng, &key),
             4..7 => {
                 let mut out = vec![0; Kernel.map_sizes(&self.kernel).1];
-                let user = self.user.take(&key, &mut out, 0).map(|()| out.clone());
+                let user = self.user.take(&self.users(&key), &mut out, 0).map(|()| out.clone());
                 let kernel = Kernel.map_take(&self.kernel, &key, &mut out);
                 ("take", user, answer(kernel, out))
             }
             7..14 => return self.update(rng, &key),
             14..17 => {
-                let user = self.user.delete(&key).map(|()| Vec::new());
+                let user = self.user.delete(&self.users(&key)).map(|()| Vec::new());
                 ("delete", user, answer(Kernel.map_delete(&self.kernel, &key), Vec::new()))
             }
             17 => self.next("next", Some(&key)),
@@ -102,7 +101,7 @@ impl MapPair {
         let mut user = self.value(rng);
         let mut kernel = user.clone();
         let flags = [0, 0, 0, 4, 1][rng.random_range(0..5)];
-        let found = self.user.lookup(key, &mut user, flags).map(|()| user);
+        let found = self.user.lookup(&self.users(key), &mut user, flags).map(|()| user);
         let there = Kernel.map_lookup_flags(&self.kernel, key, &mut kernel, flags);
         ("lookup", found, answer(there, kernel))
     }
@@ -124,7 +123,7 @@ impl MapPair {
         } else {
             let value = self.value(rng);
             let kernel = Kernel.map_update(&self.kernel, key, &value, flags);
-            (self.user.update(key, &value, flags), kernel)
+            (self.user.update(&self.users(key), &value, flags), kernel)
         };
         let what = format!("update, flags {flags:#x},");
         differs(&what, key, &user.map(|()| Vec::new()), &answer(kernel, Vec::new()))
@@ -138,8 +137,8 @@ impl MapPair {
             // The loopback device, or none.
             MapType::Devmap | MapType::DevmapHash => rng.random_range(0..2),
             MapType::Cpumap => [0, 0, 8, 17_000][rng.random_range(0..4)],
-            MapType::Sockmap | MapType::Sockhash => {
-                self.sockets[rng.random_range(0..self.sockets.len())].as_raw_fd()
+            _ if !self.objects.is_empty() && !objects::own_values(self.def.map_type) => {
+                self.objects[rng.random_range(0..self.objects.len())].as_raw_fd()
             }
             MapType::BloomFilter => rng.random_range(0..50),
             _ => return value,
@@ -147,6 +146,19 @@ impl MapPair {
         value.fill(0);
         value[..4].copy_from_slice(&number.to_ne_bytes());
         value
+    }
+
+    pub(super) fn is_of_objects(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
+    /// What the user engine calls the object that a key names to the kernel.
+    fn users(&self, key: &[u8]) -> Vec<u8> {
+        let mut key = key.to_vec();
+        if objects::own_values(self.def.map_type) {
+            key.resize(8, 0);
+        }
+        key
     }
 
     /// Keys that come again, and some that no map can have.
@@ -161,6 +173,10 @@ impl MapPair {
                 let mut key = len.to_ne_bytes().to_vec();
                 key.extend((4..size).map(|_| [0, 0xff, 0x80, 0x0f][rng.random_range(0..4)]));
                 key
+            }
+            map_type if objects::own_values(map_type) => {
+                let object = &self.objects[rng.random_range(0..self.objects.len())];
+                object.as_raw_fd().to_ne_bytes().to_vec()
             }
             _ if size == 4 => {
                 let beyond = rng.random_ratio(1, 20);
@@ -180,13 +196,14 @@ impl MapPair {
     /// shows of objects are numbers of its own.
     fn comparable(&self, what: &str, answer: Answer) -> Answer {
         let hashed = self.def.map_type.to_string().contains("hash");
-        let objects = matches!(self.def.map_type, MapType::Sockmap | MapType::Sockhash);
+        let objects = !self.objects.is_empty() && !objects::own_values(self.def.map_type);
+        let hidden = matches!(self.def.map_type, MapType::Xskmap | MapType::CgroupArray);
         match what {
             "first" if hashed => answer.map(|_| Vec::new()),
             "next" if hashed => Ok(Vec::new()),
+            // Nor are there such numbers for maps in maps, AF_XDP sockets and cgroups.
+            "lookup" if !self.inner.is_empty() || hidden => Ok(Vec::new()),
             "lookup" | "take" if objects => answer.map(|_| Vec::new()),
-            // Nor are there such numbers for maps in maps.
-            "lookup" if !self.inner.is_empty() => Ok(Vec::new()),
             "lookup" | "take" => answer.map(|value| self.without_padding(value)),
             _ => answer,
         }

@@ -42,6 +42,15 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with_kfunc("bpf_dynptr_from_xdp", |cx: &mut Cx<'_, S>, _ctx: u64, flags, ptr| {
             from_packet(cx, Kind::Xdp, flags, ptr)
         })
+        // Packets come without metadata of XDP programs.
+        .with_kfunc("bpf_dynptr_from_skb_meta", |cx: &mut Cx<'_, S>, _ctx: u64, flags: u64, ptr| {
+            if flags != 0 {
+                return refuse(cx, ptr, Errno::EINVAL);
+            }
+            let (data, read_only) = (memory::address(memory::CTX, 0), !cx.mem.packet.writable);
+            Dynptr { data, kind: Kind::Meta, read_only, off: 0, len: 0 }.store(cx, ptr)?;
+            Ok(0)
+        })
         .with_kfunc("bpf_dynptr_slice", |cx: &mut Cx<'_, S>, ptr, off, _buffer: u64, len| {
             slice(cx, ptr, off, len, false)
         })
@@ -63,6 +72,30 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with_kfunc("bpf_dynptr_memset", fill)
 }
 
+/// What a dynptr covers, for those that take one.
+#[derive(Clone, Copy)]
+pub(super) struct Range(Dynptr);
+
+impl Range {
+    /// None for a null dynptr.
+    pub(super) fn of<S>(cx: &Cx<'_, S>, ptr: u64) -> Result<Option<Self>, Stop> {
+        Ok(Dynptr::load(cx, ptr)?.map(Self))
+    }
+
+    pub(super) fn len(self) -> u32 {
+        self.0.len
+    }
+
+    pub(super) fn is_read_only(self) -> bool {
+        self.0.read_only
+    }
+
+    /// Where it begins. None if the packet has become shorter.
+    pub(super) fn address<S: Env>(self, cx: &Cx<'_, S>) -> Option<u64> {
+        self.0.address(cx, 0, self.0.len)
+    }
+}
+
 /// `enum bpf_dynptr_type`
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -70,6 +103,8 @@ enum Kind {
     Ringbuf = 2,
     Skb = 3,
     Xdp = 4,
+    /// Metadata of a packet, which none has.
+    Meta = 5,
 }
 
 /// What 16 bytes of the program's memory say.
@@ -104,6 +139,7 @@ impl Dynptr {
             2 => Kind::Ringbuf,
             3 => Kind::Skb,
             4 => Kind::Xdp,
+            5 => Kind::Meta,
             _ => return Ok(None),
         };
         let off = u32::from_le_bytes([m, n, o, p]);
@@ -317,7 +353,8 @@ fn store<S: Env>(
 /// Address of `len` bytes, or null; never of a packet, for which there are slices.
 fn data<S>(cx: &mut Cx<'_, S>, ptr: u64, off: u32, len: u32) -> Result<u64, Stop> {
     let dynptr = Dynptr::load(cx, ptr)?.filter(|dynptr| {
-        !dynptr.read_only && !dynptr.is_packet() && dynptr.check(off, len).is_ok()
+        let kept = matches!(dynptr.kind, Kind::Local | Kind::Ringbuf);
+        !dynptr.read_only && kept && dynptr.check(off, len).is_ok()
     });
     Ok(dynptr.map_or(0, |dynptr| dynptr.data.wrapping_add(u64::from(dynptr.off) + u64::from(off))))
 }

@@ -1,5 +1,6 @@
 //! Spin locks in values: a word that is 1 while somebody holds it.
 //!
+//! Where processes share the value it is the number of one, whose locks the others take if it is dead.
 //! Other threads may run programs over the same maps, so the word is taken atomically and waited for
 //! within the budget. A run that ends, however it does, gives back what it holds.
 
@@ -38,13 +39,26 @@ fn lock<S>(cx: &mut Cx<'_, S>, addr: u64) -> Result<(), Stop> {
 }
 
 fn wait<S>(cx: &mut Cx<'_, S>, addr: u64) -> Result<(), Stop> {
-    while cx.mem.atomic(addr, Size::W, AtomicOp::CmpXchg, 1, 0)? != 0 {
+    let own = cx.mem.lock_owner(addr);
+    let (mut free, mut tries) = (0, 0_u32);
+    loop {
+        let owner = cx.mem.atomic(addr, Size::W, AtomicOp::CmpXchg, own.into(), free)?;
+        if owner == free {
+            break;
+        }
         core::hint::spin_loop();
         cx.meter.spend(1)?;
+        tries = tries.wrapping_add(1);
+        // A process that is gone does not give it back.
+        let ask = tries.is_multiple_of(PATIENCE) && cx.mem.is_dead_owner(addr, owner);
+        free = if ask { owner } else { 0 };
     }
     cx.locks.push(addr);
     Ok(())
 }
+
+/// Looks at a lock before asking for its owner.
+const PATIENCE: u32 = 1 << 14;
 
 /// Locks that a run may hold at once. Kernel: `RES_NR_HELD`.
 const MAX_LOCKS: usize = 31;

@@ -40,7 +40,7 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
 const MAX_TEXT: usize = 1024;
 
 /// The format without its final NUL.
-fn format_text<S>(cx: &Cx<'_, S>, addr: u64, size: u32) -> Result<Vec<u8>, Stop> {
+pub(super) fn format_text<S>(cx: &Cx<'_, S>, addr: u64, size: u32) -> Result<Vec<u8>, Stop> {
     let mut text = cx.mem.read_vec(addr, size.into())?;
     if let Some(end) = text.iter().position(|&byte| byte == 0) {
         text.truncate(end);
@@ -71,7 +71,11 @@ fn trace_printk<S: Env>(
 }
 
 /// The 64-bit arguments in memory.
-fn arguments<S>(cx: &Cx<'_, S>, addr: u64, len: u32) -> Result<Result<Vec<u64>, Errno>, Stop> {
+pub(super) fn arguments<S>(
+    cx: &Cx<'_, S>,
+    addr: u64,
+    len: u32,
+) -> Result<Result<Vec<u64>, Errno>, Stop> {
     if !len.is_multiple_of(8) || len > 8 * 12 {
         return Ok(Err(Errno::EINVAL));
     }

@@ -73,6 +73,19 @@ impl<'m> Memory<'m> {
         }
     }
 
+    /// What stands in a lock at this address while this process holds it.
+    pub(crate) fn lock_owner(&self, addr: u64) -> u32 {
+        let values = self.values(addr, 4, true).ok().flatten();
+        values.map_or(1, |(values, _)| values.lock_owner())
+    }
+
+    /// Whether a lock there is held by a process that is gone.
+    pub(crate) fn is_dead_owner(&self, addr: u64, owner: u64) -> bool {
+        let values = self.values(addr, 4, true).ok().flatten();
+        let owner = u32::try_from(owner).ok();
+        values.zip(owner).is_some_and(|((values, _), owner)| values.is_dead_owner(owner))
+    }
+
     /// Whether an address is that of a page which an arena does not have. Programs read zero there, and what
     /// they write is gone. Kernel: `ex_handler_bpf`.
     fn is_hole(&self, addr: u64, size: usize) -> bool {
@@ -116,7 +129,7 @@ impl<'m> Memory<'m> {
         }
         let (idx, at) = self.split(addr);
         let copy = match self.regions.get(idx as usize) {
-            Some(Kind::Copy(_, bytes)) => Some(bytes.as_slice()),
+            Some(Kind::Copy(_, bytes, _)) => Some(bytes.as_slice()),
             _ => self.heap.get(idx),
         };
         if let Some(bytes) = copy {
@@ -155,6 +168,15 @@ impl<'m> Memory<'m> {
         }
         if self.has_halves(addr) {
             return self.write_ctx(addr, bytes);
+        }
+        if let Some(Kind::Copy(_, copy, writable)) = self.regions.get_mut(idx as usize) {
+            let at = at as usize;
+            let end = at.checked_add(bytes.len()).ok_or(deny)?;
+            if at < writable.start || end > writable.end {
+                return Err(AccessError { why: Denied::ReadOnly, ..deny });
+            }
+            copy.get_mut(at..end).ok_or(deny)?.copy_from_slice(bytes);
+            return Ok(());
         }
         if self.is_object(idx) {
             return Err(AccessError { why: Denied::ReadOnly, ..deny });
@@ -275,7 +297,7 @@ impl<'m> Memory<'m> {
             Kind::Map { values, .. } => values.len(),
             Kind::Arena(arena) => arena.values().len(),
             Kind::Record { record, .. } => record.len as usize,
-            Kind::Copy(_, ref bytes) => bytes.len(),
+            Kind::Copy(_, ref bytes, _) => bytes.len(),
         };
         len.checked_sub(at)
     }
@@ -306,7 +328,7 @@ impl<'m> Memory<'m> {
             }
             Kind::Arena(arena) => place("arena", 0, arena.values().len()),
             Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
-            Kind::Copy(name, ref bytes) => place(name, 0, bytes.len()),
+            Kind::Copy(name, ref bytes, _) => place(name, 0, bytes.len()),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! find in a shared map points to none.
 
 use super::{address, split};
+use crate::builtin::Cipher;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -24,6 +25,8 @@ pub(crate) enum What {
     Cgroup(u64),
     /// A set of CPUs.
     Cpumask,
+    /// A cipher's context, by its number.
+    Cipher(u64),
 }
 
 impl What {
@@ -34,6 +37,7 @@ impl What {
             Self::Task(_) => "task",
             Self::Cgroup(_) => "cgroup",
             Self::Cpumask => "CPU mask",
+            Self::Cipher(_) => "cipher",
         }
     }
 }
@@ -53,6 +57,8 @@ pub(crate) struct Heap {
     bytes: usize,
     /// Where tasks and cgroups are: each once, so that pointers to the same are equal.
     known: BTreeMap<What, u64>,
+    /// Ciphers by number.
+    pub(crate) ciphers: BTreeMap<u64, Cipher>,
     /// The CPU that was picked last from a set. Kernel: `distribute_cpu_mask_prev`.
     pub(crate) picked: u32,
 }

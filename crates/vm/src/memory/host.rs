@@ -205,7 +205,7 @@ fn place_of(kind: &Kind<'_>) -> Option<(u64, u64)> {
             let base = ring.values().as_ptr().as_ptr().expose_provenance();
             Some(((base + record.at) as u64, record.len.into()))
         }
-        Kind::Copy(_, bytes) => Some((address_of(bytes), bytes.len() as u64)),
+        Kind::Copy(_, bytes, _) => Some((address_of(bytes), bytes.len() as u64)),
         _ => None,
     }
 }

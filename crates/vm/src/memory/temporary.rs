@@ -2,6 +2,7 @@
 
 use super::{Kind, Memory, address};
 use alloc::vec::Vec;
+use core::ops::Range;
 use skep_map::{Record, RingBuf};
 
 /// Copies that a run may hold.
@@ -15,7 +16,7 @@ impl<'m> Memory<'m> {
 
     /// Bytes for the program to read until they are dropped, named for messages. Returns their address.
     pub(crate) fn push_copy(&mut self, name: &'static str, bytes: Vec<u8>) -> u64 {
-        self.push(Kind::Copy(name, bytes))
+        self.push(Kind::Copy(name, bytes, 0..0))
     }
 
     /// Takes away what [`Memory::show`] gave.
@@ -30,6 +31,30 @@ impl<'m> Memory<'m> {
     /// has been given too many that it never gave back.
     pub fn show(&mut self, name: &'static str, bytes: Vec<u8>) -> Option<u64> {
         self.has_room().then(|| self.push_copy(name, bytes))
+    }
+
+    /// The same, of which the program may write a part. There is at least a byte, so that each has an address of
+    /// its own.
+    pub fn lend(
+        &mut self,
+        name: &'static str,
+        mut bytes: Vec<u8>,
+        writable: Range<usize>,
+    ) -> Option<u64> {
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+        self.has_room().then(|| self.push(Kind::Copy(name, bytes, writable)))
+    }
+
+    /// Puts other bytes in place of those that [`Memory::show`] or [`Memory::lend`] gave, as many as there are.
+    pub fn change_copy(&mut self, addr: u64, bytes: &[u8]) {
+        let region = self.split(addr).0 as usize;
+        if let Some(Kind::Copy(_, copy, _)) = self.regions.get_mut(region) {
+            for (to, from) in copy.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+        }
     }
 
     /// Whether a program that never gives anything back may have more.
