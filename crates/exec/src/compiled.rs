@@ -146,6 +146,14 @@ impl Compiled {
         compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
     }
 
+    /// One without programs, for tests of what calls come to.
+    #[cfg(test)]
+    pub(crate) fn of_calls(bridged: Vec<Bridged>) -> Self {
+        let (progs, frames, fast_maps) = (Vec::new(), Vec::new(), Vec::new());
+        let ctx = CtxShape::default();
+        Self { progs, frames, bridged, fast_maps, machine: 0, ctx, is_metered: false }
+    }
+
     /// Frames that a function of a program needs.
     pub(crate) fn frames(&self, at: CodePlace) -> Option<u32> {
         self.frames.get(at.prog)?.get(&at.pc).copied()

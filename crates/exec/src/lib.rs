@@ -15,6 +15,7 @@
 //! Start reading at `compiled.rs`, then `activation.rs`.
 
 mod activation;
+mod allowed;
 mod call;
 mod compiled;
 mod fast_map;

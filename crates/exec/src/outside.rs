@@ -1,5 +1,6 @@
 //! What the compiler is told of a machine and of a verified program.
 
+use crate::allowed::is_allowed;
 use crate::fast_map::{self, FastMap};
 use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
@@ -134,8 +135,8 @@ impl<S> Surroundings for Outside<'_, S> {
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
         let at = CodePlace { prog: self.prog, pc };
         let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
-        if let Some(what) = refused(name) {
-            return Err(what);
+        if !is_allowed(name) {
+            return Err("a call of what machine code does not serve");
         }
         if call == LOOKUP
             && let Some(array) = self.array(pc)
@@ -184,40 +185,15 @@ impl<S> Surroundings for Outside<'_, S> {
         self.has_tail_calls
     }
 
-    fn meter(&self) -> Option<u32> {
-        u32::try_from(self.prog).ok().filter(|_| self.is_metered)
+    fn number(&self) -> u32 {
+        u32::try_from(self.prog).unwrap_or(u32::MAX)
+    }
+
+    fn is_metered(&self) -> bool {
+        self.is_metered
     }
 
     fn zeroes_stack(&self) -> bool {
         self.verified.reads_old_stack()
     }
-}
-
-/// What machine code does not do yet, by the name of the helper or kernel function that asks for it.
-fn refused(name: &str) -> Option<&'static str> {
-    const OBJECTS: &str = "objects of programs and of the kernel";
-    let starts = [
-        "bpf_obj_",
-        "bpf_percpu_obj",
-        "bpf_refcount",
-        "bpf_task_",
-        "bpf_cgroup_",
-        "bpf_cpumask_",
-        "bpf_rbtree",
-        "bpf_list",
-        "bpf_get_current_task",
-        "bpf_iter_task",
-        "bpf_iter_css",
-        "bpf_kptr",
-        "bpf_timer",
-        "bpf_wq",
-        "bpf_throw",
-        "bpf_arena",
-        "bpf_get_task",
-        "bpf_this_cpu",
-        "bpf_per_cpu",
-        "bpf_current_task",
-        "bpf_user_ringbuf",
-    ];
-    starts.iter().any(|start| name.starts_with(start)).then_some(OBJECTS)
 }

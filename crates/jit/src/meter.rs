@@ -33,8 +33,6 @@ impl Block {
 /// What the meter knows while code is made, whose labels are `L`.
 #[derive(Debug)]
 pub(crate) struct Meter<L> {
-    /// Number of the program.
-    pub(crate) prog: u32,
     /// Whether the next slot starts a block, whatever leads to it.
     starts: bool,
     /// Instructions of the block at hand that are counted at its end.
@@ -52,8 +50,8 @@ pub(crate) struct Charge {
 }
 
 impl<L> Meter<L> {
-    pub(crate) const fn new(prog: u32) -> Self {
-        Self { prog, starts: true, open: 0, asks: Vec::new() }
+    pub(crate) const fn new() -> Self {
+        Self { starts: true, open: 0, asks: Vec::new() }
     }
 
     /// What is to be counted before an instruction: at the start of blocks and at jumps back.

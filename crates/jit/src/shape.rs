@@ -89,7 +89,7 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure::<L, O>(insns, outside)?;
-        if outside.meter().is_some() {
+        if outside.is_metered() {
             this.env = true;
             // The meter may call from anywhere.
             this.functions.iter_mut().for_each(|function| function.calls = true);
@@ -144,7 +144,7 @@ impl Shape {
         insns: &Insns,
         outside: &O,
     ) -> Result<(), CompileError> {
-        let charge = if outside.meter().is_some() { L::CHARGE } else { 0 };
+        let charge = if outside.is_metered() { L::CHARGE } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();

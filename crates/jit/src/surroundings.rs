@@ -76,10 +76,15 @@ pub trait Surroundings {
         false
     }
 
-    /// The number of the program, if the instructions that it executes are to be counted and limited by
+    /// The number of the program, below 2^24, by which [`Env::access`](crate::Env::access) knows it.
+    fn number(&self) -> u32 {
+        0
+    }
+
+    /// Whether the instructions that the program executes are to be counted and limited by
     /// [`Env::meter`](crate::Env::meter).
-    fn meter(&self) -> Option<u32> {
-        None
+    fn is_metered(&self) -> bool {
+        false
     }
 
     /// Whether functions must find zeroes on their stack.

@@ -137,7 +137,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
-            meter: outside.meter().map(Meter::new),
+            meter: outside.is_metered().then(Meter::new),
         }
     }
 
@@ -203,8 +203,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 self.asm.mov_imm(regs::of(dst), imm);
                 return Ok(2);
             }
-            Insn::LoadAbs { size, imm } => self.load_packet(size, None, imm),
-            Insn::LoadInd { size, src, imm } => self.load_packet(size, Some(src), imm),
+            Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
+            Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
             Insn::Load { size, dst, base, off } => return Ok(self.load(pc, size, dst, base, off)),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),

@@ -6,7 +6,7 @@
 
 use crate::Cx;
 use crate::code::OpCode;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{AccessError, Denied, Fault, FaultKind};
 use crate::helper::Stop;
 use crate::interp::stopped;
 use crate::machine::{Input, Machine, Output, Vm};
@@ -280,9 +280,21 @@ impl<'r, S> Cx<'r, S> {
     }
 
     /// Stores to a context that is not all plain memory.
-    pub fn store_ctx(&self, addr: u64, size: usize, value: u64, immediate: bool) {
-        // The verifier has seen that it is inside.
-        let _ = self.mem.store_ctx(addr, size, value, immediate);
+    ///
+    /// # Errors
+    /// The bytes are not all inside.
+    pub fn store_ctx(
+        &self,
+        addr: u64,
+        size: usize,
+        value: u64,
+        immediate: bool,
+    ) -> Result<(), AccessError> {
+        let outside = AccessError { addr, size, write: true, why: Denied::Outside };
+        if !self.mem.has_halves(addr) {
+            return Err(outside);
+        }
+        self.mem.store_ctx(addr, size, value, immediate)
     }
 
     /// Big-endian packet bytes, for `LD_ABS`.

@@ -11,9 +11,9 @@ impl Lengths for A64 {
     const ALIGN: u32 = 0;
     const PROLOGUE: u32 = 20 * 4;
     /// The address, a value, kind and size, the call, and the result.
-    const BRIDGED: u32 = 8 * 4;
-    /// The account and two branches, and out of the way a place of four parts, its kind, the call and the way back.
-    const CHARGE: u32 = (3 + 2 + 7) * 4;
+    const BRIDGED: u32 = 10 * 4;
+    /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
+    const CHARGE: u32 = (3 + 2 + 6) * 4;
 
     #[inline(always)]
     fn most(insn: &Insn) -> u32 {

@@ -37,7 +37,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             }
             // The first pass lets none be refused.
             Access::Bridged | Access::Refused => {
-                self.bridged_load(Env::LOAD, size, dst, base, off);
+                self.bridged_load(pc, Env::LOAD, size, dst, base, off);
             }
         }
     }
@@ -45,7 +45,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
-            Access::Bridged => self.bridged_load(Env::LOAD_SX, size, dst, base, off),
+            Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
         }
     }
@@ -76,7 +76,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
         if self.outside.access(pc) == Access::Bridged {
-            return self.bridged_store(size, base, off, src);
+            return self.bridged_store(pc, size, base, off, src);
         }
         let src = match src {
             Src::Reg(src) => regs::of(src),
@@ -91,13 +91,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.store(regs::size(size), src, place(base, off));
     }
 
-    fn bridged_load(&mut self, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
+    fn bridged_load(&mut self, pc: Pc, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
         self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
-        self.bridged(kind, size);
+        self.bridged(pc, kind, size);
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
-    fn bridged_store(&mut self, size: Size, base: Reg, off: i16, src: Src) {
+    fn bridged_store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
         let kind = match src {
             Src::Reg(src) => {
                 self.asm.mov(Wide::W64, VALUE, regs::of(src));
@@ -109,21 +109,21 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             }
         };
         self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
-        self.bridged(kind, size);
+        self.bridged(pc, kind, size);
     }
 
-    fn bridged(&mut self, kind: u32, size: Size) {
-        self.asm.mov_imm(KIND, (kind | u32::from(size.bytes())).into());
+    fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
+        self.asm.mov_imm(KIND, Env::kind(kind, size.bytes(), self.outside.number(), pc));
         self.asm.bl(self.stubs.access);
     }
 
     /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
-    pub(super) fn load_packet(&mut self, size: Size, src: Option<Reg>, imm: i32) {
+    pub(super) fn load_packet(&mut self, pc: Pc, size: Size, src: Option<Reg>, imm: i32) {
         self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
         if let Some(src) = src {
             self.asm.add(Add::Add, Wide::W32, ADDR, ADDR, regs::of(src));
         }
-        self.bridged(Env::PACKET, size);
+        self.bridged(pc, Env::PACKET, size);
         let found = self.asm.label();
         self.asm.load(MemSize::B8, KIND, env(offset_of!(Env, miss)));
         self.asm.mov(Wide::W64, RESULT, ADDR);
@@ -134,9 +134,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// More for the account.
-    pub(super) fn ask_meter(&mut self, place: u64) {
-        self.asm.mov_imm(ADDR, place);
-        self.asm.mov_imm(KIND, Env::METER.into());
+    pub(super) fn ask_meter(&mut self, pc: Pc) {
+        self.asm.mov_imm(KIND, Env::kind(Env::METER, 0, self.outside.number(), pc));
         self.asm.bl(self.stubs.access);
     }
 
@@ -151,7 +150,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.mov(Wide::W64, Gpr::X0, regs::ENV);
         self.asm.mov(Wide::W64, Gpr::X1, ADDR);
-        self.asm.mov(Wide::W32, Gpr::X2, KIND);
+        self.asm.mov(Wide::W64, Gpr::X2, KIND);
         self.asm.mov(Wide::W64, Gpr::X3, VALUE);
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, access)));
         self.asm.blr(S0);

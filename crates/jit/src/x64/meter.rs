@@ -69,11 +69,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// What asks for more, behind the program.
     pub(super) fn add_asks(&mut self) {
         let Some(meter) = &mut self.meter else { return };
-        let (prog, asks) = (meter.prog, core::mem::take(&mut meter.asks));
+        let asks = core::mem::take(&mut meter.asks);
         for (ask, back, pc) in asks {
             self.asm.bind(ask);
             self.save_meter();
-            self.ask_meter(u64::from(prog) << 32 | u64::from(pc.0));
+            self.ask_meter(pc);
             self.asm.jmp(back, Reach::Long);
         }
     }
