@@ -2,7 +2,7 @@
 
 use skep_abi::ProgType;
 use skep_benches::{Program, memory};
-use skep_exec::{Bare, features};
+use skep_exec::{Bare, CodeOptions, features};
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, NoSurroundings, Surroundings};
 use skep_prog::Prog;
@@ -48,7 +48,7 @@ impl Skep {
         let insns = skep_isa::decode(program.bytes).expect("clang writes instructions");
         let prog = Prog::new(program.name, ProgType::SocketFilter, insns);
         // SAFETY: the interpreter runs these programs with every access checked.
-        let code = unsafe { Bare::new(&prog, &NoSurroundings, features()) };
+        let code = unsafe { Bare::new(&prog, &NoSurroundings, features(), CodeOptions::plain()) };
         let code = code.expect("the program compiles");
         Self { code, mem: memory(), stack: Box::new([0; 4096]) }
     }
@@ -199,7 +199,8 @@ pub(crate) fn entries() {
         let bytes = insns.to_le_bytes();
         let prog = Prog::new(name, ProgType::SocketFilter, insns);
         // SAFETY: the programs touch the packet only.
-        let code = unsafe { Bare::new(&prog, &Id, features()) }.expect("it compiles");
+        let code = unsafe { Bare::new(&prog, &Id, features(), CodeOptions::plain()) }
+            .expect("it compiles");
         let mut vm = rbpf::EbpfVmRaw::new(Some(&bytes)).expect("rbpf accepts the program");
         vm.register_helper(1, |value, _, _, _, _| value).expect("rbpf takes a helper");
         vm.jit_compile().expect("rbpf compiles the program");

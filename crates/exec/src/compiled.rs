@@ -73,6 +73,14 @@ pub struct CodeOptions {
     pub metered: bool,
 }
 
+impl CodeOptions {
+    /// Nothing beyond what programs ask for.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self { metered: false }
+    }
+}
+
 impl Default for CodeOptions {
     fn default() -> Self {
         Self { metered: true }

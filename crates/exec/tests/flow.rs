@@ -8,7 +8,7 @@
 )]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, Features, features};
+use skep_exec::{Bare, CodeOptions, Features, features};
 use skep_jit::NoSurroundings;
 use skep_prog::Prog;
 
@@ -17,19 +17,23 @@ use skep_prog::Prog;
 fn run(text: &str, memory: &mut [u64; 16]) -> u64 {
     let insns = skep_asm::assemble(text).unwrap();
     let prog = Prog::new("tested", ProgType::Xdp, insns);
-    let mut results = [Features::default(), features()].map(|features| {
+    let kinds = [CodeOptions::plain(), CodeOptions::default()];
+    let all =
+        kinds.into_iter().flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)));
+    let results = all.map(|(kind, features)| {
         let mut memory = *memory;
         let mut stack = [0; 4096];
         // SAFETY: the programs here touch their memory and stack.
-        let code = unsafe { Bare::new(&prog, &NoSurroundings, features) }.unwrap();
+        let code = unsafe { Bare::new(&prog, &NoSurroundings, features, kind) }.unwrap();
         let address = memory.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: as above.
         let r0 = unsafe { code.run([address, 16, 0, 0, 0], &mut stack) };
         (r0, memory)
     });
-    assert_eq!(results[0], results[1], "{text}");
+    let results: Vec<_> = results.collect();
+    assert!(results.iter().all(|result| *result == results[0]), "{text}");
     *memory = results[0].1;
-    std::mem::take(&mut results[0].0)
+    results[0].0
 }
 
 #[track_caller]
