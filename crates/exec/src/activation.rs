@@ -221,10 +221,12 @@ mod tests {
         Compiled::of_calls(vec![Bridged { at, helper: 0, is_turn: false }])
     }
 
+    type Act = fn(NonNull<Env>);
+
     /// Does what code would do that goes wrong.
     struct Wrong {
         compiled: Compiled,
-        act: fn(NonNull<Env>),
+        act: Act,
     }
 
     impl Native<()> for Wrong {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn ends(act: fn(NonNull<Env>)) -> FaultKind {
+    fn ends(act: Act) -> FaultKind {
         let helpers = Helpers::new()
             .with(12, "bpf_tail_call", || -> Result<u64, Stop> { Err(Stop::TailCall(0)) });
         let mut machine = Machine::<()>::new(helpers, Vec::new());
@@ -254,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_code_never_does_ends_the_run_with_a_fault() {
-        let calls: [(fn(NonNull<Env>), &str); 3] = [
+        let calls: [(Act, &str); 3] = [
             (|env| assert_eq!(bridge::<()>(0, 0, 0, 0, 0, env, 7), 0), "a call without a number"),
             (|env| assert_eq!(bridge::<()>(0, 0, 0, 0, 0, env, 0), 0), "a program without code"),
             (|env| assert_eq!(access::<()>(env, 0, 0xf8, 0), 0), "an access of a kind"),

@@ -167,6 +167,11 @@ impl Compiled {
         self.frames.get(at.prog)?.get(&at.pc).copied()
     }
 
+    /// The functions of a program, by their first instruction.
+    pub(crate) fn frames_of(&self, prog: usize) -> Option<&BTreeMap<Pc, u32>> {
+        self.frames.get(prog)
+    }
+
     /// Whether runs count instructions.
     #[must_use]
     pub const fn is_metered(&self) -> bool {
