@@ -98,6 +98,10 @@ pub(crate) struct Run {
     /// callbacks and iterators only.
     #[arg(long, help_heading = "Engine")]
     unmetered: bool,
+    /// Harden machine code of programs that are not trusted: their numbers do not stand in it, and its indirect jumps
+    /// are not guessed.
+    #[arg(long, help_heading = "Engine")]
+    harden: bool,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -227,6 +231,7 @@ impl Run {
         }
         let mut code = CodeOptions::default();
         code.metered = !self.unmetered;
+        (code.blinding, code.retpolines) = (self.harden, self.harden);
         let mut options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
         let mut compiled = session.compile_with(&options, code);
         if options.types.is_none() && matches!(compiled, Err(NotNative::NoVerdict { .. })) {

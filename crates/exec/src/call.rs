@@ -88,7 +88,7 @@ impl Bare {
         features: Features,
         options: CodeOptions,
     ) -> Result<Self, BareError> {
-        let alone = Alone { outside, options };
+        let alone = Alone { outside, options, seed: options.seed() };
         let entered = Entered::new(native::compile(prog, &alone, features)?)?;
         let by_enter = entered.code.entry == Entry::AsFunction;
         let function = entered.function(by_enter).ok_or(BareError::Entry)?;
@@ -143,6 +143,7 @@ extern "C" fn alone(mut env: NonNull<Env>, _: u64, kind: u64, _: u64) -> u64 {
 struct Alone<'a> {
     outside: &'a dyn Surroundings,
     options: CodeOptions,
+    seed: Option<u64>,
 }
 
 impl Surroundings for Alone<'_> {
@@ -171,6 +172,14 @@ impl Surroundings for Alone<'_> {
 
     fn is_metered(&self) -> bool {
         self.options.metered
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.seed
+    }
+
+    fn retpolines(&self) -> bool {
+        self.options.retpolines
     }
 
     fn zeroes_stack(&self) -> bool {

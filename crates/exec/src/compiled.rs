@@ -12,6 +12,7 @@ use skep_map::Map;
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 /// Why programs are not run as machine code. Nothing is wrong with them: the interpreter runs them.
@@ -71,19 +72,30 @@ pub struct CodeOptions {
     /// Instructions are counted as the interpreter counts them, and budget and deadline end every run. Without it the
     /// verifier's word counts that runs end, and what it has not bounded is counted roughly.
     pub metered: bool,
+    /// Numbers of programs do not stand in their code, so that nobody can have chosen its bytes: each is made of two by
+    /// a key of its own, other at each compilation. Kernel: `bpf_jit_harden`.
+    pub blinding: bool,
+    /// Calls and jumps through registers and memory go where the processor does not guess (x86-64).
+    pub retpolines: bool,
 }
 
 impl CodeOptions {
+    /// Where keys of blinding come from, if there are to be any: other each time.
+    pub(crate) fn seed(self) -> Option<u64> {
+        // The standard library's keys for hashing are random, and no two are the same.
+        self.blinding.then(|| RandomState::new().hash_one(0))
+    }
+
     /// Nothing beyond what programs ask for.
     #[must_use]
     pub const fn plain() -> Self {
-        Self { metered: false }
+        Self { metered: false, blinding: false, retpolines: false }
     }
 }
 
 impl Default for CodeOptions {
     fn default() -> Self {
-        Self { metered: true }
+        Self { metered: true, ..Self::plain() }
     }
 }
 
@@ -219,7 +231,7 @@ fn compile<S>(
             ctx.pointers,
             ctx.halves,
             has_tail_calls,
-            is_metered,
+            CodeOptions { metered: is_metered, ..options },
             &fast_maps,
             &mut bridged,
         );

@@ -1,6 +1,7 @@
 //! What the compiler is told of a machine and of a verified program.
 
 use crate::allowed::is_allowed;
+use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
@@ -32,7 +33,8 @@ pub(crate) struct Outside<'a, S> {
     /// Whether stores to some fields of the context are no plain ones.
     halves: bool,
     has_tail_calls: bool,
-    is_metered: bool,
+    options: CodeOptions,
+    seed: Option<u64>,
     /// Maps that calls get as r1, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
     /// Of each map of the machine.
@@ -49,7 +51,7 @@ impl<'a, S> Outside<'a, S> {
         pointers: &'a [(u32, i32)],
         halves: bool,
         has_tail_calls: bool,
-        is_metered: bool,
+        options: CodeOptions,
         fast_maps: &'a [Option<Box<FastMap>>],
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
@@ -63,7 +65,8 @@ impl<'a, S> Outside<'a, S> {
             pointers,
             halves,
             has_tail_calls,
-            is_metered,
+            options,
+            seed: options.seed(),
             maps,
             fast_maps,
             bridged,
@@ -190,7 +193,15 @@ impl<S> Surroundings for Outside<'_, S> {
     }
 
     fn is_metered(&self) -> bool {
-        self.is_metered
+        self.options.metered
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.seed
+    }
+
+    fn retpolines(&self) -> bool {
+        self.options.retpolines
     }
 
     fn zeroes_stack(&self) -> bool {

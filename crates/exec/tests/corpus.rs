@@ -95,7 +95,9 @@ fn cases_that_end_give_what_they_say() {
             }
             let prog =
                 Prog::new("case", ProgType::SocketFilter, skep_asm::assemble(&case.asm).unwrap());
-            let kinds = [CodeOptions::plain(), CodeOptions::default()];
+            let mut hardened = CodeOptions::default();
+            (hardened.blinding, hardened.retpolines) = (true, true);
+            let kinds = [CodeOptions::plain(), CodeOptions::default(), hardened];
             for (kind, features) in kinds
                 .into_iter()
                 .flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)))
@@ -124,6 +126,6 @@ fn cases_that_end_give_what_they_say() {
             }
         }
     }
-    assert!(run > 800, "{run} runs; left: {left:?}");
+    assert!(run > 1200, "{run} runs; left: {left:?}");
     assert!(left.len() < 30, "not compiled: {left:?}");
 }

@@ -17,7 +17,9 @@ use skep_prog::Prog;
 fn run(text: &str, memory: &mut [u64; 16]) -> u64 {
     let insns = skep_asm::assemble(text).unwrap();
     let prog = Prog::new("tested", ProgType::Xdp, insns);
-    let kinds = [CodeOptions::plain(), CodeOptions::default()];
+    let mut hardened = CodeOptions::default();
+    (hardened.blinding, hardened.retpolines) = (true, true);
+    let kinds = [CodeOptions::plain(), CodeOptions::default(), hardened];
     let all =
         kinds.into_iter().flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)));
     let results = all.map(|(kind, features)| {

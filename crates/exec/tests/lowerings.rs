@@ -1,5 +1,5 @@
 //! Every lowering, executed: over all pairs of registers, both widths and corner values, with and without the
-//! processor's newer instructions, counted and not, against a plain evaluation written for this test.
+//! processor's newer instructions, counted and not, hardened and not, against a plain evaluation written for this test.
 //!
 //! A program under test loads all its registers from memory, executes the instruction, and stores all of them
 //! back. Needs an x86-64 or AArch64 host.
@@ -81,8 +81,10 @@ fn all_features(insns: &[Insn]) -> Vec<Features> {
 }
 
 /// What code can be made for.
-fn kinds() -> [CodeOptions; 2] {
-    [CodeOptions::plain(), CodeOptions::default()]
+fn kinds() -> [CodeOptions; 3] {
+    let mut hardened = CodeOptions::default();
+    (hardened.blinding, hardened.retpolines) = (true, true);
+    [CodeOptions::plain(), CodeOptions::default(), hardened]
 }
 
 struct Tested {

@@ -25,6 +25,7 @@
 
 mod alu;
 mod atomic;
+mod blind;
 mod call;
 mod frame;
 mod fuse;
@@ -35,6 +36,7 @@ mod meter;
 mod regs;
 
 use crate::ahead::Ahead;
+use crate::blind::Keys;
 use crate::code::{Code, CompileError, Entry, positions};
 use crate::meter::Meter;
 use crate::shape::{Function, Shape};
@@ -102,6 +104,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where numbers are blinded.
+    keys: Option<Keys>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
 }
@@ -141,6 +145,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
+            keys: outside.blinding().map(Keys::new),
             meter: outside.is_metered().then(Meter::new),
         }
     }
@@ -206,7 +211,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             Insn::AddrSpaceCast { .. } => return Err(unsupported(pc, "addr_space_cast")),
             Insn::LoadImm { dst, imm } => {
                 let imm = self.outside.imm(pc, imm).map_err(|what| unsupported(pc, what))?;
-                self.asm.mov_imm(regs::of(dst), imm);
+                self.number(regs::of(dst), imm);
                 return Ok(2);
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),

@@ -62,6 +62,8 @@ pub(crate) trait Lengths {
     const PROLOGUE: u32;
     /// What an access takes that is done by the bridge.
     const BRIDGED: u32;
+    /// What an instruction takes more where numbers are blinded or jumps guarded.
+    const HARDENED: u32;
     /// What the meter takes for a block, calls included.
     const CHARGE: u32;
 
@@ -145,6 +147,8 @@ impl Shape {
         outside: &O,
     ) -> Result<(), CompileError> {
         let charge = if outside.is_metered() { L::CHARGE } else { 0 };
+        let is_hardened = outside.blinding().is_some() || outside.retpolines();
+        let more = if is_hardened { L::HARDENED } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -170,7 +174,7 @@ impl Shape {
             let Some(insn) = insns.get(pc) else { continue };
             last = Some((pc, insn));
             function.note(insn);
-            most += L::most(insn);
+            most += L::most(insn) + more;
             if crate::meter::ends_block(insn) {
                 most += charge;
             }

@@ -87,6 +87,18 @@ pub trait Surroundings {
         false
     }
 
+    /// What keys come from that numbers of the program are combined with, so that they do not stand in its code; they
+    /// do without it. Whoever writes programs must not be able to guess it.
+    fn blinding(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether calls and jumps to addresses in registers and memory are done so that the processor does not guess
+    /// where they go. Without effect but on x86-64.
+    fn retpolines(&self) -> bool {
+        false
+    }
+
     /// Whether functions must find zeroes on their stack.
     fn zeroes_stack(&self) -> bool {
         false

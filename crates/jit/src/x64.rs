@@ -21,6 +21,7 @@
 
 mod alu;
 mod atomic;
+mod blind;
 mod call;
 mod fuse;
 mod jump;
@@ -30,6 +31,7 @@ mod meter;
 mod regs;
 
 use crate::ahead::Ahead;
+use crate::blind::Keys;
 use crate::code::{Code, CompileError, Entry, positions};
 use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
@@ -79,6 +81,8 @@ struct Stubs {
     abort: Label,
     bridge: Label,
     access: Label,
+    /// Jumps to r11, where the processor must not guess.
+    retpoline: Label,
 }
 
 struct Compiler<'a, O: ?Sized> {
@@ -97,6 +101,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where numbers are blinded.
+    keys: Option<Keys>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
 }
@@ -123,6 +129,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             abort: asm.label(),
             bridge: asm.label(),
             access: asm.label(),
+            retpoline: asm.label(),
         };
         let entry = Entry::of(shape, outside.has_tail_calls());
         Self {
@@ -137,6 +144,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
+            keys: outside.blinding().map(Keys::new),
             meter: outside.is_metered().then(Meter::new),
         }
     }
@@ -200,7 +208,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             Insn::AddrSpaceCast { .. } => return Err(unsupported(pc, "addr_space_cast")),
             Insn::LoadImm { dst, imm } => {
                 let imm = self.outside.imm(pc, imm).map_err(|what| unsupported(pc, what))?;
-                self.asm.mov_imm(regs::of(dst), imm);
+                self.number(regs::of(dst), imm);
                 return Ok(2);
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
@@ -362,6 +370,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
 
     /// What lies behind the program: ways in, out and to the bridge.
     fn add_stubs(&mut self) {
+        self.add_retpoline();
         if !self.shape.env && self.entry != Entry::AsFunction {
             return;
         }
@@ -370,7 +379,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.bind(self.stubs.enter);
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
-        self.asm.call_mem(env(offset_of!(Env, target)));
+        self.call_indirect(env(offset_of!(Env, target)));
         self.save_meter();
         self.asm.bind(leave);
         self.restore_all();

@@ -342,6 +342,12 @@ fn jumps() {
 }
 
 #[test]
+fn waiting_and_order() {
+    reads(Assembler::pause, "pause");
+    reads(Assembler::lfence, "lfence");
+}
+
+#[test]
 fn padding_does_nothing() {
     for len in 0..40 {
         let mut asm = Assembler::new();

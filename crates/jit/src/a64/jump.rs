@@ -2,7 +2,7 @@
 //!
 //! A conditional jump over a jump becomes one jump on the opposite condition: compilers end loops so.
 
-use super::alu::{Operand, number, operand};
+use super::alu::{Operand, number};
 use super::regs::S0;
 use super::{Compiler, regs};
 use crate::surroundings::Surroundings;
@@ -111,7 +111,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     fn compare(&mut self, width: Width, op: CondOp, dst: Reg, src: Src) -> Cond {
         let (reg, wide) = (regs::of(dst), regs::width(width));
-        match (op, operand(width, src)) {
+        match (op, self.operand(width, None, src)) {
             (CondOp::Set, Operand::Register(src)) => {
                 self.asm.logic(Logic::Ands, wide, Gpr::Zr, reg, src);
             }

@@ -12,6 +12,8 @@ impl Lengths for A64 {
     const PROLOGUE: u32 = 20 * 4;
     /// The address, a value, kind and size, the call, and the result.
     const BRIDGED: u32 = 10 * 4;
+    /// A number that is made by five instructions; look-ups in arrays have two.
+    const HARDENED: u32 = 10 * 4;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
     const CHARGE: u32 = (3 + 2 + 6) * 4;
 

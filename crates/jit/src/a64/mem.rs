@@ -84,7 +84,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Src::Imm(imm) => {
                 let width = if size == Size::Dw { Width::W64 } else { Width::W32 };
                 let bits = number(width, imm) & (u64::MAX >> (64 - size.bits()));
-                self.asm.mov_imm(VALUE, bits);
+                if self.keys.is_some() {
+                    self.number(VALUE, i64::from(imm).cast_unsigned());
+                } else {
+                    self.asm.mov_imm(VALUE, bits);
+                }
                 VALUE
             }
         };
@@ -104,7 +108,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 Env::STORE
             }
             Src::Imm(imm) => {
-                self.asm.mov_imm(VALUE, number(Width::W64, imm));
+                self.number(VALUE, number(Width::W64, imm));
                 Env::STORE_IMM
             }
         };
@@ -119,7 +123,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
     pub(super) fn load_packet(&mut self, pc: Pc, size: Size, src: Option<Reg>, imm: i32) {
-        self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
+        self.number(ADDR, i64::from(imm).cast_unsigned());
         if let Some(src) = src {
             self.asm.add(Add::Add, Wide::W32, ADDR, ADDR, regs::of(src));
         }

@@ -60,10 +60,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let (reg, wide) = (regs::of(dst), regs::width(width));
         match (op, src) {
             (CondOp::Set, Src::Reg(src)) => self.asm.test(wide, reg, regs::of(src)),
-            (CondOp::Set, Src::Imm(imm)) => self.asm.test_imm(wide, reg, imm),
             // The same flags in fewer bytes.
-            (_, Src::Imm(0)) => self.asm.test(wide, reg, reg),
-            (_, Src::Imm(imm)) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
+            (op, Src::Imm(0)) if op != CondOp::Set => self.asm.test(wide, reg, reg),
+            (op, Src::Imm(imm)) => match (op, self.blinded(wide, imm)) {
+                (CondOp::Set, Some(other)) => self.asm.test(wide, reg, other),
+                (CondOp::Set, None) => self.asm.test_imm(wide, reg, imm),
+                (_, Some(other)) => self.asm.alu(Alu::Cmp, wide, reg, other),
+                (_, None) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
+            },
             (_, Src::Reg(src)) => self.asm.alu(Alu::Cmp, wide, reg, regs::of(src)),
         }
         match op {

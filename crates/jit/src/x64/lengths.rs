@@ -9,6 +9,8 @@ impl Lengths for X64 {
     const PROLOGUE: u32 = 72;
     const BRIDGED: u32 = 48;
     const CHARGE: u32 = 32;
+    /// A number that is made by two instructions; look-ups in arrays have two.
+    const HARDENED: u32 = 28;
 
     #[inline(always)]
     fn most(insn: &Insn) -> u32 {

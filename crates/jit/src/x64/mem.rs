@@ -76,7 +76,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         match src {
             Src::Reg(src) => self.plain_store(size, base, off, src),
-            Src::Imm(imm) => self.asm.store_imm(regs::size(size), place(base, off), imm),
+            Src::Imm(imm) => match self.blinded(Wide::W64, imm) {
+                Some(value) => self.asm.store(regs::size(size), place(base, off), value),
+                None => self.asm.store_imm(regs::size(size), place(base, off), imm),
+            },
         }
     }
 
@@ -100,7 +103,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 Env::STORE
             }
             Src::Imm(imm) => {
-                self.asm.mov_imm(VALUE, i64::from(imm).cast_unsigned());
+                self.short_number(Wide::W64, VALUE, imm);
                 Env::STORE_IMM
             }
         };
@@ -116,7 +119,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
     pub(super) fn load_packet(&mut self, pc: Pc, size: Size, src: Option<Reg>, imm: i32) {
         self.save_meter();
-        self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
+        self.short_number(Wide::W32, ADDR, imm);
         if let Some(src) = src {
             self.asm.alu(Alu::Add, Wide::W32, ADDR, regs::of(src));
         }
@@ -147,7 +150,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Wide::W64, Gpr::Rdi, regs::ENV);
         self.asm.mov(Wide::W64, Gpr::Rsi, ADDR);
         self.asm.mov(Wide::W64, Gpr::Rdx, KIND);
-        self.asm.call_mem(env(offset_of!(Env, access)));
+        self.call_indirect(env(offset_of!(Env, access)));
         self.asm.mov(Wide::W64, ADDR, Gpr::Rax);
         self.asm.pop(Gpr::Rcx);
         for reg in VOLATILE.into_iter().rev() {
