@@ -108,11 +108,23 @@ impl Bare {
     /// What [`Bare::new`] asks must hold with these arguments, and `stack` must be long enough.
     #[inline]
     pub unsafe fn run(&self, args: [u64; 5], stack: &mut [u8]) -> u64 {
+        // SAFETY: the caller says so.
+        unsafe { self.run_counted(args, stack) }.0
+    }
+
+    /// The same, with the instructions that were executed; 0 where they are not counted.
+    ///
+    /// # Safety
+    /// As [`Bare::run`].
+    #[inline]
+    pub unsafe fn run_counted(&self, args: [u64; 5], stack: &mut [u8]) -> (u64, u64) {
         let top = stack.as_mut_ptr_range().end.expose_provenance() as u64;
-        let mut env = Env { stack: top, ..Env::default() };
+        let mut lonely = Lonely { env: Env { stack: top, ..Env::default() }, given: 0 };
+        let env = &mut lonely.env;
         if self.has_env {
             env.access = alone as *const () as u64;
             env.meter = SLICE;
+            lonely.given = SLICE;
         }
         if self.entered.code.entry == Entry::AsFunction {
             let main = self.entered.address(self.entered.code.at.first().copied().unwrap_or(0));
@@ -120,19 +132,33 @@ impl Bare {
             env.stack += skep_jit::FRAME.unsigned_abs() as u64;
         }
         let [r1, r2, r3, r4, r5] = args;
-        (self.function)(r1, r2, r3, r4, r5, &raw mut env)
+        let r0 = (self.function)(r1, r2, r3, r4, r5, (&raw mut lonely).cast());
+        (r0, lonely.given.wrapping_sub(lonely.env.meter))
     }
 }
 
 /// Instructions that a [`Bare`] program gets at once.
 const SLICE: u64 = 1 << 16;
 
+/// The environment of a [`Bare`] program.
+#[repr(C)]
+struct Lonely {
+    /// First, so that its address is that of the whole.
+    env: Env,
+    /// Instructions given so far.
+    given: u64,
+}
+
 /// What code calls for an access that is not plain.
-extern "C" fn alone(mut env: NonNull<Env>, _: u64, kind: u64, _: u64) -> u64 {
-    // SAFETY: the code hands on what `run` gave it, and `run` does not touch it meanwhile.
-    let env = unsafe { env.as_mut() };
+extern "C" fn alone(env: NonNull<Env>, _: u64, kind: u64, _: u64) -> u64 {
+    // SAFETY: the code hands on what `run` gave it: the first member of a larger whole, which `run` does not touch
+    // meanwhile.
+    let Lonely { env, given } = unsafe { env.cast::<Lonely>().as_mut() };
     match Env::parts(kind).0 {
-        Env::METER => env.meter = env.meter.wrapping_add(SLICE),
+        Env::METER => {
+            env.meter = env.meter.wrapping_add(SLICE);
+            *given += SLICE;
+        }
         Env::PACKET => env.miss = 1,
         _ => {}
     }

@@ -43,6 +43,8 @@ pub struct Env {
     pub meter: u64,
     /// Where metered code keeps a register for a moment.
     pub spare: u64,
+    /// What the register was in which a loop counts its turns.
+    pub start: u64,
 }
 
 impl Env {

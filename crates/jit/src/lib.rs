@@ -28,6 +28,7 @@ pub mod a64;
 mod ahead;
 mod blind;
 mod code;
+mod counted;
 mod env;
 mod meter;
 mod shape;

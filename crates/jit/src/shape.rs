@@ -33,6 +33,8 @@ pub(crate) struct Shape {
     pub(crate) most: Vec<u32>,
     /// Slots that control reaches from elsewhere.
     pub(crate) is_target: Vec<Target>,
+    /// Of each slot, the jumps that lead there, as far as that matters.
+    pub(crate) sources: Vec<u8>,
     /// Whether something needs the environment.
     pub(crate) env: bool,
 }
@@ -64,6 +66,8 @@ pub(crate) trait Lengths {
     const BRIDGED: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
     const HARDENED: u32;
+    /// What surrounds a loop whose turns are told from a register.
+    const COUNTED: u32;
     /// What the meter takes for a block, calls included.
     const CHARGE: u32;
 
@@ -80,6 +84,7 @@ impl Shape {
         let mut this = Self {
             most: Vec::with_capacity(len + 1),
             is_target: alloc::vec![Target::No; len],
+            sources: alloc::vec![0; len],
             ..Self::default()
         };
         let mut starts = alloc::vec![0];
@@ -134,6 +139,9 @@ impl Shape {
             if let Some(slot) = self.is_target.get_mut(to.index()) {
                 *slot = kind.max(*slot);
             }
+            if let Some(sources) = self.sources.get_mut(to.index()) {
+                *sources = sources.saturating_add(1);
+            }
             if kind == Target::Function {
                 starts.push(to.0);
             }
@@ -164,7 +172,7 @@ impl Shape {
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += L::ALIGN;
+                most += L::ALIGN + if charge > 0 { L::COUNTED } else { 0 };
             }
             if target != Target::No {
                 most += charge;

@@ -29,10 +29,12 @@ mod lengths;
 mod mem;
 mod meter;
 mod regs;
+mod turns;
 
 use crate::ahead::Ahead;
 use crate::blind::Keys;
 use crate::code::{Code, CompileError, Entry, positions};
+use crate::counted::Counted;
 use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
@@ -103,6 +105,8 @@ struct Compiler<'a, O: ?Sized> {
     epilogue: Option<Label>,
     /// Where numbers are blinded.
     keys: Option<Keys>,
+    /// The loop at hand whose turns are told from a register, and what lies before it.
+    turns: Option<(Counted, Label)>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
 }
@@ -145,6 +149,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             is_main: true,
             epilogue: None,
             keys: outside.blinding().map(Keys::new),
+            turns: None,
             meter: outside.is_metered().then(Meter::new),
         }
     }
@@ -158,6 +163,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         while slot < len {
             let pc = Pc(slot);
             if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
+                if slot != start {
+                    self.begin_turns(pc);
+                }
                 self.asm.align(ALIGN.0, ALIGN.1);
             }
             if slot == start {

@@ -214,9 +214,13 @@ fn one_register() {
             reads(|asm| asm.shift_imm(op, width, a, 31), &format!("{text} {x},1Fh"));
             reads(|asm| asm.shift_cl(op, width, a), &format!("{text} {x},cl"));
         }
-        for (op, text) in
-            [(Unary::Neg, "neg"), (Unary::Mul, "mul"), (Unary::Div, "div"), (Unary::Idiv, "idiv")]
-        {
+        for (op, text) in [
+            (Unary::Not, "not"),
+            (Unary::Neg, "neg"),
+            (Unary::Mul, "mul"),
+            (Unary::Div, "div"),
+            (Unary::Idiv, "idiv"),
+        ] {
             reads(|asm| asm.unary(op, width, a), &format!("{text} {x}"));
         }
         reads(|asm| asm.bswap(width, a), &format!("bswap {x}"));

@@ -14,6 +14,7 @@ impl Lengths for A64 {
     const BRIDGED: u32 = 10 * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.
     const HARDENED: u32 = 10 * 4;
+    const COUNTED: u32 = 0;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
     const CHARGE: u32 = (3 + 2 + 6) * 4;
 

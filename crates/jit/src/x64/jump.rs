@@ -11,7 +11,7 @@ use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump and how far it is, seen from behind slot `from`.
     #[inline]
-    fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
+    pub(super) fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
         // The first pass has seen that it is there.
         let to = pc.jump(off).unwrap_or_default();
         let bytes = self.shape.between(Pc(pc.0 + 1), to);
@@ -41,6 +41,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
+        if self.end_turns(pc, off.into()) {
+            return 1;
+        }
         let cond = self.compare(width, op, dst, src);
         // What is jumped over is not counted.
         let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());

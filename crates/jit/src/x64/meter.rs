@@ -21,6 +21,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        if self.turns.is_some_and(|(turns, _)| turns.end == pc) {
+            return;
+        }
         if let Some(Charge { insns, asks }) = charge {
             self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
             if asks {
