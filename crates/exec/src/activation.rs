@@ -9,7 +9,7 @@ use crate::compiled::Compiled;
 use core::ptr::NonNull;
 use skep_isa::Pc;
 use skep_jit::{Entry, Env, FRAME};
-use skep_vm::{CodePlace, Cx, Fault, FaultKind, Replaced};
+use skep_vm::{AccessError, CodePlace, Cx, Fault, FaultKind, Replaced};
 
 /// One entry into code.
 #[repr(C)]
@@ -169,10 +169,7 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
     let at = CodePlace { prog, pc };
     match kind {
         Env::LOAD => cx.probe(addr, bytes),
-        Env::LOAD_SX => {
-            let unused = 64 - u32::try_from(bytes * 8).unwrap_or(64);
-            (cx.probe(addr, bytes) << unused).cast_signed().wrapping_shr(unused).cast_unsigned()
-        }
+        Env::LOAD_SX => extended(cx.probe(addr, bytes), bytes),
         Env::METER => {
             cx.set_left(activation.env.meter.cast_signed());
             if let Err(fault) = cx.refill(at) {
@@ -184,12 +181,18 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
         Env::STORE | Env::STORE_IMM => {
             match cx.store_ctx(addr, bytes, value, kind == Env::STORE_IMM) {
                 Ok(()) => 0,
-                Err(access) => {
-                    let kind = FaultKind::Access { access, base: None, place: None, helper: None };
-                    activation.end(cx.fault_at(at, kind))
-                }
+                Err(access) => activation.end(denied(cx, at, access)),
             }
         }
+        Env::LOAD_ARENA | Env::LOAD_ARENA_SX => match cx.load_arena(addr, bytes) {
+            Ok(value) if kind == Env::LOAD_ARENA => value,
+            Ok(value) => extended(value, bytes),
+            Err(access) => activation.end(denied(cx, at, access)),
+        },
+        Env::STORE_ARENA => match cx.store_arena(addr, bytes, value) {
+            Ok(()) => 0,
+            Err(access) => activation.end(denied(cx, at, access)),
+        },
         Env::PACKET => {
             #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]
             let off = (addr as u32).cast_signed();
@@ -199,6 +202,18 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
         }
         _ => activation.end(bug(cx, at, "an access of a kind that does not exist")),
     }
+}
+
+/// A number of so many bytes, sign-extended.
+fn extended(value: u64, bytes: usize) -> u64 {
+    let unused = 64 - u32::try_from(bytes * 8).unwrap_or(64);
+    (value << unused).cast_signed().wrapping_shr(unused).cast_unsigned()
+}
+
+/// The fault of an access that may not be.
+#[cold]
+fn denied<S>(cx: &Cx<'_, S>, at: CodePlace, access: AccessError) -> Box<Fault> {
+    cx.fault_at(at, FaultKind::Access { access, base: None, place: None, helper: None })
 }
 
 /// The fault of code that does what the compiler never makes it do.

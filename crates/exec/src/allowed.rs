@@ -3,12 +3,16 @@
 //! What fits takes numbers, handles of maps and addresses of plain memory, and gives numbers or addresses of
 //! memory that stays where it is for as long as the verifier lets a program follow them. What works on objects of
 //! programs or of the kernel, on tasks and cgroups and what is stored with them, and whatever is not known
-//! here, is left to the interpreter.
+//! here, is left to the interpreter. Pages of
+//! arenas have the same addresses for both.
 
 /// By name, ascending.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
     "__bpf_trap",
+    "bpf_arena_alloc_pages",
+    "bpf_arena_free_pages",
+    "bpf_arena_reserve_pages",
     "bpf_check_mtu",
     "bpf_clone_redirect",
     "bpf_copy_from_user",

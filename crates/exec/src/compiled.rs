@@ -34,12 +34,6 @@ pub enum Refused {
         /// Its name.
         map: String,
     },
-    /// A map of a kind that machine code does not follow.
-    #[error("map {map} is an arena")]
-    Arena {
-        /// Its name.
-        map: String,
-    },
     /// The programs that call each other are not of one kind.
     #[error("{prog} is of another type than the program that may call it")]
     Mixed {
@@ -282,7 +276,6 @@ fn check_maps(maps: &[Map]) -> Result<(), Refused> {
     for map in maps {
         let name = || map.def().name.to_string();
         match map {
-            Map::Arena(_) => return Err(Refused::Arena { map: name() }),
             Map::KeyValue(map) if !map.fields().opaque.is_empty() => {
                 return Err(Refused::Objects { map: name() });
             }

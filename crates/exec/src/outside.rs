@@ -171,6 +171,15 @@ impl<S> Surroundings for Outside<'_, S> {
                 }
                 _ => Access::Refused,
             },
+            Some(Through::Arena) => match self.verified.prog().insns.get(pc) {
+                Some(
+                    Insn::Load { .. }
+                    | Insn::LoadSx { .. }
+                    | Insn::LoadAcquire { .. }
+                    | Insn::Store { .. },
+                ) => Access::Arena,
+                _ => Access::Refused,
+            },
             Some(Through::Ctx) => match self.verified.prog().insns.get(pc) {
                 Some(&Insn::Load { off, .. }) => {
                     let field = |&&(at, _): &&(u32, i32)| i64::from(at) == i64::from(off);
@@ -186,6 +195,11 @@ impl<S> Surroundings for Outside<'_, S> {
 
     fn has_tail_calls(&self) -> bool {
         self.has_tail_calls
+    }
+
+    fn arena(&self, pc: Pc) -> Result<u64, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        self.machine.arena_at(at).ok_or("a cast in a program without an arena")
     }
 
     fn number(&self) -> u32 {

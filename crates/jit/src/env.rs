@@ -76,4 +76,10 @@ impl Env {
     pub const PACKET: u32 = 0x50;
     /// [`Env::meter`] is below 0.
     pub const METER: u32 = 0x60;
+    /// A load from an arena, zero-extended.
+    pub const LOAD_ARENA: u32 = 0x70;
+    /// The same, sign-extended.
+    pub const LOAD_ARENA_SX: u32 = 0x80;
+    /// A store to an arena.
+    pub const STORE_ARENA: u32 = 0x90;
 }

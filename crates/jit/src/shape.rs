@@ -194,7 +194,7 @@ impl Shape {
                 | Insn::StoreRelease { .. }
                 | Insn::Atomic { .. } => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
-                    Access::Bridged => {
+                    Access::Bridged | Access::Arena => {
                         (self.env, function.calls) = (true, true);
                         most += L::BRIDGED;
                     }

@@ -50,6 +50,8 @@ pub enum Access {
     },
     /// By [`Env::access`](crate::Env::access).
     Bridged,
+    /// The same, into an arena.
+    Arena,
     /// Not at all: the program is not compiled.
     Refused,
 }
@@ -74,6 +76,15 @@ pub trait Surroundings {
     /// Whether the program may replace another, or be replaced.
     fn has_tail_calls(&self) -> bool {
         false
+    }
+
+    /// What a cast of the instruction adds to a position in an arena.
+    ///
+    /// # Errors
+    /// What it would take.
+    fn arena(&self, pc: Pc) -> Result<u64, &'static str> {
+        let _ = pc;
+        Err("addr_space_cast")
     }
 
     /// The number of the program, below 2^24, by which [`Env::access`](crate::Env::access) knows it.

@@ -213,7 +213,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             Insn::MovSx { width, from, dst, src } => self.movsx(width, from, dst, src),
             Insn::Neg { width, dst } => self.neg(width, dst),
             Insn::Swap { kind, size, dst } => self.swap(kind, size, dst),
-            Insn::AddrSpaceCast { .. } => return Err(unsupported(pc, "addr_space_cast")),
+            Insn::AddrSpaceCast { dst, src, .. } => {
+                let arena = self.outside.arena(pc).map_err(|what| unsupported(pc, what))?;
+                self.cast(dst, src, arena);
+            }
             Insn::LoadImm { dst, imm } => {
                 let imm = self.outside.imm(pc, imm).map_err(|what| unsupported(pc, what))?;
                 self.number(regs::of(dst), imm);

@@ -27,7 +27,8 @@ impl Lengths for A64 {
             // Distances of 16 bits are one instruction, those of pointers two.
             Insn::Load { .. } | Insn::LoadSx { .. } | Insn::LoadAcquire { .. } => 3,
             Insn::StoreRelease { .. } => 3,
-            Insn::AddrSpaceCast { .. } | Insn::JumpReg { .. } => 0,
+            Insn::AddrSpaceCast { .. } => 8,
+            Insn::JumpReg { .. } => 0,
             Insn::LoadImm { .. } => 4,
             Insn::LoadAbs { .. } | Insn::LoadInd { .. } => 8 + EXIT,
             Insn::Exit => EXIT,

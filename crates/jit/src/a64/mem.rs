@@ -9,7 +9,7 @@ use super::{Compiler, env, regs};
 use crate::env::Env;
 use crate::surroundings::{Access, Surroundings};
 use core::mem::offset_of;
-use skep_a64::{Add, Gpr, Mem, MemSize, Reach, Width as Wide};
+use skep_a64::{Add, Cond, Gpr, Logic, Mem, MemSize, Reach, Width as Wide};
 use skep_isa::{Pc, Reg, Size, Src, Width};
 
 /// Address, kind and value of a bridged access.
@@ -35,6 +35,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Access::Pointer { off } => {
                 self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
             }
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA, size, dst, base, off),
             // The first pass lets none be refused.
             Access::Bridged | Access::Refused => {
                 self.bridged_load(pc, Env::LOAD, size, dst, base, off);
@@ -46,6 +47,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
             Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
         }
     }
@@ -75,8 +77,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     #[inline]
     pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
-        if self.outside.access(pc) == Access::Bridged {
-            return self.bridged_store(pc, size, base, off, src);
+        match self.outside.access(pc) {
+            Access::Bridged => return self.bridged_store(pc, false, size, base, off, src),
+            Access::Arena => return self.bridged_store(pc, true, size, base, off, src),
+            _ => {}
         }
         let src = match src {
             Src::Reg(src) => regs::of(src),
@@ -101,7 +105,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
-    fn bridged_store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
+    fn bridged_store(&mut self, pc: Pc, arena: bool, size: Size, base: Reg, off: i16, src: Src) {
         let kind = match src {
             Src::Reg(src) => {
                 self.asm.mov(Wide::W64, VALUE, regs::of(src));
@@ -113,7 +117,17 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             }
         };
         self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
-        self.bridged(pc, kind, size);
+        self.bridged(pc, if arena { Env::STORE_ARENA } else { kind }, size);
+    }
+
+    /// `dst` is where `src` is in the arena; null stays null.
+    pub(super) fn cast(&mut self, dst: Reg, src: Reg, arena: u64) {
+        let (dst, src) = (regs::of(dst), regs::of(src));
+        self.asm.cmp_imm(Wide::W64, src, 0);
+        self.asm.mov_imm(S0, arena);
+        self.asm.mov(Wide::W32, dst, src);
+        self.asm.logic(Logic::Orr, Wide::W64, S0, S0, dst);
+        self.asm.csel(Cond::Eq, Wide::W64, dst, Gpr::Zr, S0);
     }
 
     fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {

@@ -24,7 +24,8 @@ impl Lengths for X64 {
             | Insn::LoadSx { .. }
             | Insn::LoadAcquire { .. }
             | Insn::StoreRelease { .. } => 9,
-            Insn::AddrSpaceCast { .. } | Insn::JumpReg { .. } => 0,
+            Insn::AddrSpaceCast { .. } => 24,
+            Insn::JumpReg { .. } => 0,
             Insn::LoadImm { .. } => 10,
             Insn::LoadAbs { .. } | Insn::LoadInd { .. } | Insn::Exit => EXIT,
             Insn::Store { .. } => 12,

@@ -38,6 +38,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Access::Pointer { off } => {
                 self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
             }
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA, size, dst, base, off),
             // The first pass lets none be refused.
             Access::Bridged | Access::Refused => {
                 self.bridged_load(pc, Env::LOAD, size, dst, base, off);
@@ -65,14 +66,17 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
             Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
         }
     }
 
     #[inline]
     pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
-        if self.outside.access(pc) == Access::Bridged {
-            return self.bridged_store(pc, size, base, off, src);
+        match self.outside.access(pc) {
+            Access::Bridged => return self.bridged_store(pc, false, size, base, off, src),
+            Access::Arena => return self.bridged_store(pc, true, size, base, off, src),
+            _ => {}
         }
         match src {
             Src::Reg(src) => self.plain_store(size, base, off, src),
@@ -95,7 +99,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
-    fn bridged_store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
+    fn bridged_store(&mut self, pc: Pc, arena: bool, size: Size, base: Reg, off: i16, src: Src) {
         self.save_meter();
         let kind = match src {
             Src::Reg(src) => {
@@ -108,7 +112,19 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             }
         };
         self.asm.lea(Wide::W64, ADDR, place(base, off));
-        self.bridged(pc, kind, size);
+        self.bridged(pc, if arena { Env::STORE_ARENA } else { kind }, size);
+    }
+
+    /// `dst` is where `src` is in the arena; null stays null.
+    pub(super) fn cast(&mut self, dst: Reg, src: Reg, arena: u64) {
+        let (dst, src) = (regs::of(dst), regs::of(src));
+        let null = self.asm.label();
+        self.asm.test(Wide::W64, src, src);
+        self.asm.mov(Wide::W32, dst, src);
+        self.asm.jcc(Cond::E, null, Reach::Short);
+        self.asm.mov_imm(Gpr::R11, arena);
+        self.asm.alu(Alu::Or, Wide::W64, dst, Gpr::R11);
+        self.asm.bind(null);
     }
 
     fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
