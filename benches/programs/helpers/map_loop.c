@@ -18,21 +18,18 @@ struct {
 
 SEC("xdp") int run(struct xdp_md *ctx)
 {
-    __u32 missing = 0;
     for (__u32 i = 0; i < 1000; i++) {
         __u32 key = i * 7 & 255;
         __u64 one = 1, *value = bpf_map_lookup_elem(&hash, &key);
-        if (value) {
+        if (value)
             *value += 1;
-        } else {
+        else
             bpf_map_update_elem(&hash, &key, &one, BPF_ANY);
-            missing++;
-        }
         value = bpf_map_lookup_elem(&array, &key);
         if (value)
             *value += i;
     }
-    return missing > 256;
+    return XDP_PASS;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -170,6 +170,7 @@ fn loads_in_network_order() {
     gives("r0 = *(u32 *)(r1 + 0)\nr0 = be64 r0\nexit", u64::from(x as u32).swap_bytes());
 }
 
+#[cfg(target_arch = "x86_64")]
 /// Turns of a loop whose register starts at `a`, takes a step, and goes on while the condition holds of it and `b`;
 /// and where it is then. None if it takes too long.
 fn turns(width: u32, op: &str, (a, b): (u64, u64), step: i64) -> Option<(u64, u64)> {
@@ -192,6 +193,7 @@ fn turns(width: u32, op: &str, (a, b): (u64, u64), step: i64) -> Option<(u64, u6
     None
 }
 
+#[cfg(target_arch = "x86_64")]
 /// Loops whose turns are told from a register, whatever way it goes: round, past the bound, only once.
 #[test]
 fn turns_of_loops_are_counted() {
@@ -232,6 +234,7 @@ fn turns_of_loops_are_counted() {
     assert!(tried > 5000, "{tried} loops");
 }
 
+#[cfg(target_arch = "x86_64")]
 /// r0 and instructions of a program that touches no memory.
 fn counted(text: &str) -> (u64, u64) {
     let prog = Prog::new("tested", ProgType::Xdp, skep_asm::assemble(text).unwrap());
