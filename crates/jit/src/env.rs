@@ -25,8 +25,8 @@ pub struct Env {
     /// `extern "C" fn(r1, r2, r3, r4, r5, &mut Env, id) -> r0`, for
     /// [`Callee::Bridge`](crate::Callee::Bridge) and [`Callee::TailCall`](crate::Callee::TailCall).
     pub bridge: u64,
-    /// `extern "C" fn(&mut Env, addr, kind, value) -> u64`, for accesses that are not plain; the kind is one of
-    /// [`Env::kind`].
+    /// `extern "C" fn(&mut Env, addr, kind, value) -> u64`, for accesses that are not plain; the kind is read by
+    /// [`Env::parts`].
     pub access: u64,
     /// What the bridge leaves: not 0 if the run is to end.
     pub stop: u64,
