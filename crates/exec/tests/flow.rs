@@ -212,8 +212,14 @@ fn turns_of_loops_are_counted() {
                     let Some((count, last)) = turns(width, op, (a, b), step) else { continue };
                     let imm = i64::from(b as u32 as i32);
                     let by_imm = if width == 32 { true } else { imm as u64 == b };
-                    for kind in 0..3 {
+                    // As compilers write it without a jump back on a condition.
+                    let opposite = ["==", ">=", "<=", "s>=", "s<="][["!=", "<", ">", "s<", "s>"]
+                        .iter()
+                        .position(|known| *known == op)
+                        .unwrap()];
+                    for kind in 0..4 {
                         let test = match kind {
+                            3 => format!("if {reg}3 {opposite} {reg}4 goto e\ngoto l\ne:"),
                             0 => format!("if {reg}3 {op} {reg}4 goto l"),
                             1 => format!("if {reg}4 {mirrored} {reg}3 goto l"),
                             _ if by_imm => format!("if {reg}3 {op} {imm} goto l"),
@@ -223,7 +229,9 @@ fn turns_of_loops_are_counted() {
                             "r3 = {a} ll\nr4 = {b} ll\nr0 = 0\nl:\nr0 += 1\n{reg}3 += {step}\n{test}\n\
                              r0 <<= 20\nr0 ^= r3\nexit"
                         );
-                        let want = (count << 20 ^ last, 3 + count * 3 + 3);
+                        // Each turn but the last has a jump more.
+                        let jumps = if kind == 3 { count - 1 } else { 0 };
+                        let want = (count << 20 ^ last, 3 + count * 3 + jumps + 3);
                         assert_eq!(counted(&text), want, "\n{text}");
                         tried += 1;
                     }

@@ -5,6 +5,7 @@
 //! for, and what the register will be then; the loop ends there or at its own bound, whichever comes first. Behind it,
 //! the way that the register has gone tells how many turns there were.
 
+use crate::meter::over;
 use crate::shape::{Shape, Target};
 use crate::surroundings::{Access, Surroundings};
 use skep_isa::{AluOp, CondOp, Insn, Insns, Pc, Reg, Src, Width};
@@ -12,7 +13,7 @@ use skep_isa::{AluOp, CondOp, Insn, Insns, Pc, Reg, Src, Width};
 /// Such a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// The jump back.
+    /// The conditional jump.
     pub(crate) end: Pc,
     /// Instructions of a turn.
     pub(crate) insns: i32,
@@ -46,7 +47,13 @@ impl Counted {
         }
         let (end, count) = block(insns, shape, head)?;
         let &Insn::JumpIf { width, op, dst, src, off } = insns.get(end)? else { return None };
-        if end.jump(off.into()) != Some(head) {
+        // The jump back, or one that leads over it.
+        let over = over(insns, &shape.is_target, end);
+        let (from, off, op, count) = match over {
+            Some(off) => (Pc(end.0 + 1), off, opposite(op)?, count + 1),
+            None => (end, off.into(), op, count),
+        };
+        if from.jump(off) != Some(head) {
             return None;
         }
         let body = || {
@@ -113,6 +120,18 @@ fn is_plain<O: Surroundings + ?Sized>(outside: &O, pc: Pc, insn: &Insn) -> bool 
             | Insn::Atomic { .. }
     );
     !is_access || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
+}
+
+/// The condition that holds where another does not, if it is a strict one.
+const fn opposite(op: CondOp) -> Option<CondOp> {
+    Some(match op {
+        CondOp::Eq => CondOp::Ne,
+        CondOp::Le => CondOp::Gt,
+        CondOp::Ge => CondOp::Lt,
+        CondOp::SLe => CondOp::SGt,
+        CondOp::SGe => CondOp::SLt,
+        _ => return None,
+    })
 }
 
 /// The same condition with its operands exchanged, if it is a strict one.

@@ -33,6 +33,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
+    /// A jump that was counted and is left out.
+    pub(super) fn give_back(&mut self) {
+        if self.meter.is_some() {
+            self.asm.add_imm(Width::W64, METER, METER, 1);
+        }
+    }
+
     /// Before something that looks at the account, and at exits.
     pub(super) fn save_meter(&mut self) {
         if self.meter.is_some() {

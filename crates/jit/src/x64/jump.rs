@@ -41,15 +41,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
-        if self.end_turns(pc, off.into()) {
-            return 1;
+        if let Some(slots) = self.end_turns(pc, off.into()) {
+            return slots;
         }
         let cond = self.compare(width, op, dst, src);
-        // What is jumped over is not counted.
-        let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());
-        if let Some((next, over)) = over {
+        if let Some((next, over)) = self.ahead().jump_over(pc, off) {
             let (label, reach) = self.target(next, over);
             self.asm.jcc(cond.not(), label, reach);
+            self.give_back();
             return 2;
         }
         let (label, reach) = self.target(pc, off.into());

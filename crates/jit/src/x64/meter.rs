@@ -21,7 +21,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
-        if self.turns.is_some_and(|(turns, _)| turns.end == pc) {
+        if self.turns.is_some() {
             return;
         }
         if let Some(Charge { insns, asks }) = charge {
@@ -34,6 +34,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                     meter.asks.push((ask, back, pc));
                 }
             }
+        }
+    }
+
+    /// A jump that was counted and is left out.
+    pub(super) fn give_back(&mut self) {
+        if self.meter.is_some() {
+            self.asm.alu_imm(Alu::Add, Width::W64, METER, 1);
         }
     }
 

@@ -112,13 +112,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// The jump back of such a loop, and what comes behind it, if this is one.
-    pub(super) fn end_turns(&mut self, pc: Pc, off: i32) -> bool {
-        let Some((turns, before)) = self.turns.take_if(|(turns, _)| turns.end == pc) else {
-            return false;
-        };
+    /// The jump back of such a loop, and what comes behind it, if this is one; how many slots that were.
+    pub(super) fn end_turns(&mut self, pc: Pc, off: i32) -> Option<u32> {
+        let (turns, before) = self.turns.take_if(|(turns, _)| turns.end == pc)?;
         let (reg, wide) = (regs::of(turns.reg), regs::width(turns.width));
-        let (head, reach) = self.target(pc, off);
+        let over = self.ahead().jump_over(pc, i16::try_from(off).unwrap_or_default());
+        let (from, off) = over.unwrap_or((pc, off));
+        let (head, reach) = self.target(from, off);
         self.asm.alu(Alu::Cmp, wide, reg, LAST);
         self.asm.jcc(cond(turns.op), head, reach);
         let start = env(offset_of!(Env, start));
@@ -141,7 +141,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Src::Imm(imm) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
         }
         self.asm.jcc(cond(turns.op), before, Reach::Long);
-        true
+        if over.is_some() {
+            self.give_back();
+            return Some(2);
+        }
+        Some(1)
     }
 }
 
