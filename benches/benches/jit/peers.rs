@@ -49,7 +49,7 @@ impl Sbpf {
     pub(crate) fn new(program: Program) -> Self {
         let loader = Arc::new(BuiltinProgram::new_mock());
         let functions = FunctionRegistry::default();
-        let mut executable = Executable::from_text_bytes(program.bytes, loader, VERSION, functions)
+        let executable = Executable::from_text_bytes(program.bytes, loader, VERSION, functions)
             .expect("solana-sbpf loads the program");
         executable.verify::<RequisiteVerifier>().expect("solana-sbpf accepts the program");
         executable.jit_compile().expect("solana-sbpf compiles the program");
