@@ -20,8 +20,8 @@ macro_rules! programs {
 }
 
 /// All programs.
-pub const PROGRAMS: [Program; 15] = programs! {
-    "binary_search" "byte_copy" "checksum" "fnv" "insertion_sort" "jenkins" "log2" "matrix_product"
+pub const PROGRAMS: [Program; 16] = programs! {
+    "binary_search" "byte_copy" "checksum" "crc32" "fnv" "insertion_sort" "jenkins" "log2" "matrix_product"
     "packet_parse" "prime" "sha256" "siphash" "string_compare" "switch" "word_copy"
 };
 

@@ -2,7 +2,7 @@
 
 use skep_abi::ProgType;
 use skep_benches::{Program, memory};
-use skep_exec::{Bare, features};
+use skep_exec::{Bare, CodeOptions, features};
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, NoSurroundings, Surroundings};
 use skep_prog::Prog;
@@ -10,23 +10,54 @@ use std::ffi::{CString, c_void};
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One engine with one program.
 pub(crate) trait Engine {
     fn name(&self) -> &'static str;
 
-    /// Runs the program and returns r0.
+    /// Runs the program and returns r0; in the kernel the lower half of it.
     fn run(&mut self) -> u64;
+
+    /// Nanoseconds of a run.
+    fn ns(&mut self) -> f64 {
+        // Whoever ran before has left caches and predictions of its own, and the kernel none at all.
+        black_box(self.run());
+        let start = Instant::now();
+        black_box(self.run());
+        let once = start.elapsed();
+        if once >= Duration::from_micros(2) {
+            return once.as_secs_f64() * 1e9;
+        }
+        // Short ones several times, so that the clock does not count.
+        let start = Instant::now();
+        for _ in 0..100 {
+            black_box(self.run());
+        }
+        start.elapsed().as_secs_f64() * 1e7
+    }
 }
 
 /// Ours first, what all are measured by last.
-pub(crate) const NAMES: [&str; 3] = ["skep", "rbpf", "native"];
+pub(crate) const NAMES: [&str; 8] =
+    ["skep", "metered", "hardened", "rbpf", "cranelift", "solana-sbpf", "kernel", "native"];
 
 pub(crate) fn engines(program: Program) -> Vec<Box<dyn Engine>> {
-    let mut all: Vec<Box<dyn Engine>> =
-        vec![Box::new(Skep::new(program)), Box::new(Rbpf::new(program))];
+    let mut hardened = CodeOptions::plain();
+    (hardened.blinding, hardened.retpolines) = (true, true);
+    let mut all: Vec<Box<dyn Engine>> = vec![
+        Box::new(Skep::new(program, NAMES[0], CodeOptions::plain())),
+        Box::new(Skep::new(program, NAMES[1], CodeOptions::default())),
+        Box::new(Skep::new(program, NAMES[2], hardened)),
+        Box::new(Rbpf::new(program)),
+    ];
+    #[cfg(feature = "cranelift")]
+    all.push(Box::new(crate::peers::Cranelift::new(program)));
+    all.push(Box::new(crate::peers::Sbpf::new(program)));
     if has_clang() {
+        if let Some(kernel) = crate::kernel::Kernel::new(program) {
+            all.push(Box::new(kernel));
+        }
         all.push(Box::new(Native::new(program)));
     }
     all
@@ -38,25 +69,26 @@ pub(crate) fn has_clang() -> bool {
 }
 
 struct Skep {
+    name: &'static str,
     code: Bare,
     mem: Vec<u8>,
     stack: Box<[u8; 4096]>,
 }
 
 impl Skep {
-    fn new(program: Program) -> Self {
+    fn new(program: Program, name: &'static str, options: CodeOptions) -> Self {
         let insns = skep_isa::decode(program.bytes).expect("clang writes instructions");
         let prog = Prog::new(program.name, ProgType::SocketFilter, insns);
         // SAFETY: the interpreter runs these programs with every access checked.
-        let code = unsafe { Bare::new(&prog, &NoSurroundings, features()) };
+        let code = unsafe { Bare::new(&prog, &NoSurroundings, features(), options) };
         let code = code.expect("the program compiles");
-        Self { code, mem: memory(), stack: Box::new([0; 4096]) }
+        Self { name, code, mem: memory(), stack: Box::new([0; 4096]) }
     }
 }
 
 impl Engine for Skep {
     fn name(&self) -> &'static str {
-        NAMES[0]
+        self.name
     }
 
     fn run(&mut self) -> u64 {
@@ -81,7 +113,7 @@ impl Rbpf {
 
 impl Engine for Rbpf {
     fn name(&self) -> &'static str {
-        NAMES[1]
+        "rbpf"
     }
 
     fn run(&mut self) -> u64 {
@@ -131,7 +163,7 @@ impl Native {
 
 impl Engine for Native {
     fn name(&self) -> &'static str {
-        NAMES[2]
+        "native"
     }
 
     fn run(&mut self) -> u64 {
@@ -199,7 +231,8 @@ pub(crate) fn entries() {
         let bytes = insns.to_le_bytes();
         let prog = Prog::new(name, ProgType::SocketFilter, insns);
         // SAFETY: the programs touch the packet only.
-        let code = unsafe { Bare::new(&prog, &Id, features()) }.expect("it compiles");
+        let code = unsafe { Bare::new(&prog, &Id, features(), CodeOptions::plain()) }
+            .expect("it compiles");
         let mut vm = rbpf::EbpfVmRaw::new(Some(&bytes)).expect("rbpf accepts the program");
         vm.register_helper(1, |value, _, _, _, _| value).expect("rbpf takes a helper");
         vm.jit_compile().expect("rbpf compiles the program");

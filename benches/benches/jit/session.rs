@@ -17,6 +17,9 @@ const LOOP: &str = "l:\n{}\n r6 += -1\n if r6 != 0 goto l\n";
 const UPDATE: &str =
     " r1 = hash ll\n r2 = r10\n r2 += -4\n r3 = r10\n r3 += -16\n r4 = 0\n call 2\n";
 
+const PROBE: &str =
+    " r1 = r10\n r1 += -32\n r2 = 8\n r3 = r10\n r3 += -16\n call bpf_probe_read_kernel\n";
+
 #[expect(clippy::print_stdout, reason = "the result of the bench")]
 pub(crate) fn table() {
     println!("\n{:28}{:>14}{:>14}", "ns in a session", "interpreter", "machine code");
@@ -35,6 +38,7 @@ pub(crate) fn table() {
         ("get_smp_processor_id", calls(" call 8\n"), 100.0),
         ("ktime_get_ns", calls(" call 5\n"), 100.0),
         ("get_prandom_u32", calls(" call 7\n"), 100.0),
+        ("probe_read_kernel, 8 bytes", calls(PROBE), 100.0),
     ] {
         let image = read_image(text.as_bytes(), "bench.s").expect("the text is right").image;
         let mut times = [f64::MAX; 2];

@@ -13,6 +13,7 @@ mod progress;
 mod report;
 pub(crate) mod stop;
 mod text;
+mod tools;
 mod verify;
 mod world;
 
@@ -36,6 +37,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tools::Tools;
 use world::World;
 
 /// Run a program over packets and show verdicts, events and maps.
@@ -96,6 +98,10 @@ pub(crate) struct Run {
     /// callbacks and iterators only.
     #[arg(long, help_heading = "Engine")]
     unmetered: bool,
+    /// Harden machine code of programs that are not trusted: their numbers do not stand in it, and its indirect jumps
+    /// are not guessed.
+    #[arg(long, help_heading = "Engine")]
+    harden: bool,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -105,6 +111,8 @@ pub(crate) struct Run {
     /// CPUs that per-CPU maps have values for.
     #[arg(long, help_heading = "Engine", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), default_value_t = 1)]
     cpus: u32,
+    #[command(flatten)]
+    tools: Tools,
     /// Devices, routes, neighbours, sockets, tracked connections and tasks that programs find, as JSON
     /// [default: no network, this process].
     #[arg(long, help_heading = "World", value_name = "FILE")]
@@ -155,6 +163,7 @@ impl Run {
             return Err(failure.help("--engine interp runs it"));
         }
         let why_not = why_not.map(|why| why.to_string());
+        let _told = self.tools.tell(&session, why_not.as_deref())?;
         if let Some(world) = &self.world {
             World::read(world)?.surround(&mut session);
         }
@@ -222,6 +231,7 @@ impl Run {
         }
         let mut code = CodeOptions::default();
         code.metered = !self.unmetered;
+        (code.blinding, code.retpolines) = (self.harden, self.harden);
         let mut options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
         let mut compiled = session.compile_with(&options, code);
         if options.types.is_none() && matches!(compiled, Err(NotNative::NoVerdict { .. })) {

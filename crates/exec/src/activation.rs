@@ -9,7 +9,7 @@ use crate::compiled::Compiled;
 use core::ptr::NonNull;
 use skep_isa::Pc;
 use skep_jit::{Entry, Env, FRAME};
-use skep_vm::{CodePlace, Cx, Fault, FaultKind, Replaced};
+use skep_vm::{AccessError, CodePlace, Cx, Fault, FaultKind, Replaced};
 
 /// One entry into code.
 #[repr(C)]
@@ -103,8 +103,12 @@ extern "C" fn bridge<S>(
     // SAFETY: `run` has the context exclusively and does not touch it while the code runs, which calls the
     // bridge only once at a time.
     let cx = unsafe { activation.cx.as_mut() };
-    let Some(call) = activation.compiled.bridged.get(id as usize) else {
-        return abort(&mut activation.env);
+    let Some(&call) = activation.compiled.bridged.get(id as usize) else {
+        return activation.end(bug(
+            cx,
+            CodePlace { prog: 0, pc: Pc(0) },
+            "a call without a number",
+        ));
     };
     cx.set_native_frame(Some(activation.env.frame));
     let is_metered = activation.compiled.is_metered;
@@ -115,8 +119,7 @@ extern "C" fn bridge<S>(
         && !is_metered
         && let Err(fault) = cx.take_turn(call.at)
     {
-        activation.fault = Some(fault);
-        return abort(&mut activation.env);
+        return activation.end(fault);
     }
     let result = cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]);
     activation.env.meter = cx.left().cast_unsigned();
@@ -128,68 +131,165 @@ extern "C" fn bridge<S>(
         Err(Replaced::By(prog)) => {
             let entered = activation.compiled.progs.get(prog);
             let main = entered.and_then(|entered| entered.address(entered.code().position(Pc(0))?));
-            let Some(main) = main else { return abort(&mut activation.env) };
+            let Some(main) = main else {
+                return activation.end(bug(cx, call.at, "a program without code"));
+            };
             // From within a function it has the frames of its callers above it, and perhaps not this one.
             let (frame, top) = (activation.env.frame, cx.stack_top());
             let above =
                 if frame >= top { top } else { frame.saturating_sub(FRAME.unsigned_abs().into()) };
             let frames = activation.compiled.frames(CodePlace { prog, pc: Pc(0) });
             if frames.is_none_or(|frames| !cx.has_room(above, frames)) {
-                activation.fault = Some(cx.too_deep(call.at));
-                return abort(&mut activation.env);
+                return activation.end(cx.too_deep(call.at));
             }
             activation.env.tail = main.as_ptr().expose_provenance() as u64;
             activation.env.tail_ctx = r1;
             0
         }
-        Err(Replaced::Fault(fault)) => {
-            activation.fault = Some(fault);
-            abort(&mut activation.env)
-        }
+        Err(Replaced::Fault(fault)) => activation.end(fault),
     }
 }
 
-/// The code returns from its entry next.
-fn abort(env: &mut Env) -> u64 {
-    env.stop = 1;
-    0
+impl<S> Activation<'_, '_, S> {
+    /// The code returns from its entry next, and the run ends with this.
+    fn end(&mut self, fault: Box<Fault>) -> u64 {
+        self.fault = Some(fault);
+        self.env.stop = 1;
+        0
+    }
 }
 
 /// What code calls for an access that is not plain.
-extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u32, value: u64) -> u64 {
+extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> u64 {
     // SAFETY: as in `bridge`.
     let activation = unsafe { env.cast::<Activation<'_, '_, S>>().as_mut() };
     // SAFETY: as in `bridge`.
     let cx = unsafe { activation.cx.as_mut() };
-    let (size, kind) = (kind & 15, kind & !15);
-    let bytes = size as usize;
+    let (kind, bytes, prog, pc) = Env::parts(kind);
+    let at = CodePlace { prog, pc };
     match kind {
         Env::LOAD => cx.probe(addr, bytes),
-        Env::LOAD_SX => {
-            let unused = 64 - size * 8;
-            (cx.probe(addr, bytes) << unused).cast_signed().wrapping_shr(unused).cast_unsigned()
-        }
+        Env::LOAD_SX => extended(cx.probe(addr, bytes), bytes),
         Env::METER => {
             cx.set_left(activation.env.meter.cast_signed());
-            let (prog, pc) = (addr >> 32, addr & u64::from(u32::MAX));
-            #[expect(clippy::cast_possible_truncation, reason = "two halves")]
-            let at = CodePlace { prog: prog as usize, pc: Pc(pc as u32) };
             if let Err(fault) = cx.refill(at) {
-                activation.fault = Some(fault);
-                activation.env.stop = 1;
+                return activation.end(fault);
             }
             activation.env.meter = cx.left().cast_unsigned();
             0
         }
         Env::STORE | Env::STORE_IMM => {
-            cx.store_ctx(addr, bytes, value, kind == Env::STORE_IMM);
-            0
+            match cx.store_ctx(addr, bytes, value, kind == Env::STORE_IMM) {
+                Ok(()) => 0,
+                Err(access) => activation.end(denied(cx, at, access)),
+            }
         }
-        _ => {
+        Env::LOAD_ARENA | Env::LOAD_ARENA_SX => match cx.load_arena(addr, bytes) {
+            Ok(value) if kind == Env::LOAD_ARENA => value,
+            Ok(value) => extended(value, bytes),
+            Err(access) => activation.end(denied(cx, at, access)),
+        },
+        Env::STORE_ARENA => match cx.store_arena(addr, bytes, value) {
+            Ok(()) => 0,
+            Err(access) => activation.end(denied(cx, at, access)),
+        },
+        Env::PACKET => {
             #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]
-            let found = cx.load_packet((addr as u32).cast_signed(), size.cast_signed());
+            let off = (addr as u32).cast_signed();
+            let found = cx.load_packet(off, i32::try_from(bytes).unwrap_or(0));
             activation.env.miss = found.is_none().into();
             found.unwrap_or(0)
         }
+        _ => activation.end(bug(cx, at, "an access of a kind that does not exist")),
+    }
+}
+
+/// A number of so many bytes, sign-extended.
+fn extended(value: u64, bytes: usize) -> u64 {
+    let unused = 64 - u32::try_from(bytes * 8).unwrap_or(64);
+    (value << unused).cast_signed().wrapping_shr(unused).cast_unsigned()
+}
+
+/// The fault of an access that may not be.
+#[cold]
+fn denied<S>(cx: &Cx<'_, S>, at: CodePlace, access: AccessError) -> Box<Fault> {
+    cx.fault_at(at, FaultKind::Access { access, base: None, place: None, helper: None })
+}
+
+/// The fault of code that does what the compiler never makes it do.
+#[cold]
+fn bug<S>(cx: &Cx<'_, S>, at: CodePlace, what: &str) -> Box<Fault> {
+    cx.fault_at(at, FaultKind::Unsupported { what: format!("bug: {what}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outside::Bridged;
+    use skep_abi::ProgType;
+    use skep_prog::Prog;
+    use skep_vm::{Helpers, HostPointers, Input, Machine, Native, Stop, Vm};
+
+    /// Code of a program that is there, and none of the program itself.
+    fn without_code() -> Compiled {
+        let at = CodePlace { prog: 0, pc: Pc(0) };
+        Compiled::of_calls(vec![Bridged { at, helper: 0, is_turn: false }])
+    }
+
+    type Act = fn(NonNull<Env>);
+
+    /// Does what code would do that goes wrong.
+    struct Wrong {
+        compiled: Compiled,
+        act: Act,
+    }
+
+    impl Native<()> for Wrong {
+        fn call(&self, cx: &mut Cx<'_, ()>, at: CodePlace, _: [u64; 5]) -> Result<u64, Box<Fault>> {
+            assert_eq!(at.prog, 0);
+            let (cx, compiled) = (NonNull::from(&mut *cx), &self.compiled);
+            let mut activation = Activation { env: Env::default(), cx, compiled, fault: None };
+            (self.act)(NonNull::from(&mut activation).cast());
+            assert_eq!(activation.env.stop, 1, "the code would go on");
+            Err(activation.fault.expect("an end without a fault"))
+        }
+    }
+
+    #[track_caller]
+    fn ends(act: Act) -> FaultKind {
+        let helpers = Helpers::new()
+            .with(12, "bpf_tail_call", || -> Result<u64, Stop> { Err(Stop::TailCall(0)) });
+        let mut machine = Machine::<()>::new(helpers, Vec::new());
+        let insns = skep_asm::assemble("call 12\nexit").unwrap();
+        machine.load(&Prog::new("wrong", ProgType::Xdp, insns)).unwrap();
+        let wrong = Wrong { compiled: without_code(), act };
+        let mut vm = Vm::default();
+        let pointers = HostPointers::default();
+        let output = vm.run_native(&machine, 0, &mut (), Input::default(), pointers, &wrong);
+        output.result.unwrap_err().kind
+    }
+
+    #[test]
+    fn what_code_never_does_ends_the_run_with_a_fault() {
+        let calls: [(Act, &str); 3] = [
+            (|env| assert_eq!(bridge::<()>(0, 0, 0, 0, 0, env, 7), 0), "a call without a number"),
+            (|env| assert_eq!(bridge::<()>(0, 0, 0, 0, 0, env, 0), 0), "a program without code"),
+            (|env| assert_eq!(access::<()>(env, 0, 0xf8, 0), 0), "an access of a kind"),
+        ];
+        for (act, what) in calls {
+            let kind = ends(act);
+            let FaultKind::Unsupported { what: said } = &kind else { panic!("{kind:?}") };
+            assert!(said.starts_with(&format!("bug: {what}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_store_beside_the_context_ends_the_run_with_a_fault() {
+        let kind = ends(|env| {
+            let kind = u64::from(Env::STORE) | 8;
+            assert_eq!(access::<()>(env, 0x1234_5678_0000, kind, 1), 0);
+        });
+        let FaultKind::Access { access, .. } = kind else { panic!("{kind:?}") };
+        assert_eq!((access.addr, access.size, access.write), (0x1234_5678_0000, 8, true));
     }
 }

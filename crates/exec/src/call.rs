@@ -1,9 +1,11 @@
 //! Entering code.
 
+use crate::compiled::CodeOptions;
 use crate::memory::ExecMemory;
 use crate::processor::{Features, native};
 use core::ptr::NonNull;
-use skep_jit::{Code, CompileError, Entry, Env, Surroundings};
+use skep_isa::{Call, ImmSrc, Pc};
+use skep_jit::{Access, Callee, Code, CompileError, Entry, Env, Surroundings};
 use skep_prog::Prog;
 use std::io;
 
@@ -47,11 +49,13 @@ impl Entered {
 }
 
 /// A program without surroundings that its owner vouches for: it has no maps, and its helpers are plain C
-/// functions.
+/// functions. There is no packet, nothing behind pointers of the kernel, and always more instructions where they are
+/// counted.
 #[derive(Debug)]
 pub struct Bare {
     entered: Entered,
     function: Function,
+    has_env: bool,
 }
 
 /// Why there is no [`Bare`] program.
@@ -64,16 +68,16 @@ pub enum BareError {
     /// There is no memory for it.
     #[error("there is no memory for code")]
     Memory(#[from] io::Error),
-    /// It needs an environment.
-    #[error("the program needs an environment")]
-    Env,
+    /// It has no entry.
+    #[error("the program has no entry")]
+    Entry,
 }
 
 impl Bare {
     /// Compiles the program.
     ///
     /// # Errors
-    /// [`BareError`], also if the program needs an environment.
+    /// [`BareError`], also if the program calls an interpreter's helper.
     ///
     /// # Safety
     /// Nothing checks what the program does. It must come to an end, touch only what its arguments and its
@@ -82,14 +86,14 @@ impl Bare {
         prog: &Prog,
         outside: &dyn Surroundings,
         features: Features,
+        options: CodeOptions,
     ) -> Result<Self, BareError> {
-        let entered = Entered::new(native::compile(prog, outside, features)?)?;
+        let alone = Alone { outside, options, seed: options.seed() };
+        let entered = Entered::new(native::compile(prog, &alone, features)?)?;
         let by_enter = entered.code.entry == Entry::AsFunction;
-        let function = entered.function(by_enter).ok_or(BareError::Env)?;
-        if entered.code.entry == Entry::WithEnv {
-            return Err(BareError::Env);
-        }
-        Ok(Self { entered, function })
+        let function = entered.function(by_enter).ok_or(BareError::Entry)?;
+        let has_env = entered.code.entry != Entry::Direct;
+        Ok(Self { entered, function, has_env })
     }
 
     /// The code.
@@ -104,14 +108,107 @@ impl Bare {
     /// What [`Bare::new`] asks must hold with these arguments, and `stack` must be long enough.
     #[inline]
     pub unsafe fn run(&self, args: [u64; 5], stack: &mut [u8]) -> u64 {
+        // SAFETY: the caller says so.
+        unsafe { self.run_counted(args, stack) }.0
+    }
+
+    /// The same, with the instructions that were executed; 0 where they are not counted.
+    ///
+    /// # Safety
+    /// As [`Bare::run`].
+    #[inline]
+    pub unsafe fn run_counted(&self, args: [u64; 5], stack: &mut [u8]) -> (u64, u64) {
         let top = stack.as_mut_ptr_range().end.expose_provenance() as u64;
-        let mut env = Env { stack: top, ..Env::default() };
+        let mut lonely = Lonely { env: Env { stack: top, ..Env::default() }, given: 0 };
+        let env = &mut lonely.env;
+        if self.has_env {
+            env.access = alone as *const () as u64;
+            env.meter = SLICE;
+            lonely.given = SLICE;
+        }
         if self.entered.code.entry == Entry::AsFunction {
             let main = self.entered.address(self.entered.code.at.first().copied().unwrap_or(0));
             env.target = main.map_or(0, |main| main.as_ptr().expose_provenance() as u64);
             env.stack += skep_jit::FRAME.unsigned_abs() as u64;
         }
         let [r1, r2, r3, r4, r5] = args;
-        (self.function)(r1, r2, r3, r4, r5, &raw mut env)
+        let r0 = (self.function)(r1, r2, r3, r4, r5, (&raw mut lonely).cast());
+        (r0, lonely.given.wrapping_sub(lonely.env.meter))
+    }
+}
+
+/// Instructions that a [`Bare`] program gets at once.
+const SLICE: u64 = 1 << 16;
+
+/// The environment of a [`Bare`] program.
+#[repr(C)]
+struct Lonely {
+    /// First, so that its address is that of the whole.
+    env: Env,
+    /// Instructions given so far.
+    given: u64,
+}
+
+/// What code calls for an access that is not plain.
+extern "C" fn alone(env: NonNull<Env>, _: u64, kind: u64, _: u64) -> u64 {
+    // SAFETY: the code hands on what `run` gave it: the first member of a larger whole, which `run` does not touch
+    // meanwhile.
+    let Lonely { env, given } = unsafe { env.cast::<Lonely>().as_mut() };
+    match Env::parts(kind).0 {
+        Env::METER => {
+            env.meter = env.meter.wrapping_add(SLICE);
+            *given += SLICE;
+        }
+        Env::PACKET => env.miss = 1,
+        _ => {}
+    }
+    0
+}
+
+/// Surroundings that lead nowhere else.
+struct Alone<'a> {
+    outside: &'a dyn Surroundings,
+    options: CodeOptions,
+    seed: Option<u64>,
+}
+
+impl Surroundings for Alone<'_> {
+    fn imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, &'static str> {
+        self.outside.imm(pc, imm)
+    }
+
+    fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
+        match self.outside.call(pc, call)? {
+            Callee::Bridge(_) | Callee::TailCall(_) => Err("a call of an interpreter's helper"),
+            callee => Ok(callee),
+        }
+    }
+
+    fn access(&self, pc: Pc) -> Access {
+        self.outside.access(pc)
+    }
+
+    fn has_tail_calls(&self) -> bool {
+        self.outside.has_tail_calls()
+    }
+
+    fn number(&self) -> u32 {
+        self.outside.number()
+    }
+
+    fn is_metered(&self) -> bool {
+        self.options.metered
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.seed
+    }
+
+    fn retpolines(&self) -> bool {
+        self.options.retpolines
+    }
+
+    fn zeroes_stack(&self) -> bool {
+        self.outside.zeroes_stack()
     }
 }

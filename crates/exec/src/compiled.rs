@@ -12,6 +12,7 @@ use skep_map::Map;
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 /// Why programs are not run as machine code. Nothing is wrong with them: the interpreter runs them.
@@ -30,12 +31,6 @@ pub enum Refused {
     /// A map holds more than bytes.
     #[error("map {map} holds timers or objects")]
     Objects {
-        /// Its name.
-        map: String,
-    },
-    /// A map of a kind that machine code does not follow.
-    #[error("map {map} is an arena")]
-    Arena {
         /// Its name.
         map: String,
     },
@@ -71,11 +66,30 @@ pub struct CodeOptions {
     /// Instructions are counted as the interpreter counts them, and budget and deadline end every run. Without it the
     /// verifier's word counts that runs end, and what it has not bounded is counted roughly.
     pub metered: bool,
+    /// Numbers of programs do not stand in their code, so that nobody can have chosen its bytes: each is made of two by
+    /// a key of its own, other at each compilation. Kernel: `bpf_jit_harden`.
+    pub blinding: bool,
+    /// Calls and jumps through registers and memory go where the processor does not guess (x86-64).
+    pub retpolines: bool,
+}
+
+impl CodeOptions {
+    /// Where keys of blinding come from, if there are to be any: other each time.
+    pub(crate) fn seed(self) -> Option<u64> {
+        // The standard library's keys for hashing are random, and no two are the same.
+        self.blinding.then(|| RandomState::new().hash_one(0))
+    }
+
+    /// Nothing beyond what programs ask for.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self { metered: false, blinding: false, retpolines: false }
+    }
 }
 
 impl Default for CodeOptions {
     fn default() -> Self {
-        Self { metered: true }
+        Self { metered: true, ..Self::plain() }
     }
 }
 
@@ -146,9 +160,22 @@ impl Compiled {
         compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
     }
 
+    /// One without programs, for tests of what calls come to.
+    #[cfg(test)]
+    pub(crate) fn of_calls(bridged: Vec<Bridged>) -> Self {
+        let (progs, frames, fast_maps) = (Vec::new(), Vec::new(), Vec::new());
+        let ctx = CtxShape::default();
+        Self { progs, frames, bridged, fast_maps, machine: 0, ctx, is_metered: false }
+    }
+
     /// Frames that a function of a program needs.
     pub(crate) fn frames(&self, at: CodePlace) -> Option<u32> {
         self.frames.get(at.prog)?.get(&at.pc).copied()
+    }
+
+    /// The functions of a program, by their first instruction.
+    pub(crate) fn frames_of(&self, prog: usize) -> Option<&BTreeMap<Pc, u32>> {
+        self.frames.get(prog)
     }
 
     /// Whether runs count instructions.
@@ -198,7 +225,7 @@ fn compile<S>(
             ctx.pointers,
             ctx.halves,
             has_tail_calls,
-            is_metered,
+            CodeOptions { metered: is_metered, ..options },
             &fast_maps,
             &mut bridged,
         );
@@ -249,7 +276,6 @@ fn check_maps(maps: &[Map]) -> Result<(), Refused> {
     for map in maps {
         let name = || map.def().name.to_string();
         match map {
-            Map::Arena(_) => return Err(Refused::Arena { map: name() }),
             Map::KeyValue(map) if !map.fields().opaque.is_empty() => {
                 return Err(Refused::Objects { map: name() });
             }

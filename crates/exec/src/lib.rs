@@ -15,18 +15,28 @@
 //! Start reading at `compiled.rs`, then `activation.rs`.
 
 mod activation;
+mod allowed;
 mod call;
 mod compiled;
+mod debug_elf;
 mod fast_map;
 mod frames;
+mod gdb;
+mod jitdump;
 mod memory;
 mod outside;
+mod perf_map;
 mod processor;
+mod symbol;
 #[cfg(target_arch = "aarch64")]
 mod sync;
 
 pub use call::{Bare, BareError, Entered};
 pub use compiled::{CodeOptions, Compiled, CtxShape, Refused};
+pub use gdb::GdbSymbols;
+pub use jitdump::JitDump;
 pub use memory::ExecMemory;
+pub use perf_map::write_perf_map;
 pub use processor::{Features, Processor, features};
 pub use skep_jit::Code;
+pub use symbol::{Line, Symbol};

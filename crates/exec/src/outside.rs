@@ -1,5 +1,7 @@
 //! What the compiler is told of a machine and of a verified program.
 
+use crate::allowed::is_allowed;
+use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
@@ -31,7 +33,8 @@ pub(crate) struct Outside<'a, S> {
     /// Whether stores to some fields of the context are no plain ones.
     halves: bool,
     has_tail_calls: bool,
-    is_metered: bool,
+    options: CodeOptions,
+    seed: Option<u64>,
     /// Maps that calls get as r1, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
     /// Of each map of the machine.
@@ -48,7 +51,7 @@ impl<'a, S> Outside<'a, S> {
         pointers: &'a [(u32, i32)],
         halves: bool,
         has_tail_calls: bool,
-        is_metered: bool,
+        options: CodeOptions,
         fast_maps: &'a [Option<Box<FastMap>>],
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
@@ -62,7 +65,8 @@ impl<'a, S> Outside<'a, S> {
             pointers,
             halves,
             has_tail_calls,
-            is_metered,
+            options,
+            seed: options.seed(),
             maps,
             fast_maps,
             bridged,
@@ -134,8 +138,8 @@ impl<S> Surroundings for Outside<'_, S> {
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
         let at = CodePlace { prog: self.prog, pc };
         let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
-        if let Some(what) = refused(name) {
-            return Err(what);
+        if !is_allowed(name) {
+            return Err("a call of what machine code does not serve");
         }
         if call == LOOKUP
             && let Some(array) = self.array(pc)
@@ -167,6 +171,15 @@ impl<S> Surroundings for Outside<'_, S> {
                 }
                 _ => Access::Refused,
             },
+            Some(Through::Arena) => match self.verified.prog().insns.get(pc) {
+                Some(
+                    Insn::Load { .. }
+                    | Insn::LoadSx { .. }
+                    | Insn::LoadAcquire { .. }
+                    | Insn::Store { .. },
+                ) => Access::Arena,
+                _ => Access::Refused,
+            },
             Some(Through::Ctx) => match self.verified.prog().insns.get(pc) {
                 Some(&Insn::Load { off, .. }) => {
                     let field = |&&(at, _): &&(u32, i32)| i64::from(at) == i64::from(off);
@@ -184,40 +197,28 @@ impl<S> Surroundings for Outside<'_, S> {
         self.has_tail_calls
     }
 
-    fn meter(&self) -> Option<u32> {
-        u32::try_from(self.prog).ok().filter(|_| self.is_metered)
+    fn arena(&self, pc: Pc) -> Result<u64, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        self.machine.arena_at(at).ok_or("a cast in a program without an arena")
+    }
+
+    fn number(&self) -> u32 {
+        u32::try_from(self.prog).unwrap_or(u32::MAX)
+    }
+
+    fn is_metered(&self) -> bool {
+        self.options.metered
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.seed
+    }
+
+    fn retpolines(&self) -> bool {
+        self.options.retpolines
     }
 
     fn zeroes_stack(&self) -> bool {
         self.verified.reads_old_stack()
     }
-}
-
-/// What machine code does not do yet, by the name of the helper or kernel function that asks for it.
-fn refused(name: &str) -> Option<&'static str> {
-    const OBJECTS: &str = "objects of programs and of the kernel";
-    let starts = [
-        "bpf_obj_",
-        "bpf_percpu_obj",
-        "bpf_refcount",
-        "bpf_task_",
-        "bpf_cgroup_",
-        "bpf_cpumask_",
-        "bpf_rbtree",
-        "bpf_list",
-        "bpf_get_current_task",
-        "bpf_iter_task",
-        "bpf_iter_css",
-        "bpf_kptr",
-        "bpf_timer",
-        "bpf_wq",
-        "bpf_throw",
-        "bpf_arena",
-        "bpf_get_task",
-        "bpf_this_cpu",
-        "bpf_per_cpu",
-        "bpf_current_task",
-        "bpf_user_ringbuf",
-    ];
-    starts.iter().any(|start| name.starts_with(start)).then_some(OBJECTS)
 }

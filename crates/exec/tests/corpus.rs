@@ -3,7 +3,7 @@
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, BareError, Features, features};
+use skep_exec::{Bare, BareError, CodeOptions, Features, features};
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, CompileError, Surroundings};
 use skep_prog::Prog;
@@ -95,16 +95,19 @@ fn cases_that_end_give_what_they_say() {
             }
             let prog =
                 Prog::new("case", ProgType::SocketFilter, skep_asm::assemble(&case.asm).unwrap());
-            for features in [Features::default(), features()] {
+            let mut hardened = CodeOptions::default();
+            (hardened.blinding, hardened.retpolines) = (true, true);
+            let kinds = [CodeOptions::plain(), CodeOptions::default(), hardened];
+            for (kind, features) in kinds
+                .into_iter()
+                .flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)))
+            {
                 // SAFETY: the interpreter runs the case to its end with every access checked.
-                let code = match unsafe { Bare::new(&prog, &Sum, features) } {
+                let code = match unsafe { Bare::new(&prog, &Sum, features, kind) } {
                     Ok(code) => code,
-                    Err(
-                        BareError::Env
-                        | BareError::Compile(
-                            CompileError::Unsupported { .. } | CompileError::Flow { .. },
-                        ),
-                    ) => {
+                    Err(BareError::Compile(
+                        CompileError::Unsupported { .. } | CompileError::Flow { .. },
+                    )) => {
                         left.push(case.name.to_string());
                         break;
                     }
@@ -123,6 +126,6 @@ fn cases_that_end_give_what_they_say() {
             }
         }
     }
-    assert!(run > 400, "{run} runs; left: {left:?}");
+    assert!(run > 1200, "{run} runs; left: {left:?}");
     assert!(left.len() < 30, "not compiled: {left:?}");
 }

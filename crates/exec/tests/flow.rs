@@ -8,7 +8,7 @@
 )]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, Features, features};
+use skep_exec::{Bare, CodeOptions, Features, features};
 use skep_jit::NoSurroundings;
 use skep_prog::Prog;
 
@@ -17,19 +17,25 @@ use skep_prog::Prog;
 fn run(text: &str, memory: &mut [u64; 16]) -> u64 {
     let insns = skep_asm::assemble(text).unwrap();
     let prog = Prog::new("tested", ProgType::Xdp, insns);
-    let mut results = [Features::default(), features()].map(|features| {
+    let mut hardened = CodeOptions::default();
+    (hardened.blinding, hardened.retpolines) = (true, true);
+    let kinds = [CodeOptions::plain(), CodeOptions::default(), hardened];
+    let all =
+        kinds.into_iter().flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)));
+    let results = all.map(|(kind, features)| {
         let mut memory = *memory;
         let mut stack = [0; 4096];
         // SAFETY: the programs here touch their memory and stack.
-        let code = unsafe { Bare::new(&prog, &NoSurroundings, features) }.unwrap();
+        let code = unsafe { Bare::new(&prog, &NoSurroundings, features, kind) }.unwrap();
         let address = memory.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: as above.
         let r0 = unsafe { code.run([address, 16, 0, 0, 0], &mut stack) };
         (r0, memory)
     });
-    assert_eq!(results[0], results[1], "{text}");
+    let results: Vec<_> = results.collect();
+    assert!(results.iter().all(|result| *result == results[0]), "{text}");
     *memory = results[0].1;
-    std::mem::take(&mut results[0].0)
+    results[0].0
 }
 
 #[track_caller]
@@ -162,4 +168,87 @@ fn loads_in_network_order() {
     gives("r0 = *(u32 *)(r1 + 0)\nr0 = be32 r0\nexit", (x as u32).swap_bytes().into());
     gives("r0 = *(u16 *)(r1 + 0)\nr0 = be16 r0\nexit", (x as u16).swap_bytes().into());
     gives("r0 = *(u32 *)(r1 + 0)\nr0 = be64 r0\nexit", u64::from(x as u32).swap_bytes());
+}
+
+#[cfg(target_arch = "x86_64")]
+/// Turns of a loop whose register starts at `a`, takes a step, and goes on while the condition holds of it and `b`;
+/// and where it is then. None if it takes too long.
+fn turns(width: u32, op: &str, (a, b): (u64, u64), step: i64) -> Option<(u64, u64)> {
+    let low = |value: u64| if width == 32 { value & 0xffff_ffff } else { value };
+    let signed = |value: u64| if width == 32 { i64::from(value as i32) } else { value as i64 };
+    let (mut at, b) = (low(a), low(b));
+    for turn in 1..=30_000 {
+        at = low(at.wrapping_add(step as u64));
+        let goes_on = match op {
+            "!=" => at != b,
+            "<" => at < b,
+            ">" => at > b,
+            "s<" => signed(at) < signed(b),
+            _ => signed(at) > signed(b),
+        };
+        if !goes_on {
+            return Some((turn, at));
+        }
+    }
+    None
+}
+
+#[cfg(target_arch = "x86_64")]
+/// Loops whose turns are told from a register, whatever way it goes: round, past the bound, only once.
+#[test]
+fn turns_of_loops_are_counted() {
+    const STARTS: [u64; 9] =
+        [0, 1, 7, 1000, 70_000, 0x7fff_fff0, 0xffff_fff0, 0x7fff_ffff_ffff_fff0, u64::MAX - 15];
+    let mut tried = 0;
+    for (width, reg) in [(32, "w"), (64, "r")] {
+        for op in ["!=", "<", ">", "s<", "s>"] {
+            let mirrored = ["!=", ">", "<", "s>", "s<"]
+                [["!=", "<", ">", "s<", "s>"].iter().position(|known| *known == op).unwrap()];
+            for step in [1i64, -1, 2, -2, 4, -8, 8, 3, 16] {
+                for (a, b) in STARTS.iter().flat_map(|&a| {
+                    let near = [0i64, 1, -1, 5, 24, 4096, -4096, 25_000, -25_000, 330_000];
+                    near.map(|by| (a, a.wrapping_add((by * step) as u64)))
+                }) {
+                    let Some((count, last)) = turns(width, op, (a, b), step) else { continue };
+                    let imm = i64::from(b as u32 as i32);
+                    let by_imm = if width == 32 { true } else { imm as u64 == b };
+                    // As compilers write it without a jump back on a condition.
+                    let opposite = ["==", ">=", "<=", "s>=", "s<="][["!=", "<", ">", "s<", "s>"]
+                        .iter()
+                        .position(|known| *known == op)
+                        .unwrap()];
+                    for kind in 0..4 {
+                        let test = match kind {
+                            3 => format!("if {reg}3 {opposite} {reg}4 goto e\ngoto l\ne:"),
+                            0 => format!("if {reg}3 {op} {reg}4 goto l"),
+                            1 => format!("if {reg}4 {mirrored} {reg}3 goto l"),
+                            _ if by_imm => format!("if {reg}3 {op} {imm} goto l"),
+                            _ => continue,
+                        };
+                        let text = format!(
+                            "r3 = {a} ll\nr4 = {b} ll\nr0 = 0\nl:\nr0 += 1\n{reg}3 += {step}\n{test}\n\
+                             r0 <<= 20\nr0 ^= r3\nexit"
+                        );
+                        // Each turn but the last has a jump more.
+                        let jumps = if kind == 3 { count - 1 } else { 0 };
+                        let want = (count << 20 ^ last, 3 + count * 3 + jumps + 3);
+                        assert_eq!(counted(&text), want, "\n{text}");
+                        tried += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 5000, "{tried} loops");
+}
+
+#[cfg(target_arch = "x86_64")]
+/// r0 and instructions of a program that touches no memory.
+fn counted(text: &str) -> (u64, u64) {
+    let prog = Prog::new("tested", ProgType::Xdp, skep_asm::assemble(text).unwrap());
+    // SAFETY: the programs touch no memory, and come to an end.
+    let code =
+        unsafe { Bare::new(&prog, &NoSurroundings, features(), CodeOptions::default()) }.unwrap();
+    // SAFETY: as above.
+    unsafe { code.run_counted([0; 5], &mut [0; 512]) }
 }

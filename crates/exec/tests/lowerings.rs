@@ -1,5 +1,5 @@
 //! Every lowering, executed: over all pairs of registers, both widths and corner values, with and without the
-//! processor's newer instructions, against a plain evaluation written for this test.
+//! processor's newer instructions, counted and not, hardened and not, against a plain evaluation written for this test.
 //!
 //! A program under test loads all its registers from memory, executes the instruction, and stores all of them
 //! back. Needs an x86-64 or AArch64 host.
@@ -12,7 +12,7 @@
 )]
 
 use skep_abi::ProgType;
-use skep_exec::{Bare, Features, features};
+use skep_exec::{Bare, CodeOptions, Features, features};
 use skep_isa::{AluOp, AtomicOp, CondOp, Insn, Insns, Reg, Size, Src, Swap, Width, table};
 use skep_jit::NoSurroundings;
 use skep_prog::Prog;
@@ -80,6 +80,17 @@ fn all_features(insns: &[Insn]) -> Vec<Features> {
     all
 }
 
+/// What code can be made for. On AArch64, which is mostly emulated, the middle one is left out.
+fn kinds() -> Vec<CodeOptions> {
+    let mut hardened = CodeOptions::default();
+    (hardened.blinding, hardened.retpolines) = (true, true);
+    let mut kinds = vec![CodeOptions::plain(), CodeOptions::default(), hardened];
+    if cfg!(target_arch = "aarch64") {
+        kinds.remove(1);
+    }
+    kinds
+}
+
 struct Tested {
     what: String,
     codes: Vec<Bare>,
@@ -88,12 +99,14 @@ struct Tested {
 impl Tested {
     fn new(insns: &[Insn]) -> Self {
         let prog = Prog::new("tested", ProgType::Xdp, program(insns));
-        let codes = all_features(insns)
-            .into_iter()
-            .map(|features| {
+        let all = all_features(insns);
+        let all =
+            kinds().into_iter().flat_map(|kind| all.iter().map(move |&features| (kind, features)));
+        let codes = all
+            .map(|(kind, features)| {
                 // SAFETY: the program touches the state that it gets in r1 and 512 bytes of stack, as do the
                 // instructions that are tested.
-                unsafe { Bare::new(&prog, &NoSurroundings, features) }.unwrap()
+                unsafe { Bare::new(&prog, &NoSurroundings, features, kind) }.unwrap()
             })
             .collect();
         Self { what: format!("{insns:?}"), codes }
@@ -450,11 +463,14 @@ fn upper_halves_are_cleared() {
 fn long_programs_are_whole() {
     let add = Insn::Alu { width: Width::W64, op: AluOp::Add, dst: Reg::R0, src: Src::Imm(1) };
     let mov = Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Src::Imm(0) };
-    for count in [65_533, 65_534, 65_535, 65_536, 200_000, 999_998] {
+    let counts = [65_533, 65_534, 65_535, 65_536, 200_000, 999_998];
+    for (count, kind) in
+        counts.into_iter().flat_map(|count| kinds().into_iter().map(move |kind| (count, kind)))
+    {
         let insns = [mov].into_iter().chain(core::iter::repeat_n(add, count)).chain([Insn::Exit]);
         let prog = Prog::new("long", ProgType::Xdp, insns.collect());
         // SAFETY: the program touches no memory.
-        let code = unsafe { Bare::new(&prog, &NoSurroundings, features()) }.unwrap();
+        let code = unsafe { Bare::new(&prog, &NoSurroundings, features(), kind) }.unwrap();
         // SAFETY: as above.
         assert_eq!(unsafe { code.run([0; 5], &mut []) }, count as u64);
     }

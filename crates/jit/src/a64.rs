@@ -25,6 +25,7 @@
 
 mod alu;
 mod atomic;
+mod blind;
 mod call;
 mod frame;
 mod fuse;
@@ -35,6 +36,7 @@ mod meter;
 mod regs;
 
 use crate::ahead::Ahead;
+use crate::blind::Keys;
 use crate::code::{Code, CompileError, Entry, positions};
 use crate::meter::Meter;
 use crate::shape::{Function, Shape};
@@ -102,6 +104,8 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where numbers are blinded.
+    keys: Option<Keys>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
 }
@@ -141,7 +145,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
-            meter: outside.meter().map(Meter::new),
+            keys: outside.blinding().map(Keys::new),
+            meter: outside.is_metered().then(Meter::new),
         }
     }
 
@@ -203,14 +208,17 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             Insn::MovSx { width, from, dst, src } => self.movsx(width, from, dst, src),
             Insn::Neg { width, dst } => self.neg(width, dst),
             Insn::Swap { kind, size, dst } => self.swap(kind, size, dst),
-            Insn::AddrSpaceCast { .. } => return Err(unsupported(pc, "addr_space_cast")),
+            Insn::AddrSpaceCast { dst, src, .. } => {
+                let arena = self.outside.arena(pc).map_err(|what| unsupported(pc, what))?;
+                self.cast(dst, src, arena);
+            }
             Insn::LoadImm { dst, imm } => {
                 let imm = self.outside.imm(pc, imm).map_err(|what| unsupported(pc, what))?;
-                self.asm.mov_imm(regs::of(dst), imm);
+                self.number(regs::of(dst), imm);
                 return Ok(2);
             }
-            Insn::LoadAbs { size, imm } => self.load_packet(size, None, imm),
-            Insn::LoadInd { size, src, imm } => self.load_packet(size, Some(src), imm),
+            Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
+            Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
             Insn::Load { size, dst, base, off } => self.load(pc, size, dst, base, off),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),

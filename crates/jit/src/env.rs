@@ -1,5 +1,7 @@
 //! What code and its surroundings share while it runs.
 
+use skep_isa::Pc;
+
 /// Bytes between the stacks of two functions. Kernel: `MAX_BPF_STACK`.
 pub const FRAME: i32 = 512;
 
@@ -23,8 +25,8 @@ pub struct Env {
     /// `extern "C" fn(r1, r2, r3, r4, r5, &mut Env, id) -> r0`, for
     /// [`Callee::Bridge`](crate::Callee::Bridge) and [`Callee::TailCall`](crate::Callee::TailCall).
     pub bridge: u64,
-    /// `extern "C" fn(&mut Env, addr, kind, value) -> u64`, for accesses that are not plain:
-    /// [`Env::LOAD`] and those that follow.
+    /// `extern "C" fn(&mut Env, addr, kind, value) -> u64`, for accesses that are not plain; the kind is read by
+    /// [`Env::parts`].
     pub access: u64,
     /// What the bridge leaves: not 0 if the run is to end.
     pub stop: u64,
@@ -41,10 +43,28 @@ pub struct Env {
     pub meter: u64,
     /// Where metered code keeps a register for a moment.
     pub spare: u64,
+    /// What the register was in which a loop counts its turns.
+    pub start: u64,
 }
 
 impl Env {
-    /// Kind of an access: a load, zero-extended. The size in bytes is in the lowest 4 bits of each kind.
+    /// A kind of access as code hands it over: the size in the lowest 4 bits, the kind in the next 4, then in 24
+    /// bits the number of the program, and that of the instruction in the upper half.
+    #[must_use]
+    pub(crate) fn kind(kind: u32, size: u8, prog: u32, pc: Pc) -> u64 {
+        debug_assert!(prog < 1 << 24, "bug: a program without a number");
+        u64::from(pc.0) << 32 | u64::from(prog << 8) | u64::from(kind) | u64::from(size)
+    }
+
+    /// Kind, size, program and instruction of an access.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "parts")]
+    pub const fn parts(kind: u64) -> (u32, usize, usize, Pc) {
+        let low = kind as u32;
+        (low & 0xf0, (low & 15) as usize, (low >> 8) as usize, Pc((kind >> 32) as u32))
+    }
+
+    /// Kind of an access: a load, zero-extended.
     pub const LOAD: u32 = 0x10;
     /// A load, sign-extended.
     pub const LOAD_SX: u32 = 0x20;
@@ -54,7 +74,12 @@ impl Env {
     pub const STORE_IMM: u32 = 0x40;
     /// A load from the packet, `addr` being the offset (`LD_ABS`, `LD_IND`).
     pub const PACKET: u32 = 0x50;
-    /// [`Env::meter`] is below 0. `addr` has the number of the program in its upper half and that of the instruction
-    /// in its lower.
+    /// [`Env::meter`] is below 0.
     pub const METER: u32 = 0x60;
+    /// A load from an arena, zero-extended.
+    pub const LOAD_ARENA: u32 = 0x70;
+    /// The same, sign-extended.
+    pub const LOAD_ARENA_SX: u32 = 0x80;
+    /// A store to an arena.
+    pub const STORE_ARENA: u32 = 0x90;
 }

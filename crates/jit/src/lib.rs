@@ -26,7 +26,9 @@ extern crate alloc;
 
 pub mod a64;
 mod ahead;
+mod blind;
 mod code;
+mod counted;
 mod env;
 mod meter;
 mod shape;

@@ -19,7 +19,10 @@ impl Block {
         while let Some(insn) = insns.get(pc) {
             count = count.saturating_add(1);
             if ends_block(insn) {
-                return Self { insns: count, jumps_back: jumps_back(insn) };
+                return match over(insns, is_target, pc) {
+                    Some(off) => Self { insns: count.saturating_add(1), jumps_back: off < 0 },
+                    None => Self { insns: count, jumps_back: jumps_back(insn) },
+                };
             }
             pc = Pc(pc.0 + insn.slots());
             if is_target.get(pc.index()).is_some_and(|&target| target != Target::No) {
@@ -33,8 +36,6 @@ impl Block {
 /// What the meter knows while code is made, whose labels are `L`.
 #[derive(Debug)]
 pub(crate) struct Meter<L> {
-    /// Number of the program.
-    pub(crate) prog: u32,
     /// Whether the next slot starts a block, whatever leads to it.
     starts: bool,
     /// Instructions of the block at hand that are counted at its end.
@@ -52,8 +53,8 @@ pub(crate) struct Charge {
 }
 
 impl<L> Meter<L> {
-    pub(crate) const fn new(prog: u32) -> Self {
-        Self { prog, starts: true, open: 0, asks: Vec::new() }
+    pub(crate) const fn new() -> Self {
+        Self { starts: true, open: 0, asks: Vec::new() }
     }
 
     /// What is to be counted before an instruction: at the start of blocks and at jumps back.
@@ -76,10 +77,23 @@ impl<L> Meter<L> {
             }
         }
         self.starts = ends_block(insn);
-        if jumps_back(insn) {
+        if jumps_back(insn) || over(insns, is_target, pc).is_some_and(|off| off < 0) {
             charge = Some(Charge { insns: self.open, asks: true });
         }
         charge
+    }
+}
+
+/// How far a jump goes that a conditional jump leads over. Both are one jump, and both are counted where the
+/// condition is not yet known; where the second is left out, it is given back.
+pub(crate) fn over(insns: &Insns, is_target: &[Target], pc: Pc) -> Option<i32> {
+    let Some(Insn::JumpIf { off: 1, .. }) = insns.get(pc) else { return None };
+    let next = Pc(pc.0 + 1);
+    let is_alone = is_target.get(next.index()) == Some(&Target::No);
+    match insns.get(next).filter(|_| is_alone)? {
+        Insn::Jump { off } => Some((*off).into()),
+        Insn::JumpLong { off } => Some(*off),
+        _ => None,
     }
 }
 
@@ -119,5 +133,14 @@ mod tests {
         assert_eq!(block(4), Block { insns: 2, jumps_back: true });
         assert_eq!(block(6), Block { insns: 1, jumps_back: false });
         assert_eq!(block(7), Block { insns: 1, jumps_back: false });
+        // A condition that leads over a jump back: both are counted.
+        let text = "r0 = 1\nl:\nr0 += 1\nif r0 == 7 goto e\ngoto l\ne:\nexit";
+        let insns = skep_asm::assemble(text).unwrap();
+        let mut is_target = [Target::No; 5];
+        (is_target[1], is_target[4]) = (Target::Loop, Target::Jump);
+        assert_eq!(over(&insns, &is_target, Pc(2)), Some(-3));
+        assert_eq!(Block::at(&insns, &is_target, Pc(1)), Block { insns: 3, jumps_back: true });
+        is_target[3] = Target::Jump;
+        assert_eq!(Block::at(&insns, &is_target, Pc(1)), Block { insns: 2, jumps_back: false });
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Shape {
     pub(crate) most: Vec<u32>,
     /// Slots that control reaches from elsewhere.
     pub(crate) is_target: Vec<Target>,
+    /// Of each slot, the jumps that lead there, as far as that matters.
+    pub(crate) sources: Vec<u8>,
     /// Whether something needs the environment.
     pub(crate) env: bool,
 }
@@ -62,6 +64,10 @@ pub(crate) trait Lengths {
     const PROLOGUE: u32;
     /// What an access takes that is done by the bridge.
     const BRIDGED: u32;
+    /// What an instruction takes more where numbers are blinded or jumps guarded.
+    const HARDENED: u32;
+    /// What surrounds a loop whose turns are told from a register.
+    const COUNTED: u32;
     /// What the meter takes for a block, calls included.
     const CHARGE: u32;
 
@@ -78,6 +84,7 @@ impl Shape {
         let mut this = Self {
             most: Vec::with_capacity(len + 1),
             is_target: alloc::vec![Target::No; len],
+            sources: alloc::vec![0; len],
             ..Self::default()
         };
         let mut starts = alloc::vec![0];
@@ -89,7 +96,7 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure::<L, O>(insns, outside)?;
-        if outside.meter().is_some() {
+        if outside.is_metered() {
             this.env = true;
             // The meter may call from anywhere.
             this.functions.iter_mut().for_each(|function| function.calls = true);
@@ -132,6 +139,9 @@ impl Shape {
             if let Some(slot) = self.is_target.get_mut(to.index()) {
                 *slot = kind.max(*slot);
             }
+            if let Some(sources) = self.sources.get_mut(to.index()) {
+                *sources = sources.saturating_add(1);
+            }
             if kind == Target::Function {
                 starts.push(to.0);
             }
@@ -144,7 +154,9 @@ impl Shape {
         insns: &Insns,
         outside: &O,
     ) -> Result<(), CompileError> {
-        let charge = if outside.meter().is_some() { L::CHARGE } else { 0 };
+        let charge = if outside.is_metered() { L::CHARGE } else { 0 };
+        let is_hardened = outside.blinding().is_some() || outside.retpolines();
+        let more = if is_hardened { L::HARDENED } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -160,7 +172,7 @@ impl Shape {
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += L::ALIGN;
+                most += L::ALIGN + if charge > 0 { L::COUNTED } else { 0 };
             }
             if target != Target::No {
                 most += charge;
@@ -170,7 +182,7 @@ impl Shape {
             let Some(insn) = insns.get(pc) else { continue };
             last = Some((pc, insn));
             function.note(insn);
-            most += L::most(insn);
+            most += L::most(insn) + more;
             if crate::meter::ends_block(insn) {
                 most += charge;
             }
@@ -182,7 +194,7 @@ impl Shape {
                 | Insn::StoreRelease { .. }
                 | Insn::Atomic { .. } => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
-                    Access::Bridged => {
+                    Access::Bridged | Access::Arena => {
                         (self.env, function.calls) = (true, true);
                         most += L::BRIDGED;
                     }

@@ -50,6 +50,8 @@ pub enum Access {
     },
     /// By [`Env::access`](crate::Env::access).
     Bridged,
+    /// The same, into an arena.
+    Arena,
     /// Not at all: the program is not compiled.
     Refused,
 }
@@ -76,10 +78,36 @@ pub trait Surroundings {
         false
     }
 
-    /// The number of the program, if the instructions that it executes are to be counted and limited by
+    /// What a cast of the instruction adds to a position in an arena.
+    ///
+    /// # Errors
+    /// What it would take.
+    fn arena(&self, pc: Pc) -> Result<u64, &'static str> {
+        let _ = pc;
+        Err("addr_space_cast")
+    }
+
+    /// The number of the program, below 2^24, by which [`Env::access`](crate::Env::access) knows it.
+    fn number(&self) -> u32 {
+        0
+    }
+
+    /// Whether the instructions that the program executes are to be counted and limited by
     /// [`Env::meter`](crate::Env::meter).
-    fn meter(&self) -> Option<u32> {
+    fn is_metered(&self) -> bool {
+        false
+    }
+
+    /// What keys come from that numbers of the program are combined with, so that they do not stand in its code; they
+    /// do without it. Whoever writes programs must not be able to guess it.
+    fn blinding(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether calls and jumps to addresses in registers and memory are done so that the processor does not guess
+    /// where they go. Without effect but on x86-64.
+    fn retpolines(&self) -> bool {
+        false
     }
 
     /// Whether functions must find zeroes on their stack.

@@ -21,6 +21,7 @@
 
 mod alu;
 mod atomic;
+mod blind;
 mod call;
 mod fuse;
 mod jump;
@@ -28,9 +29,12 @@ mod lengths;
 mod mem;
 mod meter;
 mod regs;
+mod turns;
 
 use crate::ahead::Ahead;
+use crate::blind::Keys;
 use crate::code::{Code, CompileError, Entry, positions};
+use crate::counted::Counted;
 use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
@@ -79,6 +83,8 @@ struct Stubs {
     abort: Label,
     bridge: Label,
     access: Label,
+    /// Jumps to r11, where the processor must not guess.
+    retpoline: Label,
 }
 
 struct Compiler<'a, O: ?Sized> {
@@ -97,6 +103,10 @@ struct Compiler<'a, O: ?Sized> {
     is_main: bool,
     /// Where the function's registers are restored, once there is such a place.
     epilogue: Option<Label>,
+    /// Where numbers are blinded.
+    keys: Option<Keys>,
+    /// The loop at hand whose turns are told from a register, and what lies before it.
+    turns: Option<(Counted, Label)>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
 }
@@ -123,6 +133,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             abort: asm.label(),
             bridge: asm.label(),
             access: asm.label(),
+            retpoline: asm.label(),
         };
         let entry = Entry::of(shape, outside.has_tail_calls());
         Self {
@@ -137,7 +148,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
-            meter: outside.meter().map(Meter::new),
+            keys: outside.blinding().map(Keys::new),
+            turns: None,
+            meter: outside.is_metered().then(Meter::new),
         }
     }
 
@@ -150,6 +163,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         while slot < len {
             let pc = Pc(slot);
             if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
+                if slot != start {
+                    self.begin_turns(pc);
+                }
                 self.asm.align(ALIGN.0, ALIGN.1);
             }
             if slot == start {
@@ -197,14 +213,17 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             Insn::MovSx { width, from, dst, src } => self.movsx(width, from, dst, src),
             Insn::Neg { width, dst } => self.neg(width, dst),
             Insn::Swap { kind, size, dst } => self.swap(kind, size, dst),
-            Insn::AddrSpaceCast { .. } => return Err(unsupported(pc, "addr_space_cast")),
+            Insn::AddrSpaceCast { dst, src, .. } => {
+                let arena = self.outside.arena(pc).map_err(|what| unsupported(pc, what))?;
+                self.cast(dst, src, arena);
+            }
             Insn::LoadImm { dst, imm } => {
                 let imm = self.outside.imm(pc, imm).map_err(|what| unsupported(pc, what))?;
-                self.asm.mov_imm(regs::of(dst), imm);
+                self.number(regs::of(dst), imm);
                 return Ok(2);
             }
-            Insn::LoadAbs { size, imm } => self.load_packet(size, None, imm),
-            Insn::LoadInd { size, src, imm } => self.load_packet(size, Some(src), imm),
+            Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
+            Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
             Insn::Load { size, dst, base, off } => return Ok(self.load(pc, size, dst, base, off)),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),
@@ -362,6 +381,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
 
     /// What lies behind the program: ways in, out and to the bridge.
     fn add_stubs(&mut self) {
+        self.add_retpoline();
         if !self.shape.env && self.entry != Entry::AsFunction {
             return;
         }
@@ -370,7 +390,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.bind(self.stubs.enter);
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
-        self.asm.call_mem(env(offset_of!(Env, target)));
+        self.call_indirect(env(offset_of!(Env, target)));
         self.save_meter();
         self.asm.bind(leave);
         self.restore_all();

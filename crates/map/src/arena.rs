@@ -55,6 +55,16 @@ impl Arena {
         &self.pages
     }
 
+    /// Gives the arena its first bytes, in pages of their own.
+    pub(crate) fn set_initial(&self, value: &[u8]) -> Result<(), Errno> {
+        if value.is_empty() {
+            return Ok(());
+        }
+        let pages = value.len().div_ceil(PAGE as usize);
+        self.alloc(Some(0), u32::try_from(pages).map_err(|_| Errno::ENOMEM)?)?;
+        self.pages.write(0, value).ok_or(Errno::EINVAL)
+    }
+
     /// Allocates pages in a row, zeroed: at page `at`, or at the first place with room. Gives the
     /// first page.
     ///

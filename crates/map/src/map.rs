@@ -256,11 +256,14 @@ impl Map {
     }
 
     fn set_initial(&self, def: &MapDef) -> Result<(), (Rule, Errno)> {
-        let (Self::KeyValue(map), Initial::Value(value)) = (self, &def.initial) else {
-            return Ok(());
-        };
+        let Initial::Value(value) = &def.initial else { return Ok(()) };
         let rule = Rule::Initial { len: value.len(), value_size: def.value_size };
-        map.update_user(&[0; 4], value, ANY).map_err(|errno| (rule, errno))
+        let set = match self {
+            Self::KeyValue(map) => map.update_user(&[0; 4], value, ANY),
+            Self::Arena(arena) => arena.set_initial(value),
+            _ => Ok(()),
+        };
+        set.map_err(|errno| (rule, errno))
     }
 
     /// What the map was made from.

@@ -53,7 +53,9 @@ pub use network::{
 pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_markdown};
 pub use session::{Options, Outcome, Session, choose};
 pub use skep_abi::Release;
-pub use skep_exec::{Code as MachineCode, CodeOptions, Processor};
+pub use skep_exec::{
+    Code as MachineCode, CodeOptions, GdbSymbols, JitDump, Line, Processor, Symbol, write_perf_map,
+};
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,
     PacketSink, PacketSource, Progress, SinkError, Verdict,

@@ -203,6 +203,15 @@ impl Session {
         self.compiled.as_ref()?.code().next()
     }
 
+    /// The functions of the machine code that this program and those that it may tail-call run as, for profilers and
+    /// debuggers ([`write_perf_map`](crate::write_perf_map), [`JitDump`](crate::JitDump),
+    /// [`GdbSymbols`](crate::GdbSymbols)); none if they are interpreted.
+    #[must_use]
+    pub fn symbols(&self) -> Vec<skep_exec::Symbol<'_>> {
+        let compiled = self.compiled.as_ref();
+        compiled.map(|compiled| compiled.symbols(&self.linked.machine)).unwrap_or_default()
+    }
+
     /// What runs the program.
     #[must_use]
     pub const fn engine(&self) -> Engine {

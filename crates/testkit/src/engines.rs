@@ -1,8 +1,10 @@
 //! The interpreter against machine code.
 
 use crate::compare::smaller;
-use crate::{Difference, Frame, Host, Outcome, PACKET_LEN, Ran, native, packet, program, user};
-use skep::{Image, NotNative};
+use crate::{
+    Difference, Frame, Host, Outcome, PACKET_LEN, Ran, native_with, packet, program, user,
+};
+use skep::{CodeOptions, Image, NotNative};
 
 /// What a comparison of the two says.
 #[derive(Debug)]
@@ -18,21 +20,33 @@ pub enum Engines {
 /// Random program number `seed`, over random packets.
 #[must_use]
 pub fn random_engines(seed: u64) -> Engines {
+    random_engines_with(seed, CodeOptions::default())
+}
+
+/// The same, with a choice of what code does.
+#[must_use]
+pub fn random_engines_with(seed: u64, code: CodeOptions) -> Engines {
     let packets = [0, 1].map(|n| packet(seed ^ n << 63, PACKET_LEN + 20 + (seed % 100) as usize));
-    engines(&program(seed), "main", &packets.each_ref().map(|bytes| Frame(bytes)))
+    engines_with(&program(seed), "main", &packets.each_ref().map(|bytes| Frame(bytes)), code)
 }
 
 /// Runs a program of the image over the frames in both engines.
 #[must_use]
 pub fn engines(image: &Image, prog: &str, frames: &[Frame<'_>]) -> Engines {
-    match disagreement(image, prog, frames) {
+    engines_with(image, prog, frames, CodeOptions::default())
+}
+
+/// The same, with a choice of what code does.
+#[must_use]
+pub fn engines_with(image: &Image, prog: &str, frames: &[Frame<'_>], code: CodeOptions) -> Engines {
+    match disagreement(image, prog, frames, code) {
         Err(why) => Engines::NotNative(why),
         Ok(None) => Engines::Equal,
         Ok(Some(_)) => {
             let image = smaller(image.clone(), prog, |image| {
-                matches!(disagreement(image, prog, frames), Ok(Some(_)))
+                matches!(disagreement(image, prog, frames, code), Ok(Some(_)))
             });
-            let what = disagreement(&image, prog, frames).ok().flatten().unwrap_or_default();
+            let what = disagreement(&image, prog, frames, code).ok().flatten().unwrap_or_default();
             Engines::Different(Box::new(Difference { image, what }))
         }
     }
@@ -42,9 +56,10 @@ fn disagreement(
     image: &Image,
     prog: &str,
     frames: &[Frame<'_>],
+    code: CodeOptions,
 ) -> Result<Option<String>, NotNative> {
     let host = Host { cpus: 2 };
-    let mut native = match native(host, image, prog, frames) {
+    let mut native = match native_with(host, image, prog, frames, code) {
         Ok(Ok(native)) => native,
         Ok(Err(why)) => return Err(why),
         Err(err) => return Ok(Some(format!("the program does not load: {err}"))),

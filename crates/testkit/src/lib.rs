@@ -37,7 +37,7 @@ pub mod traffic;
 mod user;
 
 pub use compare::{Compared, Difference, compare, differential};
-pub use engines::{Engines, engines, random_engines};
+pub use engines::{Engines, engines, engines_with, random_engines, random_engines_with};
 pub use frame::{Frame, packet};
 pub use generate::{PACKET_LEN, program};
 pub use host::{Host, host};
@@ -45,4 +45,4 @@ pub use kernel::{Refused, kernel};
 pub use libpcap::{Answer, Libpcap, Request, libpcap};
 pub use maps::{MapCase, MapPair, map_cases, refused_differently};
 pub use outcome::{MapContent, Outcome, Ran};
-pub use user::{native, user};
+pub use user::{native, native_with, user};

@@ -2,7 +2,7 @@
 
 use crate::{Frame, Host, MapContent, Outcome, Ran};
 use skep::{
-    CheckOptions, Engine, EventKind, Image, LoadError, MapView, NotNative, Options, Packet,
+    CheckOptions, CodeOptions, EventKind, Image, LoadError, MapView, NotNative, Options, Packet,
     Release, Session,
 };
 use skep_abi::{MapType, ProgType};
@@ -22,7 +22,7 @@ pub fn user(
     prog: &str,
     frames: &[Frame<'_>],
 ) -> Result<Outcome, LoadError> {
-    Ok(run_all(host, image, prog, frames, Engine::Interp)?.expect("bug: the interpreter runs all"))
+    Ok(run_all(host, image, prog, frames, None)?.expect("bug: the interpreter runs all"))
 }
 
 /// The same by machine code; why there is none, where there is none.
@@ -38,7 +38,24 @@ pub fn native(
     prog: &str,
     frames: &[Frame<'_>],
 ) -> Result<Result<Outcome, NotNative>, LoadError> {
-    run_all(host, image, prog, frames, Engine::Jit)
+    native_with(host, image, prog, frames, CodeOptions::default())
+}
+
+/// The same, with a choice of what code does.
+///
+/// # Errors
+/// As [`native`].
+///
+/// # Panics
+/// As [`native`].
+pub fn native_with(
+    host: Host,
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+    code: CodeOptions,
+) -> Result<Result<Outcome, NotNative>, LoadError> {
+    run_all(host, image, prog, frames, Some(code))
 }
 
 fn run_all(
@@ -46,7 +63,7 @@ fn run_all(
     image: &Image,
     prog: &str,
     frames: &[Frame<'_>],
-    engine: Engine,
+    code: Option<CodeOptions>,
 ) -> Result<Result<Outcome, NotNative>, LoadError> {
     // Without types, records come as bytes.
     let image = Image { btf: None, ..image.clone() };
@@ -55,9 +72,9 @@ fn run_all(
     // A test run leaves VLAN tags where they are.
     let options = Options { cpus: host.cpus, insns: 1 << 24, untag: false, ..Options::default() };
     let mut session = Session::load(&image, Some(prog), options)?;
-    if engine == Engine::Jit {
+    if let Some(code) = code {
         let options = CheckOptions::new(Release { major: 6, minor: 18 });
-        if let Err(why) = session.compile(&CheckOptions { cpus: host.cpus, ..options }) {
+        if let Err(why) = session.compile_with(&CheckOptions { cpus: host.cpus, ..options }, code) {
             return Ok(Err(why));
         }
     }

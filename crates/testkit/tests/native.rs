@@ -1,10 +1,11 @@
 //! Random programs as machine code: against the interpreter, and against the kernel. Needs an x86-64 or AArch64 host.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
+use skep::CodeOptions;
 use skep_isa::{AluOp, Insn};
 use skep_testkit::{
-    Engines, Frame, Outcome, PACKET_LEN, engines, host, kernel, native, packet, program,
-    random_engines,
+    Engines, Frame, Outcome, PACKET_LEN, engines, engines_with, host, kernel, native, packet,
+    program, random_engines, random_engines_with,
 };
 
 #[test]
@@ -23,6 +24,25 @@ fn random_programs_do_as_interpreted() {
     let all = seeds.count();
     assert!((compiled + loops) * 100 >= all * 98, "only {compiled} programs were compiled");
     assert!(compiled * 100 >= all * 70, "only {compiled} programs were compiled");
+}
+
+fn hardened() -> CodeOptions {
+    let mut code = CodeOptions::default();
+    (code.blinding, code.retpolines) = (true, true);
+    code
+}
+
+#[test]
+fn random_programs_do_as_interpreted_when_hardened() {
+    let mut compiled = 0;
+    for seed in 4_000_000..4_000_150 {
+        match random_engines_with(seed, hardened()) {
+            Engines::NotNative(_) => {}
+            Engines::Equal => compiled += 1,
+            Engines::Different(difference) => panic!("seed {seed}: {difference}"),
+        }
+    }
+    assert!(compiled > 100, "only {compiled} programs were compiled");
 }
 
 #[test]
@@ -117,13 +137,21 @@ fn the_corpus_does_as_interpreted() {
                 };
                 match found {
                     Err(why) => left.push(format!("{name}: {why}")),
-                    Ok(_) => match engines(&read.image, &prog.name, &frames) {
-                        Engines::Equal => equal += 1,
-                        other => panic!("{name}, {}: {other:?}", prog.name),
-                    },
+                    Ok(_) => {
+                        let few = &frames[..8];
+                        for (frames, code) in
+                            [(&frames[..], CodeOptions::default()), (few, hardened())]
+                        {
+                            let found = engines_with(&read.image, &prog.name, frames, code);
+                            let Engines::Equal = found else {
+                                panic!("{name}, {}, {code:?}: {found:?}", prog.name);
+                            };
+                        }
+                        equal += 1;
+                    }
                 }
             }
         }
     }
-    assert!(equal >= 44, "{equal} programs were the same; left: {left:#?}");
+    assert!(equal >= 46, "{equal} programs were the same; left: {left:#?}");
 }

@@ -25,6 +25,8 @@ pub(crate) struct Aux {
     pub(crate) ptr_type: Option<RegType>,
     /// Whether on some path it leads to an object of the kernel, which may turn out not to be there.
     pub(crate) leads_to_kernel: bool,
+    /// Whether it follows a pointer into an arena.
+    pub(crate) leads_to_arena: bool,
     /// Part of a pattern that keeps registers around a call (`bpf_fastcall`).
     pub(crate) fastcall_pattern: bool,
     /// Spills and fills around this call that belong to the pattern.

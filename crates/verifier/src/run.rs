@@ -67,10 +67,12 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
 fn through(aux: &Aux) -> Option<Through> {
     // The context is the only kind on all paths, or the program is refused.
     let is_ctx = aux.ptr_type.is_some_and(|ty| ty.base == Base::Ctx);
-    match (is_ctx, aux.leads_to_kernel) {
-        (true, _) => Some(Through::Ctx),
-        (false, true) => Some(Through::Kernel),
-        (false, false) => None,
+    // The same goes for arenas.
+    match (is_ctx, aux.leads_to_arena, aux.leads_to_kernel) {
+        (true, ..) => Some(Through::Ctx),
+        (_, true, _) => Some(Through::Arena),
+        (.., true) => Some(Through::Kernel),
+        (.., false) => None,
     }
 }
 

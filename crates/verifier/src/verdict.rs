@@ -41,6 +41,8 @@ pub enum Through {
     Ctx,
     /// To an object of the kernel, which may turn out not to be there.
     Kernel,
+    /// Into an arena, perhaps to a page that it does not have.
+    Arena,
 }
 
 impl<'p> Verified<'p> {

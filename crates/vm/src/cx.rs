@@ -73,7 +73,7 @@ impl<'r, S> Cx<'r, S> {
     /// # Errors
     /// [`Stop`] if the address is no function, too many are active, or the function faults.
     pub fn call(&mut self, func: u64, args: [u64; 5]) -> Result<u64, Stop> {
-        let (prog, op) = function(self, func).ok_or(FaultKind::Unsupported {
+        let (prog, op) = function(self, func).ok_or_else(|| FaultKind::Unsupported {
             what: alloc::format!("a callback to {func:#x}, which is no function"),
         })?;
         // A function that neither jumps nor calls does not look at its account.

@@ -6,7 +6,7 @@
 
 use crate::Cx;
 use crate::code::OpCode;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{AccessError, Denied, Fault, FaultKind};
 use crate::helper::Stop;
 use crate::interp::stopped;
 use crate::machine::{Input, Machine, Output, Vm};
@@ -14,6 +14,7 @@ use crate::memory::{self, FRAME_SIZE, STACK_SIZE};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use skep_isa::Pc;
+use skep_map::Map;
 
 /// An instruction of a program of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,17 @@ impl<S> Machine<S> {
             return Some(op.imm);
         }
         let range = self.ranges.iter().find(|range| range.region == region);
+        if let Some(Map::Arena(_)) = map {
+            // Programs see addresses of arenas as the interpreter does.
+            return Some(op.imm);
+        }
         map.and(range).map(|range| range.base + u64::from(pos))
+    }
+
+    /// What a cast between the addresses of an arena adds to a position in it.
+    #[must_use]
+    pub fn arena_at(&self, at: Place) -> Option<u64> {
+        self.op(at, |code| code == OpCode::CastArena).map(|op| op.imm << 32)
     }
 
     /// Number and name of the helper that is called at an instruction.
@@ -279,10 +290,48 @@ impl<'r, S> Cx<'r, S> {
         self.mem.load_slow(addr, size).unwrap_or(0)
     }
 
+    /// Loads from an arena; from a page that it does not have, zero.
+    ///
+    /// # Errors
+    /// The address is not in an arena.
+    pub fn load_arena(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
+        self.check_arena(addr, size, false)?;
+        self.mem.load_slow(addr, size)
+    }
+
+    /// Stores to an arena; to a page that it does not have, nothing.
+    ///
+    /// # Errors
+    /// The address is not in an arena.
+    pub fn store_arena(&mut self, addr: u64, size: usize, value: u64) -> Result<(), AccessError> {
+        self.check_arena(addr, size, true)?;
+        self.mem.store_slow(addr, size, value)
+    }
+
+    fn check_arena(&self, addr: u64, size: usize, write: bool) -> Result<(), AccessError> {
+        let map = memory::split(addr).0.checked_sub(memory::MAPS);
+        match map.and_then(|map| self.machine.maps.get(map as usize)) {
+            Some(Map::Arena(_)) => Ok(()),
+            _ => Err(AccessError { addr, size, write, why: Denied::NoRegion }),
+        }
+    }
+
     /// Stores to a context that is not all plain memory.
-    pub fn store_ctx(&self, addr: u64, size: usize, value: u64, immediate: bool) {
-        // The verifier has seen that it is inside.
-        let _ = self.mem.store_ctx(addr, size, value, immediate);
+    ///
+    /// # Errors
+    /// The bytes are not all inside.
+    pub fn store_ctx(
+        &self,
+        addr: u64,
+        size: usize,
+        value: u64,
+        immediate: bool,
+    ) -> Result<(), AccessError> {
+        let outside = AccessError { addr, size, write: true, why: Denied::Outside };
+        if !self.mem.has_halves(addr) {
+            return Err(outside);
+        }
+        self.mem.store_ctx(addr, size, value, immediate)
     }
 
     /// Big-endian packet bytes, for `LD_ABS`.

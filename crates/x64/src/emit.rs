@@ -456,6 +456,16 @@ impl Assembler {
         self.put(0xc3, 1);
     }
 
+    /// `pause`, in loops that wait.
+    pub fn pause(&mut self) {
+        self.put(0x90f3, 2);
+    }
+
+    /// `lfence`: nothing behind it is done before all in front of it.
+    pub fn lfence(&mut self) {
+        self.put(0x00e8_ae0f, 3);
+    }
+
     /// `int3`, where control must not come.
     pub fn trap(&mut self) {
         self.put(0xcc, 1);

@@ -116,6 +116,8 @@ pub enum Bmi {
 #[repr(u8)]
 #[expect(missing_docs, reason = "the processor's own names")]
 pub enum Unary {
+    /// All bits the other way; the flags stay.
+    Not = 2,
     Neg = 3,
     /// `rdx:rax = rax * operand`, unsigned.
     Mul = 4,

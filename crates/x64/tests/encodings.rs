@@ -214,9 +214,13 @@ fn one_register() {
             reads(|asm| asm.shift_imm(op, width, a, 31), &format!("{text} {x},1Fh"));
             reads(|asm| asm.shift_cl(op, width, a), &format!("{text} {x},cl"));
         }
-        for (op, text) in
-            [(Unary::Neg, "neg"), (Unary::Mul, "mul"), (Unary::Div, "div"), (Unary::Idiv, "idiv")]
-        {
+        for (op, text) in [
+            (Unary::Not, "not"),
+            (Unary::Neg, "neg"),
+            (Unary::Mul, "mul"),
+            (Unary::Div, "div"),
+            (Unary::Idiv, "idiv"),
+        ] {
             reads(|asm| asm.unary(op, width, a), &format!("{text} {x}"));
         }
         reads(|asm| asm.bswap(width, a), &format!("bswap {x}"));
@@ -339,6 +343,12 @@ fn jumps() {
     let nowhere = asm.label();
     asm.call(nowhere);
     assert!(asm.finish().is_err(), "a call of a label that is nowhere");
+}
+
+#[test]
+fn waiting_and_order() {
+    reads(Assembler::pause, "pause");
+    reads(Assembler::lfence, "lfence");
 }
 
 #[test]

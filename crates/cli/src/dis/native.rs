@@ -69,7 +69,10 @@ pub(super) fn show(
         native((from, at), out)?;
         from = at;
         if let Some(now) = prog.line_at(pc).filter(|now| source && Some(*now) != line) {
-            writeln!(out, "; {}:{}", now.file, now.line)?;
+            let text: String =
+                now.text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let gap = if text.is_empty() { "" } else { " @ " };
+            writeln!(out, "; {text}{gap}{}:{}", now.file, now.line)?;
             line = Some(now);
         }
         writeln!(out, "{:>5}: {}", pc.0, print_insn(&insn, dialect, &image.maps))?;

@@ -33,6 +33,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("native-dis", "", "dis examples/drop_icmp.s --native"),
     ("dis-aarch64", "", "dis examples/drop_icmp.s --native --arch aarch64"),
     (
+        "native-tools-refused",
+        "",
+        "run corpus/cli/fault.s -r examples/traffic.pcap --unverified --jitdump /tmp --gdb",
+    ),
+    (
         "native-auto",
         "",
         "run corpus/cli/fault.s -r examples/traffic.pcap -c 1 --unverified --engine auto --json",

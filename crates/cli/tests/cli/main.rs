@@ -7,4 +7,5 @@ mod dump_files;
 mod endings;
 mod golden;
 mod machines;
+mod tools;
 mod types;

@@ -17,13 +17,6 @@ pub(super) enum Operand {
     Number(u64),
 }
 
-pub(super) const fn operand(width: Width, src: Src) -> Operand {
-    match src {
-        Src::Reg(src) => Operand::Register(regs::of(src)),
-        Src::Imm(imm) => Operand::Number(number(width, imm)),
-    }
-}
-
 pub(super) const fn number(width: Width, imm: i32) -> u64 {
     match width {
         Width::W64 => (imm as i64).cast_unsigned(),
@@ -38,7 +31,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         match self.fuse(pc, width, op, dst, src) {
             0 => {
                 let reg = regs::of(dst);
-                self.three(width, op, reg, reg, operand(width, src));
+                let right = self.operand(width, Some(op), src);
+                self.three(width, op, reg, reg, right);
                 1
             }
             slots => slots,

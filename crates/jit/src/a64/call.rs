@@ -83,14 +83,19 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     fn array_lookup(&mut self, array: ArrayLookup) {
         const INDEX: Gpr = Gpr::X1;
         self.asm.load(MemSize::B4, RESULT, Mem::new(INDEX, 0));
-        self.asm.cmp_imm(Width::W32, RESULT, array.len.into());
+        if self.keys.is_some() {
+            self.number(S0, array.len.into());
+            self.asm.cmp(Width::W32, RESULT, S0);
+        } else {
+            self.asm.cmp_imm(Width::W32, RESULT, array.len.into());
+        }
         self.asm.mov_imm(S0, array.base);
         if array.stride.is_power_of_two() {
             #[expect(clippy::cast_possible_truncation, reason = "less than 32")]
             let log = array.stride.trailing_zeros() as u8;
             self.asm.add_shifted(RESULT, S0, RESULT, log);
         } else {
-            self.asm.mov_imm(S1, array.stride.into());
+            self.number(S1, array.stride.into());
             self.asm.madd(Width::W64, RESULT, RESULT, S1, S0);
         }
         self.asm.csel(Cond::Lo, Width::W64, RESULT, RESULT, Gpr::Zr);

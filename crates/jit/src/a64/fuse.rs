@@ -3,7 +3,6 @@
 //! Every register has afterwards what it had without; an intermediate result is left out only where a later
 //! instruction of the same group overwrites it.
 
-use super::alu::operand;
 use super::{Compiler, regs};
 use crate::surroundings::{Access, Surroundings};
 use skep_a64::{Gpr, Mem, Shift, Width as Wide};
@@ -60,7 +59,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             return slots;
         }
         let by = if by == Src::Reg(dst) { Src::Reg(src) } else { by };
-        self.three(second, op, regs::of(dst), regs::of(src), operand(second, by));
+        let right = self.operand(second, Some(op), by);
+        self.three(second, op, regs::of(dst), regs::of(src), right);
         2
     }
 

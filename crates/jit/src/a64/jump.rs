@@ -2,7 +2,7 @@
 //!
 //! A conditional jump over a jump becomes one jump on the opposite condition: compilers end loops so.
 
-use super::alu::{Operand, number, operand};
+use super::alu::{Operand, number};
 use super::regs::S0;
 use super::{Compiler, regs};
 use crate::surroundings::Surroundings;
@@ -59,8 +59,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
-        // What is jumped over is not counted.
-        let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());
+        let over = self.ahead().jump_over(pc, off);
         let (target, is_opposite, slots) = match over {
             Some((next, over)) => (self.target(next, over), true, 2),
             None => (self.target(pc, off.into()), false, 1),
@@ -69,6 +68,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             let cond = self.compare(width, op, dst, src);
             let cond = if is_opposite { cond.not() } else { cond };
             self.asm.b_cond(cond, target.label, target.near());
+        }
+        if slots == 2 {
+            self.give_back();
         }
         slots
     }
@@ -111,7 +113,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     fn compare(&mut self, width: Width, op: CondOp, dst: Reg, src: Src) -> Cond {
         let (reg, wide) = (regs::of(dst), regs::width(width));
-        match (op, operand(width, src)) {
+        match (op, self.operand(width, None, src)) {
             (CondOp::Set, Operand::Register(src)) => {
                 self.asm.logic(Logic::Ands, wide, Gpr::Zr, reg, src);
             }

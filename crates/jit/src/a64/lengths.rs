@@ -11,9 +11,12 @@ impl Lengths for A64 {
     const ALIGN: u32 = 0;
     const PROLOGUE: u32 = 20 * 4;
     /// The address, a value, kind and size, the call, and the result.
-    const BRIDGED: u32 = 8 * 4;
-    /// The account and two branches, and out of the way a place of four parts, its kind, the call and the way back.
-    const CHARGE: u32 = (3 + 2 + 7) * 4;
+    const BRIDGED: u32 = 10 * 4;
+    /// A number that is made by five instructions; look-ups in arrays have two.
+    const HARDENED: u32 = 10 * 4;
+    const COUNTED: u32 = 0;
+    /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
+    const CHARGE: u32 = (3 + 2 + 6) * 4;
 
     #[inline(always)]
     fn most(insn: &Insn) -> u32 {
@@ -24,7 +27,8 @@ impl Lengths for A64 {
             // Distances of 16 bits are one instruction, those of pointers two.
             Insn::Load { .. } | Insn::LoadSx { .. } | Insn::LoadAcquire { .. } => 3,
             Insn::StoreRelease { .. } => 3,
-            Insn::AddrSpaceCast { .. } | Insn::JumpReg { .. } => 0,
+            Insn::AddrSpaceCast { .. } => 8,
+            Insn::JumpReg { .. } => 0,
             Insn::LoadImm { .. } => 4,
             Insn::LoadAbs { .. } | Insn::LoadInd { .. } => 8 + EXIT,
             Insn::Exit => EXIT,

@@ -9,7 +9,7 @@ use super::{Compiler, env, regs};
 use crate::env::Env;
 use crate::surroundings::{Access, Surroundings};
 use core::mem::offset_of;
-use skep_a64::{Add, Gpr, Mem, MemSize, Reach, Width as Wide};
+use skep_a64::{Add, Cond, Gpr, Logic, Mem, MemSize, Reach, Width as Wide};
 use skep_isa::{Pc, Reg, Size, Src, Width};
 
 /// Address, kind and value of a bridged access.
@@ -35,9 +35,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Access::Pointer { off } => {
                 self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
             }
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA, size, dst, base, off),
             // The first pass lets none be refused.
             Access::Bridged | Access::Refused => {
-                self.bridged_load(Env::LOAD, size, dst, base, off);
+                self.bridged_load(pc, Env::LOAD, size, dst, base, off);
             }
         }
     }
@@ -45,7 +46,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
-            Access::Bridged => self.bridged_load(Env::LOAD_SX, size, dst, base, off),
+            Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
         }
     }
@@ -75,8 +77,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     #[inline]
     pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
-        if self.outside.access(pc) == Access::Bridged {
-            return self.bridged_store(size, base, off, src);
+        match self.outside.access(pc) {
+            Access::Bridged => return self.bridged_store(pc, false, size, base, off, src),
+            Access::Arena => return self.bridged_store(pc, true, size, base, off, src),
+            _ => {}
         }
         let src = match src {
             Src::Reg(src) => regs::of(src),
@@ -84,46 +88,60 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Src::Imm(imm) => {
                 let width = if size == Size::Dw { Width::W64 } else { Width::W32 };
                 let bits = number(width, imm) & (u64::MAX >> (64 - size.bits()));
-                self.asm.mov_imm(VALUE, bits);
+                if self.keys.is_some() {
+                    self.number(VALUE, i64::from(imm).cast_unsigned());
+                } else {
+                    self.asm.mov_imm(VALUE, bits);
+                }
                 VALUE
             }
         };
         self.asm.store(regs::size(size), src, place(base, off));
     }
 
-    fn bridged_load(&mut self, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
+    fn bridged_load(&mut self, pc: Pc, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
         self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
-        self.bridged(kind, size);
+        self.bridged(pc, kind, size);
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
-    fn bridged_store(&mut self, size: Size, base: Reg, off: i16, src: Src) {
+    fn bridged_store(&mut self, pc: Pc, arena: bool, size: Size, base: Reg, off: i16, src: Src) {
         let kind = match src {
             Src::Reg(src) => {
                 self.asm.mov(Wide::W64, VALUE, regs::of(src));
                 Env::STORE
             }
             Src::Imm(imm) => {
-                self.asm.mov_imm(VALUE, number(Width::W64, imm));
+                self.number(VALUE, number(Width::W64, imm));
                 Env::STORE_IMM
             }
         };
         self.asm.add_imm(Wide::W64, ADDR, regs::of(base), off.into());
-        self.bridged(kind, size);
+        self.bridged(pc, if arena { Env::STORE_ARENA } else { kind }, size);
     }
 
-    fn bridged(&mut self, kind: u32, size: Size) {
-        self.asm.mov_imm(KIND, (kind | u32::from(size.bytes())).into());
+    /// `dst` is where `src` is in the arena; null stays null.
+    pub(super) fn cast(&mut self, dst: Reg, src: Reg, arena: u64) {
+        let (dst, src) = (regs::of(dst), regs::of(src));
+        self.asm.cmp_imm(Wide::W64, src, 0);
+        self.asm.mov_imm(S0, arena);
+        self.asm.mov(Wide::W32, dst, src);
+        self.asm.logic(Logic::Orr, Wide::W64, S0, S0, dst);
+        self.asm.csel(Cond::Eq, Wide::W64, dst, Gpr::Zr, S0);
+    }
+
+    fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
+        self.asm.mov_imm(KIND, Env::kind(kind, size.bytes(), self.outside.number(), pc));
         self.asm.bl(self.stubs.access);
     }
 
     /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
-    pub(super) fn load_packet(&mut self, size: Size, src: Option<Reg>, imm: i32) {
-        self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
+    pub(super) fn load_packet(&mut self, pc: Pc, size: Size, src: Option<Reg>, imm: i32) {
+        self.number(ADDR, i64::from(imm).cast_unsigned());
         if let Some(src) = src {
             self.asm.add(Add::Add, Wide::W32, ADDR, ADDR, regs::of(src));
         }
-        self.bridged(Env::PACKET, size);
+        self.bridged(pc, Env::PACKET, size);
         let found = self.asm.label();
         self.asm.load(MemSize::B8, KIND, env(offset_of!(Env, miss)));
         self.asm.mov(Wide::W64, RESULT, ADDR);
@@ -134,9 +152,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// More for the account.
-    pub(super) fn ask_meter(&mut self, place: u64) {
-        self.asm.mov_imm(ADDR, place);
-        self.asm.mov_imm(KIND, Env::METER.into());
+    pub(super) fn ask_meter(&mut self, pc: Pc) {
+        self.asm.mov_imm(KIND, Env::kind(Env::METER, 0, self.outside.number(), pc));
         self.asm.bl(self.stubs.access);
     }
 
@@ -151,7 +168,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.mov(Wide::W64, Gpr::X0, regs::ENV);
         self.asm.mov(Wide::W64, Gpr::X1, ADDR);
-        self.asm.mov(Wide::W32, Gpr::X2, KIND);
+        self.asm.mov(Wide::W64, Gpr::X2, KIND);
         self.asm.mov(Wide::W64, Gpr::X3, VALUE);
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, access)));
         self.asm.blr(S0);

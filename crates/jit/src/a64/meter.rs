@@ -33,6 +33,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
+    /// A jump that was counted and is left out.
+    pub(super) fn give_back(&mut self) {
+        if self.meter.is_some() {
+            self.asm.add_imm(Width::W64, METER, METER, 1);
+        }
+    }
+
     /// Before something that looks at the account, and at exits.
     pub(super) fn save_meter(&mut self) {
         if self.meter.is_some() {
@@ -50,10 +57,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// What asks for more, behind the program.
     pub(super) fn add_asks(&mut self) {
         let Some(meter) = &mut self.meter else { return };
-        let (prog, asks) = (meter.prog, core::mem::take(&mut meter.asks));
+        let asks = core::mem::take(&mut meter.asks);
         for (ask, back, pc) in asks {
             self.asm.bind(ask);
-            self.ask_meter(u64::from(prog) << 32 | u64::from(pc.0));
+            self.ask_meter(pc);
             self.asm.b(back);
         }
     }

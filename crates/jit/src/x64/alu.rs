@@ -47,6 +47,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         };
         match src {
             Src::Reg(src) => self.asm.alu(plain, wide, reg, regs::of(src)),
+            Src::Imm(imm) if self.keys.is_some() => {
+                self.short_number(wide, S2, imm);
+                self.asm.alu(plain, wide, reg, S2);
+            }
             Src::Imm(imm) if plain == Alu::And && imm >= 0 => {
                 self.asm.alu_imm(plain, Wide::W32, reg, imm);
             }
@@ -64,10 +68,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             // On 32 bits this is what clears the upper half, also of a register moved to itself.
             Src::Reg(src) => self.asm.mov(wide, dst, regs::of(src)),
             Src::Imm(0) => self.asm.zero(dst),
-            Src::Imm(imm) if wide == Wide::W32 => {
-                self.asm.mov_imm(dst, imm.cast_unsigned().into());
-            }
-            Src::Imm(imm) => self.asm.mov_imm(dst, i64::from(imm).cast_unsigned()),
+            Src::Imm(imm) => self.short_number(wide, dst, imm),
         }
     }
 
@@ -75,7 +76,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     fn mul(&mut self, wide: Wide, dst: Gpr, src: Src) {
         match src {
             Src::Reg(src) => self.asm.imul(wide, dst, regs::of(src)),
-            Src::Imm(imm) => self.asm.imul_imm(wide, dst, dst, imm),
+            Src::Imm(imm) => match self.blinded(wide, imm) {
+                Some(other) => self.asm.imul(wide, dst, other),
+                None => self.asm.imul_imm(wide, dst, dst, imm),
+            },
         }
     }
 
@@ -170,13 +174,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             (false, _) if divisor.is_power_of_two() => {
                 self.shift_imm(Shift::Shr, wide, dst, log as i32);
             }
-            (true, _) if divisor.is_power_of_two() && log < 32 => {
+            (true, _) if divisor.is_power_of_two() && log < 32 && self.keys.is_none() => {
                 // 2^31 - 1 at most, as an immediate is.
                 let mask = i32::try_from(divisor - 1).unwrap_or(i32::MAX);
                 self.asm.alu_imm(Alu::And, Wide::W32, dst, mask);
             }
             _ => {
-                self.asm.mov_imm(S2, divisor);
+                self.short_number(wide, S2, imm);
                 self.divide_by(wide, dst, S2, remainder, false);
             }
         }
@@ -226,7 +230,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Src::Imm(-1) if remainder => self.asm.zero(dst),
             Src::Imm(-1) => self.asm.unary(Unary::Neg, wide, dst),
             Src::Imm(imm) => {
-                self.asm.mov_imm(S2, i64::from(imm).cast_unsigned());
+                self.short_number(Wide::W64, S2, imm);
                 self.divide_by(wide, dst, S2, remainder, true);
             }
             Src::Reg(src) => {

@@ -22,8 +22,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => {
                     self.save_meter();
-                    self.asm.mov_imm(Gpr::Rax, address);
-                    self.asm.call_reg(Gpr::Rax);
+                    self.call_address(address);
                     self.load_meter();
                 }
                 Callee::Bridge(id) => self.bridge(id),
@@ -33,8 +32,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                     self.save_meter();
                     self.asm.mov_imm(Gpr::R8, context);
                     self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
-                    self.asm.mov_imm(Gpr::Rax, function);
-                    self.asm.call_reg(Gpr::Rax);
+                    self.call_address(function);
                     self.load_meter();
                 }
                 Callee::Cpu => self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, cpu))),
@@ -57,7 +55,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
         // The seventh argument, which aligns the stack as well.
         self.asm.push(ID);
-        self.asm.call_mem(env(offset_of!(Env, bridge)));
+        self.call_indirect(env(offset_of!(Env, bridge)));
         self.asm.pop(Gpr::Rcx);
         self.load_meter();
         self.asm.alu_store_imm(Alu::Cmp, Width::W64, env(offset_of!(Env, stop)), 0);
@@ -75,7 +73,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.jcc(Cond::E, on, Reach::Short);
         self.asm.load(MemSize::B8, Gpr::Rdi, env(offset_of!(Env, tail_ctx)));
         self.restore_saved();
-        self.asm.jmp_reg(Gpr::R11);
+        self.jump_indirect();
         self.asm.bind(on);
     }
 
@@ -84,12 +82,17 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         const INDEX: Gpr = Gpr::Rsi;
         let (beyond, end) = (self.asm.label(), self.asm.label());
         self.asm.load(MemSize::B4, Gpr::Rax, Mem::new(INDEX, 0));
-        self.asm.alu_imm(Alu::Cmp, Width::W32, Gpr::Rax, array.len.cast_signed());
+        match self.blinded(Width::W32, array.len.cast_signed()) {
+            Some(len) => self.asm.alu(Alu::Cmp, Width::W32, Gpr::Rax, len),
+            None => self.asm.alu_imm(Alu::Cmp, Width::W32, Gpr::Rax, array.len.cast_signed()),
+        }
         self.asm.jcc(Cond::Ae, beyond, Reach::Short);
         if array.stride.is_power_of_two() {
             #[expect(clippy::cast_possible_truncation, reason = "less than 32")]
             let log = array.stride.trailing_zeros() as u8;
             self.asm.shift_imm(skep_x64::Shift::Shl, Width::W64, Gpr::Rax, log);
+        } else if let Some(stride) = self.blinded(Width::W64, array.stride.cast_signed()) {
+            self.asm.imul(Width::W64, Gpr::Rax, stride);
         } else {
             self.asm.imul_imm(Width::W64, Gpr::Rax, Gpr::Rax, array.stride.cast_signed());
         }

@@ -31,7 +31,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         else {
             return 0;
         };
-        if to != dst || second != width {
+        let is_number =
+            matches!(by, Src::Imm(_)) && matches!(op, AluOp::Add | AluOp::Sub | AluOp::Mul);
+        if to != dst || second != width || (is_number && self.keys.is_some()) {
             return 0;
         }
         let wide = regs::width(width);

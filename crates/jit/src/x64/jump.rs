@@ -11,7 +11,7 @@ use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump and how far it is, seen from behind slot `from`.
     #[inline]
-    fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
+    pub(super) fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
         // The first pass has seen that it is there.
         let to = pc.jump(off).unwrap_or_default();
         let bytes = self.shape.between(Pc(pc.0 + 1), to);
@@ -41,12 +41,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
+        if let Some(slots) = self.end_turns(pc, off.into()) {
+            return slots;
+        }
         let cond = self.compare(width, op, dst, src);
-        // What is jumped over is not counted.
-        let over = self.ahead().jump_over(pc, off).filter(|_| self.meter.is_none());
-        if let Some((next, over)) = over {
+        if let Some((next, over)) = self.ahead().jump_over(pc, off) {
             let (label, reach) = self.target(next, over);
             self.asm.jcc(cond.not(), label, reach);
+            self.give_back();
             return 2;
         }
         let (label, reach) = self.target(pc, off.into());
@@ -60,10 +62,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let (reg, wide) = (regs::of(dst), regs::width(width));
         match (op, src) {
             (CondOp::Set, Src::Reg(src)) => self.asm.test(wide, reg, regs::of(src)),
-            (CondOp::Set, Src::Imm(imm)) => self.asm.test_imm(wide, reg, imm),
             // The same flags in fewer bytes.
-            (_, Src::Imm(0)) => self.asm.test(wide, reg, reg),
-            (_, Src::Imm(imm)) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
+            (op, Src::Imm(0)) if op != CondOp::Set => self.asm.test(wide, reg, reg),
+            (op, Src::Imm(imm)) => match (op, self.blinded(wide, imm)) {
+                (CondOp::Set, Some(other)) => self.asm.test(wide, reg, other),
+                (CondOp::Set, None) => self.asm.test_imm(wide, reg, imm),
+                (_, Some(other)) => self.asm.alu(Alu::Cmp, wide, reg, other),
+                (_, None) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
+            },
             (_, Src::Reg(src)) => self.asm.alu(Alu::Cmp, wide, reg, regs::of(src)),
         }
         match op {

@@ -9,6 +9,9 @@ impl Lengths for X64 {
     const PROLOGUE: u32 = 72;
     const BRIDGED: u32 = 48;
     const CHARGE: u32 = 32;
+    const COUNTED: u32 = 128;
+    /// A number that is made by two instructions; look-ups in arrays have two.
+    const HARDENED: u32 = 28;
 
     #[inline(always)]
     fn most(insn: &Insn) -> u32 {
@@ -21,7 +24,8 @@ impl Lengths for X64 {
             | Insn::LoadSx { .. }
             | Insn::LoadAcquire { .. }
             | Insn::StoreRelease { .. } => 9,
-            Insn::AddrSpaceCast { .. } | Insn::JumpReg { .. } => 0,
+            Insn::AddrSpaceCast { .. } => 24,
+            Insn::JumpReg { .. } => 0,
             Insn::LoadImm { .. } => 10,
             Insn::LoadAbs { .. } | Insn::LoadInd { .. } | Insn::Exit => EXIT,
             Insn::Store { .. } => 12,

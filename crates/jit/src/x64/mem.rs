@@ -38,9 +38,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Access::Pointer { off } => {
                 self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
             }
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA, size, dst, base, off),
             // The first pass lets none be refused.
             Access::Bridged | Access::Refused => {
-                self.bridged_load(Env::LOAD, size, dst, base, off);
+                self.bridged_load(pc, Env::LOAD, size, dst, base, off);
             }
         }
         1
@@ -64,19 +65,25 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
-            Access::Bridged => self.bridged_load(Env::LOAD_SX, size, dst, base, off),
+            Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
+            Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
         }
     }
 
     #[inline]
     pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
-        if self.outside.access(pc) == Access::Bridged {
-            return self.bridged_store(size, base, off, src);
+        match self.outside.access(pc) {
+            Access::Bridged => return self.bridged_store(pc, false, size, base, off, src),
+            Access::Arena => return self.bridged_store(pc, true, size, base, off, src),
+            _ => {}
         }
         match src {
             Src::Reg(src) => self.plain_store(size, base, off, src),
-            Src::Imm(imm) => self.asm.store_imm(regs::size(size), place(base, off), imm),
+            Src::Imm(imm) => match self.blinded(Wide::W64, imm) {
+                Some(value) => self.asm.store(regs::size(size), place(base, off), value),
+                None => self.asm.store_imm(regs::size(size), place(base, off), imm),
+            },
         }
     }
 
@@ -85,14 +92,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.store(regs::size(size), place(base, off), regs::of(src));
     }
 
-    fn bridged_load(&mut self, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
+    fn bridged_load(&mut self, pc: Pc, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
         self.save_meter();
         self.asm.lea(Wide::W64, ADDR, place(base, off));
-        self.bridged(kind, size);
+        self.bridged(pc, kind, size);
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
-    fn bridged_store(&mut self, size: Size, base: Reg, off: i16, src: Src) {
+    fn bridged_store(&mut self, pc: Pc, arena: bool, size: Size, base: Reg, off: i16, src: Src) {
         self.save_meter();
         let kind = match src {
             Src::Reg(src) => {
@@ -100,27 +107,39 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 Env::STORE
             }
             Src::Imm(imm) => {
-                self.asm.mov_imm(VALUE, i64::from(imm).cast_unsigned());
+                self.short_number(Wide::W64, VALUE, imm);
                 Env::STORE_IMM
             }
         };
         self.asm.lea(Wide::W64, ADDR, place(base, off));
-        self.bridged(kind, size);
+        self.bridged(pc, if arena { Env::STORE_ARENA } else { kind }, size);
     }
 
-    fn bridged(&mut self, kind: u32, size: Size) {
-        self.asm.mov_imm(KIND, (kind | u32::from(size.bytes())).into());
+    /// `dst` is where `src` is in the arena; null stays null.
+    pub(super) fn cast(&mut self, dst: Reg, src: Reg, arena: u64) {
+        let (dst, src) = (regs::of(dst), regs::of(src));
+        let null = self.asm.label();
+        self.asm.test(Wide::W64, src, src);
+        self.asm.mov(Wide::W32, dst, src);
+        self.asm.jcc(Cond::E, null, Reach::Short);
+        self.asm.mov_imm(Gpr::R11, arena);
+        self.asm.alu(Alu::Or, Wide::W64, dst, Gpr::R11);
+        self.asm.bind(null);
+    }
+
+    fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
+        self.asm.mov_imm(KIND, Env::kind(kind, size.bytes(), self.outside.number(), pc));
         self.asm.call(self.stubs.access);
     }
 
     /// `r0 = ntoh(packet[src + imm])`; beyond the packet, the function returns 0.
-    pub(super) fn load_packet(&mut self, size: Size, src: Option<Reg>, imm: i32) {
+    pub(super) fn load_packet(&mut self, pc: Pc, size: Size, src: Option<Reg>, imm: i32) {
         self.save_meter();
-        self.asm.mov_imm(ADDR, imm.cast_unsigned().into());
+        self.short_number(Wide::W32, ADDR, imm);
         if let Some(src) = src {
             self.asm.alu(Alu::Add, Wide::W32, ADDR, regs::of(src));
         }
-        self.bridged(Env::PACKET, size);
+        self.bridged(pc, Env::PACKET, size);
         let found = self.asm.label();
         self.asm.alu_store_imm(Alu::Cmp, Wide::W64, env(offset_of!(Env, miss)), 0);
         self.asm.mov(Wide::W64, Gpr::Rax, ADDR);
@@ -131,9 +150,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// More for the account.
-    pub(super) fn ask_meter(&mut self, place: u64) {
-        self.asm.mov_imm(ADDR, place);
-        self.asm.mov_imm(KIND, Env::METER.into());
+    pub(super) fn ask_meter(&mut self, pc: Pc) {
+        self.asm.mov_imm(KIND, Env::kind(Env::METER, 0, self.outside.number(), pc));
         self.asm.call(self.stubs.access);
     }
 
@@ -147,8 +165,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Wide::W64, Gpr::Rcx, VALUE);
         self.asm.mov(Wide::W64, Gpr::Rdi, regs::ENV);
         self.asm.mov(Wide::W64, Gpr::Rsi, ADDR);
-        self.asm.mov(Wide::W32, Gpr::Rdx, KIND);
-        self.asm.call_mem(env(offset_of!(Env, access)));
+        self.asm.mov(Wide::W64, Gpr::Rdx, KIND);
+        self.call_indirect(env(offset_of!(Env, access)));
         self.asm.mov(Wide::W64, ADDR, Gpr::Rax);
         self.asm.pop(Gpr::Rcx);
         for reg in VOLATILE.into_iter().rev() {

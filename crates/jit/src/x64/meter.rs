@@ -21,6 +21,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        if self.turns.is_some() {
+            return;
+        }
         if let Some(Charge { insns, asks }) = charge {
             self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
             if asks {
@@ -31,6 +34,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                     meter.asks.push((ask, back, pc));
                 }
             }
+        }
+    }
+
+    /// A jump that was counted and is left out.
+    pub(super) fn give_back(&mut self) {
+        if self.meter.is_some() {
+            self.asm.alu_imm(Alu::Add, Width::W64, METER, 1);
         }
     }
 
@@ -69,11 +79,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// What asks for more, behind the program.
     pub(super) fn add_asks(&mut self) {
         let Some(meter) = &mut self.meter else { return };
-        let (prog, asks) = (meter.prog, core::mem::take(&mut meter.asks));
+        let asks = core::mem::take(&mut meter.asks);
         for (ask, back, pc) in asks {
             self.asm.bind(ask);
             self.save_meter();
-            self.ask_meter(u64::from(prog) << 32 | u64::from(pc.0));
+            self.ask_meter(pc);
             self.asm.jmp(back, Reach::Long);
         }
     }

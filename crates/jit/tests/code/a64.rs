@@ -1,6 +1,6 @@
 //! What programs become on AArch64, read back by an independent disassembler.
 
-use crate::programs::{All, everything, prog};
+use crate::programs::{ALL, HARDENED, everything, prog};
 use skep_isa::{AluOp, Call, CondOp, Insn, Insns, Reg, Size, Src, Width};
 use skep_jit::a64::{Features, compile};
 use skep_jit::{Code, CompileError, Entry, NoSurroundings};
@@ -51,11 +51,13 @@ fn check(code: &Code, what: &str) -> Vec<String> {
 #[test]
 fn everything_becomes_instructions() {
     for features in BOTH {
-        let code = compile(&prog(everything()), &All, features).unwrap();
+        let code = compile(&prog(everything()), &ALL, features).unwrap();
         assert_eq!(code.entry, Entry::AsFunction);
         let insns = check(&code, "everything");
         assert_eq!(insns.iter().any(|text| text.starts_with("ldaddal")), features.lse);
         assert_eq!(insns.iter().any(|text| text.starts_with("ldxr")), !features.lse);
+        let code = compile(&prog(everything()), &HARDENED, features).unwrap();
+        check(&code, "everything, hardened");
     }
 }
 
@@ -70,7 +72,7 @@ fn every_load_goes_the_way_it_is_told() {
     ] {
         // Slot 1 is bridged.
         let insns = [Insn::Jump { off: 0 }, load, Insn::Exit].into_iter().collect();
-        let code = compile(&prog(insns), &All, BOTH[1]).unwrap();
+        let code = compile(&prog(insns), &ALL, BOTH[1]).unwrap();
         let plain = read(&code).into_iter().find(|text| text.contains("[x0"));
         assert_eq!(plain, None, "{load:?}");
     }
@@ -165,7 +167,7 @@ fn what_leaves_the_function_or_is_too_long_is_refused() {
     }
     let atomic = Insn::Call(Call::Helper(7));
     let insns: Insns = core::iter::repeat_n(atomic, 2_000_000).chain([Insn::Exit]).collect();
-    let result = compile(&prog(insns), &All, BOTH[0]);
+    let result = compile(&prog(insns), &ALL, BOTH[0]);
     assert_eq!(result.err(), Some(CompileError::TooLong));
 }
 
@@ -179,8 +181,10 @@ fn no_instruction_is_longer_than_is_reckoned() {
             for before in 0..3 {
                 let pad = core::iter::repeat_n(Insn::JumpLong { off: 0 }, before);
                 let list: Insns = pad.chain([insn, Insn::Jump { off: 0 }, Insn::Exit]).collect();
-                let code = compile(&prog(list), &All, features);
-                assert!(code.is_ok(), "{insn:?}: {code:?}");
+                for outside in [&ALL, &HARDENED] {
+                    let code = compile(&prog(list.clone()), outside, features);
+                    assert!(code.is_ok(), "{insn:?}: {code:?}");
+                }
             }
         }
     }

@@ -5,10 +5,10 @@ mod a64;
 mod programs;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
-use programs::{All, everything, prog};
-use skep_isa::{AluOp, Call, CondOp, Insn, Pc, Reg, Size, Src, Width};
+use programs::{ALL, All, HARDENED, everything, prog};
+use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Width, table};
 use skep_jit::x64::{Features, compile};
-use skep_jit::{Code, Entry, NoSurroundings};
+use skep_jit::{Access, Callee, Code, Entry, NoSurroundings, Surroundings};
 use std::collections::BTreeSet;
 
 const NEW: Features = Features { bmi2: true, movbe: true };
@@ -47,12 +47,14 @@ fn check(code: &Code, what: &str) {
 #[test]
 fn everything_becomes_instructions() {
     for features in [Features::default(), NEW] {
-        let code = compile(&prog(everything()), &All, features).unwrap();
+        let code = compile(&prog(everything()), &ALL, features).unwrap();
         assert_eq!(code.entry, Entry::AsFunction);
         assert!(code.enter.is_some());
         check(&code, "everything");
         let new = read(&code).iter().any(|insn| insn.mnemonic() == Mnemonic::Shlx);
         assert_eq!(new, features.bmi2);
+        let code = compile(&prog(everything()), &HARDENED, features).unwrap();
+        check(&code, "everything, hardened");
     }
 }
 
@@ -68,7 +70,7 @@ fn every_load_goes_the_way_it_is_told() {
         // Slot 1 is bridged.
         let code = compile(
             &prog([Insn::Jump { off: 0 }, load, Insn::Exit].into_iter().collect()),
-            &All,
+            &ALL,
             NEW,
         );
         let insns = read(&code.unwrap());
@@ -76,6 +78,93 @@ fn every_load_goes_the_way_it_is_told() {
         assert!(loads.clone().all(|insn| insn.mnemonic() == Mnemonic::Lea), "{load:?} is plain");
         assert_eq!(loads.count(), 1, "{load:?}");
     }
+}
+
+/// Numbers that the author of a program chooses, one for each instruction that has any.
+fn chosen() -> (Insns, Vec<u64>) {
+    let mut numbers = Vec::new();
+    let mut next = || {
+        let number = 0x2469_1357i32.wrapping_mul(2 * i32::try_from(numbers.len()).unwrap() + 1);
+        numbers.push(i64::from(number).cast_unsigned());
+        number
+    };
+    let mut insns = Vec::new();
+    let (dst, base) = (Reg::R1, Reg::R2);
+    for width in [Width::W32, Width::W64] {
+        let is_shift = |op| matches!(op, AluOp::Lsh | AluOp::Rsh | AluOp::Arsh);
+        for op in table::ALU.map(|row| row.op).into_iter().filter(|&op| !is_shift(op)) {
+            insns.push(Insn::Alu { width, op, dst, src: Src::Imm(next()) });
+            // As part of a group.
+            insns.push(Insn::Alu { width, op: AluOp::Mov, dst, src: Src::Reg(base) });
+            insns.push(Insn::Alu { width, op, dst, src: Src::Imm(next()) });
+        }
+        for op in table::COND.map(|row| row.op) {
+            insns.push(Insn::JumpIf { width, op, dst, src: Src::Imm(next()), off: 0 });
+        }
+    }
+    for size in [Size::W, Size::Dw] {
+        insns.push(Insn::Store { size, base, off: 0, src: Src::Imm(next()) });
+    }
+    insns.push(Insn::LoadAbs { size: Size::W, imm: next() });
+    let wide = 0x1357_9bdf_2468_ace0;
+    insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(wide) });
+    insns.push(Insn::Exit);
+    numbers.push(wide);
+    (insns.into_iter().collect(), numbers)
+}
+
+#[test]
+fn blinded_numbers_stand_nowhere() {
+    let (insns, numbers) = chosen();
+    let found = |blinded: bool| {
+        let code = compile(&prog(insns.clone()), &Chosen { blinded }, NEW).unwrap();
+        check(&code, "numbers");
+        // A subtraction may be an addition of the opposite.
+        let stands = |number: &&u64| {
+            let halves = [**number, number.wrapping_neg()].map(u64::to_le_bytes);
+            code.bytes.windows(4).any(|bytes| halves.iter().any(|half| half[..4] == *bytes))
+        };
+        numbers.iter().filter(stands).count()
+    };
+    assert_eq!(found(false), numbers.len());
+    assert_eq!(found(true), 0);
+}
+
+/// Surroundings in which numbers are taken as they are.
+struct Chosen {
+    blinded: bool,
+}
+
+impl Surroundings for Chosen {
+    fn imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, &'static str> {
+        NoSurroundings.imm(pc, imm)
+    }
+
+    fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
+        NoSurroundings.call(pc, call)
+    }
+
+    fn access(&self, _: Pc) -> Access {
+        Access::Plain
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.blinded.then_some(7)
+    }
+}
+
+#[test]
+fn guarded_code_jumps_nowhere_that_is_guessed() {
+    let indirect = |outside: &All| {
+        let code = compile(&prog(everything()), outside, NEW).unwrap();
+        let insns = read(&code);
+        let kinds = [FlowControl::IndirectBranch, FlowControl::IndirectCall];
+        let count = insns.iter().filter(|insn| kinds.contains(&insn.flow_control())).count();
+        (count, insns.iter().filter(|insn| insn.mnemonic() == Mnemonic::Lfence).count())
+    };
+    let (count, fences) = indirect(&ALL);
+    assert!(count > 3 && fences == 0, "{count} jumps, {fences} fences");
+    assert_eq!(indirect(&HARDENED), (0, 1));
 }
 
 #[test]
@@ -147,7 +236,10 @@ fn no_instruction_is_longer_than_is_reckoned() {
     let insns = everything();
     let all: Vec<Insn> =
         insns.iter().map(|(_, insn)| insn).filter(|insn| *insn != Insn::Exit).collect();
-    for features in [Features::default(), NEW] {
+    let kinds = [&ALL, &HARDENED];
+    for (features, kind) in
+        [Features::default(), NEW].into_iter().flat_map(|f| kinds.map(|kind| (f, kind)))
+    {
         for insn in &all {
             for before in 0..3 {
                 for count in [1, 2, 3, 5, 8, 12, 20, 30] {
@@ -166,7 +258,7 @@ fn no_instruction_is_longer_than_is_reckoned() {
                     };
                     let end = [Insn::Jump { off: 0 }, Insn::Jump { off: 0 }, Insn::Exit];
                     let all = [over].into_iter().chain(body).chain(end);
-                    let code = compile(&prog(all.collect()), &All, features);
+                    let code = compile(&prog(all.collect()), kind, features);
                     assert!(code.is_ok(), "{count} times {insn:?}: {code:?}");
                 }
             }

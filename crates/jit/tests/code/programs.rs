@@ -6,7 +6,13 @@ use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
 use skep_prog::Prog;
 
 /// Everything that can surround a program, by the number of the helper and of the slot.
-pub(crate) struct All;
+pub(crate) struct All {
+    /// Its instructions are counted, its numbers blinded, its jumps guarded.
+    pub(crate) is_hardened: bool,
+}
+
+pub(crate) const ALL: All = All { is_hardened: false };
+pub(crate) const HARDENED: All = All { is_hardened: true };
 
 impl Surroundings for All {
     fn imm(&self, _: Pc, _: ImmSrc) -> Result<u64, &'static str> {
@@ -40,6 +46,18 @@ impl Surroundings for All {
 
     fn zeroes_stack(&self) -> bool {
         true
+    }
+
+    fn is_metered(&self) -> bool {
+        self.is_hardened
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.is_hardened.then_some(0x1234_5678_9abc_def0)
+    }
+
+    fn retpolines(&self) -> bool {
+        self.is_hardened
     }
 }
 

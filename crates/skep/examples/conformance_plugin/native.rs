@@ -2,7 +2,7 @@
 
 use super::Failed;
 use skep_abi::ProgType;
-use skep_exec::{Bare, features};
+use skep_exec::{Bare, CodeOptions, features};
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, Surroundings};
 use skep_prog::Prog;
@@ -14,7 +14,7 @@ pub(super) fn execute(program: &[u8], mut memory: Vec<u8>, after: &[u8]) -> Resu
     let prog = Prog::new("program", ProgType::SocketFilter, insns);
     // SAFETY: the interpreter has run the program with this input, and every access was inside its memory or
     // stack. Programs that do otherwise when their memory is elsewhere are none of the suite's.
-    let code = unsafe { Bare::new(&prog, &Functions, features()) };
+    let code = unsafe { Bare::new(&prog, &Functions, features(), CodeOptions::plain()) };
     let code = code.map_err(|err| (err.into(), 4))?;
     let address = memory.as_mut_ptr().expose_provenance() as u64;
     let len = memory.len() as u64;

@@ -8,7 +8,8 @@
 //! Status 1 if there was a difference.
 
 use clap::Parser;
-use skep_testkit::{Engines, random_engines};
+use skep::CodeOptions;
+use skep_testkit::{Engines, random_engines_with};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -17,18 +18,23 @@ struct Args {
     /// Programs to run.
     #[arg(long, default_value_t = 1000)]
     programs: u64,
+    /// Blind numbers, and guard jumps.
+    #[arg(long)]
+    hardened: bool,
     /// Number of the first.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 fn main() -> ExitCode {
-    let Args { programs, seed } = Args::parse();
+    let Args { programs, hardened, seed } = Args::parse();
+    let mut code = CodeOptions::default();
+    (code.blinding, code.retpolines) = (hardened, hardened);
     let (mut compiled, mut different) = (0u64, 0u64);
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     for n in 0..programs {
         let seed = seed.wrapping_add(n);
-        match random_engines(seed) {
+        match random_engines_with(seed, code) {
             Engines::NotNative(why) => {
                 *reasons.entry(why.to_string().chars().take(70).collect()).or_default() += 1;
             }
