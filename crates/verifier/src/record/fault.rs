@@ -117,3 +117,100 @@ impl Record {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use skep_btf::{Builder, Def, Member};
+
+    /// What is wrong with `struct own`, whose members are structures of the kernel or tagged pointers.
+    fn fault(members: &[(&str, &str, u32)], contains: &[(u32, &str)]) -> String {
+        let mut types = Builder::new();
+        let mut built = Vec::new();
+        for &(name, ty, off) in members {
+            let size = match ty {
+                "bpf_spin_lock" | "bpf_res_spin_lock" | "bpf_refcount" => 4,
+                "bpf_list_head" | "bpf_rb_root" => 16,
+                "bpf_list_node" => 24,
+                _ => 32,
+            };
+            let ty = types.add(ty, Def::Struct { size, members: &[] }).unwrap();
+            built.push(Member { name, ty, bit_off: off * 8, bitfield: None });
+        }
+        let own = types.add("own", Def::Struct { size: 96, members: &built }).unwrap();
+        for &(component, text) in contains {
+            let tag = Def::DeclTag { ty: own, component: Some(component) };
+            types.add(&format!("contains:{text}"), tag).unwrap();
+        }
+        let btf = types.finish().unwrap();
+        let found = crate::record::Metas::parse(&btf, None);
+        found.map_or_else(|fault| fault.text(), |_| "nothing".into())
+    }
+
+    #[test]
+    fn each_fault_names_what_is_at_fault() {
+        let (lock, node) = (("lock", "bpf_spin_lock", 0), ("node", "bpf_rb_node", 8));
+        assert_eq!(fault(&[lock, node], &[]), "nothing");
+        assert_eq!(
+            fault(&[lock, ("other", "bpf_spin_lock", 4)], &[]),
+            "the member `other` of `struct own` is another bpf_spin_lock, of which there may be one"
+        );
+        assert_eq!(
+            fault(&[lock, ("other", "bpf_res_spin_lock", 4)], &[]),
+            "`struct own` has both a bpf_spin_lock (`lock`) and a bpf_res_spin_lock (`other`)"
+        );
+        assert_eq!(
+            fault(&[node, ("next", "bpf_list_node", 40)], &[]),
+            "`struct own` has both a bpf_rb_node (`node`) and a bpf_list_node (`next`), but no bpf_refcount"
+        );
+        let count = ("count", "bpf_refcount", 4);
+        assert_eq!(fault(&[count, node, ("next", "bpf_list_node", 40)], &[]), "nothing");
+        assert_eq!(
+            fault(&[count, node, ("next", "bpf_list_node", 16)], &[]),
+            "the member `next` of `struct own` overlaps what is before it"
+        );
+        assert_eq!(
+            fault(&[("node", "bpf_rb_node", 4)], &[]),
+            "`struct own` has members of types with a meaning, of which none is aligned and whole"
+        );
+        assert_eq!(
+            fault(&[node, ("end", "bpf_rb_node", 72)], &[]),
+            "the member `end` of `struct own` reaches beyond the 96 bytes of `struct own`"
+        );
+    }
+
+    #[test]
+    fn lists_say_what_they_hold() {
+        let (head, lock) = (("head", "bpf_list_head", 8), ("lock", "bpf_spin_lock", 0));
+        let next = ("next", "bpf_list_node", 24);
+        let of = |contains: &[(u32, &str)]| fault(&[lock, head, next], contains);
+        assert_eq!(of(&[(1, "own:next")]), "nothing");
+        let at = "the member `head` of `struct own`";
+        assert_eq!(of(&[]), format!("{at} is a bpf_list_head that says not what it holds"));
+        assert_eq!(
+            of(&[(1, "own:next"), (1, "own:lock")]),
+            format!("{at} is a bpf_list_head that says twice what it holds")
+        );
+        assert_eq!(
+            of(&[(1, "own")]),
+            format!("{at} is a bpf_list_head that says not in full what it holds")
+        );
+        assert_eq!(
+            of(&[(1, "flow:next")]),
+            format!("{at} is to hold objects of `struct flow`, which is not defined")
+        );
+        assert_eq!(
+            of(&[(1, "own:last")]),
+            format!("{at} names the node `last`, which is no member of `struct own`")
+        );
+        assert_eq!(
+            of(&[(1, "own:lock")]),
+            format!(
+                "{at} names the node `lock`, which is no aligned bpf_list_node of `struct own`"
+            )
+        );
+        assert_eq!(
+            fault(&[head, next], &[(0, "own:next")]),
+            "`struct own` has a bpf_list_head (`head`), but no lock that guards it"
+        );
+    }
+}
