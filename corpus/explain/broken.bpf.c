@@ -47,3 +47,10 @@ int also_good(struct __sk_buff *ctx)
 {
     return 0;
 }
+
+SEC("tc")
+int into_the_middle(struct __sk_buff *ctx)
+{
+    asm volatile("goto +1; r1 = 0x1122334455667788 ll" ::: "r1");
+    return 0;
+}

@@ -41,7 +41,7 @@ struct task_struct {
     int pid;
 } __attribute__((preserve_access_index));
 
-struct bpf_iter_num;
+struct bpf_iter_num { __u64 opaque[1]; };
 extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
 extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
@@ -282,4 +282,55 @@ int iter_unmade(struct __sk_buff *ctx)
     __u64 it[1];
     int *v = bpf_iter_num_next((void *)it);
     return v ? *v : 0;
+}
+
+struct held {
+    struct task_struct __kptr *task;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct held);
+} helds SEC(".maps");
+
+struct sk_buff {
+    unsigned int len;
+} __attribute__((preserve_access_index));
+
+struct cgroup {
+    int level;
+} __attribute__((preserve_access_index));
+
+extern struct cgroup *bpf_cgroup_from_id(__u64 id) __ksym;
+extern void bpf_cgroup_release(struct cgroup *cgroup) __ksym;
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
+
+// An object of another type than the field takes.
+SEC("tp_btf/task_newtask")
+int kernel_exchange(__u64 *ctx)
+{
+    __u32 key = 0;
+    struct held *held = bpf_map_lookup_elem(&helds, &key);
+    if (!held)
+        return 0;
+    struct cgroup *cgroup = bpf_cgroup_from_id(1);
+    if (!cgroup)
+        return 0;
+    struct cgroup *old = bpf_kptr_xchg((void **)&held->task, cgroup);
+    if (old)
+        bpf_cgroup_release(old);
+    return 0;
+}
+
+// A part of a pointer in a structure without name.
+SEC("tc")
+int kernel_part(struct __sk_buff *ctx)
+{
+    __u32 type = __builtin_btf_type_id(*(struct sk_buff *)0, 1);
+    void *skb = bpf_rdonly_cast((void *)(long)ctx->len, type);
+    char *part;
+    asm volatile("%0 = 8; %0 += %1" : "=&r"(part) : "r"(skb));
+    return *part;
 }

@@ -56,7 +56,7 @@ struct {
     __uint(max_entries, 4096);
 } events SEC(".maps");
 
-struct bpf_iter_num;
+struct bpf_iter_num { __u64 opaque[1]; };
 extern struct task_struct *bpf_task_from_pid(int pid) __ksym;
 extern void bpf_task_release(struct task_struct *task) __ksym;
 extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;

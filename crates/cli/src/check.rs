@@ -4,14 +4,14 @@ mod columns;
 pub(crate) mod json;
 mod text;
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, visible};
 use crate::file;
 use crate::kernel;
 use crate::load;
 use crate::term::Term;
 use clap::ValueEnum;
 use columns::Columns;
-use skep::verifier::{Caps, Lockdown, Rule, Verdict};
+use skep::verifier::{Caps, Fact, Lockdown, Reject, Rule, Verdict};
 use skep::{
     CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, check_undecoded,
     read_each,
@@ -117,6 +117,10 @@ struct Sum {
     /// Rules that were broken.
     refused: Vec<Rule>,
     unsupported: bool,
+    /// What is wrong with the object and not with one of its programs, told with the first.
+    of_object: Option<Reject>,
+    /// Programs that were refused for it besides.
+    likewise: usize,
 }
 
 impl Check {
@@ -169,17 +173,28 @@ impl Check {
                 };
                 let checked = check(&image, prog, &options);
                 sum.add(&checked);
+                if !self.json && !self.log && self.kernel.len() == 1 && sum.is_told(&checked) {
+                    continue;
+                }
                 let shown = Shown { file: &name, image: &image, prog, release, checked: &checked };
                 self.show(&shown, at, &mut columns, term)?;
             }
         }
         columns.show(&mut term.out)?;
+        if sum.likewise > 0 {
+            let n = sum.likewise;
+            let more = format!("{n} more program{}", if n == 1 { "" } else { "s" });
+            let bad = term.out.style.error;
+            let file = name.display().to_string();
+            let file = visible(&file);
+            writeln!(term.out, "{file}: {more} {bad}refused{bad:#} for the same reason")?;
+        }
         if let Some(rule) = sum.refused.first().filter(|_| !self.json && !self.log) {
             let rest = if sum.refused.len() > 1 { ", and likewise of the others" } else { "" };
             writeln!(term.out, "skep explain {} says more about the rule{rest}", rule.name())?;
         }
         match sum {
-            Sum { unsupported: false, refused } if refused.is_empty() => Ok(()),
+            Sum { unsupported: false, refused, .. } if refused.is_empty() => Ok(()),
             Sum { refused, .. } if refused.is_empty() => Err(Failure::Said(Kind::Unsupported)),
             Sum { .. } => Err(Failure::Said(Kind::Input)),
         }
@@ -227,7 +242,27 @@ impl Check {
     }
 }
 
+/// Whether it is the object that is at fault, whatever its programs do.
+fn is_of_object(reject: &Reject) -> bool {
+    reject.facts.iter().any(|fact| matches!(fact, Fact::Wrong { .. }))
+}
+
 impl Sum {
+    /// Whether a refusal is the object's and was told of another program.
+    fn is_told(&mut self, checked: &Checked<'_>) -> bool {
+        let Verdict::Rejected(rejection) = &checked.verdict else { return false };
+        let reject = &rejection.reject;
+        if !is_of_object(reject) {
+            return false;
+        }
+        if self.of_object.as_ref() == Some(reject) {
+            self.likewise += 1;
+            return true;
+        }
+        self.of_object = Some(reject.clone());
+        false
+    }
+
     fn add(&mut self, checked: &Checked<'_>) {
         match &checked.verdict {
             Verdict::Accepted(_) => {}

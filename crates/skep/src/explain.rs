@@ -119,6 +119,11 @@ impl Cx<'_> {
         let kernel = self.kernel();
         if !kernel.is_empty() {
             diag = diag.note(format!("the kernel says: {kernel}"));
+        } else if self.wrong().is_some() {
+            let errno = self.rejection.reject.errno.name();
+            diag = diag.note(format!(
+                "the kernel refuses the types of the whole object with {errno} and says no more"
+            ));
         }
         let blame = self.blame();
         diag = diag.note(blame.text());
@@ -197,6 +202,14 @@ impl Cx<'_> {
     fn required(&self) -> Option<&str> {
         self.rejection.reject.facts.iter().find_map(|fact| match fact {
             Fact::Required(what) => Some(what.as_str()),
+            _ => None,
+        })
+    }
+
+    /// What is wrong where the kernel says nothing of it, and what would do.
+    fn wrong(&self) -> Option<(&str, &str)> {
+        self.rejection.reject.facts.iter().find_map(|fact| match fact {
+            Fact::Wrong { what, remedy } => Some((what.as_str(), remedy.as_str())),
             _ => None,
         })
     }

@@ -55,16 +55,22 @@ fn nullable_args(btf: &Btf, structure: &str, member: &str) -> Vec<CtxArg> {
 }
 
 impl Verifier<'_> {
-    /// Kernel: `check_attach_btf_id`.
-    pub(crate) fn check_attach(&mut self) -> Res<()> {
+    /// The types of the object, which are loaded before programs. Kernel: `btf_parse`.
+    pub(crate) fn check_types(&mut self) -> Res<()> {
         if let Some(btf) = self.btf {
             self.mem.metas = match Metas::parse(btf, self.vmlinux) {
                 Ok(metas) => metas,
-                Err(errno) => {
-                    return Reject::new(Rule::Btf, "").errno(errno).stop();
+                Err(fault) => {
+                    let wrong = Fact::Wrong { what: fault.text(), remedy: fault.remedy.into() };
+                    return Reject::new(Rule::Btf, "").errno(fault.errno).fact(wrong).stop();
                 }
             };
         }
+        Ok(())
+    }
+
+    /// Kernel: `check_attach_btf_id`.
+    pub(crate) fn check_attach(&mut self) -> Res<()> {
         let prog_type = self.prog.prog_type;
         if prog_type == ProgType::Syscall {
             return match self.sleepable {

@@ -271,9 +271,11 @@ impl Verifier<'_> {
     /// Kernel: `visit_insn`.
     fn visit(&mut self, pc: u32, colours: &mut [u8], stack: &mut Vec<u32>) -> Res<Visit> {
         let Some(insn) = self.insns[pc as usize] else {
+            // What stands there is the instruction that the jump leads into.
+            self.pc = pc.saturating_sub(1);
             return reject(
                 Rule::CfgTarget,
-                format!("jump into the middle of ldimm64 insn {}", pc.saturating_sub(1)),
+                format!("jump into the middle of ldimm64 insn {}", self.pc),
             );
         };
         let slots = insn.slots();

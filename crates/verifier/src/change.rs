@@ -24,6 +24,8 @@ pub(crate) enum Change {
     /// Buffers and sockets of `AF_XDP` are known not to be null once they were compared; and what equals a pointer
     /// is not null only if that is known of the pointer.
     NullOfBuffers,
+    /// Objects that kernel functions return are trusted by themselves, and not only because they are held.
+    TrustedResults,
 }
 
 impl Change {
@@ -36,7 +38,7 @@ impl Change {
             Self::SleepSummaries => (6, 15),
             Self::NoReturn => (6, 16),
             Self::SpeculationBarriers => (6, 17),
-            Self::NullOfBuffers => (7, 0),
+            Self::NullOfBuffers | Self::TrustedResults => (7, 0),
         };
         Release { major, minor }
     }

@@ -6,6 +6,7 @@
 //!
 //! Kernel: `btf_parse_fields` and `struct btf_record`.
 
+mod fault;
 mod metas;
 mod parse;
 

@@ -60,6 +60,13 @@ pub enum Fact {
     Arg(u8),
     /// What was required, in words.
     Required(String),
+    /// What is wrong, where the kernel says nothing of it.
+    Wrong {
+        /// A clause.
+        what: String,
+        /// What would do; may be empty.
+        remedy: String,
+    },
     /// The instruction where what is missing began: an unreleased reference, a lock.
     Since(u32),
 }

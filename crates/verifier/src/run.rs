@@ -143,6 +143,7 @@ impl<'a> Verifier<'a> {
     pub(crate) fn prepare(&mut self) -> Res<()> {
         self.check_release()?;
         self.check_load_permission()?;
+        self.check_types()?;
         self.find_subprogs()?;
         self.check_subprogs()?;
         self.pc = NO_PC;

@@ -1,6 +1,6 @@
 //! Verdicts of several releases, a column each.
 
-use super::{Shown, text};
+use super::{Shown, is_of_object, text};
 use crate::failure::{Failure, visible};
 use crate::table::{Align, Cell, Table};
 use crate::term::Out;
@@ -37,9 +37,13 @@ impl Columns {
         if at == 0 {
             self.row = vec![Cell::from(visible(&prog.name).to_string())];
         }
+        let mut name = &*prog.name;
         let (text, style, why) = match &shown.checked.verdict {
             Verdict::Accepted(_) => ("accepted", out.style.good, None),
             Verdict::Rejected(rejection) => {
+                if is_of_object(&rejection.reject) {
+                    name = "all programs";
+                }
                 // Where the kernel says nothing, what is missing is told.
                 let words = rejection.reject.kernel.lines().last().map(str::to_owned);
                 let told = || explain(shown.image, prog, shown.checked).map(|e| e.diagnostic.title);
@@ -54,13 +58,11 @@ impl Columns {
         };
         self.row.push(Cell { text: text.into(), style });
         if let Some(why) = why {
-            let known = self
-                .reasons
-                .iter_mut()
-                .find(|(name, known, _)| *name == prog.name && *known == why);
+            let known = self.reasons.iter_mut().find(|(of, known, _)| of == name && *known == why);
             match known {
+                Some((_, _, releases)) if releases.contains(&shown.release) => {}
                 Some((_, _, releases)) => releases.push(shown.release),
-                None => self.reasons.push((prog.name.clone(), why, vec![shown.release])),
+                None => self.reasons.push((name.to_owned(), why, vec![shown.release])),
             }
         }
         if at + 1 == self.releases {

@@ -92,6 +92,9 @@ impl Cx<'_> {
                     .into(),
             );
         }
+        if let Some((_, remedy)) = self.wrong() {
+            return (!remedy.is_empty()).then(|| remedy.into());
+        }
         let reg = self.reg();
         let name = reg.map(|(reg, _)| reg.to_string()).unwrap_or_default();
         let state = reg.map(|(_, state)| state);

@@ -17,6 +17,9 @@ impl Cx<'_> {
         if let Some((_, why)) = self.undecoded {
             return format!("this is no instruction: {why}");
         }
+        if let Some((what, _)) = self.wrong() {
+            return what.into();
+        }
         let special = match self.rejection.reject.rule {
             Rule::MemMapValue | Rule::MemRegion => self.title_memory(),
             Rule::MemPacket => self.title_packet(),

@@ -97,7 +97,9 @@ impl Cx<'_> {
             }
             rest = after;
         }
-        full + rest
+        full.push_str(rest);
+        full.replace("`struct (anon)`", "an anonymous structure")
+            .replace("`(anon)`", "without name")
     }
 
     fn filling(&self, key: &str, found: &[&str]) -> Option<String> {

@@ -113,7 +113,7 @@ impl<'a> Words<'a> {
             " that does not own it"
         } else if has(reg_flag::RCU) {
             " that RCU keeps"
-        } else if has(reg_flag::TRUSTED | reg_flag::ALLOC) {
+        } else if has(reg_flag::TRUSTED | reg_flag::ALLOC) || reg.ref_obj_id != 0 {
             ""
         } else {
             " that nothing keeps valid"

@@ -4,6 +4,7 @@ use super::KMeta;
 use super::kind::{is_scalar, is_scalar_struct, is_struct, kind_str};
 use crate::btf_ref::BtfRef;
 use crate::call::low_half;
+use crate::change::Change;
 use crate::reg::{Base, Extra, RegState, RegType, flag};
 use crate::reject::{Fact, Reject, Res, reject, unsupported};
 use crate::rule::Rule;
@@ -99,8 +100,10 @@ impl<'a> Verifier<'a> {
             || (meta.has(kfunc_flag::ITER_NEXT) && from_rcu_iter() == Some(true))
         {
             flag::RCU
-        } else {
+        } else if meta.has(kfunc_flag::ITER_NEXT) || self.has(Change::TrustedResults) {
             flag::TRUSTED
+        } else {
+            0
         };
         let extra = Extra::Btf { btf: BtfRef::Kernel, id: to.id };
         Ok((pointer(Base::BtfId, flags, extra), false))

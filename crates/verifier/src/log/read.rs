@@ -5,19 +5,18 @@
 //! that tells of all ways (`log_level` 2) the one that led to the refusal is found.
 
 mod insn;
+mod reason;
 mod state;
 
 use super::message::rule_of;
 use crate::frame::Slot;
-use crate::reg::{Base, RegState};
-use crate::reject::{Fact, Reject};
-use crate::rule::Rule;
+use crate::reg::RegState;
 use crate::trace::Step;
 use crate::verdict::{Rejection, Stats};
 use insn::{insn, number};
+use reason::{narrowed, place, reject};
 use skep_abi::ProgType;
-use skep_domain::Scalar;
-use skep_isa::{Call, Insn, Insns, Pc, Reg};
+use skep_isa::{Call, Insn, Insns, Pc};
 use skep_prog::{Extern, Image, LineInfo, Prog};
 use state::{Known, Maps};
 use std::collections::BTreeMap;
@@ -233,8 +232,9 @@ impl Reader {
                 None => (rest, None),
             },
         };
-        // A loop is told behind the jump that closes it.
-        let (text, message) = match text.find(" infinite loop detected ") {
+        // What ends a way at a jump is told behind it.
+        let ends = [" infinite loop detected ", " BPF program is too large. Processed "];
+        let (text, message) = match ends.iter().find_map(|end| text.find(end)) {
             Some(at) => (&text[..at], Some(text[at..].trim())),
             None => (text, None),
         };
@@ -333,6 +333,14 @@ impl Reader {
         }
     }
 
+    /// The kernel function that is called where the log ends.
+    fn called(&self) -> Option<&str> {
+        let Insn::Call(Call::Kfunc { id, .. }) = self.insns.get(&self.steps.last()?.pc.0)? else {
+            return None;
+        };
+        self.names.iter().find(|(_, of)| *of == id).map(|(name, _)| name.as_str())
+    }
+
     fn finish(mut self) -> Result<LoggedRejection, LogError> {
         if let (Some(before), Some(last)) = (self.before.take(), self.steps.last_mut()) {
             (last.regs, last.stack) = (before.regs, before.stack);
@@ -352,6 +360,7 @@ impl Reader {
             return Err(if self.insns.is_empty() { LogError::NoLog } else { LogError::Unknown });
         };
         let pc = self.steps.last().map(|step| step.pc).or_else(|| place(lines));
+        let rule = narrowed(rule, lines, self.steps.last(), self.called());
         let reject = reject(rule, lines, self.steps.last());
         let rejection = Rejection {
             pc,
@@ -412,63 +421,4 @@ fn program(known: &BTreeMap<u32, Insn>) -> Insns {
         insns.push(next);
     }
     insns
-}
-
-/// The instruction that the last line names: `unreachable insn 2`, `back-edge from insn 7 to 2`.
-fn place(lines: &[&str]) -> Option<Pc> {
-    let (_, rest) = lines.last()?.split_once("insn ")?;
-    rest.split(' ').next().and_then(number).map(Pc)
-}
-
-/// The refusal with what its words say.
-fn reject(rule: Rule, lines: &[&str], last: Option<&Step>) -> Reject {
-    let mut reject = Reject::new(rule, lines.join("\n"));
-    let word = |line: &&str| {
-        line.match_indices('R').find_map(|(at, _)| {
-            let rest = line.get(at + 1..)?;
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            number::<usize>(rest.get(..end)?).filter(|&n| n <= 10)
-        })
-    };
-    let reg = lines.iter().rev().find_map(word);
-    if let (Some(n), Some(step)) = (reg, last)
-        && let Some(reg) = u8::try_from(n).ok().and_then(Reg::new)
-        && let Some(state) = step.regs.get(n)
-    {
-        let mut state = *state;
-        if state.ty.base == Base::NotInit
-            && let Some(ty) = lines.iter().rev().find_map(|line| state::told_type(line))
-        {
-            state = RegState { ty, ..RegState::UNKNOWN };
-            state.num = if state.is_scalar() { state.num } else { Scalar::constant(0) };
-        }
-        if state.ty.base != Base::NotInit || rule == Rule::RegUninit {
-            reject = reject.fact(Fact::Reg(reg, state));
-        }
-    }
-    if let Some(access) = lines.iter().rev().find_map(|line| access(line, reg, last)) {
-        reject = reject.fact(access);
-    }
-    let since = lines.iter().rev().find_map(|line| line.split_once("alloc_insn="));
-    if let Some(pc) = since.and_then(|(_, rest)| number(rest.split(' ').next()?)) {
-        reject = reject.fact(Fact::Since(pc));
-    }
-    reject
-}
-
-/// `invalid access to map value, value_size=8 off=8 size=4`
-fn access(line: &str, reg: Option<usize>, last: Option<&Step>) -> Option<Fact> {
-    let rest = line.strip_prefix("invalid access to ")?;
-    let field = |name: &str| {
-        let (_, rest) = rest.split_once(name)?;
-        let end = rest.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(rest.len());
-        // The kernel counts bytes with 32 bits.
-        number::<i32>(rest.get(..end)?).map(i64::from)
-    };
-    let (off, size) = (field(" off=")?, field(" size=")?);
-    let there = match field("_size=").filter(|_| !rest.starts_with("packet")) {
-        Some(there) => there,
-        None => last?.regs.get(reg?).filter(|reg| reg.ty.is_packet())?.range().into(),
-    };
-    Some(Fact::Access { start: off, end: off + size, size: there })
 }

@@ -132,7 +132,9 @@ pub(super) fn walk<'a>(
                 }
                 (size, members)
             }
-            _ => return misfit(Errno::EINVAL, format!("Type '{}' is not a struct", ty.name)),
+            _ => {
+                return misfit(Errno::EINVAL, format!("Type '{}' is not a struct", shown(ty.name)));
+            }
         };
         if i64::from(off) + i64::from(size) > i64::from(total) {
             let last = members.len().checked_sub(1).and_then(|last| members.get(last));
@@ -146,16 +148,21 @@ pub(super) fn walk<'a>(
                 None => {
                     return misfit(
                         Errno::EACCES,
-                        format!("access beyond struct {} at off {off} size {size}", ty.name),
+                        format!("access beyond struct {} at off {off} size {size}", shown(ty.name)),
                     );
                 }
             }
         }
-        match find_member(btf, ty.name, members.iter(), off, size, flags)? {
+        match find_member(btf, shown(ty.name), members.iter(), off, size, flags)? {
             Reached::Step(step) => return Ok(step),
             Reached::Inside(inner, rest) => (id, off) = (inner, rest),
         }
     }
+}
+
+/// A name as messages about members show it, where types may have none. Kernel: `__btf_name_by_offset`.
+const fn shown(name: &str) -> &str {
+    if name.is_empty() { "(anon)" } else { name }
 }
 
 /// The type without values.
@@ -217,7 +224,10 @@ fn find_member<'a>(
             break;
         }
         let Some(whole) = linear(btf, member.ty) else {
-            return misfit(Errno::EFAULT, format!("field {} doesn't have size", member.name));
+            return misfit(
+                Errno::EFAULT,
+                format!("field {} doesn't have size", shown(member.name)),
+            );
         };
         let true_end = at + i64::from(whole.size);
         if from >= true_end {
@@ -270,7 +280,11 @@ impl<'a> Place<'a, '_> {
                 Errno::EACCES,
                 format!(
                     "access beyond the end of member {} (mend:{}) in struct {} with off {} size {}",
-                    self.member.name, self.true_end, self.struct_name, self.off, self.size
+                    shown(self.member.name),
+                    self.true_end,
+                    self.struct_name,
+                    self.off,
+                    self.size
                 ),
             );
         }
@@ -290,7 +304,10 @@ impl<'a> Place<'a, '_> {
                 Errno::EACCES,
                 format!(
                     "cannot access ptr member {} with moff {at} in struct {} with off {} size {}",
-                    self.member.name, self.struct_name, self.off, self.size
+                    shown(self.member.name),
+                    self.struct_name,
+                    self.off,
+                    self.size
                 ),
             );
         }

@@ -1,5 +1,6 @@
 //! The program's own structures that have fields with a meaning.
 
+use super::fault::{Fault, name_of};
 use super::parse::pointer_tag;
 use super::{Kinds, Record};
 use skep_abi::Errno;
@@ -28,7 +29,7 @@ impl Metas {
     ///
     /// # Errors
     /// What the kernel answers when the types are loaded.
-    pub(crate) fn parse(btf: &Btf, kernel: Option<&Btf>) -> Result<Self, Errno> {
+    pub(crate) fn parse(btf: &Btf, kernel: Option<&Btf>) -> Result<Self, Fault> {
         let mut makers = BTreeSet::new();
         for ty in btf.types() {
             let named = MAKERS.contains(&ty.name) && matches!(ty.body, Body::Struct { .. });
@@ -54,7 +55,9 @@ impl Metas {
             if members.iter().any(|member| makers.contains(&member.ty)) {
                 let record = Record::parse(btf, ty.id, Kinds::IN_OBJECTS, size, kernel)?;
                 if record.fields.is_empty() {
-                    return Err(Errno::EFAULT);
+                    let what =
+                        "has members of types with a meaning, of which none is aligned and whole";
+                    return Err(Fault::new(Errno::EFAULT, what, "").at(|| name_of(&ty)));
                 }
                 records.insert(ty.id, record);
             }

@@ -1,5 +1,6 @@
 //! Finding the fields of a type.
 
+use super::fault::{Fault, member_of, name_of, place_of};
 use super::{Field, FieldKind, Graph, Kinds, Record};
 use crate::btf_ref::BtfRef;
 use skep_abi::Errno;
@@ -78,46 +79,38 @@ impl Record {
         kinds: Kinds,
         size: u32,
         kernel: Option<&Btf>,
-    ) -> Result<Self, Errno> {
+    ) -> Result<Self, Fault> {
         let mut parser = Parser { btf, kernel, kinds, seen: Kinds::default() };
-        let ty = btf.resolve(ty).ok_or(Errno::EINVAL)?;
+        let ty = btf.resolve(ty).ok_or_else(|| Fault::malformed(Errno::EINVAL))?;
         let found = parser.fields_of(&ty)?;
         let mut fields = Vec::new();
         let mut next = 0;
         for found in &found {
             let end = found.off.saturating_add(found.kind.size());
+            let at = || place_of(btf, &ty, found.off);
             if end > size {
-                return Err(Errno::EFAULT);
+                let what = format!("reaches beyond the {size} bytes of {}", name_of(&ty));
+                return Err(Fault::new(Errno::EFAULT, what, "").at(at));
             }
             if found.off < next {
-                return Err(Errno::EEXIST);
+                return Err(Fault::new(Errno::EEXIST, "overlaps what is before it", "").at(at));
             }
             next = end;
-            fields.push(parser.field(found)?);
+            fields.push(parser.field(found).map_err(|fault| fault.at(at))?);
         }
         fields.sort_by_key(|field| field.offset);
         let record = Self { fields };
-        record.check_together()?;
+        record.check_together(btf, &ty)?;
         Ok(record)
-    }
-
-    fn check_together(&self) -> Result<(), Errno> {
-        let both_locks = self.has(FieldKind::SpinLock) && self.has(FieldKind::ResSpinLock);
-        let unlocked = self.has(Kinds::GRAPH_ROOT) && !self.has(Kinds::SPIN_LOCK);
-        let shared = self.has(FieldKind::ListNode) && self.has(FieldKind::RbNode);
-        if both_locks || unlocked || (shared && !self.has(FieldKind::Refcount)) {
-            return Err(Errno::EINVAL);
-        }
-        Ok(())
     }
 }
 
 impl<'a> Parser<'a> {
     /// Kernel: `btf_find_field`.
-    fn fields_of(&mut self, ty: &Type<'a>) -> Result<Vec<Found<'a>>, Errno> {
-        match ty.body {
+    fn fields_of(&mut self, of: &Type<'a>) -> Result<Vec<Found<'a>>, Fault> {
+        match of.body {
             Body::Struct { members, .. } | Body::Union { members, .. } => {
-                self.members(ty.id, members.iter(), MAX_FIELDS, 0)
+                self.members(of.id, members.iter(), MAX_FIELDS, 0)
             }
             Body::Datasec { vars, .. } => {
                 let mut all = Vec::new();
@@ -128,7 +121,9 @@ impl<'a> Parser<'a> {
                     };
                     let holder = Holder { ty: var.var, component: None };
                     let room = MAX_FIELDS - all.len();
-                    all.extend(self.one(holder, ty, var.off, Some(var.size), room, 0)?);
+                    let found = self.one(holder, ty, var.off, Some(var.size), room, 0);
+                    let at = || place_of(self.btf, of, var.off);
+                    all.extend(found.map_err(|fault| fault.at(at))?);
                 }
                 Ok(all)
             }
@@ -139,21 +134,26 @@ impl<'a> Parser<'a> {
 
     fn members(
         &mut self,
-        holder: TypeId,
+        of: TypeId,
         members: impl Iterator<Item = Member<'a>>,
         room: usize,
         depth: u32,
-    ) -> Result<Vec<Found<'a>>, Errno> {
+    ) -> Result<Vec<Found<'a>>, Fault> {
         let mut all = Vec::new();
         for (at, member) in members.enumerate() {
             // A bitfield that begins inside a byte ends the search, in the kernel too.
+            let name = || member_of(self.btf, of, member.name);
             if !member.bit_off.is_multiple_of(8) {
-                return Err(Errno::EINVAL);
+                let what = "is a bit field that begins inside a byte, beside fields with a meaning";
+                let remedy = "put such bit fields into a structure of another map or object";
+                return Err(Fault::new(Errno::EINVAL, what, remedy).at(name));
             }
             let component = u32::try_from(at).ok();
-            let holder = Holder { ty: holder, component };
+            let holder = Holder { ty: of, component };
             let left = room - all.len();
-            all.extend(self.one(holder, member.ty, member.bit_off / 8, None, left, depth)?);
+            let found = self.one(holder, member.ty, member.bit_off / 8, None, left, depth);
+            let name = || member_of(self.btf, of, member.name);
+            all.extend(found.map_err(|fault| fault.at(name))?);
         }
         Ok(all)
     }
@@ -167,14 +167,14 @@ impl<'a> Parser<'a> {
         expected: Option<u32>,
         room: usize,
         depth: u32,
-    ) -> Result<Vec<Found<'a>>, Errno> {
+    ) -> Result<Vec<Found<'a>>, Fault> {
         let (mut id, mut count, mut arrays) = (ty, 1_u32, 0);
         while let Some(Body::Array { elem, len, .. }) = self.btf.get(id).map(|ty| ty.body) {
             count = count.wrapping_mul(len);
             id = elem;
             arrays += 1;
             if arrays == MAX_DEPTH {
-                return Err(Errno::E2BIG);
+                return Err(Fault::new(Errno::E2BIG, "is an array of too many dimensions", ""));
             }
         }
         let Some(ty) = self.btf.get(id).filter(|_| count != 0) else { return Ok(Vec::new()) };
@@ -194,7 +194,7 @@ impl<'a> Parser<'a> {
         };
         let Some(found) = found else { return Ok(Vec::new()) };
         if room == 0 {
-            return Err(Errno::E2BIG);
+            return Err(too_many());
         }
         let size = found.kind.size();
         repeat(vec![found], count, size, room)
@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
         (count, expected): (u32, Option<u32>),
         room: usize,
         depth: u32,
-    ) -> Result<Vec<Found<'a>>, Errno> {
+    ) -> Result<Vec<Found<'a>>, Fault> {
         let (Body::Struct { size, members } | Body::Union { size, members }) = ty.body else {
             return Ok(Vec::new());
         };
@@ -216,7 +216,7 @@ impl<'a> Parser<'a> {
             return Ok(Vec::new());
         }
         if depth + 1 >= MAX_DEPTH {
-            return Err(Errno::E2BIG);
+            return Err(Fault::new(Errno::E2BIG, "is a structure inside of too many others", ""));
         }
         let mut found = self.members(ty.id, members.iter(), room, depth + 1)?;
         if found.is_empty() {
@@ -230,13 +230,14 @@ impl<'a> Parser<'a> {
 
     /// What a type of this name would be; a pointer until its tags are read.
     /// Kernel: `btf_get_field_type`.
-    fn kind_of(&mut self, ty: &Type<'a>) -> Result<Option<FieldKind>, Errno> {
+    fn kind_of(&mut self, ty: &Type<'a>) -> Result<Option<FieldKind>, Fault> {
         for (kind, unique) in BY_NAME {
             if !self.kinds.has(kind) || ty.name != kind.name() {
                 continue;
             }
             if unique && self.seen.has(kind) {
-                return Err(Errno::E2BIG);
+                let what = format!("is another {}, of which there may be one", kind.name());
+                return Err(Fault::new(Errno::E2BIG, what, "keep one of them"));
             }
             self.seen = self.seen.or(kind.into());
             return Ok(Some(kind));
@@ -256,7 +257,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Kernel: `btf_find_kptr`.
-    fn pointer(&self, ty: &Type<'a>, off: u32) -> Result<Option<Found<'a>>, Errno> {
+    fn pointer(&self, ty: &Type<'a>, off: u32) -> Result<Option<Found<'a>>, Fault> {
         let Some((kind, to)) = pointer_tag(self.btf, ty)? else { return Ok(None) };
         if !self.kinds.has(kind) {
             return Ok(None);
@@ -265,7 +266,10 @@ impl<'a> Parser<'a> {
             Some(Body::Struct { .. } | Body::Union { .. }) => {
                 Ok(Some(Found { kind, off, ty: to, node: "" }))
             }
-            _ => Err(Errno::EINVAL),
+            _ => {
+                let what = format!("is a {} to what is no structure", kind.name());
+                Err(Fault::new(Errno::EINVAL, what, ""))
+            }
         }
     }
 
@@ -276,7 +280,7 @@ impl<'a> Parser<'a> {
         ty: &Type<'a>,
         holder: Holder,
         off: u32,
-    ) -> Result<Option<Found<'a>>, Errno> {
+    ) -> Result<Option<Found<'a>>, Fault> {
         if self.structure(kind, ty, off).is_none() {
             return Ok(None);
         }
@@ -286,17 +290,27 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         });
-        let (Some(contains), None) = (tags.next(), tags.next()) else { return Err(Errno::EINVAL) };
-        let (value, node) = contains.split_once(':').ok_or(Errno::EINVAL)?;
-        let value = self.btf.find(value, Kind::Struct).ok_or(Errno::ENOENT)?;
-        if node.is_empty() {
-            return Err(Errno::EINVAL);
+        let untold = |how: &str| {
+            let what = format!("is a {} that says {how} what it holds", kind.name());
+            let remedy =
+                "`__contains(TYPE, NODE)` behind it names the type of the objects and their node";
+            Fault::new(Errno::EINVAL, what, remedy)
+        };
+        let contains = tags.next().ok_or_else(|| untold("not"))?;
+        if tags.next().is_some() {
+            return Err(untold("twice"));
         }
+        let named = contains.split_once(':').filter(|(_, node)| !node.is_empty());
+        let (name, node) = named.ok_or_else(|| untold("not in full"))?;
+        let value = self.btf.find(name, Kind::Struct).ok_or_else(|| {
+            let what = format!("is to hold objects of `struct {name}`, which is not defined");
+            Fault::new(Errno::ENOENT, what, "")
+        })?;
         Ok(Some(Found { kind, off, ty: value.id, node }))
     }
 
     /// What a field refers to. Kernel: the second half of `btf_parse_fields`.
-    fn field(&self, found: &Found<'a>) -> Result<Field, Errno> {
+    fn field(&self, found: &Found<'a>) -> Result<Field, Fault> {
         let (mut kptr, mut graph) = (None, None);
         if Kinds::POINTER.has(found.kind) {
             kptr = Some(self.pointee(found)?);
@@ -309,36 +323,46 @@ impl<'a> Parser<'a> {
     }
 
     /// The kernel's type of that name, or the program's own. Kernel: `btf_parse_kptr`.
-    fn pointee(&self, found: &Found<'a>) -> Result<(BtfRef, TypeId), Errno> {
-        let ty = self.btf.get(found.ty).ok_or(Errno::EINVAL)?;
+    fn pointee(&self, found: &Found<'a>) -> Result<(BtfRef, TypeId), Fault> {
+        let ty = self.btf.get(found.ty).ok_or_else(|| Fault::malformed(Errno::EINVAL))?;
         let Some(kernel) = self.kernel.and_then(|btf| btf.find(ty.name, ty.kind())) else {
             return Ok((BtfRef::Prog, found.ty));
         };
         if found.kind == FieldKind::KptrRef && !RELEASED.contains(&ty.name) {
-            return Err(Errno::ENOENT);
+            let what = format!("points to {}, which a map cannot release", name_of(&ty));
+            let remedy =
+                "objects of the kernel need a destructor that it knows; see `skep explain kptr`";
+            return Err(Fault::new(Errno::ENOENT, what, remedy));
         }
         Ok((BtfRef::Kernel, kernel.id))
     }
 
     /// Kernel: `btf_parse_graph_root`.
-    fn node(&self, found: &Found<'a>) -> Result<Graph, Errno> {
+    fn node(&self, found: &Found<'a>) -> Result<Graph, Fault> {
         let wanted = match found.kind {
             FieldKind::ListHead => FieldKind::ListNode,
             _ => FieldKind::RbNode,
         };
-        let Some(Body::Struct { members, .. }) = self.btf.get(found.ty).map(|ty| ty.body) else {
-            return Err(Errno::EINVAL);
+        let value = self.btf.get(found.ty).ok_or_else(|| Fault::malformed(Errno::EINVAL))?;
+        let Body::Struct { members, .. } = value.body else {
+            return Err(Fault::malformed(Errno::EINVAL));
+        };
+        let wrong = |errno, how: &str| {
+            let what = format!("names the node `{}`, {how} {}", found.node, name_of(&value));
+            Fault::new(errno, what, "")
         };
         let mut named = members.iter().filter(|member| member.name == found.node);
-        let member = named.next().ok_or(Errno::ENOENT)?;
+        let absent = || wrong(Errno::ENOENT, "which is no member of");
+        let member = named.next().ok_or_else(absent)?;
         if named.next().is_some() {
-            return Err(Errno::EINVAL);
+            return Err(wrong(Errno::EINVAL, "which is twice in"));
         }
-        let ty = self.btf.get(member.ty).ok_or(Errno::EINVAL)?;
+        let ty = self.btf.get(member.ty).ok_or_else(|| Fault::malformed(Errno::EINVAL))?;
         let structure = matches!(ty.body, Body::Struct { .. } | Body::Union { .. });
         let aligned = member.bit_off.is_multiple_of(wanted.align() * 8);
         if !structure || ty.name != wanted.name() || !aligned {
-            return Err(Errno::EINVAL);
+            let how = format!("which is no aligned {} of", wanted.name());
+            return Err(wrong(Errno::EINVAL, &how));
         }
         Ok(Graph { value: found.ty, node_offset: member.bit_off / 8 })
     }
@@ -349,7 +373,7 @@ impl<'a> Parser<'a> {
 pub(super) fn pointer_tag<'a>(
     btf: &'a Btf,
     ty: &Type<'a>,
-) -> Result<Option<(FieldKind, TypeId)>, Errno> {
+) -> Result<Option<(FieldKind, TypeId)>, Fault> {
     let behind = match ty.body {
         Body::Volatile(to) => btf.get(to).map(|to| to.body),
         body => Some(body),
@@ -362,7 +386,11 @@ pub(super) fn pointer_tag<'a>(
             && let Some((_, found)) = BY_TAG.iter().find(|(name, _)| *name == ty.name)
         {
             if kind.is_some_and(|kind| kind != *found) {
-                return Err(Errno::EINVAL);
+                return Err(Fault::new(
+                    Errno::EINVAL,
+                    "is a pointer with two tags",
+                    "keep one of them",
+                ));
             }
             kind = Some(*found);
         }
@@ -377,15 +405,16 @@ fn repeat<'a>(
     count: u32,
     size: u32,
     room: usize,
-) -> Result<Vec<Found<'a>>, Errno> {
+) -> Result<Vec<Found<'a>>, Fault> {
     if count <= 1 {
         return Ok(one);
     }
     if one.iter().any(|field| !Kinds::POINTER.or(Kinds::GRAPH_ROOT).has(field.kind)) {
-        return Err(Errno::EINVAL);
+        let what = "is an array of what may be there once alone";
+        return Err(Fault::new(Errno::EINVAL, what, ""));
     }
     if (one.len() as u64) * u64::from(count) > room as u64 {
-        return Err(Errno::E2BIG);
+        return Err(too_many());
     }
     let shifted = |nth: u32| {
         one.iter().map(move |field| Found {
@@ -394,4 +423,9 @@ fn repeat<'a>(
         })
     };
     Ok((0..count).flat_map(shifted).collect())
+}
+
+fn too_many() -> Fault {
+    let what = format!("makes more than {MAX_FIELDS} fields with a meaning");
+    Fault::new(Errno::E2BIG, what, "")
 }
