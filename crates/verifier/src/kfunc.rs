@@ -19,7 +19,7 @@ use crate::reject::{Fact, Reject, Res, Stop, reject, unsupported};
 use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
 use crate::{BtfRef, frame::Byte};
-use skep_abi::{Errno, Kfunc, kfunc_flag};
+use skep_abi::{Errno, Kfunc, Release, kfunc_flag};
 use skep_btf::{Body, Btf, Kind, Param, Type, TypeId, fixup};
 use skep_isa::{Call, Insn, Reg};
 use skep_prog::Extern;
@@ -35,6 +35,9 @@ const NO_KFUNC: Call = Call::Kfunc { id: 0, module: 0 };
 
 /// Least error of a lock that was not taken. Kernel: `-MAX_ERRNO`.
 const MIN_ERRNO: i32 = -4095;
+
+/// The release whose functions the table lists; some of older ones are gone.
+const TABLE: Release = Release { major: 6, minor: 18 };
 
 /// Functions of the kernel: looking through all its types takes time.
 #[derive(Clone, Debug, Default)]
@@ -235,6 +238,11 @@ impl<'a> Verifier<'a> {
         let row = Kfunc::find_at(name, self.env.kernel.release)
             .filter(|row| row.admits(prog_type, attach, ops));
         let Some(row) = row else {
+            if Kfunc::find(name).is_none() && !self.is_since(TABLE) {
+                return unsupported(format!(
+                    "the kernel function {name}, which later kernels lack"
+                ));
+            }
             let text = format!("calling kernel function {name} is not allowed");
             return Reject::new(Rule::KfuncUnknown, text).fact(fact).stop();
         };
