@@ -79,12 +79,13 @@ fn the_optimiser_changes_nothing() {
     for (text, link) in cases() {
         let Some((ours, plain)) = both(&text, link) else { continue };
         let packets = packets(&mut rng, link, 20);
-        let answer = count(&mut counts, &text, (&ours, &plain), &packets);
+        let answer =
+            count(&mut counts, &format!("{} {text}", link.name()), (&ours, &plain), &packets);
         let is_packet = matches!(answer, Some(Difference::Packet(_)));
         assert!(!is_packet, "{} {text}: {answer:?}", link.name());
     }
     eprintln!("{counts:?}");
-    assert!(counts.equal > 400 && counts.undecided * 50 < counts.equal, "{counts:?}");
+    assert!(counts.equal > 400 && counts.undecided == 0, "{counts:?}");
 }
 
 #[test]
@@ -97,13 +98,13 @@ fn programs_of_libpcap_are_equal_to_ours() {
         let Answer::Program(theirs, _) = libpcap.compile(&text, request) else { continue };
         let (Ok(theirs), true) = (check(&theirs), has_meaning(&text, &request)) else { continue };
         let packets = packets(&mut rng, link, 20);
-        let answer = count(&mut counts, &text, (&ours, &theirs), &packets);
+        let answer =
+            count(&mut counts, &format!("{} {text}", link.name()), (&ours, &theirs), &packets);
         let is_packet = matches!(answer, Some(Difference::Packet(_)));
         assert!(!is_packet, "{} {text}: {answer:?}", link.name());
     }
     eprintln!("{counts:?}");
-    // Where 802.11 payloads begin, computed in two ways, takes more dead ends than there is time for here.
-    assert!(counts.equal > 400 && counts.undecided * 8 < counts.equal, "{counts:?}");
+    assert!(counts.equal > 400 && counts.undecided == 0, "{counts:?}");
 }
 
 /// One instruction changed.
@@ -138,7 +139,8 @@ fn changed_programs_are_found_out() {
         let is_seen = packets
             .iter()
             .any(|one| (ours.run(&one.packet()) != 0) != (mutant.run(&one.packet()) != 0));
-        let answer = count(&mut counts, &text, (&ours, &mutant), &packets);
+        let answer =
+            count(&mut counts, &format!("{} {text}", link.name()), (&ours, &mutant), &packets);
         missed += u32::from(is_seen && !matches!(answer, Some(Difference::Packet(_))));
     }
     eprintln!("{counts:?}");
