@@ -7,6 +7,7 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod plain;
 mod regroup;
 mod sets;
 mod thread;
@@ -14,6 +15,7 @@ mod thread;
 use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
+pub(crate) use plain::PlainHeader;
 
 /// Position of a [`Block`].
 pub(crate) type BlockId = u32;

@@ -53,6 +53,10 @@ pub struct Options<'a> {
     pub source: Source,
     /// Whether the program is to be made small. What it means is the same.
     pub optimise: bool,
+    /// Whether the program may be larger if that makes it faster: where it looks behind IPv4 headers, headers of
+    /// 20 bytes have a way of their own, whose loads are at constant places. In the kernel those are
+    /// instructions, others are calls.
+    pub fast: bool,
     /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
     pub tables: bool,
     /// Who looks up names.
@@ -60,7 +64,7 @@ pub struct Options<'a> {
 }
 
 impl Default for Options<'_> {
-    /// Ethernet, 262,144 bytes, no netmask, source unknown, optimised, no names.
+    /// Ethernet, 262,144 bytes, no netmask, source unknown, optimised, small, no names.
     fn default() -> Self {
         Self {
             link: LinkType::Ethernet,
@@ -68,6 +72,7 @@ impl Default for Options<'_> {
             netmask: None,
             source: Source::default(),
             optimise: true,
+            fast: false,
             tables: false,
             resolver: &Numeric,
         }
@@ -82,6 +87,7 @@ impl std::fmt::Debug for Options<'_> {
             .field("netmask", &self.netmask)
             .field("source", &self.source)
             .field("optimise", &self.optimise)
+            .field("fast", &self.fast)
             .finish_non_exhaustive()
     }
 }
@@ -102,6 +108,8 @@ pub struct Meaning {
     pub(crate) snaplen: u32,
     /// Words whose constants make no sense, though libpcap only sees it when it optimises.
     pub(crate) folded: Option<Error>,
+    /// Whether the program may be larger if that makes it faster.
+    pub(crate) fast: bool,
     /// Large sets, in order, that are looked up in tables.
     pub(crate) sets: Vec<Vec<u32>>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
@@ -179,6 +187,7 @@ impl Expr {
             root: 0,
             snaplen: options.snaplen,
             folded: None,
+            fast: options.fast,
             sets: Vec::new(),
             as_it_stands: false,
         };
