@@ -19,7 +19,7 @@ pub(crate) struct Expression {
 }
 
 impl Expression {
-    /// The program for a link type; nothing if all packets match.
+    /// The program for a link type, made to be fast; nothing if all packets match.
     pub(crate) fn program(
         &self,
         link: LinkType,
@@ -28,10 +28,10 @@ impl Expression {
         if self.text.trim().is_empty() {
             return Ok(None);
         }
-        self.compile(link, source).map(Some)
+        self.compile(link, source, self.optimise).map(Some)
     }
 
-    fn compile(&self, link: LinkType, source: Source) -> Result<Program, Failure> {
+    fn compile(&self, link: LinkType, source: Source, fast: bool) -> Result<Program, Failure> {
         let world = World::default();
         let numeric = skep_filter::Numeric;
         let resolver: &dyn Resolver =
@@ -41,6 +41,7 @@ impl Expression {
             snaplen: self.snaplen,
             source,
             optimise: self.optimise,
+            fast,
             resolver,
             ..Options::default()
         };
@@ -69,9 +70,10 @@ impl Expression {
         out: &mut Out<'_>,
     ) -> Result<(), Failure> {
         let source = if live { Source::Unknown } else { Source::File };
-        let program = match self.program(link, source)? {
-            Some(program) => program,
-            None => self.everything()?,
+        let program = if self.text.trim().is_empty() {
+            self.everything()?
+        } else {
+            self.compile(link, source, false)?
         };
         let format = match form {
             1 => Format::Text,
