@@ -32,7 +32,7 @@ fn main() {
     the_corpus(rounds, libpcap.as_mut());
     hosts(rounds, if is_test { 10 } else { HOSTS_OF_LIBPCAP }, libpcap.as_mut());
     lists(rounds);
-    attached(if is_test { 100 } else { 10_000 }, libpcap.as_mut());
+    attached(if is_test { 10 } else { 1000 }, libpcap.as_mut());
     in_the_kernel(if is_test { 1000 } else { 100_000 }, libpcap.as_mut());
 }
 

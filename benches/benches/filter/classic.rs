@@ -9,8 +9,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
-/// Batches, of which the quickest counts.
-const BATCHES: usize = 40;
+/// Batches; the median counts.
+const BATCHES: usize = 400;
+/// Copies: with many more, the processor's caches for instructions are measured.
+const COPIES: usize = 20;
 
 /// Nanoseconds that programs take for a packet that they accept, each of them and the socket in turns, so that what
 /// else the machine does hurts them alike.
@@ -24,18 +26,29 @@ pub(super) fn nanoseconds(programs: &[&Program], packet: &[u8], sends: u32) -> V
         attach(&receiver_fd, &chain).expect("the kernel takes the program");
         ends.push((copies, sender, UnixDatagram::from(receiver_fd)));
     }
-    let mut best = vec![f64::INFINITY; ends.len()];
+    let mut rounds: Vec<Vec<f64>> = vec![Vec::with_capacity(BATCHES); ends.len() - 1];
     for _ in 0..BATCHES {
-        for ((_, sender, _), best) in ends.iter().zip(&mut best) {
-            let start = cpu_time();
-            for _ in 0..sends {
-                sender.send(packet).expect("it is dropped");
-            }
-            *best = best.min((cpu_time() - start) / f64::from(sends));
+        let times: Vec<f64> = ends
+            .iter()
+            .map(|(_, sender, _)| {
+                let start = cpu_time();
+                for _ in 0..sends {
+                    sender.send(packet).expect("it is dropped");
+                }
+                (cpu_time() - start) / f64::from(sends)
+            })
+            .collect();
+        for (at, round) in rounds.iter_mut().enumerate() {
+            round.push((times[at + 1] - times[0]) / ends[at + 1].0 as f64);
         }
     }
-    let empty = best[0];
-    ends.iter().zip(&best).skip(1).map(|((copies, ..), ns)| (ns - empty) / *copies as f64).collect()
+    rounds
+        .iter_mut()
+        .map(|round| {
+            round.sort_by(f64::total_cmp);
+            round[round.len() / 2]
+        })
+        .collect()
 }
 
 /// Nanoseconds that this thread was on a processor.
@@ -50,8 +63,7 @@ pub(super) fn cpu_time() -> f64 {
 /// As many copies as fit.
 fn chained(program: &Program) -> (usize, Program) {
     let insns = program.insns();
-    // Sockets have little memory for filters.
-    let copies = (MAX_INSNS / 4).div_euclid(insns.len()).max(1);
+    let copies = COPIES.min((MAX_INSNS - 1) / insns.len());
     let copy = insns.iter().enumerate().map(|(pc, &insn)| match insn {
         Insn::RetK { .. } => {
             Insn::Jump { k: u32::try_from(insns.len() - pc - 1).expect("a short program") }

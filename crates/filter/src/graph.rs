@@ -135,11 +135,7 @@ impl<'a> Graph<'a> {
         leads: impl Fn(BlockId, &Block) -> Option<(BlockId, BlockId)>,
         mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
     ) -> BlockId {
-        let room = self.blocks.len();
-        let old = std::mem::replace(&mut self.blocks, Vec::with_capacity(room));
-        self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
-        self.table.fill(0);
-        self.count = 0;
+        let old = self.clear();
         let mut made: Vec<BlockId> = vec![REJECT; root as usize + 1];
         made[ACCEPT as usize] = ACCEPT;
         for id in ACCEPT + 1..=root {
@@ -154,6 +150,16 @@ impl<'a> Graph<'a> {
             };
         }
         made[root as usize]
+    }
+
+    /// Takes out all blocks but those that end.
+    fn clear(&mut self) -> Vec<Block> {
+        let room = self.blocks.len();
+        let old = std::mem::replace(&mut self.blocks, Vec::with_capacity(room));
+        self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
+        self.table.fill(0);
+        self.count = 0;
+        old
     }
 
     /// A block with other ways on.

@@ -4,9 +4,14 @@
 //! call, one at a constant place a few instructions. So, where a way first comes to such a load, the header's first byte is
 //! compared with 0x45, and a copy of what follows has constant places. That byte is what the other way loads first, too, so the same
 //! packets are too short.
+//!
+//! Where the Ethernet type stands right before the header, one load tells both, and decides all that is asked about the type
+//! besides. It goes first, and so would reject packets that are too short for it; that is right if no shorter packet is
+//! accepted anyway. For the same reason protocol and fragment offset are one load.
 
-use super::{ACCEPT, Block, BlockId, Graph, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, compare};
+use crate::implies::Fact;
 use crate::lower::Meaning;
 use skep_cbpf::Size;
 
@@ -19,11 +24,25 @@ const MOST: usize = 1500;
 /// Headers at different places, such as behind a VLAN tag, at most.
 const HEADERS: usize = 4;
 
+/// The Ethernet type of IPv4.
+const ETHERTYPE: u32 = 0x0800;
+/// Type, first byte of the header, and the byte after that.
+const KIND_AND_FIRST: (u32, u32) = (0xffff_ff00, ETHERTYPE << 16 | FIRST_BYTE << 8);
+/// The bits of the fragment offset.
+const FRAGMENT: u32 = 0x1fff;
+
 /// An IPv4 header at a constant place, and what values are if it has 20 bytes.
 #[derive(Debug)]
 pub(crate) struct PlainHeader {
+    at: u32,
     /// Its first byte.
     first: ValueId,
+    /// The two bytes before it, and these with it and one more, if there are such.
+    kind: Option<(ValueId, ValueId)>,
+    /// Protocol, fragment offset, and both with the byte between.
+    protocol: ValueId,
+    fragment: ValueId,
+    both: ValueId,
     /// For each value, what it is then.
     then: Vec<ValueId>,
 }
@@ -64,6 +83,11 @@ impl Meaning {
     fn plain_header(&mut self, at: u32, count: ValueId) -> PlainHeader {
         let values = &mut self.values;
         let first = values.load_at(Size::B, at);
+        let kind =
+            at.checked_sub(2).map(|at| (values.load_at(Size::H, at), values.load_at(Size::W, at)));
+        let protocol = values.load_at(Size::B, at.wrapping_add(9));
+        let fragment = values.load_at(Size::H, at.wrapping_add(6));
+        let both = values.load_at(Size::W, at.wrapping_add(6));
         let mut then: Vec<ValueId> = Vec::with_capacity(count as usize);
         for id in 0..count {
             // Values stand after what they are made of.
@@ -83,7 +107,7 @@ impl Meaning {
             };
             then.push(new);
         }
-        PlainHeader { first, then }
+        PlainHeader { at, first, kind, protocol, fragment, both, then }
     }
 }
 
@@ -96,6 +120,38 @@ impl PlainHeader {
     fn changes(&self, test: &Test) -> bool {
         self.of(test.value).is_some()
             || matches!(test.rhs, Rhs::Value(rhs) if self.of(rhs).is_some())
+    }
+
+    /// What is known where the header is plain.
+    fn facts(&self, early: Option<ValueId>) -> Vec<Fact> {
+        let is = |value, number| {
+            let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(number) };
+            Fact { test, holds: true }
+        };
+        let kind = self.kind.filter(|_| early.is_some()).map(|(kind, _)| is(kind, ETHERTYPE));
+        [is(self.first, FIRST_BYTE)].into_iter().chain(kind).collect()
+    }
+
+    /// Whether only one test is about the protocol, so that it is in no register before.
+    fn tests_protocol_once(&self, old: &[Block], reached: &[BlockId]) -> bool {
+        let is_test = |&&id: &&BlockId| matches!(old[id as usize].step, Step::Test(test) if test.value == self.protocol);
+        reached.iter().filter(is_test).count() == 1
+    }
+
+    /// A test of the protocol and the test after it that the packet is no later fragment as one, and where that leads.
+    fn joined(&self, test: &Test, next: Block, no: BlockId) -> Option<(Test, BlockId)> {
+        let Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(protocol) } = *test else {
+            return None;
+        };
+        let Step::Test(Test { value: second, mask: FRAGMENT, cmp: Cmp::Eq, rhs: Rhs::Const(0) }) =
+            next.step
+        else {
+            return None;
+        };
+        let mask = FRAGMENT << 16 | 0xff;
+        let test = Test { value: self.both, mask, cmp: Cmp::Eq, rhs: Rhs::Const(protocol) };
+        (value == self.protocol && second == self.fragment && next.no == no)
+            .then_some((test, next.yes))
     }
 
     fn changed(&self, test: Test) -> Test {
@@ -127,6 +183,40 @@ impl Graph<'_> {
         }
     }
 
+    /// The value that tells type and header at once, if asking for it first changes nothing: if the type is asked for
+    /// anyway, and no packet that is too short for it is accepted.
+    fn early(
+        &self,
+        old: &[Block],
+        root: BlockId,
+        reached: &[BlockId],
+        header: &PlainHeader,
+    ) -> Option<ValueId> {
+        let (kind, both) = header.kind?;
+        let asks = |block: &Block| match block.step {
+            Step::Test(Test {
+                value,
+                mask: u32::MAX,
+                cmp: Cmp::Eq,
+                rhs: Rhs::Const(ETHERTYPE),
+            }) => value == kind,
+            _ => false,
+        };
+        // The least length of what is accepted from each block on.
+        let mut least = vec![0; root as usize + 1];
+        least[REJECT as usize] = u32::MAX;
+        for &id in reached {
+            let Block { step, yes, no } = old[id as usize];
+            let end = match step {
+                Step::Test(test) => self.end(test.value).unwrap_or(0),
+                _ => 0,
+            };
+            least[id as usize] = end.max(least[yes as usize].min(least[no as usize]));
+        }
+        let is_asked = reached.iter().any(|&id| asks(&old[id as usize]));
+        (is_asked && least[root as usize] >= header.at.saturating_add(2)).then_some(both)
+    }
+
     fn specialise_for(&mut self, root: BlockId, header: &PlainHeader) -> BlockId {
         let changes = |step: Step| matches!(step, Step::Test(test) if header.changes(&test));
         let ways = self.ways(root);
@@ -135,34 +225,53 @@ impl Graph<'_> {
         if self.len(root) > MOST || !(ACCEPT + 1..=root).any(is_there) {
             return root;
         }
-        // Of each block: where it is known that the header is plain, and where it is known that it is not.
-        let mut then: Vec<BlockId> = (0..=root).collect();
-        let mut other = then.clone();
-        let old: Vec<Block> = self.blocks.clone();
-        self.rebuild(root, &ways, |graph, id, made| {
+        let old = self.clear();
+        let reached: Vec<BlockId> =
+            (ACCEPT + 1..=root).filter(|&id| ways[id as usize] > 0).collect();
+        // Where it is known that the header is not plain, where it is known that it is, and where neither is; one
+        // after the other, so that the blocks of a way stand together, and go on to each other without jumps.
+        let mut other: Vec<BlockId> = (0..=root).collect();
+        for &id in &reached {
             let Block { step, yes, no } = old[id as usize];
-            let at = |list: &[BlockId]| (list[yes as usize], list[no as usize]);
-            let here = changes(step);
-            let ((yes, no), (other_yes, other_no)) = (at(&then), at(&other));
+            other[id as usize] = self.remake(step, other[yes as usize], other[no as usize], true);
+        }
+        let early = self.early(&old, root, &reached, header);
+        let facts = header.facts(early);
+        let one_load = header.tests_protocol_once(&old, &reached);
+        let mut then: Vec<BlockId> = (0..=root).collect();
+        for &id in &reached {
+            let Block { step, yes, no } = old[id as usize];
+            let (yes, no) = (then[yes as usize], then[no as usize]);
             then[id as usize] = match step {
-                Step::Test(test) if here => graph.decided(header.changed(test), yes, no),
-                _ => graph.remake(step, yes, no, true),
+                Step::Test(test) => match facts.iter().find_map(|fact| fact.decides(&test)) {
+                    Some(true) => yes,
+                    Some(false) => no,
+                    None if changes(step) => self.decided(header.changed(test), yes, no),
+                    None => match header.joined(&test, self.block(yes), no).filter(|_| one_load) {
+                        Some((test, yes)) => self.decided(test, yes, no),
+                        None => self.remake(step, yes, no, true),
+                    },
+                },
+                _ => self.remake(step, yes, no, true),
             };
-            other[id as usize] = graph.remake(step, other_yes, other_no, true);
-            let (made_yes, made_no) = at(made);
-            Some(if here {
-                let test = Test {
-                    value: header.first,
-                    mask: u32::MAX,
-                    cmp: Cmp::Eq,
-                    rhs: Rhs::Const(FIRST_BYTE),
-                };
-                let (plain, general) = (then[id as usize], other[id as usize]);
-                // Where the copies are equal, nothing is loaded from behind the header.
-                graph.add(Block { step: Step::Test(test), yes: plain, no: general })
+        }
+        if let Some(value) = early {
+            let (mask, number) = KIND_AND_FIRST;
+            let step = Step::Test(Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(number) });
+            let (yes, no) = (then[root as usize], other[root as usize]);
+            return self.add(Block { step, yes, no });
+        }
+        let mut made: Vec<BlockId> = (0..=root).collect();
+        for &id in &reached {
+            let Block { step, yes, no } = old[id as usize];
+            made[id as usize] = if changes(step) {
+                let (value, rhs) = (header.first, Rhs::Const(FIRST_BYTE));
+                let step = Step::Test(Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs });
+                self.add(Block { step, yes: then[id as usize], no: other[id as usize] })
             } else {
-                graph.remake(step, made_yes, made_no, true)
-            })
-        })
+                self.remake(step, made[yes as usize], made[no as usize], true)
+            };
+        }
+        made[root as usize]
     }
 }
