@@ -3,6 +3,7 @@
 mod count;
 mod devices;
 mod expression;
+mod kernel;
 mod names;
 mod packets;
 mod privilege;
@@ -19,6 +20,7 @@ use crate::term::Term;
 use clap::ArgAction;
 use count::{Histogram, Top};
 use expression::Expression;
+use kernel::What;
 use packets::{Capture, Use};
 use rate::Rate;
 use save::Saver;
@@ -179,6 +181,9 @@ pub(crate) struct Dump {
     /// Packets and bits in each second.
     #[arg(long, help_heading = "Counting")]
     rate: bool,
+    /// Count here and not in the kernel, which is done where it can be: fewer packets are lost there.
+    #[arg(long, help_heading = "Counting")]
+    here: bool,
     /// Most rows of --top.
     #[arg(long, value_name = "N", help_heading = "Counting", default_value_t = 20)]
     rows: usize,
@@ -253,7 +258,8 @@ impl Dump {
         if self.list_data_link_types {
             return devices::link_types(self.interface.first().map(String::as_str), &mut term.out);
         }
-        let sources = Sources::open(&self.read, &self.source_options(), &expression)?;
+        let count = self.kernel_counts();
+        let sources = Sources::open(&self.read, &self.source_options(count.as_ref()), &expression)?;
         sources.announce(self.as_tcpdump, &mut term.err)?;
         self.check_terminal(term)?;
         let saver = match &self.write {
@@ -274,6 +280,8 @@ impl Dump {
             most: self.count_packets.unwrap_or(u64::MAX),
             flush: self.line_buffered || self.packet_buffered || term.out.is_terminal,
             seen: 0,
+            counted: 0,
+            begun: source::now(),
         };
         let ended = capture.run(&mut term.out);
         capture.conclude(ended, term, self.as_tcpdump)
@@ -332,7 +340,7 @@ impl Dump {
         expression.list(link, self.listing, self.read.is_empty(), &mut term.out)
     }
 
-    fn source_options(&self) -> source::Options<'_> {
+    fn source_options<'a>(&'a self, count: Option<&'a What>) -> source::Options<'a> {
         source::Options {
             interfaces: &self.interface,
             snaplen: self.snaplen(),
@@ -345,6 +353,19 @@ impl Dump {
                 _ => Direction::Both,
             },
             linktype: self.linktype.as_deref(),
+            count,
+        }
+    }
+
+    /// What the kernel may count: what is only counted, and until the end.
+    fn kernel_counts(&self) -> Option<What> {
+        if self.here || self.write.is_some() || self.count_packets.is_some() {
+            return None;
+        }
+        match (self.top.as_slice(), self.hist) {
+            ([], None) => self.rate.then_some(What::Seconds),
+            ([], Some(field)) => Some(What::Fields(vec![field])),
+            (fields, _) => Some(What::Fields(fields.to_vec())),
         }
     }
 

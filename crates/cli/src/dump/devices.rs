@@ -49,6 +49,11 @@ pub(crate) fn all() -> Vec<Device> {
     devices
 }
 
+/// Whether what goes out by the interface comes in there again.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    name == "lo" || all().iter().any(|one| one.name == name && one.flags & LOOPBACK != 0)
+}
+
 /// Names and states in the order that `-D` numbers them: what is up, all at once, the loopback, what is down.
 fn listed() -> Vec<(String, Vec<&'static str>)> {
     let mut devices = all();

@@ -5,7 +5,7 @@ use super::expression::{self, Expression};
 use super::rate::Rate;
 use super::save::Saver;
 use super::source::{Got, Sources, now};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::run::stop;
 use crate::term::{Out, Term};
 use skep_cbpf::Program;
@@ -41,6 +41,10 @@ pub(crate) struct Capture {
     pub(crate) flush: bool,
     /// Packets that matched.
     pub(crate) seen: u64,
+    /// Packets that the kernel counted, which are among those.
+    pub(crate) counted: u64,
+    /// When it began.
+    pub(crate) begun: u64,
 }
 
 /// Programs by link type, nothing where all packets match.
@@ -72,8 +76,10 @@ impl Capture {
                     // Nobody waits for lines that are there.
                     write(lines, out)?;
                     out.flush()?;
-                    if let Use::Rate(rate) = &mut self.uses {
-                        rate.until(now(), out)?;
+                    match (&mut self.uses, self.sources.counter()) {
+                        (Use::Rate(_), Some(_)) => self.seconds(false, out)?,
+                        (Use::Rate(rate), None) => rate.until(now(), out)?,
+                        _ => {}
                     }
                     continue;
                 }
@@ -90,6 +96,11 @@ impl Capture {
             {
                 break;
             }
+            if let (Use::Rate(_), Some(counter)) = (&self.uses, self.sources.counter()) {
+                counter.late(packet.meta.timestamp, wire_len(packet));
+                self.seconds(false, out)?;
+                continue;
+            }
             self.show(packet, lines, out)?;
             if lines.len() >= CHUNK || self.flush {
                 write(lines, out)?;
@@ -98,6 +109,41 @@ impl Capture {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Shows the seconds that are over, as the kernel has counted them.
+    fn seconds(&mut self, ends: bool, out: &mut Out<'_>) -> Result<(), Failure> {
+        let (Use::Rate(rate), Some(counter)) = (&mut self.uses, self.sources.counter()) else {
+            return Ok(());
+        };
+        let shown = counter.into_rate(rate, ends, |rate, second, packets, bytes| {
+            rate.add_many(second.saturating_mul(1_000_000_000), packets, bytes, out)
+        });
+        let counted = shown.map_err(|err| Failure::of(Kind::Environment, &err))??;
+        self.counted += counted;
+        self.seen += counted;
+        Ok(())
+    }
+
+    /// Adds what the kernel has counted.
+    fn collect(&mut self, out: &mut Out<'_>) -> Result<(), Failure> {
+        let Some(counter) = self.sources.counter() else { return Ok(()) };
+        let counted = match &mut self.uses {
+            Use::Top(top) => counter.into_top(top),
+            Use::Histogram(histogram) => counter.into_histogram(histogram),
+            Use::Rate(_) => {
+                self.seconds(true, out)?;
+                if let Use::Rate(rate) = &mut self.uses {
+                    rate.spans(self.begun, now());
+                }
+                return Ok(());
+            }
+            _ => Ok(0),
+        };
+        let counted = counted.map_err(|err| Failure::of(Kind::Environment, &err))?;
+        self.counted += counted;
+        self.seen += counted;
         Ok(())
     }
 
@@ -177,6 +223,8 @@ impl Capture {
         if ended.as_ref().is_err_and(Failure::is_closed_pipe) {
             return ended.and(finished);
         }
+        let collected = self.collect(&mut term.out);
+        let ended = ended.and(collected);
         let out = &mut term.out;
         match &mut self.uses {
             Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
@@ -200,7 +248,7 @@ impl Capture {
         let several = stats.len() > 1 && !as_tcpdump;
         for (name, stats) in stats {
             let of = if several { format!("{name}: ") } else { String::new() };
-            let (received, dropped) = (stats.received, stats.dropped);
+            let (received, dropped) = (stats.received + self.counted, stats.dropped);
             writeln!(err, "{of}{received} packet{} received by filter", plural(received))?;
             write!(err, "{of}{dropped} packet{} dropped by kernel", plural(dropped))?;
             if dropped > 0 && !as_tcpdump {

@@ -284,3 +284,43 @@ fn without_privileges_the_remedy_is_named() {
     assert_eq!(status.code(), Some(3), "{err}");
     assert!(err.contains("CAP_NET_RAW") || err.contains("root"), "{err}");
 }
+
+/// Counted in the kernel and here, of the same packets.
+#[test]
+fn the_kernel_counts_as_we_do() {
+    let Some(way) = namespace() else { return };
+    let dir = scratch("dump-counts");
+    let send = "bash -c 'for n in 1 2 3; do echo hello >/dev/udp/127.0.0.1/9999; \
+                echo hello >/dev/udp/::1/9998; echo >/dev/tcp/127.0.0.1/7; done' 2>noise";
+    for options in [
+        "--top src,dport",
+        "--top proto,len,ttl",
+        "--top dst,sport,ethertype,smac,dmac udp",
+        "--hist len",
+        "--hist dport port 9999 or icmp6",
+        "--rate",
+        "--rate udp",
+        "--top flags",
+    ] {
+        let script = format!(
+            "cd {}; rm -f err; $SKEP dump -i lo {options} >kernel 2>err & one=$!; {WAIT}; mv err err-kernel
+             $SKEP dump -i lo --here {options} >here 2>err & two=$!; {WAIT}
+             {send} || true; sleep 0.3; kill -INT $one $two; wait $one; wait $two; \
+             cat err-kernel >&2; grep -v mean kernel >&2; echo =====; grep -v mean here; grep captured err",
+            dir.display()
+        );
+        let (here, kernel) = in_namespace(way, &script);
+        let by_kernel = kernel.contains("lo: counting in the kernel");
+        let is_plain = options != "--top flags";
+        if is_plain && !by_kernel && std::env::var_os("SKEP_REQUIRE_KERNEL").is_none() {
+            eprintln!("skipped: the kernel does not count here");
+            return;
+        }
+        assert_eq!(by_kernel, is_plain, "{options}\n{kernel}");
+        // A second may end between the packets, the same one for both.
+        for line in here.lines().skip(1) {
+            assert!(kernel.lines().any(|other| other == line), "{options}\n{kernel}\n{here}");
+        }
+        assert!(here.lines().count() > 3, "{options}\n{kernel}\n{here}");
+    }
+}
