@@ -7,6 +7,7 @@ mod kernel;
 mod names;
 mod packets;
 mod privilege;
+mod process;
 mod rate;
 mod save;
 mod source;
@@ -22,6 +23,7 @@ use count::{Histogram, Top};
 use expression::Expression;
 use kernel::What;
 use packets::{Capture, Use};
+use process::Processes;
 use rate::Rate;
 use save::Saver;
 use skep_dissect::{Bytes, Carried, Dissector, Field, Options, Time};
@@ -142,6 +144,9 @@ pub(crate) struct Dump {
     /// Hand each line on at once.
     #[arg(short = 'l', help_heading = "Lines")]
     line_buffered: bool,
+    /// Show the process of this host that sends or gets a packet, in live captures of TCP and UDP.
+    #[arg(long, help_heading = "Lines", conflicts_with = "read")]
+    process: bool,
     /// Print JSON, one object for a packet on a line.
     #[arg(long, help_heading = "Lines", conflicts_with_all = ["top", "hist", "rate", "count"])]
     json: bool,
@@ -266,6 +271,10 @@ impl Dump {
             Some(path) => Some(Saver::create(path, &self.save_options(), &sources)?),
             None => None,
         };
+        // Processes are looked for by a thread that is begun before root is given up.
+        let filters_process = sources.are_live() && expression.asks_process();
+        let asks = filters_process || sources.are_live() && self.process;
+        let processes = if asks { Some(Processes::start()?) } else { None };
         if sources.are_live() || self.relinquish_privileges.is_some() {
             let rotates = self.rotate_size.is_some() || self.rotate_seconds.is_some();
             privilege::drop(self.relinquish_privileges.as_deref(), rotates)?;
@@ -277,6 +286,9 @@ impl Dump {
             saver,
             uses: self.uses(shows)?,
             expression,
+            processes,
+            shows_process: self.process,
+            filters_process,
             most: self.count_packets.unwrap_or(u64::MAX),
             flush: self.line_buffered || self.packet_buffered || term.out.is_terminal,
             seen: 0,

@@ -40,6 +40,15 @@ pub enum Source {
     Live,
 }
 
+/// The process that packets belong to, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Its number.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub name: String,
+}
+
 /// What an expression alone does not say.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -59,6 +68,8 @@ pub struct Options<'a> {
     pub fast: bool,
     /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
     pub tables: bool,
+    /// The process whose packets the meaning is for: no program can find out.
+    pub process: Option<&'a Process>,
     /// Who looks up names.
     pub resolver: &'a dyn Resolver,
 }
@@ -74,6 +85,7 @@ impl Default for Options<'_> {
             optimise: true,
             fast: false,
             tables: false,
+            process: None,
             resolver: &Numeric,
         }
     }
@@ -293,6 +305,10 @@ impl Lowering<'_> {
             NodeKind::In(qual, list) => self.in_list(qual, list),
             NodeKind::Flag(field) => self.flag_of(field),
             NodeKind::Contains(text, within) => self.contains(text, within),
+            NodeKind::ProcessId(pid) => self.of_process(|process, _| process.pid == Some(pid)),
+            NodeKind::ProcessName(text) => {
+                self.of_process(|process, this| process.name == this.expr.slice(text))
+            }
             NodeKind::Mpls(label) => self.mpls(label),
             NodeKind::PppoeD => self.linktype(ETHERTYPE_PPPOED),
             NodeKind::PppoeS(session) => self.pppoes(session),
@@ -310,6 +326,15 @@ impl Lowering<'_> {
                 Ok(self.constant(true))
             }
         }
+    }
+
+    /// The same for all packets of a process.
+    fn of_process(&mut self, holds: impl Fn(&Process, &Self) -> bool) -> Result<FormId, Error> {
+        let Some(process) = self.options.process else {
+            return Err(self.error(ErrorKind::NoProcess));
+        };
+        let holds = holds(process, self);
+        Ok(self.constant(holds))
     }
 
     fn push(&mut self, form: Form) -> FormId {

@@ -6,7 +6,7 @@ use crate::diags::Text;
 use crate::failure::{Failure, Kind};
 use crate::term::Out;
 use skep_cbpf::{Format, Program};
-use skep_filter::{Expr, LinkType, Options, Resolver, Source};
+use skep_filter::{ErrorKind, Expr, LinkType, Options, Process, Resolver, Source, program_of_all};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,34 @@ impl Expression {
         link: LinkType,
         source: Source,
     ) -> Result<Option<Program>, Failure> {
+        self.program_of(link, source, None)
+    }
+
+    /// The same for the packets of a process.
+    pub(crate) fn program_of(
+        &self,
+        link: LinkType,
+        source: Source,
+        process: Option<&Process>,
+    ) -> Result<Option<Program>, Failure> {
         if self.text.trim().is_empty() {
             return Ok(None);
         }
-        self.compile(link, source, self.optimise).map(Some)
+        self.compile(link, source, self.optimise, process).map(Some)
     }
 
-    fn compile(&self, link: LinkType, source: Source, fast: bool) -> Result<Program, Failure> {
+    /// Whether the expression asks which process a packet belongs to.
+    pub(crate) fn asks_process(&self) -> bool {
+        Expr::parse(&self.text).is_ok_and(|expr| expr.asks_process())
+    }
+
+    fn compile(
+        &self,
+        link: LinkType,
+        source: Source,
+        fast: bool,
+        process: Option<&Process>,
+    ) -> Result<Program, Failure> {
         let world = World::default();
         let numeric = skep_filter::Numeric;
         let resolver: &dyn Resolver =
@@ -42,6 +63,7 @@ impl Expression {
             source,
             optimise: self.optimise,
             fast,
+            process,
             resolver,
             ..Options::default()
         };
@@ -53,7 +75,13 @@ impl Expression {
             }))
         };
         let expr = Expr::parse(&self.text).map_err(failure)?;
-        expr.compile(&options).map_err(failure)
+        match expr.compile(&options) {
+            // Of another process it may accept some.
+            Err(err) if process.is_some() && err.kind == ErrorKind::RejectsAll => {
+                Ok(program_of_all(false, self.snaplen))
+            }
+            compiled => compiled.map_err(failure),
+        }
     }
 
     /// Names in expressions are looked up where there are any: an expression of numbers opens no file.
@@ -73,7 +101,7 @@ impl Expression {
         let program = if self.text.trim().is_empty() {
             self.everything()?
         } else {
-            self.compile(link, source, false)?
+            self.compile(link, source, false, None)?
         };
         let format = match form {
             1 => Format::Text,

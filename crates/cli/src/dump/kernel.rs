@@ -150,12 +150,12 @@ impl Counter {
     }
 
     /// Adds what the kernel has counted by fields. The number of packets.
-    pub(crate) fn into_top(&self, top: &mut Top) -> Result<u64, SysError> {
+    pub(crate) fn add_to_top(&self, top: &mut Top) -> Result<u64, SysError> {
         self.each(|record, packets, bytes| top.add_many(record, packets, bytes))
     }
 
     /// The same for the spread of a field.
-    pub(crate) fn into_histogram(&self, histogram: &mut Histogram) -> Result<u64, SysError> {
+    pub(crate) fn add_to_histogram(&self, histogram: &mut Histogram) -> Result<u64, SysError> {
         self.each(|record, packets, _| histogram.add_many(record, packets))
     }
 
@@ -176,7 +176,7 @@ impl Counter {
     }
 
     /// Adds the seconds that are over, or all at the end. The number of packets that the kernel counted.
-    pub(crate) fn into_rate(
+    pub(crate) fn add_to_rate(
         &mut self,
         rate: &mut Rate,
         ends: bool,

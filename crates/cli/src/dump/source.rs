@@ -8,7 +8,7 @@ use crate::file;
 use crate::run::device;
 use crate::term::Out;
 use skep_cbpf::Program;
-use skep_filter::Source as Origin;
+use skep_filter::{Process, Source as Origin};
 use skep_hooks::{
     CaptureError, DeviceError, Direction, Interface, LinkType, Next, Packet, PacketRing,
     PacketSource, RingOptions, RingStats,
@@ -273,7 +273,8 @@ impl Rings {
         let (mut remarks, mut counter) = (Vec::new(), None);
         let several = interfaces.len() > 1;
         for name in interfaces {
-            if let Some(what) = options.count.filter(|_| !several && name != "any")
+            let counts = !several && name != "any" && !expression.asks_process();
+            if let Some(what) = options.count.filter(|_| counts)
                 && let Some((ring, counts)) = Ring::counting(&name, options, expression, what)?
             {
                 remarks.push(format!("{name}: counting in the kernel"));
@@ -367,6 +368,12 @@ impl Ring {
     ) -> Result<Self, Failure> {
         // Packets of all interfaces at once have no link header while the kernel filters them.
         let program = if name == "any" {
+            None
+        } else if expression.asks_process() {
+            let link = skep_filter::LinkType::Ethernet;
+            // What is wrong with it is said now.
+            expression.program_of(link, Origin::Live, Some(&Process::default()))?;
+            remarks.push(format!("{name}: packets are filtered here, where processes are known"));
             None
         } else {
             expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?

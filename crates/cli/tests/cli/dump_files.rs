@@ -324,3 +324,28 @@ fn the_kernel_counts_as_we_do() {
         assert!(here.lines().count() > 3, "{options}\n{kernel}\n{here}");
     }
 }
+
+/// The process that sends, in lines and fields and as a word of the expression.
+#[test]
+fn processes_of_packets() {
+    let Some(way) = namespace() else { return };
+    // The sender stays until it is looked for. Nobody listens, of which it hears at every second packet.
+    let send = "bash -c 'exec 3>/dev/udp/127.0.0.1/9999; for n in 1 2 3; do echo hello >&3; sleep 0.1; done' & \
+                echo $! >pid; wait $! || true; sleep 0.1";
+    let (out, err) = listen(way, "dump-process", "-i lo -t --process --immediate-mode udp", send);
+    let pid = fs::read_to_string(Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-process/pid"));
+    let pid = pid.unwrap().trim().to_owned();
+    let named = out.lines().filter(|line| line.ends_with(&format!("length 6 [bash {pid}]")));
+    assert!(named.count() >= 2, "{out}{err}");
+
+    let options = "-i lo --json --process --immediate-mode 'udp and process.name \"bash\"'";
+    let (out, err) = listen(way, "dump-process-json", options, send);
+    assert!(out.matches(",\"process\":\"bash\"}").count() >= 2, "{out}{err}");
+    let (out, err) = listen(way, "dump-process-none", "-i lo process.pid 1 and udp", send);
+    assert!(out.is_empty() && err.contains("0 packets captured"), "{out}{err}");
+
+    // A capture does not know.
+    let refused = skep("dump -r examples/traffic.pcap process.pid 1");
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("filter.process"), "{}", refused.err);
+}
