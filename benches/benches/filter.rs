@@ -117,6 +117,7 @@ fn in_the_kernel(repeat: u32, mut libpcap: Option<&mut Libpcap>) {
             loaded(hook, target, program, lookups, tables)
         };
         let nothing = load(&program_of_all(true, 1), &[], &[]);
+        let options = Options { fast: hook != ProgType::SocketFilter, ..options };
         for text in ["ip and tcp port 80", "port 80", "host 10.0.0.1", "ip host in @list"] {
             let meaning = Expr::parse(text).and_then(|expr| expr.meaning(&options));
             let Ok(ours) = meaning.and_then(|meaning| meaning.compile_with_tables(true)) else {

@@ -188,6 +188,8 @@ impl Filter {
         }
         if let Some(hook) = self.ebpf {
             options.tables = true;
+            // Where loads are calls, wherever they are, a way of its own is worth nothing.
+            options.fast |= hook != Ebpf::Socket;
             let image = expr
                 .meaning(&options)
                 .and_then(|meaning| ebpf(&meaning, options.optimise, hook))

@@ -59,7 +59,8 @@ impl Meaning {
             return Err(error.clone());
         }
         let mut meaning = self.clone();
-        let plain = if optimise { meaning.plain_headers() } else { Vec::new() };
+        let specialises = optimise && meaning.fast;
+        let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
         let reserved = meaning.reserve_sets(&plain);
         let (mut graph, mut root) = Graph::of(&meaning, optimise);
         graph.reserved = reserved;

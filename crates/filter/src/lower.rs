@@ -191,7 +191,7 @@ impl Expr {
         let count = self.nodes.len();
         let meaning = Meaning {
             values: Values::with_capacity(count + 14),
-            forms: Vec::with_capacity(count * 8 + 24),
+            forms: Vec::with_capacity(count * 9 + 24),
             cells: Vec::new(),
             effects: Vec::new(),
             nodes: Vec::with_capacity(count),

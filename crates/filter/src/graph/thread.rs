@@ -268,7 +268,7 @@ impl Graph<'_> {
         let mut known: Vec<Option<Known>> = vec![None; count];
         let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts { list: Vec::with_capacity(2 * count) };
+        let mut facts = Facts { list: Vec::with_capacity(count) };
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
@@ -280,8 +280,11 @@ impl Graph<'_> {
                         here.learn(self.values, rhs);
                     }
                     let (mut there, mut elsewhere) = (here, here);
-                    if yes != no {
+                    // At the end nobody wants to know.
+                    if yes != no && yes > ACCEPT {
                         there = facts.with(here, test, true);
+                    }
+                    if yes != no && no > ACCEPT {
                         elsewhere = facts.with(here, test, false);
                     }
                     let yes = self.follow(yes, &there, &facts);
