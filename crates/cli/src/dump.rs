@@ -260,7 +260,8 @@ impl Dump {
         if self.listing > 0 {
             return self.list_program(&expression, term);
         }
-        if self.list_data_link_types {
+        // Of a capture tcpdump does not list them, either.
+        if self.list_data_link_types && self.read.is_empty() {
             return devices::link_types(self.interface.first().map(String::as_str), &mut term.out);
         }
         let count = self.kernel_counts();

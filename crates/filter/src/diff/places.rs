@@ -6,13 +6,18 @@ use super::word::{Word, constant, value};
 /// Places that a new one is compared with, the latest first.
 const COMPARED: usize = 24;
 /// Dead ends that a comparison may come to.
-const CONFLICTS: u64 = 2000;
+const CONFLICTS: u64 = 300;
+/// Comparisons that may fail in all: programs that look for headers in many places have few in common.
+const FAILURES: usize = 24;
+/// Gates for which a comparison is affordable.
+const FEW_GATES: usize = 30_000;
 
 /// Places that are read at.
 #[derive(Default)]
 pub(super) struct Places {
     list: Vec<Word>,
     search: Option<Search>,
+    failures: usize,
 }
 
 impl Places {
@@ -23,9 +28,13 @@ impl Places {
         }
         let search = self.search.get_or_insert_with(|| Search::new(0));
         for &known in self.list.iter().rev().take(COMPARED) {
+            if self.failures > FAILURES || gates.len() > FEW_GATES {
+                break;
+            }
             if let Some(distance) = distance(search, gates, place, &known, reach) {
                 return (known, distance);
             }
+            self.failures += 1;
         }
         self.list.push(*place);
         (*place, 0)
