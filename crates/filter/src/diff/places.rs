@@ -6,7 +6,7 @@ use super::word::{Word, constant, value};
 /// Places that a new one is compared with, the latest first.
 const COMPARED: usize = 24;
 /// Dead ends that a comparison may come to.
-const CONFLICTS: u64 = 300;
+const CONFLICTS: u64 = 2000;
 /// Comparisons that may fail in all: programs that look for headers in many places have few in common.
 const FAILURES: usize = 24;
 /// Gates for which a comparison is affordable.
