@@ -3,9 +3,11 @@
 mod count;
 mod devices;
 mod expression;
+mod kernel;
 mod names;
 mod packets;
 mod privilege;
+mod process;
 mod rate;
 mod save;
 mod source;
@@ -19,7 +21,9 @@ use crate::term::Term;
 use clap::ArgAction;
 use count::{Histogram, Top};
 use expression::Expression;
+use kernel::What;
 use packets::{Capture, Use};
+use process::Processes;
 use rate::Rate;
 use save::Saver;
 use skep_dissect::{Bytes, Carried, Dissector, Field, Options, Time};
@@ -140,6 +144,9 @@ pub(crate) struct Dump {
     /// Hand each line on at once.
     #[arg(short = 'l', help_heading = "Lines")]
     line_buffered: bool,
+    /// Show the process of this host that sends or gets a packet, in live captures of TCP and UDP.
+    #[arg(long, help_heading = "Lines", conflicts_with = "read")]
+    process: bool,
     /// Print JSON, one object for a packet on a line.
     #[arg(long, help_heading = "Lines", conflicts_with_all = ["top", "hist", "rate", "count"])]
     json: bool,
@@ -179,6 +186,9 @@ pub(crate) struct Dump {
     /// Packets and bits in each second.
     #[arg(long, help_heading = "Counting")]
     rate: bool,
+    /// Count here and not in the kernel, which is done where it can be: fewer packets are lost there.
+    #[arg(long, help_heading = "Counting")]
+    here: bool,
     /// Most rows of --top.
     #[arg(long, value_name = "N", help_heading = "Counting", default_value_t = 20)]
     rows: usize,
@@ -250,16 +260,22 @@ impl Dump {
         if self.listing > 0 {
             return self.list_program(&expression, term);
         }
-        if self.list_data_link_types {
+        // Of a capture tcpdump does not list them, either.
+        if self.list_data_link_types && self.read.is_empty() {
             return devices::link_types(self.interface.first().map(String::as_str), &mut term.out);
         }
-        let sources = Sources::open(&self.read, &self.source_options(), &expression)?;
+        let count = self.kernel_counts();
+        let sources = Sources::open(&self.read, &self.source_options(count.as_ref()), &expression)?;
         sources.announce(self.as_tcpdump, &mut term.err)?;
         self.check_terminal(term)?;
         let saver = match &self.write {
             Some(path) => Some(Saver::create(path, &self.save_options(), &sources)?),
             None => None,
         };
+        // Processes are looked for by a thread that is begun before root is given up.
+        let filters_process = sources.are_live() && expression.asks_process();
+        let asks = filters_process || sources.are_live() && self.process;
+        let processes = if asks { Some(Processes::start()?) } else { None };
         if sources.are_live() || self.relinquish_privileges.is_some() {
             let rotates = self.rotate_size.is_some() || self.rotate_seconds.is_some();
             privilege::drop(self.relinquish_privileges.as_deref(), rotates)?;
@@ -271,9 +287,14 @@ impl Dump {
             saver,
             uses: self.uses(shows)?,
             expression,
+            processes,
+            shows_process: self.process,
+            filters_process,
             most: self.count_packets.unwrap_or(u64::MAX),
             flush: self.line_buffered || self.packet_buffered || term.out.is_terminal,
             seen: 0,
+            counted: 0,
+            begun: source::now(),
         };
         let ended = capture.run(&mut term.out);
         capture.conclude(ended, term, self.as_tcpdump)
@@ -332,7 +353,7 @@ impl Dump {
         expression.list(link, self.listing, self.read.is_empty(), &mut term.out)
     }
 
-    fn source_options(&self) -> source::Options<'_> {
+    fn source_options<'a>(&'a self, count: Option<&'a What>) -> source::Options<'a> {
         source::Options {
             interfaces: &self.interface,
             snaplen: self.snaplen(),
@@ -345,6 +366,19 @@ impl Dump {
                 _ => Direction::Both,
             },
             linktype: self.linktype.as_deref(),
+            count,
+        }
+    }
+
+    /// What the kernel may count: what is only counted, and until the end.
+    fn kernel_counts(&self) -> Option<What> {
+        if self.here || self.write.is_some() || self.count_packets.is_some() {
+            return None;
+        }
+        match (self.top.as_slice(), self.hist) {
+            ([], None) => self.rate.then_some(What::Seconds),
+            ([], Some(field)) => Some(What::Fields(vec![field])),
+            (fields, _) => Some(What::Fields(fields.to_vec())),
         }
     }
 

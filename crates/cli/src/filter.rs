@@ -38,6 +38,9 @@ pub(crate) struct Filter {
     /// Do not optimise.
     #[arg(short = 'O', long)]
     no_optimise: bool,
+    /// Make the program faster where that makes it larger: IPv4 headers of 20 bytes get a way of their own.
+    #[arg(long, conflicts_with = "no_optimise")]
+    fast: bool,
     /// What packets begin with.
     #[arg(short = 'y', long = "linktype", value_name = "LINKTYPE", default_value = "EN10MB", value_parser = link_types(), ignore_case = true)]
     link: LinkType,
@@ -153,6 +156,7 @@ impl Filter {
                 From::Live => skep_filter::Source::Live,
             },
             optimise: !self.no_optimise,
+            fast: self.fast,
             ..Options::default()
         };
         if !self.numeric {
@@ -184,6 +188,8 @@ impl Filter {
         }
         if let Some(hook) = self.ebpf {
             options.tables = true;
+            // Where loads are calls, wherever they are, a way of its own is worth nothing.
+            options.fast |= hook != Ebpf::Socket;
             let image = expr
                 .meaning(&options)
                 .and_then(|meaning| ebpf(&meaning, options.optimise, hook))

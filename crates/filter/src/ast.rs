@@ -326,6 +326,10 @@ pub enum NodeKind {
     VlanIn(List),
     /// `payload contains "GET " within 64`: the text without its quotes, and how many bytes are searched.
     Contains(Span, u32),
+    /// `process.pid 123`
+    ProcessId(u32),
+    /// `process.name "curl"`: the text without its quotes.
+    ProcessName(Span),
 }
 
 /// A condition and its words.
@@ -390,6 +394,13 @@ impl Expr {
     #[must_use]
     pub fn ariths(&self) -> &[Arith] {
         &self.ariths
+    }
+
+    /// Whether the expression asks which process a packet belongs to.
+    #[must_use]
+    pub fn asks_process(&self) -> bool {
+        let asks = |kind| matches!(kind, NodeKind::ProcessId(_) | NodeKind::ProcessName(_));
+        self.nodes.iter().any(|node| asks(node.kind))
     }
 
     pub(crate) fn slice(&self, span: Span) -> &str {

@@ -4,7 +4,7 @@ use crate::ast::Expr;
 use crate::emit::{MEMBER, emit};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
-use crate::graph::{Graph, REJECT};
+use crate::graph::{Graph, PlainHeader, REJECT};
 use crate::lower::{Meaning, Options};
 use crate::table::{LARGE, Table};
 use skep_cbpf::{Insn, Lookup, MAX_INSNS, Program, Reg, check_insns};
@@ -59,12 +59,15 @@ impl Meaning {
             return Err(error.clone());
         }
         let mut meaning = self.clone();
-        let reserved = meaning.reserve_sets();
+        let specialises = optimise && meaning.fast;
+        let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
+        let reserved = meaning.reserve_sets(&plain);
         let (mut graph, mut root) = Graph::of(&meaning, optimise);
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
             root = graph.regroup(root);
+            root = graph.specialise(root, &plain);
         }
         root = graph.trees(root);
         if refuses && root == REJECT {
@@ -101,7 +104,7 @@ impl Meaning {
     }
 
     /// Values for sets that may be found among the tests: of each value that is compared with many numbers.
-    fn reserve_sets(&mut self) -> Vec<(ValueId, ValueId)> {
+    fn reserve_sets(&mut self, plain: &[PlainHeader]) -> Vec<(ValueId, ValueId)> {
         /// Lists of the same value.
         const LISTS: usize = 4;
         let mut counts: HashMap<ValueId, usize> = HashMap::new();
@@ -114,6 +117,11 @@ impl Meaning {
         }
         let mut many: Vec<ValueId> =
             counts.into_iter().filter(|row| row.1 >= LARGE).map(|row| row.0).collect();
+        let behind: Vec<ValueId> = many
+            .iter()
+            .flat_map(|&value| plain.iter().filter_map(move |header| header.of(value)))
+            .collect();
+        many.extend(behind);
         many.sort_unstable();
         let mut reserved = Vec::new();
         for value in many.into_iter().flat_map(|value| std::iter::repeat_n(value, LISTS)) {
@@ -138,6 +146,20 @@ impl Meaning {
         if refuses && let Some(error) = &self.folded {
             return Err(error.clone());
         }
+        if optimise && self.fast {
+            let mut fast = self.clone();
+            let plain = fast.plain_headers();
+            match fast.compile_with(true, &plain) {
+                // The small one may do.
+                Err(Error { kind: ErrorKind::TooLong { .. }, .. }) if !plain.is_empty() => {}
+                program => return program,
+            }
+        }
+        self.compile_with(optimise, &[])
+    }
+
+    fn compile_with(&self, optimise: bool, plain: &[PlainHeader]) -> Result<Program, Error> {
+        let refuses = optimise && !self.as_it_stands;
         let (mut graph, mut root) = Graph::of(self, optimise);
         if optimise {
             root = graph.thread(root);
@@ -150,6 +172,7 @@ impl Meaning {
                 }
             }
             root = graph.regroup(root);
+            root = graph.specialise(root, plain);
             root = graph.trees(root);
         }
         if refuses && root == REJECT {

@@ -11,6 +11,7 @@
 
 mod gates;
 mod packet;
+mod places;
 mod symbolic;
 mod word;
 

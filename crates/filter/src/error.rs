@@ -98,6 +98,9 @@ pub enum ErrorKind {
     /// A text that cannot be looked for.
     #[error("{0}")]
     Text(&'static str),
+    /// Which process a packet belongs to is not known.
+    #[error("which process a packet belongs to is known only where its socket is")]
+    NoProcess,
     /// No packet can match.
     #[error("the expression rejects all packets")]
     RejectsAll,
@@ -157,6 +160,7 @@ impl ErrorKind {
             Self::Nested | Self::NotScoped => "filter.scope",
             Self::NoList | Self::EmptyList | Self::Item { .. } => "filter.list",
             Self::Text(_) => "filter.text",
+            Self::NoProcess => "filter.process",
             Self::RejectsAll => "filter.rejects-all",
             Self::TooLong { .. } => "filter.too-long",
             Self::TableTooLarge { .. } | Self::Tables => "filter.table",
@@ -206,6 +210,7 @@ impl ErrorKind {
             Self::AfterMpls(_) => ("", "move it before `mpls`: what follows `mpls` looks inside"),
             Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
             Self::Registers => ("", "nest less"),
+            Self::NoProcess => ("", "`skep dump` finds it, in a live capture on this host"),
             Self::TooLong { .. } => (
                 "",
                 "as eBPF (--ebpf) long lists of hosts become tables; without the kernel, any length goes",

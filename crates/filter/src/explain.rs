@@ -117,6 +117,8 @@ impl Expr {
             NodeKind::Contains(text, within) => {
                 format!("\"{}\" in the first {within} bytes of the payload", self.slice(text))
             }
+            NodeKind::ProcessId(pid) => format!("of the process {pid}"),
+            NodeKind::ProcessName(name) => format!("of a process called {}", self.slice(name)),
             NodeKind::And(..) | NodeKind::Or(..) | NodeKind::Not(_) | NodeKind::Deep(..) => {
                 String::new()
             }

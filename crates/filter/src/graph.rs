@@ -7,6 +7,7 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod plain;
 mod regroup;
 mod sets;
 mod thread;
@@ -14,6 +15,7 @@ mod thread;
 use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
+pub(crate) use plain::PlainHeader;
 
 /// Position of a [`Block`].
 pub(crate) type BlockId = u32;
@@ -117,29 +119,56 @@ impl<'a> Graph<'a> {
         &mut self,
         root: BlockId,
         ways: &[u32],
+        replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
+    ) -> BlockId {
+        self.renew(
+            root,
+            |id, block| (ways[id as usize] > 0).then_some((block.yes, block.no)),
+            replace,
+        )
+    }
+
+    /// Makes the blocks for which `leads` says where they lead anew, and forgets all others.
+    fn renew(
+        &mut self,
+        root: BlockId,
+        leads: impl Fn(BlockId, &Block) -> Option<(BlockId, BlockId)>,
         mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
     ) -> BlockId {
-        let mut made: Vec<BlockId> = (0..=root).collect();
+        let old = self.clear();
+        let mut made: Vec<BlockId> = vec![REJECT; root as usize + 1];
+        made[ACCEPT as usize] = ACCEPT;
         for id in ACCEPT + 1..=root {
-            if ways[id as usize] == 0 {
-                continue;
-            }
+            let block = &old[id as usize];
+            let Some((yes, no)) = leads(id, block) else { continue };
             made[id as usize] = match replace(self, id, &made) {
                 Some(new) => new,
                 None => {
-                    let Block { step, yes, no } = self.blocks[id as usize];
-                    self.remake(id, step, made[yes as usize], made[no as usize])
+                    let is_same = (yes, no) == (block.yes, block.no);
+                    self.remake(block.step, made[yes as usize], made[no as usize], is_same)
                 }
             };
         }
         made[root as usize]
     }
 
-    /// A block with other ways on; the same one if they are not.
-    fn remake(&mut self, id: BlockId, step: Step, yes: BlockId, no: BlockId) -> BlockId {
-        let old = self.blocks[id as usize];
+    /// Takes out all blocks but those that end.
+    fn clear(&mut self) -> Vec<Block> {
+        let room = self.blocks.len();
+        let old = std::mem::replace(&mut self.blocks, Vec::with_capacity(room));
+        self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
+        self.table.fill(0);
+        self.count = 0;
+        old
+    }
+
+    /// A block with other ways on.
+    fn remake(&mut self, step: Step, yes: BlockId, no: BlockId, is_same: bool) -> BlockId {
         match step {
-            _ if (yes, no) == (old.yes, old.no) => id,
+            // A touch.
+            Step::Test(test) if is_same && thread::is_touch(&test, yes, no) => {
+                self.touch(test.value, yes)
+            }
             Step::Test(test) => self.finish(test, yes, no),
             Step::Effect(_) | Step::End => self.add(Block { step, yes, no }),
         }

@@ -12,11 +12,26 @@ pub(crate) struct Fact {
 impl Fact {
     /// How another test comes out, if the fact decides it. Equal to [`Cmp::Gt`] no constant is compared:
     /// tests against constants are brought to [`Cmp::Eq`] and [`Cmp::Ge`] first.
+    #[inline]
     pub(crate) fn decides(&self, other: &Test) -> Option<bool> {
         let this = &self.test;
         if this.value != other.value {
             return None;
         }
+        // Most facts are of this kind, and decide nothing but the same test, or whether it is 0.
+        if !self.holds && this.cmp == Cmp::Eq && this.mask == u32::MAX {
+            if this == other {
+                return Some(false);
+            }
+            if this.rhs != Rhs::Const(0) {
+                return None;
+            }
+        }
+        self.decides_more(other)
+    }
+
+    fn decides_more(&self, other: &Test) -> Option<bool> {
+        let this = &self.test;
         let (Rhs::Const(known), Rhs::Const(asked)) = (this.rhs, other.rhs) else {
             return (this == other).then_some(self.holds);
         };

@@ -59,6 +59,6 @@ pub use error::{Error, ErrorKind};
 pub use eval::Reason;
 pub use field::Field;
 pub use link::LinkType;
-pub use lower::{Meaning, Options, Source};
+pub use lower::{Meaning, Options, Process, Source};
 pub use names::{Numeric, Port, Resolver, protocol_number};
 pub use table::Table;

@@ -40,6 +40,15 @@ pub enum Source {
     Live,
 }
 
+/// The process that packets belong to, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Its number.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub name: String,
+}
+
 /// What an expression alone does not say.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -53,14 +62,20 @@ pub struct Options<'a> {
     pub source: Source,
     /// Whether the program is to be made small. What it means is the same.
     pub optimise: bool,
+    /// Whether the program may be larger if that makes it faster: where it looks behind IPv4 headers, headers of
+    /// 20 bytes have a way of their own, whose loads are at constant places. In the kernel those are
+    /// instructions, others are calls.
+    pub fast: bool,
     /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
     pub tables: bool,
+    /// The process whose packets the meaning is for: no program can find out.
+    pub process: Option<&'a Process>,
     /// Who looks up names.
     pub resolver: &'a dyn Resolver,
 }
 
 impl Default for Options<'_> {
-    /// Ethernet, 262,144 bytes, no netmask, source unknown, optimised, no names.
+    /// Ethernet, 262,144 bytes, no netmask, source unknown, optimised, small, no names.
     fn default() -> Self {
         Self {
             link: LinkType::Ethernet,
@@ -68,7 +83,9 @@ impl Default for Options<'_> {
             netmask: None,
             source: Source::default(),
             optimise: true,
+            fast: false,
             tables: false,
+            process: None,
             resolver: &Numeric,
         }
     }
@@ -82,6 +99,7 @@ impl std::fmt::Debug for Options<'_> {
             .field("netmask", &self.netmask)
             .field("source", &self.source)
             .field("optimise", &self.optimise)
+            .field("fast", &self.fast)
             .finish_non_exhaustive()
     }
 }
@@ -102,6 +120,8 @@ pub struct Meaning {
     pub(crate) snaplen: u32,
     /// Words whose constants make no sense, though libpcap only sees it when it optimises.
     pub(crate) folded: Option<Error>,
+    /// Whether the program may be larger if that makes it faster.
+    pub(crate) fast: bool,
     /// Large sets, in order, that are looked up in tables.
     pub(crate) sets: Vec<Vec<u32>>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
@@ -171,7 +191,7 @@ impl Expr {
         let count = self.nodes.len();
         let meaning = Meaning {
             values: Values::with_capacity(count + 14),
-            forms: Vec::with_capacity(count * 8 + 24),
+            forms: Vec::with_capacity(count * 9 + 24),
             cells: Vec::new(),
             effects: Vec::new(),
             nodes: Vec::with_capacity(count),
@@ -179,6 +199,7 @@ impl Expr {
             root: 0,
             snaplen: options.snaplen,
             folded: None,
+            fast: options.fast,
             sets: Vec::new(),
             as_it_stands: false,
         };
@@ -284,6 +305,10 @@ impl Lowering<'_> {
             NodeKind::In(qual, list) => self.in_list(qual, list),
             NodeKind::Flag(field) => self.flag_of(field),
             NodeKind::Contains(text, within) => self.contains(text, within),
+            NodeKind::ProcessId(pid) => self.of_process(|process, _| process.pid == Some(pid)),
+            NodeKind::ProcessName(text) => {
+                self.of_process(|process, this| process.name == this.expr.slice(text))
+            }
             NodeKind::Mpls(label) => self.mpls(label),
             NodeKind::PppoeD => self.linktype(ETHERTYPE_PPPOED),
             NodeKind::PppoeS(session) => self.pppoes(session),
@@ -301,6 +326,15 @@ impl Lowering<'_> {
                 Ok(self.constant(true))
             }
         }
+    }
+
+    /// The same for all packets of a process.
+    fn of_process(&mut self, holds: impl Fn(&Process, &Self) -> bool) -> Result<FormId, Error> {
+        let Some(process) = self.options.process else {
+            return Err(self.error(ErrorKind::NoProcess));
+        };
+        let holds = holds(process, self);
+        Ok(self.constant(holds))
     }
 
     fn push(&mut self, form: Form) -> FormId {

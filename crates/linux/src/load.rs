@@ -91,6 +91,11 @@ impl<B: Bpf> Loaded<B> {
         self.sys.prog_test_run(&self.prog, input)
     }
 
+    /// The program itself, to attach it.
+    pub const fn program(&self) -> &B::Prog {
+        &self.prog
+    }
+
     /// The maps that the program can reach, in the order of the image.
     pub fn maps(&self) -> impl Iterator<Item = (&MapDef, &B::Map)> {
         self.maps.iter().map(|(def, map)| (def, map))

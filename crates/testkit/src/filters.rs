@@ -144,6 +144,12 @@ fn compared(
         (Err(err), _) if err.kind == ErrorKind::RejectsAll => None,
         (Err(err), _) => return Err(format!("not optimised: {err}")),
     };
+    let fast = Expr::parse(text)
+        .and_then(|expr| expr.compile(&Options { fast: true, optimise: true, ..options }))
+        .ok();
+    if fast.is_none() && ours.is_some() {
+        return Err("no fast program".into());
+    }
     let rejects_all = compiled.as_ref().is_err_and(|err| err.kind == ErrorKind::RejectsAll);
     let theirs = match theirs {
         Answer::Program(theirs, _) => Some(theirs),
@@ -201,6 +207,10 @@ fn compared(
         if let Some(ours) = ours {
             if keeps(ours) != want {
                 return told("our program", &ours.encode());
+            }
+            if fast.as_ref().is_some_and(|fast| keeps(fast) != want) {
+                let raws = fast.as_ref().map(Program::encode).unwrap_or_default();
+                return told("our fast program", &raws);
             }
         } else if want && rejects_all {
             return Err(format!("it is said to reject all packets, {one:x?} matches"));

@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use skep_cbpf::{CondOp, Insn, Program, Src, check, check_insns};
-use skep_filter::{Difference, Effort, Expr, LinkType, diff};
+use skep_filter::{Difference, Effort, Expr, LinkType, Options, diff};
 use skep_testkit::filters::{corpus, has_meaning, options};
 
 use skep_testkit::traffic::{Traffic, traffic};
@@ -12,7 +12,7 @@ use skep_testkit::{Answer, Request, libpcap};
 /// Every how many expressions one is compared; `SKEP_DIFF_ALL=1` compares all.
 const STRIDE: usize = 5;
 /// Enough for all but arithmetic that is hard to reason about.
-const EFFORT: Effort = Effort { conflicts: 3000, least: 0 };
+const EFFORT: Effort = Effort { conflicts: 30_000, least: 0 };
 
 /// Expressions of the corpus for each of their link types.
 fn cases() -> impl Iterator<Item = (String, LinkType)> {
@@ -30,6 +30,13 @@ fn both(text: &str, link: LinkType) -> Option<(Program, Program)> {
     let request = Request { link, ..Request::default() };
     let meaning = Expr::parse(text).ok()?.meaning(&options(&request)).ok()?;
     Some((meaning.compile(true).ok()?, meaning.compile(false).ok()?))
+}
+
+/// The same with ways of their own for plain headers, where that is a difference.
+fn fast(text: &str, link: LinkType, small: &Program) -> Option<Program> {
+    let options = options(&Request { link, ..Request::default() });
+    let fast = Expr::parse(text).ok()?.compile(&Options { fast: true, ..options }).ok()?;
+    (fast != *small).then_some(fast)
 }
 
 fn packets(rng: &mut StdRng, link: LinkType, count: usize) -> Vec<Traffic> {
@@ -76,15 +83,24 @@ fn count(
 #[test]
 fn the_optimiser_changes_nothing() {
     let (mut counts, mut rng) = (Counts::default(), StdRng::seed_from_u64(1));
+    let mut specialised = 0;
     for (text, link) in cases() {
         let Some((ours, plain)) = both(&text, link) else { continue };
         let packets = packets(&mut rng, link, 20);
-        let answer = count(&mut counts, &text, (&ours, &plain), &packets);
+        let answer =
+            count(&mut counts, &format!("{} {text}", link.name()), (&ours, &plain), &packets);
         let is_packet = matches!(answer, Some(Difference::Packet(_)));
         assert!(!is_packet, "{} {text}: {answer:?}", link.name());
+        let Some(fast) = fast(&text, link, &ours) else { continue };
+        let what = format!("{} {text}, fast", link.name());
+        let answer = count(&mut counts, &what, (&fast, &plain), &packets);
+        let is_packet = matches!(answer, Some(Difference::Packet(_)));
+        assert!(!is_packet, "{what}: {answer:?}");
+        specialised += 1;
     }
-    eprintln!("{counts:?}");
-    assert!(counts.equal > 400 && counts.undecided * 50 < counts.equal, "{counts:?}");
+    eprintln!("{counts:?}, {specialised} specialised");
+    assert!(counts.equal > 400 && counts.undecided * 100 < counts.equal, "{counts:?}");
+    assert!(specialised > 60, "{specialised}");
 }
 
 #[test]
@@ -96,14 +112,20 @@ fn programs_of_libpcap_are_equal_to_ours() {
         let Some((ours, _)) = both(&text, link) else { continue };
         let Answer::Program(theirs, _) = libpcap.compile(&text, request) else { continue };
         let (Ok(theirs), true) = (check(&theirs), has_meaning(&text, &request)) else { continue };
+        // It reads 4,088 bytes before the end of the radio header, which few packets have.
+        let is_radio = matches!(link, LinkType::Ieee80211Radio | LinkType::Ppi);
+        if is_radio && (text.contains("bound") || text.contains("ifindex")) {
+            continue;
+        }
         let packets = packets(&mut rng, link, 20);
-        let answer = count(&mut counts, &text, (&ours, &theirs), &packets);
+        let answer =
+            count(&mut counts, &format!("{} {text}", link.name()), (&ours, &theirs), &packets);
         let is_packet = matches!(answer, Some(Difference::Packet(_)));
         assert!(!is_packet, "{} {text}: {answer:?}", link.name());
     }
     eprintln!("{counts:?}");
-    // Where 802.11 payloads begin, computed in two ways, takes more dead ends than there is time for here.
-    assert!(counts.equal > 400 && counts.undecided * 8 < counts.equal, "{counts:?}");
+    // Of some, header after header at places that depend on the one before, nobody knows in this time.
+    assert!(counts.equal > 400 && counts.undecided * 100 < counts.equal, "{counts:?}");
 }
 
 /// One instruction changed.
@@ -138,7 +160,8 @@ fn changed_programs_are_found_out() {
         let is_seen = packets
             .iter()
             .any(|one| (ours.run(&one.packet()) != 0) != (mutant.run(&one.packet()) != 0));
-        let answer = count(&mut counts, &text, (&ours, &mutant), &packets);
+        let answer =
+            count(&mut counts, &format!("{} {text}", link.name()), (&ours, &mutant), &packets);
         missed += u32::from(is_seen && !matches!(answer, Some(Difference::Packet(_))));
     }
     eprintln!("{counts:?}");

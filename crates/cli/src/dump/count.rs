@@ -18,9 +18,9 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, record: &Record<'_>) {
-        self.packets += 1;
-        self.bytes += u64::from(record.wire_len);
+    const fn add(&mut self, packets: u64, bytes: u64) {
+        self.packets += packets;
+        self.bytes += bytes;
     }
 }
 
@@ -43,22 +43,27 @@ impl Top {
     }
 
     pub(crate) fn add(&mut self, record: &Record<'_>) {
+        self.add_many(record, 1, record.wire_len.into());
+    }
+
+    /// Packets with the same values, and their bytes in all.
+    pub(crate) fn add_many(&mut self, record: &Record<'_>, packets: u64, bytes: u64) {
         self.key.clear();
         for (n, &field) in self.fields.iter().enumerate() {
             if n > 0 {
                 self.key.push(b' ');
             }
             if !record.write_field(field, &mut self.key) {
-                self.without.add(record);
+                self.without.add(packets, bytes);
                 return;
             }
         }
         if let Some(sum) = self.values.get_mut(&self.key) {
-            sum.add(record);
+            sum.add(packets, bytes);
         } else if self.values.len() < MOST {
-            self.values.entry(self.key.clone()).or_default().add(record);
+            self.values.entry(self.key.clone()).or_default().add(packets, bytes);
         } else {
-            self.others.add(record);
+            self.others.add(packets, bytes);
         }
     }
 
@@ -100,12 +105,17 @@ impl Histogram {
     }
 
     pub(crate) fn add(&mut self, record: &Record<'_>) {
+        self.add_many(record, 1);
+    }
+
+    /// Packets with the same value.
+    pub(crate) fn add_many(&mut self, record: &Record<'_>, packets: u64) {
         match record.number(self.field) {
-            None => self.without += 1,
+            None => self.without += packets,
             Some(value) => {
                 let bits = usize::try_from(u64::BITS - value.leading_zeros()).unwrap_or(0);
                 if let Some(count) = self.counts.get_mut(bits) {
-                    *count += 1;
+                    *count += packets;
                 }
             }
         }

@@ -18,6 +18,8 @@ pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) index: u32,
     flags: u32,
+    /// Whether it has a cable or the like, where the driver says so.
+    connected: Option<bool>,
 }
 
 fn number(path: &Path) -> Option<u32> {
@@ -37,16 +39,29 @@ pub(crate) fn all() -> Vec<Device> {
         .filter_map(|entry| {
             let path = entry.path();
             // Whether it runs is not among the flags there.
-            let runs = number(&path.join("carrier")) == Some(1);
+            let carrier = number(&path.join("carrier"));
+            let runs = carrier == Some(1);
+            let state = fs::read_to_string(path.join("operstate")).unwrap_or_default();
+            let connected = match (carrier, state.trim()) {
+                (Some(1), "up") => Some(true),
+                (Some(0), _) => Some(false),
+                _ => None,
+            };
             Some(Device {
                 name: entry.file_name().into_string().ok()?,
                 index: number(&path.join("ifindex"))?,
                 flags: number(&path.join("flags"))? | if runs { RUNNING } else { 0 },
+                connected,
             })
         })
         .collect();
     devices.sort_by_key(|device| device.index);
     devices
+}
+
+/// Whether what goes out by the interface comes in there again.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    name == "lo" || all().iter().any(|one| one.name == name && one.flags & LOOPBACK != 0)
 }
 
 /// Names and states in the order that `-D` numbers them: what is up, all at once, the loopback, what is down.
@@ -76,7 +91,14 @@ pub(crate) fn list(out: &mut Out<'_>) -> io::Result<()> {
 impl Device {
     fn words(&self) -> Vec<&'static str> {
         let words = [(UP, "Up"), (RUNNING, "Running"), (LOOPBACK, "Loopback")];
-        words.into_iter().filter(|(bit, _)| self.flags & bit != 0).map(|(_, word)| word).collect()
+        let mut words: Vec<_> = (words.into_iter())
+            .filter(|(bit, _)| self.flags & bit != 0)
+            .map(|(_, word)| word)
+            .collect();
+        if self.flags & LOOPBACK == 0 {
+            words.extend(self.connected.map(|is| if is { "Connected" } else { "Disconnected" }));
+        }
+        words
     }
 }
 

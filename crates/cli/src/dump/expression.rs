@@ -6,7 +6,7 @@ use crate::diags::Text;
 use crate::failure::{Failure, Kind};
 use crate::term::Out;
 use skep_cbpf::{Format, Program};
-use skep_filter::{Expr, LinkType, Options, Resolver, Source};
+use skep_filter::{ErrorKind, Expr, LinkType, Options, Process, Resolver, Source, program_of_all};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -19,19 +19,40 @@ pub(crate) struct Expression {
 }
 
 impl Expression {
-    /// The program for a link type; nothing if all packets match.
+    /// The program for a link type, made to be fast; nothing if all packets match.
     pub(crate) fn program(
         &self,
         link: LinkType,
         source: Source,
     ) -> Result<Option<Program>, Failure> {
+        self.program_of(link, source, None)
+    }
+
+    /// The same for the packets of a process.
+    pub(crate) fn program_of(
+        &self,
+        link: LinkType,
+        source: Source,
+        process: Option<&Process>,
+    ) -> Result<Option<Program>, Failure> {
         if self.text.trim().is_empty() {
             return Ok(None);
         }
-        self.compile(link, source).map(Some)
+        self.compile(link, source, self.optimise, process).map(Some)
     }
 
-    fn compile(&self, link: LinkType, source: Source) -> Result<Program, Failure> {
+    /// Whether the expression asks which process a packet belongs to.
+    pub(crate) fn asks_process(&self) -> bool {
+        Expr::parse(&self.text).is_ok_and(|expr| expr.asks_process())
+    }
+
+    fn compile(
+        &self,
+        link: LinkType,
+        source: Source,
+        fast: bool,
+        process: Option<&Process>,
+    ) -> Result<Program, Failure> {
         let world = World::default();
         let numeric = skep_filter::Numeric;
         let resolver: &dyn Resolver =
@@ -41,6 +62,8 @@ impl Expression {
             snaplen: self.snaplen,
             source,
             optimise: self.optimise,
+            fast,
+            process,
             resolver,
             ..Options::default()
         };
@@ -52,7 +75,13 @@ impl Expression {
             }))
         };
         let expr = Expr::parse(&self.text).map_err(failure)?;
-        expr.compile(&options).map_err(failure)
+        match expr.compile(&options) {
+            // Of another process it may accept some.
+            Err(err) if process.is_some() && err.kind == ErrorKind::RejectsAll => {
+                Ok(program_of_all(false, self.snaplen))
+            }
+            compiled => compiled.map_err(failure),
+        }
     }
 
     /// Names in expressions are looked up where there are any: an expression of numbers opens no file.
@@ -69,9 +98,10 @@ impl Expression {
         out: &mut Out<'_>,
     ) -> Result<(), Failure> {
         let source = if live { Source::Unknown } else { Source::File };
-        let program = match self.program(link, source)? {
-            Some(program) => program,
-            None => self.everything()?,
+        let program = if self.text.trim().is_empty() {
+            self.everything()?
+        } else {
+            self.compile(link, source, false, None)?
         };
         let format = match form {
             1 => Format::Text,

@@ -2,16 +2,19 @@
 
 use super::count::{Histogram, Top};
 use super::expression::{self, Expression};
+use super::process::Processes;
 use super::rate::Rate;
 use super::save::Saver;
 use super::source::{Got, Sources, now};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::run::stop;
 use crate::term::{Out, Term};
 use skep_cbpf::Program;
 use skep_dissect::{Dissector, Packet as Shown, Record};
-use skep_filter::Source as Origin;
+use skep_filter::{Process, Source as Origin};
 use skep_hooks::{LinkType, Packet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Write};
 
 /// Bytes of lines that are written at once.
@@ -35,16 +38,27 @@ pub(crate) struct Capture {
     pub(crate) saver: Option<Saver>,
     pub(crate) uses: Use,
     pub(crate) expression: Expression,
+    /// Finds the processes of packets, and whether these are shown.
+    pub(crate) processes: Option<Processes>,
+    pub(crate) shows_process: bool,
+    /// Whether the expression asks for them.
+    pub(crate) filters_process: bool,
     /// Packets after which to stop.
     pub(crate) most: u64,
     /// Whether each line is to be seen at once.
     pub(crate) flush: bool,
     /// Packets that matched.
     pub(crate) seen: u64,
+    /// Packets that the kernel counted, which are among those.
+    pub(crate) counted: u64,
+    /// When it began.
+    pub(crate) begun: u64,
 }
 
-/// Programs by link type, nothing where all packets match.
-type Programs = Vec<(LinkType, Option<Program>)>;
+/// Programs by link type and process, if the expression asks for that; nothing where all packets match.
+type Programs = HashMap<(LinkType, Option<Process>), Option<Program>>;
+/// Programs kept at most.
+const MOST: usize = 1 << 12;
 
 impl Capture {
     pub(crate) fn run(&mut self, out: &mut Out<'_>) -> Result<(), Failure> {
@@ -72,8 +86,10 @@ impl Capture {
                     // Nobody waits for lines that are there.
                     write(lines, out)?;
                     out.flush()?;
-                    if let Use::Rate(rate) = &mut self.uses {
-                        rate.until(now(), out)?;
+                    match (&mut self.uses, self.sources.counter()) {
+                        (Use::Rate(_), Some(_)) => self.seconds(false, out)?,
+                        (Use::Rate(rate), None) => rate.until(now(), out)?,
+                        _ => {}
                     }
                     continue;
                 }
@@ -90,6 +106,11 @@ impl Capture {
             {
                 break;
             }
+            if let (Use::Rate(_), Some(counter)) = (&self.uses, self.sources.counter()) {
+                counter.late(packet.meta.timestamp, wire_len(packet));
+                self.seconds(false, out)?;
+                continue;
+            }
             self.show(packet, lines, out)?;
             if lines.len() >= CHUNK || self.flush {
                 write(lines, out)?;
@@ -98,6 +119,41 @@ impl Capture {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Shows the seconds that are over, as the kernel has counted them.
+    fn seconds(&mut self, ends: bool, out: &mut Out<'_>) -> Result<(), Failure> {
+        let (Use::Rate(rate), Some(counter)) = (&mut self.uses, self.sources.counter()) else {
+            return Ok(());
+        };
+        let shown = counter.add_to_rate(rate, ends, |rate, second, packets, bytes| {
+            rate.add_many(second.saturating_mul(1_000_000_000), packets, bytes, out)
+        });
+        let counted = shown.map_err(|err| Failure::of(Kind::Environment, &err))??;
+        self.counted += counted;
+        self.seen += counted;
+        Ok(())
+    }
+
+    /// Adds what the kernel has counted.
+    fn collect(&mut self, out: &mut Out<'_>) -> Result<(), Failure> {
+        let Some(counter) = self.sources.counter() else { return Ok(()) };
+        let counted = match &mut self.uses {
+            Use::Top(top) => counter.add_to_top(top),
+            Use::Histogram(histogram) => counter.add_to_histogram(histogram),
+            Use::Rate(_) => {
+                self.seconds(true, out)?;
+                if let Use::Rate(rate) = &mut self.uses {
+                    rate.spans(self.begun, now());
+                }
+                return Ok(());
+            }
+            _ => Ok(0),
+        };
+        let counted = counted.map_err(|err| Failure::of(Kind::Environment, &err))?;
+        self.counted += counted;
+        self.seen += counted;
         Ok(())
     }
 
@@ -113,22 +169,25 @@ impl Capture {
         packet.reset(&bytes, meta);
     }
 
-    fn matches(&self, packet: &Packet, programs: &mut Programs) -> Result<bool, Failure> {
+    fn matches(&mut self, packet: &Packet, programs: &mut Programs) -> Result<bool, Failure> {
+        if self.expression.text.trim().is_empty() {
+            return Ok(true);
+        }
         let link = packet.meta.link;
-        let known = programs.iter().position(|(of, _)| *of == link);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let program = if self.expression.text.trim().is_empty() {
-                    None
-                } else {
-                    self.expression.program(expression::of_file(link)?, Origin::File)?
-                };
-                programs.push((link, program));
-                programs.len() - 1
+        let process = if self.filters_process { Some(self.process(packet)) } else { None };
+        if programs.len() >= MOST {
+            programs.clear();
+        }
+        let program = match programs.entry((link, process)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let process = new.key().1.as_ref();
+                let link = expression::of_file(link)?;
+                let program = self.expression.program_of(link, Origin::File, process)?;
+                new.insert(program)
             }
         };
-        let Some((_, Some(program))) = programs.get(at) else { return Ok(true) };
+        let Some(program) = program else { return Ok(true) };
         Ok(with_bytes(packet, |bytes| {
             let packet = if link == LinkType::ETHERNET {
                 skep_cbpf::Packet::ethernet(bytes, packet.meta.wire_len)
@@ -141,11 +200,24 @@ impl Capture {
         }))
     }
 
+    /// The process that a packet belongs to.
+    fn process(&mut self, packet: &Packet) -> Process {
+        let Some(processes) = &mut self.processes else { return Process::default() };
+        with_bytes(packet, |bytes| {
+            let link = packet.meta.link.0;
+            let shown =
+                Shown { bytes, wire_len: packet.wire_len(), time: 0, link, interface: None };
+            processes.of(&Record::new(&shown))
+        })
+    }
+
     fn show(&mut self, packet: &Packet, lines: &mut Vec<u8>, out: &mut Out<'_>) -> io::Result<()> {
-        let (uses, sources, number) = (&mut self.uses, &self.sources, self.seen);
-        if matches!(uses, Use::Nothing | Use::Count) {
+        if matches!(self.uses, Use::Nothing | Use::Count) {
             return Ok(());
         }
+        let process = self.shows_process.then(|| self.process(packet));
+        let (uses, sources, number) = (&mut self.uses, &self.sources, self.seen);
+        let begin = lines.len();
         with_bytes(packet, |bytes| {
             let shown = Shown {
                 bytes,
@@ -162,8 +234,12 @@ impl Capture {
                 Use::Rate(rate) => rate.add(&Record::new(&shown), out)?,
                 Use::Nothing | Use::Count => {}
             }
-            Ok(())
-        })
+            io::Result::Ok(())
+        })?;
+        if let Some(Process { pid: Some(pid), name }) = process {
+            name_process(lines, begin, pid, &name, matches!(self.uses, Use::Json));
+        }
+        Ok(())
     }
 
     /// Ends what was begun, says what was counted, then why there are no more packets.
@@ -177,6 +253,8 @@ impl Capture {
         if ended.as_ref().is_err_and(Failure::is_closed_pipe) {
             return ended.and(finished);
         }
+        let collected = self.collect(&mut term.out);
+        let ended = ended.and(collected);
         let out = &mut term.out;
         match &mut self.uses {
             Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
@@ -200,7 +278,7 @@ impl Capture {
         let several = stats.len() > 1 && !as_tcpdump;
         for (name, stats) in stats {
             let of = if several { format!("{name}: ") } else { String::new() };
-            let (received, dropped) = (stats.received, stats.dropped);
+            let (received, dropped) = (stats.received + self.counted, stats.dropped);
             writeln!(err, "{of}{received} packet{} received by filter", plural(received))?;
             write!(err, "{of}{dropped} packet{} dropped by kernel", plural(dropped))?;
             if dropped > 0 && !as_tcpdump {
@@ -214,6 +292,22 @@ impl Capture {
             writeln!(err)?;
         }
         Ok(())
+    }
+}
+
+/// Adds the process to what was written of a packet from `begin` on: at the end of its first line, or as fields.
+fn name_process(lines: &mut Vec<u8>, begin: usize, pid: u32, name: &str, as_json: bool) {
+    let end = lines.iter().skip(begin).position(|&byte| byte == b'\n');
+    let end = begin + end.unwrap_or(lines.len().saturating_sub(begin));
+    if as_json {
+        let fields = format!(",\"pid\":{pid},\"process\":{}", serde_json::json!(name));
+        // Before the brace.
+        let at = end.saturating_sub(1);
+        lines.splice(at..at, fields.into_bytes());
+    } else {
+        // Names are what processes call themselves.
+        let name: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        lines.splice(end..end, format!(" [{name} {pid}]").into_bytes());
     }
 }
 

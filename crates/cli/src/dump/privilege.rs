@@ -15,7 +15,7 @@ const NOBODY: u32 = 65_534;
 /// Becomes a user, if root runs this. Where files are still to be created beside the first one, `keeps_files`, root
 /// remains the owner and gives up everything else that root may do.
 ///
-/// Only the calling thread changes: it is the only one yet.
+/// Only the calling thread changes: it is the only one yet, but for one that finds the sockets of processes and sees no packet.
 pub(crate) fn drop(user: Option<&str>, keeps_files: bool) -> Result<(), Failure> {
     if !getuid().is_root() || user == Some("root") {
         return Ok(());

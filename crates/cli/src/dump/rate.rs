@@ -19,18 +19,34 @@ pub(crate) struct Rate {
 impl Rate {
     /// Counts a packet; shows the second before, if it is over.
     pub(crate) fn add(&mut self, record: &Record<'_>, out: &mut Out<'_>) -> io::Result<()> {
-        self.until(record.time, out)?;
+        self.add_many(record.time, 1, record.wire_len.into(), out)
+    }
+
+    /// Packets of the same second, and their bytes.
+    pub(crate) fn add_many(
+        &mut self,
+        time: u64,
+        packets: u64,
+        bytes: u64,
+        out: &mut Out<'_>,
+    ) -> io::Result<()> {
+        self.until(time, out)?;
         if self.all_packets == 0 {
-            self.first = record.time;
+            self.first = time;
             writeln!(out, "{:>12}  {:>10}  {:>14}", "second", "packets/s", "bits/s")?;
         }
-        self.second.get_or_insert(record.time / 1_000_000_000);
-        self.last = record.time;
-        self.packets += 1;
-        self.bytes += u64::from(record.wire_len);
-        self.all_packets += 1;
-        self.all_bytes += u64::from(record.wire_len);
+        self.second.get_or_insert(time / 1_000_000_000);
+        self.last = time;
+        self.packets += packets;
+        self.bytes += bytes;
+        self.all_packets += packets;
+        self.all_bytes += bytes;
         Ok(())
+    }
+
+    /// From when to when packets were counted, where only their seconds are known.
+    pub(crate) const fn spans(&mut self, first: u64, last: u64) {
+        (self.first, self.last) = (first, last);
     }
 
     /// Shows the second that runs, if it is over at a time.

@@ -2,12 +2,13 @@
 
 use super::devices;
 use super::expression::{self, Expression};
+use super::kernel::{Counter, Place, What};
 use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::run::device;
 use crate::term::Out;
 use skep_cbpf::Program;
-use skep_filter::Source as Origin;
+use skep_filter::{Process, Source as Origin};
 use skep_hooks::{
     CaptureError, DeviceError, Direction, Interface, LinkType, Next, Packet, PacketRing,
     PacketSource, RingOptions, RingStats,
@@ -36,6 +37,8 @@ pub(crate) struct Options<'a> {
     pub(crate) immediate: bool,
     pub(crate) direction: Direction,
     pub(crate) linktype: Option<&'a str>,
+    /// What the kernel is to count, if it can.
+    pub(crate) count: Option<&'a What>,
 }
 
 /// Where packets come from.
@@ -60,8 +63,10 @@ pub(crate) struct Rings {
     names: HashMap<u32, String>,
     /// When to stop, once asked: packets of later are not wanted.
     until: Option<u64>,
-    /// What the kernel does not do.
+    /// What the kernel does, or does not.
     remarks: Vec<String>,
+    /// What counts in the kernel.
+    counter: Option<Counter>,
 }
 
 struct Ring {
@@ -198,6 +203,14 @@ impl Sources {
         }
     }
 
+    /// What counts in the kernel.
+    pub(crate) const fn counter(&mut self) -> Option<&mut Counter> {
+        match self {
+            Self::Files(_) => None,
+            Self::Rings(rings) => rings.counter.as_mut(),
+        }
+    }
+
     /// What was counted on each interface.
     pub(crate) fn stats(&mut self) -> Vec<(String, RingStats)> {
         match self {
@@ -257,12 +270,22 @@ impl Rings {
         };
         let timeout = if interfaces.len() > 1 { Duration::ZERO } else { WAIT };
         let mut rings = Vec::new();
-        let mut remarks = Vec::new();
+        let (mut remarks, mut counter) = (Vec::new(), None);
+        let several = interfaces.len() > 1;
         for name in interfaces {
+            let counts = !several && name != "any" && !expression.asks_process();
+            if let Some(what) = options.count.filter(|_| counts)
+                && let Some((ring, counts)) = Ring::counting(&name, options, expression, what)?
+            {
+                remarks.push(format!("{name}: counting in the kernel"));
+                rings.push(ring);
+                counter = Some(counts);
+                continue;
+            }
             rings.push(Ring::open(name, options, expression, timeout, &mut remarks)?);
         }
         let names = devices::all().into_iter().map(|device| (device.index, device.name)).collect();
-        Ok(Self { rings, turn: 0, names, until: None, remarks })
+        Ok(Self { rings, turn: 0, names, until: None, remarks, counter })
     }
 
     fn next(&mut self, packet: &mut Packet, stop: bool) -> Result<Got, Failure> {
@@ -304,6 +327,38 @@ impl Rings {
 }
 
 impl Ring {
+    /// Lets the kernel count; nothing if it cannot.
+    fn counting(
+        name: &str,
+        options: &Options<'_>,
+        expression: &Expression,
+        what: &What,
+    ) -> Result<Option<(Self, Counter)>, Failure> {
+        let filter = expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?;
+        let place = Place {
+            filter: filter.as_ref(),
+            snaplen: options.snaplen,
+            direction: options.direction,
+            is_loopback: devices::is_loopback(name),
+        };
+        let Some(counter) = Counter::load(what, &place) else { return Ok(None) };
+        let ring_options = RingOptions {
+            snaplen: options.snaplen,
+            promiscuous: options.promiscuous,
+            buffer: options.buffer,
+            delay: if options.immediate { Duration::from_millis(1) } else { DELAY },
+            timeout: WAIT,
+            filter: None,
+            program: Some(counter.program()),
+            direction: options.direction,
+        };
+        // What is wrong is said when it is opened without.
+        let Ok(ring) = PacketRing::open(name, &ring_options) else { return Ok(None) };
+        let ethernet = ring.interfaces().first().is_some_and(|i| i.link == LinkType::ETHERNET);
+        let this = Self { ring, name: name.to_owned(), filtered: true };
+        Ok(ethernet.then_some((this, counter)))
+    }
+
     fn open(
         name: String,
         options: &Options<'_>,
@@ -313,6 +368,12 @@ impl Ring {
     ) -> Result<Self, Failure> {
         // Packets of all interfaces at once have no link header while the kernel filters them.
         let program = if name == "any" {
+            None
+        } else if expression.asks_process() {
+            let link = skep_filter::LinkType::Ethernet;
+            // What is wrong with it is said now.
+            expression.program_of(link, Origin::Live, Some(&Process::default()))?;
+            remarks.push(format!("{name}: packets are filtered here, where processes are known"));
             None
         } else {
             expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?
@@ -326,6 +387,7 @@ impl Ring {
             delay,
             timeout,
             filter: insns.as_deref(),
+            program: None,
             direction: options.direction,
         };
         let opened = PacketRing::open(&name, &ring_options);

@@ -284,3 +284,68 @@ fn without_privileges_the_remedy_is_named() {
     assert_eq!(status.code(), Some(3), "{err}");
     assert!(err.contains("CAP_NET_RAW") || err.contains("root"), "{err}");
 }
+
+/// Counted in the kernel and here, of the same packets.
+#[test]
+fn the_kernel_counts_as_we_do() {
+    let Some(way) = namespace() else { return };
+    let dir = scratch("dump-counts");
+    let send = "bash -c 'for n in 1 2 3; do echo hello >/dev/udp/127.0.0.1/9999; \
+                echo hello >/dev/udp/::1/9998; echo >/dev/tcp/127.0.0.1/7; done' 2>noise";
+    for options in [
+        "--top src,dport",
+        "--top proto,len,ttl",
+        "--top dst,sport,ethertype,smac,dmac udp",
+        "--hist len",
+        "--hist dport port 9999 or icmp6",
+        "--rate",
+        "--rate udp",
+        "--top flags",
+    ] {
+        let script = format!(
+            "cd {}; rm -f err; $SKEP dump -i lo {options} >kernel 2>err & one=$!; {WAIT}; mv err err-kernel
+             $SKEP dump -i lo --here {options} >here 2>err & two=$!; {WAIT}
+             {send} || true; sleep 0.3; kill -INT $one $two; wait $one; wait $two; \
+             cat err-kernel >&2; grep -v mean kernel >&2; echo =====; grep -v mean here; grep captured err",
+            dir.display()
+        );
+        let (here, kernel) = in_namespace(way, &script);
+        let by_kernel = kernel.contains("lo: counting in the kernel");
+        let is_plain = options != "--top flags";
+        if is_plain && !by_kernel && std::env::var_os("SKEP_REQUIRE_KERNEL").is_none() {
+            eprintln!("skipped: the kernel does not count here");
+            return;
+        }
+        assert_eq!(by_kernel, is_plain, "{options}\n{kernel}");
+        // A second may end between the packets, the same one for both.
+        for line in here.lines().skip(1) {
+            assert!(kernel.lines().any(|other| other == line), "{options}\n{kernel}\n{here}");
+        }
+        assert!(here.lines().count() > 3, "{options}\n{kernel}\n{here}");
+    }
+}
+
+/// The process that sends, in lines and fields and as a word of the expression.
+#[test]
+fn processes_of_packets() {
+    let Some(way) = namespace() else { return };
+    // The sender stays until it is looked for. Nobody listens, of which it hears at every second packet.
+    let send = "bash -c 'exec 3>/dev/udp/127.0.0.1/9999; for n in 1 2 3; do echo hello >&3; sleep 0.1; done' & \
+                echo $! >pid; wait $! || true; sleep 0.1";
+    let (out, err) = listen(way, "dump-process", "-i lo -t --process --immediate-mode udp", send);
+    let pid = fs::read_to_string(Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-process/pid"));
+    let pid = pid.unwrap().trim().to_owned();
+    let named = out.lines().filter(|line| line.ends_with(&format!("length 6 [bash {pid}]")));
+    assert!(named.count() >= 2, "{out}{err}");
+
+    let options = "-i lo --json --process --immediate-mode 'udp and process.name \"bash\"'";
+    let (out, err) = listen(way, "dump-process-json", options, send);
+    assert!(out.matches(",\"process\":\"bash\"}").count() >= 2, "{out}{err}");
+    let (out, err) = listen(way, "dump-process-none", "-i lo process.pid 1 and udp", send);
+    assert!(out.is_empty() && err.contains("0 packets captured"), "{out}{err}");
+
+    // A capture does not know.
+    let refused = skep("dump -r examples/traffic.pcap process.pid 1");
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("filter.process"), "{}", refused.err);
+}

@@ -191,6 +191,11 @@ impl Search {
         Self { solver: Solver::new(SolverOpts::default(), budget), told: Vec::new() }
     }
 
+    /// Allows so many dead ends from here on.
+    pub(super) fn restart(&mut self, conflicts: u64) {
+        self.solver.cb_mut().left.set(conflicts);
+    }
+
     /// Only values with which one of the bits holds.
     pub(super) fn require(&mut self, gates: &Gates, any: &[Bit]) {
         if any.contains(&Bit::TRUE) {

@@ -3,8 +3,13 @@
 //! A byte at a constant place is eight inputs. One at a place that takes few values is a choice among those; one
 //! at any other place is eight inputs of its own, the same for the same place. That two such places may
 //! be equal is left out at first and asked for when it matters ([`SymPacket::conflicts`]).
+//!
+//! Two programs that compute the same place do so in different ways. Before a place is taken for a new one, the solver is
+//! asked whether it is one known before, or as far from one on all packets that come there ([`Places`]); then both programs
+//! read the same bytes, and much of what they make of them is the same gates.
 
 use super::gates::{Bit, Gates, Model};
+use super::places::Places;
 use super::word::{Word, constant, known, value};
 use skep_cbpf::table::LL_OFF;
 use skep_cbpf::{Ancillary, Device, Meta, Size};
@@ -25,6 +30,7 @@ pub(super) struct SymPacket {
     pub(super) len: Word,
     places: BTreeMap<u32, Byte>,
     reads: HashMap<Word, Byte>,
+    known: Places,
     /// Whether there is something at a negative place, which means what the kernel pleases.
     before: HashMap<(Word, u8), Bit>,
     protocol: Word,
@@ -62,6 +68,7 @@ impl SymPacket {
             places: BTreeMap::new(),
             reads: HashMap::new(),
             before: HashMap::new(),
+            known: Places::default(),
         }
     }
 
@@ -75,13 +82,15 @@ impl SymPacket {
         self.before.values().map(|bit| bit.not())
     }
 
-    /// Big-endian bytes at a place and a constant, and whether they are there.
+    /// Big-endian bytes at a place and a constant, and whether they are there. What they are where `reach` does not
+    /// hold does not matter.
     pub(super) fn load(
         &mut self,
         gates: &mut Gates,
         size: Size,
         place: &Word,
         off: u32,
+        reach: Bit,
     ) -> (Bit, Word) {
         let mut free: Vec<Bit> = Vec::new();
         for &bit in place {
@@ -93,7 +102,8 @@ impl SymPacket {
         if free.len() <= FEW_BITS {
             return self.load_few(gates, size, place, off, &free);
         }
-        let at = gates.add_words(place, &constant(off));
+        let (place, more) = self.known.find(gates, place, reach);
+        let at = gates.add_words(&place, &constant(off.wrapping_add(more)));
         self.load_any(gates, size, &at)
     }
 

@@ -6,7 +6,7 @@
 use super::gates::{Bit, Gates};
 use super::packet::SymPacket;
 use super::word::{Word, constant};
-use skep_cbpf::{Ancillary, Insn, MEM_CELLS, Program, Reg, Src};
+use skep_cbpf::{Ancillary, Insn, MEM_CELLS, Program, Reg, Size, Src};
 
 /// Something about a program that cannot be reasoned about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,17 +113,17 @@ pub(super) fn accepted(
 fn straight(insn: Insn, state: &mut State, gates: &mut Gates, packet: &mut SymPacket) {
     match insn {
         Insn::LoadAbs { size, k } => {
-            let (there, value) = packet.load(gates, size, &constant(0), k);
+            let (there, value) = packet.load(gates, size, &constant(0), k, state.reach);
             state.reach = gates.and(state.reach, there);
             state.a = value;
         }
         Insn::LoadInd { size, k } => {
-            let (there, value) = packet.load(gates, size, &state.x, k);
+            let (there, value) = packet.load(gates, size, &state.x, k, state.reach);
             state.reach = gates.and(state.reach, there);
             state.a = value;
         }
         Insn::LoadMsh { k } => {
-            let (there, value) = packet.load(gates, skep_cbpf::Size::B, &constant(0), k);
+            let (there, value) = packet.load(gates, Size::B, &constant(0), k, state.reach);
             state.reach = gates.and(state.reach, there);
             state.x = std::array::from_fn(|at| match at {
                 2..=5 => value[at - 2],

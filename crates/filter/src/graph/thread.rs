@@ -10,7 +10,7 @@ use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 
 /// Facts looked at, the latest first.
-const LOOKED_AT: usize = 48;
+const LOOKED_AT: usize = 12;
 /// Facts of either way that are tried where ways meet.
 const TRIED: usize = 8;
 /// Facts gone back over to find where ways parted.
@@ -34,41 +34,114 @@ pub(crate) struct Known {
 /// Facts, each with the one that was known before it.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    list: Vec<(Fact, u32, u32)>,
+    list: Vec<Row>,
+}
+
+/// A fact, and how others are found from it.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    fact: Fact,
+    /// The one that was known before.
+    before: u32,
+    /// How many were.
+    depth: u32,
+    /// The one before about the same value, or one that stands between.
+    same: u32,
+    /// If it says that the value is not a number: of how many such facts about the value, one after the
+    /// other, it is the last, a bit for each of their numbers, and the one before the first of them.
+    run: u32,
+    numbers: u64,
+    skip: u32,
 }
 
 /// No fact.
 const NONE: u32 = u32::MAX;
+/// Facts gone back over to find one about the same value.
+const NEAR: usize = 8;
+/// Facts whose numbers are looked at together.
+const RUN: u32 = 8;
+
+/// The number that a value is not, by a fact.
+fn excluded(fact: &Fact) -> Option<u32> {
+    match fact {
+        Fact {
+            test: Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. },
+            holds: false,
+        } => Some(*k),
+        _ => None,
+    }
+}
+
+/// A bit for a number.
+const fn number_bit(k: u32) -> u64 {
+    1 << (k.wrapping_mul(0x9e37_79b1) >> 26)
+}
 
 impl Facts {
     fn after(&mut self, before: u32, fact: Fact) -> u32 {
         let depth = self.depth(before) + 1;
-        self.list.push((fact, before, depth));
+        let mut same = before;
+        for _ in 0..NEAR {
+            match self.list.get(same as usize) {
+                Some(row) if row.fact.test.value != fact.test.value => same = row.before,
+                _ => break,
+            }
+        }
+        let mut row = Row { fact, before, depth, same, run: 0, numbers: 0, skip: same };
+        if let Some(k) = excluded(&fact) {
+            (row.run, row.numbers) = (1, number_bit(k));
+            if let Some(other) = self.list.get(same as usize)
+                && other.fact.test.value == fact.test.value
+                && (1..RUN).contains(&other.run)
+            {
+                row.run = other.run + 1;
+                row.numbers |= other.numbers;
+                row.skip = other.skip;
+            }
+        }
+        self.list.push(row);
         u32::try_from(self.list.len() - 1).unwrap_or(NONE)
     }
 
     fn depth(&self, at: u32) -> u32 {
-        self.list.get(at as usize).map_or(0, |row| row.2)
+        self.list.get(at as usize).map_or(0, |row| row.depth)
     }
 
     fn chain(&self, from: u32) -> impl Iterator<Item = &Fact> {
         let mut at = from;
         std::iter::from_fn(move || {
-            let (fact, before, _) = self.list.get(at as usize)?;
-            at = *before;
-            Some(fact)
+            let row = self.list.get(at as usize)?;
+            at = row.before;
+            Some(&row.fact)
         })
     }
 
     fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
-        let decide = |from| {
-            let mut near = self.chain(from).take(LOOKED_AT);
-            near.find_map(|fact| {
-                // Most are about something else.
-                if fact.test.value == test.value { fact.decides(test) } else { None }
-            })
+        self.decides_from(known.is, test).or_else(|| self.decides_from(known.is_not, test))
+    }
+
+    fn decides_from(&self, from: u32, test: &Test) -> Option<bool> {
+        let number = match test {
+            Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } => Some(number_bit(*k)),
+            _ => None,
         };
-        decide(known.is).or_else(|| decide(known.is_not))
+        let mut at = from;
+        for _ in 0..LOOKED_AT {
+            let row = self.list.get(at as usize)?;
+            // Most are about something else, or about other numbers.
+            at = if row.fact.test.value != test.value {
+                row.before
+            } else if row.run > 0 && number.is_some_and(|bit| row.numbers & bit == 0) {
+                row.skip
+            } else {
+                let decided = row.fact.decides(test);
+                if decided.is_some() {
+                    return decided;
+                }
+                row.same
+            };
+        }
+        None
     }
 
     /// What is known after a test.
@@ -88,7 +161,7 @@ impl Facts {
         while a != b {
             let (row, deeper) =
                 if self.depth(a) >= self.depth(b) { (a, &mut a) } else { (b, &mut b) };
-            *deeper = self.list.get(row as usize).map_or(NONE, |row| row.1);
+            *deeper = self.list.get(row as usize).map_or(NONE, |row| row.before);
             steps += 1;
             if steps > APART {
                 // Not worth the search: what both know is forgotten.
@@ -195,7 +268,7 @@ impl Graph<'_> {
         let mut known: Vec<Option<Known>> = vec![None; count];
         let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts { list: Vec::with_capacity(2 * count) };
+        let mut facts = Facts { list: Vec::with_capacity(count) };
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
@@ -207,8 +280,11 @@ impl Graph<'_> {
                         here.learn(self.values, rhs);
                     }
                     let (mut there, mut elsewhere) = (here, here);
-                    if yes != no {
+                    // At the end nobody wants to know.
+                    if yes != no && yes > ACCEPT {
                         there = facts.with(here, test, true);
+                    }
+                    if yes != no && no > ACCEPT {
                         elsewhere = facts.with(here, test, false);
                     }
                     let yes = self.follow(yes, &there, &facts);
@@ -229,15 +305,11 @@ impl Graph<'_> {
         if !changed {
             return root;
         }
-        let mut made: Vec<BlockId> = (0..=root).collect();
-        for id in ACCEPT + 1..=root {
-            if known[id as usize].is_some() {
-                let (yes, no) = ways[id as usize];
-                let step = self.blocks[id as usize].step;
-                made[id as usize] = self.remake(id, step, made[yes as usize], made[no as usize]);
-            }
-        }
-        made[root as usize]
+        self.renew(
+            root,
+            |id, _| known[id as usize].is_some().then(|| ways[id as usize]),
+            |_, _, _| None,
+        )
     }
 
     /// Where a way leads, past what is decided on it.

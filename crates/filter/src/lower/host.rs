@@ -70,12 +70,13 @@ impl Lowering<'_> {
         proto: u32,
         offs: [u32; 2],
     ) -> Result<FormId, Error> {
-        self.either_end(dir, |this, is_src| {
-            let kind = this.linktype(proto)?;
+        // As well asked once as before each of the two addresses: it loads the same.
+        let kind = self.linktype(proto)?;
+        let address = self.either_end(dir, |this, is_src| {
             let field = this.load(this.network(), offs[usize::from(!is_src)], Size::W)?;
-            let address = this.masked(field, mask, addr);
-            Ok(this.and(kind, address))
-        })
+            Ok(this.masked(field, mask, addr))
+        })?;
+        Ok(self.and(kind, address))
     }
 
     /// An IPv6 address or network.

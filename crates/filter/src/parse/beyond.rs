@@ -1,7 +1,7 @@
 //! Words that libpcap does not have.
 //!
 //! They stand where its grammar allows nothing that begins so: names of fields with a dot, `any` and `inner`
-//! before a condition, `in` before a brace or `@`, `payload contains` before a text. A name that looks like
+//! before a condition, `in` before a brace or `@`, `payload contains` and `process.name` before a text, `process.pid` before a number. A name that looks like
 //! a field is one even where a name would inherit what it is; `\` before it makes it a name.
 
 use super::{Cond, Operand, Parser};
@@ -51,6 +51,10 @@ impl Parser<'_> {
         if name == "payload" && self.next_name_is("contains") {
             return self.contains(start).map(Some);
         }
+        if matches!(name, "process.pid" | "process.name") {
+            let is_pid = name == "process.pid";
+            return self.process(start, is_pid).map(Some);
+        }
         if let Some(field) = self.current_field() {
             let is_alone = !self.peek().is_some_and(is_operator);
             if field.is_flag() && is_alone {
@@ -82,7 +86,8 @@ impl Parser<'_> {
                 let mut lexer = self.lexer.clone();
                 let Ok(token) = lexer.next() else { return false };
                 let name = self.expr.slice(token.span);
-                name == "payload" || Field::looks_like_one(name)
+                matches!(name, "payload" | "process.pid" | "process.name")
+                    || Field::looks_like_one(name)
             }
             _ => false,
         }
@@ -159,6 +164,22 @@ impl Parser<'_> {
             }
         }
         Ok(self.condition(start, NodeKind::Contains(text, within)))
+    }
+
+    /// `process.pid 123`, `process.name "curl"`
+    fn process(&mut self, start: usize, is_pid: bool) -> Result<Operand, Error> {
+        if is_pid {
+            self.advance()?;
+            let pid = self.number_token()?;
+            return Ok(self.condition(start, NodeKind::ProcessId(pid)));
+        }
+        let Some(text) = self.lexer.text()? else {
+            self.advance()?;
+            return Err(self.unexpected("a name in quotes, as in \"curl\""));
+        };
+        self.current = self.lexer.next()?;
+        self.last_end = text.end + 1;
+        Ok(self.condition(start, NodeKind::ProcessName(text)))
     }
 
     /// A field as a number.

@@ -1,4 +1,5 @@
 use crate::ast::{Arith, ArithKind, ArithOp, Expr, Id, Kind, NodeKind, Proto};
+use crate::error::ErrorKind;
 
 fn parse(text: &str) -> Expr {
     Expr::parse(text).unwrap_or_else(|err| panic!("{text}: {err}"))
@@ -165,5 +166,28 @@ fn new_words_begin_where_nothing_else_does() {
         "any (tcp and (inner udp))",
     ] {
         assert!(Expr::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn processes() {
+    use crate::{LinkType, Options, Process};
+    let expr = Expr::parse("process.name \"curl\" or (process.pid 7 and ip)").unwrap();
+    assert!(expr.asks_process() && !Expr::parse("host process.pid").unwrap().asks_process());
+    let refused = expr.compile(&Options::default()).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::NoProcess);
+    let frame = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 8, 6, 0, 0];
+    let packet = skep_cbpf::Packet::ethernet(&frame, 16);
+    for (pid, name, accepts) in [(7, "wget", false), (8, "curl", true), (8, "wget", false)] {
+        let process = Process { pid: Some(pid), name: name.into() };
+        let options = Options { process: Some(&process), optimise: false, ..Options::default() };
+        assert_eq!(options.link, LinkType::Ethernet);
+        assert_eq!(expr.compile(&options).unwrap().run(&packet) != 0, accepts, "{pid} {name}");
+    }
+    for wrong in ["process.pid", "process.name curl", "process.pid \"curl\"", "any process.pid 1"] {
+        let parsed = Expr::parse(wrong);
+        let process = Process::default();
+        let options = Options { process: Some(&process), ..Options::default() };
+        assert!(parsed.and_then(|expr| expr.compile(&options)).is_err(), "{wrong}");
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Interface, LinkType, Next, Packet, PacketMeta, PacketSource, PktType, Progress, VlanTag,
 };
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 const NEEDS: &str = "CAP_NET_RAW";
@@ -50,6 +50,8 @@ pub struct RingOptions<'a> {
     /// A classic program for the kernel to filter with, as (code, jt, jf, k). Not for all interfaces at once,
     /// whose packets have no link header there yet.
     pub filter: Option<&'a [(u16, u8, u8, u32)]>,
+    /// A program of the kernel instead, of the type for sockets; `filter` is not attached then.
+    pub program: Option<BorrowedFd<'a>>,
     /// Which way packets must go.
     pub direction: Direction,
 }
@@ -115,7 +117,10 @@ impl PacketRing {
                 .map_err(device.failed("looking up the interface", NEEDS))?
         };
         let setup = || -> io::Result<(sys::Mapping, usize)> {
-            if let Some(filter) = options.filter.filter(|_| !cooked) {
+            if let Some(program) = options.program {
+                let number = program.as_raw_fd().to_ne_bytes();
+                sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_ATTACH_BPF, &number)?;
+            } else if let Some(filter) = options.filter.filter(|_| !cooked) {
                 sys::attach_filter(&fd, filter)?;
             }
             if options.promiscuous && !cooked {
