@@ -120,5 +120,10 @@ pub(crate) fn config(path: &Path) -> Result<String, Failure> {
         let err = io::Error::other(format!("more than {} MiB are no configuration", MOST >> 20));
         return Err(wrong(&err));
     }
-    String::from_utf8(text).map_err(|err| wrong(&err))
+    let text = String::from_utf8(text).map_err(|err| wrong(&err))?;
+    let says = |line: &str| line.trim_start_matches(['#', ' ']).starts_with("CONFIG_");
+    if text.lines().any(says) {
+        return Ok(text);
+    }
+    Err(wrong(&io::Error::other("no line begins with CONFIG_: this is no configuration")))
 }

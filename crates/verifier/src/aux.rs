@@ -37,10 +37,6 @@ pub(crate) struct Aux {
     pub(crate) nospec_result: bool,
     /// The operation and limit that masks pointer arithmetic under speculation.
     pub(crate) alu: Option<AluLimit>,
-    /// The map that a helper gets here on all paths so far.
-    pub(crate) map: MapSeen,
-    /// The constant key that a helper gets here on all paths so far.
-    pub(crate) key: KeySeen,
     /// `bpf_loop` with the same callback and no flags on all paths.
     pub(crate) loop_callback: Option<(u32, bool)>,
 }
@@ -50,22 +46,4 @@ pub(crate) struct Aux {
 pub(crate) struct AluLimit {
     pub(crate) state: u32,
     pub(crate) limit: u32,
-}
-
-/// Maps that a call got. Kernel: `struct bpf_map_ptr_state`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum MapSeen {
-    #[default]
-    None,
-    One(u32),
-    Several,
-}
-
-/// Keys that a call got. Kernel: `map_key_state`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum KeySeen {
-    #[default]
-    None,
-    One(u64),
-    Several,
 }

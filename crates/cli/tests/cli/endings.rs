@@ -62,6 +62,7 @@ const CASES: &[(&str, i32, &str)] = &[
     ("link examples/xdp_flows.o examples/count.s -o /dev/null", 1, "error: examples/count.s: no ELF file: begins with 3b 20 53 50, not with 7f 45 4c 46"),
     ("link corpus/obj/calls.clang19.o corpus/obj/basic.v4.o -o /dev/null", 1, "error: section 'license' is \"GPL\" in corpus/obj/calls.clang19.o and \"Dual MIT/GPL\" in corpus/obj/basic.v4.o: all objects must say the same"),
     ("dis examples/traffic.pcap", 1, "error: examples/traffic.pcap: a packet capture, not a program"),
+    ("check examples/xdp_firewall.o --kconfig examples/count.s", 1, "error: examples/count.s: no line begins with CONFIG_: this is no configuration"),
     // What is understood, but cannot be done.
     ("run corpus/obj/core.o -r examples/traffic.pcap", 4, "error: corpus/obj/core.o: on_close: programs of type kprobe are not run over packets"),
     ("run corpus/obj/basic.be.o -r examples/traffic.pcap", 4, "error: corpus/obj/basic.be.o: a big-endian BPF object, only little-endian ones can run here (clang -target bpfel)"),

@@ -25,8 +25,8 @@ impl Verifier<'_> {
         let mut meta = Meta::of(func);
         meta.mem.pkt_access = proto.takes_packet;
         self.check_func_args(&proto, &mut meta)?;
-        self.record_func_map(&meta)?;
-        self.record_func_key(&meta)?;
+        self.check_func_map(&meta)?;
+        self.check_func_key(&meta)?;
         self.fill_raw(&meta)?;
         self.release_argument(&proto, &meta)?;
         let after = self.check_special(&mut meta, &proto)?;

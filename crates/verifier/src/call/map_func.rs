@@ -2,7 +2,6 @@
 
 use super::gate::func_and_number;
 use super::{Meta, id};
-use crate::aux::{KeySeen, MapSeen};
 use crate::map_info::RDONLY_PROG;
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
@@ -151,8 +150,8 @@ impl Verifier<'_> {
         }
     }
 
-    /// Remembers the map that the call got. Kernel: `record_func_map`.
-    pub(crate) fn record_func_map(&mut self, meta: &Meta) -> Res<()> {
+    /// Helpers that write to maps do not get one that programs may only read. Kernel: `record_func_map`.
+    pub(crate) fn check_func_map(&mut self, meta: &Meta) -> Res<()> {
         if !matches!(
             meta.func,
             id::TAIL_CALL
@@ -181,17 +180,11 @@ impl Verifier<'_> {
                 .fact(Fact::Map(map))
                 .stop();
         }
-        let seen = &mut self.aux_here().map;
-        *seen = match *seen {
-            MapSeen::None => MapSeen::One(map),
-            MapSeen::One(before) if before == map => MapSeen::One(map),
-            _ => MapSeen::Several,
-        };
         Ok(())
     }
 
-    /// Remembers the key of a tail call. Kernel: `record_func_key`.
-    pub(crate) fn record_func_key(&mut self, meta: &Meta) -> Res<()> {
+    /// The key of a tail call matters where it is known. Kernel: `record_func_key`.
+    pub(crate) fn check_func_key(&mut self, meta: &Meta) -> Res<()> {
         if meta.func != id::TAIL_CALL {
             return Ok(());
         }
@@ -201,17 +194,10 @@ impl Verifier<'_> {
         };
         let entries = u64::from(self.maps[map as usize].def.max_entries);
         let key = self.reg(Reg::R3).num.is_const().filter(|&key| key < entries);
-        let Some(key) = key else {
-            self.aux_here().key = KeySeen::Several;
-            return Ok(());
-        };
-        self.mark_chain_precision(Reg::R3)?;
-        let seen = &mut self.aux_here().key;
-        *seen = match *seen {
-            KeySeen::None => KeySeen::One(key),
-            KeySeen::One(before) if before == key => KeySeen::One(key),
-            _ => KeySeen::Several,
-        };
+        if key.is_some() {
+            // The kernel makes this a plain jump only as long as the key is known.
+            self.mark_chain_precision(Reg::R3)?;
+        }
         Ok(())
     }
 }
