@@ -174,6 +174,7 @@ pub(super) const TABLE: &[Told] = &[
     help("func '*' arg* type * is not a struct", "argument {2} of {1}() points to no structure", "read it by bpf_probe_read_kernel()"),
     // Maps and helpers.
     told("tracing progs cannot use * yet", "{kind}programs cannot use maps whose values hold {1}"),
+    told("socket filter progs cannot use * yet", "socket filters cannot use maps whose values hold {1}"),
     told("invalid access to map value pointer, value_size=* off=*", "byte {2} is beyond the {1} bytes of the map's value"),
     help("no direct value access support for this map type", "the value of the map is used like a variable, which is for arrays", "look it up: bpf_map_lookup_elem()"),
     told("direct value offset of * is not allowed", "byte {1} is further than a map's value can reach"),
