@@ -57,7 +57,7 @@ pub(super) const TABLE: &[Told] = &[
     help("map '*' has no valid *", "what {call} is given is in `{1}`, which has no {2}", "put a {2} into the same map value or section as what it is for"),
     help("map '*' has to have BTF in order to use *", "the values of {1} have no type, so that their lock is not found", "define the map with `__type(value, struct …)` and compile with -g"),
     help("map '*' is not a struct type or bpf_spin_lock is mangled", "the values of {1} are no structures with one lock", "give the map a struct with one `struct bpf_spin_lock`"),
-    help("off * doesn't point to 'struct *' that is at *", "{name} leads to byte {1}, and the {2} is at byte {3}", "pass the address of the member itself: `&v->lock`"),
+    help("off * doesn't point to 'struct *' that is at *", "{name} leads to byte {1}, and the {2} is at byte {3}", "pass the address of the {2} itself, as in `&v->member`"),
     help("R* doesn't have constant offset. * has to be at the constant offset", "the {2} that {call} gets must be at a constant offset: {name} is {what}", "compute the address without a variable index"),
     help("kernel func * is sleepable within * region", "{1} may sleep, and is called where nothing may: in a section of {2}", "call it before the section or after it"),
     help("kernel func * requires RCU critical section protection", "{1} is called outside of an RCU section", INSIDE_RCU),
