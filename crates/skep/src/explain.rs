@@ -159,6 +159,8 @@ impl Cx<'_> {
         let digit = |rest: &str| rest.chars().next()?.to_digit(10);
         let reg = match insn {
             Insn::Call(_) if kernel.starts_with("release kernel function") => 1,
+            // Locks, timers and pointers in values are the first of what their functions take.
+            Insn::Call(_) if kernel.starts_with("off") && kernel.contains("doesn't point to") => 1,
             Insn::Call(_) if digit(kernel.strip_prefix('R').unwrap_or_default()).is_some() => {
                 digit(kernel.strip_prefix('R')?)?
             }

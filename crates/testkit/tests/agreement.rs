@@ -138,7 +138,7 @@ fn programs_with_types_are_judged_alike() {
     let mut oracle = Oracle::new(&target);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/verify/types.o");
     let subjects = objects(&path, &target).unwrap_or_else(|unread| panic!("{unread:?}"));
-    assert_eq!(subjects.len(), 6);
+    assert_eq!(subjects.len(), 9);
     for subject in subjects {
         let kernel = oracle.judge(&subject, Mode::Privileged);
         let said = match judge_one(&*judge, &subject, subject.prog(), Mode::Privileged) {

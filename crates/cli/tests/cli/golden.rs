@@ -117,6 +117,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("check-types-releases", "", "check corpus/explain/types.o --kernel 6.12,6.18"),
     ("explain-log-limit", "", "explain --log corpus/logs/linux-6.18-limit.log"),
     ("explain-log-map", "", "explain --log corpus/logs/linux-6.18-map.log"),
+    ("explain-log-timer", "", "explain --log corpus/logs/linux-6.18-timer.log"),
     ("explain-rule", "60", "explain mem.packet"),
     ("explain-rules", "80", "explain"),
     ("explain-unknown", "", "explain mem.paket"),

@@ -57,7 +57,7 @@ pub(super) const TABLE: &[Told] = &[
     help("map '*' has no valid *", "what {call} is given is in `{1}`, which has no {2}", "put a {2} into the same map value or section as what it is for"),
     help("map '*' has to have BTF in order to use *", "the values of {1} have no type, so that their lock is not found", "define the map with `__type(value, struct …)` and compile with -g"),
     help("map '*' is not a struct type or bpf_spin_lock is mangled", "the values of {1} are no structures with one lock", "give the map a struct with one `struct bpf_spin_lock`"),
-    help("off * doesn't point to 'struct *' that is at *", "{name} leads to byte {1}, and the {2} is at byte {3}", "pass the address of the member itself: `&v->lock`"),
+    help("off * doesn't point to 'struct *' that is at *", "{name} leads to byte {1}, and the {2} is at byte {3}", "pass the address of the {2} itself, as in `&v->member`"),
     help("R* doesn't have constant offset. * has to be at the constant offset", "the {2} that {call} gets must be at a constant offset: {name} is {what}", "compute the address without a variable index"),
     help("kernel func * is sleepable within * region", "{1} may sleep, and is called where nothing may: in a section of {2}", "call it before the section or after it"),
     help("kernel func * requires RCU critical section protection", "{1} is called outside of an RCU section", INSIDE_RCU),
@@ -174,6 +174,7 @@ pub(super) const TABLE: &[Told] = &[
     help("func '*' arg* type * is not a struct", "argument {2} of {1}() points to no structure", "read it by bpf_probe_read_kernel()"),
     // Maps and helpers.
     told("tracing progs cannot use * yet", "{kind}programs cannot use maps whose values hold {1}"),
+    told("socket filter progs cannot use * yet", "socket filters cannot use maps whose values hold {1}"),
     told("invalid access to map value pointer, value_size=* off=*", "byte {2} is beyond the {1} bytes of the map's value"),
     help("no direct value access support for this map type", "the value of the map is used like a variable, which is for arrays", "look it up: bpf_map_lookup_elem()"),
     told("direct value offset of * is not allowed", "byte {1} is further than a map's value can reach"),
