@@ -112,7 +112,7 @@ fn table() {
     for (program, times) in PROGRAMS.iter().zip(&all) {
         let native = times[NAMES.len() - 1].expect("there is clang");
         let ratios = times.map(|ns| ns.map(|ns| ns / native));
-        for (mean, ratio) in means.iter_mut().zip(ratios.into_iter()) {
+        for (mean, ratio) in means.iter_mut().zip(ratios) {
             if let Some(ratio) = ratio {
                 mean.sum += ratio.ln();
                 mean.count += 1;
