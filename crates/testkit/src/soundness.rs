@@ -15,7 +15,7 @@ use crate::mutants::{Mutator, random, shrink};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use run::{Seen, observe};
-use skep::verifier::{Arch, Env, Kernel, Lockdown};
+use skep::verifier::{Env, Kernel};
 use skep_abi::Release;
 use skep_isa::{Insns, RawInsn};
 use skep_prog::Image;
@@ -107,13 +107,5 @@ fn with_insns(image: &Image, at: usize, insns: &[RawInsn]) -> Option<Image> {
 }
 
 fn kernel() -> Kernel {
-    Kernel {
-        release: Release { major: 6, minor: 18 },
-        btf: None,
-        config: None,
-        lockdown: Lockdown::None,
-        mitigations_off: false,
-        cpus: 2,
-        arch: Arch::X86_64,
-    }
+    Kernel::new(Release { major: 6, minor: 18 })
 }

@@ -26,6 +26,21 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// One of the release, for x86-64 with two CPUs, of which neither types nor configuration are known and which
+    /// is not locked down.
+    #[must_use]
+    pub fn new(release: Release) -> Self {
+        Self {
+            release,
+            btf: None,
+            config: None,
+            lockdown: Lockdown::None,
+            mitigations_off: false,
+            cpus: 2,
+            arch: Arch::X86_64,
+        }
+    }
+
     /// Whether the configuration sets an option; `None` if it does not name it.
     pub(crate) fn is_set(&self, option: &str) -> Option<bool> {
         self.config.as_deref()?.lines().find_map(|line| {

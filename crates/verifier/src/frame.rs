@@ -180,29 +180,17 @@ impl<R, S> Frame<R, S> {
         stack: Vec<U>,
         precise: Precise,
     ) -> Frame<T, U> {
-        let &Self {
-            callsite,
-            frame,
-            subprog,
-            async_entries,
-            callback_ret,
-            in_callback,
-            in_async_callback,
-            in_exception_callback,
-            callback_depth,
-            ..
-        } = self;
         Frame {
             regs,
-            callsite,
-            frame,
-            subprog,
-            async_entries,
-            callback_ret,
-            in_callback,
-            in_async_callback,
-            in_exception_callback,
-            callback_depth,
+            callsite: self.callsite,
+            frame: self.frame,
+            subprog: self.subprog,
+            async_entries: self.async_entries,
+            callback_ret: self.callback_ret,
+            in_callback: self.in_callback,
+            in_async_callback: self.in_async_callback,
+            in_exception_callback: self.in_exception_callback,
+            callback_depth: self.callback_depth,
             stack,
             precise,
         }

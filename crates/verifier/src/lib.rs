@@ -8,20 +8,12 @@
 //! ```
 //! use skep_abi::{ProgType, Release};
 //! use skep_prog::{Image, Prog};
-//! use skep_verifier::{Arch, Env, Kernel, Lockdown, Verdict, verify};
+//! use skep_verifier::{Env, Kernel, Verdict, verify};
 //!
 //! let insns = skep_asm::assemble("r0 = r2\nexit").unwrap();
 //! let prog = Prog::new("p", ProgType::Xdp, insns);
 //! let image = Image::default();
-//! let kernel = Kernel {
-//!     release: Release { major: 6, minor: 18 },
-//!     btf: None,
-//!     config: None,
-//!     lockdown: Lockdown::None,
-//!     mitigations_off: false,
-//!     cpus: 2,
-//!     arch: Arch::X86_64,
-//! };
+//! let kernel = Kernel::new(Release { major: 6, minor: 18 });
 //! let Verdict::Rejected(rejection) = verify(&prog, &Env::new(&image, kernel)) else { panic!() };
 //! assert_eq!(rejection.reject.rule.name(), "reg.uninit");
 //! assert_eq!(rejection.reject.kernel, "R2 !read_ok");

@@ -14,7 +14,7 @@
 
 use skep_abi::{ProgType, Release};
 use skep_diag::Source;
-use skep_verifier::{Arch, Caps, Env, Kernel, Lockdown, Verdict, verify};
+use skep_verifier::{Caps, Env, Kernel, Verdict, verify};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -58,15 +58,7 @@ fn verdict(case: &Case<'_>, caps: Caps, minor: u8) -> String {
         Ok((image, _)) => image,
         Err(diagnostics) => return format!("no program: {diagnostics:?}"),
     };
-    let kernel = Kernel {
-        release: Release { major: 6, minor },
-        btf: None,
-        config: None,
-        lockdown: Lockdown::None,
-        mitigations_off: false,
-        cpus: 2,
-        arch: Arch::X86_64,
-    };
+    let kernel = Kernel::new(Release { major: 6, minor });
     let mut env = Env::new(&image, kernel);
     env.caps = caps;
     let [prog] = &image.progs[..] else { return "not one program".into() };

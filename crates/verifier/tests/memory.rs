@@ -3,7 +3,7 @@
 use peak_alloc::PeakAlloc;
 use skep_abi::{ProgType, Release};
 use skep_diag::Source;
-use skep_verifier::{Arch, Env, Kernel, Lockdown, Rule, Verdict, verify};
+use skep_verifier::{Env, Kernel, Rule, Verdict, verify};
 use std::fmt::Write;
 
 #[global_allocator]
@@ -54,15 +54,7 @@ fn many_branches() -> String {
 
 #[test]
 fn the_largest_programs_stay_below_a_hundred_megabytes() {
-    let kernel = Kernel {
-        release: Release { major: 6, minor: 18 },
-        btf: None,
-        config: None,
-        lockdown: Lockdown::None,
-        mitigations_off: false,
-        cpus: 2,
-        arch: Arch::X86_64,
-    };
+    let kernel = Kernel::new(Release { major: 6, minor: 18 });
     for (name, text, limit) in [
         ("one number", full_stack(""), Rule::LimitInsns),
         ("different numbers", full_stack("r7 += 1"), Rule::LimitInsns),
