@@ -6,6 +6,8 @@
 
 #[path = "interp/engines.rs"]
 mod engines;
+#[path = "peer/sbpf.rs"]
+mod sbpf;
 
 use criterion::Criterion;
 use engines::{Skep, engines};

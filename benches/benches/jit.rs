@@ -13,6 +13,8 @@ mod engines;
 mod kernel;
 #[path = "jit/peers.rs"]
 mod peers;
+#[path = "peer/sbpf.rs"]
+mod sbpf;
 #[path = "jit/session.rs"]
 mod session;
 

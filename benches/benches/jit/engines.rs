@@ -6,6 +6,7 @@ use skep_exec::{Bare, CodeOptions, features};
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, NoSurroundings, Surroundings};
 use skep_prog::Prog;
+use solana_sbpf::vm::ExecutionMode;
 use std::ffi::{CString, c_void};
 use std::hint::black_box;
 use std::path::Path;
@@ -53,7 +54,7 @@ pub(crate) fn engines(program: Program) -> Vec<Box<dyn Engine>> {
     ];
     #[cfg(feature = "cranelift")]
     all.push(Box::new(crate::peers::Cranelift::new(program)));
-    all.push(Box::new(crate::peers::Sbpf::new(program)));
+    all.push(Box::new(crate::sbpf::Sbpf::new(program, ExecutionMode::Jit)));
     if has_clang() {
         if let Some(kernel) = crate::kernel::Kernel::new(program) {
             all.push(Box::new(kernel));
