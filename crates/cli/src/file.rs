@@ -17,12 +17,15 @@ const MOST: u64 = 256 << 20;
 /// The bytes of a file, or of standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = &name(path);
+    let mut bytes = Vec::new();
     let reader: Box<dyn Read> = if is_std(path) {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(File::open(path).map_err(|err| Failure::file(name, &err))?)
+        let file = File::open(path).map_err(|err| Failure::file(name, &err))?;
+        let len = file.metadata().map_or(0, |metadata| metadata.len().min(MOST));
+        bytes.reserve(usize::try_from(len).unwrap_or(0));
+        Box::new(file)
     };
-    let mut bytes = Vec::new();
     reader.take(MOST + 1).read_to_end(&mut bytes).map_err(|err| Failure::file(name, &err))?;
     if bytes.len() as u64 > MOST {
         let text = format!("{}: more than {} MiB are no program", name.display(), MOST >> 20);

@@ -54,8 +54,8 @@ impl Insns {
     /// # Errors
     /// [`SlotError`] with the first slot that is no instruction.
     pub fn decode(raws: impl IntoIterator<Item = RawInsn>) -> Result<Self, SlotError> {
-        let mut slots = Vec::new();
         let mut raws = raws.into_iter().peekable();
+        let mut slots = Vec::with_capacity(raws.size_hint().0);
         while let Some(raw) = raws.next() {
             let at = slots.len();
             let pc = Pc(u32::try_from(at).map_err(|_| SlotError::TooMany { slots: at })?);
@@ -86,6 +86,12 @@ impl Insns {
     #[must_use]
     pub fn get(&self, pc: Pc) -> Option<&Insn> {
         self.slots.get(pc.index())?.as_ref()
+    }
+
+    /// All slots; `None` is the second half of `lddw`.
+    #[must_use]
+    pub fn slots(&self) -> &[Option<Insn>] {
+        &self.slots
     }
 
     /// The instruction that starts at `pc`, to be replaced by one of as many slots.
@@ -129,6 +135,8 @@ impl Insns {
 
 impl Extend<Insn> for Insns {
     fn extend<I: IntoIterator<Item = Insn>>(&mut self, insns: I) {
+        let insns = insns.into_iter();
+        self.slots.reserve(insns.size_hint().0);
         for insn in insns {
             self.push(insn);
         }

@@ -35,10 +35,6 @@ pub(crate) struct Aux {
     pub(crate) nospec: bool,
     /// A barrier after it stops speculation.
     pub(crate) nospec_result: bool,
-    /// The operation and limit that masks pointer arithmetic under speculation.
-    pub(crate) alu: Option<AluLimit>,
-    /// `bpf_loop` with the same callback and no flags on all paths.
-    pub(crate) loop_callback: Option<(u32, bool)>,
 }
 
 /// Limit of a masked pointer operation. Kernel: `alu_state`, `alu_limit`.

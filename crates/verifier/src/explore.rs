@@ -46,13 +46,34 @@ pub(crate) struct Remembered {
     nodes: Vec<Option<Box<Node>>>,
     free: Vec<u32>,
     pub(crate) pool: Pool,
-    /// Newest last.
-    pub(crate) buckets: Vec<Vec<StateId>>,
+    /// Newest last. Most instructions have none.
+    lists: Vec<Vec<StateId>>,
+    /// By instruction, the number of its list counted from 1.
+    list_of: Vec<u32>,
     pub(crate) listed: u64,
     pub(crate) evicted: u64,
 }
 
 impl Remembered {
+    /// Nothing remembered of a program of that many slots.
+    pub(crate) fn new(slots: usize) -> Self {
+        Self { list_of: vec![0; slots], ..Self::default() }
+    }
+
+    /// States that are compared with, newest last.
+    pub(crate) fn list(&self, bucket: usize) -> &[StateId] {
+        (self.list_of[bucket] as usize).checked_sub(1).map_or(&[], |at| &self.lists[at])
+    }
+
+    pub(crate) fn list_mut(&mut self, bucket: usize) -> &mut Vec<StateId> {
+        let at = &mut self.list_of[bucket];
+        if *at == 0 {
+            self.lists.push(Vec::new());
+            *at = u32::try_from(self.lists.len()).unwrap_or(u32::MAX);
+        }
+        &mut self.lists[*at as usize - 1]
+    }
+
     pub(crate) fn get(&self, id: StateId) -> &Node {
         self.nodes[id.0 as usize].as_deref().expect("bug: a state in use was freed")
     }
@@ -228,9 +249,8 @@ impl Verifier<'_> {
             {
                 // A barrier keeps this path from ever reaching what would not be safe.
                 self.commit_stack_writes();
-                let aux = &mut self.aux[pc as usize];
-                aux.nospec = true;
-                aux.alu = None;
+                self.aux[pc as usize].nospec = true;
+                self.alu_limits.remove(&pc);
                 return Ok(true);
             }
             Err(stop) => return Err(stop),
@@ -283,7 +303,7 @@ impl Verifier<'_> {
     /// Forgets everything of one function's exploration. Kernel: `free_states`.
     pub(crate) fn forget(&mut self) {
         self.pending.clear();
-        self.remembered = Remembered::default();
+        self.remembered = Remembered::new(self.insns.len());
         self.visits = Visits::default();
         self.live.clear();
     }

@@ -92,7 +92,7 @@ impl Verifier<'_> {
     /// Slots that jumps and calls lead to. Kernel: `mark_jump_target`.
     fn jump_targets(&self) -> Vec<bool> {
         let mut targets = vec![false; self.insns.len()];
-        for (pc, insn) in (0..).zip(&self.insns) {
+        for (pc, insn) in (0..).zip(self.insns) {
             let Some(insn) = insn else { continue };
             let off = match *insn {
                 Insn::Call(Call::Local(off)) | Insn::LoadImm { imm: ImmSrc::Func(off), .. } => {

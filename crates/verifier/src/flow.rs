@@ -1,7 +1,7 @@
 //! Which instructions follow which, and the order in which data flows back over them.
 
-use crate::verifier::{NO_PC, Verifier};
-use skep_isa::Pc;
+use crate::verifier::Verifier;
+use skep_isa::{Insn, Pc};
 
 /// Marks of the search for the postorder.
 const DISCOVERED: u8 = 1;
@@ -44,19 +44,10 @@ impl Lists {
 impl Verifier<'_> {
     /// Instructions that can follow inside the same function. Kernel: `bpf_insn_successors`.
     pub(crate) fn successors(&self, pc: u32) -> impl Iterator<Item = u32> + use<> {
-        self.succ[pc as usize].into_iter().filter(|&next| next != NO_PC)
-    }
-
-    /// Fills in what [`Verifier::successors`] gives.
-    pub(crate) fn compute_successors(&mut self) {
-        self.succ = (0..u32::try_from(self.insns.len()).unwrap_or(0))
-            .map(|pc| {
-                let Some(insn) = self.insns[pc as usize] else { return [NO_PC; 2] };
-                let next = if insn.falls_through() { pc + insn.slots() } else { NO_PC };
-                let jump = insn.jump_off().and_then(|off| Pc(pc).jump(off));
-                [next, jump.map_or(NO_PC, |to| to.0)]
-            })
-            .collect();
+        let insn = self.insns[pc as usize];
+        let next = insn.filter(Insn::falls_through).map(|insn| pc + insn.slots());
+        let jump = insn.and_then(|insn| Pc(pc).jump(insn.jump_off()?));
+        next.into_iter().chain(jump.map(|to| to.0))
     }
 
     /// Instructions of each function, each after its successors where there is no loop.

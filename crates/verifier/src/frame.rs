@@ -42,6 +42,12 @@ impl Slot {
         u64::from_ne_bytes(self.bytes.map(|byte| byte as u8)) == u64::from_ne_bytes([kind as u8; 8])
     }
 
+    /// Equal in all but whether safety depends on the range.
+    #[must_use]
+    pub(crate) fn same_but_precise(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.reg.same_but_precise(&other.reg)
+    }
+
     /// Whether it holds a whole spilled register. Kernel: `is_spilled_reg`.
     #[must_use]
     pub fn is_spilled(&self) -> bool {
@@ -73,34 +79,17 @@ pub(crate) struct RetRange {
 /// `callsite` of a function that was not called.
 pub(crate) const MAIN: u32 = u32::MAX;
 
-/// Which numbers of a kept frame matter; those of the current path carry the mark themselves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Precise {
-    /// A bit a register.
-    pub regs: u16,
-    /// A bit a slot.
-    pub slots: u64,
-}
-
-impl Precise {
-    /// Whether the register matters.
-    #[must_use]
-    pub(crate) fn reg(self, at: usize) -> bool {
-        self.regs >> at & 1 != 0
-    }
-
-    /// Whether the slot matters.
-    #[must_use]
-    pub(crate) fn slot(self, at: usize) -> bool {
-        self.slots >> at & 1 != 0
-    }
+/// An activation of a function, whatever else is known of it.
+pub(crate) trait Activation {
+    /// The call that made it, [`MAIN`] for the first, and the function.
+    fn call(&self) -> (u32, u32);
 }
 
 /// Registers and stack of one activation. Kernel: `struct bpf_func_state`.
 ///
 /// `R` and `S` are [`RegState`] and [`Slot`] on the current path and pointers to them in what is kept
 /// ([`crate::kept`]).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame<R = RegState, S = Slot> {
     /// r0 to r10.
     pub regs: [R; 11],
@@ -124,8 +113,6 @@ pub(crate) struct Frame<R = RegState, S = Slot> {
     pub callback_depth: u32,
     /// Slot `n` is the eight bytes from `fp - 8 * (n + 1)`.
     pub stack: Vec<S>,
-    /// Of a kept frame, which numbers matter.
-    pub precise: Precise,
 }
 
 impl Frame {
@@ -150,7 +137,6 @@ impl Frame {
             in_exception_callback: false,
             callback_depth: 0,
             stack: Vec::new(),
-            precise: Precise::default(),
         }
     }
 
@@ -173,13 +159,22 @@ impl Frame {
 }
 
 impl<R, S> Frame<R, S> {
+    /// Whether the two stand for the same activation, whatever their registers and slots hold.
+    #[must_use]
+    pub(crate) fn is_activation_of<T, U>(&self, other: &Frame<T, U>) -> bool {
+        self.callsite == other.callsite
+            && self.frame == other.frame
+            && self.subprog == other.subprog
+            && self.async_entries == other.async_entries
+            && self.callback_ret == other.callback_ret
+            && self.in_callback == other.in_callback
+            && self.in_async_callback == other.in_async_callback
+            && self.in_exception_callback == other.in_exception_callback
+            && self.callback_depth == other.callback_depth
+    }
+
     /// The same activation with these registers and slots.
-    pub(crate) fn with_values<T, U>(
-        &self,
-        regs: [T; 11],
-        stack: Vec<U>,
-        precise: Precise,
-    ) -> Frame<T, U> {
+    pub(crate) fn with_values<T, U>(&self, regs: [T; 11], stack: Vec<U>) -> Frame<T, U> {
         Frame {
             regs,
             callsite: self.callsite,
@@ -192,7 +187,12 @@ impl<R, S> Frame<R, S> {
             in_exception_callback: self.in_exception_callback,
             callback_depth: self.callback_depth,
             stack,
-            precise,
         }
+    }
+}
+
+impl<R, S> Activation for Frame<R, S> {
+    fn call(&self) -> (u32, u32) {
+        (self.callsite, self.subprog)
     }
 }

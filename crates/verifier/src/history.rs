@@ -49,7 +49,7 @@ pub(crate) struct Way<'a> {
     pub(crate) parent: Option<StateId>,
 }
 
-impl<R, S> State<R, S> {
+impl<F> State<F> {
     /// The way here from the remembered state before.
     #[must_use]
     pub(crate) fn way(&self) -> Way<'_> {

@@ -305,7 +305,7 @@ impl Verifier<'_> {
     /// path came through less than `depth` remembered states from its start. States that were found to be
     /// of no use are passed over. Kernel: `find_prev_entry`.
     pub(crate) fn previous_entry(&self, pc: u32, depth: u32) -> Option<StateId> {
-        let bucket = &self.remembered.buckets[self.bucket(pc)];
+        let bucket = self.remembered.list(self.bucket(pc));
         bucket.iter().rev().copied().find(|&id| {
             let state = &self.remembered.get(id).state;
             state.branches > 0 && state.dfs_depth < depth && self.is_same_call(id, pc)

@@ -2,22 +2,64 @@
 //!
 //! Up to some ten thousand states are remembered and up to 8,192 wait to be followed. One state in full
 //! takes more than a kilobyte for each frame and 120 bytes for each slot of stack, but from one to the
-//! next little changes. So a kept state points to its registers and slots, and those that are equal to
-//! the ones of the remembered state before it on the path, or that were met lately, are shared.
+//! next little changes. So a kept state points to its frames, and these to their registers and slots;
+//! those that are equal to the ones of the remembered state before it on the path, or that were met
+//! lately, are shared.
 //!
 //! Whether a number is precise is found out later, for each state on its own: that mark stands beside
 //! the shared values, in [`Precise`].
 
-use crate::frame::{Frame, Precise, Slot};
+use crate::frame::{Activation, Frame, Slot};
 use crate::reg::RegState;
 use crate::state::State;
 use std::array;
+use std::ops::Deref;
 use std::rc::Rc;
 
 /// A state that is kept.
-pub(crate) type KeptState = State<Rc<RegState>, Rc<Slot>>;
-/// A frame of it.
-pub(crate) type KeptFrame = Frame<Rc<RegState>, Rc<Slot>>;
+pub(crate) type KeptState = State<KeptFrame>;
+/// Registers and stack of an activation that is kept.
+type Values = Frame<Rc<RegState>, Rc<Slot>>;
+
+/// An activation of a state that is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptFrame {
+    values: Rc<Values>,
+    pub(crate) precise: Precise,
+}
+
+/// Which numbers of a kept frame matter; those of the current path carry the mark themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Precise {
+    /// A bit a register.
+    pub(crate) regs: u16,
+    /// A bit a slot.
+    pub(crate) slots: u64,
+}
+
+impl Precise {
+    /// Those that the frame marks.
+    fn of(frame: &Frame) -> Self {
+        let regs = frame.regs.iter().enumerate();
+        let slots = frame.stack.iter().enumerate();
+        Self {
+            regs: regs.fold(0, |all, (at, reg)| all | u16::from(reg.precise) << at),
+            slots: slots.fold(0, |all, (at, slot)| all | u64::from(slot.reg.precise) << at),
+        }
+    }
+
+    /// Whether the register matters.
+    #[must_use]
+    pub(crate) fn reg(self, at: usize) -> bool {
+        self.regs >> at & 1 != 0
+    }
+
+    /// Whether the slot matters.
+    #[must_use]
+    pub(crate) fn slot(self, at: usize) -> bool {
+        self.slots >> at & 1 != 0
+    }
+}
 
 /// Values of each kind that are found again.
 const PLACES: usize = 1024;
@@ -26,12 +68,18 @@ const PLACES: usize = 1024;
 pub(crate) struct Pool {
     regs: Box<[Rc<RegState>]>,
     slots: Box<[Rc<Slot>]>,
+    /// Frames whose dead values were cleared; there are none at first.
+    cleared: Vec<Option<Rc<Values>>>,
 }
 
 impl Default for Pool {
     fn default() -> Self {
         let (reg, slot) = (Rc::new(RegState::NOT_INIT), Rc::new(Slot::INVALID));
-        Self { regs: vec![reg; PLACES].into(), slots: vec![slot; PLACES].into() }
+        Self {
+            regs: vec![reg; PLACES].into(),
+            slots: vec![slot; PLACES].into(),
+            cleared: vec![None; PLACES],
+        }
     }
 }
 
@@ -46,36 +94,62 @@ impl Pool {
     }
 
     fn keep_frame(&mut self, frame: &Frame, before: Option<&KeptFrame>) -> KeptFrame {
-        let mut precise = Precise::default();
-        let regs = array::from_fn(|at| {
-            let mut reg = frame.regs[at];
-            precise.regs |= u16::from(reg.precise) << at;
-            reg.precise = false;
-            match before.map(|before| &before.regs[at]) {
-                Some(old) if **old == reg => Rc::clone(old),
-                _ => self.reg(reg),
+        let precise = Precise::of(frame);
+        let values = match before {
+            Some(old) if old.stands_for(frame) => Rc::clone(&old.values),
+            _ => Rc::new(self.values(frame, before)),
+        };
+        KeptFrame { values, precise }
+    }
+
+    fn values(&mut self, frame: &Frame, before: Option<&KeptFrame>) -> Values {
+        let regs = array::from_fn(|at| match before.map(|before| &before.regs[at]) {
+            Some(old) if old.same_but_precise(&frame.regs[at]) => Rc::clone(old),
+            _ => self.reg(frame.regs[at]),
+        });
+        let stack = frame.stack.iter().enumerate().map(|(at, slot)| {
+            match before.and_then(|before| before.stack.get(at)) {
+                Some(old) if old.same_but_precise(slot) => Rc::clone(old),
+                _ => self.slot(*slot),
             }
         });
-        let mut stack = Vec::with_capacity(frame.stack.len());
-        for (at, slot) in frame.stack.iter().enumerate() {
-            let mut slot = *slot;
-            precise.slots |= u64::from(slot.reg.precise) << at;
-            slot.reg.precise = false;
-            stack.push(match before.and_then(|before| before.stack.get(at)) {
-                Some(old) if **old == slot => Rc::clone(old),
-                _ => self.slot(slot),
-            });
-        }
-        frame.with_values(regs, stack, precise)
+        frame.with_values(regs, stack.collect())
+    }
+
+    /// Clears the registers and slots of a frame that are not in these masks.
+    pub(crate) fn clear_dead(&mut self, frame: &mut KeptFrame, live_regs: u16, live_slots: u64) {
+        let live_regs = live_regs | 1 << 10;
+        let values = &*frame.values;
+        let regs = array::from_fn(|at| match live_regs >> at & 1 {
+            0 => self.reg(RegState::NOT_INIT),
+            _ => Rc::clone(&values.regs[at]),
+        });
+        let stack = values.stack.iter().enumerate().map(|(at, slot)| match live_slots >> at & 1 {
+            0 => self.slot(Slot::INVALID),
+            _ => Rc::clone(slot),
+        });
+        let cleared = values.with_values(regs, stack.collect());
+        frame.precise.regs &= live_regs;
+        frame.precise.slots &= live_slots;
+        let place = cleared.regs.iter().fold(cleared.callsite as usize, |all, reg| {
+            all.wrapping_mul(31).wrapping_add(Rc::as_ptr(reg).addr() >> 4)
+        });
+        let known = &mut self.cleared[place % PLACES];
+        frame.values = match known {
+            Some(known) if **known == cleared => Rc::clone(known),
+            _ => Rc::clone(known.insert(Rc::new(cleared))),
+        };
     }
 
     /// A register that is kept.
-    pub(crate) fn reg(&mut self, reg: RegState) -> Rc<RegState> {
+    fn reg(&mut self, mut reg: RegState) -> Rc<RegState> {
+        reg.precise = false;
         find(&mut self.regs, place(&reg), reg)
     }
 
     /// A slot that is kept.
-    pub(crate) fn slot(&mut self, slot: Slot) -> Rc<Slot> {
+    fn slot(&mut self, mut slot: Slot) -> Rc<Slot> {
+        slot.reg.precise = false;
         let bytes = slot.bytes.iter().fold(0, |all, &byte| all * 8 + byte as usize);
         find(&mut self.slots, place(&slot.reg).wrapping_add(bytes), slot)
     }
@@ -105,6 +179,20 @@ fn place(reg: &RegState) -> usize {
     (mixed >> 40) as usize
 }
 
+impl Deref for KeptFrame {
+    type Target = Values;
+
+    fn deref(&self) -> &Values {
+        &self.values
+    }
+}
+
+impl Activation for KeptFrame {
+    fn call(&self) -> (u32, u32) {
+        self.values.call()
+    }
+}
+
 impl KeptState {
     /// The state in full.
     pub(crate) fn unfold(&self) -> State {
@@ -113,6 +201,14 @@ impl KeptState {
 }
 
 impl KeptFrame {
+    /// Whether its values are those of the frame.
+    fn stands_for(&self, frame: &Frame) -> bool {
+        self.is_activation_of(frame)
+            && self.regs.iter().zip(&frame.regs).all(|(old, reg)| old.same_but_precise(reg))
+            && self.stack.len() == frame.stack.len()
+            && self.stack.iter().zip(&frame.stack).all(|(old, slot)| old.same_but_precise(slot))
+    }
+
     fn unfold(&self) -> Frame {
         let regs = array::from_fn(|at| {
             let precise = self.precise.reg(at);
@@ -122,6 +218,6 @@ impl KeptFrame {
             let reg = RegState { precise: self.precise.slot(at), ..slot.reg };
             Slot { reg, bytes: slot.bytes }
         });
-        self.with_values(regs, stack.collect(), Precise::default())
+        self.with_values(regs, stack.collect())
     }
 }

@@ -58,6 +58,7 @@ mod map_info;
 mod mem;
 mod null;
 mod packet_range;
+mod paged;
 mod precision;
 mod ptr_alu;
 mod record;

@@ -350,6 +350,15 @@ impl RegState {
         }
     }
 
+    /// Equal in all but whether safety depends on the range.
+    #[must_use]
+    pub(crate) fn same_but_precise(&self, other: &Self) -> bool {
+        self.same_but_ids(other)
+            && self.id == other.id
+            && self.ref_obj_id == other.ref_obj_id
+            && self.frame == other.frame
+    }
+
     /// Equal in all but ids. Kernel: the `memcmp` up to `id`.
     #[must_use]
     pub fn same_but_ids(&self, other: &Self) -> bool {

@@ -19,6 +19,7 @@ use crate::waiting::Waiting;
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::Cell;
+use std::collections::HashMap;
 
 /// Whether the kernel would take `prog`.
 #[must_use]
@@ -78,10 +79,7 @@ fn through(aux: &Aux) -> Option<Through> {
 
 impl<'a> Verifier<'a> {
     pub(crate) fn new(prog: &'a Prog, env: &'a Env<'a>) -> Self {
-        let mut insns = vec![None; prog.insns.len()];
-        for (pc, insn) in prog.insns.iter() {
-            insns[pc.index()] = Some(insn);
-        }
+        let insns = prog.insns.slots();
         let caps = env.caps;
         let perfmon = caps.perfmon || caps.sys_admin;
         let len = insns.len();
@@ -92,11 +90,12 @@ impl<'a> Verifier<'a> {
             vmlinux: env.kernel.btf.as_deref(),
             btf,
             aux: vec![Aux::default(); len],
+            alu_limits: HashMap::new(),
+            loop_callbacks: HashMap::new(),
             insns,
             subprogs: Vec::new(),
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
-            succ: Vec::new(),
             postorder: Vec::new(),
             postorder_place: Vec::new(),
             predecessors: Lists::default(),
@@ -150,7 +149,6 @@ impl<'a> Verifier<'a> {
         self.check_func_info()?;
         self.resolve_maps()?;
         self.check_cfg()?;
-        self.compute_successors();
         self.compute_postorder();
         self.pc = NO_PC;
         self.check_attach()?;
@@ -169,7 +167,6 @@ impl<'a> Verifier<'a> {
     /// Stands at the start of a function.
     pub(crate) fn enter_function(&mut self, subprog: u32) -> Res<()> {
         self.forget();
-        self.remembered.buckets = vec![Vec::new(); self.insns.len()];
         let start = self.subprogs[subprog as usize].start;
         let frame = Frame::new(MAIN, 0, subprog);
         self.cur = State::new(frame, start, self.sleepable);

@@ -56,12 +56,11 @@ impl Verifier<'_> {
     }
 
     fn record_limit(&mut self, limit: AluLimit) -> Result<(), Reason> {
-        let aux = self.aux_here();
-        if aux.alu.is_some_and(|alu| alu != limit) {
-            return Err(Reason::Paths);
+        if *self.alu_limits.entry(self.pc).or_insert(limit) == limit {
+            Ok(())
+        } else {
+            Err(Reason::Paths)
         }
-        aux.alu = Some(limit);
-        Ok(())
     }
 
     /// Before the operation: the limit, and the path of a mispredicting CPU.

@@ -8,7 +8,9 @@
 //!
 //! Kernel: `kernel/bpf/liveness.c` of Linux 6.18.
 
-use crate::state::State;
+use crate::frame::Activation;
+use crate::kept::KeptState;
+use crate::paged::Paged;
 use crate::verifier::Verifier;
 use std::collections::HashMap;
 
@@ -16,52 +18,59 @@ use std::collections::HashMap;
 pub(crate) type Slots = u64;
 
 /// Marks of one instruction for one frame.
-#[derive(Clone, Copy, Debug, Default)]
-struct Masks {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Accesses {
     may_read: Slots,
     must_write: Slots,
-    must_write_acc: Slots,
-    live_before: Slots,
 }
 
 /// Marks of a function for one frame.
 #[derive(Clone, Debug, Default)]
 struct Marks {
-    /// By instruction; empty as long as there are none.
-    masks: Vec<Masks>,
+    /// Whether there are any.
+    any: bool,
+    accesses: Paged<Accesses>,
+    live_before: Paged<Slots>,
+    /// What is written on every way from an instruction to the end of the function; only for frames of
+    /// callers, as nobody else asks.
+    must_write_after: Paged<Slots>,
     /// Instructions whose marks changed since `live_before` was computed.
     stale: Vec<u32>,
 }
 
 /// A function in one chain of calls.
 ///
-/// A program may have very many chains, most of whose functions leave the stack alone: these hold nothing.
+/// A program may have very many chains, most of whose functions leave the stack alone: these hold little.
 #[derive(Debug)]
 struct Instance {
-    /// The caller's.
-    caller: Option<u32>,
+    /// The caller's, [`NO_CALLER`] for the first.
+    caller: u32,
     /// The call that leads here.
     callsite: u32,
     subprog: u32,
-    /// First slot of the function, and its slots.
+    /// First slot of the function.
     start: u32,
-    len: u32,
+    /// Where in [`StackLive::written`] the bits of its instructions begin.
+    written: u32,
     updated: bool,
     must_write_dropped: bool,
     /// By frame, up to the last that has marks.
-    frames: Vec<Marks>,
-    /// Instructions whose `must_write` was set, a bit each.
-    written: Vec<u64>,
+    frames: Box<[Marks]>,
 }
 
+/// No instance.
+const NO_CALLER: u32 = u32::MAX;
+
 /// Caller, call and first slot of the function.
-type Key = (Option<u32>, u32, u32);
+type Key = (u32, u32, u32);
 
 /// All marks so far. Kernel: `struct bpf_liveness`.
 #[derive(Debug, Default)]
 pub(crate) struct StackLive {
     instances: Vec<Instance>,
     by_key: HashMap<Key, u32>,
+    /// Instructions that were followed, a bit each, by instance.
+    written: Vec<u64>,
     /// Instances that were updated.
     updated: usize,
     /// Instance of the current state's innermost frame.
@@ -89,26 +98,40 @@ impl StackLive {
         self.current = None;
     }
 
-    fn masks(&self, instance: usize, frame: usize, pc: u32) -> Option<&Masks> {
-        let instance = &self.instances[instance];
-        instance.frames.get(frame)?.masks.get((pc - instance.start) as usize)
+    /// The marks for a frame, if there are any.
+    fn marks(&self, instance: usize, frame: usize) -> Option<&Marks> {
+        self.instances[instance].frames.get(frame).filter(|marks| marks.any)
     }
 
-    fn masks_mut(&mut self, instance: usize, frame: usize, pc: u32) -> &mut Masks {
-        let instance = &mut self.instances[instance];
-        if instance.frames.len() <= frame {
-            instance.frames.resize_with(frame + 1, Marks::default);
+    fn marks_mut(&mut self, instance: usize, frame: usize) -> &mut Marks {
+        let frames = &mut self.instances[instance].frames;
+        if frames.len() <= frame {
+            let mut more = std::mem::take(frames).into_vec();
+            more.resize_with(frame + 1, Marks::default);
+            *frames = more.into();
         }
-        let masks = &mut instance.frames[frame].masks;
-        if masks.is_empty() {
-            masks.resize(instance.len as usize, Masks::default());
-        }
-        &mut masks[(pc - instance.start) as usize]
+        let marks = &mut frames[frame];
+        marks.any = true;
+        marks
     }
 
-    /// What is live before an instruction has to be computed anew.
-    fn mark_stale(&mut self, instance: usize, frame: usize, pc: u32) {
-        self.instances[instance].frames[frame].stale.push(pc);
+    /// What an instruction reads and writes.
+    fn accesses(&self, instance: usize, frame: usize, pc: u32) -> Accesses {
+        let at = pc - self.instances[instance].start;
+        self.marks(instance, frame).map(|marks| marks.accesses.get(at)).unwrap_or_default()
+    }
+
+    /// Notes anew what an instruction reads and writes: what is live before it has to be computed anew.
+    fn set_accesses(&mut self, instance: usize, frame: usize, pc: u32, accesses: Accesses) {
+        let at = pc - self.instances[instance].start;
+        let marks = self.marks_mut(instance, frame);
+        marks.accesses.set(at, accesses);
+        marks.stale.push(pc);
+    }
+
+    fn live_before(&self, instance: usize, frame: usize, pc: u32) -> Slots {
+        let at = pc - self.instances[instance].start;
+        self.marks(instance, frame).map_or(0, |marks| marks.live_before.get(at))
     }
 
     fn mark_updated(&mut self, instance: usize) {
@@ -118,22 +141,21 @@ impl StackLive {
     }
 
     fn mark_read(&mut self, instance: usize, frame: usize, pc: u32, slots: Slots) {
-        let old = self.masks(instance, frame, pc).copied().unwrap_or_default();
-        let read = old.may_read | slots;
-        if read == old.may_read {
+        let mut accesses = self.accesses(instance, frame, pc);
+        if slots & !accesses.may_read == 0 {
             return;
         }
-        self.masks_mut(instance, frame, pc).may_read = read;
-        self.mark_stale(instance, frame, pc);
-        if read | old.live_before != old.live_before {
+        accesses.may_read |= slots;
+        self.set_accesses(instance, frame, pc, accesses);
+        if accesses.may_read & !self.live_before(instance, frame, pc) != 0 {
             self.mark_updated(instance);
         }
     }
 
     /// Frames that are on the stack where the instance runs.
     fn depth(&self, instance: usize) -> usize {
-        let callers = |&at: &usize| self.instances[at].caller.map(|caller| caller as usize);
-        std::iter::successors(Some(instance), callers).count()
+        let caller = |&at: &usize| self.instances[at].caller();
+        std::iter::successors(Some(instance), caller).count()
     }
 
     fn reset_writes(&mut self, instance: usize, pc: u32) {
@@ -144,72 +166,82 @@ impl StackLive {
 
     fn commit_writes(&mut self, instance: usize) {
         let pc = self.write_pc;
-        let at = (pc - self.instances[instance].start) as usize;
-        let (word, bit) = (at / 64, 1 << (at % 64));
-        let seen = self.instances[instance].written[word] & bit != 0;
+        let Instance { start, written, .. } = self.instances[instance];
+        let (word, bit) = bit_of(written, pc - start);
+        let seen = self.written[word] & bit != 0;
+        self.written[word] |= bit;
         for frame in 0..self.write_acc.len() {
             let mut slots = self.write_acc[frame];
-            let old = self.masks(instance, frame, pc).map_or(0, |masks| masks.must_write);
-            if seen {
-                slots &= old;
-            } else if slots == 0 {
+            if !seen && slots == 0 {
                 continue;
             }
+            let accesses = self.accesses(instance, frame, pc);
+            let old = accesses.must_write;
+            if seen {
+                slots &= old;
+            }
             if old != slots {
-                self.masks_mut(instance, frame, pc).must_write = slots;
-                self.mark_stale(instance, frame, pc);
+                let accesses = Accesses { must_write: slots, ..accesses };
+                self.set_accesses(instance, frame, pc, accesses);
                 self.mark_updated(instance);
             }
             if old & !slots != 0 {
                 self.instances[instance].must_write_dropped = true;
             }
         }
-        self.instances[instance].written[word] |= bit;
+    }
+}
+
+/// The word and bit of an instruction, `at` slots from the first of its function.
+fn bit_of(written: u32, at: u32) -> (usize, u64) {
+    (written as usize + at as usize / 64, 1 << (at % 64))
+}
+
+impl Instance {
+    fn caller(&self) -> Option<usize> {
+        (self.caller != NO_CALLER).then_some(self.caller as usize)
     }
 }
 
 impl Verifier<'_> {
     /// The instances of the frames of a state.
-    fn chain<R, S>(&mut self, state: &State<R, S>) -> Vec<usize> {
-        let calls = state.frames.iter().map(|frame| (frame.callsite, frame.subprog));
-        self.chain_of(calls)
+    fn chain(&mut self, state: &KeptState) -> Vec<usize> {
+        self.chain_of(state.frames.iter().map(Activation::call))
     }
 
     fn current_chain(&mut self) -> Vec<usize> {
-        let frames = self.cur.frames.iter();
-        let calls: Vec<_> = frames.map(|frame| (frame.callsite, frame.subprog)).collect();
+        let calls: Vec<_> = self.cur.frames.iter().map(Activation::call).collect();
         self.chain_of(calls.into_iter())
     }
 
     fn chain_of(&mut self, calls: impl Iterator<Item = (u32, u32)>) -> Vec<usize> {
-        let mut caller = None;
+        let mut caller = NO_CALLER;
         calls
             .map(|(callsite, subprog)| {
-                let callsite = if caller.is_none() { 0 } else { callsite };
-                let at = self.instance(caller, callsite, subprog);
-                caller = Some(at);
-                at as usize
+                let callsite = if caller == NO_CALLER { 0 } else { callsite };
+                caller = self.instance(caller, callsite, subprog);
+                caller as usize
             })
             .collect()
     }
 
-    fn instance(&mut self, caller: Option<u32>, callsite: u32, subprog: u32) -> u32 {
+    fn instance(&mut self, caller: u32, callsite: u32, subprog: u32) -> u32 {
         let func = &self.subprogs[subprog as usize];
         let (start, end) = (func.start, func.end);
         let next = u32::try_from(self.live.instances.len()).unwrap_or(u32::MAX);
         let at = *self.live.by_key.entry((caller, callsite, start)).or_insert(next);
         if at == next {
-            let len = end - start;
+            let written = self.live.written.len();
+            self.live.written.resize(written + (end - start).div_ceil(64) as usize, 0);
             self.live.instances.push(Instance {
                 caller,
                 callsite,
                 subprog,
                 start,
-                len,
+                written: u32::try_from(written).unwrap_or(u32::MAX),
                 updated: false,
                 must_write_dropped: false,
-                frames: Vec::new(),
-                written: vec![0; len.div_ceil(64) as usize],
+                frames: Box::default(),
             });
         }
         at
@@ -272,25 +304,24 @@ impl Verifier<'_> {
         for frame in 0..self.live.instances[at].frames.len() {
             self.update_frame(at, frame);
         }
-        if let Some(caller) = self.live.instances[at].caller {
-            self.propagate_to_caller(at, caller as usize);
+        if let Some(caller) = self.live.instances[at].caller() {
+            self.propagate_to_caller(at, caller);
         }
     }
 
     /// Goes through the function in postorder, again and again, until nothing changes. Instructions are
     /// passed over whose own marks and whose successors' are as they were the last time.
     fn update_frame(&mut self, at: usize, frame: usize) {
+        let is_callers = frame + 1 < self.live.depth(at);
         let order = self.postorder_of(self.live.instances[at].subprog as usize);
         let instance = &mut self.live.instances[at];
         let marks = &mut instance.frames[frame];
-        if marks.masks.is_empty() {
+        if !marks.any {
             return;
         }
         let mut stale = PlaceSet::new(order.len());
         if instance.must_write_dropped {
-            for masks in &mut marks.masks {
-                masks.must_write_acc = 0;
-            }
+            marks.must_write_after = Paged::default();
             marks.stale.clear();
             (0..order.len()).for_each(|place| stale.insert(place));
         }
@@ -303,7 +334,7 @@ impl Verifier<'_> {
                 next = place + 1;
                 stale.remove(place);
                 let pc = self.postorder[order.start + place];
-                if self.update_insn(at, frame, pc) {
+                if self.update_insn(at, frame, pc, is_callers) {
                     for &before in self.predecessors.of(pc) {
                         stale.insert(self.postorder_place[before as usize] as usize - order.start);
                     }
@@ -315,41 +346,48 @@ impl Verifier<'_> {
         }
     }
 
-    fn update_insn(&mut self, at: usize, frame: usize, pc: u32) -> bool {
-        let (mut after, mut acc, mut any) = (0, Slots::MAX, false);
+    fn update_insn(&mut self, at: usize, frame: usize, pc: u32, is_callers: bool) -> bool {
+        let start = self.live.instances[at].start;
+        let Some(marks) = self.live.marks(at, frame) else { return false };
+        let (mut after, mut all, mut any) = (0, Slots::MAX, false);
         for next in self.successors(pc) {
-            if let Some(masks) = self.live.masks(at, frame, next) {
-                after |= masks.live_before;
-                acc &= masks.must_write_acc;
-                any = true;
+            after |= marks.live_before.get(next - start);
+            if is_callers {
+                all &= marks.must_write_after.get(next - start);
             }
+            any = true;
         }
         if !any {
             return false;
         }
-        let masks = self.live.masks_mut(at, frame, pc);
-        acc |= masks.must_write;
-        let before = (after & !masks.must_write) | masks.may_read;
-        let changed = before != masks.live_before || acc != masks.must_write_acc;
-        masks.live_before = before;
-        masks.must_write_acc = acc;
+        let Accesses { may_read, must_write } = marks.accesses.get(pc - start);
+        let before = (after & !must_write) | may_read;
+        let all = if is_callers { all | must_write } else { 0 };
+        let changed = before != marks.live_before.get(pc - start)
+            || all != marks.must_write_after.get(pc - start);
+        if changed {
+            let marks = self.live.marks_mut(at, frame);
+            marks.live_before.set(pc - start, before);
+            marks.must_write_after.set(pc - start, all);
+        }
         changed
     }
 
     /// What a callee reads and writes of outer frames is read and written by the call.
     fn propagate_to_caller(&mut self, at: usize, caller: usize) {
-        let Instance { start, callsite, .. } = self.live.instances[at];
+        let Instance { callsite, .. } = self.live.instances[at];
         self.live.reset_writes(caller, callsite);
         for frame in 0..self.live.write_acc.len() {
-            let Some(&masks) = self.live.masks(at, frame, start) else { continue };
-            self.live.write_acc[frame] |= masks.must_write_acc;
-            self.live.mark_read(caller, frame, callsite, masks.live_before);
+            let Some(marks) = self.live.marks(at, frame) else { continue };
+            let (read, written) = (marks.live_before.get(0), marks.must_write_after.get(0));
+            self.live.write_acc[frame] |= written;
+            self.live.mark_read(caller, frame, callsite, read);
         }
         self.live.commit_writes(caller);
     }
 
     /// Prepares questions about a state. Kernel: `bpf_live_stack_query_init`.
-    pub(crate) fn live_query<R, S>(&mut self, state: &State<R, S>) -> Query {
+    pub(crate) fn live_query(&mut self, state: &KeptState) -> Query {
         let instances = self.chain(state);
         Query {
             instances,
@@ -361,8 +399,7 @@ impl Verifier<'_> {
     /// Whether the slot may be read later. Kernel: `bpf_stack_slot_alive`.
     pub(crate) fn slot_alive(&self, query: &Query, frame: usize, slot: usize) -> bool {
         let live = |instance: usize, pc: u32| {
-            let masks = self.live.masks(query.instances[instance], frame, pc);
-            masks.is_some_and(|masks| masks.live_before >> slot & 1 != 0)
+            self.live.live_before(query.instances[instance], frame, pc) >> slot & 1 != 0
         };
         let innermost = query.instances.len() - 1;
         live(innermost, query.pc)

@@ -1,6 +1,6 @@
 //! Everything known at one point of one path.
 
-use crate::frame::{Frame, Slot};
+use crate::frame::{Activation, Frame};
 use crate::reg::RegState;
 
 /// Index of a remembered state.
@@ -145,11 +145,11 @@ impl LinkedRegs {
 
 /// Everything known at one point of one path. Kernel: `struct bpf_verifier_state`.
 ///
-/// For `R` and `S` see [`Frame`].
+/// `F` is [`Frame`] on the current path and [`KeptFrame`](crate::kept::KeptFrame) in what is kept.
 #[derive(Clone, Debug)]
-pub(crate) struct State<R = RegState, S = Slot> {
+pub(crate) struct State<F = Frame> {
     /// Activations, the main function's first.
-    pub frames: Vec<Frame<R, S>>,
+    pub frames: Vec<F>,
     /// What must be given back.
     pub refs: Vec<Reference>,
     /// Locks held.
@@ -237,7 +237,7 @@ impl State {
     }
 }
 
-impl<R, S> State<R, S> {
+impl<F> State<F> {
     /// Number of the innermost frame.
     #[must_use]
     pub(crate) fn curframe(&self) -> usize {
@@ -246,24 +246,27 @@ impl<R, S> State<R, S> {
 
     /// The innermost frame.
     #[must_use]
-    pub(crate) fn top(&self) -> &Frame<R, S> {
+    pub(crate) fn top(&self) -> &F {
         self.frames.last().expect("bug: a state has at least one frame")
     }
 
     /// The innermost frame, to change.
-    pub(crate) fn top_mut(&mut self) -> &mut Frame<R, S> {
+    pub(crate) fn top_mut(&mut self) -> &mut F {
         self.frames.last_mut().expect("bug: a state has at least one frame")
     }
 
     /// Instruction at which a frame stands: the call it made, or the current one.
     /// Kernel: `bpf_frame_insn_idx`.
     #[must_use]
-    pub(crate) fn frame_pc(&self, frame: usize) -> u32 {
-        self.frames.get(frame + 1).map_or(self.pc, |callee| callee.callsite)
+    pub(crate) fn frame_pc(&self, frame: usize) -> u32
+    where
+        F: Activation,
+    {
+        self.frames.get(frame + 1).map_or(self.pc, |callee| callee.call().0)
     }
 
     /// The same with these activations.
-    pub(crate) fn with_frames<T, U>(&self, frames: Vec<Frame<T, U>>) -> State<T, U> {
+    pub(crate) fn with_frames<T>(&self, frames: Vec<T>) -> State<T> {
         State {
             frames,
             refs: self.refs.clone(),

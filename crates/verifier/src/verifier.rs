@@ -1,6 +1,6 @@
 //! The state of one verification, and how rules reach it.
 
-use crate::aux::Aux;
+use crate::aux::{AluLimit, Aux};
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
 use crate::flow::Lists;
@@ -16,6 +16,7 @@ use crate::waiting::Waiting;
 use skep_btf::Btf;
 use skep_isa::{Insn, Reg};
 use skep_prog::Prog;
+use std::collections::HashMap;
 
 /// Slot before the first.
 pub(crate) const NO_PC: u32 = u32::MAX;
@@ -46,15 +47,17 @@ pub(crate) struct Verifier<'a> {
     /// The program's types.
     pub(crate) btf: Option<&'a Btf>,
     /// By slot; `None` is the second half of `lddw`.
-    pub(crate) insns: Vec<Option<Insn>>,
+    pub(crate) insns: &'a [Option<Insn>],
     pub(crate) aux: Vec<Aux>,
+    /// The operation and limit that masks pointer arithmetic under speculation, by instruction.
+    pub(crate) alu_limits: HashMap<u32, AluLimit>,
+    /// Calls of `bpf_loop` with the same callback on all paths so far, and whether all without flags.
+    pub(crate) loop_callbacks: HashMap<u32, (u32, bool)>,
     pub(crate) subprogs: Vec<Subprog>,
     /// Function that handles exceptions.
     pub(crate) exception_cb: Option<u32>,
     /// The image's maps in order, then templates of maps inside others.
     pub(crate) maps: Vec<MapInfo<'a>>,
-    /// Instructions that can follow each, [`NO_PC`] for none.
-    pub(crate) succ: Vec<[u32; 2]>,
     /// Instructions, each after its successors where there is no loop.
     pub(crate) postorder: Vec<u32>,
     /// Place of each instruction in it.

@@ -13,7 +13,7 @@
 
 use crate::equal::{Exact, IdMap, maybe_looping, states_equal};
 use crate::explore::LoopChain;
-use crate::frame::{Byte, Slot};
+use crate::frame::Byte;
 use crate::kept::KeptState;
 use crate::reg::{Extra, IterState, RegState};
 use crate::reject::{Reject, Res};
@@ -49,10 +49,10 @@ impl Verifier<'_> {
         let bucket = self.bucket(pc);
         self.clean_states(pc, bucket);
         let mut count = 0;
-        let mut at = self.remembered.buckets[bucket].len();
+        let mut at = self.remembered.list(bucket).len();
         while at > 0 {
             at -= 1;
-            let id = self.remembered.buckets[bucket][at];
+            let id = self.remembered.list(bucket)[at];
             count += 1;
             if self.remembered.get(id).state.pc != pc {
                 continue;
@@ -186,7 +186,7 @@ impl Verifier<'_> {
         let patience = if checkpoint && node.state.branches > 0 { 64 } else { 3 };
         if node.misses > node.hits * patience + patience {
             node.evicted = true;
-            self.remembered.buckets[bucket].remove(at);
+            self.remembered.list_mut(bucket).remove(at);
             self.remembered.listed -= 1;
             self.remembered.evicted += 1;
             self.maybe_free(id);
@@ -214,7 +214,7 @@ impl Verifier<'_> {
                 visit.entry = Some(id);
             }
         }
-        self.remembered.buckets[bucket].push(id);
+        self.remembered.list_mut(bucket).push(id);
         self.cur.parent = Some(id);
         self.cur.first_pc = pc;
         self.cur.dfs_depth = depth + 1;
@@ -238,8 +238,8 @@ impl Verifier<'_> {
     /// Clears dead registers and slots of the states here that are done with.
     /// Kernel: `clean_live_states`.
     fn clean_states(&mut self, pc: u32, bucket: usize) {
-        for at in (0..self.remembered.buckets[bucket].len()).rev() {
-            let id = self.remembered.buckets[bucket][at];
+        for at in (0..self.remembered.list(bucket).len()).rev() {
+            let id = self.remembered.list(bucket)[at];
             let node = self.remembered.get(id);
             let state = &node.state;
             if state.branches > 0
@@ -260,20 +260,11 @@ impl Verifier<'_> {
     fn clean(&mut self, state: &mut KeptState) {
         let query = self.live_query(state);
         for frame in 0..state.frames.len() {
-            let live = self.aux[state.frame_pc(frame) as usize].live_regs;
-            let this = &mut state.frames[frame];
-            for (at, reg) in this.regs[..10].iter_mut().enumerate() {
-                if live >> at & 1 == 0 {
-                    *reg = self.remembered.pool.reg(RegState::NOT_INIT);
-                    this.precise.regs &= !(1 << at);
-                }
-            }
-            for (at, slot) in this.stack.iter_mut().enumerate() {
-                if !self.slot_alive(&query, frame, at) {
-                    *slot = self.remembered.pool.slot(Slot::INVALID);
-                    this.precise.slots &= !(1 << at);
-                }
-            }
+            let live_regs = self.aux[state.frame_pc(frame) as usize].live_regs;
+            let slots = 0..state.frames[frame].stack.len();
+            let live = slots.filter(|&slot| self.slot_alive(&query, frame, slot));
+            let live_slots = live.fold(0, |all, slot| all | 1 << slot);
+            self.remembered.pool.clear_dead(&mut state.frames[frame], live_regs, live_slots);
         }
     }
 

@@ -181,15 +181,17 @@ impl Verifier<'_> {
     /// A loop whose callback is followed until it has run as often as asked for, or repeats itself.
     fn check_loop(&mut self, meta: &mut Meta) -> Res<()> {
         let subprog = meta.subprog.unwrap_or(0);
-        let (before, no_flags) = (self.aux_here().loop_callback, self.reg(Reg::R4).is_null());
+        let before = self.loop_callbacks.get(&self.pc).copied();
+        let no_flags = self.reg(Reg::R4).is_null();
         if before.is_none_or(|(_, fit)| fit) && no_flags {
             // The kernel makes this a plain loop only as long as flags are known to be zero.
             self.mark_chain_precision(Reg::R4)?;
         }
-        self.aux_here().loop_callback = Some(match before {
+        let now = match before {
             None => (subprog, no_flags),
             Some((first, fit)) => (first, fit && no_flags && first == subprog),
-        });
+        };
+        self.loop_callbacks.insert(self.pc, now);
         self.mark_chain_precision(Reg::R1)?;
         let times = self.reg(Reg::R1).num.umax;
         if u64::from(self.frame().callback_depth) < times {
