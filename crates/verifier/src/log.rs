@@ -83,7 +83,7 @@ pub fn kernel_log(
             log.all(&names, next);
             continue;
         }
-        let known = state::some(&names, next, touched(insn, step));
+        let known = state::some(&names, next, touched(insn, step, next));
         if known.is_empty() {
             let _ = writeln!(log.out, "{text}");
         } else {

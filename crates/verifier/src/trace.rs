@@ -29,15 +29,26 @@ pub struct Step {
     pub stack: Vec<Slot>,
     /// Ids of what must be given back.
     pub refs: Vec<u32>,
+    /// Whether the frame is that of a callback of a helper.
+    pub in_callback: bool,
+    /// Whether the frame is that of a callback that runs on its own, later.
+    pub in_async_callback: bool,
     /// Whether it follows a branch that was left for later: another way was followed before.
     pub popped: bool,
 }
 
 impl Step {
     pub(crate) fn of(pc: u32, frame: &Frame, refs: &[Reference], popped: bool) -> Self {
-        let (frame, regs, stack) = (frame.frame, frame.regs, frame.stack.clone());
-        let refs = refs.iter().map(|held| held.id).collect();
-        Self { pc: Pc(pc), frame, regs, stack, refs, popped }
+        Self {
+            pc: Pc(pc),
+            frame: frame.frame,
+            regs: frame.regs,
+            stack: frame.stack.clone(),
+            refs: refs.iter().map(|held| held.id).collect(),
+            in_callback: frame.in_callback,
+            in_async_callback: frame.in_async_callback,
+            popped,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Instructions as the kernel prints them, and what they read and write.
 
 use super::state::Touched;
-use crate::reg::Base;
+use crate::frame::Byte;
+use crate::reg::{Base, RegState};
 use crate::trace::Step;
 use skep_abi::Helper;
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Reg, Size, Src, Swap, Width};
@@ -171,7 +172,7 @@ const fn cond(op: CondOp) -> &'static str {
 
 /// Registers that an instruction reads or writes, and slots that it writes. Kernel: what is marked as
 /// scratched.
-pub(super) fn touched(insn: &Insn, step: &Step) -> Touched {
+pub(super) fn touched(insn: &Insn, step: &Step, next: &Step) -> Touched {
     let mut regs = 0_u16;
     let mut add = |reg: Reg| regs |= 1 << reg.num();
     let mut slots = 0;
@@ -216,16 +217,38 @@ pub(super) fn touched(insn: &Insn, step: &Step) -> Touched {
             }
             slots = written(step, base, off, size);
         }
-        Insn::LoadAbs { .. } | Insn::LoadInd { .. } | Insn::Call(_) => {
+        Insn::LoadAbs { .. } => regs = 0x7f,
+        Insn::LoadInd { src, .. } => {
+            add(src);
+            regs |= 0x7f;
+        }
+        Insn::Call(_) => {
             regs = 0x3f;
-            if matches!(insn, Insn::Call(_)) {
-                slots = u64::MAX;
-            }
+            slots = changed(step, next) | dynptrs_of(step);
         }
         Insn::Exit => add(Reg::R0),
         _ => {}
     }
     Touched { regs, slots }
+}
+
+/// Slots that are not as they were.
+fn changed(step: &Step, next: &Step) -> u64 {
+    let is_changed =
+        |&at: &usize| step.stack.get(at).is_none_or(|slot| !slot.same_but_precise(&next.stack[at]));
+    (0..next.stack.len()).filter(is_changed).fold(0, |all, at| all | 1 << at)
+}
+
+/// Slots of the dynptrs that are arguments.
+fn dynptrs_of(step: &Step) -> u64 {
+    let place = |reg: &RegState| {
+        let var = reg.num.is_const().filter(|_| reg.ty.base == Base::Stack)?;
+        let at = i64::from(reg.off).wrapping_add(var.cast_signed()).checked_neg()?;
+        let at = usize::try_from(at.checked_sub(1)?).ok()? / 8;
+        let is_dynptr = step.stack.get(at).is_some_and(|slot| slot.is(Byte::Dynptr));
+        (reg.frame == step.frame && is_dynptr && at > 0).then_some(at)
+    };
+    step.regs[1..6].iter().filter_map(place).fold(0, |all, at| all | 0b11 << (at - 1))
 }
 
 /// Slots of this frame that a store reaches.

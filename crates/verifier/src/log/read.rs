@@ -96,11 +96,18 @@ fn verifiers_own(text: &str) -> &str {
 struct Frame {
     regs: [RegState; 11],
     stack: Vec<Slot>,
+    in_callback: bool,
+    in_async_callback: bool,
 }
 
 impl Default for Frame {
     fn default() -> Self {
-        Self { regs: [RegState::NOT_INIT; 11], stack: Vec::new() }
+        Self {
+            regs: [RegState::NOT_INIT; 11],
+            stack: Vec::new(),
+            in_callback: false,
+            in_async_callback: false,
+        }
     }
 }
 
@@ -281,6 +288,8 @@ impl Reader {
             regs: frame.regs,
             stack: frame.stack,
             refs: self.refs.clone(),
+            in_callback: frame.in_callback,
+            in_async_callback: frame.in_async_callback,
             popped,
         });
     }
@@ -329,6 +338,8 @@ impl Reader {
                     last.stack[at] = slot;
                 }
                 Known::Refs(refs) => self.refs = refs,
+                Known::InCallback => last.in_callback = true,
+                Known::InAsyncCallback => last.in_async_callback = true,
             }
         }
     }

@@ -57,9 +57,15 @@ pub(super) fn some(names: &Names<'_>, step: &Step, touched: Touched) -> String {
         }
         at += 1;
     }
-    if !step.refs.is_empty() && touched.regs == u16::MAX {
-        let refs: Vec<String> = step.refs.iter().map(u32::to_string).collect();
+    // Locks have no number, and what comes after one is not told.
+    if touched.regs != 0 && step.refs.first().is_some_and(|&first| first != 0) {
+        let refs = step.refs.iter().filter(|&&id| id != 0);
+        let refs: Vec<String> = refs.map(u32::to_string).collect();
         let _ = write!(out, " refs={}", refs.join(","));
+    }
+    if touched.regs != 0 {
+        out.push_str(if step.in_callback { " cb" } else { "" });
+        out.push_str(if step.in_async_callback { " async_cb" } else { "" });
     }
     if out.len() == empty { String::new() } else { out }
 }
@@ -86,7 +92,8 @@ fn slot(names: &Names<'_>, step: &Step, at: usize, slot: &Slot, out: &mut String
             };
             let _ = write!(out, " fp-{}=dynptr_{}(", place(at + 1), dynptr_name(kind));
             let mut sep = "";
-            for (name, id) in [("id", main.reg.id), ("ref_id", main.reg.ref_obj_id)] {
+            let (id, of) = (main.reg.id, main.reg.ref_obj_id);
+            for (name, id) in [("id", id), ("ref_id", of), ("dynptr_id", id)] {
                 if id != 0 {
                     let _ = write!(out, "{sep}{name}={id}");
                     sep = ",";

@@ -19,6 +19,8 @@ pub(super) enum Known {
     Reg(usize, RegState),
     Slot(usize, Slot),
     Refs(Vec<u32>),
+    InCallback,
+    InAsyncCallback,
 }
 
 /// The frame that a state is of, and its pieces.
@@ -46,6 +48,11 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn known(piece: &str, maps: &mut Maps) -> Option<Known> {
+    match piece {
+        "cb" => return Some(Known::InCallback),
+        "async_cb" => return Some(Known::InAsyncCallback),
+        _ => {}
+    }
     let (name, value) = piece.split_once('=')?;
     if name == "refs" {
         return Some(Known::Refs(value.split(',').filter_map(number).collect()));
