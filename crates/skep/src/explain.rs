@@ -48,7 +48,7 @@ pub fn explain(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<Expl
     let undecoded = checked.undecoded.as_ref();
     let is_known = |pc| undecoded.is_none() || Some(pc) != rejection.pc;
     let words = Words { image, prog, types: checked.types.as_deref() };
-    let places = Places::of(words, rejection.pc, is_known);
+    let places = Places::of(words, main_place(rejection), is_known);
     let (poison, steps) = (checked.poison.as_deref(), &checked.steps[..]);
     let (expr, origins) = (None, Vec::new());
     let is_detailed = true;
@@ -62,12 +62,21 @@ pub fn explain_log(log: &LoggedRejection) -> Option<Explained> {
     let (image, prog, rejection) = (&log.image, log.prog()?, &log.rejection);
     let is_shown = |pc| log.shown.binary_search(&pc).is_ok();
     let words = Words { image, prog, types: None };
-    let places = Places::of(words, rejection.pc, is_shown);
+    let places = Places::of(words, main_place(rejection), is_shown);
     let (steps, poison, expr, origins) = (&log.steps[..], None, None, Vec::new());
     let is_detailed = log.is_detailed;
     let undecoded = None;
     let cx = Cx { words, prog, rejection, steps, is_detailed, poison, undecoded, expr, origins };
     Some(cx.explain(places))
+}
+
+/// The instruction in whose file the story is told.
+fn main_place(rejection: &Rejection) -> Option<Pc> {
+    let of_stacks = |fact: &Fact| match fact {
+        Fact::Stacks(stacks) => stacks.last().map(|&(start, _)| Pc(start)),
+        _ => None,
+    };
+    rejection.pc.or_else(|| rejection.reject.facts.iter().find_map(of_stacks))
 }
 
 struct Cx<'a> {
@@ -106,8 +115,9 @@ impl Cx<'_> {
                 diag = diag.note(way);
             }
         }
+        diag = self.stacks(diag, &mut places);
         let maps = self.rejection.reject.facts.iter().find_map(|fact| match fact {
-            Fact::Map(map) => Some(*map),
+            Fact::Map(map) | Fact::SizeOf { map, .. } => Some(*map),
             _ => None,
         });
         let of_value = |state: RegState| {
@@ -190,6 +200,14 @@ impl Cx<'_> {
     fn access(&self) -> Option<(i64, i64, i64)> {
         self.rejection.reject.facts.iter().find_map(|fact| match fact {
             Fact::Access { start, end, size } => Some((*start, *end, *size)),
+            _ => None,
+        })
+    }
+
+    /// The map of which the memory in question must hold a key or a value, which of the two, and its size.
+    fn size_of(&self) -> Option<(u32, &'static str, u32)> {
+        self.rejection.reject.facts.iter().find_map(|fact| match *fact {
+            Fact::SizeOf { map, key, size } => Some((map, if key { "key" } else { "value" }, size)),
             _ => None,
         })
     }

@@ -14,6 +14,16 @@ pub(crate) enum Stop {
     Unsupported(String),
 }
 
+impl Stop {
+    /// With one more fact.
+    pub(crate) fn with_fact(mut self, fact: Fact) -> Self {
+        if let Self::Reject(reject) = &mut self {
+            reject.facts.push(fact);
+        }
+        self
+    }
+}
+
 /// Result of a step.
 pub(crate) type Res<T> = Result<T, Stop>;
 
@@ -54,6 +64,17 @@ pub enum Fact {
     },
     /// Index of the map in the image.
     Map(u32),
+    /// The memory in question must be as large as a key or a value of this map.
+    SizeOf {
+        /// Index of the map in the image.
+        map: u32,
+        /// Whether of a key.
+        key: bool,
+        /// The size in bytes.
+        size: u32,
+    },
+    /// Functions that call each other, the outermost first, with the bytes of stack that each takes.
+    Stacks(Vec<(u32, u32)>),
     /// The function called, as the program names it.
     Call(String),
     /// The argument in question, 1 to 5.

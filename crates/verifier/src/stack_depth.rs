@@ -156,9 +156,22 @@ impl Verifier<'_> {
                 ),
             )
             .fact(Fact::Access { start: 0, end: i64::from(walk.depth), size: i64::from(MAX_STACK) })
+            .fact(Fact::Stacks(self.stacks(walk, subprog, private)))
             .stop();
         }
         Ok(())
+    }
+
+    /// The first slot of each function of a chain of calls, and the bytes of the shared stack that it takes.
+    fn stacks(&self, walk: &Walk, last: usize, private: &[Option<bool>]) -> Vec<(u32, u32)> {
+        let chain = walk.callers.iter().map(|caller| caller.subprog).chain([last]);
+        let shared = chain.filter(|&at| private[at] != Some(true));
+        shared
+            .map(|at| {
+                let info = &self.subprogs[at];
+                (info.start, rounded(info.stack_depth).cast_unsigned())
+            })
+            .collect()
     }
 
     /// The next function that `subprog` calls or names, from `pc` on; `pc` moves beyond it.

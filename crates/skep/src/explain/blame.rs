@@ -64,11 +64,12 @@ impl Cx<'_> {
             _ if kernel.contains("attempt to corrupt spilled pointer") => Blame::Setting,
             // The kernel is older than what is used.
             Rule::MapUse if kernel.is_empty() => Blame::Setting,
+            Rule::MemStack if self.size_of().is_some() => Blame::Program,
             Rule::MemStack if self.reach().is_some() => Blame::Unseen,
             Rule::MemMapValue | Rule::MemRegion | Rule::MemStack | Rule::MemPacket if is_fixed => {
                 Blame::Program
             }
-            Rule::HelperSize if is_fixed => Blame::Program,
+            Rule::HelperSize | Rule::PtrBounds if is_fixed => Blame::Program,
             Rule::ReturnRange if self.is_always_wrong() => Blame::Program,
             Rule::MemMapValue
             | Rule::MemRegion
@@ -100,6 +101,9 @@ impl Cx<'_> {
         let state = reg.map(|(_, state)| state);
         if let Some(help) = self.help_lost().or_else(|| self.told_help()) {
             return Some(self.by_name(help));
+        }
+        if let Some(help) = self.help_size_of() {
+            return Some(help);
         }
         Some(match self.rejection.reject.rule {
             Rule::MemPacket => self.help_packet(state),
@@ -186,6 +190,22 @@ impl Cx<'_> {
             Rule::CfgFallThrough => "end every function with exit or a jump back".into(),
             Rule::CfgUnreachable => "remove the instructions that nothing leads to".into(),
             _ => return None,
+        })
+    }
+
+    /// Memory that is smaller than a key or value of the map.
+    fn help_size_of(&self) -> Option<String> {
+        let (map, what, size) = self.size_of()?;
+        let too_small = match self.rejection.reject.rule {
+            Rule::MemStack => self.reach().is_some(),
+            Rule::MemMapValue | Rule::MemRegion => {
+                self.access().is_some_and(|(start, end, there)| start >= 0 && end > there)
+            }
+            _ => false,
+        };
+        let of = self.words.map(map);
+        too_small.then(|| {
+            format!("pass the address of a variable as large as a {what} of {of}: {size} bytes")
         })
     }
 

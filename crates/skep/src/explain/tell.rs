@@ -6,7 +6,7 @@ use super::value::range_of;
 use super::{CONTEXTS, Cx};
 use skep_diag::Diagnostic;
 use skep_isa::{Call, Insn, Pc};
-use skep_verifier::{Base, Byte, RegState, Rule, Step};
+use skep_verifier::{Base, Byte, Fact, RegState, Rule, Step};
 
 impl Cx<'_> {
     /// Adds what is known at the place and where that comes from.
@@ -54,6 +54,30 @@ impl Cx<'_> {
                 Some(label) => label.text = format!("{}; {text}", label.text),
                 None => diag = diag.context(span, text),
             }
+        }
+        diag
+    }
+
+    /// Adds the functions that take too much stack together.
+    pub(super) fn stacks(&self, mut diag: Diagnostic, places: &mut Places<'_>) -> Diagnostic {
+        let found = self.rejection.reject.facts.iter().find_map(|fact| match fact {
+            Fact::Stacks(stacks) => Some(stacks),
+            _ => None,
+        });
+        let most = found.and_then(|stacks| stacks.iter().map(|&(_, size)| size).max());
+        let mut is_first = true;
+        for &(start, size) in found.into_iter().flatten().rev() {
+            let of = self.prog.subprogs.iter().find(|sub| sub.start == Pc(start));
+            let name = of.map_or(self.prog.name.as_str(), |of| of.name.as_str());
+            let text = format!("`{name}` takes {size} bytes");
+            diag = match places.span(Pc(start)) {
+                Some(span) if Some(size) == most && is_first => {
+                    is_first = false;
+                    diag.label(span, text)
+                }
+                Some(span) => diag.context(span, text),
+                None => diag.note(text),
+            };
         }
         diag
     }

@@ -195,6 +195,14 @@ impl Cx<'_> {
     /// Accesses outside of the stack.
     fn title_stack(&self) -> Option<String> {
         let (kernel, who) = (self.kernel(), self.toucher());
+        if let (Some((size, there)), Some((map, what, _))) = (self.reach(), self.size_of()) {
+            let of = self.words.map(map);
+            return Some(format!(
+                "{who} takes a {what} of {of}, {}, and {} leads to {there} on the stack",
+                bytes(size),
+                self.subject()
+            ));
+        }
         if let Some((size, there)) = self.reach() {
             let may = if self.is_exact() { "reaches" } else { "may reach" };
             return Some(format!(

@@ -166,8 +166,10 @@ impl Verifier<'_> {
                     return reject(Rule::Internal, "invalid map_ptr to access map->value");
                 };
                 meta.mem.raw = arg.flags & arg_flag::UNINIT != 0;
-                let size = self.maps[map as usize].def.value_size.cast_signed();
-                self.check_helper_mem_access(reg, size, write, false, Some(&mut meta.mem))
+                let size = self.maps[map as usize].def.value_size;
+                let len = size.cast_signed();
+                self.check_helper_mem_access(reg, len, write, false, Some(&mut meta.mem))
+                    .map_err(|stop| stop.with_fact(Fact::SizeOf { map, key: false, size }))
             }
             ArgKind::PercpuBtfId => match state.btf() {
                 Some(btf) => {
@@ -256,7 +258,8 @@ impl Verifier<'_> {
             return reject(Rule::Internal, "invalid map_ptr to access map->key");
         };
         let size = self.maps[map as usize].def.key_size;
-        self.check_helper_mem_access(reg, size.cast_signed(), false, false, None)?;
+        self.check_helper_mem_access(reg, size.cast_signed(), false, false, None)
+            .map_err(|stop| stop.with_fact(Fact::SizeOf { map, key: true, size }))?;
         if self.has_every_value(map) {
             meta.const_key = self.constant_key(reg, size)?;
         }

@@ -169,7 +169,7 @@ pub(super) const TABLE: &[Told] = &[
     help("direct access to * is disallowed", "{through} accesses a {1}, which only its functions may", DIRECT),
     help("* cannot be accessed directly by load/store", "{through} accesses a {1}, which only its functions may", DIRECT),
     told("R* invalid * access off=* size=*", "{4} bytes at byte {3} of {where} may not be accessed"),
-    told("func '*' doesn't have *-th argument", "{through} is beyond the arguments of {1}()"),
+    help("func '*' doesn't have *-th argument", "{through} is beyond the arguments of {1}()", "BPF_PROG(name, …) takes them by name and type, as the kernel declares them"),
     told("func '*' arg* has btf_id * type *", "argument {2} of {1}() is of a type that programs cannot read"),
     help("func '*' arg* type * is not a struct", "argument {2} of {1}() points to no structure", "read it by bpf_probe_read_kernel()"),
     // Maps and helpers.
