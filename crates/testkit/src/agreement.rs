@@ -28,7 +28,7 @@ pub use board::{Board, Difference, Pair, Row, general};
 pub use cache::Cache;
 pub use compile::{Compiled, Corpus, compile};
 pub use expect::Expect;
-pub use fit::{Target, target};
+pub use fit::{Target, save_target, target};
 pub use judge::{Judge, Ours, Timed, ours};
 pub use old::{dump, old};
 pub use oracle::{Oracle, Prepared};

@@ -14,22 +14,25 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For the running kernel.
+    /// For a kernel.
     #[must_use]
     pub fn new(target: &Target) -> Self {
         let btf: Btf = target.btf.clone();
         let mut numbers = target.release.split(['.', '-']).map(|number| number.parse().ok());
         let mut number = || numbers.next().flatten().unwrap_or(0);
         let release = Release { major: number(), minor: number() };
-        let cpus = std::fs::read_to_string("/sys/devices/system/cpu/possible").ok();
-        let last = cpus.and_then(|list| list.trim().rsplit(['-', ',']).next()?.parse().ok());
+        let last = target.cpus.trim().rsplit(['-', ',']).next().and_then(|last| last.parse().ok());
         Self {
             kernel: Kernel {
                 release,
                 btf: Some(Arc::new(btf)),
                 config: None,
-                lockdown: lockdown(),
-                mitigations_off: are_mitigations_off(),
+                lockdown: lockdown(&target.lockdown),
+                // It was told not to care for CPUs that mispredict.
+                mitigations_off: target
+                    .cmdline
+                    .split_whitespace()
+                    .any(|word| word == "mitigations=off"),
                 cpus: last.unwrap_or(0_u32) + 1,
                 arch: if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 },
             },
@@ -37,15 +40,8 @@ impl Verifier {
     }
 }
 
-/// Whether the running kernel was told not to care for CPUs that mispredict.
-fn are_mitigations_off() -> bool {
-    let told = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    told.split_whitespace().any(|word| word == "mitigations=off")
-}
-
-/// How far the running kernel is locked down.
-fn lockdown() -> Lockdown {
-    let state = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+/// How far a kernel is locked down, as it says.
+fn lockdown(state: &str) -> Lockdown {
     if state.contains("[integrity]") {
         Lockdown::Integrity
     } else if state.contains("[confidentiality]") {

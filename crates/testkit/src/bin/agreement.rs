@@ -8,7 +8,7 @@ use clap::Parser;
 use serde_json::json;
 use skep_testkit::agreement::{
     Answer, Board, Cache, Corpus, Difference, LIMIT, Mode, Oracle, Ours, Pair, Subject, Target,
-    Verdict, compile, dump, judge_all, objects, old, ours, target,
+    Verdict, compile, dump, judge_all, objects, old, ours, save_target, target,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +63,12 @@ struct Args {
     /// Only ask the kernel.
     #[arg(long)]
     kernel_only: bool,
+    /// Have the running kernel tell of itself in a directory, for `--kernel`.
+    #[arg(long)]
+    save_kernel: Option<PathBuf>,
+    /// A kernel that has told of itself in a directory, and given its answers in that of `--dir`.
+    #[arg(long, conflicts_with_all = ["kernel_only", "save_kernel", "kernel_log", "fresh", "show"])]
+    kernel: Option<PathBuf>,
     /// Print the kernel's log (level 2) of the programs.
     #[arg(long)]
     kernel_log: bool,
@@ -76,7 +82,10 @@ struct Args {
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
-    let target = target()?;
+    if let Some(dir) = &args.save_kernel {
+        save_target(dir)?;
+    }
+    let target = args.kernel.as_deref().map_or_else(target, Target::read)?;
     fs::create_dir_all(&args.dir)?;
     let corpus = Corpus { source: args.source.clone(), out: args.dir.canonicalize()? };
     let mut board = Board::default();
@@ -101,7 +110,8 @@ fn run(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<V
             work.push((subject, Mode::Unprivileged));
         }
     }
-    let answers = ask(args, set, corpus, target, &work)?;
+    let (work, answers): (Vec<_>, Vec<_>) =
+        ask(args, set, corpus, target, work)?.into_iter().unzip();
     let work = Arc::new(work);
     let ours = match ours(target).filter(|_| !args.kernel_only) {
         None => vec![None; work.len()],
@@ -176,20 +186,29 @@ fn listed(dir: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The kernel's answers, from the cache as far as it has them.
+/// The kernel's answers, from the cache as far as it has them. What another kernel was not asked is left out.
 fn ask(
     args: &Args,
     set: &str,
     corpus: &Corpus,
     target: &Target,
-    work: &[(Subject, Mode)],
-) -> io::Result<Vec<Answer>> {
+    work: Vec<(Subject, Mode)>,
+) -> io::Result<Vec<((Subject, Mode), Answer)>> {
     let mut cache = Cache::open(&corpus.out.join(format!("{set}.jsonl")), &target.release)?;
     let hashes: Vec<u64> = work.iter().map(|(subject, _)| subject.hash()).collect();
     let known = |at: usize, cache: &Cache| {
         let (subject, mode) = &work[at];
         cache.get(&subject.key(*mode), hashes[at]).filter(|_| !args.fresh).cloned()
     };
+    if args.kernel.is_some() {
+        let known: Vec<_> = (0..work.len()).map(|at| known(at, &cache)).collect();
+        let missing = known.iter().filter(|known| known.is_none()).count();
+        if missing > 0 {
+            eprintln!("{set}: {missing} programs that the kernel was not asked about");
+        }
+        let both = work.into_iter().zip(known);
+        return Ok(both.filter_map(|(work, known)| Some((work, known?))).collect());
+    }
     let missing: Vec<usize> = (0..work.len()).filter(|&at| known(at, &cache).is_none()).collect();
     let next = AtomicUsize::new(0);
     let ask = || {
@@ -214,7 +233,8 @@ fn ask(
     let answer = |(at, fresh): (usize, Option<Answer>)| {
         fresh.or_else(|| known(at, &cache)).expect("bug: a subject without answer")
     };
-    Ok(fresh.into_iter().enumerate().map(answer).collect())
+    let answers: Vec<_> = fresh.into_iter().enumerate().map(answer).collect();
+    Ok(work.into_iter().zip(answers).collect())
 }
 
 /// Whether a name has a form in which `*` stands for anything.
