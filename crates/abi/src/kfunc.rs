@@ -107,13 +107,6 @@ impl Kfunc {
         table::KFUNCS
     }
 
-    /// What a kernel called a function that has another name now, the name it has, and the first release
-    /// without the old one.
-    #[must_use]
-    pub const fn former() -> &'static [(&'static str, &'static str, Release)] {
-        FORMER
-    }
-
     /// By symbol; `___flavor` is the program's business and passed over.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
@@ -121,25 +114,41 @@ impl Kfunc {
         table::KFUNCS.iter().find(|kfunc| kfunc.name == name)
     }
 
-    /// By the symbol that it has in a release.
+    /// By the symbol that it has in a release, and the release in which it came under this symbol.
     #[must_use]
-    pub fn find_at(name: &str, release: Release) -> Option<&'static Self> {
-        let former = FORMER.iter().find(|(old, _, until)| *old == name && release < *until);
-        Self::find(former.map_or(name, |(_, new, _)| new))
+    pub fn find_at(name: &str, release: Release) -> Option<(&'static Self, Option<Release>)> {
+        let former = FORMER.iter().find(|former| former.name == name && release < former.until);
+        match former {
+            Some(former) => Some((Self::find(former.now)?, Some(former.since))),
+            None => Self::find(name).map(|row| (row, row.since)),
+        }
     }
 }
 
+/// A symbol that a function had.
+struct Former {
+    name: &'static str,
+    since: Release,
+    /// The first release without it.
+    until: Release,
+    now: &'static str,
+}
+
+const fn former(name: &'static str, since: Release, until: Release, now: &'static str) -> Former {
+    Former { name, since, until, now }
+}
+
 #[rustfmt::skip]
-const FORMER: &[(&str, &str, Release)] = &[
-    ("cgroup_rstat_updated", "css_rstat_updated", v(6, 16)),
-    ("cgroup_rstat_flush", "css_rstat_flush", v(6, 16)),
-    ("scx_bpf_dispatch", "scx_bpf_dsq_insert", v(6, 15)),
-    ("scx_bpf_dispatch_vtime", "scx_bpf_dsq_insert_vtime", v(6, 15)),
-    ("scx_bpf_consume", "scx_bpf_dsq_move_to_local", v(6, 15)),
-    ("scx_bpf_dispatch_from_dsq", "scx_bpf_dsq_move", v(6, 15)),
-    ("scx_bpf_dispatch_from_dsq_set_slice", "scx_bpf_dsq_move_set_slice", v(6, 15)),
-    ("scx_bpf_dispatch_from_dsq_set_vtime", "scx_bpf_dsq_move_set_vtime", v(6, 15)),
-    ("scx_bpf_dispatch_vtime_from_dsq", "scx_bpf_dsq_move_vtime", v(6, 15)),
+const FORMER: &[Former] = &[
+    former("cgroup_rstat_updated", v(6, 1), v(6, 16), "css_rstat_updated"),
+    former("cgroup_rstat_flush", v(6, 1), v(6, 16), "css_rstat_flush"),
+    former("scx_bpf_dispatch", v(6, 12), v(6, 15), "scx_bpf_dsq_insert"),
+    former("scx_bpf_dispatch_vtime", v(6, 12), v(6, 15), "scx_bpf_dsq_insert_vtime"),
+    former("scx_bpf_consume", v(6, 12), v(6, 15), "scx_bpf_dsq_move_to_local"),
+    former("scx_bpf_dispatch_from_dsq", v(6, 12), v(6, 15), "scx_bpf_dsq_move"),
+    former("scx_bpf_dispatch_from_dsq_set_slice", v(6, 12), v(6, 15), "scx_bpf_dsq_move_set_slice"),
+    former("scx_bpf_dispatch_from_dsq_set_vtime", v(6, 12), v(6, 15), "scx_bpf_dsq_move_set_vtime"),
+    former("scx_bpf_dispatch_vtime_from_dsq", v(6, 12), v(6, 15), "scx_bpf_dsq_move_vtime"),
 ];
 
 const fn kfunc(
@@ -171,9 +180,11 @@ mod tests {
 
     #[test]
     fn former_names_are_gone_and_their_successors_known() {
-        for (old, new, _) in Kfunc::former() {
-            assert!(Kfunc::find(old).is_none() && Kfunc::find(new).is_some(), "{old}");
-            assert_eq!(Kfunc::find_at(old, v(6, 12)), Kfunc::find(new));
+        for former in FORMER {
+            let (old, now) = (former.name, Kfunc::find(former.now));
+            assert!(Kfunc::find(old).is_none() && now.is_some(), "{old}");
+            let then = Kfunc::find_at(old, v(6, 12));
+            assert_eq!(then, now.map(|now| (now, Some(former.since))));
             assert_eq!(Kfunc::find_at(old, v(6, 18)), None);
         }
     }

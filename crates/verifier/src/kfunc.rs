@@ -236,8 +236,8 @@ impl<'a> Verifier<'a> {
         let target = &self.mem.attached;
         let ops = target.ops.map(|ops| (ops.name, target.name.as_str()));
         let row = Kfunc::find_at(name, self.env.kernel.release)
-            .filter(|row| row.admits(prog_type, attach, ops));
-        let Some(row) = row else {
+            .filter(|(row, _)| row.admits(prog_type, attach, ops));
+        let Some((row, since)) = row else {
             if Kfunc::find(name).is_none() && !self.is_since(TABLE) {
                 return unsupported(format!(
                     "the kernel function {name}, which later kernels lack"
@@ -246,7 +246,7 @@ impl<'a> Verifier<'a> {
             let text = format!("calling kernel function {name} is not allowed");
             return Reject::new(Rule::KfuncUnknown, text).fact(fact).stop();
         };
-        if let Some(since) = row.since.filter(|&since| !self.is_since(since)) {
+        if let Some(since) = since.filter(|&since| !self.is_since(since)) {
             return Self::newer(Rule::KfuncUnknown, since, &format!("the kernel function {name}"))
                 .fact(fact)
                 .stop();
