@@ -49,6 +49,15 @@ const DATA_OUT: usize = 128 << 10;
 /// Size of the verifier's log. What does not fit is lost at the front, as of Linux 6.4.
 const LOG: usize = 1 << 20;
 
+/// What a program is to be attached to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttachTo<'a> {
+    /// A function or type: of the kernel's BTF, or of the program's.
+    pub btf_id: u32,
+    /// A program.
+    pub prog: Option<&'a ProgFd>,
+}
+
 impl Kernel {
     /// A buffer for what programs on a CPU send through a perf event array.
     ///
@@ -70,7 +79,7 @@ impl Kernel {
     pub fn prog_judge(
         &self,
         def: &ProgLoad<'_, BtfFd>,
-        attach_btf_id: u32,
+        attach: AttachTo<'_>,
         log: &mut [u8],
     ) -> Result<ProgFd, SysError> {
         let op = Cmd::ProgLoad;
@@ -89,7 +98,8 @@ impl Kernel {
             .put32(44, def.flags)
             .put_name(48, def.name)
             .put32(68, def.attach_type.map_or(0, |attach| attach.number()))
-            .put32(108, attach_btf_id);
+            .put32(108, attach.btf_id)
+            .put32(112, attach.prog.map_or(0, |prog| number(prog.0.as_fd())));
         let funcs: Vec<u8> = def.btf.iter().flat_map(|(_, funcs)| func_infos(funcs)).collect();
         if let Some((btf, list)) = def.btf {
             attr = attr
@@ -208,7 +218,7 @@ impl Bpf for Kernel {
 
     fn prog_load(&self, def: &ProgLoad<'_, BtfFd>) -> Result<ProgFd, SysError> {
         let mut log = vec![0; if def.log_level == 0 { 0 } else { LOG }];
-        self.prog_judge(def, 0, &mut log)
+        self.prog_judge(def, AttachTo::default(), &mut log)
     }
 
     fn prog_test_run(&self, prog: &ProgFd, input: &TestInput<'_>) -> Result<TestOutput, SysError> {

@@ -33,5 +33,5 @@ mod ring;
 pub use bpf::{Bpf, FuncInfo, MapCreate, ProgLoad, TestInput, TestOutput};
 pub use cpus::possible_cpus;
 pub use error::{Cmd, Need, SysError};
-pub use kernel::{BatchEnd, BtfFd, Kernel, MapFd, ProgFd};
+pub use kernel::{AttachTo, BatchEnd, BtfFd, Kernel, MapFd, ProgFd};
 pub use perf::{PerfBuffer, PerfRecord};

@@ -33,5 +33,5 @@ pub use judge::{Judge, Ours, Timed, ours};
 pub use old::{dump, old};
 pub use oracle::{Oracle, Prepared};
 pub use pool::{LIMIT, judge_all, judge_one};
-pub use subject::{Mode, Subject, Unread, objects, single};
+pub use subject::{Mode, Subject, Unread, objects, replacements, single};
 pub use verify::Verifier;

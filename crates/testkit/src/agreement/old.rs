@@ -163,6 +163,7 @@ fn subject(value: &Value, target: &Target) -> Option<Subject> {
         prog: 0,
         flags: int("flags")?,
         attach,
+        target: None,
         member: None,
         expect,
         raw: Some(Raw { insns, uses, funcs, undecoded }),

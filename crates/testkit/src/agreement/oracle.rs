@@ -7,7 +7,9 @@ use crate::agreement::{Answer, Mode, Subject, Target, Verdict};
 use skep_abi::{AttachType, Errno, MapType, ProgType};
 use skep_isa::{ImmSrc, Insn, RawInsn};
 use skep_prog::{DataKind, Image, Initial, MapDef};
-use skep_sys::{Bpf, BtfFd, FuncInfo, Kernel, MapCreate, MapFd, ProgFd, ProgLoad, SysError};
+use skep_sys::{
+    AttachTo, Bpf, BtfFd, FuncInfo, Kernel, MapCreate, MapFd, ProgFd, ProgLoad, SysError,
+};
 use std::sync::Arc;
 
 /// Bytes for a log; where it is longer, the kernel keeps the end.
@@ -23,13 +25,15 @@ pub struct Oracle<'a> {
     log: Vec<u8>,
     /// The types that were loaded last.
     types: Option<(Arc<Image>, Types)>,
+    /// The target that was loaded last.
+    replaced: Option<(Arc<Subject>, Arc<ProgFd>)>,
 }
 
 impl<'a> Oracle<'a> {
     /// For subjects that are fitted to `target`, the running kernel.
     #[must_use]
     pub fn new(target: &'a Target) -> Self {
-        Self { target, log: vec![0; LOG], types: None }
+        Self { target, log: vec![0; LOG], types: None, replaced: None }
     }
 
     /// The kernel's decision, with statistics or the log.
@@ -79,7 +83,7 @@ impl<'a> Oracle<'a> {
         raw: &[RawInsn],
         mode: Mode,
     ) -> Result<(), Errno> {
-        self.load(prepared, raw, mode, 0, 0).0
+        self.load(prepared, raw, mode, 0, 0).0.map(drop)
     }
 
     fn load(
@@ -89,7 +93,7 @@ impl<'a> Oracle<'a> {
         mode: Mode,
         level: u32,
         log: usize,
-    ) -> (Result<(), Errno>, String) {
+    ) -> (Result<ProgFd, Errno>, String) {
         let btf = prepared.types.as_deref().filter(|_| !prepared.funcs.is_empty());
         let def = ProgLoad {
             name: &prepared.name,
@@ -112,11 +116,12 @@ impl<'a> Oracle<'a> {
                     Some(Unprivileged::enter().expect("a thread can give up its capabilities"))
                 }
             };
-            Kernel.prog_judge(&def, prepared.attach, log)
+            let attach = AttachTo { btf_id: prepared.attach, prog: prepared.target.as_deref() };
+            Kernel.prog_judge(&def, attach, log)
         };
         let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
         let text = String::from_utf8_lossy(&log[..end]).into_owned();
-        (loaded.map(drop).map_err(|err| err.errno), text)
+        (loaded.map_err(|err| err.errno), text)
     }
 
     /// Makes what the program needs.
@@ -125,6 +130,10 @@ impl<'a> Oracle<'a> {
     /// Why the verifier cannot be asked.
     pub fn prepare(&mut self, subject: &Subject) -> Result<Prepared, String> {
         let attach = subject.attach.clone()?.map_or(0, |id| id.0);
+        let target = match &subject.target {
+            Some(target) => Some(self.load_target(target)?),
+            None => None,
+        };
         self.load_types(&subject.image);
         let types = match &self.types {
             Some((_, Ok(btf))) => btf.clone(),
@@ -168,7 +177,22 @@ impl<'a> Oracle<'a> {
             raw,
             maps,
             types,
+            target,
         })
+    }
+
+    /// Loads the program of which a function is to be replaced; that of the last time is kept.
+    fn load_target(&mut self, target: &Arc<Subject>) -> Result<Arc<ProgFd>, String> {
+        if let Some((of, prog)) = &self.replaced
+            && Arc::ptr_eq(of, target)
+        {
+            return Ok(Arc::clone(prog));
+        }
+        let prepared = self.prepare(target)?;
+        let loaded = self.load(&prepared, &prepared.raw, Mode::Privileged, 0, 0).0;
+        let prog = Arc::new(loaded.map_err(|errno| format!("the target: {errno:?}"))?);
+        self.replaced = Some((Arc::clone(target), Arc::clone(&prog)));
+        Ok(prog)
     }
 
     fn load_types(&mut self, image: &Arc<Image>) {
@@ -198,6 +222,8 @@ pub struct Prepared {
     /// By index in the image.
     pub maps: Vec<(usize, MapFd)>,
     types: Option<Arc<BtfFd>>,
+    /// The program of which a function is to be replaced.
+    target: Option<Arc<ProgFd>>,
 }
 
 impl Prepared {

@@ -45,6 +45,8 @@ pub struct Subject {
     pub flags: u32,
     /// The function or type of the kernel that it is for; why there is none.
     pub attach: Result<Option<TypeId>, String>,
+    /// The program of which a function is to be replaced; `attach` is then one of its types.
+    pub target: Option<Arc<Subject>>,
     /// For a program that is a member of a kernel struct: which one, by index in the kernel's type.
     pub member: Option<u32>,
     /// What the test expects.
@@ -110,7 +112,18 @@ impl Subject {
             prog.subprogs,
             prog.externs
         );
-        fnv(hash, rest.as_bytes())
+        let hash = fnv(hash, rest.as_bytes());
+        self.target.as_ref().map_or(hash, |target| fnv(hash, &target.hash().to_le_bytes()))
+    }
+
+    /// The same program, to replace a function of another.
+    fn replacing(&self, target: &Arc<Self>, func: TypeId, name: &str) -> Self {
+        Self {
+            name: format!("{} for {name} of {}", self.name, target.name),
+            attach: Ok(Some(func)),
+            target: Some(Arc::clone(target)),
+            ..self.clone()
+        }
     }
 
     /// For readers of a cache.
@@ -195,6 +208,7 @@ pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
                 None if of.prog_type == ProgType::StructOps => member.clone().map(|m| Some(m.0)),
                 id => Ok(id),
             }),
+            target: None,
             member: member.ok().map(|member| member.1),
             expect,
             raw: raw[prog].clone(),
@@ -203,6 +217,29 @@ pub fn objects(path: &Path, target: &Target) -> Result<Vec<Subject>, Unread> {
     // Functions of an object without programs have no type.
     let typed = |&prog: &usize| image.progs[prog].prog_type != ProgType::Unspec;
     Ok((0..image.progs.len()).filter(typed).map(subject).collect())
+}
+
+/// Every program that replaces a function with every function that it may be meant for: those of the name that
+/// its section gives, and all where it gives none.
+#[must_use]
+pub fn replacements(subjects: Vec<Subject>) -> Vec<Subject> {
+    let is_ext = |subject: &Subject| subject.prog().prog_type == ProgType::Ext;
+    let (replacing, targets): (Vec<_>, Vec<_>) = subjects.into_iter().partition(is_ext);
+    let mut all = Vec::new();
+    // Neighbours have the same target, which is loaded once.
+    for target in targets.into_iter().map(Arc::new) {
+        let Some(btf) = target.image.btf.clone() else { continue };
+        for one in &replacing {
+            let named = one.prog().section.split_once('/').map(|(_, name)| name);
+            for sub in &target.prog().subprogs {
+                let Some(func) = sub.type_id.and_then(|id| btf.get(id)) else { continue };
+                if named.is_none_or(|named| named == func.name) {
+                    all.push(one.replacing(&target, func.id, func.name));
+                }
+            }
+        }
+    }
+    all
 }
 
 /// Instructions of functions that are no programs, by name.
@@ -369,6 +406,7 @@ pub fn single(image: Image, file: &str) -> Subject {
         prog: 0,
         flags,
         attach: Ok(None),
+        target: None,
         member: None,
         expect: Expect::default(),
         raw: None,

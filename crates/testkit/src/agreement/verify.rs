@@ -4,6 +4,7 @@ use crate::agreement::{Judge, Mode, Ours, Subject, Target};
 use skep_abi::Release;
 use skep_btf::{Body, Btf};
 use skep_prog::Prog;
+use skep_verifier::Target as Replaced;
 use skep_verifier::{Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Verdict, verify};
 use std::sync::Arc;
 
@@ -52,6 +53,28 @@ fn lockdown(state: &str) -> Lockdown {
 }
 
 impl Verifier {
+    /// What a program is attached to, by name.
+    fn attach_to(&self, subject: &Subject) -> String {
+        let btf = match &subject.target {
+            Some(target) => target.image.btf.as_ref(),
+            None => self.kernel.btf.as_ref(),
+        };
+        let attach = subject.attach.clone().ok().flatten();
+        let name = attach.and_then(|id| btf?.get(id)).map_or("", |ty| ty.name);
+        self.member(subject).unwrap_or_else(|| name.to_string())
+    }
+
+    fn env<'a>(&self, subject: &'a Subject, attach_to: &'a str, mode: Mode) -> Env<'a> {
+        let mut env = Env::new(&subject.image, self.kernel.clone());
+        env.attach_to = attach_to;
+        env.flags = flags(subject.flags);
+        env.caps = match mode {
+            Mode::Privileged => Caps::ROOT,
+            Mode::Unprivileged => Caps::NONE,
+        };
+        env
+    }
+
     /// The member of a structure of functions that the program is for: `structure.member`.
     fn member(&self, subject: &Subject) -> Option<String> {
         let index = usize::try_from(subject.member?).ok()?;
@@ -79,18 +102,27 @@ impl Judge for Verifier {
         if let Some(why) = subject.raw.as_ref().and_then(|raw| raw.undecoded) {
             return Ours::undecoded(&why);
         }
-        let attach = match &subject.attach {
-            Ok(id) => id.and_then(|id| self.kernel.btf.as_ref()?.get(id)).map_or("", |ty| ty.name),
-            Err(why) => return Ours::Unsupported { insn: None, what: why.clone() },
+        if let Err(why) = &subject.attach {
+            return Ours::Unsupported { insn: None, what: why.clone() };
+        }
+        let attach = self.attach_to(subject);
+        let mut env = self.env(subject, &attach, mode);
+        let of = subject.target.as_ref().map(|of| (of, self.attach_to(of)));
+        let verified = of.as_ref().map(|(of, attach)| {
+            let env = self.env(of, attach, mode);
+            (of, verify(of.prog(), &env))
+        });
+        let target = match &verified {
+            Some((of, Verdict::Accepted(verified))) => {
+                Some(Replaced::new(prog, &of.image, verified))
+            }
+            Some(_) => {
+                let what = "the program of which a function is replaced is refused".into();
+                return Ours::Unsupported { insn: None, what };
+            }
+            None => None,
         };
-        let member = self.member(subject);
-        let mut env = Env::new(&subject.image, self.kernel.clone());
-        env.attach_to = member.as_deref().unwrap_or(attach);
-        env.flags = flags(subject.flags);
-        env.caps = match mode {
-            Mode::Privileged => Caps::ROOT,
-            Mode::Unprivileged => Caps::NONE,
-        };
+        env.target = target.as_ref();
         match verify(prog, &env) {
             Verdict::Accepted(verified) => Ours::Accepted { processed: verified.stats().insns },
             Verdict::Rejected(rejection) => Ours::Rejected {

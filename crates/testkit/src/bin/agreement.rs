@@ -8,7 +8,7 @@ use clap::Parser;
 use serde_json::json;
 use skep_testkit::agreement::{
     Answer, Board, Cache, Corpus, Difference, LIMIT, Mode, Oracle, Ours, Pair, Subject, Target,
-    Verdict, compile, dump, judge_all, objects, old, ours, save_target, target,
+    Verdict, compile, dump, judge_all, objects, old, ours, replacements, save_target, target,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use std::{fs, io};
 #[derive(Parser)]
 struct Args {
     /// Which programs: verifier, progs (selftests), v2, v4 (both, for these CPUs), compiled (selftests that
-    /// were compiled before, where no compiler is), old, real, samples, examples.
+    /// were compiled before, where no compiler is), replace (of these, programs that replace functions of
+    /// others), old, real, samples, examples.
     #[arg(long, value_delimiter = ',', default_value = "verifier,progs,old,real,samples,examples")]
     set: Vec<String>,
     /// Sources of the kernel.
@@ -125,6 +126,42 @@ fn run(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<V
     Ok(all.map(|(((subject, mode), kernel), ours)| Pair { subject, mode, kernel, ours }).collect())
 }
 
+/// Selftests with programs that replace functions, and with programs whose functions are replaced.
+const REPLACE: &[&str] = &[
+    "changes_pkt_data",
+    "changes_pkt_data_freplace",
+    "connect4_prog",
+    "exceptions",
+    "exceptions_ext",
+    "fentry_test",
+    "fexit_bpf2bpf",
+    "freplace_attach_probe",
+    "freplace_cls_redirect",
+    "freplace_connect4",
+    "freplace_connect_v4_prog",
+    "freplace_dead_global_func",
+    "freplace_get_constant",
+    "freplace_global_func",
+    "freplace_progmap",
+    "freplace_unreliable_prog",
+    "tailcall_freplace",
+    "tc_bpf2bpf",
+    "test_attach_probe",
+    "test_cls_redirect",
+    "test_global_func1",
+    "test_global_func9",
+    "test_global_func_args",
+    "test_global_func_ctx_args",
+    "test_pkt_access",
+    "test_pkt_md_access",
+    "test_trace_ext",
+    "verifier_btf_unreliable_prog",
+    "verifier_global_subprogs",
+    "xdp_dummy",
+    "xdp_metadata2",
+    "xdp_metadata",
+];
+
 fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Result<Vec<Subject>> {
     let tests = corpus.tests().join("progs");
     let is_verifier = |name: &str| name.starts_with("verifier_");
@@ -143,6 +180,14 @@ fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Res
             corpus.prepare(target)?;
             return old(&dump(corpus)?, target);
         }
+        "replace" => {
+            let mut objects = listed(&corpus.out.join("objs"), "o")?;
+            let is_of = |path: &PathBuf| {
+                REPLACE.iter().any(|one| path.file_stem().is_some_and(|stem| stem == *one))
+            };
+            objects.retain(is_of);
+            objects
+        }
         "compiled" => listed(&corpus.out.join("objs"), "o")?,
         "real" => args.real.as_ref().map_or(Ok(Vec::new()), |dir| listed(dir, "o"))?,
         "examples" => listed(Path::new("examples"), "o")?,
@@ -155,7 +200,7 @@ fn subjects(args: &Args, set: &str, corpus: &Corpus, target: &Target) -> io::Res
             Err(unread) => eprintln!("{set}: {}: {}", unread.path.display(), unread.why),
         }
     }
-    Ok(all)
+    Ok(if set == "replace" { replacements(all) } else { all })
 }
 
 /// Objects of the sources of a directory whose names are wanted.

@@ -3,7 +3,7 @@
 use super::plan::{Expected, Place, Plan, Step, VALUE_SIZE};
 use skep_abi::{MapType, ProgType};
 use skep_isa::Pc;
-use skep_sys::{Bpf, Kernel, MapCreate, MapFd, ProgLoad};
+use skep_sys::{AttachTo, Bpf, Kernel, MapCreate, MapFd, ProgLoad};
 use std::collections::HashMap;
 
 /// What came of a plan.
@@ -45,7 +45,7 @@ pub fn judge(steps: usize, seed: u64) -> Result<Judged, String> {
         // Every instruction, in one piece from the front.
         log_level: 2 | 8,
     };
-    let verdict = Kernel.prog_judge(&def, 0, &mut log);
+    let verdict = Kernel.prog_judge(&def, AttachTo::default(), &mut log);
     let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
     let log = String::from_utf8_lossy(&log[..end]).into_owned();
     let states = states(&log);
