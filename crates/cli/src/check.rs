@@ -2,6 +2,7 @@
 
 mod columns;
 pub(crate) mod json;
+mod target;
 mod text;
 
 use crate::failure::{Failure, Kind, visible};
@@ -14,7 +15,7 @@ use columns::Columns;
 use skep::verifier::{Caps, Fact, Lockdown, Reject, Rule, Verdict};
 use skep::{
     CheckOptions, Checked, Image, Poisoned, Prog, Release, Report, check, check_undecoded,
-    read_each,
+    read_each, replaced_function,
 };
 use skep_btf::Btf;
 use std::io::Write;
@@ -41,6 +42,12 @@ pub(crate) struct Check {
     /// are refused.
     #[arg(long, value_name = "FILE")]
     kconfig: Option<PathBuf>,
+    /// Object with the program whose functions are replaced, for programs of sections freplace/FUNCTION.
+    #[arg(long, value_name = "FILE")]
+    target: Option<PathBuf>,
+    /// Program of --target; else the first that has the function.
+    #[arg(long, value_name = "NAME", requires = "target")]
+    target_prog: Option<String>,
     /// Releases whose verdict is asked for, for example 6.12,6.18.
     #[arg(long, value_name = "RELEASE", value_delimiter = ',', value_parser = release, default_value = "6.18")]
     kernel: Vec<Release>,
@@ -79,6 +86,7 @@ Examples:
   skep check prog.o --kernel 6.12,6.18
   skep check prog.s --unprivileged
   skep check prog.o --prog ingress --log
+  skep check replacement.o --target prog.o
   skep check prog.o --json | jq -r 'select(.verdict != \"accepted\") | .prog'
 
 Exit codes:
@@ -109,6 +117,8 @@ struct Shown<'a> {
     prog: &'a Prog,
     release: Release,
     checked: &'a Checked<'a>,
+    /// Whether there is a program whose functions others replace.
+    has_target: bool,
 }
 
 /// What all programs together came to.
@@ -146,6 +156,11 @@ impl Check {
             Level::Confidentiality => Lockdown::Confidentiality,
         };
         let poisoned: Arc<[Poisoned]> = report.poisoned.into();
+        let target = match &self.target {
+            Some(path) => Some(self.target_image(path, term)?),
+            None => None,
+        };
+        let has_target = target.is_some();
         let mut sum = Sum::default();
         let mut columns = Columns::new(&self.kernel);
         let asked = |prog: &Prog| self.prog.as_deref().is_none_or(|name| prog.name == name);
@@ -156,8 +171,9 @@ impl Check {
                 {
                     let (prog, checked) = (&broken.prog, check_undecoded(broken));
                     sum.add(&checked);
+                    let checked = &checked;
                     let shown =
-                        Shown { file: &name, image: &image, prog, release, checked: &checked };
+                        Shown { file: &name, image: &image, prog, release, checked, has_target };
                     self.show(&shown, at, &mut columns, term)?;
                 }
             }
@@ -171,12 +187,19 @@ impl Check {
                     poisoned: Arc::clone(&poisoned),
                     ..CheckOptions::new(release)
                 };
-                let checked = check(&image, prog, &options);
+                let checked = match (&target, replaced_function(prog)) {
+                    (Some(of), Some(func)) => {
+                        self.check_replacing(&image, prog, func, of, &options)?
+                    }
+                    _ => check(&image, prog, &options),
+                };
                 sum.add(&checked);
                 if !self.json && !self.log && self.kernel.len() == 1 && sum.is_told(&checked) {
                     continue;
                 }
-                let shown = Shown { file: &name, image: &image, prog, release, checked: &checked };
+                let checked = &checked;
+                let shown =
+                    Shown { file: &name, image: &image, prog, release, checked, has_target };
                 self.show(&shown, at, &mut columns, term)?;
             }
         }

@@ -6,8 +6,8 @@ use skep_isa::{DecodeError, RawInsn};
 use skep_obj::{Poisoned, Undecoded};
 use skep_prog::{Image, Initial, Prog};
 use skep_verifier::{
-    Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Reject, Rejection, Rule, Stats, Step, Verdict,
-    kernel_figures, kernel_on_encoding, trace, verify,
+    Arch, Caps, Env, Kernel, LoadFlags, Lockdown, Reject, Rejection, Rule, Stats, Step, Target,
+    Verdict, Verified, kernel_figures, kernel_on_encoding, trace, verify,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -94,8 +94,41 @@ pub fn kernel_log(image: &Image, prog: &Prog, checked: &Checked<'_>) -> Option<S
 /// ```
 #[must_use]
 pub fn check<'p>(image: &Image, prog: &'p Prog, options: &CheckOptions) -> Checked<'p> {
-    let target = attach_target(image, prog);
-    let env = env_of(image, prog, &target, options);
+    check_with(image, prog, options, &attach_target(image, prog), None)
+}
+
+/// Asks the same of a program that is to replace a function of another one (`freplace`), which the same
+/// kernel has accepted. Where its section names no function, it is the main one.
+#[must_use]
+pub fn check_replacement<'p>(
+    image: &Image,
+    prog: &'p Prog,
+    options: &CheckOptions,
+    of: &Image,
+    verified: &Verified<'_>,
+) -> Checked<'p> {
+    let target = Target::new(prog, of, verified);
+    let named = replaced_function(prog).filter(|name| !name.is_empty());
+    let func = named.unwrap_or(&verified.prog().name);
+    check_with(image, prog, options, func, Some(&target))
+}
+
+/// The name of the function that a program replaces, as its section gives it; `None` for other programs.
+#[must_use]
+pub fn replaced_function(prog: &Prog) -> Option<&str> {
+    let named = prog.section.split_once('/').map_or("", |(_, name)| name);
+    (prog.prog_type == ProgType::Ext).then_some(named)
+}
+
+fn check_with<'p>(
+    image: &Image,
+    prog: &'p Prog,
+    options: &CheckOptions,
+    attach_to: &str,
+    target: Option<&Target<'_>>,
+) -> Checked<'p> {
+    let mut env = env_of(image, prog, attach_to, options);
+    env.target = target;
     let verdict = verify(prog, &env);
     let steps = match &verdict {
         Verdict::Rejected(rejection) => trace(prog, &env, rejection),

@@ -37,7 +37,10 @@ mod session;
 mod task;
 mod view;
 
-pub use check::{CheckOptions, Checked, check, check_undecoded, is_sleepable, kernel_log};
+pub use check::{
+    CheckOptions, Checked, check, check_replacement, check_undecoded, is_sleepable, kernel_log,
+    replaced_function,
+};
 pub use code::{Code, read_code};
 pub use event::{Event, EventKind};
 pub use explain::{Blame, Explained, explain, explain_log};

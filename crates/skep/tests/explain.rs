@@ -2,8 +2,8 @@
 
 use skep::verifier::{Caps, Verdict};
 use skep::{
-    CheckOptions, Checked, Image, Kernel, Prog, Release, check, check_undecoded, explain, fit,
-    read_each, read_image,
+    CheckOptions, Checked, Image, Kernel, Prog, Release, check, check_replacement, check_undecoded,
+    explain, fit, read_each, read_image,
 };
 use skep_btf::Btf;
 use skep_diag::{Renderer, Source};
@@ -154,4 +154,25 @@ fn damaged_objects_are_told_or_refused() {
         }
     }
     assert!(told_of > 1000, "only {told_of} refusals were told");
+}
+
+#[test]
+fn programs_that_replace_functions_are_held_to_what_these_are() {
+    let read = |name: &str| {
+        let bytes = fs::read(path(name)).expect("the object");
+        read_image(&bytes, name).expect("an object").image
+    };
+    let (of, image) = (read("target.o"), read("replacement.o"));
+    let options = options(None, Caps::ROOT);
+    let target = check(&of, &of.progs[0], &options);
+    let Verdict::Accepted(verified) = &target.verdict else { panic!("the target is refused") };
+    let mut all = String::new();
+    for prog in &image.progs {
+        let checked = check_replacement(&image, prog, &options, &of, verified);
+        let text = told(&image, prog, &checked);
+        write!(all, "== {}\n{text}\n\n", prog.name).expect("strings take text");
+    }
+    compare("replacement.txt", &all);
+    let alone = check(&image, &image.progs[0], &options);
+    assert!(matches!(alone.verdict, Verdict::Unsupported(_)), "nobody knows what it replaces");
 }

@@ -86,7 +86,7 @@ impl Verifier<'_> {
         }
         match prog_type {
             ProgType::StructOps => self.check_ops(),
-            ProgType::Ext => unsupported("programs that replace functions"),
+            ProgType::Ext => self.check_replaced(),
             ProgType::Tracing | ProgType::Lsm => self.check_attach_target(),
             _ => Ok(()),
         }
@@ -300,7 +300,7 @@ impl Verifier<'_> {
     }
 
     /// The kernel can hand the arguments of the function over. Kernel: `btf_distill_func_proto`.
-    fn check_model(&self, btf: &Btf, proto: TypeId, name: &str) -> Res<()> {
+    pub(crate) fn check_model(&self, btf: &Btf, proto: TypeId, name: &str) -> Res<()> {
         let refuse = |text: String| reject(Rule::AttachTarget, text);
         let Some(params) = params(btf, proto) else {
             return refuse(format!("{name} has no prototype"));

@@ -1,5 +1,6 @@
 //! What the caller promises: the kernel, the privileges, the place.
 
+use crate::replace::Target;
 use skep_abi::Release;
 use skep_btf::Btf;
 use skep_prog::Image;
@@ -126,8 +127,10 @@ pub struct Env<'a> {
     /// Whether the loader tells of functions of which the image has no types, as static ones.
     pub tells_functions: bool,
     /// Function, type or tracepoint that the program is to be attached to, by its name in the
-    /// kernel's BTF; empty where there is none.
+    /// kernel's BTF, or in that of [`Env::target`]; empty where there is none.
     pub attach_to: &'a str,
+    /// The program of which a function is to be replaced.
+    pub target: Option<&'a Target<'a>>,
 }
 
 impl<'a> Env<'a> {
@@ -141,6 +144,7 @@ impl<'a> Env<'a> {
             flags: LoadFlags::default(),
             tells_functions: false,
             attach_to: "",
+            target: None,
         }
     }
 }

@@ -12,10 +12,14 @@ use crate::reg::Base;
 use crate::reject::{Res, Stop};
 use crate::stack_live::StackLive;
 use crate::state::State;
+use crate::subprog::Subprog;
 use crate::trace::Step;
-use crate::verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts};
+use crate::verdict::{
+    FuncFacts, Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts,
+};
 use crate::verifier::{NO_PC, Verifier};
 use crate::waiting::Waiting;
+use skep_abi::ProgType;
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::Cell;
@@ -48,8 +52,18 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
             let through = verifier.aux.iter().map(through).collect();
             let reads_old_stack = verifier.reads_old_stack.get();
             let maps = verifier.env.image.maps.iter().map(map_facts).collect();
+            // Functions that no path comes to are taken out.
+            let is_there = |sub: &&Subprog| verifier.aux[sub.start as usize].seen;
+            let funcs = verifier.subprogs.iter().filter(is_there).map(|sub| FuncFacts {
+                func: sub.func,
+                is_reliable: sub.func.is_some() && !sub.unreliable,
+                is_exception_cb: sub.is_exception_cb,
+                changes_pkt_data: sub.changes_pkt_data,
+                might_sleep: sub.might_sleep,
+            });
+            let funcs: Vec<_> = funcs.collect();
             let stats = verifier.stats;
-            Verdict::Accepted(Verified { prog, stats, through, reads_old_stack, maps })
+            Verdict::Accepted(Verified { prog, stats, through, reads_old_stack, maps, funcs })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {
@@ -108,6 +122,7 @@ impl<'a> Verifier<'a> {
             strict_alignment: env.flags.strict_alignment && !env.flags.any_alignment,
             test_state_freq: env.flags.test_state_freq && (caps.bpf || caps.sys_admin),
             explore_alu_limits: false,
+            replaces: prog.prog_type == ProgType::Ext,
             sleepable: env.flags.sleepable,
             seen_direct_write: false,
             max_ctx_offset: 0,

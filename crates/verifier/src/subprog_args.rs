@@ -13,7 +13,7 @@ use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::subprog::{SubArg, SubArgKind};
 use crate::verifier::{NO_PC, Verifier};
-use skep_abi::{Arg, ArgKind, Errno, ProgType, Release, arg_flag};
+use skep_abi::{Arg, ArgKind, Errno, Release, arg_flag};
 use skep_btf::{Body, Btf, FuncLinkage, Type, TypeId};
 use skep_isa::Reg;
 
@@ -387,7 +387,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn set_entry_regs(&mut self, subprog: u32) -> Res<()> {
-        if subprog == 0 && self.prog.prog_type != ProgType::Ext {
+        if subprog == 0 && !self.replaces {
             if self.has_func_info() {
                 // A main function of another type than its context has no say about its callers.
                 let fits = match self.prepare_func_args(0) {

@@ -2,6 +2,7 @@
 
 use crate::reject::Reject;
 use skep_abi::MapType;
+use skep_btf::TypeId;
 use skep_isa::Pc;
 use skep_prog::{MapDef, Prog};
 
@@ -24,6 +25,19 @@ pub struct Verified<'p> {
     pub(crate) through: Vec<Option<Through>>,
     pub(crate) reads_old_stack: bool,
     pub(crate) maps: Vec<MapFacts>,
+    pub(crate) funcs: Vec<FuncFacts>,
+}
+
+/// What is known of a function of a program that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FuncFacts {
+    /// Its `FUNC` in the program's BTF.
+    pub(crate) func: Option<TypeId>,
+    /// Whether its prototype says what it takes: that of a global function.
+    pub(crate) is_reliable: bool,
+    pub(crate) is_exception_cb: bool,
+    pub(crate) changes_pkt_data: bool,
+    pub(crate) might_sleep: bool,
 }
 
 /// What a verdict hung on of a map: type, sizes of keys and values, entries.

@@ -75,6 +75,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) strict_alignment: bool,
     pub(crate) test_state_freq: bool,
     pub(crate) explore_alu_limits: bool,
+    /// Whether the program stands in for a function of another.
+    pub(crate) replaces: bool,
     /// Whether the program may sleep at all.
     pub(crate) sleepable: bool,
     /// Whether the program compares the packet pointer it got from a direct packet access.

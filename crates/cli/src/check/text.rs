@@ -49,6 +49,9 @@ pub(super) fn show(shown: &Shown<'_>, with_cost: bool, out: &mut Out<'_>) -> Res
                 "{file}: {title}: {warning}no verdict{warning:#}, {}{place} is not modelled",
                 visible(&what.what)
             )?;
+            if skep::replaced_function(prog).is_some() && !shown.has_target {
+                writeln!(out, "help: name the object with that program: --target FILE")?;
+            }
         }
     }
     Ok(())

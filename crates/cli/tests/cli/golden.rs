@@ -108,6 +108,17 @@ const CASES: &[(&str, &str, &str)] = &[
     ("check-log", "", "check examples/past_the_end.s --log"),
     ("check-json", "", "check examples/past_the_end.s --json"),
     ("check-releases", "", "check examples/past_the_end.s --kernel 5.10,6.18"),
+    (
+        "check-target",
+        "",
+        "check corpus/explain/replacement.o --target corpus/explain/target.o --kernel 6.12,6.18",
+    ),
+    ("check-no-target", "", "check corpus/explain/replacement.o --prog new_sum"),
+    (
+        "check-wrong-target",
+        "",
+        "check corpus/explain/replacement.o --target corpus/explain/target.o --target-prog nothing",
+    ),
     ("check-broken", "60", "check corpus/explain/broken.o"),
     ("check-broken-json", "", "check corpus/explain/broken.o --json"),
     ("check-broken-prog", "", "check corpus/explain/broken.o --prog bad --kernel 6.12,6.18"),

@@ -2,7 +2,7 @@
 
 use super::Cx;
 use super::origin::Origin;
-use skep_abi::Helper;
+use skep_abi::{Helper, ProgType};
 use skep_isa::{Call, Insn};
 use skep_prog::CoreReloc;
 use skep_verifier::{Base, RegState, Rule};
@@ -49,6 +49,7 @@ impl Cx<'_> {
         let reg = self.reg().map(|(_, state)| state);
         let is_fixed = reg.is_some_and(|state| state.num.is_const().is_some());
         match self.rejection.reject.rule {
+            Rule::AttachTarget if self.prog.prog_type == ProgType::Ext => Blame::Program,
             Rule::HelperGpl
             | Rule::CfgBackEdge
             | Rule::PtrLeak
