@@ -10,7 +10,8 @@
 #   apt-get install qemu-system-x86 busybox-static e2fsprogs linux-source-6.12 lz4 zstd xz-utils
 #   cargo build --release -p skep-testkit --bin agreement
 #   mkdir in && cp target/release/agreement target/agreement/objs/*.o in
-#   crates/testkit/guest.sh linux-image-*.deb in '/in/agreement --set real --real /in --dir /out --json >/out/all.json'
+#   crates/testkit/guest.sh linux-image-*.deb in '/in/agreement --set real --real /in --dir /out --kernel-only --save-kernel /out/kernel'
+#   target/release/agreement --set real --real in --dir in/out --kernel in/out/kernel
 set -eu
 [ $# = 3 ] && [ -f "$1" ] && [ -d "$2" ] || { sed -n '4s/^# //p' "$0" >&2; exit 2; }
 for tool in qemu-system-x86_64 mkfs.ext4 debugfs dpkg busybox; do

@@ -12,7 +12,7 @@ use crate::verifier::Verifier;
 use skep_abi::attach::{Unattachable, may_attach, may_modify, may_sleep};
 use skep_abi::hooks::{BOOL_LSM, DISABLED_LSM, UNTRUSTED_LSM, is_listed};
 use skep_abi::older::lsm_may_sleep;
-use skep_abi::{AttachType, Errno, IterArg, IterTarget, Ops, ProgType};
+use skep_abi::{AttachType, Errno, IterArg, IterTarget, Ops, ProgType, Release};
 use skep_btf::{Body, Btf, Kind, TypeId};
 
 /// Prefix of the types of tracepoints.
@@ -54,12 +54,17 @@ fn nullable_args(btf: &Btf, structure: &str, member: &str) -> Vec<CtxArg> {
         .collect()
 }
 
+/// Lists and trees came with it, and with them a look at every structure. Kernel: `btf_parse_struct_metas`.
+const STRUCTS_LOOKED_AT: Release = Release { major: 6, minor: 2 };
+
 impl Verifier<'_> {
     /// The types of the object, which are loaded before programs. Kernel: `btf_parse`.
     pub(crate) fn check_types(&mut self) -> Res<()> {
         if let Some(btf) = self.btf {
             self.mem.metas = match Metas::parse(btf, self.vmlinux) {
                 Ok(metas) => metas,
+                // Before, nobody looked at structures of programs that are in no map.
+                Err(_) if !self.is_since(STRUCTS_LOOKED_AT) => Metas::default(),
                 Err(fault) => {
                     let wrong = Fact::Wrong { what: fault.text(), remedy: fault.remedy.into() };
                     return Reject::new(Rule::Btf, "").errno(fault.errno).fact(wrong).stop();
