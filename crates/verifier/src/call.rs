@@ -26,6 +26,7 @@ use crate::verifier::{Next, Verifier};
 use skep_isa::Call;
 
 pub(crate) use effects::Summary;
+pub(crate) use gate::{NoProto, Proto};
 pub(crate) use meta::Meta;
 
 /// The lower half of a number, as C assigns it.

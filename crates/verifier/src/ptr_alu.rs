@@ -167,20 +167,25 @@ impl Verifier<'_> {
                 .fact(Fact::Reg(at, *reg))
                 .stop()
         };
-        let name = ty.kernel_name();
+        let name = || ty.kernel_name();
         if known && (value >= MAX_VAR_OFF || value <= -MAX_VAR_OFF) {
-            return refuse(format!("math between {name} pointer and {value} is not allowed"));
+            return refuse(format!("math between {} pointer and {value} is not allowed", name()));
         }
         if i64::from(reg.off) >= MAX_VAR_OFF || i64::from(reg.off) <= -MAX_VAR_OFF {
-            return refuse(format!("{name} pointer offset {} is not allowed", reg.off));
+            return refuse(format!("{} pointer offset {} is not allowed", name(), reg.off));
         }
         if reg.num.smin == i64::MIN {
             return refuse(format!(
-                "math between {name} pointer and register with unbounded min value is not allowed"
+                "math between {} pointer and register with unbounded min value is not allowed",
+                name()
             ));
         }
         if reg.num.smin >= MAX_VAR_OFF || reg.num.smin <= -MAX_VAR_OFF {
-            return refuse(format!("value {} makes {name} pointer be out of bounds", reg.num.smin));
+            return refuse(format!(
+                "value {} makes {} pointer be out of bounds",
+                reg.num.smin,
+                name()
+            ));
         }
         Ok(())
     }

@@ -68,6 +68,7 @@ impl Verifier<'_> {
         self.check_prototypes(btf, &func)?;
         self.check_model(btf, proto_of(&func).unwrap_or(TypeId::VOID), name)?;
         self.prog = &target.as_prog;
+        self.protos.take();
         Ok(())
     }
 

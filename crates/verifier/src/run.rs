@@ -22,7 +22,7 @@ use crate::waiting::Waiting;
 use skep_abi::ProgType;
 use skep_isa::Pc;
 use skep_prog::Prog;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 /// Whether the kernel would take `prog`.
@@ -126,6 +126,7 @@ impl<'a> Verifier<'a> {
             sleepable: env.flags.sleepable,
             seen_direct_write: false,
             max_ctx_offset: 0,
+            protos: RefCell::default(),
             kernel_funcs: crate::kfunc::FuncCache::default(),
             cur: State::new(Frame::new(MAIN, 0, 0), 0, false),
             pc: NO_PC,

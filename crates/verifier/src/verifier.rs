@@ -1,6 +1,7 @@
 //! The state of one verification, and how rules reach it.
 
 use crate::aux::{AluLimit, Aux};
+use crate::call::{NoProto, Proto};
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
 use crate::flow::Lists;
@@ -84,6 +85,8 @@ pub(crate) struct Verifier<'a> {
     /// Deepest access to the context.
     pub(crate) max_ctx_offset: u32,
 
+    /// Helpers that were looked up.
+    pub(crate) protos: std::cell::RefCell<HashMap<u32, Result<Proto, NoProto>>>,
     /// Functions of the kernel that were looked up.
     pub(crate) kernel_funcs: crate::kfunc::FuncCache,
 

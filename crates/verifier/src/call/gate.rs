@@ -54,6 +54,15 @@ impl Verifier<'_> {
 
     /// The prototype of a helper for this program. Kernel: `get_helper_proto`.
     pub(crate) fn proto(&self, func: u32) -> Result<Proto, NoProto> {
+        let known = self.protos.borrow().get(&func).cloned();
+        known.unwrap_or_else(|| {
+            let proto = self.find_proto(func);
+            self.protos.borrow_mut().insert(func, proto.clone());
+            proto
+        })
+    }
+
+    fn find_proto(&self, func: u32) -> Result<Proto, NoProto> {
         if func == 0 {
             return Err(NoProto::NotHere);
         }
@@ -113,32 +122,27 @@ impl Verifier<'_> {
 
     /// The helper may be called at all, here. Kernel: the first part of `check_helper_call`.
     pub(crate) fn check_helper_gates(&self, func: u32) -> Res<Proto> {
-        let name = func_and_number(func);
-        let fact = Fact::Call(func_name(func));
+        let name = || func_and_number(func);
+        let refuse =
+            |rule, text: String| Reject::new(rule, text).fact(Fact::Call(func_name(func))).stop();
         let proto = match self.proto(func) {
             Ok(proto) => proto,
             Err(NoProto::Unknown) => {
-                return Reject::new(Rule::HelperUnknown, format!("invalid func {name}"))
-                    .fact(fact)
-                    .stop();
+                return refuse(Rule::HelperUnknown, format!("invalid func {}", name()));
             }
             Err(NoProto::NotHere) => {
-                let text = format!("program of this type cannot use helper {name}");
-                return Reject::new(Rule::HelperUnknown, text).fact(fact).stop();
+                let text = format!("program of this type cannot use helper {}", name());
+                return refuse(Rule::HelperUnknown, text);
             }
         };
         if proto.gpl_only && !self.is_gpl() {
-            return Reject::new(
-                Rule::HelperGpl,
-                "cannot call GPL-restricted function from non-GPL compatible program",
-            )
-            .fact(fact)
-            .stop();
+            let text = "cannot call GPL-restricted function from non-GPL compatible program";
+            return refuse(Rule::HelperGpl, text.into());
         }
         self.check_allowed(func)?;
         if proto.may_sleep && !self.in_sleepable() {
             let text = "helper call might sleep in a non-sleepable prog";
-            return Reject::new(Rule::HelperSleep, text).fact(fact).stop();
+            return refuse(Rule::HelperSleep, text.into());
         }
         if proto.may_sleep {
             let cur = &self.cur;
@@ -148,8 +152,8 @@ impl Verifier<'_> {
                 (cur.active_irq_id != 0, "IRQ-disabled"),
             ];
             if let Some((_, region)) = regions.into_iter().find(|(active, _)| *active) {
-                let text = format!("sleepable helper {name} in {region} region");
-                return Reject::new(Rule::HelperSleep, text).fact(fact).stop();
+                let text = format!("sleepable helper {} in {region} region", name());
+                return refuse(Rule::HelperSleep, text);
             }
         }
         Ok(proto)

@@ -14,7 +14,7 @@ impl Verifier<'_> {
 
     /// The pointer has no offset, or a fixed one where that is fine. Kernel: `__check_ptr_off_reg`.
     pub(crate) fn check_ptr_off_reg_at(&self, at: Reg, reg: &RegState, fixed_ok: bool) -> Res<()> {
-        let name = reg.ty.kernel_name();
+        let name = || reg.ty.kernel_name();
         let refuse = |message: String| {
             Reject::new(Rule::PtrBounds, message)
                 .fact(Fact::Reg(at, *reg))
@@ -23,21 +23,24 @@ impl Verifier<'_> {
         };
         if reg.off < 0 {
             return refuse(format!(
-                "negative offset {name} ptr R{} off={} disallowed",
+                "negative offset {} ptr R{} off={} disallowed",
+                name(),
                 at.num(),
                 reg.off
             ));
         }
         if !fixed_ok && reg.off != 0 {
             return refuse(format!(
-                "dereference of modified {name} ptr R{} off={} disallowed",
+                "dereference of modified {} ptr R{} off={} disallowed",
+                name(),
                 at.num(),
                 reg.off
             ));
         }
         if reg.num.is_const() != Some(0) {
             return refuse(format!(
-                "variable {name} access var_off={} disallowed",
+                "variable {} access var_off={} disallowed",
+                name(),
                 reg.num.var_off
             ));
         }
