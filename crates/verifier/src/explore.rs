@@ -21,11 +21,15 @@ use crate::waiting::Pending;
 use skep_abi::Errno;
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::mem;
 
 /// Instructions followed in all. Kernel: `BPF_COMPLEXITY_LIMIT_INSNS`.
 pub(crate) const MAX_INSNS: u64 = 1_000_000;
 /// Branches that wait. Kernel: `BPF_COMPLEXITY_LIMIT_JMP_SEQ`.
 const MAX_PENDING: usize = 8192;
+
+/// States done with whose memory is kept for others.
+const MAX_SPARE: usize = 16;
 
 /// A remembered state. Kernel: `struct bpf_verifier_state_list`.
 pub(crate) struct Node {
@@ -154,8 +158,19 @@ impl Verifier<'_> {
         prev_pc: u32,
         speculative: bool,
     ) -> Res<&mut State> {
-        let state = self.cur.clone();
+        let state = self.copy();
         self.push_state(state, pc, prev_pc, speculative)
+    }
+
+    /// The current state, in the memory of one that is done with if there is some.
+    fn copy(&mut self) -> State {
+        match self.spare.pop() {
+            None => self.cur.clone(),
+            Some(mut state) => {
+                state.clone_from(&self.cur);
+                state
+            }
+        }
     }
 
     /// Leaves a state for later.
@@ -219,7 +234,10 @@ impl Verifier<'_> {
                 match self.pending.pop() {
                     None => return Ok(()),
                     Some(next) => {
-                        self.cur = next.state;
+                        let done = mem::replace(&mut self.cur, next.state);
+                        if self.spare.len() < MAX_SPARE {
+                            self.spare.push(done);
+                        }
                         self.pc = next.pc;
                         prev_pc = next.prev_pc;
                         self.live.reset_chain();

@@ -2,6 +2,7 @@
 
 use crate::reg::RegState;
 use skep_isa::Reg;
+use std::mem;
 
 /// What one byte of the stack holds. Kernel: `enum bpf_stack_slot_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,7 +90,7 @@ pub(crate) trait Activation {
 ///
 /// `R` and `S` are [`RegState`] and [`Slot`] on the current path and pointers to them in what is kept
 /// ([`crate::kept`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame<R = RegState, S = Slot> {
     /// r0 to r10.
     pub regs: [R; 11],
@@ -188,6 +189,18 @@ impl<R, S> Frame<R, S> {
             callback_depth: self.callback_depth,
             stack,
         }
+    }
+}
+
+impl<R: Clone, S: Clone> Clone for Frame<R, S> {
+    fn clone(&self) -> Self {
+        self.with_values(self.regs.clone(), self.stack.clone())
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        let mut stack = mem::take(&mut self.stack);
+        stack.clone_from(&other.stack);
+        *self = other.with_values(other.regs.clone(), stack);
     }
 }
 

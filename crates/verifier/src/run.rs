@@ -133,6 +133,7 @@ impl<'a> Verifier<'a> {
             prev_pc: NO_PC,
             hist_entry: None,
             pending: Waiting::default(),
+            spare: Vec::new(),
             remembered: Remembered::default(),
             visits: Visits::default(),
             live: StackLive::default(),

@@ -2,6 +2,7 @@
 
 use crate::frame::{Activation, Frame};
 use crate::reg::RegState;
+use std::mem;
 
 /// Index of a remembered state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,12 +84,23 @@ pub(crate) struct HistEntry {
 }
 
 /// The way from a remembered state to the next.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct History {
     /// Its steps, where there is something to be said about them.
     pub steps: Vec<HistEntry>,
     /// Registers and slots that got a range together.
     pub linked: Vec<LinkedRegs>,
+}
+
+impl Clone for History {
+    fn clone(&self) -> Self {
+        Self { steps: self.steps.clone(), linked: self.linked.clone() }
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        self.steps.clone_from(&other.steps);
+        self.linked.clone_from(&other.linked);
+    }
 }
 
 impl History {
@@ -146,7 +158,7 @@ impl LinkedRegs {
 /// Everything known at one point of one path. Kernel: `struct bpf_verifier_state`.
 ///
 /// `F` is [`Frame`] on the current path and [`KeptFrame`](crate::kept::KeptFrame) in what is kept.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct State<F = Frame> {
     /// Activations, the main function's first.
     pub frames: Vec<F>,
@@ -218,12 +230,6 @@ impl State {
         }
     }
 
-    /// The same without content, to stand in for it.
-    #[must_use]
-    pub(crate) fn hollow(&self) -> Self {
-        Self { frames: Vec::new(), refs: Vec::new(), history: History::default(), ..*self }
-    }
-
     /// Every register and spilled register of every frame. Kernel: `bpf_for_each_reg_in_vstate`.
     pub(crate) fn for_each_reg(&mut self, mut f: impl FnMut(&mut RegState)) {
         for frame in &mut self.frames {
@@ -238,6 +244,12 @@ impl State {
 }
 
 impl<F> State<F> {
+    /// The same without content, to stand in for it.
+    #[must_use]
+    pub(crate) fn hollow(&self) -> Self {
+        self.with_parts(Vec::new(), Vec::new(), History::default())
+    }
+
     /// Number of the innermost frame.
     #[must_use]
     pub(crate) fn curframe(&self) -> usize {
@@ -267,9 +279,14 @@ impl<F> State<F> {
 
     /// The same with these activations.
     pub(crate) fn with_frames<T>(&self, frames: Vec<T>) -> State<T> {
+        self.with_parts(frames, self.refs.clone(), self.history.clone())
+    }
+
+    /// The same with these activations, references and steps.
+    fn with_parts<T>(&self, frames: Vec<T>, refs: Vec<Reference>, history: History) -> State<T> {
         State {
             frames,
-            refs: self.refs.clone(),
+            refs,
             active_locks: self.active_locks,
             active_lock_id: self.active_lock_id,
             active_lock_place: self.active_lock_place,
@@ -284,10 +301,24 @@ impl<F> State<F> {
             last_pc: self.last_pc,
             parent: self.parent,
             equal: self.equal,
-            history: self.history.clone(),
+            history,
             dfs_depth: self.dfs_depth,
             callback_unroll_depth: self.callback_unroll_depth,
             may_goto_depth: self.may_goto_depth,
         }
+    }
+}
+
+impl<F: Clone> Clone for State<F> {
+    fn clone(&self) -> Self {
+        self.with_frames(self.frames.clone())
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        let Self { mut frames, mut refs, mut history, .. } = mem::replace(self, other.hollow());
+        frames.clone_from(&other.frames);
+        refs.clone_from(&other.refs);
+        history.clone_from(&other.history);
+        (self.frames, self.refs, self.history) = (frames, refs, history);
     }
 }

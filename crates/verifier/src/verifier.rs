@@ -96,6 +96,8 @@ pub(crate) struct Verifier<'a> {
     /// Index of the current instruction's entry in the history of `cur`.
     pub(crate) hist_entry: Option<usize>,
     pub(crate) pending: Waiting,
+    /// States that are done with, for their memory.
+    pub(crate) spare: Vec<State>,
     pub(crate) remembered: Remembered,
     pub(crate) visits: Visits,
     pub(crate) live: StackLive,
