@@ -167,14 +167,12 @@ fn one(
         clang.arg("-fno-inline");
     }
     if source.starts_with(corpus.source.join("samples")) {
-        // Headers and names that these have of the kernel itself.
-        clang.args([
-            "-Du8=__u8",
-            "-Du16=__u16",
-            "-Du32=__u32",
-            "-Du64=__u64",
-            "-DTASK_COMM_LEN=16",
-        ]);
+        // Headers and names that these have of the kernel itself, where its types do not come along.
+        let with_types = source.to_string_lossy().ends_with(".bpf.c");
+        if !with_types && !fs::read_to_string(source)?.contains("vmlinux.h") {
+            let names = ["u8=__u8", "u16=__u16", "u32=__u32", "u64=__u64", "TASK_COMM_LEN=16"];
+            clang.args(names.map(|name| format!("-D{name}")));
+        }
         clang.arg("-I").arg(corpus.out.join("kernel"));
     }
     clang.arg(format!("-mcpu={cpu}")).arg("-c").arg(source).arg("-o").arg(object);
