@@ -46,4 +46,6 @@ pub use insn::{AluOp, Ancillary, CondOp, Insn, Reg, Size, Src};
 pub use listing::{Format, ParseError, ParseErrorKind, parse, print};
 pub use packet::{Device, Meta, Packet};
 pub use raw::RawInsn;
-pub use translate::{Lookup, Target, TranslateError, Verdict, translate, translate_with_tables};
+pub use translate::{
+    Key, Lookup, Target, TranslateError, Verdict, translate, translate_with_tables,
+};

@@ -5,26 +5,30 @@
 //! `A` is r0 and `X` is r7, both always zero-extended 32-bit numbers; all arithmetic and all
 //! comparisons are 32 bits wide. r6 is the context. Scratch cell `M[k]` is the word at
 //! `r10 - 4 - 4 * k`. r1 to r5 live within one classic instruction only, so calls may clobber them.
-//! With direct packet access r8 and r9 are the start and the end of the packet.
+//! With direct packet access r8 and r9 are the start and the end of the packet. In a socket filter that copies the first
+//! bytes of the packet, r9 is its length, and the copy lies below the scratch cells.
 //!
 //! # Invariants
 //!
-//! - Jumps lead forward, and each classic instruction becomes at most 20 slots (a lookup in a table). A conditional jump spans at most 255 instructions and so fits in 16 bits;
+//! - Jumps lead forward, and each classic instruction becomes at most 48 slots (a lookup in a table). A conditional jump spans at most 255
+//!   instructions and so fits in 16 bits;
 //!   an unconditional one that does not becomes `gotol`.
 //! - What cannot be reached is left out: Linux rejects unreachable instructions.
 //! - A scratch cell is written before it is read, which the checker has established; the stack needs
-//!   no initialisation.
+//!   no initialisation for it.
 
+mod bulk;
 mod context;
 mod packet;
 mod table;
 
-pub use table::Lookup;
+pub use table::{Key, Lookup};
 
 use crate::check::{Program, target};
 use crate::insn::{self, Ancillary, CondOp, Insn, Reg};
 use alloc::vec;
 use alloc::vec::Vec;
+use bulk::Bulk;
 use skep_isa::{self as isa, Insns, Pc, Width};
 
 const A: isa::Reg = isa::Reg::R0;
@@ -38,7 +42,7 @@ const END: isa::Reg = isa::Reg::R9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A socket filter, whose result is the number of bytes to keep as in classic BPF. The packet is
-    /// read by `LD_ABS` and `LD_IND`.
+    /// read by `LD_ABS` and `LD_IND`, its first bytes by one `bpf_skb_load_bytes` where several loads follow each other.
     SocketFilter,
     /// XDP on an Ethernet interface, with direct packet access. The length is that of the packet
     /// between `data` and `data_end`.
@@ -120,8 +124,10 @@ pub fn translate_with_tables(
     lookups: &[Lookup],
 ) -> Result<Insns, TranslateError> {
     let len = program.insns().len();
+    let copies = target == Target::SocketFilter;
     let mut this = Translator {
         target,
+        bulk: if copies { Bulk::of(program) } else { Bulk::default() },
         out: Insns::default(),
         start: vec![Pc::default(); len],
         reached: vec![false; len],
@@ -164,6 +170,7 @@ enum Flow {
 
 struct Translator {
     target: Target,
+    bulk: Bulk,
     out: Insns,
     /// Slot of each classic instruction.
     start: Vec<Pc>,
@@ -183,7 +190,7 @@ impl Translator {
 
     fn insn(&mut self, pc: usize, insn: Insn) -> Result<Flow, TranslateError> {
         match insn {
-            Insn::LoadAbs { size, k } => return Ok(self.load_abs(A, size, k)),
+            Insn::LoadAbs { size, k } => return Ok(self.load_abs(pc, A, size, k)),
             Insn::LoadInd { size, k } => self.load_ind(size, k),
             Insn::LoadAnc { anc, .. } => self.ancillary(pc, anc)?,
             Insn::LoadLen { reg } => self.length(host(reg)),
@@ -192,7 +199,7 @@ impl Translator {
                 let (size, base) = (isa::Size::W, isa::Reg::FP);
                 self.push(isa::Insn::Load { size, dst: host(reg), base, off: cell(k) });
             }
-            Insn::LoadMsh { k } => return Ok(self.load_msh(k)),
+            Insn::LoadMsh { k } => return Ok(self.load_msh(pc, k)),
             Insn::Store { reg, k } => {
                 let (size, base, src) = (isa::Size::W, isa::Reg::FP, isa::Src::Reg(host(reg)));
                 self.push(isa::Insn::Store { size, base, off: cell(k), src });
@@ -338,7 +345,7 @@ impl Translator {
             let slots = to.0.saturating_sub(at.0).saturating_sub(1);
             match self.out.get_mut(at) {
                 Some(isa::Insn::JumpIf { off, .. }) => {
-                    *off = i16::try_from(slots).expect("bug: 256 insns of 20 slots fit");
+                    *off = i16::try_from(slots).expect("bug: 256 insns of 48 slots fit");
                 }
                 Some(jump) => {
                     *jump = match i16::try_from(slots) {

@@ -215,7 +215,7 @@ Examples:
   sudo skep dump -i eth0 -i wlan0 -e -vv icmp
   skep dump -r in.pcapng.zst --json | jq .src
   skep dump -r in.pcap --top src,dport
-  sudo skep dump -i any -w trace.pcap -G 3600 -W 24
+  sudo skep dump -i any -w trace-%H.pcap -G 3600 -W 24
 
 Fields of --top and --hist: caplen dmac dns dnstype dport dst ethertype flags icmp interface len line payload proto
 server smac sport src ttl tunnel vlan win.
@@ -277,8 +277,10 @@ impl Dump {
         let asks = filters_process || sources.are_live() && self.process;
         let processes = if asks { Some(Processes::start()?) } else { None };
         if sources.are_live() || self.relinquish_privileges.is_some() {
-            let rotates = self.rotate_size.is_some() || self.rotate_seconds.is_some();
-            privilege::drop(self.relinquish_privileges.as_deref(), rotates)?;
+            let more = self.rotates();
+            let first = saver.as_ref().and_then(Saver::file);
+            let files = first.map(|first| privilege::Files { first, more });
+            privilege::drop(self.relinquish_privileges.as_deref(), files)?;
         }
         stop::on_signals();
         let shows = saver.is_none() || self.print;
@@ -312,13 +314,24 @@ impl Dump {
         if self.read.iter().filter(|path| file::is_std(path)).count() > 1 {
             return Err(Failure::new(Kind::Usage, "standard input can be read only once"));
         }
-        if let (Some(write), true) =
-            (&self.write, self.rotate_size.is_some() || self.rotate_seconds.is_some())
-            && file::is_std(write)
-        {
+        let Some(write) = self.write.as_ref().filter(|_| self.rotates()) else { return Ok(()) };
+        if file::is_std(write) {
             return Err(Failure::new(Kind::Usage, "-C and -G need a file to write to"));
         }
+        let is_one_name = self.rotate_size.is_none()
+            && self.files != Some(1)
+            && !write.as_os_str().as_encoded_bytes().contains(&b'%');
+        if is_one_name && !self.as_tcpdump {
+            let text = format!("{}: each file would replace the one before", write.display());
+            let help = "let the name have a time in it, as in trace-%H%M%S.pcap";
+            return Err(Failure::new(Kind::Usage, text).help(help));
+        }
         Ok(())
+    }
+
+    /// Whether several files are written, one after the other.
+    const fn rotates(&self) -> bool {
+        self.rotate_size.is_some() || self.rotate_seconds.is_some()
     }
 
     fn check_terminal(&self, term: &Term<'_>) -> Result<(), Failure> {

@@ -1,12 +1,12 @@
 //! The compiler.
 
 use crate::ast::Expr;
-use crate::emit::{MEMBER, emit};
+use crate::emit::{MEMBER, PREFIX, PREFIX_CELL, emit};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
 use crate::graph::{Graph, PlainHeader, REJECT};
 use crate::lower::{Meaning, Options};
-use crate::table::{LARGE, Table};
+use crate::table::{LARGE, Prefixes, Table};
 use skep_cbpf::{Insn, Lookup, MAX_INSNS, Program, Reg, check_insns};
 use skep_diag::Span;
 use std::collections::HashMap;
@@ -82,25 +82,52 @@ impl Meaning {
                 *set = numbers;
             }
         }
-        // Equal sets have one table.
-        let mut tables: Vec<(usize, Table)> = Vec::new();
-        let mut lookups = Vec::new();
+        let (tables, lookups) = self.tables_of(&program, &sets)?;
+        Ok(Tabled { program, lookups, tables })
+    }
+
+    /// The tables that a program looks into, and where it does. Equal sets have one table.
+    fn tables_of(
+        &self,
+        program: &Program,
+        sets: &[Vec<u32>],
+    ) -> Result<(Vec<Table>, Vec<Lookup>), Error> {
+        /// What is in a table.
+        #[derive(PartialEq)]
+        enum Set<'a> {
+            Numbers(&'a [u32]),
+            Prefixes(&'a Prefixes),
+        }
+        const NO_NUMBERS: Set<'_> = Set::Numbers(&[]);
+        let (mut tables, mut lookups): (Vec<(Set<'_>, Table)>, _) = (Vec::new(), Vec::new());
         for (pc, pair) in program.insns().windows(2).enumerate() {
-            let [Insn::LoadImm { reg: Reg::X, k }, MEMBER] = *pair else { continue };
-            let set = k as usize;
-            let numbers = sets.get(set).map_or(&[][..], Vec::as_slice);
-            let known = tables.iter().position(|&(other, _)| sets[other] == numbers);
-            let map = match known {
+            let (set, words) = match *pair {
+                [Insn::LoadImm { reg: Reg::X, k }, MEMBER] => {
+                    let numbers = sets.get(k as usize);
+                    (numbers.map_or(NO_NUMBERS, |numbers| Set::Numbers(numbers)), (1, 0))
+                }
+                [Insn::LoadImm { reg: Reg::X, k }, PREFIX] => {
+                    let number = k & ((1 << PREFIX_CELL) - 1);
+                    let prefixes = self.prefixes.get(number as usize);
+                    let words = prefixes.map_or(1, Prefixes::words);
+                    (prefixes.map_or(NO_NUMBERS, Set::Prefixes), (words, k >> PREFIX_CELL))
+                }
+                _ => continue,
+            };
+            let map = match tables.iter().position(|(other, _)| *other == set) {
                 Some(map) => map,
                 None => {
-                    tables.push((set, Table::of(numbers)?));
+                    let table = match set {
+                        Set::Numbers(numbers) => Table::of(numbers),
+                        Set::Prefixes(prefixes) => Table::of_prefixes(prefixes),
+                    };
+                    tables.push((set, table?));
                     tables.len() - 1
                 }
             };
-            lookups.push(tables[map].1.lookup(pc + 1, map));
+            lookups.push(tables[map].1.lookup(pc + 1, map, words));
         }
-        let tables = tables.into_iter().map(|(_, table)| table).collect();
-        Ok(Tabled { program, lookups, tables })
+        Ok((tables.into_iter().map(|(_, table)| table).collect(), lookups))
     }
 
     /// Values for sets that may be found among the tests: of each value that is compared with many numbers.
@@ -139,7 +166,7 @@ impl Meaning {
     /// [`ErrorKind::RejectsAll`] if no packet can match, [`ErrorKind::Constant`] for arithmetic on
     /// constants that has no result.
     pub fn compile(&self, optimise: bool) -> Result<Program, Error> {
-        if !self.sets.is_empty() {
+        if !self.sets.is_empty() || !self.prefixes.is_empty() {
             return Err(Error::new(Span::default(), ErrorKind::Tables));
         }
         let refuses = optimise && !self.as_it_stands;

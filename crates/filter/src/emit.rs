@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
-pub(crate) use machine::MEMBER;
+pub(crate) use machine::{MEMBER, PREFIX, PREFIX_CELL};
 use machine::{Machine, State};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
@@ -135,8 +135,8 @@ fn drop_dead_stores(
     let both = || prologue.iter().chain(code.iter());
     let is_store = |insn: &Insn| matches!(insn, Insn::Store { .. });
     let jumps = |insn: &Insn| matches!(insn, Insn::Jump { .. } | Insn::JumpIf { .. });
-    // Jumps inside of straight code count what is between.
-    if !both().any(is_store) || both().any(jumps) {
+    // Jumps inside of straight code count what is between. What a table is asked for is read by no instruction.
+    if !both().any(is_store) || both().any(jumps) || both().any(|insn| *insn == PREFIX) {
         return;
     }
     let loaded = both().fold(0u32, |loaded, insn| match *insn {
@@ -207,9 +207,10 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
         }
         match meaning.values.get(id) {
             Value::Cell(cell) => asked |= 1 << cell,
-            Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => {
-                pending.push(base)
-            }
+            Value::Ind(_, base, _)
+            | Value::Neg(base)
+            | Value::Member(_, base)
+            | Value::Prefix(_, base, _) => pending.push(base),
             Value::Alu(_, left, right) => pending.extend([left, right]),
             _ => {}
         }

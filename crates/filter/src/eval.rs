@@ -214,6 +214,16 @@ impl Run<'_> {
                 let set = self.meaning.sets.get(set as usize).map_or(&[][..], Vec::as_slice);
                 set.binary_search(&value).is_err().into()
             }
+            Value::Prefix(set, base, off) => {
+                let at = self.value(base)?.wrapping_add(off);
+                let Some(prefixes) = self.meaning.prefixes.get(set as usize) else { return Ok(1) };
+                let mut addr = 0u128;
+                for word in 0..prefixes.words() {
+                    let bits = self.load(Size::W, at.wrapping_add(4 * word))?;
+                    addr |= u128::from(bits) << (96 - 32 * word);
+                }
+                prefixes.list.binary_search(&(addr & prefixes.mask())).is_err().into()
+            }
             Value::Ind(size, base, off) => {
                 let base = self.value(base)?;
                 self.load(size, base.wrapping_add(off))?

@@ -38,6 +38,8 @@ pub(crate) enum Value {
     Alu(AluOp, ValueId, ValueId),
     /// 0 if the value is in a set, by its number, else something else.
     Member(u32, ValueId),
+    /// The same of the IPv6 address at a value and a constant, in a set of prefixes.
+    Prefix(u32, ValueId, u32),
     /// Type of the header that `protochain` stops at.
     Chain(Chain),
     /// Rejects the packet: a load from where no packet has bytes, a division by the constant zero.
@@ -361,6 +363,7 @@ impl Values {
                 | Value::Ind(..)
                 | Value::Msh(_)
                 | Value::Chain(_)
+                | Value::Prefix(..)
                 | Value::Fault => return true,
                 Value::Neg(operand) | Value::Member(_, operand) => pending.push(operand),
                 Value::Alu(op, left, right) => {

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::form::{Cell, Cmp, Effect, Form, FormId, Init, Rhs, Test, Value, ValueId, Values};
 use crate::link::LinkType;
 use crate::names::{Numeric, Resolver};
+use crate::table::Prefixes;
 use skep_cbpf::Size;
 use skep_diag::Span;
 
@@ -124,6 +125,8 @@ pub struct Meaning {
     pub(crate) fast: bool,
     /// Large sets, in order, that are looked up in tables.
     pub(crate) sets: Vec<Vec<u32>>,
+    /// The same of prefixes of IPv6.
+    pub(crate) prefixes: Vec<Prefixes>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
     pub(crate) as_it_stands: bool,
 }
@@ -201,6 +204,7 @@ impl Expr {
             folded: None,
             fast: options.fast,
             sets: Vec::new(),
+            prefixes: Vec::new(),
             as_it_stands: false,
         };
         let headers = Headers::of(options.link);

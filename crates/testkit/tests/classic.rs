@@ -136,6 +136,7 @@ fn immediate(rng: &mut StdRng, insn: Insn) -> u32 {
                 1 | 2 => AD_OFF + 4 * rng.random_range(0..16),
                 3 => 0xfff0_0000 + rng.random_range(0..40),
                 4 => 0xffe0_0000 + rng.random_range(0..40),
+                5 => rng.random_range(40..140),
                 _ => rng.random_range(0..40),
             }
         }

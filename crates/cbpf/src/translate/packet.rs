@@ -1,6 +1,7 @@
 //! Loads from the packet.
 //!
-//! With direct access, each load computes the end of what it reads in r1 and compares it with the end
+//! Socket filters have calls, `LD_ABS` and `LD_IND`, and a copy of the first bytes where several loads follow each other
+//! (`bulk.rs`). With direct access, each load computes the end of what it reads in r1 and compares it with the end
 //! of the packet; that comparison is what makes Linux's verifier accept the load below the pointer.
 
 use super::{A, DATA, END, Flow, Target, Translator, X, imm};
@@ -26,7 +27,7 @@ impl Translator {
     /// The registers that loads expect.
     pub(super) fn packet_prologue(&mut self) {
         let (data, end) = match self.target {
-            Target::SocketFilter => return,
+            Target::SocketFilter => return self.copy_packet(),
             Target::Xdp(_) => XDP_DATA,
             Target::Tc(_) => SKB_DATA,
         };
@@ -35,7 +36,10 @@ impl Translator {
     }
 
     /// `dst = packet[k]`; `dst` is r0 unless the packet is accessed directly.
-    pub(super) fn load_abs(&mut self, dst: Reg, size: Size, k: u32) -> Flow {
+    pub(super) fn load_abs(&mut self, pc: usize, dst: Reg, size: Size, k: u32) -> Flow {
+        if self.load_copied(pc, dst, size, k) {
+            return Flow::On;
+        }
         if self.target == Target::SocketFilter {
             self.push(Insn::LoadAbs { size: host(size), imm: k.cast_signed() });
             return Flow::On;
@@ -71,19 +75,20 @@ impl Translator {
     }
 
     /// `X = 4 * (packet[k] & 0xf)`
-    pub(super) fn load_msh(&mut self, k: u32) -> Flow {
-        let byte = if self.target == Target::SocketFilter {
+    pub(super) fn load_msh(&mut self, pc: usize, k: u32) -> Flow {
+        let is_call = self.target == Target::SocketFilter && !self.is_copied(Size::B, k);
+        let byte = if is_call {
             self.alu(AluOp::Mov, DATA, Src::Reg(A));
             A
         } else {
             X
         };
-        if self.load_abs(byte, Size::B, k) == Flow::Else {
+        if self.load_abs(pc, byte, Size::B, k) == Flow::Else {
             return Flow::Else;
         }
         self.alu(AluOp::And, byte, Src::Imm(0xf));
         self.alu(AluOp::Lsh, byte, Src::Imm(2));
-        if self.target == Target::SocketFilter {
+        if is_call {
             self.alu(AluOp::Mov, X, Src::Reg(A));
             self.alu(AluOp::Mov, A, Src::Reg(DATA));
         }
@@ -104,8 +109,12 @@ impl Translator {
     /// Checks that what ends at r1 lies in the packet, and loads it.
     fn load_before_ptr(&mut self, dst: Reg, size: Size) {
         self.unless(CondOp::Le, PTR, Src::Reg(END), Width::W64);
-        let off = i16::from(size.bytes()).wrapping_neg();
-        self.push(Insn::Load { size: host(size), dst, base: PTR, off });
+        self.load_number(dst, size, PTR, i16::from(size.bytes()).wrapping_neg());
+    }
+
+    /// `dst =` the big-endian number there.
+    pub(super) fn load_number(&mut self, dst: Reg, size: Size, base: Reg, off: i16) {
+        self.push(Insn::Load { size: host(size), dst, base, off });
         if size != Size::B {
             self.push(Insn::Swap { kind: Swap::Be, size: host(size), dst });
         }

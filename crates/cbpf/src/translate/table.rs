@@ -1,14 +1,13 @@
 //! Lookups in tables: perfect hashes in the value of an array map.
 
-use super::{A, Translator};
+use super::{A, Translator, cell};
 use skep_isa::{AluOp, ImmSrc, Insn, Reg, Size, Src, Width};
 
-/// An instruction that stands for a lookup of `A` in a table, which makes `A` 0 if it is there and
+/// An instruction that stands for a lookup in a table, which makes `A` 0 if what is looked for is there and
 /// something else if not.
 ///
-/// The table is the value of an array map of one entry: `1 << bucket_bits` displacements, then
-/// `1 << slot_bits` slots, all numbers of 32 bits in the order of the host. The upper bits of `A * bucket_multiplier` are
-/// the place of the displacement, those of `(A ^ displacement) * slot_multiplier` the slot that `A` is in, if it is in one.
+/// The table is the value of an array map of one entry: `1 << bucket_bits` displacements of 32 bits, then
+/// `1 << slot_bits` slots, all numbers in the order of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the type says it")]
 pub struct Lookup {
@@ -16,33 +15,54 @@ pub struct Lookup {
     pub pc: usize,
     /// Number of the map in the list given at load.
     pub map: usize,
-    pub bucket_multiplier: u32,
     /// From 1 to 31.
     pub bucket_bits: u32,
-    pub slot_multiplier: u32,
     /// From 1 to 31.
     pub slot_bits: u32,
+    pub key: Key,
+}
+
+/// What is looked for, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it")]
+pub enum Key {
+    /// `A`, among slots of 32 bits. The upper bits of `A * bucket_multiplier` are the place of the displacement, those of
+    /// `(A ^ displacement) * slot_multiplier` the slot that `A` is in, if it is in one.
+    Number { bucket_multiplier: u32, slot_multiplier: u32 },
+    /// From 1 to 4 words, the last of which is `A` and the others in scratch cells one after the other, among slots of 128
+    /// bits. With 0 for words that are not there, the first two are a number of 64 bits, the last two another one; both
+    /// are in a slot. `hash` is `(first * multipliers.0 + last) * multipliers.1`, of which the upper bits are the place of
+    /// the displacement; those of `(hash ^ displacement) * multipliers.1` are the slot.
+    Words { count: u32, cell: u32, multipliers: (u64, u64) },
 }
 
 const TABLE: Reg = Reg::R1;
 const PLACE: Reg = Reg::R2;
+/// The last two words.
+const LAST: Reg = Reg::R3;
+const MULTIPLIER: Reg = Reg::R4;
+/// The first two words.
+const FIRST: Reg = Reg::R5;
 
 impl Translator {
     pub(super) fn lookup(&mut self, lookup: &Lookup) {
-        let map = i32::try_from(lookup.map).unwrap_or(i32::MAX);
-        let value = ImmSrc::MapIdxValue { idx: map, at: 0 };
-        self.push(Insn::LoadImm { dst: TABLE, imm: value });
+        match lookup.key {
+            Key::Number { bucket_multiplier, slot_multiplier } => {
+                self.lookup_number(lookup, bucket_multiplier, slot_multiplier);
+            }
+            Key::Words { count, cell, multipliers } => {
+                self.lookup_words(lookup, (count, cell), multipliers);
+            }
+        }
+    }
+
+    fn lookup_number(&mut self, lookup: &Lookup, bucket_multiplier: u32, slot_multiplier: u32) {
+        self.table(lookup.map);
         self.alu(AluOp::Mov, PLACE, Src::Reg(A));
-        self.word(lookup.bucket_multiplier, lookup.bucket_bits);
+        self.word(bucket_multiplier, lookup.bucket_bits);
         self.alu(AluOp::Xor, PLACE, Src::Reg(A));
-        let table = 4u32.checked_shl(lookup.bucket_bits).unwrap_or(0);
-        self.push(Insn::Alu {
-            width: Width::W64,
-            op: AluOp::Add,
-            dst: TABLE,
-            src: Src::Imm(table.cast_signed()),
-        });
-        self.word(lookup.slot_multiplier, lookup.slot_bits);
+        self.wide(AluOp::Add, TABLE, Src::Imm(slots_at(lookup)));
+        self.word(slot_multiplier, lookup.slot_bits);
         self.alu(AluOp::Xor, A, Src::Reg(PLACE));
     }
 
@@ -52,8 +72,89 @@ impl Translator {
         let shift = 32u32.saturating_sub(bits).clamp(1, 31);
         self.alu(AluOp::Rsh, PLACE, Src::Imm(shift.cast_signed()));
         self.alu(AluOp::Lsh, PLACE, Src::Imm(2));
-        let (width, op) = (Width::W64, AluOp::Add);
-        self.push(Insn::Alu { width, op, dst: PLACE, src: Src::Reg(TABLE) });
+        self.wide(AluOp::Add, PLACE, Src::Reg(TABLE));
         self.push(Insn::Load { size: Size::W, dst: PLACE, base: PLACE, off: 0 });
     }
+
+    fn lookup_words(
+        &mut self,
+        lookup: &Lookup,
+        (count, cell): (u32, u32),
+        (multiplier, second): (u64, u64),
+    ) {
+        self.two_words(FIRST, 0, (count, cell));
+        self.two_words(LAST, 2, (count, cell));
+        self.multiplier(multiplier);
+        self.mov(PLACE, FIRST);
+        self.wide(AluOp::Mul, PLACE, Src::Reg(MULTIPLIER));
+        self.wide(AluOp::Add, PLACE, Src::Reg(LAST));
+        self.multiplier(second);
+        self.wide(AluOp::Mul, PLACE, Src::Reg(MULTIPLIER));
+        self.table(lookup.map);
+        self.mov(A, PLACE);
+        self.upper(A, lookup.bucket_bits, 2);
+        self.push(Insn::Load { size: Size::W, dst: A, base: A, off: 0 });
+        self.wide(AluOp::Xor, PLACE, Src::Reg(A));
+        self.wide(AluOp::Mul, PLACE, Src::Reg(MULTIPLIER));
+        self.wide(AluOp::Add, TABLE, Src::Imm(slots_at(lookup)));
+        self.upper(PLACE, lookup.slot_bits, 4);
+        self.push(Insn::Load { size: Size::Dw, dst: A, base: PLACE, off: 0 });
+        self.wide(AluOp::Xor, A, Src::Reg(FIRST));
+        self.push(Insn::Load { size: Size::Dw, dst: PLACE, base: PLACE, off: 8 });
+        self.wide(AluOp::Xor, PLACE, Src::Reg(LAST));
+        self.wide(AluOp::Or, A, Src::Reg(PLACE));
+        // Of what differs, 32 bits say so.
+        self.mov(PLACE, A);
+        self.wide(AluOp::Rsh, PLACE, Src::Imm(32));
+        self.alu(AluOp::Or, A, Src::Reg(PLACE));
+    }
+
+    /// `dst =` the words from number `at` on, the first of them above.
+    fn two_words(&mut self, dst: Reg, at: u32, (count, cell): (u32, u32)) {
+        if at >= count {
+            return self.alu(AluOp::Mov, dst, Src::Imm(0));
+        }
+        self.fetch(dst, at, (count, cell));
+        self.wide(AluOp::Lsh, dst, Src::Imm(32));
+        let next = at.wrapping_add(1);
+        if next < count {
+            self.fetch(PLACE, next, (count, cell));
+            self.wide(AluOp::Or, dst, Src::Reg(PLACE));
+        }
+    }
+
+    fn fetch(&mut self, dst: Reg, word: u32, (count, first): (u32, u32)) {
+        if word.wrapping_add(1) == count {
+            return self.mov(dst, A);
+        }
+        let off = cell(first.wrapping_add(word));
+        self.push(Insn::Load { size: Size::W, dst, base: Reg::FP, off });
+    }
+
+    /// `reg = TABLE +` the place of one of `1 << bits` entries of `1 << log2` bytes, by the upper bits of `reg`.
+    fn upper(&mut self, reg: Reg, bits: u32, log2: i32) {
+        let shift = 64u32.saturating_sub(bits).clamp(33, 63);
+        self.wide(AluOp::Rsh, reg, Src::Imm(shift.cast_signed()));
+        self.wide(AluOp::Lsh, reg, Src::Imm(log2));
+        self.wide(AluOp::Add, reg, Src::Reg(TABLE));
+    }
+
+    fn table(&mut self, map: usize) {
+        let idx = i32::try_from(map).unwrap_or(i32::MAX);
+        self.push(Insn::LoadImm { dst: TABLE, imm: ImmSrc::MapIdxValue { idx, at: 0 } });
+    }
+
+    fn multiplier(&mut self, multiplier: u64) {
+        self.push(Insn::LoadImm { dst: MULTIPLIER, imm: ImmSrc::Value(multiplier) });
+    }
+
+    /// An operation on 64 bits.
+    fn wide(&mut self, op: AluOp, dst: Reg, src: Src) {
+        self.push(Insn::Alu { width: Width::W64, op, dst, src });
+    }
+}
+
+/// Where the slots begin in the value.
+fn slots_at(lookup: &Lookup) -> i32 {
+    4u32.checked_shl(lookup.bucket_bits).unwrap_or(0).cast_signed()
 }

@@ -9,19 +9,20 @@ use skep_isa::{AluOp, Call, CondOp, Insn, Insns, Pc, Reg, Size, Src, Swap, Width
 const CTX: u64 = 1 << 40;
 const DATA: u64 = 2 << 40;
 /// The end of the stack, which lies below.
-const STACK: u64 = (3 << 40) + 512;
+const STACK: u64 = (3 << 40) + STACK_LEN as u64;
+const STACK_LEN: usize = 512;
 
 pub(crate) struct Machine<'p> {
     target: Target,
     packet: &'p Packet<'p>,
     regs: [Option<u64>; 11],
-    stack: [Option<u32>; 16],
+    stack: [Option<u8>; STACK_LEN],
 }
 
 impl<'p> Machine<'p> {
     /// The result of a program.
     pub(crate) fn run(insns: &Insns, target: Target, packet: &'p Packet<'p>) -> u32 {
-        let mut this = Self { target, packet, regs: [None; 11], stack: [None; 16] };
+        let mut this = Self { target, packet, regs: [None; 11], stack: [None; STACK_LEN] };
         this.set(Reg::R1, CTX);
         this.set(Reg::FP, STACK);
         let mut pc = Pc(0);
@@ -71,8 +72,18 @@ impl<'p> Machine<'p> {
                 let value = self.load(size, self.get(base).wrapping_add_signed(off.into()));
                 self.set(dst, value);
             }
-            Insn::Store { size: Size::W, base: Reg::FP, off, src: Src::Reg(src) } => {
-                self.stack[cell(off)] = Some(low(self.get(src)));
+            Insn::Store { size, base: Reg::FP, off, src } => {
+                let value = self.src(src).to_le_bytes();
+                let at = place(STACK.wrapping_add_signed(off.into()));
+                assert_eq!(at % usize::from(size.bytes()), 0, "stack offset {off}");
+                for (to, byte) in self.stack[at..].iter_mut().zip(value).take(size.bytes().into()) {
+                    *to = Some(byte);
+                }
+            }
+            Insn::Call(Call::Helper(26)) => {
+                let status = self.load_bytes();
+                self.regs[1..6].fill(None);
+                self.set(Reg::R0, status);
             }
             Insn::Call(Call::Helper(number)) => {
                 self.regs[1..6].fill(None);
@@ -106,6 +117,20 @@ impl<'p> Machine<'p> {
         Some(())
     }
 
+    /// `bpf_skb_load_bytes(ctx, off, to, len)`: the verifier wants a length that is not 0.
+    fn load_bytes(&mut self) -> u64 {
+        let [ctx, off, to, len] = [1, 2, 3, 4].map(|n| self.regs[n].expect("an argument"));
+        assert_eq!((ctx, off), (CTX, 0));
+        let len = usize::try_from(len).unwrap();
+        assert!(len > 0, "nothing to load");
+        let is_whole = self.packet.bytes.len() >= self.packet.data + len;
+        let stack = &mut self.stack[place(to)..][..len];
+        for (at, byte) in stack.iter_mut().enumerate() {
+            *byte = Some(if is_whole { self.packet.bytes[self.packet.data + at] } else { 0 });
+        }
+        if is_whole { 0 } else { u64::MAX }
+    }
+
     fn load(&self, size: Size, at: u64) -> u64 {
         match at >> 40 {
             1 => {
@@ -118,8 +143,9 @@ impl<'p> Machine<'p> {
                 bytes.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte))
             }
             _ => {
-                let off = i16::try_from(at.wrapping_sub(STACK).cast_signed()).unwrap();
-                self.stack[cell(off)].expect("a cell that was written").into()
+                assert_eq!(at % u64::from(size.bytes()), 0, "the stack at {at:#x}");
+                let bytes = self.stack[place(at)..][..usize::from(size.bytes())].iter().rev();
+                bytes.fold(0, |n, byte| n << 8 | u64::from(byte.expect("memory that was written")))
             }
         }
     }
@@ -213,7 +239,8 @@ fn low(value: u64) -> u32 {
     u32::try_from(value & 0xffff_ffff).unwrap()
 }
 
-fn cell(off: i16) -> usize {
-    assert!((-64..0).contains(&off) && off % 4 == 0, "stack offset {off}");
-    usize::try_from(-off / 4 - 1).unwrap()
+/// Which byte of the stack an address is of.
+fn place(at: u64) -> usize {
+    let below = STACK.checked_sub(at).expect("an address of the stack");
+    STACK_LEN.checked_sub(usize::try_from(below).unwrap()).expect("an address of the stack")
 }

@@ -162,6 +162,36 @@ fn what_cannot_be_reached_is_left_out() {
     assert_eq!(translate(&program, Target::SocketFilter).unwrap().len(), 6);
 }
 
+/// Loads of one byte at each place, which are compared with what they are.
+fn loads(places: &[u32]) -> Vec<RawInsn> {
+    let mut insns: Vec<RawInsn> = Vec::new();
+    for &k in places {
+        insns.push(RawInsn::stmt(0x30, k));
+        insns.push(RawInsn { code: 0x15, jt: 0, jf: 0, k });
+    }
+    insns.push(RawInsn::stmt(0x16, 0));
+    insns
+}
+
+#[test]
+fn several_loads_of_a_socket_filter_are_one_call() {
+    // Each length from an empty packet on; what is loaded does not come in the order of the bytes.
+    let frames: Vec<Vec<u8>> =
+        (14..160).map(|len| (0..len).map(|at| u8::try_from(at).unwrap()).collect()).collect();
+    let many: [&[u32]; 5] =
+        [&[0, 1], &[9, 3, 27], &[40, 2, 3, 127], &[5, 6, 7, 128], &[1, 2, 300, 9, 0x7fff_fffe]];
+    for places in many {
+        same_answers(&loads(places), &frames, 0);
+        let program = check(&loads(places)).unwrap();
+        let insns = translate(&program, Target::SocketFilter).unwrap();
+        let calls = |of: fn(&Insn) -> bool| insns.iter().filter(|(_, insn)| of(insn)).count();
+        let copies = places.iter().filter(|&&k| k < 128).count() > 2;
+        assert_eq!(calls(|insn| matches!(insn, Insn::Call(_))), usize::from(copies), "{places:?}");
+        let far = places.iter().filter(|&&k| !copies || k >= 128).count();
+        assert_eq!(calls(|insn| matches!(insn, Insn::LoadAbs { .. })), far, "{places:?}");
+    }
+}
+
 #[test]
 fn far_jumps_take_the_long_form() {
     let mut insns = vec![RawInsn::stmt(0x05, 4093)];

@@ -91,6 +91,11 @@ impl Capture {
                         (Use::Rate(rate), None) => rate.until(now(), out)?,
                         _ => {}
                     }
+                    if let Some(saver) = &mut self.saver
+                        && !saver.tick()?
+                    {
+                        break;
+                    }
                     continue;
                 }
                 Got::Packet { filtered } => {
@@ -250,6 +255,9 @@ impl Capture {
         as_tcpdump: bool,
     ) -> Result<(), Failure> {
         let finished = self.saver.as_mut().map_or(Ok(()), Saver::finish);
+        if let Some(files) = self.saver.as_ref().and_then(Saver::limit).filter(|_| as_tcpdump) {
+            writeln!(term.err, "Maximum file limit reached: {files}")?;
+        }
         if ended.as_ref().is_err_and(Failure::is_closed_pipe) {
             return ended.and(finished);
         }

@@ -8,15 +8,28 @@ use rustix::thread::{
     set_thread_res_gid, set_thread_res_uid,
 };
 use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
 
 /// Who is left where nobody is named, if there is no user of that name.
 const NOBODY: u32 = 65_534;
 
-/// Becomes a user, if root runs this. Where files are still to be created beside the first one, `keeps_files`, root
-/// remains the owner and gives up everything else that root may do.
+/// What is still to be done with files after that.
+#[derive(Clone, Copy)]
+pub(crate) struct Files<'a> {
+    /// The one that is written now.
+    pub(crate) first: &'a Path,
+    /// Whether others are to be created beside it.
+    pub(crate) more: bool,
+}
+
+/// Becomes a user, if root runs this: the one that is named, else the owner of the directory where more files are to be
+/// created, else nobody. Where that is root, everything else that root may do is given up. The file that is
+/// written now becomes that user's if it is to be opened again.
 ///
 /// Only the calling thread changes: it is the only one yet, but for one that finds the sockets of processes and sees no packet.
-pub(crate) fn drop(user: Option<&str>, keeps_files: bool) -> Result<(), Failure> {
+pub(crate) fn drop(user: Option<&str>, files: Option<Files<'_>>) -> Result<(), Failure> {
     if !getuid().is_root() || user == Some("root") {
         return Ok(());
     }
@@ -24,8 +37,17 @@ pub(crate) fn drop(user: Option<&str>, keeps_files: bool) -> Result<(), Failure>
         let text = format!("giving up root's privileges failed: {err}");
         Failure::new(Kind::Environment, text).help("-Z root keeps them")
     };
-    if user.is_some() || !keeps_files {
-        let (uid, gid) = ids(user)?;
+    let (uid, gid) = match files.filter(|files| files.more && user.is_none()) {
+        Some(files) => owner(files.first).map_err(|err| Failure::file(files.first, &err))?,
+        None => ids(user)?,
+    };
+    if !uid.is_root() {
+        if let Some(Files { first, more }) = files
+            && (more || user.is_some())
+        {
+            let owned = chown(first, Some(uid.as_raw()), Some(gid.as_raw()));
+            owned.map_err(|err| Failure::file(first, &err))?;
+        }
         match become_user(uid, gid) {
             // A namespace in which root is the only user.
             Err(Errno::PERM | Errno::INVAL) if user.is_none() => {}
@@ -36,6 +58,13 @@ pub(crate) fn drop(user: Option<&str>, keeps_files: bool) -> Result<(), Failure>
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     set_capabilities(None, sets).map_err(failed)?;
     set_no_new_privs(true).map_err(failed)
+}
+
+/// Who owns the directory of a file.
+fn owner(file: &Path) -> io::Result<(Uid, Gid)> {
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = fs::metadata(dir)?;
+    Ok((Uid::from_raw(dir.uid()), Gid::from_raw(dir.gid())))
 }
 
 fn become_user(uid: Uid, gid: Gid) -> Result<(), Errno> {

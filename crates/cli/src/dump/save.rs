@@ -8,6 +8,7 @@ use crate::file;
 use skep_hooks::{Finish, Interface, LinkType, Packet, PacketSink, PcapWriter, SinkError};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 16;
 const NANOS: u64 = 1_000_000_000;
+/// How long packets may take from the kernel to here: a file of a stretch of the clock ends so much later.
+const LATE: u64 = NANOS / 2;
 
 /// How to write.
 #[derive(Clone, Copy)]
@@ -85,6 +88,7 @@ pub(crate) struct Saver {
     flush: bool,
     plain: bool,
     interfaces: Vec<Interface>,
+    /// Whether files change when the clock says so.
     live: bool,
     sink: Box<dyn PacketSink>,
     name: PathBuf,
@@ -93,8 +97,10 @@ pub(crate) struct Saver {
     number: u32,
     /// Files begun by the clock.
     turns: u32,
-    /// Which stretch of the clock the file is of.
-    stretch: Option<u64>,
+    /// When the file was begun.
+    begun: Option<u64>,
+    /// Whether there may be no more files.
+    ended: bool,
     children: Vec<Child>,
 }
 
@@ -126,18 +132,19 @@ impl Saver {
             flush: options.flush,
             plain: options.plain,
             interfaces,
-            // tcpdump goes by the clock of the wall, wherever packets come from.
-            live: sources.are_live() || options.plain,
+            live: sources.are_live(),
             sink: Box::new(Nowhere),
             name: PathBuf::new(),
             written: Arc::default(),
             number: 0,
             turns: 0,
-            stretch: None,
+            begun: None,
+            ended: false,
             children: Vec::new(),
         };
-        // By the clock, the first file's name is that of its first packet's time, if packets come from files.
-        if this.seconds.is_none() || this.live {
+        // By the clock, the first file's name is that of its first packet's time, if packets come from files. tcpdump goes
+        // by the clock of the wall, wherever packets come from.
+        if this.seconds.is_none() || this.live || this.plain {
             this.begin(now())?;
         }
         Ok(this)
@@ -145,20 +152,9 @@ impl Saver {
 
     /// Writes a packet; `false` if there may be no more files.
     pub(crate) fn write(&mut self, packet: &Packet) -> Result<bool, Failure> {
-        let time = packet.meta.timestamp;
-        if let Some(seconds) = self.seconds {
-            let stretch = local(time) / u64::from(seconds);
-            if self.stretch.is_some_and(|current| stretch > current) {
-                self.turns += 1;
-                if self.size.is_none() && self.files.is_some_and(|files| self.turns >= files) {
-                    return Ok(false);
-                }
-                self.end()?;
-                self.number = 0;
-                self.begin(time)?;
-            } else if self.stretch.is_none() {
-                self.begin(time)?;
-            }
+        let time = if self.plain { now() } else { packet.meta.timestamp };
+        if self.seconds.is_some() && !self.turn(time)? {
+            return Ok(false);
         }
         if self.size.is_some_and(|size| self.written.load(Ordering::Relaxed) > size) {
             self.end()?;
@@ -172,13 +168,61 @@ impl Saver {
         Ok(true)
     }
 
+    /// Goes on to the next file if it is time, whether packets come or not; `false` if there may be no more files.
+    /// tcpdump waits for a packet.
+    pub(crate) fn tick(&mut self) -> Result<bool, Failure> {
+        if self.seconds.is_none() || !self.live || self.plain {
+            return Ok(true);
+        }
+        self.turn(now().saturating_sub(LATE))
+    }
+
+    /// The same at a time.
+    fn turn(&mut self, time: u64) -> Result<bool, Failure> {
+        match self.begun {
+            None => self.begin(time)?,
+            Some(begun) if self.is_over(begun, time) => {
+                self.turns += 1;
+                self.end()?;
+                if self.size.is_none() && self.files.is_some_and(|files| self.turns >= files) {
+                    self.ended = true;
+                    return Ok(false);
+                }
+                self.number = 0;
+                self.begin(time)?;
+            }
+            Some(_) => {}
+        }
+        Ok(true)
+    }
+
+    /// Whether a file begun at a time ends before another: stretches of the clock begin with the day, those of tcpdump
+    /// with the file.
+    fn is_over(&self, begun: u64, time: u64) -> bool {
+        let seconds = u64::from(self.seconds.unwrap_or(u32::MAX));
+        if self.plain {
+            (time / NANOS).saturating_sub(begun / NANOS) >= seconds
+        } else {
+            local(time) / seconds > local(begun) / seconds
+        }
+    }
+
+    /// The file that is written, if there is one and it has a name.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        let is_named = self.begun.is_some() && !file::is_std(&self.name);
+        is_named.then_some(self.name.as_path())
+    }
+
+    /// Most files, if that is why there are no more.
+    pub(crate) fn limit(&self) -> Option<u32> {
+        self.files.filter(|_| self.ended)
+    }
+
     /// Begins a file.
     fn begin(&mut self, time: u64) -> Result<(), Failure> {
         self.name = self.file_name(time)?;
         self.written = Arc::default();
-        if let Some(seconds) = self.seconds {
-            self.stretch = Some(local(time) / u64::from(seconds));
-        }
+        self.begun = Some(time);
         self.sink = self.open().map_err(|err| failure(&self.name, &err))?;
         Ok(())
     }
@@ -190,10 +234,11 @@ impl Saver {
         }
         let mut name = self.path.to_string_lossy().into_owned();
         if self.seconds.is_some() {
-            let local = i64::try_from(local(time)).unwrap_or(0);
-            name = strftime::fill(&name, local).map_err(|unknown| {
+            let [local, seconds] =
+                [local(time), time / NANOS].map(|n| i64::try_from(n).unwrap_or(0));
+            name = strftime::fill(&name, local, seconds).map_err(|unknown| {
                 let text = format!("{}: %{unknown} is not known", self.path.display());
-                Failure::new(Kind::Usage, text).help("%Y %m %d %H %M %S %F %T %j are")
+                Failure::new(Kind::Usage, text).help("%Y %m %d %H %M %S %F %T %j %s are")
             })?;
         }
         let digits = match self.files {
@@ -229,7 +274,8 @@ impl Saver {
         self.sink.finish().map_err(|err| failure(&self.name, &err))?;
         self.children.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
         if let Some(command) = &self.command {
-            let child = Command::new(command).arg(&self.name).spawn();
+            // What ends the capture does not end what is done with its files.
+            let child = Command::new(command).arg(&self.name).process_group(0).spawn();
             self.children.push(child.map_err(|err| Failure::file(Path::new(command), &err))?);
         }
         Ok(())
@@ -237,7 +283,9 @@ impl Saver {
 
     /// Ends the last file and waits for commands.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
+        if !self.ended {
+            self.sink.finish().map_err(|err| failure(&self.name, &err))?;
+        }
         for child in &mut self.children {
             // Whatever became of it, it has ended.
             let _ = child.wait();

@@ -22,10 +22,14 @@ use std::time::{Duration, SystemTime};
 const WAIT: Duration = Duration::from_millis(100);
 /// How long the kernel may hold packets back to hand over many at once.
 const DELAY: Duration = Duration::from_millis(200);
+/// The same for each of several interfaces, whose packets wait for each other.
+const DELAY_OF_SEVERAL: Duration = Duration::from_millis(50);
+/// The same where packets are wanted as they come.
+const NO_DELAY: Duration = Duration::from_millis(1);
 /// How long to sleep when none of several interfaces has a packet.
 const NAP: Duration = Duration::from_millis(2);
-/// How long after the signal to stop packets from before it are still waited for.
-const DRAIN: Duration = Duration::from_millis(400);
+/// What else may pass until a packet is seen.
+const SLACK: Duration = Duration::from_millis(50);
 
 /// How to listen.
 #[derive(Clone, Copy)]
@@ -58,8 +62,8 @@ pub(crate) struct Files {
 /// Interfaces.
 pub(crate) struct Rings {
     rings: Vec<Ring>,
-    /// Which one to ask next.
-    turn: usize,
+    /// By then, in nanoseconds, the kernel has handed a packet over.
+    late: u64,
     names: HashMap<u32, String>,
     /// When to stop, once asked: packets of later are not wanted.
     until: Option<u64>,
@@ -74,6 +78,11 @@ struct Ring {
     name: String,
     /// Whether the filter is the kernel's.
     filtered: bool,
+    /// Its next packet, which waits for earlier ones of other interfaces, and whether there is one.
+    next: Packet,
+    waits: bool,
+    /// Whether all packets from before the signal to stop have come.
+    ended: bool,
 }
 
 /// A packet, or what is there instead.
@@ -268,10 +277,15 @@ impl Rings {
             [] => vec![devices::default().ok_or_else(none)?],
             given => given.iter().map(|name| devices::named(name)).collect(),
         };
-        let timeout = if interfaces.len() > 1 { Duration::ZERO } else { WAIT };
         let mut rings = Vec::new();
         let (mut remarks, mut counter) = (Vec::new(), None);
         let several = interfaces.len() > 1;
+        let timeout = if several { Duration::ZERO } else { WAIT };
+        let delay = match (options.immediate, several) {
+            (true, _) => NO_DELAY,
+            (false, true) => DELAY_OF_SEVERAL,
+            (false, false) => DELAY,
+        };
         for name in interfaces {
             let counts = !several && name != "any" && !expression.asks_process();
             if let Some(what) = options.count.filter(|_| counts)
@@ -282,51 +296,69 @@ impl Rings {
                 counter = Some(counts);
                 continue;
             }
-            rings.push(Ring::open(name, options, expression, timeout, &mut remarks)?);
+            rings.push(Ring::open(name, options, expression, (delay, timeout), &mut remarks)?);
         }
         let names = devices::all().into_iter().map(|device| (device.index, device.name)).collect();
-        Ok(Self { rings, turn: 0, names, until: None, remarks, counter })
+        // A block that has packets is handed over when the second of two delays ends, at the latest.
+        let late = u64::try_from((2 * delay + SLACK).as_nanos()).unwrap_or(u64::MAX);
+        Ok(Self { rings, late, names, until: None, remarks, counter })
     }
 
+    /// The next packet of all, by time: one waits until no interface can have an earlier one any more, or until there
+    /// are too many.
     fn next(&mut self, packet: &mut Packet, stop: bool) -> Result<Got, Failure> {
         if stop && self.until.is_none() {
             self.until = Some(now());
         }
-        let count = self.rings.len();
-        for n in 0..count {
-            let at = (self.turn + n) % count;
-            let Some(Ring { ring, name, filtered }) = self.rings.get_mut(at) else { continue };
-            let next = ring.next(packet).map_err(|err| {
-                Failure::at(Kind::Environment, Path::new(name), &err).help("is the interface gone?")
-            })?;
-            match next {
-                Next::Packet if self.until.is_some_and(|until| packet.meta.timestamp > until) => {
-                    return Ok(Got::End);
-                }
-                Next::Packet => {
-                    let filtered = *filtered;
-                    // Another one's turn, so that none waits while one is busy.
-                    self.turn = (at + 1) % count;
-                    return Ok(Got::Packet { filtered });
-                }
-                Next::Idle => {}
-                Next::End => return Ok(Got::End),
-            }
+        let is_over = self.until.is_some_and(|until| now() > until.saturating_add(self.late));
+        for ring in &mut self.rings {
+            ring.ask(self.until, is_over)?;
         }
-        if let Some(until) = self.until {
-            let drain = u64::try_from(DRAIN.as_nanos()).unwrap_or(u64::MAX);
-            if now() > until.saturating_add(drain) {
-                return Ok(Got::End);
+        let is_known = self.rings.iter().all(|ring| ring.waits || ring.ended);
+        let hurries = !is_known && self.rings.iter().any(|ring| ring.ring.is_half_full());
+        let is_several = self.rings.len() > 1;
+        let waiting = self.rings.iter_mut().filter(|ring| ring.waits);
+        let earliest = waiting.min_by_key(|ring| ring.next.meta.timestamp);
+        let is_late = |time: u64| time.saturating_add(self.late) <= now();
+        match earliest {
+            Some(ring) if is_known || hurries || is_late(ring.next.meta.timestamp) => {
+                std::mem::swap(packet, &mut ring.next);
+                ring.waits = false;
+                return Ok(Got::Packet { filtered: ring.filtered });
             }
-        }
-        if count > 1 {
-            std::thread::sleep(NAP);
+            None if is_known => return Ok(Got::End),
+            _ if is_several => std::thread::sleep(NAP),
+            _ => {}
         }
         Ok(Got::Idle)
     }
 }
 
 impl Ring {
+    fn new(ring: PacketRing, name: String, filtered: bool) -> Self {
+        Self { ring, name, filtered, next: Packet::new(), waits: false, ended: false }
+    }
+
+    /// Looks for the next packet if none is there: one that came before the end, if that is known.
+    fn ask(&mut self, until: Option<u64>, is_over: bool) -> Result<(), Failure> {
+        if self.waits || self.ended {
+            return Ok(());
+        }
+        let next = self.ring.next(&mut self.next).map_err(|err| {
+            let failure = Failure::at(Kind::Environment, Path::new(&self.name), &err);
+            failure.help("is the interface gone?")
+        })?;
+        match next {
+            Next::Packet => {
+                self.ended = until.is_some_and(|until| self.next.meta.timestamp > until);
+                self.waits = !self.ended;
+            }
+            Next::Idle => self.ended = is_over,
+            Next::End => self.ended = true,
+        }
+        Ok(())
+    }
+
     /// Lets the kernel count; nothing if it cannot.
     fn counting(
         name: &str,
@@ -346,7 +378,7 @@ impl Ring {
             snaplen: options.snaplen,
             promiscuous: options.promiscuous,
             buffer: options.buffer,
-            delay: if options.immediate { Duration::from_millis(1) } else { DELAY },
+            delay: if options.immediate { NO_DELAY } else { DELAY },
             timeout: WAIT,
             filter: None,
             program: Some(counter.program()),
@@ -355,7 +387,7 @@ impl Ring {
         // What is wrong is said when it is opened without.
         let Ok(ring) = PacketRing::open(name, &ring_options) else { return Ok(None) };
         let ethernet = ring.interfaces().first().is_some_and(|i| i.link == LinkType::ETHERNET);
-        let this = Self { ring, name: name.to_owned(), filtered: true };
+        let this = Self::new(ring, name.to_owned(), true);
         Ok(ethernet.then_some((this, counter)))
     }
 
@@ -363,7 +395,7 @@ impl Ring {
         name: String,
         options: &Options<'_>,
         expression: &Expression,
-        timeout: Duration,
+        (delay, timeout): (Duration, Duration),
         remarks: &mut Vec<String>,
     ) -> Result<Self, Failure> {
         // Packets of all interfaces at once have no link header while the kernel filters them.
@@ -379,7 +411,6 @@ impl Ring {
             expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?
         };
         let insns = program.as_ref().map(raw);
-        let delay = if options.immediate { Duration::from_millis(1) } else { DELAY };
         let ring_options = RingOptions {
             snaplen: options.snaplen,
             promiscuous: options.promiscuous,
@@ -410,9 +441,9 @@ impl Ring {
             // The program was for another link type: again, without it.
             let without = RingOptions { filter: None, ..ring_options };
             let ring = PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
-            return Ok(Self { ring, name, filtered: false });
+            return Ok(Self::new(ring, name, false));
         }
-        Ok(Self { ring, name, filtered })
+        Ok(Self::new(ring, name, filtered))
     }
 }
 

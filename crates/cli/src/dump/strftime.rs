@@ -1,7 +1,8 @@
 //! Names of files that hold a time.
 
-/// The pattern of strftime(3) with a local second since 1970 in it; an unknown conversion is an error.
-pub(crate) fn fill(pattern: &str, local: i64) -> Result<String, char> {
+/// The pattern of strftime(3) with a second since 1970 in it, as clocks on walls have it and as it is; an unknown
+/// conversion is an error.
+pub(crate) fn fill(pattern: &str, local: i64, seconds: i64) -> Result<String, char> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -30,6 +31,9 @@ pub(crate) fn fill(pattern: &str, local: i64) -> Result<String, char> {
             Some('H') => format!("{hour:02}"),
             Some('M') => format!("{minute:02}"),
             Some('S') => format!("{second:02}"),
+            Some('s') => format!("{seconds}"),
+            Some('I') => format!("{:02}", (hour + 11) % 12 + 1),
+            Some('p') => if hour < 12 { "AM" } else { "PM" }.to_owned(),
             Some('F') => format!("{year}-{month:02}-{day:02}"),
             Some('T') => format!("{hour:02}:{minute:02}:{second:02}"),
             Some('R') => format!("{hour:02}:{minute:02}"),
@@ -71,10 +75,15 @@ mod tests {
     #[test]
     fn as_date_has_it() {
         // date -u -d @1700000000 '+%Y-%m-%d %H:%M:%S %j %a %b %y'
-        let text = fill("%Y-%m-%d %H:%M:%S %j %a %b %y", 1_700_000_000);
+        let text = fill("%Y-%m-%d %H:%M:%S %j %a %b %y", 1_700_000_000, 0);
         assert_eq!(text.as_deref(), Ok("2023-11-14 22:13:20 318 Tue Nov 23"));
-        assert_eq!(fill("%F-%T-%R%%", 0).as_deref(), Ok("1970-01-01-00:00:00-00:00%"));
-        assert_eq!(fill("%q", 0), Err('q'));
+        assert_eq!(fill("%F-%T-%R%%", 0, 0).as_deref(), Ok("1970-01-01-00:00:00-00:00%"));
+        let at = |hour| fill("%s %I%p", 3600 * hour, 7);
+        assert_eq!(
+            [at(0), at(12), at(23)],
+            ["7 12AM", "7 12PM", "7 11PM"].map(|s| Ok(s.to_owned()))
+        );
+        assert_eq!(fill("%q", 0, 0), Err('q'));
     }
 
     #[test]

@@ -218,6 +218,66 @@ fn several_interfaces_side_by_side() {
     assert!(err.contains("two: 2 packets received by filter"), "{err}");
 }
 
+/// Packets of several interfaces come in the order of their times, and none from before the signal is lost.
+#[test]
+fn several_interfaces_in_order() {
+    let Some(way) = namespace() else { return };
+    let cables = "for n in 1 2; do ip link add a$n type veth peer name b$n; ip link set a$n up; ip link set b$n up; \
+                  ip addr add 10.9.$n.1/24 dev a$n; ip neigh add 10.9.$n.2 lladdr 02:00:00:00:00:09 dev a$n; done";
+    let dir = scratch("dump-live-order");
+    let (out, err) = in_namespace(
+        way,
+        &format!(
+            "{cables}; cd {}; $SKEP dump -tt -i b1 -i b2 udp port 9999 >out 2>err & pid=$!; {WAIT}; \
+         bash -c 'for n in {{1..150}}; do echo hello >/dev/udp/10.9.1.2/9999; sleep 0.004; echo hello >/dev/udp/10.9.2.2/9999; done'; \
+         kill -INT $pid; wait $pid; cat out; cat err >&2",
+            dir.display()
+        ),
+    );
+    let times: Vec<f64> =
+        out.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(times.len(), 300, "{err}");
+    assert!(times.is_sorted(), "{out}");
+}
+
+/// Files end by the clock, whether packets come or not; so does the capture with the last of them, and the command runs
+/// for each.
+#[test]
+fn files_end_by_the_clock() {
+    let Some(way) = namespace() else { return };
+    let dir = scratch("dump-live-clock");
+    let user = if way == "-n" { Some(1234) } else { None };
+    if let Some(user) = user {
+        // Files belong to the owner of the directory, whom the rest of the capture runs as.
+        std::os::unix::fs::chown(&dir, Some(user), Some(user)).unwrap();
+    }
+    let (_, err) = in_namespace(
+        way,
+        &format!(
+            "cd {}; $SKEP dump -i lo -w trace-%s.pcap -G 1 -W 3 -z gzip 2>err; cat err >&2",
+            dir.display()
+        ),
+    );
+    assert!(err.contains("0 packets captured"), "{err}");
+    let names: Vec<_> = files(&dir).into_keys().filter(|name| name != "err").collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for name in names {
+        assert!(name.starts_with("trace-") && name.ends_with(".pcap.gz"), "{name}");
+        if let Some(user) = user {
+            let meta = fs::metadata(dir.join(&name)).unwrap();
+            assert_eq!(std::os::unix::fs::MetadataExt::uid(&meta), user, "{name}");
+        }
+    }
+}
+
+/// Files that would replace each other are not begun.
+#[test]
+fn a_name_without_a_time_is_refused() {
+    let ran = skep("dump -r examples/traffic.pcap -w trace.pcap -G 60");
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("each file would replace the one before"), "{}", ran.err);
+}
+
 /// Output that nobody reads, and `-c`, end a capture too.
 #[test]
 fn a_capture_ends_with_its_count() {

@@ -12,6 +12,12 @@ use skep_diag::Span;
 /// Stands for the search of `A` in the set whose number is in `X`; no word of the language makes it.
 pub(crate) const MEMBER: Insn = Insn::LoadAnc { size: Size::W, anc: Ancillary::Nlattr };
 
+/// The same for the prefix whose last word is in `A`, and the others in scratch memory from the cell on that the upper
+/// bits of `X` say.
+pub(crate) const PREFIX: Insn = Insn::LoadAnc { size: Size::W, anc: Ancillary::NlattrNest };
+/// Where those bits begin.
+pub(crate) const PREFIX_CELL: u32 = 28;
+
 /// Left operands in each other that are many.
 const DEEP: usize = 6;
 
@@ -175,6 +181,7 @@ impl<'a> Machine<'a> {
                 self.code.push(MEMBER);
                 self.state.x = None;
             }
+            Value::Prefix(set, base, off) => self.prefix(set, base, off)?,
             Value::Alu(..) if self.is_deep(id) => self.long(id)?,
             Value::Alu(op, left, right) => {
                 let commutes =
@@ -186,6 +193,39 @@ impl<'a> Machine<'a> {
             Value::Fault => {}
         }
         self.state.a = None;
+        Ok(())
+    }
+
+    /// The words of an address, as far as the prefixes of a set are long, and what stands for their search.
+    fn prefix(&mut self, set: u32, base: ValueId, off: u32) -> Result<(), Error> {
+        let Some(prefixes) = self.meaning.prefixes.get(set as usize) else { return Ok(()) };
+        let (words, first) = (prefixes.words(), self.free);
+        for word in 0..words {
+            let k = off.wrapping_add(4 * word);
+            match self.values.constant(base) {
+                Some(base) => {
+                    self.code.push(Insn::LoadAbs { size: Size::W, k: base.wrapping_add(k) });
+                }
+                None => {
+                    self.index(base)?;
+                    self.code.push(Insn::LoadInd { size: Size::W, k });
+                }
+            }
+            let bits = prefixes.len - 32 * word;
+            if bits < 32 {
+                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+                self.code.push(alu(AluOp::And, mask));
+            }
+            self.state.a = None;
+            if word + 1 < words {
+                let slot = self.scratch()?;
+                self.code.push(Insn::Store { reg: Reg::A, k: slot });
+            }
+        }
+        self.free -= words - 1;
+        self.code.push(Insn::LoadImm { reg: Reg::X, k: set | first << PREFIX_CELL });
+        self.code.push(PREFIX);
+        self.state.x = None;
         Ok(())
     }
 
@@ -320,7 +360,9 @@ impl<'a> Machine<'a> {
                 | Value::Cell(_)
                 | Value::Fault => return true,
                 Value::Ind(_, base, _) => return self.optimise && base == in_x,
-                Value::Msh(_) | Value::Chain(_) | Value::Member(..) => return false,
+                Value::Msh(_) | Value::Chain(_) | Value::Member(..) | Value::Prefix(..) => {
+                    return false;
+                }
                 Value::Neg(operand) => id = operand,
                 Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
                 Value::Alu(..) => return false,

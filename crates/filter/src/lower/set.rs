@@ -8,7 +8,7 @@ use super::{ETHERTYPE_ARP, ETHERTYPE_IP, ETHERTYPE_IPV6, ETHERTYPE_REVARP, Lower
 use crate::ast::{Kind, List, Proto, Qual};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, FormId, Rhs, Value, ValueId};
-use crate::table::LARGE;
+use crate::table::{LARGE, Prefixes};
 use skep_cbpf::Size;
 use skep_diag::Span;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -157,7 +157,7 @@ impl Lowering<'_> {
             }
             let kind = self.linktype(ETHERTYPE_IPV6)?;
             let ends = self.either_end(qual.dir, |this, is_src| {
-                this.in_prefixes(if is_src { 8 } else { 24 }, 0, &hosts.ip6)
+                this.in_hosts6(if is_src { 8 } else { 24 }, &hosts.ip6)
             })?;
             let form = self.and(kind, ends);
             either(self, form);
@@ -247,6 +247,55 @@ impl Lowering<'_> {
         let set = u32::try_from(set).unwrap_or(u32::MAX);
         let member = self.meaning.values.add(Value::Member(set, value));
         self.equals(member, 0)
+    }
+
+    /// Whether an IPv6 address has one of the prefixes. Many of one length are a table, where there are tables; a packet
+    /// that ends before what these ask for is rejected, with tables and without.
+    fn in_hosts6(&mut self, at: u32, prefixes: &[(u128, u32)]) -> Result<FormId, Error> {
+        let mut counts = [0usize; 129];
+        for &(_, len) in prefixes {
+            if let Some(count) = counts.get_mut(len as usize) {
+                *count += 1;
+            }
+        }
+        let is_many = |len: u32| counts.get(len as usize).is_some_and(|&count| count >= LARGE);
+        let Some(longest) = (1..=128).rev().find(|&len| is_many(len)) else {
+            return self.in_prefixes(at, 0, prefixes);
+        };
+        let last = self.load(self.network(), at + 4 * (longest.div_ceil(32) - 1), Size::W)?;
+        let is_there = self.test(last, 0, Cmp::Eq, Rhs::Const(0));
+        if !self.options.tables {
+            let is_in = self.in_prefixes(at, 0, prefixes)?;
+            return Ok(self.and(is_there, is_in));
+        }
+        let place = self.network();
+        let base = match place.cell {
+            Some(cell) => self.cell(cell)?,
+            None => self.meaning.values.add(Value::Const(0)),
+        };
+        let off = place.at.wrapping_add(at);
+        let mut all = None;
+        for len in (1..=128).filter(|&len| is_many(len)) {
+            let list = prefixes.iter().filter(|prefix| prefix.1 == len).map(|prefix| prefix.0);
+            let set = Prefixes { len, list: list.collect() };
+            let sets = &mut self.meaning.prefixes;
+            let number = sets.iter().position(|other| *other == set).unwrap_or_else(|| {
+                sets.push(set);
+                sets.len() - 1
+            });
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let member = self.meaning.values.add(Value::Prefix(number, base, off));
+            let member = self.equals(member, 0);
+            all = Some(all.map_or(member, |all| self.or(all, member)));
+        }
+        let few: Vec<(u128, u32)> =
+            prefixes.iter().copied().filter(|&(_, len)| !is_many(len)).collect();
+        let mut is_in = all.unwrap_or_else(|| self.constant(false));
+        if !few.is_empty() {
+            let is_few = self.in_prefixes(at, 0, &few)?;
+            is_in = self.or(is_in, is_few);
+        }
+        Ok(self.and(is_there, is_in))
     }
 
     /// Whether an IPv6 address has one of the prefixes, from its word number `word` on.

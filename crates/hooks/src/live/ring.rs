@@ -162,6 +162,13 @@ impl PacketRing {
         Ok(self.stats)
     }
 
+    /// Whether so much waits to be read that half of the ring is full.
+    #[must_use]
+    pub fn is_half_full(&self) -> bool {
+        let block = (self.block + self.blocks / 2) % self.blocks * BLOCK as usize;
+        self.ring.load(block + STATUS) & OURS != 0
+    }
+
     fn receive(&mut self, packet: &mut Packet) -> io::Result<Next> {
         loop {
             if self.left == 0 && !self.next_block()? {
