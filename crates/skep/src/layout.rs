@@ -1,5 +1,7 @@
 //! What programs read in objects of the kernel: structs laid out by the types that they were fitted to.
 
+pub(crate) mod object;
+
 use crate::network::{Connection, Socket, Transport};
 use skep_btf::{Body, Btf, Kind, TypeId};
 use skep_vm::Task;

@@ -105,7 +105,7 @@ impl Entry<'_> {
     }
 }
 
-const fn is_per_cpu(def: &MapDef) -> bool {
+pub(crate) const fn is_per_cpu(def: &MapDef) -> bool {
     matches!(def.map_type, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash)
 }
 

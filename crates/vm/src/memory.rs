@@ -28,6 +28,7 @@ mod packet;
 mod temporary;
 
 pub use access::Place;
+pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
 pub(crate) use host::{HostRange, host_ranges};
 pub use packet::{Headers, PacketBuf};

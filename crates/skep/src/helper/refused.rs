@@ -15,13 +15,9 @@ const REFUSED: &[(&[i32], &str)] = &[
     (&[81], "there is no cgroup that the program is attached to"),
     (&[101, 102, 103, 104], "there is no sysctl being accessed"),
     (&[111, 121], "there is no packet of the kernel to trace"),
-    (&[145, 146], "there are no inodes of the kernel"),
-    (&[147, 161, 193], "there are no files of the kernel"),
-    (&[167], "types are those of the running kernel, which has none here"),
+    (&[161, 193], "there are no files of the kernel"),
     (&[159, 186, 187], "there is no operation of the kernel to decide on"),
     (&[166, 168], "programs run here make no system calls"),
-    (&[179], "there are no symbols of the kernel"),
-    (&[180], "there are no address spaces of other processes"),
 ];
 
 /// Beginnings of names of kernel functions, and reasons; the first that fits counts.
@@ -32,7 +28,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_iter_kmem_cache_", "there is no memory of the kernel"),
     ("bpf_get_kmem_cache", "there is no memory of the kernel"),
     ("bpf_iter_css_", "a process has no tree of cgroups to walk"),
-    ("bpf_iter_task_vma_", "there are no address spaces of other processes"),
     ("bpf_xdp_flow_lookup", "there is no table of flows of the kernel"),
     ("bpf_cgroup_read_xattr", "there are no files of the kernel"),
     ("bpf_task_get_cgroup1", "tasks have cgroups of version 2 only"),
