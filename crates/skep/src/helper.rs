@@ -5,12 +5,14 @@ pub(crate) mod conntrack;
 mod cookie;
 mod csum;
 mod meta;
+mod offload;
 mod process;
 mod refused;
 mod room;
 mod route;
 mod send;
 pub(crate) mod socket;
+mod sockopt;
 pub(crate) mod tunnel;
 
 use crate::host::Host;
@@ -30,6 +32,8 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = cookie::add(helpers);
     let helpers = conntrack::add(helpers);
     let helpers = process::add(helpers);
+    let helpers = sockopt::add(helpers);
+    let helpers = offload::add(helpers);
     refused::add(helpers)
 }
 

@@ -54,7 +54,8 @@ pub use link::LoadError;
 pub use native::{Engine, NotNative};
 pub use needs::{Need, NeedKind, Needs, needs};
 pub use network::{
-    Connection, Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport,
+    Connection, Device, Flow, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transform,
+    Transport,
 };
 pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_markdown};
 pub use session::{CallError, Options, Outcome, Runs, Session, choose};

@@ -366,6 +366,12 @@ impl Session {
         self.host.network = network;
     }
 
+    /// What there is to be found, as programs have left it.
+    #[must_use]
+    pub const fn network(&self) -> &Network {
+        &self.host.network
+    }
+
     /// The connections that are tracked: those of the network, and those that programs have added.
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {

@@ -6,7 +6,7 @@ use skep_vm::Helpers;
 
 /// Numbers and reasons, beside those that stand next to the helpers of their kind.
 const REFUSED: &[(&[i32], &str)] = &[
-    (&[49, 57, 64, 116], "there is no socket of the kernel to ask or change"),
+    (&[64, 116], "there is no socket of the kernel to ask or change"),
     (&[59, 142, 143, 144], "there is no TCP connection to watch"),
     (&[52, 53, 70, 72, 82, 162], "there is no socket of the kernel to hand on"),
     (&[60, 61, 62, 63, 71, 90, 91], "there is no message of a socket"),
@@ -28,7 +28,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_iter_kmem_cache_", "there is no memory of the kernel"),
     ("bpf_get_kmem_cache", "there is no memory of the kernel"),
     ("bpf_iter_css_", "a process has no tree of cgroups to walk"),
-    ("bpf_xdp_flow_lookup", "there is no table of flows of the kernel"),
     ("bpf_cgroup_read_xattr", "there are no files of the kernel"),
     ("bpf_task_get_cgroup1", "tasks have cgroups of version 2 only"),
     ("css_rstat_", "there are no statistics of the kernel's cgroups"),
@@ -44,8 +43,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_sock_destroy", "there is no socket of the kernel to ask or change"),
     ("bpf_sock_addr_", "there is no socket of the kernel to ask or change"),
     ("bpf_sock_ops_", "there is no TCP connection to watch"),
-    ("bpf_xdp_get_xfrm_state", "packets have no transformation"),
-    ("bpf_xdp_xfrm_state_release", "packets have no transformation"),
     ("bpf_qdisc_", "there is no queue of the kernel to manage"),
     ("bpf_kfree_skb", "there is no queue of the kernel to manage"),
     ("bpf_skb_get_hash", "there is no queue of the kernel to manage"),

@@ -265,6 +265,11 @@ pub(crate) fn shown(cx: &mut Cx<'_, Host>, at: usize) -> u64 {
     sk
 }
 
+/// Its place in the network's list.
+pub(super) fn place(cx: &Cx<'_, Host>, sk: u64) -> Option<usize> {
+    cx.state.held.iter().find(|held| held.is_at(sk)).map(|held| held.at)
+}
+
 /// The socket behind an address that a look-up gave.
 pub(super) fn held<'a>(cx: &'a Cx<'_, Host>, helper: &str, sk: u64) -> Result<&'a Socket, Stop> {
     let held = cx.state.held.iter().find(|held| held.is_at(sk));

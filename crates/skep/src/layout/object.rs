@@ -31,7 +31,7 @@ pub(crate) fn file(btf: &Btf, of: &OpenFile, inode: u64) -> Vec<u8> {
 /// Where a `struct file` has its path.
 pub(crate) fn path_of_file(btf: &Btf) -> Option<u32> {
     let ty = btf.find("file", Kind::Struct)?;
-    place(btf, ty.id, "f_path", MAX_DEPTH).map(|(at, _)| at)
+    place(btf, ty.id, "f_path", MAX_DEPTH).map(|(at, ..)| at)
 }
 
 /// A `struct vm_area_struct` of a file at an address.

@@ -32,6 +32,10 @@ pub enum KernelObject {
     Socket(u64),
     /// A symbol, by the embedder's number.
     Symbol(u64),
+    /// A transformation of packets (xfrm), by the embedder's number.
+    Transform(u64),
+    /// A flow that is offloaded, by the embedder's number.
+    Flow(u64),
     /// The file that an iterator's program writes to.
     SeqFile,
 }
@@ -46,6 +50,8 @@ impl KernelObject {
             Self::Prog(_) => "program",
             Self::Socket(_) => "socket",
             Self::Symbol(_) => "symbol",
+            Self::Transform(_) => "transformation",
+            Self::Flow(_) => "flow",
             Self::SeqFile => "file of an iterator",
         }
     }
