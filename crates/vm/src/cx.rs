@@ -182,6 +182,7 @@ fn identity(map: &Map) -> *const () {
         Map::Maps(map) => Arc::as_ptr(map).cast(),
         Map::Stacks(map) => Arc::as_ptr(map).cast(),
         Map::Storage(map) => Arc::as_ptr(map).cast(),
+        Map::Attached(map) => Arc::as_ptr(map).cast(),
         Map::Arena(map) => Arc::as_ptr(map).cast(),
     }
 }

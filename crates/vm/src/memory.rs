@@ -233,6 +233,7 @@ impl<'m> Memory<'m> {
         let values = match map {
             Map::KeyValue(map) => Some(map.values()),
             Map::Storage(map) => Some(map.values()),
+            Map::Attached(map) => Some(map.values()),
             _ => None,
         };
         let access = map.prog_access();

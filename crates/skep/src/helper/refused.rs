@@ -12,7 +12,6 @@ const REFUSED: &[(&[i32], &str)] = &[
     (&[60, 61, 62, 63, 71, 90, 91], "there is no message of a socket"),
     (&[73, 74, 75, 76], "there is no lightweight tunnel"),
     (&[77, 78, 92], "there is no infrared receiver"),
-    (&[81], "there is no cgroup that the program is attached to"),
     (&[101, 102, 103, 104], "there is no sysctl being accessed"),
     (&[111, 121], "there is no packet of the kernel to trace"),
     (&[161, 193], "there are no files of the kernel"),
