@@ -143,25 +143,33 @@ impl Peer for Skep {
         // As an engine has them, which makes regions of all values before a run.
         let values = map.values();
         let value = |at: Option<usize>| at.and_then(|at| values.load(at, Size::Dw));
-        for key in keys(ops) {
-            match op {
-                Op::ArrayLookup | Op::Hit | Op::LruHit => {
+        match op {
+            Op::ArrayLookup | Op::Hit | Op::LruHit => {
+                for key in keys(ops) {
                     black_box(value(map.lookup(&black_box(key).to_ne_bytes(), cpu)));
                 }
-                Op::Miss => {
+            }
+            Op::Miss => {
+                for key in keys(ops) {
                     let key = absent(key, cpu.0).to_ne_bytes();
                     black_box(map.lookup(&black_box(key), cpu));
                 }
-                Op::Update | Op::LruUpdate => {
+            }
+            Op::Update | Op::LruUpdate => {
+                for key in keys(ops) {
                     let value = u64::from(key).to_ne_bytes();
                     let _ = black_box(map.update(&key.to_ne_bytes(), &value, 0, cpu));
                 }
-                Op::InsertDelete => {
+            }
+            Op::InsertDelete => {
+                for key in keys(ops) {
                     let key = absent(key, cpu.0).to_ne_bytes();
                     let _ = black_box(map.update(&key, &[0; 8], 1, cpu));
                     let _ = black_box(map.delete(&key));
                 }
-                Op::LpmLookup => {
+            }
+            Op::LpmLookup => {
+                for key in keys(ops) {
                     let mut address = [32, 0, 0, 0, 0, 0, 0, 0];
                     address[4..].copy_from_slice(&key.wrapping_mul(2_654_435_761).to_be_bytes());
                     black_box(value(map.lookup(&black_box(address), cpu)));

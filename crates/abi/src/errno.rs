@@ -47,6 +47,7 @@ errno! {
     ENOSPC = 28, "no space left";
     ERANGE = 34, "out of range";
     EDEADLK = 35, "would deadlock";
+    ENAMETOOLONG = 36, "name too long";
     ENODATA = 61, "no data";
     ETIME = 62, "timer expired";
     ENONET = 64, "machine is not on the network";

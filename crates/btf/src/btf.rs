@@ -412,7 +412,7 @@ impl<'a> Record<'a> {
     pub(crate) fn new(words: &'a [[u8; 4]], order: ByteOrder) -> Option<Self> {
         let [name, info, third, entries @ ..] = words else { return None };
         let [name, info, third] = [name, info, third].map(|&word| order.u32(word));
-        Some(Self { kind: Kind::from_record(kind_bits(info))?, name, info, third, entries, order })
+        Some(Self { kind: Kind::from_number(kind_bits(info))?, name, info, third, entries, order })
     }
 
     /// Number of entries, or the linkage of a function.

@@ -101,7 +101,8 @@ const LAYOUT: [Layout; 20] = {
 
 impl Kind {
     /// The kind with this number; a record never has kind 0.
-    pub(crate) fn from_record(number: u32) -> Option<Self> {
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
         let row = LAYOUT.get(usize::try_from(number).ok()?)?;
         (row.kind != Self::Void).then_some(row.kind)
     }
@@ -127,8 +128,8 @@ mod tests {
             assert_eq!(row.kind as usize, number);
             assert_eq!(row.kind.layout().kind, row.kind);
         }
-        assert_eq!(Kind::from_record(0), None);
-        assert_eq!(Kind::from_record(19), Some(Kind::Enum64));
-        assert_eq!(Kind::from_record(20), None);
+        assert_eq!(Kind::from_number(0), None);
+        assert_eq!(Kind::from_number(19), Some(Kind::Enum64));
+        assert_eq!(Kind::from_number(20), None);
     }
 }

@@ -11,6 +11,7 @@ pub(crate) fn failure(path: &Path, err: &LoadError) -> Failure {
     let kind = match err {
         LoadError::UnknownProg { .. } | LoadError::WhichProg { .. } => Kind::Usage,
         LoadError::NoHook { .. }
+        | LoadError::NoItems { .. }
         | LoadError::Map(MapError::Unsupported { .. })
         | LoadError::Prog(
             skep_vm::LoadError::Helper { .. }
@@ -34,7 +35,7 @@ pub(crate) fn failure(path: &Path, err: &LoadError) -> Failure {
             None => failure,
         },
         LoadError::NoHook { .. } => {
-            failure.help("xdp, tc, socket filter and cgroup_skb programs are")
+            failure.help("xdp, tc, socket filter, cgroup_skb, syscall and iter programs are")
         }
         _ => failure,
     }

@@ -1,6 +1,7 @@
 //! `skep run`: a program over packets.
 
 mod arg;
+mod called;
 mod counts;
 pub(crate) mod device;
 mod fault;
@@ -21,16 +22,17 @@ use crate::failure::{Failure, Kind};
 use crate::file::{self, Program};
 use crate::term::{Out, Term};
 use crate::{kernel, load};
-use arg::{RedirectTo, Which, WhichEngine, WhichMaps};
+use arg::{CtxArg, RedirectTo, Which, WhichEngine, WhichMaps};
 use clap::ArgGroup;
 use counts::Counts;
 use input::Inputs;
 use output::Outputs;
 use packets::{Ended, Loop};
 use progress::Progress;
-use report::{How, Summary, reporter};
+use report::{How, Report, Summary, reporter};
 use skep::{
-    CheckOptions, Clock, CodeOptions, Engine, Image, LoadError, NotNative, Options, Session, choose,
+    CheckOptions, Clock, CodeOptions, Engine, Image, LoadError, NotNative, Options, Runs, Session,
+    choose,
 };
 use skep_btf::Btf;
 use std::io::Write;
@@ -40,14 +42,16 @@ use std::time::{Duration, Instant};
 use tools::Tools;
 use world::World;
 
-/// Run a program over packets and show verdicts, events and maps.
+/// Run a program and show verdicts, events and maps.
 ///
 /// A program that the kernel's verifier would refuse is refused here too, and told why (skep check). The
 /// program runs in this process, without privileges, as machine code where that can be (x86-64, AArch64), else interpreted
 /// with every memory access checked; both do the same. Packets come from captures (pcap or pcapng, plain or
-/// compressed by gzip or zstd) or from a device.
+/// compressed by gzip or zstd) or from a device. Programs of type syscall are called with bytes (--ctx), and iterators
+/// write about what this process is or --world says: task, task_file, task_vma, bpf_map, bpf_map_elem,
+/// bpf_sk_storage_map, bpf_prog, tcp, udp, cgroup, ksym.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, group = ArgGroup::new("packets").args(["read", "interface"]).required(true))]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("packets").args(["read", "interface"]))]
 pub(crate) struct Run {
     /// ELF object or assembly text; - is standard input.
     #[arg(value_name = "PROGRAM")]
@@ -61,6 +65,12 @@ pub(crate) struct Run {
     /// Take packets from a network interface, tap:NAME or tun:NAME.
     #[arg(short, long, value_name = "DEV")]
     interface: Option<String>,
+    /// The context of a program of type syscall: bytes as 2a00ff, or @FILE; @- is standard input.
+    #[arg(long, value_name = "BYTES", conflicts_with = "packets")]
+    ctx: Option<CtxArg>,
+    /// The map that an iterator over a map's content goes over, where there are several.
+    #[arg(long, value_name = "MAP", conflicts_with = "packets")]
+    over: Option<String>,
     /// Stop after this many packets.
     #[arg(short, long, value_name = "N")]
     count: Option<u64>,
@@ -74,16 +84,16 @@ pub(crate) struct Run {
     /// Write packets that are redirected or cloned to an interface; may be given several times.
     #[arg(long, value_name = "IFINDEX=OUT")]
     redirect: Vec<RedirectTo>,
-    /// Which maps to show.
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t = WhichMaps::Written)]
-    maps: WhichMaps,
+    /// Which maps to show [default: written, of iterators none].
+    #[arg(long, value_name = "WHICH", value_enum)]
+    maps: Option<WhichMaps>,
     /// Most entries to show of a map, 0 for all [default: 20, with --json all].
     #[arg(long, value_name = "N")]
     max_entries: Option<usize>,
     /// Show each packet's verdict.
     #[arg(short, long)]
     verbose: bool,
-    /// Print JSON, one object on a line; its type is packet, print, event, lost, summary, map, fault
+    /// Print JSON, one object on a line; its type is packet, call, written, print, event, lost, summary, map, fault
     /// or refused.
     #[arg(long)]
     json: bool,
@@ -135,11 +145,12 @@ Examples:
   tcpdump -w - | skep run drop.s -r - -w - --write drop | wireshark -k -i -
   skep run examples/routes.o -r examples/traffic.pcap --world examples/world.json
   sudo skep run examples/xdp_flows.o -i eth0 -c 1000
+  skep run examples/iterators.o --prog tasks
 
 Map entries that are zero in an array, and constants (.rodata), are shown with --maps all.
 
 Exit codes:
-  0  all packets were run
+  0  all packets were run, or the program was
   1  the program is refused or faulted, or it or a capture is malformed
   2  the arguments are wrong
   3  a file, device or privilege is missing
@@ -150,7 +161,16 @@ impl Run {
         self.check_standard(&term.out)?;
         let mut program = file::program(&self.file, &mut term.err)?;
         let (mut session, types) = self.load(&mut program.image, &mut term.err)?;
+        self.check_input(&session)?;
         let why_not = self.compile(&mut session, types.clone());
+        if let Runs::Call | Runs::Items(_) = session.runs() {
+            self.refuse_jit(why_not.as_ref())?;
+            if let Some(world) = &self.world {
+                World::read(world)?.surround(&mut session);
+            }
+            let report = self.reporter(&session);
+            return self.call(session, &program, types, term, report);
+        }
         // What is machine code has been verified.
         if !self.unverified && session.engine() == Engine::Interp {
             let prog = choose(&program.image, self.prog.as_deref());
@@ -158,10 +178,7 @@ impl Run {
             let (out, err) = (&mut term.out, &mut term.err);
             verify::verify(&program.image, &name, types, self.json, out, err)?;
         }
-        if let (Some(why), Some(WhichEngine::Jit)) = (&why_not, self.engine) {
-            let failure = Failure::of(Kind::Unsupported, why);
-            return Err(failure.help("--engine interp runs it"));
-        }
+        self.refuse_jit(why_not.as_ref())?;
         let why_not = why_not.map(|why| why.to_string());
         let _told = self.tools.tell(&session, why_not.as_deref())?;
         if let Some(world) = &self.world {
@@ -179,7 +196,7 @@ impl Run {
             inputs,
             outputs,
             progress,
-            report: reporter(self.json, self.maps, self.max_entries),
+            report: self.reporter(&session),
             counts: Counts::default(),
             verbose: self.verbose,
             count: self.count.unwrap_or(u64::MAX),
@@ -222,6 +239,25 @@ impl Run {
             Err(Ended::Failed(failure)) => Err(failure),
             Err(Ended::Fault(place)) => Err(fault::failure(&place, program)),
         }
+    }
+
+    /// Refuses a program that is to be machine code and cannot.
+    fn refuse_jit(&self, why_not: Option<&NotNative>) -> Result<(), Failure> {
+        match (why_not, self.engine) {
+            (Some(why), Some(WhichEngine::Jit)) => {
+                let failure = Failure::of(Kind::Unsupported, why);
+                Err(failure.help("--engine interp runs it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn reporter(&self, session: &Session) -> Box<dyn Report> {
+        let usual = match session.runs() {
+            Runs::Items(_) => WhichMaps::None,
+            Runs::Packets(_) | Runs::Call => WhichMaps::Written,
+        };
+        reporter(self.json, self.maps.unwrap_or(usual), self.max_entries)
     }
 
     /// Turns the program into machine code, if it is to be; why not, if it may stay as it is.
@@ -270,7 +306,15 @@ impl Run {
                 session
             });
         }
-        let session = loaded.map_err(|err| load::failure(&self.file, &err))?;
+        let mut session = loaded.map_err(|err| load::failure(&self.file, &err))?;
+        if known.is_none() && self.needs_types(&session) {
+            let path = self.btf.as_deref().unwrap_or(Path::new(kernel::TYPES));
+            let types = Arc::new(kernel::types(path).map_err(|failure| {
+                failure.help("iterators see objects of a kernel: --btf FILE names its types")
+            })?);
+            session.set_kernel_types(Arc::clone(&types));
+            known = Some(types);
+        }
         Ok((session, known))
     }
 
@@ -288,7 +332,11 @@ impl Run {
 
     fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
         let files = self.read.iter().chain([&self.file]);
-        files.chain(&self.btf).chain(&self.kconfig).chain(&self.world)
+        let ctx = match &self.ctx {
+            Some(CtxArg::File(path)) => Some(path),
+            _ => None,
+        };
+        files.chain(&self.btf).chain(&self.kconfig).chain(&self.world).chain(ctx)
     }
 
     fn outs(&self) -> impl Iterator<Item = &PathBuf> {

@@ -279,7 +279,7 @@ fn check_maps(maps: &[Map]) -> Result<(), Refused> {
             Map::KeyValue(map) if !map.fields().opaque.is_empty() => {
                 return Err(Refused::Objects { map: name() });
             }
-            Map::Storage(_) | Map::UserRing(_) => {
+            Map::Storage(_) | Map::Attached(_) | Map::UserRing(_) => {
                 return Err(Refused::Objects { map: name() });
             }
             _ => {}

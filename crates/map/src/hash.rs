@@ -45,7 +45,7 @@ use order::Order;
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
 use slots::{Slots, Stripe};
-use table::{Found, Table};
+use table::{First, Found, Table};
 
 /// Walks that changes of a bucket disturb before a reader takes its lock.
 const TRIES: usize = 64;
@@ -232,6 +232,20 @@ impl Hash {
             order.touch(cpu.index(), slot);
         }
         Some(self.at(slot, cpu.index()))
+    }
+
+    /// A lookup of a short key that is not the first of its chain. Apart from [`KeyValue::lookup`], which needs few
+    /// registers without it.
+    #[inline(never)]
+    fn lookup_behind(&self, key: Short, cpu: Cpu) -> Option<usize> {
+        let slot = match self.table.find_quickly(key) {
+            Ok(found) => found?,
+            Err(()) => self.find(key)?,
+        };
+        if let Some(order) = &self.order {
+            order.touch(cpu.index(), slot);
+        }
+        Some(slot as usize * self.stride)
     }
 
     /// What almost all updates are, and nothing that is not: [`Hash::update_any`] does the same.
@@ -492,14 +506,18 @@ impl KeyValue for Hash {
         if self.is_simple
             && key.len() == self.key_size
             && cpu.index() < self.cpus
-            && let Some(key) = Short::quick(key)
-            && let Ok(found) = self.table.find_quickly(key)
+            && let Some(short) = Short::quick(key)
         {
-            let slot = found?;
-            if let Some(order) = &self.order {
-                order.touch(cpu.index(), slot);
-            }
-            return Some(slot as usize * self.stride);
+            return match self.table.find_first(short) {
+                First::Is(slot) => {
+                    if let Some(order) = &self.order {
+                        order.touch(cpu.index(), slot);
+                    }
+                    Some(slot as usize * self.stride)
+                }
+                First::None => None,
+                First::Else => self.lookup_behind(short, cpu),
+            };
         }
         self.lookup_any(key, cpu)
     }

@@ -36,6 +36,7 @@ extern crate std;
 
 mod arena;
 mod array;
+mod attached;
 mod bloom;
 mod cpu_pool;
 mod fields;
@@ -63,6 +64,7 @@ mod values;
 
 pub use arena::Arena;
 pub use array::Array;
+pub use attached::AttachedStorage;
 pub use bloom::BloomFilter;
 pub use cpu_pool::{CpuLease, CpuPool};
 pub use fields::Fields;

@@ -2,6 +2,7 @@
 
 use crate::arena::{Arena, PAGE};
 use crate::array::Array;
+use crate::attached::AttachedStorage;
 use crate::hash::Hash;
 use crate::key_value::ANY;
 use crate::lpm::LpmTrie;
@@ -39,6 +40,8 @@ pub enum Map {
     Stacks(Arc<StackTrace>),
     /// `sk_storage`, `task_storage`, `inode_storage`, `cgrp_storage`
     Storage(Arc<Storage>),
+    /// `cgroup_storage`, `percpu_cgroup_storage`
+    Attached(Arc<AttachedStorage>),
     /// `arena`
     Arena(Arc<Arena>),
 }
@@ -193,6 +196,8 @@ impl Map {
             | MapType::TaskStorage
             | MapType::InodeStorage
             | MapType::CgrpStorage => Storage::bytes(def, cpus),
+            MapType::CgroupStorage => stride,
+            MapType::PercpuCgroupStorage => stride.saturating_mul(cpus.into()),
             MapType::Arena => entries * (u64::from(PAGE) + 1),
             _ => return None,
         })
@@ -213,6 +218,9 @@ impl Map {
             | MapType::TaskStorage
             | MapType::InodeStorage
             | MapType::CgrpStorage => Self::Storage(Arc::new(Storage::new(def, cpus)?)),
+            MapType::CgroupStorage | MapType::PercpuCgroupStorage => {
+                Self::Attached(Arc::new(AttachedStorage::new(def, cpus, fields)?))
+            }
             MapType::Arena => Self::Arena(Arc::new(Arena::new(def)?)),
             MapType::Devmap
             | MapType::Cpumap
@@ -280,6 +288,7 @@ impl Map {
             Self::UserRing(map) => map.def(),
             Self::Stacks(map) => map.def(),
             Self::Storage(map) => map.def(),
+            Self::Attached(map) => map.def(),
             Self::Arena(map) => map.def(),
         }
     }

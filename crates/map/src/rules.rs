@@ -125,6 +125,7 @@ pub(crate) fn check(def: &MapDef) -> Verdict {
         | MapType::TaskStorage
         | MapType::InodeStorage
         | MapType::CgrpStorage => objects::check_storage(def),
+        MapType::CgroupStorage | MapType::PercpuCgroupStorage => objects::check_attached(def),
         _ if is_of_handles(map_type) => objects::check_handles(def),
         _ => check_hash(def),
     }

@@ -4,7 +4,7 @@
 //! Source: `map_lookup_elem` and its neighbours, `generic_map_*_batch`, `map_freeze` in
 //! `kernel/bpf/syscall.c`.
 
-use crate::key_value::{F_LOCK, sized};
+use crate::key_value::{F_LOCK, KeyValue, sized};
 use crate::rules::{F_RDONLY, F_WRONLY};
 use crate::{Cpu, Map, UserSide};
 use alloc::sync::Arc;
@@ -151,6 +151,7 @@ impl UserMap {
             Map::Stacks(stacks) => stacks.delete_user(key),
             Map::Progs(progs) => progs.delete_user(key),
             Map::Storage(storage) => storage.delete(object(key)?),
+            Map::Attached(storage) => storage.delete(key),
             Map::Queue(_) => Err(Errno::EINVAL),
             Map::Bloom(_) | Map::Arena(_) => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSUPP),
@@ -330,6 +331,7 @@ impl UserMap {
         match &self.map {
             Map::KeyValue(map) => Ok(&**map),
             Map::Stacks(stacks) => Ok(&**stacks),
+            Map::Attached(storage) => Ok(&**storage),
             Map::Arena(_) => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSUPP),
         }

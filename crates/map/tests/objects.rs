@@ -327,3 +327,33 @@ fn arenas_give_pages_in_a_row() {
     assert_eq!(arena.alloc(Some(1), 1), Ok(1));
     assert_eq!(arena.values().load(4096, Size::Dw), Some(0), "new pages are zero");
 }
+
+/// What a program has at its attachment the user finds once there is something to find.
+#[test]
+fn the_value_of_an_attachment_is_the_program_s() {
+    for (map_type, key_size, cpus) in
+        [(MapType::CgroupStorage, 16, 1), (MapType::PercpuCgroupStorage, 8, 2)]
+    {
+        let map = Map::new(&MapDef::new("s", map_type, key_size, 8, 0), 2).unwrap();
+        let Map::Attached(storage) = &map else { panic!("{map_type}") };
+        let key = vec![0; key_size as usize];
+        let (mut out, mut next) = (Vec::new(), vec![9; key_size as usize]);
+        assert_eq!(storage.lookup_user(&key, &mut out), Err(Errno::ENOENT));
+        assert_eq!(storage.next_key(None, &mut next), Err(Errno::ENOENT));
+        let at = storage.value(Cpu(cpus - 1)).unwrap();
+        storage.values().store(at, Size::Dw, 77).unwrap();
+        storage.lookup_user(&key, &mut out).unwrap();
+        let mut want = vec![0; 8 * (cpus as usize - 1)];
+        want.extend(77u64.to_ne_bytes());
+        assert_eq!(out, want, "{map_type}");
+        assert_eq!(storage.next_key(None, &mut next), Ok(()));
+        assert_eq!((next, storage.entries()), (key.clone(), 1));
+        assert_eq!(storage.update_user(&key, &want, 1), Err(Errno::EINVAL));
+        assert_eq!(storage.update_user(&key, &vec![0; want.len()], 2), Ok(()));
+        assert_eq!(
+            storage.lookup(&key, Cpu(0)).and_then(|at| storage.values().load(at, Size::Dw)),
+            Some(0)
+        );
+        assert_eq!(storage.delete(&key), Err(Errno::EINVAL));
+    }
+}

@@ -5,11 +5,14 @@ pub(crate) mod conntrack;
 mod cookie;
 mod csum;
 mod meta;
+mod offload;
+mod process;
 mod refused;
 mod room;
 mod route;
 mod send;
 pub(crate) mod socket;
+mod sockopt;
 pub(crate) mod tunnel;
 
 use crate::host::Host;
@@ -28,6 +31,9 @@ pub(crate) fn helpers() -> Helpers<Host> {
     let helpers = tunnel::add(helpers);
     let helpers = cookie::add(helpers);
     let helpers = conntrack::add(helpers);
+    let helpers = process::add(helpers);
+    let helpers = sockopt::add(helpers);
+    let helpers = offload::add(helpers);
     refused::add(helpers)
 }
 
@@ -87,6 +93,12 @@ mod tests {
         }
     }
 
+    fn is_for_packets(id: i32) -> bool {
+        use skep_abi::ProgType::{CgroupSkb, SchedAct, SchedCls, SocketFilter, Xdp};
+        let helper = skep_abi::Helper::find(id.cast_unsigned()).unwrap();
+        [Xdp, SchedCls, SchedAct, SocketFilter, CgroupSkb].iter().any(|&of| helper.admits(of, None))
+    }
+
     fn page() -> Result<String, std::fmt::Error> {
         let (every, packets) = (builtin::<Host>(), helpers());
         let everywhere: Vec<_> = every.ids().collect();
@@ -99,18 +111,23 @@ mod tests {
              Routes, sockets, tracked connections, devices and tasks are those that the user gives to a session\n\
              (`Session::set_network`, `set_task`, `set_tasks`; `skep run --world`); the current task is this\n\
              thread unless another is set. Tasks and cgroups can be read as far as the types of a kernel are\n\
-             given. Timers and pieces of work are looked at before each packet: with the clock of packets, a\n\
-             capture's own times drive them. A function that the kernel has for other program types is\n\
-             refused as it is there; those of sets of CPUs, of the files that iterators write and of ciphers\n\
-             (`ecb` and `cbc` of AES, DES and triple DES) are for users of `skep-vm`, who also describe the\n\
-             stack of a traced call.\n\n\
+             given. Programs of type syscall are called (`skep run --ctx`), and iterators go over what this\n\
+             process is: its threads, open files and ranges of addresses, the maps and programs of the session,\n\
+             sockets and cgroups of the user, the kernel's symbols. Timers and pieces of work are looked at\n\
+             before each packet or call: with the clock of packets, a capture's own times drive them. A function\n\
+             that the kernel has for other program types is refused as it is there; ciphers are `ecb` and `cbc`\n\
+             of AES, DES and triple DES. Users of `skep-vm` also describe the stack of a traced call.\n\n\
              ## Helpers\n\n| number | helper | for |\n|---|---|---|\n",
             all().count(),
             packets.kfuncs().count(),
             skep_abi::Kfunc::all().len(),
         );
         for (id, name) in packets.names() {
-            let programs = if everywhere.contains(&id) { "every program" } else { "packets" };
+            let programs = match id {
+                id if everywhere.contains(&id) => "every program",
+                id if is_for_packets(id) => "packets",
+                _ => "calls and iterators",
+            };
             writeln!(page, "| {id} | `{name}` | {programs} |")?;
         }
         page.push_str("\n## Kernel functions\n\n");

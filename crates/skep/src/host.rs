@@ -5,13 +5,15 @@ use crate::helper::conntrack::Tracked;
 use crate::helper::socket::Held;
 use crate::helper::tunnel::{Tunnel, XFRM_INFO};
 use crate::network::Network;
-use crate::{layout, task};
+use crate::{layout, process, task};
 use skep_abi::Errno;
 use skep_btf::{Btf, PrintFlags, TypeId};
 use skep_hooks::{Hook, Packet};
-use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, Task, Timers};
+use skep_vm::{Cx, Env, HalfField, Headers, Memory, PACKET_BASE, PacketBuf, SeqFile, Task, Timers};
 use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -33,7 +35,8 @@ pub(crate) struct Redirect {
 
 /// The state of the machine.
 pub(crate) struct Host {
-    pub(crate) hook: Hook,
+    /// None, if the program is not run over packets.
+    pub(crate) hook: Option<Hook>,
     /// Its bytes are in the engine's memory while a program runs.
     pub(crate) packet: Packet,
     pub(crate) redirect: Option<Redirect>,
@@ -65,12 +68,16 @@ pub(crate) struct Host {
     pub(crate) tracked: Vec<Tracked>,
     /// The socket that the packet is steered to, by its place in the network's list.
     pub(crate) assigned: Option<usize>,
+    /// What an iterator writes to: where the program sees it, and what is in it.
+    pub(crate) seq: (u64, SeqFile),
+    /// Paths of the files that an iterator is shown, by their number.
+    pub(crate) paths: BTreeMap<u64, PathBuf>,
     random: u64,
     ctx: Vec<u8>,
 }
 
 impl Host {
-    pub(crate) fn new(hook: Hook, clock: Clock) -> Self {
+    pub(crate) fn new(hook: Option<Hook>, clock: Clock) -> Self {
         Self {
             hook,
             packet: Packet::new(),
@@ -91,6 +98,8 @@ impl Host {
             connections: Arc::default(),
             tracked: Vec::new(),
             assigned: None,
+            seq: (0, SeqFile::new(0)),
+            paths: BTreeMap::new(),
             random: SEED,
             ctx: Vec::new(),
         }
@@ -114,6 +123,33 @@ impl Host {
         self.connections.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Whether an iterator runs over what this process is.
+    pub(crate) fn is_of_process(&self) -> bool {
+        self.hook.is_none()
+    }
+
+    /// Makes the threads of this process known, unless the user has said who there is.
+    pub(crate) fn find_threads(&mut self) {
+        if self.tasks.is_empty() && self.task.get().is_none() {
+            self.tasks = process::threads();
+        }
+    }
+
+    /// The cgroups that anybody is in, each once.
+    pub(crate) fn cgroups(&self) -> Vec<u64> {
+        let tasks = iter::once(self.task()).chain(&self.tasks).map(|task| &task.cgroups);
+        let sockets = self.network.sockets.iter().map(|socket| &socket.cgroups);
+        let mut all: Vec<u64> = tasks.chain(sockets).flatten().copied().collect();
+        let mut seen = BTreeSet::new();
+        all.retain(|&id| seen.insert(id));
+        all
+    }
+
+    /// A struct of the kernel by its types; none without types.
+    pub(crate) fn laid_out(&self, layout: impl FnOnce(&Btf) -> Vec<u8>) -> Vec<u8> {
+        self.kernel.as_deref().map_or(Vec::new(), layout)
+    }
+
     /// Lends the packet's bytes to the engine.
     pub(crate) fn lend(&mut self) -> PacketBuf {
         let window = self.packet.window();
@@ -124,7 +160,7 @@ impl Host {
         PacketBuf {
             start: window.start,
             end: window.end,
-            writable: writes_packets(self.hook),
+            writable: self.hook.is_some_and(writes_packets),
             headers,
             bytes: self.packet.take_buffer(),
         }
@@ -156,8 +192,8 @@ const MAX_LINES: usize = 1 << 14;
 impl Env for Host {
     fn monotonic_ns(&mut self) -> u64 {
         match self.clock {
-            Clock::Packet => self.packet.meta.timestamp,
-            Clock::Host => monotonic(),
+            Clock::Packet if self.hook.is_some() => self.packet.meta.timestamp,
+            Clock::Packet | Clock::Host => monotonic(),
         }
     }
 
@@ -226,6 +262,10 @@ impl Env for Host {
         kernel.print(TypeId(type_id), value, flags).ok_or(Errno::E2BIG)
     }
 
+    fn seq_file(&mut self, addr: u64) -> Option<&mut SeqFile> {
+        Some(&mut self.seq).filter(|seq| addr != 0 && seq.0 == addr).map(|seq| &mut seq.1)
+    }
+
     fn timers(&mut self) -> Option<&mut Timers> {
         Some(&mut self.timers)
     }
@@ -242,7 +282,7 @@ impl Env for Host {
 
     fn packet_data(&self) -> Option<usize> {
         let window = self.packet.window();
-        Some(self.packet.header_at(self.hook.starts_at()).clamp(window.start, window.end))
+        Some(self.packet.header_at(self.hook?.starts_at()).clamp(window.start, window.end))
     }
 
     fn invalidate_hash(&mut self, mem: &Memory<'_>) {
@@ -275,7 +315,7 @@ pub(crate) fn change_packet<R>(
     cx: &mut Cx<'_, Host>,
     operation: impl FnOnce(&mut Packet) -> R,
 ) -> R {
-    let hook = cx.state.hook;
+    let Some(hook) = cx.state.hook else { return with_packet(cx, operation) };
     let mut ctx = std::mem::take(&mut cx.state.ctx);
     ctx.resize(hook.ctx_len(), 0);
     // The context is there for as long as the program runs.

@@ -1,5 +1,8 @@
 //! What programs read in objects of the kernel: structs laid out by the types that they were fitted to.
 
+pub(crate) mod object;
+pub(crate) mod offload;
+
 use crate::network::{Connection, Socket, Transport};
 use skep_btf::{Body, Btf, Kind, TypeId};
 use skep_vm::Task;
@@ -112,7 +115,7 @@ pub(crate) fn socket(btf: &Btf, strukt: &str, of: &Socket, state: u8) -> Vec<u8>
 /// Where a `struct nf_conn` has its mark.
 pub(crate) fn nf_conn_mark(btf: &Btf) -> Option<u32> {
     let ty = btf.find("nf_conn", Kind::Struct)?;
-    place(btf, ty.id, "mark", MAX_DEPTH).map(|(at, _)| at)
+    place(btf, ty.id, "mark", MAX_DEPTH).map(|(at, ..)| at)
 }
 
 /// `struct nf_conntrack_tuple`
@@ -140,7 +143,7 @@ fn with_fields(btf: &Btf, name: &str, fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let Body::Struct { size, .. } = ty.body else { return Vec::new() };
     let mut bytes = vec![0; size.min(MAX_SIZE) as usize];
     for (field, value) in fields {
-        let Some((at, len)) = place(btf, ty.id, field, MAX_DEPTH) else { continue };
+        let Some((at, len, _)) = place(btf, ty.id, field, MAX_DEPTH) else { continue };
         let Some(room) = bytes.get_mut(at as usize..at.saturating_add(len) as usize) else {
             continue;
         };
@@ -151,8 +154,8 @@ fn with_fields(btf: &Btf, name: &str, fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// Position and size of a member, perhaps of an anonymous struct in it.
-fn place(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<(u32, u32)> {
+/// Position, size and type of a member, perhaps of an anonymous struct in it.
+fn place(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<(u32, u32, TypeId)> {
     let depth = depth.checked_sub(1)?;
     let members = match btf.resolve(id)?.body {
         Body::Struct { members, .. } | Body::Union { members, .. } => members,
@@ -160,9 +163,9 @@ fn place(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<(u32, u32)> {
     };
     members.iter().find_map(|member| {
         if member.name == name {
-            return Some((member.bit_off / 8, btf.size_of(member.ty)?));
+            return Some((member.bit_off / 8, btf.size_of(member.ty)?, member.ty));
         }
         let inner = member.name.is_empty().then(|| place(btf, member.ty, name, depth)).flatten();
-        inner.and_then(|(at, len)| Some((at.checked_add(member.bit_off / 8)?, len)))
+        inner.and_then(|(at, len, ty)| Some((at.checked_add(member.bit_off / 8)?, len, ty)))
     })
 }

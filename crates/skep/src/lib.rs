@@ -27,11 +27,13 @@ mod fit;
 mod helper;
 mod host;
 mod input;
+mod iterate;
 mod layout;
 mod link;
 mod native;
 mod needs;
 mod network;
+mod process;
 mod rules;
 mod session;
 mod task;
@@ -47,14 +49,16 @@ pub use explain::{Blame, Explained, explain, explain_log};
 pub use fit::{FitError, Kernel, fit, kernel_config};
 pub use host::Clock;
 pub use input::{InputError, ReadImage, read_each, read_image};
+pub use iterate::{IterateError, Over};
 pub use link::LoadError;
 pub use native::{Engine, NotNative};
 pub use needs::{Need, NeedKind, Needs, needs};
 pub use network::{
-    Connection, Device, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transport,
+    Connection, Device, Flow, Neighbour, Network, Route, RouteKind, Socket, TcpState, Transform,
+    Transport,
 };
 pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_markdown};
-pub use session::{Options, Outcome, Session, choose};
+pub use session::{CallError, Options, Outcome, Runs, Session, choose};
 pub use skep_abi::Release;
 pub use skep_exec::{
     Code as MachineCode, CodeOptions, GdbSymbols, JitDump, Line, Processor, Symbol, write_perf_map,

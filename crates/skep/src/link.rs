@@ -3,7 +3,7 @@
 use crate::fields::fields_of;
 use crate::helper::helpers;
 use crate::host::{Host, monotonic};
-use skep_abi::{Errno, Helper, Kfunc, ProgType};
+use skep_abi::{AttachType, Errno, Helper, Kfunc, ProgType};
 use skep_btf::Body;
 use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_map::{CpuPool, Limits, Map, MapError};
@@ -32,13 +32,23 @@ pub enum LoadError {
         /// What there is.
         known: Vec<String>,
     },
-    /// No packets come to such a program.
-    #[error("{prog}: programs of type {prog_type} are not run over packets")]
+    /// Nothing here runs such a program.
+    #[error("{prog}: programs of type {prog_type} are not run here")]
     NoHook {
         /// The program.
         prog: String,
         /// Its type.
         prog_type: ProgType,
+    },
+    /// An iterator goes over what there is not.
+    #[error("{prog}: no iterator goes over {target:?} here: {why}")]
+    NoItems {
+        /// The program.
+        prog: String,
+        /// The name in its section.
+        target: String,
+        /// Why not.
+        why: &'static str,
     },
     /// The program asks for the kernel's configuration.
     #[error("{prog} needs the kernel's configuration, {var} and more, and none was given")]
@@ -127,6 +137,10 @@ pub(crate) struct Linked {
 pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, LoadError> {
     let mut reach = Reach { image, maps: Vec::new(), progs: Vec::new() };
     reach.add(&prog.name)?;
+    if (prog.prog_type, prog.attach_type) == (ProgType::Tracing, Some(AttachType::TraceIter)) {
+        // Iterators go over maps that they do not name.
+        reach.add_all_maps()?;
+    }
     let mut limits = Limits::default();
     let mut maps = Vec::new();
     for &map in &reach.maps {
@@ -228,6 +242,17 @@ impl Reach<'_> {
                 }
                 self.maps.push(idx);
                 names.extend(self.entries(idx)?);
+                self.add_inner(idx)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds all maps of the image but those that only the kernel has.
+    fn add_all_maps(&mut self) -> Result<(), LoadError> {
+        for (idx, def) in self.image.maps.iter().enumerate() {
+            if !self.maps.contains(&idx) && !matches!(def.initial, Initial::StructOps(_)) {
+                self.maps.push(idx);
                 self.add_inner(idx)?;
             }
         }

@@ -6,8 +6,9 @@ use crate::host::half_fields;
 use crate::link::Linked;
 use skep_exec::{Code, CodeOptions, Compiled, CtxShape, Processor, Refused};
 use skep_hooks::Hook;
+use skep_isa::Pc;
 use skep_prog::Image;
-use skep_verifier::{Verdict, Verified};
+use skep_verifier::{Through, Verdict, Verified};
 
 /// What runs programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,12 @@ pub enum NotNative {
         prog: String,
         /// The rule that it breaks.
         rule: &'static str,
+    },
+    /// Only programs that are run over packets are compiled.
+    #[error("{prog} is not run over packets, and only such programs are compiled")]
+    NoPackets {
+        /// The program.
+        prog: String,
     },
     /// The verifier gives no verdict.
     #[error("there is no verdict on {prog}: {what}")]
@@ -95,7 +102,13 @@ pub(crate) fn list(
     Ok(Compiled::list(machine, &verified, maps, shape(hook), code, processor)?)
 }
 
-fn verify<'a>(
+/// Loads that follow pointers to objects of the kernel.
+pub(crate) fn probes(verified: &Verified<'_>) -> Vec<Pc> {
+    let pcs = verified.prog().insns.iter().map(|(pc, _)| pc);
+    pcs.filter(|&pc| verified.through(pc) == Some(Through::Kernel)).collect()
+}
+
+pub(crate) fn verify<'a>(
     image: &'a Image,
     linked: &Linked,
     options: &CheckOptions,

@@ -1,5 +1,6 @@
 //! The network around a packet, as the user describes it: devices, routes, neighbours, sockets.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// What programs can look up. Nothing is there unless it is put here.
@@ -15,6 +16,10 @@ pub struct Network {
     pub sockets: Vec<Socket>,
     /// Connections that are tracked, for `bpf_xdp_ct_lookup` and its kin.
     pub connections: Vec<Connection>,
+    /// Transformations, for `bpf_xdp_get_xfrm_state`.
+    pub transforms: Vec<Transform>,
+    /// Flows that skip the rest of the stack, for `bpf_xdp_flow_lookup`.
+    pub flows: Vec<Flow>,
 }
 
 /// A network device.
@@ -121,6 +126,16 @@ pub enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// `IPPROTO_*`
+    pub(crate) const fn protocol(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
 /// A socket.
 #[derive(Clone, Debug)]
 pub struct Socket {
@@ -144,6 +159,10 @@ pub struct Socket {
     pub tcp: TcpState,
     /// Whether its queue of connections is full, so that SYN cookies stand in for those to come.
     pub flooded: bool,
+    /// The name of its congestion control, if it is of TCP.
+    pub congestion: String,
+    /// Options that have been set and are no fields here, by level and name.
+    pub options: BTreeMap<(i32, i32), i32>,
 }
 
 impl Socket {
@@ -161,6 +180,8 @@ impl Socket {
             cgroups: Vec::new(),
             tcp: TcpState::default(),
             flooded: false,
+            congestion: "cubic".to_string(),
+            options: BTreeMap::new(),
         }
     }
 }
@@ -206,6 +227,50 @@ impl Connection {
             expires: None,
         }
     }
+}
+
+/// A transformation of packets (IPsec): `struct xfrm_state`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transform {
+    /// Where packets come from.
+    pub from: IpAddr,
+    /// Where they go.
+    pub to: IpAddr,
+    /// The number that packets name it by.
+    pub spi: u32,
+    /// `IPPROTO_ESP` (50), `IPPROTO_AH` (51) or `IPPROTO_COMP` (108).
+    pub protocol: u8,
+    /// Marks of packets that it is for: those of which the bits of `mark_mask` are these.
+    pub mark: u32,
+    /// See `mark`.
+    pub mark_mask: u32,
+    /// The number of its interface.
+    pub if_id: u32,
+    /// The number of the request that it belongs to.
+    pub request: u32,
+    /// Whether whole packets are wrapped.
+    pub tunnel: bool,
+}
+
+/// A flow of packets that skips the rest of the stack: `struct flow_offload_tuple`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Its protocol.
+    pub transport: Transport,
+    /// Where packets come from.
+    pub from: SocketAddr,
+    /// Where they go.
+    pub to: SocketAddr,
+    /// The device that they come in by.
+    pub ifindex: u32,
+    /// The device that they go out by.
+    pub out: u32,
+    /// Their link addresses then.
+    pub source: [u8; 6],
+    /// See `source`.
+    pub dest: [u8; 6],
+    /// The longest packet.
+    pub mtu: u16,
 }
 
 macro_rules! tcp_state {

@@ -5,6 +5,7 @@ use crate::conntrack::Connections;
 use crate::event::{self, Event};
 use crate::helper::conntrack;
 use crate::host::{Clock, Host, half_fields, monotonic};
+use crate::iterate::Over;
 use crate::link::{Linked, LoadError, link};
 use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
 use crate::network::{Connection, Network};
@@ -13,9 +14,11 @@ use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
 use skep_exec::{Code as MachineCode, CodeOptions, Compiled, Processor};
 use skep_hooks::{Action, Hook, Packet, Verdict};
+use skep_isa::Pc;
 use skep_prog::{Image, Prog};
 use skep_vm::{
-    CTX, Fault, HostPointers, Input, Limits, Observer, PACKET_BASE, Task, Vm, address, cells,
+    CTX, Fault, FaultKind, HostPointers, Input, Limits, Observer, PACKET_BASE, Task, Vm, address,
+    cells,
 };
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -60,6 +63,43 @@ pub struct Outcome {
     pub insns: Option<u64>,
 }
 
+/// What a program is run over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// Packets, at a hook: [`Session::run`].
+    Packets(Hook),
+    /// The bytes of a caller: [`Session::call`].
+    Call,
+    /// Things that it writes about: [`Session::iterate`](Session::iterate).
+    Items(Over),
+}
+
+/// Why a call did not return.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The program is not called.
+    #[error("{prog} is of type {prog_type}, and only programs of type syscall are called")]
+    NotCalled {
+        /// The program.
+        prog: String,
+        /// Its type.
+        prog_type: ProgType,
+    },
+    /// There are more bytes than the kernel takes.
+    #[error("a context of {len} bytes: programs get {MAX_CTX} at most")]
+    TooLong {
+        /// Bytes given.
+        len: usize,
+    },
+    /// The program did what it may not.
+    #[error(transparent)]
+    Fault(#[from] Box<Fault>),
+}
+
+/// Bytes of a context. Kernel: `bpf_prog_test_run_syscall`.
+const MAX_CTX: usize = u16::MAX as usize;
+
 /// Callbacks of timers between two packets.
 const MAX_TIMERS: usize = 1 << 12;
 
@@ -68,15 +108,16 @@ const MAX_TIMERS: usize = 1 << 12;
 /// Timers that the program starts in its maps are looked at before each packet: with
 /// [`Clock::Packet`] a capture's own times drive them, and those due after the last packet never fire.
 pub struct Session {
-    image: Arc<Image>,
+    pub(crate) image: Arc<Image>,
     prog: String,
-    linked: Arc<Linked>,
-    host: Host,
-    vm: Vm,
+    runs: Runs,
+    pub(crate) linked: Arc<Linked>,
+    pub(crate) host: Host,
+    pub(crate) vm: Vm,
     ctx: Vec<u8>,
     /// The same with addresses of the packet before it.
     native_ctx: Vec<u8>,
-    options: Options,
+    pub(crate) options: Options,
     compiled: Option<Arc<Compiled>>,
 }
 
@@ -87,14 +128,16 @@ impl Session {
     /// [`LoadError`], before anything runs.
     pub fn load(image: &Image, prog: Option<&str>, options: Options) -> Result<Self, LoadError> {
         let prog = choose(image, prog)?;
-        let hook = hook_of(prog).ok_or_else(|| LoadError::NoHook {
-            prog: prog.name.clone(),
-            prog_type: prog.prog_type,
-        })?;
+        let runs = runs_over(prog)?;
+        let hook = match runs {
+            Runs::Packets(hook) => Some(hook),
+            Runs::Call | Runs::Items(_) => None,
+        };
         let mut host = Host::new(hook, options.clock);
         host.btf.clone_from(&image.btf);
         Ok(Self {
             linked: Arc::new(link(image, prog, options.cpus)?),
+            runs,
             prog: prog.name.clone(),
             image: Arc::new(image.clone()),
             host,
@@ -135,6 +178,7 @@ impl Session {
         Self {
             image: self.image.clone(),
             prog: self.prog.clone(),
+            runs: self.runs,
             linked: self.linked.clone(),
             host: self.host.sibling(),
             vm: Vm::new(),
@@ -176,7 +220,8 @@ impl Session {
         options: &CheckOptions,
         code: CodeOptions,
     ) -> Result<(), NotNative> {
-        let compiled = native::compile(&self.image, &self.linked, self.host.hook, options, code)?;
+        let hook = self.packet_hook()?;
+        let compiled = native::compile(&self.image, &self.linked, hook, options, code)?;
         self.compiled = Some(Arc::new(compiled));
         Ok(())
     }
@@ -192,9 +237,30 @@ impl Session {
         code: CodeOptions,
         processor: Processor,
     ) -> Result<Option<MachineCode>, NotNative> {
-        let hook = self.host.hook;
+        let hook = self.packet_hook()?;
         let codes = native::list(&self.image, &self.linked, hook, options, (code, processor))?;
         Ok(codes.into_iter().next())
+    }
+
+    fn packet_hook(&self) -> Result<Hook, NotNative> {
+        self.hook().ok_or_else(|| NotNative::NoPackets { prog: self.prog.clone() })
+    }
+
+    /// Asks the verifier, and if it accepts the program, makes loads through pointers to objects of the kernel read
+    /// zero where nothing is, as the kernel does. Once a session is shared, it stays as it is.
+    ///
+    /// # Errors
+    /// [`NotNative`] with the reason why there is no such word; the program runs all the same, every access
+    /// checked.
+    pub fn verify(&mut self, options: &CheckOptions) -> Result<(), NotNative> {
+        let verified = native::verify(&self.image, &self.linked, options)?;
+        let probes: Vec<Vec<Pc>> = verified.iter().map(native::probes).collect();
+        if let Some(linked) = Arc::get_mut(&mut self.linked) {
+            for (prog, probes) in probes.into_iter().enumerate() {
+                linked.machine.set_probes(prog, probes.into_iter());
+            }
+        }
+        Ok(())
     }
 
     /// The program's machine code, if it runs as such.
@@ -224,10 +290,56 @@ impl Session {
         &self.prog
     }
 
-    /// Where it runs.
+    /// What it is run over.
     #[must_use]
-    pub const fn hook(&self) -> Hook {
+    pub const fn runs(&self) -> Runs {
+        self.runs
+    }
+
+    /// The hook, if it is run over packets.
+    #[must_use]
+    pub const fn hook(&self) -> Option<Hook> {
         self.host.hook
+    }
+
+    /// Calls a program of type syscall with the bytes of its context, which it may change; what it returns.
+    ///
+    /// ```
+    /// use skep::{Options, Session, read_image};
+    ///
+    /// let text = b".section \"syscall\"\ntwice:\n r2 = *(u64 *)(r1 + 0)\n r2 += r2\n *(u64 *)(r1 + 0) = r2\n r0 = 7\n exit\n";
+    /// let image = read_image(text, "twice.s").unwrap().image;
+    /// let mut session = Session::load(&image, None, Options::default()).unwrap();
+    /// let mut ctx = 21u64.to_le_bytes();
+    /// assert_eq!(session.call(&mut ctx).unwrap(), 7);
+    /// assert_eq!(ctx, 42u64.to_le_bytes());
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError`]; after a fault the bytes are as far as the program got.
+    #[expect(clippy::cast_possible_truncation, reason = "programs return 32 bits")]
+    pub fn call(&mut self, ctx: &mut [u8]) -> Result<u32, CallError> {
+        if self.runs != Runs::Call {
+            let prog_type =
+                self.image.prog(&self.prog).map_or(ProgType::Unspec, |prog| prog.prog_type);
+            return Err(CallError::NotCalled { prog: self.prog.clone(), prog_type });
+        }
+        if ctx.len() > MAX_CTX {
+            return Err(CallError::TooLong { len: ctx.len() });
+        }
+        self.fire_timers(monotonic())?;
+        let limits = self.limits(self.options.insns);
+        let lease = self.linked.cpus.lease(thread::yield_now);
+        let input = Input {
+            args: [address(CTX, 0), 0, 0, 0, 0],
+            ctx: cells(ctx),
+            ctx_writable: true,
+            cpu: lease.cpu().0,
+            limits,
+            ..Input::default()
+        };
+        let output = self.vm.run(&self.linked.machine, 0, &mut self.host, input);
+        Ok(output.result? as u32)
     }
 
     /// Sets whom programs see as the current thread; the one that runs them, if nobody is set.
@@ -252,6 +364,12 @@ impl Session {
         let connections = Connections::new(network.connections.clone());
         self.host.connections = Arc::new(Mutex::new(connections));
         self.host.network = network;
+    }
+
+    /// What there is to be found, as programs have left it.
+    #[must_use]
+    pub const fn network(&self) -> &Network {
+        &self.host.network
     }
 
     /// The connections that are tracked: those of the network, and those that programs have added.
@@ -288,8 +406,8 @@ impl Session {
         packet: &mut Packet,
         observer: Option<&mut dyn Observer>,
     ) -> Result<Outcome, Box<Fault>> {
+        let Some(hook) = self.host.hook else { return Err(self.takes_no_packets()) };
         self.fire_timers(packet.meta.timestamp)?;
-        let hook = self.host.hook;
         if hook.is_skb() && self.options.untag {
             packet.untag();
         }
@@ -354,7 +472,15 @@ impl Session {
         Ok(Outcome { verdict, redirect, socket: self.host.assigned, clones, insns })
     }
 
-    fn limits(&self, insns: u64) -> Limits {
+    /// The fault of a packet for a program that is not run over packets.
+    #[cold]
+    fn takes_no_packets(&self) -> Box<Fault> {
+        let what = "a packet for a program that is not run over packets".to_string();
+        let kind = FaultKind::Unsupported { what };
+        Box::new(Fault { prog: self.prog.clone(), pc: Pc(0), line: None, kind })
+    }
+
+    pub(crate) fn limits(&self, insns: u64) -> Limits {
         let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
         Limits { insns, deadline: monotonic().checked_add(time) }
     }
@@ -419,6 +545,17 @@ pub fn choose<'a>(image: &'a Image, name: Option<&str>) -> Result<&'a Prog, Load
         (Some(name), _) => image
             .prog(name)
             .ok_or_else(|| LoadError::UnknownProg { name: name.to_string(), known: known() }),
+    }
+}
+
+fn runs_over(prog: &Prog) -> Result<Runs, LoadError> {
+    match (prog.prog_type, prog.attach_type) {
+        (ProgType::Syscall, _) => Ok(Runs::Call),
+        (ProgType::Tracing, Some(AttachType::TraceIter)) => Over::of(prog).map(Runs::Items),
+        _ => hook_of(prog).map(Runs::Packets).ok_or_else(|| LoadError::NoHook {
+            prog: prog.name.clone(),
+            prog_type: prog.prog_type,
+        }),
     }
 }
 

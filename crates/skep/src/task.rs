@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// This thread. What `/proc` does not show is 0 or empty.
 pub(crate) fn current() -> Task {
-    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let comm = fs::read("/proc/thread-self/comm").unwrap_or_default();
+    at("/proc/thread-self")
+}
+
+/// The thread of this process with this directory.
+pub(crate) fn at(dir: &str) -> Task {
+    let status = fs::read_to_string(format!("{dir}/status")).unwrap_or_default();
+    let comm = fs::read(format!("{dir}/comm")).unwrap_or_default();
     let pid_ns = fs::metadata("/proc/self/ns/pid").map(|ns| (ns.dev(), ns.ino()));
     let pid = std::process::id();
     Task {

@@ -2,7 +2,7 @@
 
 use skep_abi::MapType;
 use skep_btf::{Btf, ByteOrder, Shown, TypeId};
-use skep_map::Map;
+use skep_map::{KeyValue, Map, UserSide};
 use skep_prog::MapDef;
 
 /// A map of a session.
@@ -34,6 +34,7 @@ impl<'a> MapView<'a> {
     pub fn len(&self) -> usize {
         match self.map {
             Map::KeyValue(map) => map.entries(),
+            Map::Attached(map) => map.entries(),
             _ => 0,
         }
     }
@@ -62,8 +63,9 @@ impl<'a> MapView<'a> {
     /// The entries, in the map's order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         let (btf, def) = (self.btf, self.def());
-        let map = match self.map {
+        let map: Option<&'a dyn KeyValue> = match self.map {
             Map::KeyValue(map) => Some(&**map),
+            Map::Attached(map) => Some(&**map),
             _ => None,
         };
         let mut last: Option<Vec<u8>> = None;
@@ -105,8 +107,9 @@ impl Entry<'_> {
     }
 }
 
-const fn is_per_cpu(def: &MapDef) -> bool {
-    matches!(def.map_type, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash)
+pub(crate) const fn is_per_cpu(def: &MapDef) -> bool {
+    use MapType::{LruPercpuHash, PercpuArray, PercpuCgroupStorage, PercpuHash};
+    matches!(def.map_type, PercpuArray | PercpuHash | LruPercpuHash | PercpuCgroupStorage)
 }
 
 /// By type; without one, what is as long as an integer is one.

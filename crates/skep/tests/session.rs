@@ -208,7 +208,7 @@ fn what_cannot_run_is_refused_before_it_runs() {
         (two, None, "there are several programs, choose one: a, b"),
         (two, Some("c"), "no program `c`; there are a, b"),
         (".section \"kprobe/f\"\nk:\n r0 = 0\n exit\n", None,
-            "k: programs of type kprobe are not run over packets"),
+            "k: programs of type kprobe are not run here"),
         (".section \"xdp\"\nx:\n call bpf_find_vma\n exit\n", None,
             "x, insn 0: no helper 180 (find_vma) in the user engine"),
         (".map m, struct_ops, key=4, value=4, entries=4\n.section \"xdp\"\nx:\n r1 = m ll\n r0 = 0\n exit\n",
@@ -217,5 +217,23 @@ fn what_cannot_run_is_refused_before_it_runs() {
     for (asm, prog, want) in cases {
         let got = load(asm, prog).unwrap();
         assert!(got.contains(want), "{got}");
+    }
+}
+
+/// A cgroup's program counts in the storage of its attachment; the kernel's test run has it too.
+#[test]
+fn the_storage_of_an_attachment_lasts() {
+    for kind in ["cgroup_storage", "percpu_cgroup_storage"] {
+        let mut session = text(&format!(
+            ".map state, {kind}, key=16, value=8, entries=0\n.section \"cgroup_skb/egress\"\ncount:\n \
+             r1 = state ll\n r2 = 0\n call 81\n r1 = *(u64 *)(r0 + 0)\n r1 += 1\n \
+             *(u64 *)(r0 + 0) = r1\n r0 = 1\n exit\n"
+        ));
+        for _ in 0..3 {
+            session.run(&mut packet()).unwrap();
+        }
+        let map = session.maps().next().unwrap();
+        let values: Vec<u8> = map.entries().flat_map(|entry| entry.value).collect();
+        assert_eq!(values, 3u64.to_le_bytes(), "{kind}");
     }
 }

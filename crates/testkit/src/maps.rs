@@ -76,6 +76,8 @@ pub fn map_cases() -> Vec<MapCase> {
         def("sockhash", MapType::Sockhash, 4, 8, 4, 0),
         def("stack trace", MapType::StackTrace, 4, 64, 5, 0),
         def("ring buffer", MapType::Ringbuf, 0, 0, 4096, 0),
+        def("storage of an attachment", MapType::CgroupStorage, 16, 12, 0, 0),
+        def("storage of an attachment, by CPU", MapType::PercpuCgroupStorage, 8, 12, 0, 0),
         def("user ring buffer", MapType::UserRingbuf, 0, 0, 4096, 0),
     ];
     let of_objects = [

@@ -26,6 +26,7 @@ mod timer;
 mod trace;
 
 pub(crate) use crypto::Cipher;
+pub use kernel::{borrow_cgroup, borrow_task, task_number};
 pub(crate) use lock::release;
 pub use seq::SeqFile;
 pub use task::{Task, cgroup_at};

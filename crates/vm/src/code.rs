@@ -242,6 +242,8 @@ pub(crate) struct Code<S> {
     pub(crate) exception: Option<usize>,
     /// What trap ops report.
     pub(crate) traps: Vec<&'static str>,
+    /// Slots of loads through pointers to objects of the kernel, ascending.
+    pub(crate) probes: Vec<Pc>,
 }
 
 impl<S> Code<S> {

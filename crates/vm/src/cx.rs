@@ -5,7 +5,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::helper::Stop;
 use crate::interp::{function, interp};
 use crate::machine::{Limits, Machine};
-use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Memory};
+use crate::memory::{self, FRAME_SIZE, KernelObject, MAX_FRAMES, Memory, What};
 use crate::native::{Native, Place};
 use crate::observe::Watch;
 use alloc::boxed::Box;
@@ -49,10 +49,17 @@ impl<'r, S> Cx<'r, S> {
         self.cpu
     }
 
-    /// The map a handle in a register stands for.
+    /// The map that a handle in a register stands for, or an object for it.
     #[must_use]
     pub fn map(&self, handle: u64) -> Option<&'r Map> {
-        self.machine.maps.get(memory::map_of(handle)? as usize)
+        self.machine.maps.get(self.map_index(handle)? as usize)
+    }
+
+    fn map_index(&self, handle: u64) -> Option<u32> {
+        memory::map_of(handle).or_else(|| match self.object_at(handle)? {
+            KernelObject::Map(at) => Some(at),
+            _ => None,
+        })
     }
 
     /// The handle of a map, if it is one of the machine's.
@@ -64,8 +71,42 @@ impl<'r, S> Cx<'r, S> {
     /// The address of a byte in the values of the map with this handle.
     #[must_use]
     pub fn value_address(&self, handle: u64, at: usize) -> Option<u64> {
-        let region = memory::MAPS.checked_add(memory::map_of(handle)?)?;
+        let region = memory::MAPS.checked_add(self.map_index(handle)?)?;
         Some(self.mem.seen(memory::address(region, u32::try_from(at).ok()?)))
+    }
+
+    /// The handle of the map at a place of the machine.
+    #[must_use]
+    pub fn map_handle(&self, at: u32) -> u64 {
+        memory::map_handle(at)
+    }
+
+    /// An object of the kernel for the program to read until the run ends; one there is already stays as it is.
+    /// None for want of room.
+    pub fn borrow(&mut self, object: KernelObject, bytes: Vec<u8>) -> Option<u64> {
+        let is_it = |&&addr: &&u64| self.mem.heap.what(addr) == Some(What::Kernel(object));
+        if let Some(&known) = self.borrowed.iter().find(is_it) {
+            return Some(known);
+        }
+        let addr = self.mem.heap.find_or_put(What::Kernel(object), bytes)?;
+        self.borrowed.push(addr);
+        Some(addr)
+    }
+
+    /// The object of the kernel that an address lies in, and where in it.
+    #[must_use]
+    pub fn object_around(&self, addr: u64) -> Option<(KernelObject, u32)> {
+        let (region, at) = memory::split(addr);
+        match self.mem.heap.what(memory::address(region, 0)) {
+            Some(What::Kernel(object)) => Some((object, at)),
+            _ => None,
+        }
+    }
+
+    /// The object of the kernel at an address.
+    #[must_use]
+    pub fn object_at(&self, addr: u64) -> Option<KernelObject> {
+        self.object_around(addr).filter(|&(_, at)| at == 0).map(|(object, _)| object)
     }
 
     /// Calls a function of the running program by its address, as `bpf_loop` calls back.
@@ -141,6 +182,7 @@ fn identity(map: &Map) -> *const () {
         Map::Maps(map) => Arc::as_ptr(map).cast(),
         Map::Stacks(map) => Arc::as_ptr(map).cast(),
         Map::Storage(map) => Arc::as_ptr(map).cast(),
+        Map::Attached(map) => Arc::as_ptr(map).cast(),
         Map::Arena(map) => Arc::as_ptr(map).cast(),
     }
 }

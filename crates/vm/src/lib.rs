@@ -41,14 +41,17 @@ mod native;
 mod observe;
 mod translate;
 
-pub use builtin::{Env, Expired, SeqFile, Task, Timers, Traced, builtin, cgroup_at};
+pub use builtin::{
+    Env, Expired, SeqFile, Task, Timers, Traced, borrow_cgroup, borrow_task, builtin, cgroup_at,
+    task_number,
+};
 pub use cx::Cx;
 pub use fault::{AccessError, Denied, Fault, FaultKind};
 pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};
 pub use machine::{Input, Limits, Machine, Output, Vm};
 pub use memory::{
-    CTX, FRAME_SIZE, HalfField, Headers, MAX_FRAMES, MEM, Memory, PACKET, PACKET_BASE, PacketBuf,
-    Place, STACK, address, cells,
+    CTX, FRAME_SIZE, HalfField, Headers, KernelObject, MAX_FRAMES, MEM, Memory, PACKET,
+    PACKET_BASE, PacketBuf, Place, STACK, address, cells,
 };
 pub use native::{HostPointers, Native, Place as CodePlace, Replaced};
 pub use observe::{Activation, Moment, Observer, Value};

@@ -101,6 +101,15 @@ impl<S> Machine<S> {
         code.exception.is_some()
     }
 
+    /// Names loads of a program that follow pointers to objects of the kernel, by their slots: they read zero where
+    /// nothing is. Kernel: `ex_handler_bpf`.
+    pub fn set_probes(&mut self, prog: usize, probes: impl Iterator<Item = Pc>) {
+        if let Some(code) = self.codes.get_mut(prog) {
+            code.probes = probes.collect();
+            code.probes.sort_unstable();
+        }
+    }
+
     /// The maps.
     #[must_use]
     pub fn maps(&self) -> &[Map] {
@@ -176,6 +185,26 @@ impl Vm {
     ) -> Output {
         let args = input.args;
         self.enter(machine, state, input, None, |cx| {
+            let machine = cx.machine;
+            run::<S, false>(cx, &machine.codes[prog], args)
+        })
+    }
+
+    /// The same, once what the program is to find in its context has been made within the run's memory.
+    ///
+    /// # Panics
+    /// If the machine has no program `prog`.
+    pub fn run_prepared<S>(
+        &mut self,
+        machine: &Machine<S>,
+        prog: usize,
+        state: &mut S,
+        input: Input<'_>,
+        prepare: impl FnOnce(&mut Cx<'_, S>),
+    ) -> Output {
+        let args = input.args;
+        self.enter(machine, state, input, None, |cx| {
+            prepare(cx);
             let machine = cx.machine;
             run::<S, false>(cx, &machine.codes[prog], args)
         })

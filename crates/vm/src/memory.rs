@@ -28,6 +28,7 @@ mod packet;
 mod temporary;
 
 pub use access::Place;
+pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
 pub(crate) use host::{HostRange, host_ranges};
 pub use packet::{Headers, PacketBuf};
@@ -232,6 +233,7 @@ impl<'m> Memory<'m> {
         let values = match map {
             Map::KeyValue(map) => Some(map.values()),
             Map::Storage(map) => Some(map.values()),
+            Map::Attached(map) => Some(map.values()),
             _ => None,
         };
         let access = map.prog_access();

@@ -88,6 +88,7 @@ pub(crate) fn translate<S: 'static>(
         atomics: Vec::new(),
         exception: None,
         traps: Vec::new(),
+        probes: Vec::new(),
     };
     let arena = arena(prog, maps);
     let mut cx = Translation { code, op_at, index, helpers, maps, arena };

@@ -71,6 +71,33 @@ impl FromStr for RedirectTo {
     }
 }
 
+/// The context of a call: hexadecimal digits, perhaps with spaces between, or `@FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CtxArg {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+impl FromStr for CtxArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix('@') {
+            return match path {
+                "" => Err("nothing after `@`".to_string()),
+                path => Ok(Self::File(path.into())),
+            };
+        }
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+        let value =
+            |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let wrong = || format!("`{text}` is neither bytes as 2a00ff nor a file as @ctx.bin");
+        let values: Option<Vec<u8>> = digits.iter().map(value).collect();
+        let values = values.filter(|values| values.len() % 2 == 0).ok_or_else(wrong)?;
+        Ok(Self::Bytes(values.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
+    }
+}
+
 /// `5s`, `20ms`, `1.5s`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -117,6 +144,16 @@ mod tests {
         ];
         for (text, want) in table {
             assert_eq!(duration(text).ok(), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn contexts_are_bytes_or_files() {
+        assert_eq!("".parse(), Ok(CtxArg::Bytes(vec![])));
+        assert_eq!("2a 00Ff".parse(), Ok(CtxArg::Bytes(vec![0x2a, 0, 0xff])));
+        assert_eq!("@a b".parse(), Ok(CtxArg::File("a b".into())));
+        for text in ["@", "2", "2a0", "0x2a", "ctx.bin", "2µ"] {
+            assert!(text.parse::<CtxArg>().is_err(), "{text:?}");
         }
     }
 

@@ -10,9 +10,14 @@ use skep_diag::{Diagnostic, Source, Span};
 use skep_prog::{Image, LineInfo};
 use skep_vm::FaultKind;
 
-/// The fault, and the packet that led to it.
+/// The fault, and the packet that led to it, if one did.
 pub(crate) struct Place {
     pub(crate) fault: Box<Fault>,
+    pub(crate) packet: Option<PacketPlace>,
+}
+
+/// Which packet it was.
+pub(crate) struct PacketPlace {
     /// Name of the capture or device.
     pub(crate) input: String,
     /// Number of the packet in it, from 1.
@@ -33,9 +38,11 @@ pub(crate) fn to_json(place: &Place, program: &Program) -> Value {
         "type": "fault",
         "prog": place.fault.prog,
         "insn": place.fault.pc.0,
-        "input": place.input,
-        "packet": place.number,
     });
+    if let Some(packet) = &place.packet {
+        line["input"] = json!(packet.input);
+        line["packet"] = json!(packet.number);
+    }
     let diag = diags.first().map(|diag| skep_diag::to_json(diag, &Source::new(&name, &text)));
     line["diagnostic"] = diag.unwrap_or_default();
     line
@@ -52,11 +59,14 @@ fn text(place: &Place, program: &Program) -> Text {
             None => compiled(line),
         };
         text = source;
-        diag = diag.label(span, format!("here, in packet {}", place.number));
+        let number = place.packet.as_ref().map(|packet| format!(", in packet {}", packet.number));
+        diag = diag.label(span, format!("here{}", number.unwrap_or_default()));
     }
-    diag = diag
-        .note(insn(fault, &program.image))
-        .note(format!("packet {} of {}, {} bytes", place.number, place.input, place.bytes));
+    diag = diag.note(insn(fault, &program.image));
+    if let Some(packet) = &place.packet {
+        let PacketPlace { input, number, bytes } = packet;
+        diag = diag.note(format!("packet {number} of {input}, {bytes} bytes"));
+    }
     if let Some(help) = help(&fault.kind) {
         diag = diag.help(help);
     }

@@ -3,7 +3,7 @@
 use super::arg::WhichMaps;
 use super::input::Inputs;
 use super::maps::{chosen, content};
-use super::report::{How, Passed, Report, Summary, hook_name};
+use super::report::{Answer, How, Passed, Report, Summary, hook_name};
 use crate::term::Out;
 use crate::value::to_json;
 use serde_json::{Map, Value, json};
@@ -66,11 +66,32 @@ impl Report for Json {
         session: &Session,
     ) -> io::Result<()> {
         writeln!(out, "{}", summary_line(summary, session))?;
+        self.maps(out, session)
+    }
+
+    fn answer(&mut self, out: &mut Out<'_>, prog: &str, answer: &Answer<'_>) -> io::Result<()> {
+        let line = match answer {
+            Answer::Returned { value, ctx } => {
+                json!({"type": "call", "prog": prog, "returned": value, "context": hex(ctx)})
+            }
+            Answer::Wrote(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => json!({"type": "written", "prog": prog, "text": text}),
+                Err(_) => json!({"type": "written", "prog": prog, "bytes": hex(bytes)}),
+            },
+        };
+        writeln!(out, "{line}")
+    }
+
+    fn maps(&mut self, out: &mut Out<'_>, session: &Session) -> io::Result<()> {
         for map in chosen(session, self.maps) {
             writeln!(out, "{}", self.map(&map))?;
         }
         Ok(())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn summary_line(summary: &Summary<'_>, session: &Session) -> Value {

@@ -95,7 +95,8 @@ impl Loop<'_> {
             Err(fault) => {
                 let (input, number) = self.inputs.place();
                 let input = input.to_string();
-                Err(Ended::Fault(fault::Place { fault, input, number, bytes }))
+                let packet = Some(fault::PacketPlace { input, number, bytes });
+                Err(Ended::Fault(fault::Place { fault, packet }))
             }
         }
     }

@@ -27,6 +27,12 @@ pub(crate) trait Report {
     /// The program reported something.
     fn event(&mut self, out: &mut Out<'_>, event: &Event<'_>) -> io::Result<()>;
 
+    /// What a program that is not run over packets has answered.
+    fn answer(&mut self, out: &mut Out<'_>, prog: &str, answer: &Answer<'_>) -> io::Result<()>;
+
+    /// The maps, as they are now.
+    fn maps(&mut self, out: &mut Out<'_>, session: &Session) -> io::Result<()>;
+
     /// After the last packet.
     fn end(
         &mut self,
@@ -56,6 +62,18 @@ pub(crate) struct Passed<'a> {
     pub(crate) packet: &'a Packet,
 }
 
+/// What comes of a program that is not run over packets.
+pub(crate) enum Answer<'a> {
+    /// A call returned.
+    Returned {
+        value: u32,
+        /// The context, as the program left it.
+        ctx: &'a [u8],
+    },
+    /// An iterator has written something.
+    Wrote(&'a [u8]),
+}
+
 /// A whole run.
 pub(crate) struct Summary<'a> {
     pub(crate) counts: &'a Counts,
@@ -80,7 +98,8 @@ pub(crate) fn reporter(json: bool, maps: WhichMaps, most: Option<usize>) -> Box<
 }
 
 /// What to call a hook.
-pub(crate) const fn hook_name(hook: Hook) -> &'static str {
+pub(crate) const fn hook_name(hook: Option<Hook>) -> &'static str {
+    let Some(hook) = hook else { return "no hook" };
     match hook {
         Hook::Xdp => "xdp",
         Hook::TcIngress => "tc ingress",

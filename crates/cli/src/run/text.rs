@@ -7,7 +7,7 @@ use super::arg::WhichMaps;
 use super::counts::Counts;
 use super::input::Inputs;
 use super::maps::chosen;
-use super::report::{How, Passed, Report, Summary, hook_name};
+use super::report::{Answer, How, Passed, Report, Summary, hook_name};
 use crate::failure::visible;
 use crate::table::{Align, Cell, Table, thousands};
 use crate::term::{Out, Palette};
@@ -121,6 +121,32 @@ impl Report for Text {
             let plural = if *packets == 1 { "" } else { "s" };
             writeln!(out, "{} packet{plural} written to {}", thousands(*packets), visible(name))?;
         }
+        self.maps(out, session)
+    }
+
+    fn answer(&mut self, out: &mut Out<'_>, prog: &str, answer: &Answer<'_>) -> io::Result<()> {
+        match answer {
+            Answer::Returned { value, ctx } => {
+                let name = out.style.name;
+                write!(out, "{name}{}{name:#} returned {value}", visible(prog))?;
+                if *value > i32::MAX as u32 {
+                    write!(out, " ({})", value.cast_signed())?;
+                }
+                writeln!(out)?;
+                context(out, ctx)
+            }
+            // Whoever reads a file of the kernel gets its bytes as they are.
+            Answer::Wrote(bytes) if !out.is_terminal => out.write_all(bytes),
+            Answer::Wrote(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                let mut lines = text.split('\n');
+                write!(out, "{}", visible(lines.next().unwrap_or_default()))?;
+                lines.try_for_each(|line| write!(out, "\n{}", visible(line)))
+            }
+        }
+    }
+
+    fn maps(&mut self, out: &mut Out<'_>, session: &Session) -> io::Result<()> {
         for view in chosen(session, self.maps) {
             writeln!(out)?;
             let heard = self.events.get(&view.def().name).copied().unwrap_or_default();
@@ -128,6 +154,17 @@ impl Report for Text {
         }
         Ok(())
     }
+}
+
+/// The bytes of a context, sixteen on a line.
+fn context(out: &mut Out<'_>, ctx: &[u8]) -> io::Result<()> {
+    for (at, line) in ctx.chunks(16).enumerate() {
+        let faint = out.style.faint;
+        write!(out, "{faint}context+{:#06x}:{faint:#}", at * 16)?;
+        line.iter().try_for_each(|byte| write!(out, " {byte:02x}"))?;
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// Packets, bytes and share of each verdict.

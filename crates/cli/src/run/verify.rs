@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// The release whose verdict counts.
 pub(super) const RELEASE: Release = Release { major: 6, minor: 18 };
 
-/// Refuses what the kernel would refuse: the program of this name, and those it can call.
+/// Refuses what the kernel would refuse: the program of this name, and those it can call. Returns what it was asked
+/// with.
 pub(super) fn verify(
     image: &Image,
     name: &str,
@@ -25,7 +26,7 @@ pub(super) fn verify(
     json: bool,
     out: &mut Out<'_>,
     err: &mut Out<'_>,
-) -> Result<(), Failure> {
+) -> Result<CheckOptions, Failure> {
     let mut options = CheckOptions { types, ..CheckOptions::new(RELEASE) };
     for prog in image.progs.iter().filter(|prog| prog.name == name || is_called(image, prog)) {
         let mut checked = check(image, prog, &options);
@@ -40,7 +41,7 @@ pub(super) fn verify(
                 refuse_json(image, prog, &checked, out)?;
                 return Err(Failure::Said(Kind::Input));
             }
-            Verdict::Rejected(_) => return refuse(image, prog, &checked, err),
+            Verdict::Rejected(_) => return Err(refuse(image, prog, &checked, err)?),
             Verdict::Unsupported(what) => {
                 let (style, text) = (err.style.warning, visible(&what.what));
                 writeln!(
@@ -51,7 +52,7 @@ pub(super) fn verify(
             }
         }
     }
-    Ok(())
+    Ok(options)
 }
 
 /// Whether the program stands in a map of programs.
@@ -67,7 +68,7 @@ fn refuse(
     prog: &Prog,
     checked: &Checked<'_>,
     err: &mut Out<'_>,
-) -> Result<(), Failure> {
+) -> Result<Failure, Failure> {
     if let Some(explained) = explain(image, prog, checked) {
         let source = Source::new(&explained.name, &explained.text);
         diags::show(&[explained.diagnostic], &source, err)?;
@@ -76,7 +77,7 @@ fn refuse(
         Kind::Input,
         format!("the kernel's verifier would refuse {}", visible(&prog.name)),
     );
-    Err(failure.help("--unverified runs it all the same, every access checked"))
+    Ok(failure.help("--unverified runs it all the same, every access checked"))
 }
 
 fn refuse_json(

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use skep::{
-    Connection, Device, Neighbour, Network, Route, RouteKind, Session, Socket, Task, TcpState,
-    Transport,
+    Connection, Device, Flow, Neighbour, Network, Route, RouteKind, Session, Socket, Task,
+    TcpState, Transform, Transport,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -97,6 +97,22 @@ impl World {
             }
             world.network.connections.push(connection.into());
         }
+        for (line, transform) in place.items::<TransformItem>(&whole.transforms)? {
+            if transform.from.is_ipv4() != transform.to.is_ipv4() {
+                let (addr, other) = (transform.from, transform.to);
+                return Err(WorldError::Family { line, addr, other });
+            }
+            world.network.transforms.push(transform.into());
+        }
+        for (line, flow) in place.items::<FlowItem>(&whole.flows)? {
+            world.known(line, flow.dev)?;
+            world.known(line, flow.out)?;
+            if flow.from.is_ipv4() != flow.to.is_ipv4() {
+                let (addr, other) = (flow.from.ip(), flow.to.ip());
+                return Err(WorldError::Family { line, addr, other });
+            }
+            world.network.flows.push(flow.into());
+        }
         world.task =
             whole.task.map(|task| place.item::<TaskItem>(task)).transpose()?.map(Task::from);
         for (_, task) in place.items::<TaskItem>(&whole.tasks)? {
@@ -134,6 +150,10 @@ struct Whole<'a> {
     sockets: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     connections: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    transforms: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    flows: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     task: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -421,6 +441,76 @@ impl From<ConnectionItem> for Connection {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct TransformItem {
+    from: IpAddr,
+    to: IpAddr,
+    spi: u32,
+    #[serde(default = "esp")]
+    proto: u8,
+    #[serde(default)]
+    mark: u32,
+    #[serde(default)]
+    mask: u32,
+    #[serde(default)]
+    if_id: u32,
+    #[serde(default)]
+    reqid: u32,
+    #[serde(default)]
+    tunnel: bool,
+}
+
+const fn esp() -> u8 {
+    50
+}
+
+impl From<TransformItem> for Transform {
+    fn from(item: TransformItem) -> Self {
+        let TransformItem { from, to, spi, proto, mark, mask, if_id, reqid, tunnel } = item;
+        Self {
+            from,
+            to,
+            spi,
+            protocol: proto,
+            mark,
+            mark_mask: mask,
+            if_id,
+            request: reqid,
+            tunnel,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlowItem {
+    proto: Proto,
+    #[serde(deserialize_with = "parsed")]
+    from: SocketAddr,
+    #[serde(deserialize_with = "parsed")]
+    to: SocketAddr,
+    dev: u32,
+    out: u32,
+    #[serde(deserialize_with = "mac")]
+    source: [u8; 6],
+    #[serde(deserialize_with = "mac")]
+    dest: [u8; 6],
+    #[serde(default = "usual_flow_mtu")]
+    mtu: u16,
+}
+
+const fn usual_flow_mtu() -> u16 {
+    1500
+}
+
+impl From<FlowItem> for Flow {
+    fn from(item: FlowItem) -> Self {
+        let FlowItem { proto, from, to, dev, out, source, dest, mtu } = item;
+        Self { transport: proto.into(), from, to, ifindex: dev, out, source, dest, mtu }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TaskItem {
     pid: u32,
     #[serde(default)]
@@ -489,6 +579,11 @@ mod tests {
         let family = "{\"sockets\": [\n{\"proto\": \"tcp\", \"local\": \"10.0.0.1:1\", \
                       \"remote\": \"[::1]:2\"}]}";
         assert_eq!(wrong(family), "line 2: 10.0.0.1 and ::1 are of different families");
+        let flow = "{\"flows\": [\n{\"proto\": \"tcp\", \"from\": \"10.0.0.1:1\", \"to\": \"10.0.0.2:2\", \
+                    \"dev\": 1, \"out\": 2, \"source\": \"02:00:00:00:00:01\", \"dest\": \"02:00:00:00:00:02\"}]}";
+        assert_eq!(wrong(flow), "line 2: there is no device 1");
+        let transform = "{\"transforms\": [{\"from\": \"10.0.0.1\", \"to\": \"::1\", \"spi\": 1}]}";
+        assert_eq!(wrong(transform), "line 1: 10.0.0.1 and ::1 are of different families");
         let tcp = "{\"sockets\": [{\"proto\": \"tcp\", \"local\": \"10.0.0.1:1\",\n\
                    \"tcp\": {\"snd_cwnd\": 4294967296}}]}";
         assert_eq!(wrong(tcp), "line 2: `snd_cwnd` is no number of 32 bits");

@@ -82,6 +82,33 @@ const CASES: &[(&str, &str, &str)] = &[
         "run corpus/cli/fault.s -r examples/traffic.pcap -r examples/traffic.pcapng --unverified",
     ),
     ("run-fault-narrow", "40", "run corpus/cli/fault.s -r examples/traffic.pcap --unverified"),
+    (
+        "run-call",
+        "",
+        "run examples/iterators.o --prog add --ctx 0a00000000000000200000000000000000000000000000ff",
+    ),
+    (
+        "run-call-json",
+        "",
+        "run examples/iterators.o --prog add --json --maps none --ctx @corpus/cli/numbers.bin",
+    ),
+    ("run-call-fault", "", "run examples/iterators.o --prog add --ctx 0a00"),
+    (
+        "run-iter-tasks",
+        "",
+        "run examples/iterators.o --prog tasks --world examples/world.json --btf examples/iterators.o \
+         --unverified",
+    ),
+    (
+        "run-iter-elems",
+        "",
+        "run examples/iterators.o --prog square --btf examples/iterators.o --unverified --json --maps all",
+    ),
+    (
+        "run-iter-maps",
+        "",
+        "run examples/iterators.o --prog maps --btf examples/iterators.o --unverified",
+    ),
     ("dump", "", "dump -r corpus/dump/protocols.pcap"),
     ("dump-verbose", "", "dump -evv -t -r corpus/dump/protocols.pcap"),
     ("dump-json", "", "dump --json -r corpus/dump/protocols.pcap"),

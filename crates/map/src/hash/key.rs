@@ -53,6 +53,12 @@ impl Short {
         };
         Some(Self { hash: short(fold(key.len() as u64 ^ word.to_le())), word })
     }
+
+    /// Whether a node begins its key with this word, which is all of it.
+    #[inline(always)]
+    pub(super) fn is_at(self, first: &AtomicU64) -> bool {
+        first.load(Relaxed) == self.word
+    }
 }
 
 #[inline(never)]
@@ -68,7 +74,7 @@ impl Key for Short {
 
     #[inline(always)]
     fn is_in(self, _link: u64, first: &AtomicU64, _rest: &[AtomicU64]) -> bool {
-        first.load(Relaxed) == self.word
+        self.is_at(first)
     }
 
     #[inline(always)]

@@ -136,9 +136,13 @@ impl Order {
     /// The greatest count.
     #[inline]
     fn latest(&self) -> u64 {
-        let clocks = self.clocks.words().iter().step_by(ALIGN / 8);
-        let epoch = self.control().epoch.0.load(Relaxed);
-        clocks.fold(epoch, |latest, clock| latest.max(clock.load(Relaxed)))
+        let mut latest = self.control().epoch.0.load(Relaxed);
+        let (clocks, mut at) = (self.clocks.words(), 0);
+        while let Some(clock) = clocks.get(at) {
+            latest = latest.max(clock.load(Relaxed));
+            at += ALIGN / 8;
+        }
+        latest
     }
 
     #[cold]

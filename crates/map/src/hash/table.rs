@@ -17,7 +17,7 @@
 //! start over only if the bucket did change. The number has 36 bits; a reader would have to miss a
 //! multiple of 2^36 changes of one bucket during its walk to be deceived.
 
-use super::key::Key;
+use super::key::{Key, Short};
 use crate::Values;
 use crate::memory::Memory;
 use crate::values::low32;
@@ -56,6 +56,17 @@ pub(super) struct Found {
     /// The slots before and after it in its chain, plus 1.
     before: u32,
     next: u32,
+}
+
+/// See [`Table::find_first`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum First {
+    /// The key is the first of its chain, in this slot.
+    Is(u32),
+    /// The chain is empty.
+    None,
+    /// It takes a longer look.
+    Else,
 }
 
 /// Bytes of a node.
@@ -157,6 +168,21 @@ impl Table {
             (before, entry) = (entry, low32(link));
         }
         None
+    }
+
+    /// What a look at a bucket alone says of a key.
+    #[inline(always)]
+    pub(super) fn find_first(&self, key: Short) -> First {
+        let bucket = self.bucket(key.hash());
+        let state = self.look(bucket);
+        let entry = Self::head(state);
+        let found = match self.node(entry.wrapping_sub(1)) {
+            None if entry == 0 => First::None,
+            Some((_, first, _)) if key.is_at(first) => First::Is(entry - 1),
+            _ => return First::Else,
+        };
+        fence(Acquire);
+        if self.is(bucket, state) { found } else { First::Else }
     }
 
     /// The slot of a key in a bucket, if that takes no more than a look at a chain that nobody

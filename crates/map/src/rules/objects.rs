@@ -1,8 +1,8 @@
 //! Rules of the maps that hold objects of the kernel, or belong to them.
 
 use super::{
-    F_ACCESS, F_MMAPABLE, F_NO_PREALLOC, F_NUMA_NODE, F_RDONLY, F_WRONLY, PAGE, Rule, Verdict,
-    check_array, check_fd_array, entries, entries_rule, flags, key, value,
+    F_ACCESS, F_MMAPABLE, F_NO_PREALLOC, F_NUMA_NODE, F_RDONLY, F_WRONLY, PAGE, PERCPU_VALUE_MAX,
+    Rule, Verdict, check_array, check_fd_array, entries, entries_rule, flags, key, value,
 };
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
@@ -75,6 +75,22 @@ pub(super) fn check_storage(def: &MapDef) -> Verdict {
     key(def, 4..=4, "4")?;
     value(def, def.value_size != 0, Errno::EINVAL, "at least 1")?;
     value(def, def.value_size <= STORAGE_MAX, Errno::E2BIG, "at most 65407")
+}
+
+/// Kernel: `cgroup_storage_map_alloc`.
+pub(super) fn check_attached(def: &MapDef) -> Verdict {
+    let percpu = def.map_type == MapType::PercpuCgroupStorage;
+    let most = if percpu { PERCPU_VALUE_MAX } else { STORAGE_MAX };
+    // A `struct bpf_cgroup_storage_key`, or the number of the cgroup alone.
+    let fits = matches!(def.key_size, 8 | 16);
+    key(def, if fits { 0..=u32::MAX } else { 8..=8 }, "8 or 16")?;
+    value(def, def.value_size != 0, Errno::EINVAL, "at least 1")?;
+    value(def, def.value_size <= most, Errno::E2BIG, "at most 65407, or 32768 for each CPU")?;
+    flags(def, F_NUMA_NODE | F_ACCESS)?;
+    if def.max_entries != 0 {
+        return Err((entries_rule(def, "none"), Errno::EINVAL));
+    }
+    Ok(())
 }
 
 /// Kernel: `stack_map_alloc`.

@@ -6,22 +6,17 @@ use skep_vm::Helpers;
 
 /// Numbers and reasons, beside those that stand next to the helpers of their kind.
 const REFUSED: &[(&[i32], &str)] = &[
-    (&[49, 57, 64, 116], "there is no socket of the kernel to ask or change"),
+    (&[64, 116], "there is no socket of the kernel to ask or change"),
     (&[59, 142, 143, 144], "there is no TCP connection to watch"),
     (&[52, 53, 70, 72, 82, 162], "there is no socket of the kernel to hand on"),
     (&[60, 61, 62, 63, 71, 90, 91], "there is no message of a socket"),
     (&[73, 74, 75, 76], "there is no lightweight tunnel"),
     (&[77, 78, 92], "there is no infrared receiver"),
-    (&[81], "there is no cgroup that the program is attached to"),
     (&[101, 102, 103, 104], "there is no sysctl being accessed"),
     (&[111, 121], "there is no packet of the kernel to trace"),
-    (&[145, 146], "there are no inodes of the kernel"),
-    (&[147, 161, 193], "there are no files of the kernel"),
-    (&[167], "types are those of the running kernel, which has none here"),
+    (&[161, 193], "there are no files of the kernel"),
     (&[159, 186, 187], "there is no operation of the kernel to decide on"),
     (&[166, 168], "programs run here make no system calls"),
-    (&[179], "there are no symbols of the kernel"),
-    (&[180], "there are no address spaces of other processes"),
 ];
 
 /// Beginnings of names of kernel functions, and reasons; the first that fits counts.
@@ -32,8 +27,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_iter_kmem_cache_", "there is no memory of the kernel"),
     ("bpf_get_kmem_cache", "there is no memory of the kernel"),
     ("bpf_iter_css_", "a process has no tree of cgroups to walk"),
-    ("bpf_iter_task_vma_", "there are no address spaces of other processes"),
-    ("bpf_xdp_flow_lookup", "there is no table of flows of the kernel"),
     ("bpf_cgroup_read_xattr", "there are no files of the kernel"),
     ("bpf_task_get_cgroup1", "tasks have cgroups of version 2 only"),
     ("css_rstat_", "there are no statistics of the kernel's cgroups"),
@@ -49,8 +42,6 @@ const KFUNCS: &[(&str, &str)] = &[
     ("bpf_sock_destroy", "there is no socket of the kernel to ask or change"),
     ("bpf_sock_addr_", "there is no socket of the kernel to ask or change"),
     ("bpf_sock_ops_", "there is no TCP connection to watch"),
-    ("bpf_xdp_get_xfrm_state", "packets have no transformation"),
-    ("bpf_xdp_xfrm_state_release", "packets have no transformation"),
     ("bpf_qdisc_", "there is no queue of the kernel to manage"),
     ("bpf_kfree_skb", "there is no queue of the kernel to manage"),
     ("bpf_skb_get_hash", "there is no queue of the kernel to manage"),

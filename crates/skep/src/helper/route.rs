@@ -112,7 +112,7 @@ fn fib_lookup(
     }
     let mut params = Params([0; at::LEN]);
     cx.mem.read(addr, &mut params.0)?;
-    let is_skb = cx.state.hook.is_skb();
+    let is_skb = cx.state.hook.is_some_and(Hook::is_skb);
     let by_length = !is_skb || params.tot_len() != 0;
     let mut answer = match forward(&cx.state.network, &mut params, flags, by_length) {
         Ok(answer) => answer,
@@ -218,7 +218,7 @@ fn check_mtu(
     let mut bytes = [0; 4];
     cx.mem.read(addr, &mut bytes)?;
     let asked = u32::from_le_bytes(bytes);
-    let xdp = cx.state.hook == Hook::Xdp;
+    let xdp = cx.state.hook == Some(Hook::Xdp);
     let segments = flags & SEGMENTS != 0;
     if flags & !SEGMENTS != 0 || segments && (xdp || more != 0 || asked != 0) {
         return Ok(Errno::EINVAL.r0());

@@ -28,7 +28,7 @@ const XDP_REDIRECT: u64 = 4;
 /// Kernel: `bpf_redirect`, `bpf_xdp_redirect`.
 fn redirect(cx: &mut Cx<'_, Host>, ifindex: u32, flags: u64) -> u64 {
     let (refused, accepted, allowed) = match cx.state.hook {
-        Hook::Xdp => (XDP_ABORTED, XDP_REDIRECT, 0),
+        Some(Hook::Xdp) => (XDP_ABORTED, XDP_REDIRECT, 0),
         _ => (TC_ACT_SHOT, TC_ACT_REDIRECT, INGRESS),
     };
     if flags & !allowed != 0 {

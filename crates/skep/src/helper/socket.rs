@@ -7,7 +7,7 @@ use crate::network::{Socket, Transport};
 use skep_abi::Errno;
 use skep_hooks::Hook;
 use skep_map::{Map, Storage};
-use skep_vm::{Cx, FaultKind, Helpers, Stop, cgroup_at};
+use skep_vm::{Cx, FaultKind, Helpers, KernelObject, Stop, cgroup_at};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
@@ -250,6 +250,26 @@ impl Held {
     }
 }
 
+/// Address of a socket as a struct of the kernel, for an iterator, or null.
+pub(crate) fn shown(cx: &mut Cx<'_, Host>, at: usize) -> u64 {
+    let Some(socket) = cx.state.network.sockets.get(at) else { return 0 };
+    let strukt = match socket.transport {
+        Transport::Tcp => "tcp_sock",
+        Transport::Udp => "udp_sock",
+    };
+    let bytes = cx.state.laid_out(|btf| layout::socket(btf, strukt, socket, socket.state()));
+    let Some(sk) = cx.borrow(KernelObject::Socket(at as u64), bytes) else { return 0 };
+    if !cx.state.held.iter().any(|held| held.is_at(sk)) {
+        cx.state.held.push(Held { sk, at, tcp: None, kernel: vec![(strukt, sk)] });
+    }
+    sk
+}
+
+/// Its place in the network's list.
+pub(super) fn place(cx: &Cx<'_, Host>, sk: u64) -> Option<usize> {
+    cx.state.held.iter().find(|held| held.is_at(sk)).map(|held| held.at)
+}
+
 /// The socket behind an address that a look-up gave.
 pub(super) fn held<'a>(cx: &'a Cx<'_, Host>, helper: &str, sk: u64) -> Result<&'a Socket, Stop> {
     let held = cx.state.held.iter().find(|held| held.is_at(sk));
@@ -278,7 +298,7 @@ fn assign(cx: &mut Cx<'_, Host>, _ctx: u64, sk: u64, flags: u64) -> Result<u64, 
         return Ok(Errno::EINVAL.r0());
     }
     held(cx, "bpf_sk_assign", sk)?;
-    if cx.state.hook != Hook::TcIngress {
+    if cx.state.hook != Some(Hook::TcIngress) {
         return Ok(Errno::EOPNOTSUPP.r0());
     }
     let at = cx.state.held.iter().find(|held| held.is_at(sk)).map(|held| held.at);

@@ -47,7 +47,7 @@ fn network() -> Network {
             neighbour(2, "2001:db8::7", 7),
         ],
         sockets: sockets(),
-        connections: Vec::new(),
+        ..Network::default()
     }
 }
 

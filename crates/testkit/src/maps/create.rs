@@ -44,6 +44,7 @@ pub fn refused_differently(host: Host, rng: &mut StdRng) -> Option<String> {
             MapType::Ringbuf | MapType::UserRingbuf | MapType::Arena => (0, 0),
             MapType::LpmTrie => (8, 8),
             MapType::StackTrace => (4, 64),
+            MapType::CgroupStorage | MapType::PercpuCgroupStorage => (pick(rng, &[8, 16]), 8),
             _ => (4, pick(rng, &[4, 8])),
         };
     }

@@ -7,7 +7,7 @@
 use super::{Env, Task, argument};
 use crate::Cx;
 use crate::helper::{Helpers, Stop};
-use crate::memory::What;
+use crate::memory::{KernelObject, What};
 use alloc::vec::Vec;
 use skep_abi::{Errno, MapType};
 use skep_map::{Map, Storage};
@@ -21,6 +21,12 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         })
         .with(157, "bpf_task_storage_delete", |cx: &mut Cx<'_, S>, map, task| {
             storage_delete(cx, (&TASKS, "bpf_task_storage_delete"), map, task)
+        })
+        .with(145, "bpf_inode_storage_get", |cx: &mut Cx<'_, S>, map, inode, initial, flags| {
+            storage_get(cx, (&INODES, "bpf_inode_storage_get"), map, inode, initial, flags)
+        })
+        .with(146, "bpf_inode_storage_delete", |cx: &mut Cx<'_, S>, map, inode| {
+            storage_delete(cx, (&INODES, "bpf_inode_storage_delete"), map, inode)
         })
         .with(210, "bpf_cgrp_storage_get", |cx: &mut Cx<'_, S>, map, cgroup, initial, flags| {
             storage_get(cx, (&CGROUPS, "bpf_cgrp_storage_get"), map, cgroup, initial, flags)
@@ -101,6 +107,16 @@ const CGROUPS: Kind = Kind {
     },
 };
 
+const INODES: Kind = Kind {
+    storage: MapType::InodeStorage,
+    wants: "an inode",
+    wants_map: "a map of inode storage",
+    number: |what| match what {
+        What::Kernel(KernelObject::Inode(number)) => Some(number),
+        _ => None,
+    },
+};
+
 impl Kind {
     /// The number of the object in an argument.
     fn number<S>(&self, cx: &Cx<'_, S>, helper: &str, arg: u8, object: u64) -> Result<u64, Stop> {
@@ -119,11 +135,11 @@ impl Kind {
 /// The object that stands for the current task, until the run ends.
 fn current<S: Env>(cx: &mut Cx<'_, S>) -> Result<u64, Stop> {
     let tid = cx.state.task().tid;
-    Ok(borrow(cx, tid).unwrap_or(0))
+    Ok(borrow_task(cx, tid).unwrap_or(0))
 }
 
-/// A task that the run has until it ends.
-fn borrow<S: Env>(cx: &mut Cx<'_, S>, tid: u32) -> Option<u64> {
+/// The object that stands for a thread, until the run ends; none if there is no such thread.
+pub fn borrow_task<S: Env>(cx: &mut Cx<'_, S>, tid: u32) -> Option<u64> {
     let mut known = cx.borrowed.iter().copied();
     if let Some(task) = known.find(|task| cx.mem.heap.what(*task) == Some(What::Task(tid))) {
         return Some(task);
@@ -131,6 +147,26 @@ fn borrow<S: Env>(cx: &mut Cx<'_, S>, tid: u32) -> Option<u64> {
     let task = task(cx, tid)?;
     cx.borrowed.push(task);
     Some(task)
+}
+
+/// The same for a cgroup.
+pub fn borrow_cgroup<S: Env>(cx: &mut Cx<'_, S>, id: u64) -> Option<u64> {
+    let mut known = cx.borrowed.iter().copied();
+    if let Some(cgroup) = known.find(|addr| cx.mem.heap.what(*addr) == Some(What::Cgroup(id))) {
+        return Some(cgroup);
+    }
+    let cgroup = cgroup(cx, id)?;
+    cx.borrowed.push(cgroup);
+    Some(cgroup)
+}
+
+/// The number of the thread that an argument of a helper stands for.
+///
+/// # Errors
+/// It stands for none.
+pub fn task_number<S>(cx: &Cx<'_, S>, (helper, arg): (&str, u8), task: u64) -> Result<u32, Stop> {
+    let tid = TASKS.number(cx, helper, arg, task)?;
+    u32::try_from(tid).map_err(|_| argument(helper, arg, TASKS.wants, task))
 }
 
 /// `struct bpf_iter_task`: how many tasks are behind, the process whose threads are wanted, and the
@@ -183,7 +219,7 @@ fn next_task<S: Env>(cx: &mut Cx<'_, S>, it: u64) -> Result<u64, Stop> {
     let next = rest.find(|(_, tid)| cx.state.task_of(**tid).is_some_and(wanted));
     let after = next.map_or(tasks.len(), |(at, _)| at + 1);
     cx.mem.write(it, &u32::try_from(after).unwrap_or(u32::MAX).to_le_bytes())?;
-    Ok(next.and_then(|(_, tid)| borrow(cx, *tid)).unwrap_or(0))
+    Ok(next.and_then(|(_, tid)| borrow_task(cx, *tid)).unwrap_or(0))
 }
 
 /// A reference to a task.

@@ -11,6 +11,14 @@ pub(super) fn add<S: 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with(1, "bpf_map_lookup_elem", lookup)
         .with(2, "bpf_map_update_elem", update)
         .with(3, "bpf_map_delete_elem", delete)
+        .with(81, "bpf_get_local_storage", |cx: &mut Cx<'_, S>, handle: u64| {
+            let Some(Map::Attached(storage)) = cx.map(handle) else {
+                let wants = "a map of storage of the cgroup that the program is attached to";
+                return Err(argument("bpf_get_local_storage", 1, wants, handle));
+            };
+            let at = storage.value(cx.cpu());
+            Ok(at.and_then(|at| cx.value_address(handle, at)).unwrap_or(0))
+        })
         .with(87, "bpf_map_push_elem", push)
         .with(88, "bpf_map_pop_elem", pop)
         .with(89, "bpf_map_peek_elem", peek)

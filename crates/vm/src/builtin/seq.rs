@@ -49,6 +49,23 @@ impl SeqFile {
         (!bytes.is_empty()).then_some(bytes)
     }
 
+    /// Bytes in it.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes back what came after the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// Whether something found no room since the file was read.
     #[must_use]
     pub const fn has_overflowed(&self) -> bool {

@@ -54,7 +54,6 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .without(109, "a program run here sends no signals")
         .without(117, "a program run here sends no signals")
         .without(175, "there are no registers of a thread in the kernel")
-        .without(191, "there are no address spaces of other processes")
 }
 
 /// The number of the cgroup that an array has at an index. Kernel: `bpf_current_task_under_cgroup`.

@@ -14,6 +14,49 @@ const MAX_OBJECTS: usize = 1 << 16;
 /// Bytes they may take.
 const MAX_BYTES: usize = 64 << 20;
 
+/// An object of the kernel that the embedder describes: what it is, and its number among those of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum KernelObject {
+    /// A file that a process has open.
+    File(u64),
+    /// What is behind files.
+    Inode(u64),
+    /// A range of a process's address space, by its first address.
+    Area(u64),
+    /// A map, by its place in the machine.
+    Map(u32),
+    /// A program, by the embedder's number.
+    Prog(u64),
+    /// A socket, by the embedder's number.
+    Socket(u64),
+    /// A symbol, by the embedder's number.
+    Symbol(u64),
+    /// A transformation of packets (xfrm), by the embedder's number.
+    Transform(u64),
+    /// A flow that is offloaded, by the embedder's number.
+    Flow(u64),
+    /// The file that an iterator's program writes to.
+    SeqFile,
+}
+
+impl KernelObject {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Inode(_) => "inode",
+            Self::Area(_) => "address range",
+            Self::Map(_) => "map",
+            Self::Prog(_) => "program",
+            Self::Socket(_) => "socket",
+            Self::Symbol(_) => "symbol",
+            Self::Transform(_) => "transformation",
+            Self::Flow(_) => "flow",
+            Self::SeqFile => "file of an iterator",
+        }
+    }
+}
+
 /// What an object is. Only those of programs are theirs to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
@@ -27,6 +70,8 @@ pub(crate) enum What {
     Cpumask,
     /// A cipher's context, by its number.
     Cipher(u64),
+    /// What the embedder describes.
+    Kernel(KernelObject),
 }
 
 impl What {
@@ -38,6 +83,7 @@ impl What {
             Self::Cgroup(_) => "cgroup",
             Self::Cpumask => "CPU mask",
             Self::Cipher(_) => "cipher",
+            Self::Kernel(object) => object.name(),
         }
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn host_ranges(maps: &[Map]) -> Vec<HostRange> {
             let values = match map {
                 Map::KeyValue(map) => map.values(),
                 Map::Storage(map) => map.values(),
+                Map::Attached(map) => map.values(),
                 _ => return None,
             };
             let base = values.as_ptr().as_ptr().expose_provenance() as u64;

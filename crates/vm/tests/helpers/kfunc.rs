@@ -80,3 +80,18 @@ fn a_place_that_cannot_be_reached_says_so() {
     let text = fault("call @__bpf_trap\n exit", &mut []);
     assert!(text.contains("a place that the compiler took for unreachable"), "{text}");
 }
+
+/// What the kernel calls a load with an entry in its table of exceptions.
+#[test]
+fn loads_through_pointers_of_the_kernel_read_zero_where_nothing_is() {
+    let text = "r1 = 64\n r0 = *(u32 *)(r1 + 4)\n r0 += 3\n exit";
+    let mut machine = load(&prog(text)).unwrap();
+    let run = |machine: &Machine<World>| {
+        Vm::new().run(machine, 0, &mut World::new(), Input::default()).result
+    };
+    assert!(run(&machine).is_err());
+    machine.set_probes(0, [Pc(1)].into_iter());
+    assert_eq!(run(&machine), Ok(3));
+    machine.set_probes(0, [Pc(0)].into_iter());
+    assert!(run(&machine).is_err(), "another instruction is meant");
+}
