@@ -22,6 +22,7 @@ pub mod beyond;
 mod compare;
 pub mod domain;
 mod engines;
+pub mod filter_engines;
 pub mod filters;
 mod frame;
 mod generate;
