@@ -209,8 +209,8 @@ fn what_cannot_run_is_refused_before_it_runs() {
         (two, Some("c"), "no program `c`; there are a, b"),
         (".section \"kprobe/f\"\nk:\n r0 = 0\n exit\n", None,
             "k: programs of type kprobe are not run here"),
-        (".section \"xdp\"\nx:\n call bpf_find_vma\n exit\n", None,
-            "x, insn 0: no helper 180 (find_vma) in the user engine"),
+        (".section \"xdp\"\nx:\n call bpf_send_signal\n exit\n", None,
+            "x, insn 0: no helper 109 (send_signal) in the user engine"),
         (".map m, struct_ops, key=4, value=4, entries=4\n.section \"xdp\"\nx:\n r1 = m ll\n r0 = 0\n exit\n",
             None, "map m"),
     ];

@@ -81,3 +81,41 @@ fn a_record_of_any_length_is_reserved_and_submitted() {
     assert_eq!(records.len(), 1, "what is submitted is not discarded: {records:?}");
     assert!(records[0].contains("01"), "{records:?}");
 }
+
+/// What a program at XDP puts before the packet, one at tc reads and writes. Kernel: `bpf_dynptr_from_skb_meta`.
+#[test]
+fn metadata_has_a_dynptr_of_its_own() {
+    let meta = |body: &str| format!("{NEW} call @bpf_dynptr_from_skb_meta\n {body}");
+    let size = meta(&format!("{PTR} call @bpf_dynptr_size\n exit"));
+    assert_eq!(r0("tc", &size), 0, "there is none");
+    let mut packet = packet();
+    let put = "r6 = r1\n r2 = -8\n call bpf_xdp_adjust_meta\n r2 = *(u32 *)(r6 + 8)\n r3 = *(u32 *)(r6 + 0)\n \
+               r4 = r2\n r4 += 8\n if r4 > r3 goto +2\n *(u32 *)(r2 + 0) = 0x11223344\n \
+               *(u32 *)(r2 + 4) = 0x55667788\n r0 = 2\n exit";
+    assert_eq!(r0_on("xdp", put, &mut packet), 2);
+    assert_eq!(r0_on("tc", &size, &mut packet), 8);
+    let at = |off| meta(&slice("bpf_dynptr_slice", off));
+    assert_eq!(r0_on("tc", &at(0), &mut packet), 0x1122_3344);
+    assert_eq!(r0_on("tc", &at(4), &mut packet), 0x5566_7788);
+    assert_eq!(r0_on("tc", &at(5), &mut packet), -1, "the packet is none of it");
+    let write = |off: u32| {
+        meta(&format!(
+            "*(u32 *)(r10 - 24) = 0x0a0b0c0d\n {PTR} r2 = {off}\n r3 = r10\n r3 += -24\n r4 = 4\n r5 = 0\n \
+             call bpf_dynptr_write\n exit"
+        ))
+    };
+    assert_eq!(r0_on("tc", &write(2), &mut packet), 0);
+    assert_eq!(r0_on("tc", &at(0), &mut packet), 0x0c0d_3344);
+    assert_eq!(r0_on("tc", &at(4), &mut packet), 0x5566_0a0b);
+    assert_eq!(r0_on("tc", &write(5), &mut packet), -7, "E2BIG");
+    let read = meta(&format!(
+        "r1 = r10\n r1 += -24\n r2 = 4\n r3 = r10\n r3 += -16\n r4 = 4\n r5 = 0\n call bpf_dynptr_read\n \
+         if r0 != 0 goto +1\n r0 = *(u32 *)(r10 - 24)\n exit"
+    ));
+    assert_eq!(r0_on("tc", &read, &mut packet), 0x5566_0a0b);
+    let data = meta(&format!("{PTR} r2 = 0\n r3 = 4\n call bpf_dynptr_data\n exit"));
+    assert_eq!(r0_on("tc", &data, &mut packet), 0, "bpf_dynptr_data is not for packets");
+    assert_eq!(packet.data()[12..14], [0x88, 0xb5], "the packet is as it was");
+    let flags = "r2 = 1\n r3 = r10\n r3 += -16\n call @bpf_dynptr_from_skb_meta\n exit";
+    assert_eq!(r0_on("tc", flags, &mut packet), -22);
+}

@@ -280,6 +280,62 @@ mod tests {
         assert_eq!(err(&reserved), Some(Errno::EINVAL));
     }
 
+    /// NIST SP 800-17, table 1 of appendix B, and SP 800-67, appendix B.1: whole blocks, each by itself; those chained are
+    /// OpenSSL's.
+    #[test]
+    fn blocks_of_des_are_those_of_the_standards() {
+        /// A cipher, and words of the key, the text, and the text encrypted.
+        type Row<'a> = (&'a str, &'a [u64], &'a [u64], &'a [u64]);
+        let table: [Row<'_>; 5] = [
+            (
+                "ecb(des)",
+                &[0x0101_0101_0101_0101],
+                &[0x8000_0000_0000_0000],
+                &[0x95f8_a5e5_dd31_d900],
+            ),
+            (
+                "ecb(des)",
+                &[0x1334_5779_9bbc_dff1],
+                &[0x0123_4567_89ab_cdef],
+                &[0x85e8_1354_0f0a_b405],
+            ),
+            (
+                "ecb(des3_ede)",
+                &EDE3,
+                &FOX,
+                &[0xa826_fd8c_e53b_855f, 0xcce2_1c81_1225_6fe6, 0x68d5_c05d_d9b6_b900],
+            ),
+            ("cbc(des)", &[0x1334_5779_9bbc_dff1], &FOX, &CBC_DES),
+            ("cbc(des3_ede)", &EDE3, &FOX, &CBC_EDE3),
+        ];
+        let bytes =
+            |words: &[u64]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        for (name, key, plain, want) in table {
+            let (plain, want) = (bytes(plain), bytes(want));
+            let cipher = cipher_of(&params("skcipher", name, &bytes(key), 0)).ok().unwrap();
+            let iv = || (0..8).take(cipher.iv_len()).collect::<Vec<u8>>();
+            let mut text = plain.clone();
+            cipher.encrypt(&mut text, &mut iv()).unwrap();
+            assert_eq!(text, want, "{name}");
+            cipher.decrypt(&mut text, &mut iv()).unwrap();
+            assert_eq!(text, plain, "{name}");
+            assert_eq!(cipher.encrypt(&mut [0; 9], &mut iv()), Err(Errno::EINVAL), "{name}");
+        }
+        for (name, len) in
+            [("ecb(des)", 7), ("ecb(des)", 16), ("cbc(des3_ede)", 16), ("cbc(des3_ede)", 32)]
+        {
+            let made = cipher_of(&params("skcipher", name, &alloc::vec![1; len], 0));
+            assert_eq!(made.err(), Some(Errno::EINVAL), "{name} {len}");
+        }
+    }
+
+    /// "The qufck brown fox jump"
+    const FOX: [u64; 3] = [0x5468_6520_7175_6663, 0x6b20_6272_6f77_6e20, 0x666f_7820_6a75_6d70];
+    const EDE3: [u64; 3] = [0x0123_4567_89ab_cdef, 0x2345_6789_abcd_ef01, 0x4567_89ab_cdef_0123];
+    const CBC_DES: [u64; 3] = [0x8adc_f849_d6f2_1336, 0xb183_3aa0_5c65_c01f, 0xa5f7_b4e4_ba4f_c43b];
+    const CBC_EDE3: [u64; 3] =
+        [0xf368_d06f_3bbd_614e, 0x60f2_d024_5cad_3f81, 0x8d5c_69f2_cb3f_d5c7];
+
     /// FIPS 197, appendix C.1; NIST SP 800-38A, section F.2.1.
     #[test]
     fn blocks_are_those_of_the_standards() {

@@ -42,13 +42,14 @@ pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
         .with_kfunc("bpf_dynptr_from_xdp", |cx: &mut Cx<'_, S>, _ctx: u64, flags, ptr| {
             from_packet(cx, Kind::Xdp, flags, ptr)
         })
-        // Packets come without metadata of XDP programs.
         .with_kfunc("bpf_dynptr_from_skb_meta", |cx: &mut Cx<'_, S>, _ctx: u64, flags: u64, ptr| {
             if flags != 0 {
                 return refuse(cx, ptr, Errno::EINVAL);
             }
+            let before = cx.state.packet_data().and_then(|at| at.checked_sub(cx.mem.packet.start));
+            let len = before.and_then(|len| u32::try_from(len).ok()).unwrap_or(0);
             let (data, read_only) = (memory::address(memory::CTX, 0), !cx.mem.packet.writable);
-            Dynptr { data, kind: Kind::Meta, read_only, off: 0, len: 0 }.store(cx, ptr)?;
+            Dynptr { data, kind: Kind::Meta, read_only, off: 0, len }.store(cx, ptr)?;
             Ok(0)
         })
         .with_kfunc("bpf_dynptr_slice", |cx: &mut Cx<'_, S>, ptr, off, _buffer: u64, len| {
@@ -103,7 +104,7 @@ enum Kind {
     Ringbuf = 2,
     Skb = 3,
     Xdp = 4,
-    /// Metadata of a packet, which none has.
+    /// What a program at XDP has put before the packet.
     Meta = 5,
 }
 
@@ -168,7 +169,7 @@ impl Dynptr {
     }
 
     fn is_packet(self) -> bool {
-        matches!(self.kind, Kind::Skb | Kind::Xdp)
+        matches!(self.kind, Kind::Skb | Kind::Xdp | Kind::Meta)
     }
 
     /// The address of `len` bytes of it. None if the packet has become shorter.
@@ -177,14 +178,19 @@ impl Dynptr {
         if !self.is_packet() {
             return Some(self.data.wrapping_add(off));
         }
-        let start = cx.state.packet_data()? as u64 + off;
+        let (data, packet) = (cx.state.packet_data()?, &cx.mem.packet);
+        let (start, limit) = match self.kind {
+            Kind::Meta => (packet.start, data),
+            _ => (data, packet.end),
+        };
+        let start = start as u64 + off;
         let end = start + u64::from(len);
-        (end <= cx.mem.packet.end as u64).then(|| cx.mem.seen(start + u64::from(PACKET_BASE)))
+        (end <= limit as u64).then(|| cx.mem.seen(start + u64::from(PACKET_BASE)))
     }
 
     /// What there is to say of a packet that has become shorter.
     fn gone(self) -> Errno {
-        if self.kind == Kind::Skb { Errno::EFAULT } else { Errno::EINVAL }
+        if matches!(self.kind, Kind::Skb | Kind::Meta) { Errno::EFAULT } else { Errno::EINVAL }
     }
 }
 
