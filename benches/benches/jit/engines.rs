@@ -40,16 +40,32 @@ pub(crate) trait Engine {
 }
 
 /// Ours first, what all are measured by last.
-pub(crate) const NAMES: [&str; 8] =
-    ["skep", "metered", "hardened", "rbpf", "cranelift", "solana-sbpf", "kernel", "native"];
+pub(crate) const NAMES: [&str; 10] = [
+    "skep",
+    "metered",
+    "hardened",
+    "opt 2",
+    "opt 2 metered",
+    "rbpf",
+    "cranelift",
+    "solana-sbpf",
+    "kernel",
+    "native",
+];
 
 pub(crate) fn engines(program: Program) -> Vec<Box<dyn Engine>> {
     let mut hardened = CodeOptions::plain();
     (hardened.blinding, hardened.retpolines) = (true, true);
+    let optimised = |mut options: CodeOptions| {
+        options.optimised = true;
+        options
+    };
     let mut all: Vec<Box<dyn Engine>> = vec![
         Box::new(Skep::new(program, NAMES[0], CodeOptions::plain())),
         Box::new(Skep::new(program, NAMES[1], CodeOptions::default())),
         Box::new(Skep::new(program, NAMES[2], hardened)),
+        Box::new(Skep::new(program, NAMES[3], optimised(CodeOptions::plain()))),
+        Box::new(Skep::new(program, NAMES[4], optimised(CodeOptions::default()))),
         Box::new(Rbpf::new(program)),
     ];
     #[cfg(feature = "cranelift")]

@@ -112,6 +112,10 @@ pub(crate) struct Run {
     /// are not guessed.
     #[arg(long, help_heading = "Engine")]
     harden: bool,
+    /// How much is done for quick machine code: 1 compiles fastest; 2 takes ten times as long and optimises, on x86-64
+    /// and without --harden.
+    #[arg(long, help_heading = "Engine", value_name = "LEVEL", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    opt: u8,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -203,7 +207,9 @@ impl Run {
             interactive: shared && out.is_terminal,
         };
         let told = self.verbose || self.engine.is_some();
-        let how = if told { How::Told(why_not.as_deref()) } else { How::Untold };
+        let not_optimised = session.not_optimised();
+        let why = why_not.as_deref().or(not_optimised.as_deref());
+        let how = if told { How::Told(why) } else { How::Untold };
         looping.report.start(out, &self.file, (&session, how), &looping.inputs)?;
         let start = Instant::now();
         let ended = looping.packets(&mut session, out);
@@ -268,6 +274,7 @@ impl Run {
         let mut code = CodeOptions::default();
         code.metered = !self.unmetered;
         (code.blinding, code.retpolines) = (self.harden, self.harden);
+        code.optimised = self.opt == 2;
         let mut options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
         let mut compiled = session.compile_with(&options, code);
         if options.types.is_none() && matches!(compiled, Err(NotNative::NoVerdict { .. })) {

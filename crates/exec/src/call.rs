@@ -2,7 +2,7 @@
 
 use crate::compiled::CodeOptions;
 use crate::memory::ExecMemory;
-use crate::processor::{Features, native};
+use crate::processor::{Features, compile_native};
 use core::ptr::NonNull;
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, Code, CompileError, Entry, Env, Surroundings};
@@ -89,7 +89,8 @@ impl Bare {
         options: CodeOptions,
     ) -> Result<Self, BareError> {
         let alone = Alone { outside, options, seed: options.seed() };
-        let entered = Entered::new(native::compile(prog, &alone, features)?)?;
+        let code = compile_native(prog, &alone, features, options.optimised)?;
+        let entered = Entered::new(code)?;
         let by_enter = entered.code.entry == Entry::AsFunction;
         let function = entered.function(by_enter).ok_or(BareError::Entry)?;
         let has_env = entered.code.entry != Entry::Direct;

@@ -71,6 +71,9 @@ pub struct CodeOptions {
     pub blinding: bool,
     /// Calls and jumps through registers and memory go where the processor does not guess (x86-64).
     pub retpolines: bool,
+    /// Programs go through the second tier, which takes longer to compile and makes quicker code. What it does not take is the
+    /// first tier's: [`Compiled::not_optimised`] says which and why.
+    pub optimised: bool,
 }
 
 impl CodeOptions {
@@ -83,7 +86,7 @@ impl CodeOptions {
     /// Nothing beyond what programs ask for.
     #[must_use]
     pub const fn plain() -> Self {
-        Self { metered: false, blinding: false, retpolines: false }
+        Self { metered: false, blinding: false, retpolines: false, optimised: false }
     }
 }
 
@@ -121,6 +124,8 @@ pub struct Compiled {
     pub(crate) ctx: CtxShape,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
+    /// Programs that were to be optimised and are not, by their number.
+    not_optimised: Vec<(usize, CompileError)>,
 }
 
 impl Compiled {
@@ -137,11 +142,11 @@ impl Compiled {
         options: CodeOptions,
     ) -> Result<Self, Refused> {
         let host = Processor::host().ok_or(Refused::Host)?;
-        let Parts { codes, frames, bridged, fast_maps, is_metered } =
+        let Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised } =
             compile(machine, verified, maps, ctx, options, host)?;
         let progs = codes.into_iter().map(Entered::new).collect::<io::Result<_>>()?;
         let machine = machine.id();
-        Ok(Self { progs, frames, bridged, fast_maps, machine, ctx, is_metered })
+        Ok(Self { progs, frames, bridged, fast_maps, machine, ctx, is_metered, not_optimised })
     }
 
     /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
@@ -164,8 +169,17 @@ impl Compiled {
     #[cfg(test)]
     pub(crate) fn of_calls(bridged: Vec<Bridged>) -> Self {
         let (progs, frames, fast_maps) = (Vec::new(), Vec::new(), Vec::new());
-        let ctx = CtxShape::default();
-        Self { progs, frames, bridged, fast_maps, machine: 0, ctx, is_metered: false }
+        let (ctx, not_optimised) = (CtxShape::default(), Vec::new());
+        Self {
+            progs,
+            frames,
+            bridged,
+            fast_maps,
+            machine: 0,
+            ctx,
+            is_metered: false,
+            not_optimised,
+        }
     }
 
     /// Frames that a function of a program needs.
@@ -176,6 +190,11 @@ impl Compiled {
     /// The functions of a program, by their first instruction.
     pub(crate) fn frames_of(&self, prog: usize) -> Option<&BTreeMap<Pc, u32>> {
         self.frames.get(prog)
+    }
+
+    /// Programs that were to be optimised and are the first tier's, by their number, and why.
+    pub fn not_optimised(&self) -> impl Iterator<Item = (usize, &CompileError)> {
+        self.not_optimised.iter().map(|(prog, why)| (*prog, why))
     }
 
     /// Whether runs count instructions.
@@ -197,6 +216,7 @@ struct Parts {
     bridged: Vec<Bridged>,
     fast_maps: Vec<Option<Box<FastMap>>>,
     is_metered: bool,
+    not_optimised: Vec<(usize, CompileError)>,
 }
 
 fn compile<S>(
@@ -214,6 +234,7 @@ fn compile<S>(
     let has_tail_calls = verified.iter().any(calls);
     let is_metered = options.metered || has_loops(verified, has_tail_calls);
     let (mut bridged, mut codes, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+    let mut not_optimised = Vec::new();
     let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
     for (prog, verified) in verified.iter().enumerate() {
         check_atomics(verified)?;
@@ -229,12 +250,19 @@ fn compile<S>(
             &fast_maps,
             &mut bridged,
         );
-        let code = processor
-            .compile(verified.prog(), &outside)
-            .map_err(|source| Refused::Compile { prog: verified.prog().name.clone(), source })?;
-        codes.push(code);
+        let best = options.optimised.then(|| processor.compile_best(verified.prog(), &outside));
+        let code = match best {
+            Some(Ok(code)) => Ok(code),
+            Some(Err(why)) => {
+                not_optimised.push((prog, why));
+                processor.compile(verified.prog(), &outside)
+            }
+            None => processor.compile(verified.prog(), &outside),
+        };
+        let name = || verified.prog().name.clone();
+        codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);
     }
-    Ok(Parts { codes, frames, bridged, fast_maps, is_metered })
+    Ok(Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised })
 }
 
 /// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,

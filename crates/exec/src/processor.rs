@@ -1,5 +1,6 @@
 //! Kinds of processors, and the one that this is.
 
+use skep_isa::Pc;
 use skep_jit::{Code, CompileError, Surroundings, a64, x64};
 use skep_prog::Prog;
 
@@ -57,6 +58,39 @@ impl Processor {
             Self::X64(features) => x64::compile(prog, outside, features),
             Self::A64(features) => a64::compile(prog, outside, features),
         }
+    }
+
+    /// Code for it by the second tier.
+    pub(crate) fn compile_best<O: Surroundings>(
+        self,
+        prog: &Prog,
+        outside: &O,
+    ) -> Result<Code, CompileError> {
+        match self {
+            Self::X64(features) => x64::compile_best(prog, outside, features),
+            Self::A64(_) => {
+                let what = "the second tier on AArch64";
+                Err(CompileError::Unsupported { pc: Pc(0), what })
+            }
+        }
+    }
+}
+
+/// Code for a processor of this host's kind.
+pub(crate) fn compile_native(
+    prog: &Prog,
+    outside: &impl Surroundings,
+    features: Features,
+    is_optimised: bool,
+) -> Result<Code, CompileError> {
+    #[cfg(not(target_arch = "aarch64"))]
+    let processor = Processor::X64(features);
+    #[cfg(target_arch = "aarch64")]
+    let processor = Processor::A64(features);
+    if is_optimised {
+        processor.compile_best(prog, outside)
+    } else {
+        processor.compile(prog, outside)
     }
 }
 

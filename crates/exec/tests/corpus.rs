@@ -97,7 +97,12 @@ fn cases_that_end_give_what_they_say() {
                 Prog::new("case", ProgType::SocketFilter, skep_asm::assemble(&case.asm).unwrap());
             let mut hardened = CodeOptions::default();
             (hardened.blinding, hardened.retpolines) = (true, true);
-            let kinds = [CodeOptions::plain(), CodeOptions::default(), hardened];
+            let mut kinds = vec![CodeOptions::plain(), CodeOptions::default(), hardened];
+            if cfg!(target_arch = "x86_64") {
+                let mut optimised = [CodeOptions::plain(), CodeOptions::default()];
+                optimised.iter_mut().for_each(|kind| kind.optimised = true);
+                kinds.extend(optimised);
+            }
             for (kind, features) in kinds
                 .into_iter()
                 .flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)))
@@ -118,7 +123,7 @@ fn cases_that_end_give_what_they_say() {
                 let address = mem.as_mut_ptr().expose_provenance() as u64;
                 // SAFETY: as above; r1 and r2 are what the case expects.
                 let r0 = unsafe { code.run([address, mem.len() as u64, 0, 0, 0], &mut stack) };
-                assert_eq!(r0, want, "{}:\n{}", case.name, case.asm);
+                assert_eq!(r0, want, "{} as {kind:?}:\n{}", case.name, case.asm);
                 if let Some(out) = case.bytes("mem-out") {
                     assert_eq!(mem, out, "{}", case.name);
                 }

@@ -19,7 +19,14 @@ fn run(text: &str, memory: &mut [u64; 16]) -> u64 {
     let prog = Prog::new("tested", ProgType::Xdp, insns);
     let mut hardened = CodeOptions::default();
     (hardened.blinding, hardened.retpolines) = (true, true);
-    let kinds = [CodeOptions::plain(), CodeOptions::default(), hardened];
+    let mut kinds = vec![CodeOptions::plain(), CodeOptions::default(), hardened];
+    if cfg!(target_arch = "x86_64") {
+        let optimised = |mut kind: CodeOptions| {
+            kind.optimised = true;
+            kind
+        };
+        kinds.extend([optimised(kinds[0]), optimised(kinds[1])]);
+    }
     let all =
         kinds.into_iter().flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)));
     let results = all.map(|(kind, features)| {
@@ -33,7 +40,7 @@ fn run(text: &str, memory: &mut [u64; 16]) -> u64 {
         (r0, memory)
     });
     let results: Vec<_> = results.collect();
-    assert!(results.iter().all(|result| *result == results[0]), "{text}");
+    assert!(results.iter().all(|result| *result == results[0]), "{text}: {results:x?}");
     *memory = results[0].1;
     results[0].0
 }

@@ -5,7 +5,7 @@ use crate::surroundings::{Access, Callee, Surroundings};
 use alloc::vec::Vec;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 
-/// Callee-saved registers of BPF: r6 to r9, by bit 0 to 3.
+/// Registers that a function saves: those that hold r6 to r9, by bit 0 to 3, and above them what else a processor has.
 pub(crate) type Saved = u8;
 
 /// A function of the program: its slots are those from `start` to the next one's.
@@ -22,6 +22,8 @@ pub(crate) struct Function {
     pub(crate) may_goto: bool,
     /// It is called by an instruction, or its address is taken.
     pub(crate) called: bool,
+    /// Words of the host's stack for values that have no register.
+    pub(crate) spills: u32,
 }
 
 /// What the first pass finds.

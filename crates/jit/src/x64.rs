@@ -21,6 +21,7 @@
 
 mod alu;
 mod atomic;
+mod best;
 mod blind;
 mod call;
 mod fuse;
@@ -39,6 +40,7 @@ use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
+pub use best::compile_best;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
@@ -258,6 +260,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             self.save_all();
             self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
             self.zero_stack();
+            self.make_room(function.spills.next_multiple_of(2));
             if function.may_goto {
                 self.asm.push_imm(MAX_LOOPS.cast_signed());
                 self.asm.push_imm(MAX_LOOPS.cast_signed());
@@ -279,8 +282,16 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         if self.is_padded() {
             self.asm.push(Gpr::Rax);
         }
+        self.make_room(function.spills);
         if function.may_goto {
             self.asm.push_imm(MAX_LOOPS.cast_signed());
+        }
+    }
+
+    /// Room for words on the host's stack.
+    fn make_room(&mut self, words: u32) {
+        if words > 0 {
+            self.asm.alu_imm(Alu::Sub, Width::W64, Gpr::Rsp, bytes(words));
         }
     }
 
@@ -305,8 +316,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
     /// Whether the stack needs another word, to be aligned for calls: the return address and all that is
     /// pushed must be an even number of words.
     fn is_padded(&self) -> bool {
-        let Function { saved, frame, calls, may_goto, .. } = self.function;
-        let words = saved.count_ones() + u32::from(frame) + u32::from(may_goto);
+        let Function { saved, frame, calls, may_goto, spills, .. } = self.function;
+        let words = saved.count_ones() + u32::from(frame) + u32::from(may_goto) + spills;
         calls && words.is_multiple_of(2)
     }
 
@@ -332,8 +343,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
     /// Takes back what [`Compiler::begin`] has done.
     fn restore(&mut self) {
         if self.is_main && self.entry == Entry::WithEnv {
-            if self.function.may_goto {
-                self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, 16);
+            let words = self.function.spills.next_multiple_of(2)
+                + if self.function.may_goto { 2 } else { 0 };
+            if words > 0 {
+                self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, bytes(words));
             }
             self.save_meter();
             return self.restore_all();
@@ -343,12 +356,13 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
     }
 
     fn restore_saved(&mut self) {
-        let words = i32::from(self.function.may_goto) + i32::from(self.is_padded());
+        let words =
+            u32::from(self.function.may_goto) + u32::from(self.is_padded()) + self.function.spills;
         // A register that holds nothing any more.
         match words {
             0 => {}
             1 => self.asm.pop(Gpr::Rcx),
-            words => self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, words * 8),
+            words => self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, bytes(words)),
         }
         for reg in registers(self.function.saved).rev() {
             self.asm.pop(reg);
@@ -374,9 +388,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
     }
 
     fn restores_nothing(&self) -> bool {
-        let Function { saved, frame, may_goto, .. } = self.function;
+        let Function { saved, frame, may_goto, spills, .. } = self.function;
         let with_env = self.is_main && self.entry == Entry::WithEnv;
-        !with_env && saved == 0 && !frame && !may_goto && !self.is_padded()
+        !with_env && saved == 0 && !frame && !may_goto && spills == 0 && !self.is_padded()
     }
 
     /// What lies behind the program: ways in, out and to the bridge.
@@ -404,7 +418,12 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
     }
 }
 
-/// Those of r6 to r9 that are named.
+/// Bytes of so many words.
+fn bytes(words: u32) -> i32 {
+    i32::try_from(words * 8).unwrap_or(i32::MAX)
+}
+
+/// Those of [`SAVED`] that are named.
 fn registers(saved: Saved) -> impl DoubleEndedIterator<Item = Gpr> {
     SAVED.into_iter().enumerate().filter(move |(n, _)| saved >> n & 1 != 0).map(|(_, reg)| reg)
 }

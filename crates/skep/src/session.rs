@@ -278,6 +278,15 @@ impl Session {
         compiled.map(|compiled| compiled.symbols(&self.linked.machine)).unwrap_or_default()
     }
 
+    /// Why this program, or one that it may tail-call, is not optimised although it was to be
+    /// ([`CodeOptions::optimised`]): the first reason.
+    #[must_use]
+    pub fn not_optimised(&self) -> Option<String> {
+        let (prog, why) = self.compiled.as_ref()?.not_optimised().next()?;
+        let name = self.linked.machine.prog(prog).map_or("", |prog| prog.name.as_str());
+        Some(format!("{name} is not optimised: {why}"))
+    }
+
     /// What runs the program.
     #[must_use]
     pub const fn engine(&self) -> Engine {

@@ -9,7 +9,7 @@ use std::process::Command;
 /// `ARCHITECTURE.md`.
 const ROWS: &[&[&str]] = &[
     &["skep-isa", "skep-diag", "skep-domain", "skep-x64", "skep-a64", "skep-dissect"],
-    &["skep-btf"],
+    &["skep-btf", "skep-ir"],
     &["skep-abi"],
     &["skep-prog"],
     &["skep-obj", "skep-asm", "skep-cbpf", "skep-jit"],

@@ -26,6 +26,25 @@ fn random_programs_do_as_interpreted() {
     assert!(compiled * 100 >= all * 70, "only {compiled} programs were compiled");
 }
 
+fn optimised() -> CodeOptions {
+    let mut code = CodeOptions::default();
+    code.optimised = cfg!(target_arch = "x86_64");
+    code
+}
+
+#[test]
+fn random_programs_do_as_interpreted_when_optimised() {
+    let mut compiled = 0;
+    for seed in 5_000_000..5_000_300 {
+        match random_engines_with(seed, optimised()) {
+            Engines::NotNative(_) => {}
+            Engines::Equal => compiled += 1,
+            Engines::Different(difference) => panic!("seed {seed}: {difference}"),
+        }
+    }
+    assert!(compiled > 200, "only {compiled} programs were compiled");
+}
+
 fn hardened() -> CodeOptions {
     let mut code = CodeOptions::default();
     (code.blinding, code.retpolines) = (true, true);
@@ -139,9 +158,8 @@ fn the_corpus_does_as_interpreted() {
                     Err(why) => left.push(format!("{name}: {why}")),
                     Ok(_) => {
                         let few = &frames[..8];
-                        for (frames, code) in
-                            [(&frames[..], CodeOptions::default()), (few, hardened())]
-                        {
+                        let all = (&frames[..], CodeOptions::default());
+                        for (frames, code) in [all, (few, hardened()), (few, optimised())] {
                             let found = engines_with(&read.image, &prog.name, frames, code);
                             let Engines::Equal = found else {
                                 panic!("{name}, {}, {code:?}: {found:?}", prog.name);

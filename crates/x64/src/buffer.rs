@@ -202,6 +202,15 @@ impl Assembler {
         }
     }
 
+    /// Four bytes of data: the distance from one label, which is bound, to another.
+    pub fn distance(&mut self, from: Label, to: Label) {
+        // A distance counts from its own end; this one is to count from `from`.
+        let behind = self.here() + 4;
+        let more = self.position(from).map_or(0, |from| behind - from);
+        self.put(more.into(), 4);
+        self.fix(to, Reach::Long);
+    }
+
     /// The code, with all jumps filled in.
     ///
     /// # Errors
@@ -230,12 +239,19 @@ impl Assembler {
             }
             let start = at as usize;
             #[expect(clippy::cast_possible_truncation, reason = "less than 2 GiB apart")]
-            let distance = (distance as i32).to_le_bytes();
-            let len = if reach == Reach::Short { 1 } else { 4 };
-            if let (Some(to), Some(from)) =
-                (self.bytes.get_mut(start..start + len), distance.get(..len))
-            {
-                to.copy_from_slice(from);
+            let distance = distance as i32;
+            let Some(place) = self.bytes.get_mut(start..) else { continue };
+            match (reach, place.first_chunk_mut::<4>()) {
+                // What is there already is added: 0 but in tables.
+                (Reach::Long, Some(place)) => {
+                    let more = i32::from_le_bytes(*place);
+                    *place = distance.wrapping_add(more).to_le_bytes();
+                }
+                _ => {
+                    if let Some(place) = place.first_mut() {
+                        [*place, ..] = distance.to_le_bytes();
+                    }
+                }
             }
         }
         Ok((self.bytes, self.labels))

@@ -47,7 +47,7 @@ pub(crate) trait Report {
 pub(crate) enum How<'a> {
     /// Nothing.
     Untold,
-    /// Which it is, and why there is no machine code, where there was to be some.
+    /// Which it is, and why there is no machine code or none that is optimised, where there was to be some.
     Told(Option<&'a str>),
 }
 

@@ -56,7 +56,8 @@ impl Report for Text {
             (How::Untold, _) => String::new(),
             (How::Told(Some(why)), Engine::Interp) => format!(", interpreted ({}),", visible(why)),
             (How::Told(None), Engine::Interp) => ", interpreted,".to_string(),
-            (How::Told(_), Engine::Jit) => ", as machine code,".to_string(),
+            (How::Told(Some(why)), Engine::Jit) => format!(", as machine code ({}),", visible(why)),
+            (How::Told(None), Engine::Jit) => ", as machine code,".to_string(),
         };
         let rest = format!("of {file} at {hook}{how} over {inputs}");
         out.wrapped(0, &[(name, &prog), (Style::new(), &rest)])?;

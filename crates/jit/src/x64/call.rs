@@ -42,7 +42,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         Ok(())
     }
 
-    fn bridge(&mut self, id: u32) {
+    pub(super) fn bridge(&mut self, id: u32) {
         self.asm.mov_imm(ID, id.into());
         self.asm.call(self.stubs.bridge);
     }
@@ -65,7 +65,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
     /// function's caller. Kernel: `bpf_tail_call`.
-    fn tail_call(&mut self, id: u32) {
+    pub(super) fn tail_call(&mut self, id: u32) {
         self.bridge(id);
         let on = self.asm.label();
         self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, tail)));

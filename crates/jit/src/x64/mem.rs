@@ -127,7 +127,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.bind(null);
     }
 
-    fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
+    pub(super) fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
         self.asm.mov_imm(KIND, Env::kind(kind, size.bytes(), self.outside.number(), pc));
         self.asm.call(self.stubs.access);
     }

@@ -18,8 +18,8 @@ const OF: [Gpr; 11] = [
     Gpr::Rbp,
 ];
 
-/// r6 to r9.
-pub(super) const SAVED: [Gpr; 4] = [Gpr::Rbx, Gpr::R13, Gpr::R14, Gpr::R15];
+/// What a function may have to save: r6 to r9, and in the second tier registers that have nothing else to hold.
+pub(super) const SAVED: [Gpr; 6] = [Gpr::Rbx, Gpr::R13, Gpr::R14, Gpr::R15, Gpr::Rbp, Gpr::R12];
 /// r10.
 pub(super) const FRAME_POINTER: Gpr = Gpr::Rbp;
 /// The environment.

@@ -7,7 +7,7 @@ mod programs;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use programs::{ALL, All, HARDENED, everything, prog};
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Width, table};
-use skep_jit::x64::{Features, compile};
+use skep_jit::x64::{Features, compile, compile_best};
 use skep_jit::{Access, Callee, Code, Entry, NoSurroundings, Surroundings};
 use std::collections::BTreeSet;
 
@@ -55,6 +55,9 @@ fn everything_becomes_instructions() {
         assert_eq!(new, features.bmi2);
         let code = compile(&prog(everything()), &HARDENED, features).unwrap();
         check(&code, "everything, hardened");
+        let code = compile_best(&prog(everything()), &ALL, features).unwrap();
+        check(&code, "everything, optimised");
+        assert_eq!(code.entry, Entry::AsFunction);
     }
 }
 

@@ -21,15 +21,19 @@ struct Args {
     /// Blind numbers, and guard jumps.
     #[arg(long)]
     hardened: bool,
+    /// The tier: 1, or 2 for optimised code.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    opt: u8,
     /// Number of the first.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 fn main() -> ExitCode {
-    let Args { programs, hardened, seed } = Args::parse();
+    let Args { programs, hardened, opt, seed } = Args::parse();
     let mut code = CodeOptions::default();
     (code.blinding, code.retpolines) = (hardened, hardened);
+    code.optimised = opt == 2;
     let (mut compiled, mut different) = (0u64, 0u64);
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     for n in 0..programs {

@@ -1,0 +1,226 @@
+//! Which way control goes: order of blocks, where they come from, dominators, loops.
+
+use crate::func::Func;
+use crate::inst::BlockId;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// What is known of the way control goes through a function. It holds as long as no edge changes.
+#[derive(Clone, Debug, Default)]
+pub struct Flow {
+    /// Blocks that control reaches, each behind those that dominate it.
+    pub order: Vec<BlockId>,
+    /// Where each block is in the order; [`u32::MAX`] if it is not.
+    pub place: Vec<u32>,
+    /// Where edges to each block come from, once for each edge.
+    preds: Vec<BlockId>,
+    /// Where those of each block start.
+    starts: Vec<u32>,
+    /// The closest block through which control surely came.
+    pub idom: Vec<BlockId>,
+    /// Number of each block in a walk down the tree of dominators, and the last number below it.
+    span: Vec<(u32, u32)>,
+    /// How many loops each block is in.
+    pub depth: Vec<u8>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Flow {
+    /// Of a function.
+    #[must_use]
+    pub fn new<C>(f: &Func<C>) -> Self {
+        let mut this = Self::default();
+        this.find_order(f);
+        this.find_preds(f);
+        this.find_dominators(f.blocks.len());
+        this.find_depths(f);
+        this
+    }
+
+    /// Where edges to a block come from, as far as control gets there.
+    #[inline]
+    #[must_use]
+    pub fn preds(&self, block: BlockId) -> &[BlockId] {
+        let (start, end) = (self.starts[block.index()], self.starts[block.index() + 1]);
+        self.preds.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// Whether control reaches a block.
+    #[inline]
+    #[must_use]
+    pub fn is_reached(&self, block: BlockId) -> bool {
+        self.place[block.index()] != NOWHERE
+    }
+
+    /// Whether control comes to `b` through `a` only, or they are the same.
+    #[inline]
+    #[must_use]
+    pub fn dominates(&self, a: BlockId, b: BlockId) -> bool {
+        let ((start, end), (at, _)) = (self.span[a.index()], self.span[b.index()]);
+        start <= at && at <= end
+    }
+
+    /// Whether an edge leads back to where a loop starts.
+    #[inline]
+    #[must_use]
+    pub fn is_back(&self, from: BlockId, to: BlockId) -> bool {
+        self.dominates(to, from)
+    }
+
+    fn find_order<C>(&mut self, f: &Func<C>) {
+        let len = f.blocks.len();
+        self.place = vec![NOWHERE; len];
+        if len == 0 {
+            return;
+        }
+        // A walk in depth; a block is put down when all it leads to have been.
+        let mut stack = Vec::with_capacity(len);
+        let mut seen = vec![false; len];
+        let mut nexts: Vec<BlockId> = Vec::with_capacity(len);
+        seen[0] = true;
+        let push = |stack: &mut Vec<(BlockId, usize)>, nexts: &mut Vec<BlockId>, block| {
+            stack.push((block, nexts.len()));
+            f.edges(block, |edge| nexts.push(edge.to));
+        };
+        push(&mut stack, &mut nexts, BlockId(0));
+        while let Some(&(block, start)) = stack.last() {
+            if nexts.len() == start {
+                self.order.push(block);
+                stack.pop();
+                continue;
+            }
+            if let Some(next) = nexts.pop()
+                && !core::mem::replace(&mut seen[next.index()], true)
+            {
+                push(&mut stack, &mut nexts, next);
+            }
+        }
+        self.order.reverse();
+        for (place, block) in (0..).zip(&self.order) {
+            self.place[block.index()] = place;
+        }
+    }
+
+    fn find_preds<C>(&mut self, f: &Func<C>) {
+        let mut starts = vec![0u32; f.blocks.len() + 1];
+        for &block in &self.order {
+            f.edges(block, |edge| starts[edge.to.index() + 1] += 1);
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        self.preds = vec![BlockId(0); starts.last().copied().unwrap_or(0) as usize];
+        for &block in &self.order {
+            f.edges(block, |edge| {
+                let at = &mut next[edge.to.index()];
+                self.preds[*at as usize] = block;
+                *at += 1;
+            });
+        }
+        self.starts = starts;
+    }
+
+    /// By Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm", 2001.
+    fn find_dominators(&mut self, len: usize) {
+        const UNKNOWN: BlockId = BlockId(NOWHERE);
+        let mut idom = vec![UNKNOWN; len];
+        self.span = vec![(NOWHERE, 0); len];
+        let Some(&entry) = self.order.first() else { return };
+        idom[entry.index()] = entry;
+        let mut changes = true;
+        while changes {
+            changes = false;
+            for &block in self.order.get(1..).unwrap_or_default() {
+                let mut found = UNKNOWN;
+                for &pred in self.preds(block) {
+                    if idom[pred.index()] == UNKNOWN {
+                        continue;
+                    }
+                    found = if found == UNKNOWN { pred } else { self.common(&idom, pred, found) };
+                }
+                if idom[block.index()] != found {
+                    idom[block.index()] = found;
+                    changes = true;
+                }
+            }
+        }
+        // Numbers in the tree: sizes from below, then places from above.
+        let mut size = vec![1u32; len];
+        for &block in self.order.get(1..).unwrap_or_default().iter().rev() {
+            size[idom[block.index()].index()] += size[block.index()];
+        }
+        let mut next = vec![1u32; len];
+        for &block in &self.order {
+            let own = size[block.index()];
+            let start = if block == entry {
+                0
+            } else {
+                let at = &mut next[idom[block.index()].index()];
+                core::mem::replace(at, *at + own)
+            };
+            self.span[block.index()] = (start, start + own - 1);
+            next[block.index()] = start + 1;
+        }
+        self.idom = idom;
+    }
+
+    fn common(&self, idom: &[BlockId], mut a: BlockId, mut b: BlockId) -> BlockId {
+        while a != b {
+            while self.place[a.index()] > self.place[b.index()] {
+                a = idom[a.index()];
+            }
+            while self.place[b.index()] > self.place[a.index()] {
+                b = idom[b.index()];
+            }
+        }
+        a
+    }
+
+    fn find_depths<C>(&mut self, f: &Func<C>) {
+        self.depth = vec![0; f.blocks.len()];
+        let mut body = Body::default();
+        for at in 0..self.order.len() {
+            self.body_of(self.order[at], &mut body);
+            for &block in &body.blocks {
+                let depth = &mut self.depth[block.index()];
+                *depth = depth.saturating_add(1);
+            }
+        }
+    }
+
+    /// The blocks of the loop that starts at a block, which is the first of them; none if there is no such loop.
+    pub fn body_of(&self, head: BlockId, body: &mut Body) {
+        for block in body.blocks.drain(..) {
+            body.holds[block.index()] = false;
+        }
+        body.holds.resize(self.place.len(), false);
+        let is_back = |pred: &&BlockId| self.is_back(**pred, head);
+        let Some(_) = self.preds(head).iter().find(is_back) else { return };
+        body.add(head);
+        self.preds(head).iter().filter(is_back).for_each(|&pred| body.add(pred));
+        let mut next = 1;
+        while let Some(&block) = body.blocks.get(next) {
+            self.preds(block).iter().for_each(|&pred| body.add(pred));
+            next += 1;
+        }
+    }
+}
+
+/// Blocks of a loop.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The first is where it is entered.
+    pub blocks: Vec<BlockId>,
+    /// Whether each block of the function is one of them.
+    pub holds: Vec<bool>,
+}
+
+impl Body {
+    fn add(&mut self, block: BlockId) {
+        if !core::mem::replace(&mut self.holds[block.index()], true) {
+            self.blocks.push(block);
+        }
+    }
+}

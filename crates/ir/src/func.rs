@@ -1,0 +1,272 @@
+//! A function.
+
+use crate::fold;
+use crate::inst::{BlockId, Cmp, Edge, Inst, Table, Term, Value};
+use alloc::vec::Vec;
+
+/// A straight run of instructions.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// [`Inst::Param`]s that edges to it give values to.
+    pub params: Vec<Value>,
+    /// In order.
+    pub insts: Vec<Value>,
+    /// How it ends.
+    pub term: Term,
+    /// By what blocks are laid out: those of greater numbers lie behind.
+    pub place: u32,
+}
+
+/// A function in SSA form: each value is given once, where its instruction stands, and used only where control comes
+/// through there. The first block is entered by the caller, and by no edge.
+#[derive(Clone, Debug, Default)]
+pub struct Func<C> {
+    /// All instructions, by the number of their value.
+    pub insts: Vec<Inst>,
+    /// Where in the source each comes from.
+    pub origins: Vec<u32>,
+    /// How many bits of each value may be other than 0, from the lowest on.
+    pub bits: Vec<u8>,
+    /// All blocks.
+    pub blocks: Vec<Block>,
+    /// What calls lead to.
+    pub callees: Vec<C>,
+    /// Arguments of edges.
+    pub(crate) pool: Vec<Value>,
+    /// Edges of tables.
+    pub(crate) tables: Vec<Edge>,
+    /// The one value of [`Inst::Frame`], if there is one.
+    pub frame: Option<Value>,
+    /// What each value is the same as.
+    alias: Vec<Value>,
+}
+
+impl<C> Func<C> {
+    /// A function without blocks.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            insts: Vec::new(),
+            origins: Vec::new(),
+            bits: Vec::new(),
+            blocks: Vec::new(),
+            callees: Vec::new(),
+            pool: Vec::new(),
+            tables: Vec::new(),
+            frame: None,
+            alias: Vec::new(),
+        }
+    }
+
+    /// A new block, which returns nothing yet.
+    pub fn block(&mut self) -> BlockId {
+        let term = Term::Return(Value::NONE);
+        let place = number(self.blocks.len());
+        self.blocks.push(Block { params: Vec::new(), insts: Vec::new(), term, place });
+        BlockId(place)
+    }
+
+    /// An instruction that stands nowhere yet.
+    #[inline]
+    pub fn add(&mut self, inst: Inst, origin: u32) -> Value {
+        let value = Value(number(self.insts.len()));
+        self.bits.push(fold::bits(self, &inst));
+        self.insts.push(inst);
+        self.origins.push(origin);
+        self.alias.push(value);
+        value
+    }
+
+    /// A parameter of a block.
+    pub fn param(&mut self, block: BlockId, origin: u32) -> Value {
+        let value = self.add(Inst::Param, origin);
+        self.blocks[block.index()].params.push(value);
+        value
+    }
+
+    /// The value of an instruction at the end of a block: a simpler one or a value that is there already, where that is
+    /// the same.
+    #[inline]
+    pub fn push(&mut self, block: BlockId, inst: Inst, origin: u32) -> Value {
+        match fold::simpler(self, block, inst, origin) {
+            Ok(value) => value,
+            Err(inst) => self.push_as_is(block, inst, origin),
+        }
+    }
+
+    /// The same, without looking for anything simpler.
+    #[inline]
+    pub fn push_as_is(&mut self, block: BlockId, inst: Inst, origin: u32) -> Value {
+        let value = self.add(inst, origin);
+        self.blocks[block.index()].insts.push(value);
+        value
+    }
+
+    /// A number. It stands in no block: it is there everywhere.
+    #[inline]
+    pub fn number(&mut self, number: u64, origin: u32) -> Value {
+        self.add(Inst::Const(number), origin)
+    }
+
+    /// The instruction of a value.
+    #[inline]
+    #[must_use]
+    pub fn inst(&self, value: Value) -> &Inst {
+        &self.insts[value.index()]
+    }
+
+    /// The number that a value is known to be.
+    #[inline]
+    #[must_use]
+    pub fn known(&self, value: Value) -> Option<u64> {
+        match self.insts.get(value.index()) {
+            Some(Inst::Const(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// An edge.
+    pub fn edge(&mut self, to: BlockId, args: impl IntoIterator<Item = Value>) -> Edge {
+        let start = self.pool.len();
+        self.pool.extend(args);
+        Edge { to, start: number(start), len: number(self.pool.len() - start) }
+    }
+
+    /// Arguments of an edge.
+    #[inline]
+    #[must_use]
+    pub fn args(&self, edge: Edge) -> &[Value] {
+        self.pool.get(edge.start as usize..(edge.start + edge.len) as usize).unwrap_or_default()
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    #[must_use]
+    pub fn args_mut(&mut self, edge: Edge) -> &mut [Value] {
+        self.pool.get_mut(edge.start as usize..(edge.start + edge.len) as usize).unwrap_or_default()
+    }
+
+    /// A table of edges.
+    pub fn table(&mut self, edges: impl IntoIterator<Item = Edge>) -> Table {
+        let start = self.tables.len();
+        self.tables.extend(edges);
+        Table { start: number(start), len: number(self.tables.len() - start) }
+    }
+
+    /// The edges of a table.
+    #[must_use]
+    pub fn edges_of(&self, table: Table) -> &[Edge] {
+        self.tables
+            .get(table.start as usize..(table.start + table.len) as usize)
+            .unwrap_or_default()
+    }
+
+    /// Calls `f` with each edge of a block's end.
+    #[inline]
+    pub fn edges(&self, block: BlockId, mut f: impl FnMut(Edge)) {
+        match self.blocks[block.index()].term {
+            Term::Jump(edge) => f(edge),
+            Term::Branch { yes, no, .. } | Term::MayGoto { yes, no } => {
+                f(yes);
+                f(no);
+            }
+            Term::Switch { table, .. } => self.edges_of(table).iter().copied().for_each(f),
+            Term::Return(_) => {}
+        }
+    }
+
+    /// Calls `f` with each edge of a block's end, to be changed.
+    pub fn edges_mut(&mut self, block: BlockId, mut f: impl FnMut(&mut Edge)) {
+        match &mut self.blocks[block.index()].term {
+            Term::Jump(edge) => f(edge),
+            Term::Branch { yes, no, .. } | Term::MayGoto { yes, no } => {
+                f(yes);
+                f(no);
+            }
+            Term::Switch { table, .. } => {
+                let range = table.start as usize..(table.start + table.len) as usize;
+                self.tables.get_mut(range).unwrap_or_default().iter_mut().for_each(f);
+            }
+            Term::Return(_) => {}
+        }
+    }
+
+    /// Calls `f` with each operand of a block's end, those of its edges aside.
+    #[inline]
+    pub fn term_operands(&self, block: BlockId, mut f: impl FnMut(Value)) {
+        match self.blocks[block.index()].term {
+            Term::Branch { cmp: Cmp { a, b, .. }, .. } => {
+                f(a);
+                f(b);
+            }
+            Term::Switch { value, .. } => f(value),
+            Term::Return(value) if value != Value::NONE => f(value),
+            _ => {}
+        }
+    }
+
+    /// From now on a value is the same as another; [`Func::resolve_all`] puts it in its place.
+    #[inline]
+    pub fn same(&mut self, value: Value, as_other: Value) {
+        self.alias[value.index()] = as_other;
+    }
+
+    /// What a value is the same as in the end.
+    #[inline]
+    pub fn resolve(&mut self, value: Value) -> Value {
+        if value == Value::NONE {
+            return value;
+        }
+        let mut at = value;
+        loop {
+            let next = self.alias[at.index()];
+            if next == at {
+                return at;
+            }
+            let beyond = self.alias[next.index()];
+            self.alias[at.index()] = beyond;
+            at = beyond;
+        }
+    }
+
+    /// The operands of an instruction, each by what it is the same as.
+    #[inline]
+    #[must_use]
+    pub fn resolved(&mut self, mut inst: Inst) -> Inst {
+        inst.operands_mut(|value| *value = self.resolve(*value));
+        inst
+    }
+
+    /// Puts what values are the same as in place of them in the end of a block.
+    pub fn resolve_term(&mut self, block: BlockId) {
+        let mut term = self.blocks[block.index()].term;
+        match &mut term {
+            Term::Branch { cmp, .. } => {
+                cmp.a = self.resolve(cmp.a);
+                cmp.b = self.resolve(cmp.b);
+            }
+            Term::Switch { value, .. } | Term::Return(value) => *value = self.resolve(*value),
+            Term::Jump(_) | Term::MayGoto { .. } => {}
+        }
+        self.blocks[block.index()].term = term;
+    }
+
+    /// Puts what values are the same as in place of them, everywhere.
+    pub fn resolve_all(&mut self) {
+        for at in 0..self.insts.len() {
+            self.insts[at] = self.resolved(self.insts[at]);
+        }
+        for at in 0..self.pool.len() {
+            self.pool[at] = self.resolve(self.pool[at]);
+        }
+        for block in 0..self.blocks.len() {
+            self.resolve_term(BlockId(number(block)));
+        }
+    }
+}
+
+/// A number of a table's rows. What is longer than numbers reach is not built: functions are bounded long before.
+#[inline]
+pub(crate) fn number(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,290 @@
+//! The second tier: functions of [`skep_ir`], optimised, with values in whatever register suits.
+//!
+//! Functions are entered and left as those of the first tier, and call the same stubs, so that who runs code need not know
+//! which tier it is of. r11 is for what an instruction needs in between, and r10 as well where not all values have
+//! registers; r12 holds the environment, rbp the frame pointer and r9 what is left of the instructions, each in programs that
+//! need it only.
+
+mod alu;
+mod call;
+mod mem;
+mod moves;
+mod place;
+mod term;
+
+use super::{Compiler, Features, X64};
+use crate::code::{Code, CompileError};
+use crate::lift::{Lifted, lift};
+use crate::shape::{Function, Shape};
+use crate::surroundings::Surroundings;
+use alloc::vec;
+use alloc::vec::Vec;
+use place::{ARGS, Asked, Loc, Places};
+use skep_ir::{BlockId, Flow, Inst, Value};
+use skep_isa::Pc;
+use skep_prog::Prog;
+use skep_x64::{Gpr, Label, Reach};
+
+/// Slots of a program at most: longer ones are the first tier's.
+const MOST_SLOTS: usize = 1 << 17;
+
+/// Compiles a program as the second tier does.
+///
+/// # Errors
+/// [`CompileError`] if it uses what this tier does not compile; the first may.
+pub fn compile_best<O: Surroundings + ?Sized>(
+    prog: &Prog,
+    outside: &O,
+    features: Features,
+) -> Result<Code, CompileError> {
+    let unsupported = |what| CompileError::Unsupported { pc: Pc(0), what };
+    if prog.insns.is_empty() {
+        return Err(CompileError::Flow { pc: Pc(0) });
+    }
+    if outside.blinding().is_some() {
+        return Err(unsupported("blinded numbers in the second tier"));
+    }
+    if prog.insns.len() > MOST_SLOTS {
+        return Err(unsupported("a program too long for the second tier"));
+    }
+    let mut shape = Shape::new::<X64, O>(&prog.insns, outside)?;
+    let mut functions = lift(&prog.insns, &shape, outside)?;
+    for f in &mut functions {
+        crate::optimise::optimise(f);
+    }
+    for (function, f) in shape.functions.iter_mut().zip(&functions) {
+        function.frame = uses_frame(f);
+    }
+    // The main function sets the frame pointer that the others go down from, and the bridge hands on.
+    let has_frame = shape.env || shape.functions.iter().any(|function| function.frame);
+    if let Some(main) = shape.functions.first_mut() {
+        main.frame |= has_frame;
+    }
+    let mut taken = 0u16;
+    let mut take = |reg: Gpr, is_taken: bool| taken |= u16::from(is_taken) << reg.num();
+    take(Gpr::Rbp, has_frame);
+    take(Gpr::R12, shape.env);
+    take(Gpr::R9, outside.is_metered());
+    let asked = Asked { taken, bmi2: features.bmi2 };
+    let mut parts = Vec::with_capacity(functions.len());
+    for (function, f) in shape.functions.iter_mut().zip(&functions) {
+        let flow = Flow::new(f);
+        let places = Places::new(f, &flow, asked)?;
+        #[cfg(debug_assertions)]
+        assert_eq!(place::check(f, &flow, asked, &places), Ok(()), "bug: {f}");
+        (function.saved, function.spills) = (places.saved, places.slots);
+        parts.push((f, flow, places));
+    }
+    let attempt = |is_far| Best::new(prog, outside, features, &shape, is_far).run(&parts);
+    match attempt(false) {
+        // Some block is longer than it looked.
+        Err(CompileError::Fixup(skep_x64::FixupError::TooFar { .. })) => attempt(true),
+        done => done,
+    }
+}
+
+/// Whether a function needs its frame pointer.
+fn uses_frame(f: &Lifted) -> bool {
+    let Some(frame) = f.frame else { return false };
+    let uses = |value: &Value| {
+        let mut found = false;
+        f.inst(*value).operands(|used| found |= used == frame);
+        found
+    };
+    let is_used = |at: usize| {
+        let block = BlockId(u32::try_from(at).unwrap_or(u32::MAX));
+        let mut found = f.blocks[at].insts.iter().any(uses);
+        f.term_operands(block, |used| found |= used == frame);
+        f.edges(block, |edge| found |= f.args(edge).contains(&frame));
+        found
+    };
+    (0..f.blocks.len()).any(is_used)
+}
+
+/// A function with what is known of it.
+type Part<'f> = (&'f Lifted, Flow, Places);
+
+struct Best<'a, O: ?Sized> {
+    c: Compiler<'a, O>,
+    shape: &'a Shape,
+    /// Position of the first code of each slot.
+    at: Vec<u32>,
+    /// Whether all jumps ahead are long.
+    is_far: bool,
+    /// Tables that lie behind the program.
+    tables: Vec<(Label, Vec<Label>)>,
+}
+
+/// The function at hand.
+struct Cur<'f> {
+    f: &'f Lifted,
+    flow: &'f Flow,
+    places: &'f Places,
+    /// The label of the first block; others follow by their numbers.
+    labels: u32,
+    /// Blocks in the order in which they lie.
+    layout: Vec<BlockId>,
+    /// Where each block is in that order.
+    place: Vec<usize>,
+    /// About how many bytes come before each, in that order.
+    before: Vec<u32>,
+}
+
+impl Cur<'_> {
+    fn loc(&self, value: Value) -> Loc {
+        self.places.locs.get(value.index()).copied().unwrap_or_default()
+    }
+
+    fn label(&self, block: BlockId) -> Label {
+        Label(self.labels + block.0)
+    }
+}
+
+impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
+    fn new(
+        prog: &'a Prog,
+        outside: &'a O,
+        features: Features,
+        shape: &'a Shape,
+        is_far: bool,
+    ) -> Self {
+        let c = Compiler::new(&prog.insns, outside, features, shape);
+        Self { c, shape, at: vec![u32::MAX; prog.insns.len()], is_far, tables: Vec::new() }
+    }
+
+    fn run(mut self, parts: &[Part<'_>]) -> Result<Code, CompileError> {
+        for (n, (function, part)) in self.shape.functions.iter().zip(parts).enumerate() {
+            self.function(n, *function, part)?;
+        }
+        let end = self.c.asm.here();
+        self.c.asm.trap();
+        self.add_asks_of_best();
+        self.c.add_stubs();
+        self.add_tables();
+        let enter = self.c.asm.position(self.c.stubs.enter);
+        let entry = self.c.entry;
+        let bytes = self.c.asm.finish()?;
+        // Instructions that became nothing are at the position of what follows them.
+        let mut at = self.at;
+        let mut next = end;
+        for slot in at.iter_mut().rev() {
+            *slot = next.min(*slot);
+            next = *slot;
+        }
+        at.push(end);
+        Ok(Code { entry, enter, at, bytes })
+    }
+
+    fn function(
+        &mut self,
+        n: usize,
+        function: Function,
+        (f, flow, places): &Part<'_>,
+    ) -> Result<(), CompileError> {
+        let mut layout = flow.order.clone();
+        layout.sort_unstable_by_key(|block| (f.blocks[block.index()].place, block.0));
+        let labels = self.c.asm.label();
+        for _ in 1..f.blocks.len() {
+            self.c.asm.label();
+        }
+        let mut place = vec![usize::MAX; f.blocks.len()];
+        let mut before = Vec::with_capacity(layout.len() + 1);
+        let mut bytes = 0;
+        for (at, block) in layout.iter().enumerate() {
+            place[block.index()] = at;
+            before.push(bytes);
+            bytes += estimate(f, *block, self.c.meter.is_some());
+        }
+        before.push(bytes);
+        let cur = Cur { f, flow, places, labels: labels.0, layout, place, before };
+        self.note(function.start);
+        self.c.begin(n, function);
+        let params = f.blocks.first().map_or(&[][..], |block| &block.params);
+        let mut moves: Vec<_> =
+            params.iter().zip(ARGS).map(|(&param, reg)| (cur.loc(param), Loc::Reg(reg))).collect();
+        self.moves(&cur, &mut moves);
+        for at in 0..cur.layout.len() {
+            self.block(&cur, at)?;
+        }
+        Ok(())
+    }
+
+    /// The code of a slot starts here.
+    fn note(&mut self, slot: u32) {
+        let here = self.c.asm.here();
+        if let Some(at) = self.at.get_mut(slot as usize) {
+            *at = here.min(*at);
+        }
+    }
+
+    fn block(&mut self, cur: &Cur<'_>, at: usize) -> Result<(), CompileError> {
+        let block = cur.layout[at];
+        let is_head = cur.flow.preds(block).iter().any(|&pred| cur.flow.is_back(pred, block));
+        if is_head && cur.flow.preds(block).len() <= 4 {
+            self.c.asm.align(super::ALIGN.0, super::ALIGN.1);
+        }
+        self.c.asm.bind(cur.label(block));
+        let insts = &cur.f.blocks[block.index()].insts;
+        let mut n = 0;
+        while let Some(&value) = insts.get(n) {
+            self.note(cur.f.origins[value.index()]);
+            n += self.inst(cur, value, insts.get(n + 1).copied())?;
+        }
+        self.term(cur, at);
+        Ok(())
+    }
+
+    /// Code for an instruction, and perhaps the next; how many those are.
+    fn inst(
+        &mut self,
+        cur: &Cur<'_>,
+        value: Value,
+        next: Option<Value>,
+    ) -> Result<usize, CompileError> {
+        match *cur.f.inst(value) {
+            Inst::Param | Inst::Const(_) | Inst::Frame => {}
+            Inst::Bin { op, width, a, b } => self.bin(cur, value, (op, width, a, b)),
+            Inst::Un { op, a } => self.un(cur, value, op, a),
+            Inst::Select { cmp, yes, no } => self.select(cur, value, cmp, yes, no),
+            Inst::Load { size, signed, mem } => {
+                return Ok(self.load_value(cur, value, (size, signed), mem, next));
+            }
+            Inst::Store { size, mem, value } => self.store_value(cur, size, mem, value),
+            Inst::Atomic { op, size, mem, value: with, expected } => {
+                self.atomic_value(cur, value, (op, size), mem, (with, expected));
+            }
+            Inst::Call { callee, args } => self.call_outer(cur, value, callee, args)?,
+            Inst::Charge(insns) => {
+                let asks = next.is_some_and(|next| *cur.f.inst(next) == Inst::Ask);
+                self.charge(cur.f.origins[value.index()], insns, asks);
+                return Ok(1 + usize::from(asks));
+            }
+            Inst::Ask => self.charge(cur.f.origins[value.index()], 0, true),
+        }
+        Ok(1)
+    }
+
+    /// Moves that happen at once; flags stay.
+    fn moves(&mut self, cur: &Cur<'_>, moves: &mut Vec<moves::Move>) {
+        moves::in_order(moves, Gpr::R11, |to, from| self.copy(cur, to, from));
+    }
+}
+
+/// About how many bytes a block takes.
+fn estimate(f: &Lifted, block: BlockId, is_metered: bool) -> u32 {
+    let block = &f.blocks[block.index()];
+    let of = |value: &Value| match f.inst(*value) {
+        Inst::Call { .. } => 40,
+        Inst::Bin { op: skep_ir::BinOp::Div | skep_ir::BinOp::Mod, .. } => 24,
+        Inst::Bin { op: skep_ir::BinOp::SDiv | skep_ir::BinOp::SMod, .. } => 40,
+        Inst::Select { .. } | Inst::Charge(_) => 12,
+        _ => 6,
+    };
+    let calls = u32::from(is_metered) * 8;
+    block.insts.iter().map(of).sum::<u32>() + 14 + calls
+}
+
+/// How far a jump reaches.
+fn reach(is_far: bool, bytes: u32) -> Reach {
+    if !is_far && bytes <= 100 { Reach::Short } else { Reach::Long }
+}

@@ -1,0 +1,161 @@
+//! Calls, what goes by the bridge, and the account.
+
+use super::mem::{S1, S2};
+use super::moves::Move;
+use super::place::{ARGS, Loc};
+use super::{Best, Cur};
+use crate::code::CompileError;
+use crate::env::Env;
+use crate::lift::Outer;
+use crate::surroundings::{Callee, Surroundings};
+use crate::x64::{env, regs};
+use alloc::vec::Vec;
+use core::mem::offset_of;
+use skep_ir::Value;
+use skep_isa::{Pc, Size};
+use skep_x64::{Alu, Cond, Gpr, MemSize, Reach, Width};
+
+/// What is left of the instructions, or a value to be stored.
+const R9: Gpr = Gpr::R9;
+
+impl<O: Surroundings + ?Sized> Best<'_, O> {
+    pub(super) fn call_outer(
+        &mut self,
+        cur: &Cur<'_>,
+        result: Value,
+        callee: u32,
+        args: [Value; 5],
+    ) -> Result<(), CompileError> {
+        let pc = Pc(cur.f.origins[result.index()]);
+        match cur.f.callees[callee as usize] {
+            Outer::Load { kind, size } => {
+                self.by_stub(cur, (pc, kind, size), args);
+                self.copy(cur, cur.loc(result), Loc::Reg(S1));
+            }
+            Outer::Store { kind, size } => self.by_stub(cur, (pc, kind, size), args),
+            Outer::Packet { size, at } => self.packet(cur, result, (pc, size, at), args[0]),
+            Outer::Callee(Callee::Cpu) => {
+                let target = self.target(cur, result);
+                self.c.asm.load(MemSize::B8, target, env(offset_of!(Env, cpu)));
+                self.done(cur, result, target);
+            }
+            Outer::Local(start) => {
+                self.args(cur, args);
+                let label = self.c.function_label(start);
+                self.c.asm.call(label);
+                self.result(cur, result);
+            }
+            Outer::Callee(callee) => {
+                self.args(cur, args);
+                self.callee(callee, pc)?;
+                self.result(cur, result);
+            }
+        }
+        Ok(())
+    }
+
+    fn callee(&mut self, callee: Callee, pc: Pc) -> Result<(), CompileError> {
+        match callee {
+            Callee::Function(address) => {
+                self.c.save_meter();
+                self.c.call_address(address);
+                self.c.load_meter();
+            }
+            Callee::Bridge(id) => self.c.bridge(id),
+            Callee::TailCall(id) => self.c.tail_call(id),
+            Callee::WithContext { function, context } => {
+                self.c.save_meter();
+                self.c.asm.mov_imm(Gpr::R8, context);
+                self.c.asm.mov(Width::W64, R9, regs::ENV);
+                self.c.call_address(function);
+                self.c.load_meter();
+            }
+            Callee::Array(_) | Callee::Constant(_) | Callee::Cpu => {
+                let what = "bug: what is no call";
+                return Err(CompileError::Unsupported { pc, what });
+            }
+        }
+        Ok(())
+    }
+
+    fn args(&mut self, cur: &Cur<'_>, args: [Value; 5]) {
+        let there = args.into_iter().zip(ARGS).filter(|(arg, _)| *arg != Value::NONE);
+        let mut moves: Vec<Move> = there.map(|(arg, reg)| (Loc::Reg(reg), cur.loc(arg))).collect();
+        self.moves(cur, &mut moves);
+    }
+
+    fn result(&mut self, cur: &Cur<'_>, result: Value) {
+        self.copy(cur, cur.loc(result), Loc::Reg(Gpr::Rax));
+    }
+
+    /// An access by the stub, which keeps all registers of values but r9 and r10: the address in r11, what it is in r10, a
+    /// value in r9; what is loaded is in r11.
+    fn by_stub(&mut self, cur: &Cur<'_>, (pc, kind, size): (Pc, u32, Size), args: [Value; 5]) {
+        self.c.save_meter();
+        let mut moves: Vec<Move> = Vec::new();
+        moves.push((Loc::Reg(S1), cur.loc(args[0])));
+        if args[1] != Value::NONE {
+            moves.push((Loc::Reg(R9), cur.loc(args[1])));
+        }
+        self.moves(cur, &mut moves);
+        self.c.bridged(pc, kind, size);
+    }
+
+    /// A load from the packet; beyond it, the function returns 0.
+    fn packet(
+        &mut self,
+        cur: &Cur<'_>,
+        result: Value,
+        (pc, size, at): (Pc, Size, i32),
+        src: Value,
+    ) {
+        self.c.save_meter();
+        if src == Value::NONE {
+            self.c.asm.mov_imm(S1, at.cast_unsigned().into());
+        } else {
+            self.into_reg(S1, cur.loc(src));
+            self.c.asm.alu_imm(Alu::Add, Width::W32, S1, at);
+        }
+        self.c.bridged(pc, Env::PACKET, size);
+        let found = self.c.asm.label();
+        self.c.asm.alu_store_imm(Alu::Cmp, Width::W64, env(offset_of!(Env, miss)), 0);
+        self.c.asm.jcc(Cond::E, found, Reach::Short);
+        self.c.asm.zero(Gpr::Rax);
+        self.c.restore();
+        self.c.asm.bind(found);
+        self.copy(cur, cur.loc(result), Loc::Reg(S1));
+    }
+
+    /// Takes instructions off the account, and looks if any are left.
+    pub(super) fn charge(&mut self, slot: u32, insns: i32, asks: bool) {
+        let Some(_) = self.c.meter else { return };
+        if insns == 0 {
+            self.c.asm.test(Width::W64, R9, R9);
+        } else {
+            self.c.asm.alu_imm(Alu::Sub, Width::W64, R9, insns);
+        }
+        if !asks {
+            return;
+        }
+        let (ask, back) = (self.c.asm.label(), self.c.asm.label());
+        self.c.asm.jcc(Cond::S, ask, Reach::Long);
+        self.c.asm.bind(back);
+        if let Some(meter) = &mut self.c.meter {
+            meter.asks.push((ask, back, Pc(slot)));
+        }
+    }
+
+    /// What asks for more, behind the program. The stub changes r10, which may hold a value.
+    pub(super) fn add_asks_of_best(&mut self) {
+        let Some(meter) = &mut self.c.meter else { return };
+        let asks = core::mem::take(&mut meter.asks);
+        for (ask, back, pc) in asks {
+            self.c.asm.bind(ask);
+            self.c.save_meter();
+            self.c.asm.store(MemSize::B8, env(offset_of!(Env, spare)), S2);
+            self.c.ask_meter(pc);
+            self.c.asm.load(MemSize::B8, S2, env(offset_of!(Env, spare)));
+            self.c.asm.jmp(back, Reach::Long);
+        }
+    }
+}

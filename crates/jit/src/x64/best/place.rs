@@ -1,0 +1,667 @@
+//! Where values are while code runs: a register of the host or a word of its stack for all of their life.
+//!
+//! In SSA form the values that are alive at a place are all given above it in the tree of dominators, so that one walk
+//! down that tree finds a register that is free of all others alive (Hack, Grund and Goos, "Register Allocation for
+//! Programs in SSA-Form", 2006). Where there is none, whatever is used least goes to the stack as a whole. Values that
+//! follow each other as a block's parameter are given the same register where it is free, so that most of them need
+//! no move.
+
+use super::super::regs::SAVED;
+use crate::code::CompileError;
+use crate::lift::{Lifted, Outer};
+use crate::surroundings::Callee;
+use alloc::vec;
+use alloc::vec::Vec;
+use skep_ir::{BinOp, BlockId, Flow, Inst, Mem, Term, Value};
+use skep_isa::{AtomicOp, Pc, Width};
+use skep_x64::Gpr;
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Loc {
+    /// It is used nowhere.
+    #[default]
+    Nowhere,
+    Reg(Gpr),
+    /// A word of the host's stack.
+    Slot(u32),
+    Number(u64),
+    /// The frame pointer.
+    Frame,
+}
+
+/// A set of registers, by their numbers.
+pub(super) type Set = u16;
+
+const fn one(reg: Gpr) -> Set {
+    1 << reg.num()
+}
+
+const fn set(regs: &[Gpr]) -> Set {
+    let (mut all, mut n) = (0, 0);
+    while n < regs.len() {
+        all |= one(regs[n]);
+        n += 1;
+    }
+    all
+}
+
+/// Where arguments of functions are.
+pub(super) const ARGS: [Gpr; 5] = [Gpr::Rdi, Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8];
+
+/// What functions may change.
+const VOLATILE: Set =
+    set(&[Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rsi, Gpr::Rdi, Gpr::R8, Gpr::R9, Gpr::R10, Gpr::R11]);
+
+/// In which order registers are taken: those first that cost nothing, then those that functions save.
+const ORDER: [Gpr; 14] = [
+    Gpr::Rax,
+    Gpr::Rcx,
+    Gpr::Rdx,
+    Gpr::Rsi,
+    Gpr::Rdi,
+    Gpr::R8,
+    Gpr::R9,
+    Gpr::R10,
+    Gpr::Rbx,
+    Gpr::Rbp,
+    Gpr::R12,
+    Gpr::R13,
+    Gpr::R14,
+    Gpr::R15,
+];
+
+/// Where all values of a function are.
+pub(super) struct Places {
+    pub(super) locs: Vec<Loc>,
+    /// Words of the stack.
+    pub(super) slots: u32,
+    /// Those of [`SAVED`] that are written, by their bits.
+    pub(super) saved: u8,
+    /// Whether r10 holds no value.
+    pub(super) two: bool,
+    /// How often each value is used.
+    pub(super) uses: Vec<u32>,
+    /// Values that come into each block.
+    live_in: Vec<Vec<Value>>,
+}
+
+/// What is asked of places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// Registers that hold no values.
+    pub(super) taken: Set,
+    pub(super) bmi2: bool,
+}
+
+/// Words of sets of values in all: more blocks and values are the first tier's.
+const MOST_WORDS: usize = 1 << 22;
+
+impl Places {
+    /// Values that come into a block, other than its parameters.
+    pub(super) fn comes_in(&self, block: BlockId) -> &[Value] {
+        self.live_in.get(block.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Places for the values of a function.
+    ///
+    /// # Errors
+    /// [`CompileError`] if the function is too large.
+    pub(super) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
+        let lives = Lives::new(f, flow, asked)?;
+        let two = lives.needs_two;
+        let places = lives.color(asked.taken, two);
+        let mut places =
+            if places.slots == 0 || two { places } else { lives.color(asked.taken, true) };
+        (places.uses, places.live_in) = (lives.uses, lives.live_in);
+        Ok(places)
+    }
+}
+
+/// Which values are alive where.
+struct Lives<'a> {
+    f: &'a Lifted,
+    flow: &'a Flow,
+    bmi2: bool,
+    /// Of each value: registers it cannot have, how much it is used, which it would like, and what parameter it becomes.
+    forbidden: Vec<Set>,
+    weight: Vec<u32>,
+    wish: Vec<Option<Gpr>>,
+    becomes: Vec<Value>,
+    uses: Vec<u32>,
+    /// Values that come into each block.
+    live_in: Vec<Vec<Value>>,
+    /// Values whose last use in their block is at an instruction, by its position, from the end of each block; the
+    /// end of the block counts as one.
+    deaths: Vec<(u32, Value)>,
+    ranges: Vec<(usize, usize)>,
+    /// Whether an instruction may need two registers for numbers.
+    needs_two: bool,
+}
+
+impl<'a> Lives<'a> {
+    fn new(f: &'a Lifted, flow: &'a Flow, asked: Asked) -> Result<Self, CompileError> {
+        let len = f.insts.len();
+        let mut this = Self {
+            f,
+            flow,
+            bmi2: asked.bmi2,
+            forbidden: vec![0; len],
+            weight: vec![0; len],
+            wish: vec![None; len],
+            becomes: vec![Value::NONE; len],
+            uses: vec![0; len],
+            live_in: Vec::new(),
+            deaths: Vec::new(),
+            ranges: vec![(0, 0); f.blocks.len()],
+            needs_two: false,
+        };
+        this.find_live_in()?;
+        let mut now = Now { at: vec![u32::MAX; len], values: Vec::new() };
+        for &block in &flow.order {
+            this.walk(block, &mut now);
+        }
+        Ok(this)
+    }
+
+    fn is_placed(&self, value: Value) -> bool {
+        value != Value::NONE && !matches!(self.f.inst(value), Inst::Const(_) | Inst::Frame)
+    }
+
+    /// Calls `g` with each value that a block uses or hands on.
+    fn each_use(&self, block: BlockId, mut g: impl FnMut(Value)) {
+        for &value in &self.f.blocks[block.index()].insts {
+            self.f.inst(value).operands(&mut g);
+        }
+        self.f.term_operands(block, &mut g);
+        self.f.edges(block, |edge| self.f.args(edge).iter().copied().for_each(&mut g));
+    }
+
+    /// Sets of values alive at the start of blocks, of those values that more than one block knows.
+    fn find_live_in(&mut self) -> Result<(), CompileError> {
+        let f = self.f;
+        let mut home = vec![BlockId(u32::MAX); f.insts.len()];
+        for &block in &self.flow.order {
+            let block_of = &f.blocks[block.index()];
+            for value in block_of.params.iter().chain(&block_of.insts) {
+                home[value.index()] = block;
+            }
+        }
+        let mut globals = Vec::new();
+        let mut number = vec![u32::MAX; f.insts.len()];
+        for &block in &self.flow.order {
+            self.each_use(block, |value| {
+                if self.is_placed(value)
+                    && home[value.index()] != block
+                    && number[value.index()] == u32::MAX
+                {
+                    number[value.index()] = u32::try_from(globals.len()).unwrap_or(u32::MAX);
+                    globals.push(value);
+                }
+            });
+        }
+        let words = globals.len().div_ceil(64);
+        if words.saturating_mul(f.blocks.len()) > MOST_WORDS {
+            let what = "a function too large for the second tier";
+            return Err(CompileError::Unsupported { pc: Pc(0), what });
+        }
+        let mut sets = vec![0u64; words * f.blocks.len()];
+        let (mut own, mut given) = (sets.clone(), sets.clone());
+        let bit = |value: Value| {
+            let n = number[value.index()];
+            (n != u32::MAX).then_some((n as usize / 64, 1u64 << (n % 64)))
+        };
+        for &block in &self.flow.order {
+            let row = block.index() * words;
+            self.each_use(block, |value| {
+                if self.is_placed(value)
+                    && home[value.index()] != block
+                    && let Some((word, bit)) = bit(value)
+                {
+                    own[row + word] |= bit;
+                }
+            });
+        }
+        for &value in &globals {
+            if let Some((word, bit)) = bit(value) {
+                given[home[value.index()].index() * words + word] |= bit;
+            }
+        }
+        let mut changes = true;
+        let mut out = vec![0u64; words];
+        while changes {
+            changes = false;
+            for &block in self.flow.order.iter().rev() {
+                out.fill(0);
+                f.edges(block, |edge| {
+                    let row = edge.to.index() * words;
+                    for (out, word) in out.iter_mut().zip(&sets[row..row + words]) {
+                        *out |= word;
+                    }
+                });
+                let row = block.index() * words;
+                for n in 0..words {
+                    let new = own[row + n] | (out[n] & !given[row + n]);
+                    changes |= new != sets[row + n];
+                    sets[row + n] = new;
+                }
+            }
+        }
+        self.live_in = (0..f.blocks.len())
+            .map(|block| {
+                let row = &sets[block * words..(block + 1) * words];
+                let mut values = Vec::new();
+                for (n, &word) in row.iter().enumerate() {
+                    let mut word = word;
+                    while word != 0 {
+                        values.push(globals[n * 64 + word.trailing_zeros() as usize]);
+                        word &= word - 1;
+                    }
+                }
+                values
+            })
+            .collect();
+        Ok(())
+    }
+
+    /// Goes through a block from its end, and notes what each instruction means for the values alive around it.
+    fn walk(&mut self, block: BlockId, now: &mut Now) {
+        let f = self.f;
+        let start = self.deaths.len();
+        let weight = 1u32 << (3 * self.flow.depth[block.index()].min(8));
+        now.clear();
+        f.edges(block, |edge| {
+            for &value in &self.live_in[edge.to.index()] {
+                now.add(value);
+            }
+        });
+        let insts = &f.blocks[block.index()].insts;
+        let end = u32::try_from(insts.len()).unwrap_or(u32::MAX);
+        f.edges(block, |edge| {
+            let params = &f.blocks[edge.to.index()].params;
+            for (&arg, &param) in f.args(edge).iter().zip(params) {
+                if self.is_placed(arg) {
+                    if self.becomes[arg.index()] == Value::NONE {
+                        self.becomes[arg.index()] = param;
+                    }
+                    self.used(arg, end, weight, now);
+                }
+            }
+        });
+        self.needs_two |= matches!(f.blocks[block.index()].term, Term::Switch { .. });
+        f.term_operands(block, |value| {
+            if self.is_placed(value) {
+                self.used(value, end, weight, now);
+                if matches!(f.blocks[block.index()].term, Term::Return(_)) {
+                    self.wish[value.index()] = Some(Gpr::Rax);
+                }
+            }
+        });
+        for (at, &value) in (0..end).zip(insts).rev() {
+            now.remove(value);
+            let inst = f.inst(value);
+            let (clobbers, operands_too) = self.clobbers(value, inst);
+            if clobbers != 0 {
+                for &value in &now.values {
+                    self.forbidden[value.index()] |= clobbers;
+                }
+            }
+            self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
+            inst.operands(|operand| {
+                if self.is_placed(operand) {
+                    self.used(operand, at, weight, now);
+                    if operands_too {
+                        self.forbidden[operand.index()] |= clobbers;
+                    }
+                }
+            });
+            self.needs_two |= self.numbers(inst) > 1;
+        }
+        let first = if block == BlockId(0) { u32::MAX } else { 0 };
+        for (n, &param) in f.blocks[block.index()].params.iter().enumerate() {
+            self.weight[param.index()] = self.weight[param.index()].saturating_add(weight);
+            if first != 0 {
+                self.wish[param.index()] = ARGS.get(n).copied();
+            }
+        }
+        self.ranges[block.index()] = (start, self.deaths.len());
+    }
+
+    fn used(&mut self, value: Value, at: u32, weight: u32, now: &mut Now) {
+        self.uses[value.index()] += 1;
+        self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
+        if now.add(value) {
+            self.deaths.push((at, value));
+        }
+    }
+
+    /// How many registers an instruction may need for numbers.
+    fn numbers(&self, inst: &Inst) -> u32 {
+        let large = |value: Value| {
+            let number = self.f.known(value);
+            u32::from(number.is_some_and(|number| i32::try_from(number.cast_signed()).is_err()))
+        };
+        let any = |value: Value| {
+            u32::from(
+                self.f.known(value).is_some()
+                    || matches!(self.f.insts.get(value.index()), Some(Inst::Frame)),
+            )
+        };
+        let mem = |mem: Mem| any(mem.base) + 2 * any(mem.index);
+        match *inst {
+            Inst::Store { mem: at, value, .. } => mem(at) + large(value),
+            Inst::Load { mem: at, .. } => mem(at),
+            Inst::Atomic { mem: at, value, expected, .. } => {
+                2 * mem(at) + any(value) + any(expected)
+            }
+            Inst::Bin { a, b, .. } => any(a) + large(b),
+            Inst::Select { cmp, .. } => any(cmp.a) + large(cmp.b),
+            _ => 0,
+        }
+    }
+
+    /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
+    /// notes what its values would like.
+    fn clobbers(&mut self, value: Value, inst: &Inst) -> (Set, bool) {
+        let mut wish = |value: Value, reg: Gpr| {
+            if let Some(wish) = self.wish.get_mut(value.index()) {
+                *wish = Some(reg);
+            }
+        };
+        match *inst {
+            Inst::Bin { op: BinOp::Div | BinOp::SDiv, a, .. } => {
+                wish(value, Gpr::Rax);
+                wish(a, Gpr::Rax);
+                (one(Gpr::Rax) | one(Gpr::Rdx), false)
+            }
+            Inst::Bin { op: BinOp::Mod | BinOp::SMod, a, .. } => {
+                wish(value, Gpr::Rdx);
+                wish(a, Gpr::Rax);
+                (one(Gpr::Rax) | one(Gpr::Rdx), false)
+            }
+            Inst::Bin { op: BinOp::Shl | BinOp::Shr | BinOp::Sar, b, .. }
+                if !self.bmi2 && self.f.known(b).is_none() =>
+            {
+                wish(b, Gpr::Rcx);
+                (one(Gpr::Rcx), false)
+            }
+            Inst::Atomic { op, .. } => match op {
+                AtomicOp::CmpXchg | AtomicOp::FetchOr | AtomicOp::FetchAnd | AtomicOp::FetchXor => {
+                    wish(value, Gpr::Rax);
+                    (one(Gpr::Rax), true)
+                }
+                _ => (0, false),
+            },
+            Inst::Call { callee, args } => match self.f.callees[callee as usize] {
+                Outer::Callee(Callee::Cpu) => (0, false),
+                Outer::Load { .. } | Outer::Store { .. } | Outer::Packet { .. } => {
+                    (one(Gpr::R9) | one(Gpr::R10), false)
+                }
+                Outer::Local(_) | Outer::Callee(_) => {
+                    wish(value, Gpr::Rax);
+                    for (arg, reg) in args.into_iter().zip(ARGS) {
+                        wish(arg, reg);
+                    }
+                    (VOLATILE, false)
+                }
+            },
+            _ => (0, false),
+        }
+    }
+
+    /// Registers for all values.
+    fn color(&self, taken: Set, two: bool) -> Places {
+        let f = self.f;
+        let reserved = taken | one(Gpr::Rsp) | one(Gpr::R11) | if two { one(Gpr::R10) } else { 0 };
+        let locs = (0..f.insts.len())
+            .map(|at| match f.insts[at] {
+                Inst::Const(number) => Loc::Number(number),
+                Inst::Frame => Loc::Frame,
+                _ => Loc::Nowhere,
+            })
+            .collect();
+        let mut colors = Colors {
+            lives: self,
+            places: Places { locs, slots: 0, saved: 0, two, uses: Vec::new(), live_in: Vec::new() },
+            reserved,
+            held: [Value::NONE; 16],
+            shared: vec![None; f.insts.len()],
+        };
+        for &block in &colors.lives.flow.order {
+            colors.block(block);
+        }
+        colors.places
+    }
+}
+
+/// Values alive at a place.
+struct Now {
+    /// Where each is among the others.
+    at: Vec<u32>,
+    values: Vec<Value>,
+}
+
+impl Now {
+    fn clear(&mut self) {
+        for value in self.values.drain(..) {
+            self.at[value.index()] = u32::MAX;
+        }
+    }
+
+    /// Whether it was not alive.
+    fn add(&mut self, value: Value) -> bool {
+        let at = &mut self.at[value.index()];
+        if *at != u32::MAX {
+            return false;
+        }
+        *at = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(value);
+        true
+    }
+
+    fn remove(&mut self, value: Value) {
+        let at = core::mem::replace(&mut self.at[value.index()], u32::MAX);
+        if at != u32::MAX {
+            self.values.swap_remove(at as usize);
+            if let Some(&moved) = self.values.get(at as usize) {
+                self.at[moved.index()] = at;
+            }
+        }
+    }
+}
+
+struct Colors<'a, 'f> {
+    lives: &'a Lives<'f>,
+    places: Places,
+    reserved: Set,
+    /// What each register holds.
+    held: [Value; 16],
+    /// The register of those that become a parameter, by the parameter.
+    shared: Vec<Option<Gpr>>,
+}
+
+impl Colors<'_, '_> {
+    fn block(&mut self, block: BlockId) {
+        self.held = [Value::NONE; 16];
+        for &value in &self.lives.live_in[block.index()] {
+            if let Loc::Reg(reg) = self.places.locs[value.index()] {
+                self.held[usize::from(reg.num())] = value;
+            }
+        }
+        let f = self.lives.f;
+        for &param in &f.blocks[block.index()].params {
+            if self.lives.uses[param.index()] > 0 {
+                self.choose(param, [Value::NONE; 2]);
+            }
+        }
+        let (start, end) = self.lives.ranges[block.index()];
+        let mut deaths = self.lives.deaths[start..end].iter().rev().peekable();
+        for (at, &value) in (0..).zip(&f.blocks[block.index()].insts) {
+            let inst = f.inst(value);
+            let is_late = matches!(inst, Inst::Atomic { .. });
+            let mut dying = Vec::new();
+            while let Some(&&(_, dead)) = deaths.peek().filter(|(when, _)| *when == at) {
+                deaths.next();
+                if is_late {
+                    dying.push(dead);
+                } else {
+                    self.free(dead);
+                }
+            }
+            if inst.gives() && self.lives.uses[value.index()] > 0 {
+                let like = match *inst {
+                    Inst::Bin { op, a, b, .. } if op.is_commutative() => [a, b],
+                    Inst::Bin { a, .. } | Inst::Un { a, .. } => [a, Value::NONE],
+                    Inst::Select { yes, no, .. } => [no, yes],
+                    _ => [Value::NONE; 2],
+                };
+                self.choose(value, like);
+            }
+            dying.into_iter().for_each(|dead| self.free(dead));
+        }
+    }
+
+    fn free(&mut self, value: Value) {
+        if let Loc::Reg(reg) = self.places.locs[value.index()]
+            && self.held[usize::from(reg.num())] == value
+        {
+            self.held[usize::from(reg.num())] = Value::NONE;
+        }
+    }
+
+    /// A place for a value, best where one of `like` was.
+    fn choose(&mut self, value: Value, like: [Value; 2]) {
+        let at = value.index();
+        let forbidden = self.lives.forbidden[at] | self.reserved;
+        let becomes = self.lives.becomes[at];
+        let shared = |this: &Self, param: Value| this.shared.get(param.index()).copied().flatten();
+        let was = |this: &Self, value: Value| match this.places.locs.get(value.index()) {
+            Some(Loc::Reg(reg)) => Some(*reg),
+            _ => None,
+        };
+        let wishes = [
+            shared(self, value),
+            shared(self, becomes),
+            self.lives.wish[at],
+            was(self, like[0]),
+            was(self, like[1]),
+        ];
+        let is_free = |this: &Self, reg: Gpr| {
+            one(reg) & forbidden == 0 && this.held[usize::from(reg.num())] == Value::NONE
+        };
+        let found = wishes.into_iter().flatten().chain(ORDER).find(|&reg| is_free(self, reg));
+        let reg = match found {
+            Some(reg) => reg,
+            None => match self.least(value, forbidden) {
+                Some((other, reg)) => {
+                    self.places.locs[other.index()] = Loc::Slot(self.places.slots);
+                    self.places.slots += 1;
+                    reg
+                }
+                None => {
+                    self.places.locs[at] = Loc::Slot(self.places.slots);
+                    self.places.slots += 1;
+                    return;
+                }
+            },
+        };
+        self.held[usize::from(reg.num())] = value;
+        self.places.locs[at] = Loc::Reg(reg);
+        for (bit, saved) in SAVED.into_iter().enumerate() {
+            if saved == reg {
+                self.places.saved |= 1 << bit;
+            }
+        }
+        for param in [value, becomes] {
+            if let Some(shared @ None) = self.shared.get_mut(param.index()) {
+                *shared = Some(reg);
+            }
+        }
+    }
+
+    /// The value that is used least of those in registers that another may have, if less than that.
+    fn least(&self, value: Value, forbidden: Set) -> Option<(Value, Gpr)> {
+        let may = ORDER.into_iter().filter(|&reg| one(reg) & forbidden == 0);
+        let held = may.map(|reg| (self.held[usize::from(reg.num())], reg));
+        let (other, reg) = held
+            .filter(|(other, _)| *other != Value::NONE)
+            .min_by_key(|(other, _)| self.lives.weight[other.index()])?;
+        let is_less = self.lives.weight[other.index()] < self.lives.weight[value.index()];
+        is_less.then_some((other, reg))
+    }
+}
+
+/// Whether values in one register are never alive at once, and none is where it is changed: the checker of
+/// allocations, which goes by what is alive alone.
+#[cfg(any(test, debug_assertions))]
+pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> Result<(), Value> {
+    let mut lives = Lives::new(f, flow, asked).map_err(|_| Value::NONE)?;
+    let mut now = Now { at: vec![u32::MAX; f.insts.len()], values: Vec::new() };
+    let reg = |value: Value| match places.locs[value.index()] {
+        Loc::Reg(reg) => Some(reg),
+        _ => None,
+    };
+    for &block in &flow.order {
+        now.clear();
+        f.edges(block, |edge| {
+            for &value in &lives.live_in[edge.to.index()] {
+                now.add(value);
+            }
+            for &value in f.args(edge).iter().filter(|value| lives.is_placed(**value)) {
+                now.add(value);
+            }
+        });
+        f.term_operands(block, |value| {
+            if lives.is_placed(value) {
+                now.add(value);
+            }
+        });
+        let apart = |now: &Now| {
+            let mut seen = 0;
+            now.values
+                .iter()
+                .find(|value| match (places.locs[value.index()], reg(**value)) {
+                    (Loc::Nowhere, _) => true,
+                    (_, Some(reg)) => {
+                        let was = seen;
+                        seen |= one(reg);
+                        was & one(reg) != 0
+                    }
+                    _ => false,
+                })
+                .copied()
+        };
+        for &value in f.blocks[block.index()].insts.iter().rev() {
+            if let Some(wrong) = apart(&now) {
+                return Err(wrong);
+            }
+            now.remove(value);
+            let inst = *f.inst(value);
+            // What is written while others are alive must be where none of them is.
+            if let Some(own) = reg(value)
+                && let Some(&wrong) = now.values.iter().find(|other| reg(**other) == Some(own))
+            {
+                return Err(wrong);
+            }
+            let (clobbers, _) = lives.clobbers(value, &inst);
+            let is_hit = |value: &&Value| reg(**value).is_some_and(|reg| one(reg) & clobbers != 0);
+            if let Some(&wrong) = now.values.iter().find(is_hit) {
+                return Err(wrong);
+            }
+            inst.operands(|operand| {
+                if lives.is_placed(operand) {
+                    now.add(operand);
+                }
+            });
+        }
+        if let Some(wrong) = apart(&now) {
+            return Err(wrong);
+        }
+    }
+    Ok(())
+}
+
+/// The width of an operation as the host has it.
+pub(super) const fn wide(width: Width) -> skep_x64::Width {
+    super::super::regs::width(width)
+}

@@ -1,0 +1,160 @@
+//! Ends of blocks.
+
+use super::mem::{S1, S2};
+use super::moves::Move;
+use super::place::Loc;
+use super::{Best, Cur, reach};
+use crate::surroundings::Surroundings;
+use alloc::vec::Vec;
+use skep_ir::{BlockId, Cmp, Edge, Term, Value};
+use skep_x64::{Alu, Cond, Gpr, Label, Mem, MemSize, Reach, Width};
+
+impl<O: Surroundings + ?Sized> Best<'_, O> {
+    pub(super) fn term(&mut self, cur: &Cur<'_>, at: usize) {
+        let next = cur.layout.get(at + 1).copied();
+        match cur.f.blocks[cur.layout[at].index()].term {
+            Term::Return(value) => {
+                if value != Value::NONE {
+                    self.into_reg(Gpr::Rax, cur.loc(value));
+                }
+                self.c.exit();
+            }
+            Term::Jump(edge) => self.go(cur, at, edge, next),
+            Term::Branch { cmp, yes, no } => self.branch(cur, at, cmp, (yes, no)),
+            Term::MayGoto { yes, no } => self.may_goto_best(cur, at, (yes, no)),
+            Term::Switch { value, table } => self.switch(cur, at, value, cur.f.edges_of(table)),
+        }
+    }
+
+    /// Moves of an edge.
+    fn moves_of(&self, cur: &Cur<'_>, edge: Edge) -> Vec<Move> {
+        let params = &cur.f.blocks[edge.to.index()].params;
+        let pairs = params.iter().zip(cur.f.args(edge));
+        pairs
+            .map(|(&param, &arg)| (cur.loc(param), cur.loc(arg)))
+            .filter(|(to, from)| to != from && *to != Loc::Nowhere)
+            .collect()
+    }
+
+    /// Follows an edge, by a jump if its block is not the next.
+    fn go(&mut self, cur: &Cur<'_>, at: usize, edge: Edge, next: Option<BlockId>) {
+        let mut moves = self.moves_of(cur, edge);
+        self.moves(cur, &mut moves);
+        if next != Some(edge.to) {
+            self.c.asm.jmp(cur.label(edge.to), self.reach_to(cur, at, edge.to));
+        }
+    }
+
+    /// How far a jump from the end of a block reaches.
+    fn reach_to(&self, cur: &Cur<'_>, at: usize, to: BlockId) -> Reach {
+        let to = cur.before[cur.place[to.index()]];
+        reach(self.is_far, to.saturating_sub(cur.before[at + 1]))
+    }
+
+    fn branch(&mut self, cur: &Cur<'_>, at: usize, cmp: Cmp, (yes, no): (Edge, Edge)) {
+        let cond = self.compare_values(cur, cmp);
+        self.either(cur, at, cond, (yes, no));
+    }
+
+    /// Follows an edge if a condition holds, else another.
+    fn either(&mut self, cur: &Cur<'_>, at: usize, cond: Cond, (yes, no): (Edge, Edge)) {
+        let next = cur.layout.get(at + 1).copied();
+        let (yes_moves, no_moves) = (self.moves_of(cur, yes), self.moves_of(cur, no));
+        // The way that is jumped to has no moves, if there is one.
+        let swap = match (yes_moves.is_empty(), no_moves.is_empty()) {
+            (true, true) => next == Some(yes.to),
+            (true, false) => false,
+            (false, true) => true,
+            (false, false) => next == Some(yes.to),
+        };
+        let (cond, far, near, far_moves, mut near_moves) = if swap {
+            (cond.not(), no, yes, no_moves, yes_moves)
+        } else {
+            (cond, yes, no, yes_moves, no_moves)
+        };
+        if far_moves.is_empty() {
+            // Moves on the way to a loop's start may come first, where they change nothing for the other way.
+            if near.to != far.to
+                && next != Some(near.to)
+                && next == Some(far.to)
+                && self.are_harmless(cur, &near_moves, far)
+            {
+                self.moves(cur, &mut near_moves);
+                let reach = self.reach_to(cur, at, near.to);
+                return self.c.asm.jcc(cond.not(), cur.label(near.to), reach);
+            }
+            let reach = self.reach_to(cur, at, far.to);
+            self.c.asm.jcc(cond, cur.label(far.to), reach);
+            return self.go(cur, at, near, next);
+        }
+        // Both have moves: those of the way jumped to lie between.
+        let over = self.c.asm.label();
+        self.c.asm.jcc(cond.not(), over, reach(self.is_far, 0));
+        self.go(cur, at, far, None);
+        self.c.asm.bind(over);
+        self.go(cur, at, near, next);
+    }
+
+    /// Whether moves change nothing that is alive on the way along an edge.
+    fn are_harmless(&self, cur: &Cur<'_>, moves: &[Move], edge: Edge) -> bool {
+        let block = edge.to;
+        let is_written = |value: &Value| moves.iter().any(|(to, _)| *to == cur.loc(*value));
+        !cur.places.comes_in(block).iter().any(is_written)
+            && !cur.f.args(edge).iter().any(is_written)
+    }
+
+    /// Jumps by a table of distances, which lies behind the program.
+    fn switch(&mut self, cur: &Cur<'_>, at: usize, value: Value, edges: &[Edge]) {
+        let Some((&default, cases)) = edges.split_last() else { return };
+        let index = self.reg(cur, value, S2);
+        let len = i32::try_from(cases.len()).unwrap_or(i32::MAX);
+        self.c.asm.alu_imm(Alu::Cmp, Width::W64, index, len);
+        let beyond = self.c.asm.label();
+        self.c.asm.jcc(Cond::Ae, beyond, Reach::Long);
+        let table = self.c.asm.label();
+        self.c.asm.lea_label(S1, table);
+        self.c.asm.load_sx(MemSize::B4, S2, Mem::new(S1, 0).with_index(index, 2));
+        self.c.asm.alu(Alu::Add, Width::W64, S1, S2);
+        self.c.jump_indirect();
+        // Ways with moves have them here.
+        let mut labels: Vec<Label> = Vec::with_capacity(cases.len());
+        for (n, &edge) in cases.iter().enumerate() {
+            if let Some(same) = cases[..n].iter().position(|other| *other == edge) {
+                labels.push(labels[same]);
+            } else if self.moves_of(cur, edge).is_empty() {
+                labels.push(cur.label(edge.to));
+            } else {
+                let label = self.c.asm.label();
+                self.c.asm.bind(label);
+                self.go(cur, at, edge, None);
+                labels.push(label);
+            }
+        }
+        self.tables.push((table, labels));
+        self.c.asm.bind(beyond);
+        self.go(cur, at, default, cur.layout.get(at + 1).copied());
+    }
+
+    /// Tables of distances, where nothing runs.
+    pub(super) fn add_tables(&mut self) {
+        for (table, labels) in core::mem::take(&mut self.tables) {
+            self.c.asm.bind(table);
+            for label in labels {
+                self.c.asm.distance(table, label);
+            }
+        }
+    }
+
+    /// Takes the second way while the function's count, which lies on the host's stack, is not 0; it stays there.
+    fn may_goto_best(&mut self, cur: &Cur<'_>, at: usize, (yes, no): (Edge, Edge)) {
+        let count = Mem::new(Gpr::Rsp, 0);
+        let end = self.c.asm.label();
+        self.c.asm.load(MemSize::B4, S1, count);
+        self.c.asm.alu_imm(Alu::Sub, Width::W32, S1, 1);
+        self.c.asm.jcc(Cond::B, end, Reach::Long);
+        self.c.asm.store(MemSize::B4, count, S1);
+        self.go(cur, at, no, None);
+        self.c.asm.bind(end);
+        self.go(cur, at, yes, cur.layout.get(at + 1).copied());
+    }
+}
