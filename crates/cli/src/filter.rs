@@ -188,8 +188,7 @@ impl Filter {
         }
         if let Some(hook) = self.ebpf {
             options.tables = true;
-            // Where loads are calls, wherever they are, a way of its own is worth nothing.
-            options.fast |= hook != Ebpf::Socket;
+            options.fast = true;
             let image = expr
                 .meaning(&options)
                 .and_then(|meaning| ebpf(&meaning, options.optimise, hook))

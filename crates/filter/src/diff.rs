@@ -47,9 +47,9 @@ impl Effort {
 }
 
 impl Default for Effort {
-    /// 50,000.
+    /// 200,000.
     fn default() -> Self {
-        Self::new(50_000)
+        Self::new(200_000)
     }
 }
 

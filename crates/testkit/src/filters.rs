@@ -82,10 +82,11 @@ pub fn has_meaning(text: &str, &Request { link, source, .. }: &Request) -> bool 
     let has = |word: &str| text.contains(word);
     // It tests whatever the test before left in the register.
     let byte = has("byte ") && (has(" & ") || has(" | "));
+    let is_radio = matches!(link, LinkType::Ieee80211Radio | LinkType::Ppi);
     // It forgets where the length of the radio header was to go.
-    let radio = matches!(link, LinkType::Ieee80211Radio | LinkType::Ppi) && has("pppoes");
-    // It asks for something else of the kernel, as far away as the session moved the headers.
-    let kernel = has("pppoes") && (has("bound") || has("ifindex"));
+    let radio = is_radio && has("pppoes");
+    // It asks for something else of the kernel, as far away as a session or a radio header moved the headers.
+    let kernel = (has("pppoes") || is_radio) && (has("bound") || has("ifindex"));
     // It keeps the place of the payload where arithmetic before the first test of it is done.
     let variable = matches!(
         link,
