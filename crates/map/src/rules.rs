@@ -258,8 +258,13 @@ fn flags(def: &MapDef, known: u32) -> Verdict {
     if def.flags & F_RDONLY_PROG != 0 && def.flags & F_WRONLY_PROG != 0 {
         return Err((Rule::NoAccess, Errno::EINVAL));
     }
-    if def.flags & F_RDONLY != 0 && def.flags & F_WRONLY != 0 {
-        let flags = F_RDONLY | F_WRONLY;
+    user_access(def)
+}
+
+/// The user may do something; the system call looks at that first. Kernel: `bpf_get_file_flag`.
+fn user_access(def: &MapDef) -> Verdict {
+    let flags = F_RDONLY | F_WRONLY;
+    if def.flags & flags == flags {
         return Err((Rule::Flags { map_type: def.map_type, flags }, Errno::EINVAL));
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::{
     F_ACCESS, F_MMAPABLE, F_NO_PREALLOC, F_NUMA_NODE, F_RDONLY, F_WRONLY, PAGE, PERCPU_VALUE_MAX,
-    Rule, Verdict, check_array, check_fd_array, entries, entries_rule, flags, key, value,
+    Rule, Verdict, check_array, check_fd_array, entries, entries_rule, flags, key, user_access,
+    value,
 };
 use skep_abi::{Errno, MapType};
 use skep_prog::MapDef;
@@ -80,6 +81,7 @@ pub(super) fn check_storage(def: &MapDef) -> Verdict {
 /// Kernel: `cgroup_storage_map_alloc`.
 pub(super) fn check_attached(def: &MapDef) -> Verdict {
     let percpu = def.map_type == MapType::PercpuCgroupStorage;
+    user_access(def)?;
     let most = if percpu { PERCPU_VALUE_MAX } else { STORAGE_MAX };
     // A `struct bpf_cgroup_storage_key`, or the number of the cgroup alone.
     let fits = matches!(def.key_size, 8 | 16);

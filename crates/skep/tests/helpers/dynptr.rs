@@ -108,10 +108,10 @@ fn metadata_has_a_dynptr_of_its_own() {
     assert_eq!(r0_on("tc", &at(0), &mut packet), 0x0c0d_3344);
     assert_eq!(r0_on("tc", &at(4), &mut packet), 0x5566_0a0b);
     assert_eq!(r0_on("tc", &write(5), &mut packet), -7, "E2BIG");
-    let read = meta(&format!(
+    let read = meta(
         "r1 = r10\n r1 += -24\n r2 = 4\n r3 = r10\n r3 += -16\n r4 = 4\n r5 = 0\n call bpf_dynptr_read\n \
-         if r0 != 0 goto +1\n r0 = *(u32 *)(r10 - 24)\n exit"
-    ));
+         if r0 != 0 goto +1\n r0 = *(u32 *)(r10 - 24)\n exit",
+    );
     assert_eq!(r0_on("tc", &read, &mut packet), 0x5566_0a0b);
     let data = meta(&format!("{PTR} r2 = 0\n r3 = 4\n call bpf_dynptr_data\n exit"));
     assert_eq!(r0_on("tc", &data, &mut packet), 0, "bpf_dynptr_data is not for packets");
