@@ -18,8 +18,9 @@ pub(crate) fn optimise(f: &mut Lifted) {
         flow = Flow::new(f);
         f.prune_params(&flow);
     }
-    if f.unroll(&flow) {
-        f.number_values(&flow);
+    if f.unroll(&flow) && f.number_values(&flow) {
+        flow = Flow::new(f);
+        f.prune_params(&flow);
     }
     f.balance_sums(&flow);
     f.gather_charges(&flow);
