@@ -112,7 +112,8 @@ impl<C> Func<C> {
         // Now this block's own charge, if only jumps lead to it.
         let preds = flow.preds(block);
         let jumps = |pred: &BlockId| {
-            matches!(self.blocks[pred.index()].term, Term::Jump(_)) && !flow.is_back(*pred, block)
+            matches!(self.blocks[pred.index()].term, Term::Jump(edge) if edge.to == block)
+                && !flow.is_back(*pred, block)
         };
         if !preds.is_empty() && preds.iter().all(jumps) {
             let moved = core::mem::take(&mut first[at]);

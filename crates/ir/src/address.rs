@@ -44,6 +44,18 @@ impl<C> Func<C> {
 
     fn folded(&self, mut mem: Mem, others: &[u32]) -> Mem {
         loop {
+            // `base + (index + number)`
+            if mem.index != Value::NONE
+                && let Some(&Inst::Bin { op: BinOp::Add, width: Width::W64, a, b }) =
+                    self.insts.get(mem.index.index())
+                && let Some(number) = self.known(b)
+                && let Some(number) = i32::try_from(number.cast_signed()).ok()
+                && let Some(number) = number.checked_mul(1 << mem.scale)
+                && let Some(disp) = mem.disp.checked_add(number)
+            {
+                mem = Mem { index: a, disp, ..mem };
+                continue;
+            }
             let Some(&Inst::Bin { op: BinOp::Add, width: Width::W64, a, b }) =
                 self.insts.get(mem.base.index())
             else {

@@ -22,13 +22,7 @@ macro_rules! compute_on {
     ($name:ident, $unsigned:ty, $bits:literal) => {
         fn $name(op: BinOp, a: $unsigned, b: $unsigned) -> $unsigned {
             let (sa, sb) = (a.cast_signed(), b.cast_signed());
-            #[expect(
-                clippy::allow_attributes,
-                clippy::cast_possible_truncation,
-                clippy::unnecessary_cast,
-                reason = "less than the width"
-            )]
-            let count = (b & ($bits - 1)) as u32;
+            let count = u32::try_from(b & ($bits - 1)).unwrap_or(0);
             match op {
                 BinOp::Add => a.wrapping_add(b),
                 BinOp::Sub => a.wrapping_sub(b),
@@ -429,11 +423,12 @@ pub fn decided<C>(f: &Func<C>, cmp: Cmp) -> Option<bool> {
     let number = f.known(cmp.b)?;
     let bits = f.bits[cmp.a.index()];
     let width = if cmp.width == Width::W32 { 32 } else { 64 };
-    (bits < width && number > ones(bits) && bits_of(number) < width)
-        .then(|| match cmp.cond {
-            Cond::Eq | Cond::Gt | Cond::Ge | Cond::SGt | Cond::SGe => Some(false),
-            Cond::Ne | Cond::Lt | Cond::Le | Cond::SLt | Cond::SLe => Some(true),
-            Cond::Set | Cond::Clear => None,
-        })
-        .flatten()
+    if bits >= width || number <= ones(bits) || bits_of(number) >= width {
+        return None;
+    }
+    match cmp.cond {
+        Cond::Eq | Cond::Gt | Cond::Ge | Cond::SGt | Cond::SGe => Some(false),
+        Cond::Ne | Cond::Lt | Cond::Le | Cond::SLt | Cond::SLe => Some(true),
+        Cond::Set | Cond::Clear => None,
+    }
 }

@@ -34,6 +34,7 @@ mod func;
 mod inst;
 mod numbering;
 mod params;
+mod straighten;
 mod text;
 mod unroll;
 

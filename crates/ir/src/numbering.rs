@@ -24,7 +24,6 @@ impl Given {
         let mut hasher = Mixed(0);
         inst.hash(&mut hasher);
         let mixed = hasher.finish();
-        #[expect(clippy::cast_possible_truncation, reason = "some of its bits")]
         let at = (mixed >> 32) as usize & (self.table.len() - 1);
         &mut self.table[at]
     }
@@ -61,7 +60,7 @@ impl Hasher for Mixed {
     }
 
     fn write_isize(&mut self, word: isize) {
-        self.write_u64(word as u64);
+        self.write_u64(word.cast_unsigned() as u64);
     }
 }
 

@@ -202,9 +202,17 @@ fn passes_keep_what_functions_mean() {
                 f.prune_params(&Flow::new(f));
             }
         });
+        passes("straighten", &mut |f| {
+            // Blocks that only jump may go round.
+            for _ in 0..4 {
+                f.straighten(&Flow::new(f));
+                f.prune_params(&Flow::new(f));
+            }
+        });
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
         });
+        passes("balance", &mut |f| f.balance_sums(&Flow::new(f)));
         passes("account", &mut |f| f.gather_charges(&Flow::new(f)));
         passes("addresses", &mut |f| f.fold_addresses(&Flow::new(f)));
         passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
@@ -251,6 +259,7 @@ fn loops_whose_turns_are_known_mean_the_same_unrolled() {
         let mut new = f.clone();
         assert!(new.unroll(&Flow::new(&new)));
         new.number_values(&Flow::new(&new));
+        new.balance_sums(&Flow::new(&new));
         new.gather_charges(&Flow::new(&new));
         new.drop_dead(&Flow::new(&new));
         assert_eq!(check(&new), Ok(()), "{new}");

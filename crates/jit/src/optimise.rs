@@ -10,9 +10,19 @@ pub(crate) fn optimise(f: &mut Lifted) {
         flow = Flow::new(f);
         f.prune_params(&flow);
     }
-    if f.unroll(&flow) {
-        f.number_values(&flow);
+    // Blocks that only jump may go round: a few times are enough for those that do not.
+    for _ in 0..3 {
+        if !f.straighten(&flow) {
+            break;
+        }
+        flow = Flow::new(f);
+        f.prune_params(&flow);
     }
+    if f.unroll(&flow) && f.number_values(&flow) {
+        flow = Flow::new(f);
+        f.prune_params(&flow);
+    }
+    f.balance_sums(&flow);
     f.gather_charges(&flow);
     f.fold_addresses(&flow);
     f.drop_dead(&flow);

@@ -60,7 +60,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         if op == BinOp::Add && cur.loc(a) == Loc::Frame {
             return asm.lea(wide, target, Mem::new(regs::FRAME_POINTER, imm));
         }
-        self.into_reg(target, cur.loc(a));
+        self.bring(target, cur.loc(a));
         let asm = &mut self.c.asm;
         match op {
             // 128 has no encoding of one byte, -128 has.
@@ -114,7 +114,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             let a = self.operand(a, S1);
             return self.c.asm.alu(Alu::Add, wide, target, a);
         }
-        self.into_reg(target, a);
+        self.bring(target, a);
         let plain = match op {
             BinOp::Add => Alu::Add,
             BinOp::Sub => Alu::Sub,
@@ -139,7 +139,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Loc::Reg(reg) => reg,
             Loc::Frame => regs::FRAME_POINTER,
             from => {
-                self.into_reg(spare, from);
+                self.bring(spare, from);
                 spare
             }
         }
@@ -158,10 +158,10 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             return self.c.asm.shift_bmi(bmi, wide, target, a, b);
         }
         // Only `cl` can count, and nothing else that lives on is in it.
-        self.into_reg(S1, a);
-        self.into_reg(Gpr::Rcx, b);
+        self.bring(S1, a);
+        self.bring(Gpr::Rcx, b);
         self.c.asm.shift_cl(shift, wide, S1);
-        self.into_reg(target, Loc::Reg(S1));
+        self.bring(target, Loc::Reg(S1));
     }
 
     /// Division. By zero it gives 0, and the remainder is the dividend; the processor traps there, and where the least
@@ -179,11 +179,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         let divisor = match b {
             Loc::Reg(reg) if !matches!(reg, Gpr::Rax | Gpr::Rdx) => reg,
             _ => {
-                self.into_reg(S1, b);
+                self.bring(S1, b);
                 S1
             }
         };
-        self.into_reg(Gpr::Rax, a);
+        self.bring(Gpr::Rax, a);
         let asm = &mut self.c.asm;
         let result = if is_remainder { Gpr::Rdx } else { Gpr::Rax };
         let cut = |number: u64| if wide == Wide::W32 { number & 0xffff_ffff } else { number };
@@ -224,7 +224,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             }
         }
         asm.bind(end);
-        self.into_reg(target, Loc::Reg(result));
+        self.bring(target, Loc::Reg(result));
     }
 
     pub(super) fn un(&mut self, cur: &Cur<'_>, value: Value, op: UnOp, a: Value) {
@@ -235,11 +235,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             UnOp::Zext(size) => asm.movzx(regs::size(size), target, from),
             UnOp::Sext(size, width) => asm.movsx(wide(width), regs::size(size), target, from),
             UnOp::Neg(width) => {
-                self.into_reg(target, Loc::Reg(from));
+                self.bring(target, Loc::Reg(from));
                 self.c.asm.unary(Unary::Neg, wide(width), target);
             }
             UnOp::Bswap(size) => {
-                self.into_reg(target, Loc::Reg(from));
+                self.bring(target, Loc::Reg(from));
                 let asm = &mut self.c.asm;
                 match size {
                     Size::Dw => asm.bswap(Wide::W64, target),
@@ -263,7 +263,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             (Loc::Reg(reg), other) if reg == target => (cond.not(), other, Loc::Reg(reg)),
             (yes, no) => (cond, yes, no),
         };
-        self.into_reg(target, no);
+        self.bring(target, no);
         let spare = if target == S1 { other(cur.places) } else { S1 };
         let yes = self.operand(yes, spare);
         self.c.asm.cmov(cond, Wide::W64, target, yes);

@@ -113,7 +113,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         if src == Value::NONE {
             self.c.asm.mov_imm(S1, at.cast_unsigned().into());
         } else {
-            self.into_reg(S1, cur.loc(src));
+            self.bring(S1, cur.loc(src));
             self.c.asm.alu_imm(Alu::Add, Width::W32, S1, at);
         }
         self.c.bridged(pc, Env::PACKET, size);

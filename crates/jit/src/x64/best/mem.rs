@@ -38,7 +38,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     /// Copies from one place to another; flags stay.
     pub(super) fn copy(&mut self, cur: &Cur<'_>, to: Loc, from: Loc) {
         match (to, from) {
-            (Loc::Reg(to), from) => self.into_reg(to, from),
+            (Loc::Reg(to), from) => self.bring(to, from),
             (Loc::Slot(slot), Loc::Reg(from)) => {
                 self.c.asm.store(MemSize::B8, self.slot(slot), from);
             }
@@ -48,7 +48,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             }
             (Loc::Slot(slot), from) => {
                 let through = other(cur.places);
-                self.into_reg(through, from);
+                self.bring(through, from);
                 self.c.asm.store(MemSize::B8, self.slot(slot), through);
             }
             (Loc::Nowhere | Loc::Number(_) | Loc::Frame, _) => {}
@@ -56,7 +56,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     }
 
     /// The same, to a register.
-    pub(super) fn into_reg(&mut self, to: Gpr, from: Loc) {
+    pub(super) fn bring(&mut self, to: Gpr, from: Loc) {
         match from {
             Loc::Reg(from) if from == to => {}
             Loc::Reg(from) => self.c.asm.mov(Width::W64, to, from),
@@ -73,7 +73,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Loc::Reg(reg) => reg,
             Loc::Frame => regs::FRAME_POINTER,
             from => {
-                self.into_reg(spare, from);
+                self.bring(spare, from);
                 spare
             }
         }
@@ -181,7 +181,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             }
             AtomicOp::FetchAdd | AtomicOp::Xchg => {
                 // The processor leaves the old value where the operand was.
-                self.into_reg(S1, cur.loc(value));
+                self.bring(S1, cur.loc(value));
                 if op == AtomicOp::Xchg {
                     self.c.asm.xchg(width, at, S1);
                 } else {
@@ -190,7 +190,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
                 self.copy(cur, cur.loc(result), Loc::Reg(S1));
             }
             AtomicOp::CmpXchg => {
-                self.into_reg(Gpr::Rax, cur.loc(expected));
+                self.bring(Gpr::Rax, cur.loc(expected));
                 let value = self.reg(cur, value, S1);
                 self.c.asm.cmpxchg(width, at, value);
                 self.old(cur, result, width);
@@ -199,7 +199,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
                 self.c.asm.load(regs::size(size), Gpr::Rax, at);
                 let again = self.c.asm.label();
                 self.c.asm.bind(again);
-                self.into_reg(S1, cur.loc(value));
+                self.bring(S1, cur.loc(value));
                 self.c.asm.alu(plain, width, S1, Gpr::Rax);
                 self.c.asm.cmpxchg(width, at, S1);
                 self.c.asm.jcc(Cond::Ne, again, Reach::Short);

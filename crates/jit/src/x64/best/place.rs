@@ -385,13 +385,13 @@ impl<'a> Lives<'a> {
                 wish(b, Gpr::Rcx);
                 (one(Gpr::Rcx), false)
             }
-            Inst::Atomic { op, .. } => match op {
-                AtomicOp::CmpXchg | AtomicOp::FetchOr | AtomicOp::FetchAnd | AtomicOp::FetchXor => {
-                    wish(value, Gpr::Rax);
-                    (one(Gpr::Rax), true)
-                }
-                _ => (0, false),
-            },
+            Inst::Atomic {
+                op: AtomicOp::CmpXchg | AtomicOp::FetchOr | AtomicOp::FetchAnd | AtomicOp::FetchXor,
+                ..
+            } => {
+                wish(value, Gpr::Rax);
+                (one(Gpr::Rax), true)
+            }
             Inst::Call { callee, args } => match self.f.callees[callee as usize] {
                 Outer::Callee(Callee::Cpu) => (0, false),
                 Outer::Load { .. } | Outer::Store { .. } | Outer::Packet { .. } => {

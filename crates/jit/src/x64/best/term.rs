@@ -15,7 +15,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         match cur.f.blocks[cur.layout[at].index()].term {
             Term::Return(value) => {
                 if value != Value::NONE {
-                    self.into_reg(Gpr::Rax, cur.loc(value));
+                    self.bring(Gpr::Rax, cur.loc(value));
                 }
                 self.c.exit();
             }

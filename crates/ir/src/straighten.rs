@@ -1,0 +1,171 @@
+//! Jumps that lead on to jumps, and blocks that only one way leads to.
+
+use crate::flow::Flow;
+use crate::func::Func;
+use crate::inst::{BlockId, Edge, Inst, Term, Value};
+use alloc::vec::Vec;
+
+/// Terms of a sum that are put in another order, at most.
+const MOST_TERMS: usize = 32;
+
+impl<C> Func<C> {
+    /// Has edges lead past blocks that only jump, and puts blocks behind those from which alone control comes to them;
+    /// whether there was any of that, so that [`Flow`] is to be found anew.
+    pub fn straighten(&mut self, flow: &Flow) -> bool {
+        let mut any = false;
+        for &block in &flow.order {
+            if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term {
+                let (yes, no, past) = self.past_jumps(flow, block, yes, no);
+                let (no, yes, other) = self.past_jumps(flow, block, no, yes);
+                any |= past || other;
+                self.blocks[block.index()].term = Term::Branch { cmp, yes, no };
+            }
+        }
+        if any {
+            // Ways have changed: the rest is for the next time.
+            return true;
+        }
+        for &block in &flow.order {
+            while let Term::Jump(edge) = self.blocks[block.index()].term
+                && flow.preds(edge.to).len() == 1
+                && self.blocks[edge.to.index()].params.is_empty()
+                && edge.to != block
+                && !self.is_taken(edge.to)
+            {
+                let next = edge.to.index();
+                let insts = core::mem::take(&mut self.blocks[next].insts);
+                self.blocks[block.index()].insts.extend(insts);
+                self.blocks[block.index()].term = self.blocks[next].term;
+                self.blocks[next].term = Term::Return(Value::NONE);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Whether a block has been put behind another.
+    fn is_taken(&self, block: BlockId) -> bool {
+        let block = &self.blocks[block.index()];
+        block.insts.is_empty() && block.term == Term::Return(Value::NONE)
+    }
+
+    /// Where a way of a branch leads past a block that only jumps. If that block charges, and jumps back, so that each turn
+    /// of a loop goes there, the branch charges in its place, and what is not due is given back on the other way.
+    fn past_jumps(
+        &mut self,
+        flow: &Flow,
+        block: BlockId,
+        way: Edge,
+        other: Edge,
+    ) -> (Edge, Edge, bool) {
+        let next = &self.blocks[way.to.index()];
+        let Term::Jump(on) = next.term else { return (way, other, false) };
+        let is_new = way.to.index() >= flow.place.len();
+        if !next.params.is_empty() || on.to == way.to || other.to == way.to || is_new {
+            return (way, other, false);
+        }
+        if next.insts.is_empty() {
+            return (on, other, true);
+        }
+        let [value] = *next.insts else { return (way, other, false) };
+        let Inst::Charge(insns) = *self.inst(value) else { return (way, other, false) };
+        let is_back = flow.is_reached(on.to) && flow.is_back(way.to, on.to);
+        if !is_back || flow.preds(way.to).len() != 1 {
+            return (way, other, false);
+        }
+        let origin = self.origins[value.index()];
+        self.push_as_is(block, Inst::Charge(insns), origin);
+        let between = self.block();
+        self.blocks[between.index()].place = self.blocks[block.index()].place;
+        self.push_as_is(between, Inst::Charge(-insns), origin);
+        self.blocks[between.index()].term = Term::Jump(other);
+        let other = self.edge(between, []);
+        (on, other, true)
+    }
+
+    /// Adds values that come round a loop last, so that the turns of it wait for one addition each:
+    /// `((sum + a) + b) + c` becomes `sum + ((a + b) + c)`.
+    pub fn balance_sums(&mut self, flow: &Flow) {
+        let mut uses = alloc::vec![0u32; self.insts.len()];
+        for &block in &flow.order {
+            for &value in &self.blocks[block.index()].insts {
+                self.insts[value.index()].operands(|used| uses[used.index()] += 1);
+            }
+            self.term_operands(block, |used| uses[used.index()] += 1);
+            self.edges(block, |edge| {
+                self.args(edge).iter().for_each(|used| uses[used.index()] += 1);
+            });
+        }
+        for &block in &flow.order {
+            if !flow.preds(block).contains(&block) {
+                continue;
+            }
+            let params: Vec<Value> = self.blocks[block.index()].params.clone();
+            for param in params.into_iter().filter(|param| uses[param.index()] == 1) {
+                self.balance(block, param, &uses);
+            }
+        }
+    }
+
+    /// The same for one parameter, which is used once.
+    fn balance(&mut self, block: BlockId, param: Value, uses: &[u32]) {
+        let insts = &self.blocks[block.index()].insts;
+        let mut sum = param;
+        let (mut chain, mut terms) = (Vec::new(), Vec::new());
+        let mut on = None;
+        for &value in insts {
+            let Inst::Bin { op: op @ (crate::BinOp::Add | crate::BinOp::Xor), width, a, b } =
+                *self.inst(value)
+            else {
+                continue;
+            };
+            let term = match (a == sum, b == sum) {
+                (true, false) => b,
+                (false, true) => a,
+                _ => continue,
+            };
+            if *on.get_or_insert((op, width)) != (op, width) {
+                break;
+            }
+            chain.push(value);
+            terms.push(term);
+            sum = value;
+            if uses[value.index()] != 1 || chain.len() == MOST_TERMS {
+                break;
+            }
+        }
+        // The last keeps its value.
+        let (Some((op, width)), 3..) = (on, chain.len()) else { return };
+        let mut all = terms[0];
+        for (&value, &term) in chain.iter().zip(terms.get(1..).unwrap_or_default()) {
+            // This stood where one term fewer was there; it moves to where the next is.
+            self.insts[value.index()] = Inst::Bin { op, width, a: all, b: term };
+            self.bits[value.index()] = crate::fold::bits(self, &self.insts[value.index()]);
+            all = value;
+        }
+        let Some((&last, rest)) = chain.split_last() else { return };
+        self.insts[last.index()] = Inst::Bin { op, width, a: param, b: all };
+        self.bits[last.index()] = 64;
+        // Each of the others goes to where the next one was, when its second term has been given.
+        let insts = &mut self.blocks[block.index()].insts;
+        let mut moved = rest.iter().rev().copied().collect::<Vec<_>>();
+        let mut new = Vec::with_capacity(insts.len());
+        let first = chain[0];
+        for &value in insts.iter() {
+            if value == first {
+                continue;
+            }
+            if chain.contains(&value)
+                && let Some(before) = moved.pop()
+            {
+                new.push(before);
+                if value == last {
+                    new.push(last);
+                }
+                continue;
+            }
+            new.push(value);
+        }
+        *insts = new;
+    }
+}
