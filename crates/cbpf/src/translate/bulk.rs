@@ -76,7 +76,8 @@ impl Bulk {
         let pad = (0..4).min_by_key(|pad| {
             let in_parts = |insn: &&Insn| match insn {
                 Insn::LoadAbs { size, k } => {
-                    end(**insn).is_some() && k.wrapping_add(*pad) % u32::from(size.bytes()) != 0
+                    end(**insn).is_some()
+                        && !k.wrapping_add(*pad).is_multiple_of(u32::from(size.bytes()))
                 }
                 _ => false,
             };
