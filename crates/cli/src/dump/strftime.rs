@@ -78,7 +78,7 @@ mod tests {
         let text = fill("%Y-%m-%d %H:%M:%S %j %a %b %y", 1_700_000_000, 0);
         assert_eq!(text.as_deref(), Ok("2023-11-14 22:13:20 318 Tue Nov 23"));
         assert_eq!(fill("%F-%T-%R%%", 0, 0).as_deref(), Ok("1970-01-01-00:00:00-00:00%"));
-        let at = |hour| fill("%s %I%p", 3600 * hour, 7);
+        let at = |hour: i64| fill("%s %I%p", 3600 * hour, 7);
         assert_eq!(
             [at(0), at(12), at(23)],
             ["7 12AM", "7 12PM", "7 11PM"].map(|s| Ok(s.to_owned()))
