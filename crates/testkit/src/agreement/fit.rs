@@ -100,6 +100,12 @@ impl Target {
         Ok(Self { btf, config, release, cmdline, lockdown, cpus, symbols: OnceLock::new() })
     }
 
+    /// Whether it is known what lockdown forbids: without securityfs it is not.
+    #[must_use]
+    pub fn knows_lockdown(&self) -> bool {
+        !self.lockdown.is_empty() || !self.config.contains("CONFIG_SECURITY_LOCKDOWN_LSM=y")
+    }
+
     /// The function or variable of this name in the kernel's types.
     pub(crate) fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
         self.btf.find(name, kind).map(|ty| ty.id)

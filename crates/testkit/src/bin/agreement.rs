@@ -87,6 +87,9 @@ fn main() -> io::Result<()> {
         save_target(dir)?;
     }
     let target = args.kernel.as_deref().map_or_else(target, Target::read)?;
+    if !target.knows_lockdown() {
+        eprintln!("lockdown is taken for none: mount -t securityfs none /sys/kernel/security");
+    }
     fs::create_dir_all(&args.dir)?;
     let corpus = Corpus { source: args.source.clone(), out: args.dir.canonicalize()? };
     let mut board = Board::default();
