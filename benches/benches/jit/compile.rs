@@ -4,7 +4,8 @@ use skep_abi::ProgType;
 use skep_exec::features;
 use skep_isa::{AluOp, CondOp, Insn, Reg, Size, Src, Width};
 use skep_jit::NoSurroundings;
-use skep_jit::x64::compile;
+use skep_jit::x64::{compile, compile_best};
+use skep_jit::{Code, CompileError};
 use skep_prog::Prog;
 use std::hint::black_box;
 use std::time::Instant;
@@ -44,8 +45,14 @@ fn program(len: usize, branches: bool) -> Prog {
 #[expect(clippy::print_stdout, reason = "the result of the bench")]
 pub(crate) fn table() {
     println!(
-        "\n{:24}{:>12}{:>12}{:>12}{:>14}",
-        "compilation", "ns", "ns/insn", "bytes/insn", "rbpf ns/insn"
+        "\n{:24}{:>12}{:>12}{:>12}{:>16}{:>16}{:>14}",
+        "compilation",
+        "ns",
+        "ns/insn",
+        "bytes/insn",
+        "opt 2 ns/insn",
+        "opt 2 bytes/insn",
+        "rbpf ns/insn"
     );
     for (len, branches) in [
         (2, false),
@@ -58,13 +65,9 @@ pub(crate) fn table() {
     ] {
         let prog = program(len, branches);
         let turns = (3_000_000 / len).clamp(7, 2000);
-        let (mut shortest, mut bytes) = (f64::MAX, 0);
-        for _ in 0..turns {
-            let start = Instant::now();
-            let code = black_box(compile(&prog, &NoSurroundings, features()).expect("it compiles"));
-            shortest = shortest.min(start.elapsed().as_secs_f64() * 1e9);
-            bytes = code.bytes.len();
-        }
+        let first = shortest(turns, || compile(&prog, &NoSurroundings, features()));
+        let (first, bytes) = first.expect("it compiles");
+        let second = shortest(turns.min(200), || compile_best(&prog, &NoSurroundings, features()));
         let raw = prog.insns.to_le_bytes();
         let mut theirs = f64::MAX;
         // rbpf 0.4 panics on longer ones.
@@ -78,11 +81,31 @@ pub(crate) fn table() {
         let kind = if branches { "branches" } else { "straight" };
         let n = len as f64;
         let theirs = if theirs == f64::MAX { "-".into() } else { format!("{:.1}", theirs / n) };
+        let none = || ("-".to_string(), "-".to_string());
+        let (second, second_bytes) = second.map_or_else(none, |(ns, bytes)| {
+            (format!("{:.1}", ns / n), format!("{:.2}", bytes as f64 / n))
+        });
         println!(
-            "{:24}{shortest:12.0}{:12.1}{:12.2}{theirs:>14}",
+            "{:24}{first:12.0}{:12.1}{:12.2}{second:>16}{second_bytes:>16}{theirs:>14}",
             format!("{len} {kind}"),
-            shortest / n,
+            first / n,
             bytes as f64 / n,
         );
     }
+}
+
+/// The shortest time in ns, and the bytes of code, of what compiles.
+fn shortest(
+    turns: usize,
+    compile: impl Fn() -> Result<Code, CompileError>,
+) -> Option<(f64, usize)> {
+    let mut found = None::<(f64, usize)>;
+    for _ in 0..turns {
+        let start = Instant::now();
+        let code = black_box(compile()).ok()?;
+        let ns = start.elapsed().as_secs_f64() * 1e9;
+        let least = found.map_or(ns, |(least, _)| ns.min(least));
+        found = Some((least, code.bytes.len()));
+    }
+    found
 }

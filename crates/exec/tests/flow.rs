@@ -63,6 +63,16 @@ fn loops_and_jumps() {
 }
 
 #[test]
+fn numbers_are_compared_with_numbers() {
+    // What r5 is turns out when its loop has been looked at.
+    let text = "r4 = -0x8000000000000000 ll
+        r5 = 0x1f\nr7 = r5\nr0 = 2
+        l:\nif r7 == 0 goto e\nw5 <<= w4\nr7 += -1\ngoto l
+        e:\nif r4 > r5 goto x\nr0 = 3\nx:\nexit";
+    gives(text, 2);
+}
+
+#[test]
 fn jumps_of_any_length() {
     for count in (0..64).chain([100, 1000, 40_000]) {
         let body = "r0 *= 0x12345\n".repeat(count);

@@ -45,6 +45,17 @@ fn random_programs_do_as_interpreted_when_optimised() {
     assert!(compiled > 200, "only {compiled} programs were compiled");
 }
 
+#[test]
+fn random_programs_that_differed_once_do_as_interpreted() {
+    // A comparison of two numbers; loads with ordering in a callback, which were paid for as copies.
+    for seed in [823_028_961, 823_080_248] {
+        for code in [CodeOptions::default(), optimised()] {
+            let done = random_engines_with(seed, code);
+            assert!(matches!(done, Engines::Equal), "seed {seed}: {done:?}");
+        }
+    }
+}
+
 fn hardened() -> CodeOptions {
     let mut code = CodeOptions::default();
     (code.blinding, code.retpolines) = (true, true);

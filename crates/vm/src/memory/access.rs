@@ -22,7 +22,8 @@ impl<'m> Memory<'m> {
         if let Some((values, at)) = self.values(addr, size, false)? {
             return values.load(at, size_of_bytes(size)).ok_or(denied);
         }
-        self.read(addr, bytes.get_mut(..size).ok_or(denied)?)?;
+        // An instruction is no copy that a helper makes.
+        self.peek(addr, bytes.get_mut(..size).ok_or(denied)?)?;
         Ok(u64::from_le_bytes(bytes))
     }
 
@@ -42,7 +43,10 @@ impl<'m> Memory<'m> {
         if let Some((values, at)) = self.values(addr, size, true)? {
             return values.store(at, size_of_bytes(size), value).ok_or(denied);
         }
-        self.write(addr, value.to_le_bytes().get(..size).ok_or(denied)?)
+        let copied = self.copied.get();
+        let stored = self.write(addr, value.to_le_bytes().get(..size).ok_or(denied)?);
+        self.copied.set(copied);
+        stored
     }
 
     /// The shared memory behind an address, if it is that of a map or record.

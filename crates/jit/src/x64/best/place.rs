@@ -288,7 +288,13 @@ impl<'a> Lives<'a> {
                 }
             }
         });
-        self.needs_two |= matches!(f.blocks[block.index()].term, Term::Switch { .. });
+        self.needs_two |= match f.blocks[block.index()].term {
+            Term::Switch { .. } => true,
+            Term::Branch { cmp, .. } => {
+                [cmp.a, cmp.b].iter().all(|&value| f.known(value).is_some())
+            }
+            _ => false,
+        };
         f.term_operands(block, |value| {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
