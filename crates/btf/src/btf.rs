@@ -1,7 +1,7 @@
 //! All types of an object or kernel, and looking them up.
 
 use crate::{Body, BtfError, ByteOrder, Kind, Type, VarLinkage};
-use crate::{check, kind::Entries, names::Names, nesting, parse, source::Source};
+use crate::{check, kind::kind_bits, names::Names, nesting, parse, source::Source};
 use alloc::{borrow::Cow, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
@@ -425,17 +425,6 @@ impl<'a> Record<'a> {
         self.info >> 31 != 0
     }
 
-    /// How many words the entries of this record take, by kind and `vlen`.
-    pub(crate) fn entry_words(&self) -> usize {
-        let layout = self.kind.layout();
-        match layout.entries {
-            Entries::One => layout.words,
-            Entries::Vlen => {
-                layout.words.saturating_mul(usize::try_from(self.vlen()).unwrap_or(usize::MAX))
-            }
-        }
-    }
-
     /// Word `index` after the first three.
     pub(crate) fn word(&self, index: usize) -> u32 {
         self.order.u32(self.entries.get(index).copied().unwrap_or_default())
@@ -454,9 +443,4 @@ impl<'a> Record<'a> {
             pick.iter().filter_map(move |&i| Some((i.checked_add(at)?, word(i)?)))
         })
     }
-}
-
-/// The kind's number in the second word. Kernel: `BTF_INFO_KIND`.
-pub(crate) const fn kind_bits(info: u32) -> u32 {
-    (info >> 24) & 0x1f
 }

@@ -99,6 +99,42 @@ const LAYOUT: [Layout; 20] = {
     ]
 };
 
+/// The kind's number in the second word. Kernel: `BTF_INFO_KIND`.
+pub(crate) const fn kind_bits(info: u32) -> u32 {
+    (info >> 24) & 0x1f
+}
+
+/// Words of a record by the number of its kind: those that it has always, none where there is no such kind, and those for
+/// each of its `vlen`.
+#[expect(clippy::indexing_slicing, reason = "a constant")]
+const WORDS: [(u8, u8); 32] = {
+    let mut words = [(0, 0); 32];
+    let mut number = 1;
+    while number < LAYOUT.len() {
+        let row = &LAYOUT[number];
+        #[expect(clippy::cast_possible_truncation, reason = "three at the most")]
+        let entry = row.words as u8;
+        words[number] = match row.entries {
+            Entries::One => (3 + entry, 0),
+            Entries::Vlen => (3, entry),
+        };
+        number += 1;
+    }
+    words
+};
+
+/// Words of a record with this second word; `None` if it names no kind.
+///
+/// All types of a file are gone through by it before the first can be looked up, and their kinds follow no pattern:
+/// there is no branch on them.
+#[inline]
+pub(crate) fn record_words(info: u32) -> Option<usize> {
+    let &(always, each) = WORDS.get(usize::try_from(kind_bits(info)).ok()?)?;
+    let entries = u32::from(each).saturating_mul(info & 0xffff);
+    let words = usize::try_from(u32::from(always).saturating_add(entries)).ok()?;
+    (always != 0).then_some(words)
+}
+
 impl Kind {
     /// The kind with this number; a record never has kind 0.
     #[must_use]

@@ -1,6 +1,6 @@
 //! From bytes to records.
 
-use crate::btf::{Record, kind_bits};
+use crate::kind::{kind_bits, record_words};
 use crate::{Btf, BtfError, ByteOrder, TypeId, source::Source};
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
@@ -145,23 +145,27 @@ fn starts(
             starts.shrink_to_fit();
             return Ok(starts);
         }
-        let len = record_len(rest, order, pos_at(types_at, pos), id.saturating_add(1))?;
+        let info = rest.get(1).map_or(0, |&info| order.u32(info));
+        let len = record_words(info).filter(|&len| len <= rest.len());
+        let len =
+            len.ok_or_else(|| broken(rest, order, pos_at(types_at, pos), id.saturating_add(1)))?;
         rest = rest.get(len..).unwrap_or_default();
         pos = pos.saturating_add(len);
     }
 }
 
-/// Words of the record at the start of `rest`, which is type number `id`.
-fn record_len(rest: &[[u8; 4]], order: ByteOrder, at: usize, id: usize) -> Result<usize, BtfError> {
-    let record = Record::new(rest, order).ok_or_else(|| match rest {
-        [_, info, _, ..] => {
+/// What is wrong with the record at the start of `rest`, which is type number `id`.
+#[cold]
+fn broken(rest: &[[u8; 4]], order: ByteOrder, at: usize, id: usize) -> BtfError {
+    let [_, info, _, ..] = rest else { return short_record(3, rest.len(), at) };
+    let info = order.u32(*info);
+    match record_words(info) {
+        Some(len) => short_record(len, rest.len(), at),
+        None => {
             let id = TypeId(u32::try_from(id).unwrap_or(u32::MAX));
-            BtfError::Kind { at: at.saturating_add(4), id, kind: kind_bits(order.u32(*info)) }
+            BtfError::Kind { at: at.saturating_add(4), id, kind: kind_bits(info) }
         }
-        _ => short_record(3, rest.len(), at),
-    })?;
-    let len = record.entry_words().saturating_add(3);
-    if len > rest.len() { Err(short_record(len, rest.len(), at)) } else { Ok(len) }
+    }
 }
 
 fn short_record(need: usize, have: usize, at: usize) -> BtfError {
