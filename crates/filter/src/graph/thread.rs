@@ -5,9 +5,10 @@
 //! own test decide; past touches of what was loaded on every way. Blocks are never copied for it: a way that
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
-use super::{ACCEPT, Block, BlockId, Graph, Step};
+use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
+use smallvec::smallvec;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 12;
@@ -34,7 +35,7 @@ pub(crate) struct Known {
 /// Facts, each with the one that was known before it.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    list: Vec<Row>,
+    list: PerBlock<Row>,
 }
 
 /// A fact, and how others are found from it.
@@ -242,8 +243,12 @@ impl Known {
     }
 }
 
-const fn bit(id: ValueId) -> u64 {
-    if id < 64 { 1 << id } else { 0 }
+/// The last value that has a bit.
+pub(crate) const LAST_BIT: ValueId = 63;
+
+/// The bit of a value.
+pub(crate) const fn bit(id: ValueId) -> u64 {
+    if id <= LAST_BIT { 1 << id } else { 0 }
 }
 
 impl Graph<'_> {
@@ -265,10 +270,10 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        let mut known: Vec<Option<Known>> = vec![None; count];
-        let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
+        let mut known: PerBlock<Option<Known>> = smallvec![None; count];
+        let mut ways: PerBlock<(BlockId, BlockId)> = smallvec![(0, 0); count];
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts { list: Vec::with_capacity(count) };
+        let mut facts = Facts { list: PerBlock::with_capacity(count) };
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
