@@ -63,6 +63,7 @@ fn emit_with(
     }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
     let mut states: PerBlock<Option<State>> = smallvec![None; count];
+    let states = states.as_mut_slice();
     let start = machine.prologue(asked(meaning, graph, root))?;
     if let Some(state) = states.get_mut(root as usize) {
         *state = Some(start);
@@ -95,12 +96,15 @@ fn emit_with(
     if optimise {
         drop_dead_stores(&mut prologue, &mut code, &mut parts);
     }
+    let (mut places, mut detours): (PerBlock<usize>, PerBlock<usize>) =
+        (smallvec![0; count.max(2)], smallvec![0; count.max(2)]);
+    let mut buckets: SmallVec<[u32; 32]> = smallvec![0; parts.len().next_power_of_two().max(4)];
     let mut layout = Layout {
         out: Vec::with_capacity(prologue.len() + code.len() + parts.len() + 2),
-        places: smallvec![0; count.max(2)],
-        detours: smallvec![0; count.max(2)],
+        places: &mut places,
+        detours: &mut detours,
         made: PerBlock::with_capacity(parts.len()),
-        buckets: smallvec![0; parts.len().next_power_of_two().max(4)],
+        buckets: &mut buckets,
     };
     let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
     if reached(REJECT) {
@@ -283,15 +287,15 @@ fn branch(
 }
 
 /// The program from its end.
-struct Layout {
+struct Layout<'a> {
     out: Vec<Insn>,
     /// How far from the end each block begins, counting its first instruction.
-    places: PerBlock<usize>,
+    places: &'a mut [usize],
     /// The last instruction laid out that does nothing but go on to a block.
-    detours: PerBlock<usize>,
+    detours: &'a mut [usize],
     /// What is laid out, and for each hash the last of it.
     made: PerBlock<Made>,
-    buckets: SmallVec<[u32; 32]>,
+    buckets: &'a mut [u32],
 }
 
 /// A block that is laid out.
@@ -308,7 +312,7 @@ struct Made {
     before: u32,
 }
 
-impl Layout {
+impl Layout<'_> {
     fn ret(&mut self, id: BlockId, k: u32) {
         self.out.push(Insn::RetK { k });
         self.places[id as usize] = self.out.len();

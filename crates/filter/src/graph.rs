@@ -46,11 +46,18 @@ pub(crate) enum Step {
 }
 
 /// A test and where it leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     pub(crate) step: Step,
     pub(crate) yes: BlockId,
     pub(crate) no: BlockId,
+}
+
+impl Block {
+    /// Whether they are equal; where they lead differs most often.
+    fn is(&self, other: &Self) -> bool {
+        (self.yes, self.no) == (other.yes, other.no) && self.step == other.step
+    }
 }
 
 /// Blocks; those a block leads to stand before it.
@@ -58,6 +65,8 @@ pub(crate) struct Block {
 pub(crate) struct Graph<'a> {
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
+    /// Memory of blocks before the last pass, for the next one.
+    spare: Vec<Block>,
     table: Vec<BlockId>,
     /// Whether the blocks are in the table: few are searched one by one.
     has_table: bool,
@@ -82,6 +91,7 @@ impl<'a> Graph<'a> {
         let mut graph = Self {
             values: &meaning.values,
             blocks,
+            spare: Vec::new(),
             table: Vec::new(),
             has_table: false,
             optimise,
@@ -156,13 +166,16 @@ impl<'a> Graph<'a> {
                 }
             };
         }
+        self.spare = old;
         made[root as usize]
     }
 
     /// Takes out all blocks but those that end.
     fn clear(&mut self) -> Vec<Block> {
         let room = self.blocks.len();
-        let old = std::mem::replace(&mut self.blocks, Vec::with_capacity(room));
+        let old = std::mem::replace(&mut self.blocks, std::mem::take(&mut self.spare));
+        self.blocks.clear();
+        self.blocks.reserve(room);
         self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
         self.has_table = false;
         old
@@ -323,7 +336,7 @@ impl<'a> Graph<'a> {
         if self.shares {
             let there = if self.blocks.len() < SEARCHED {
                 let mut blocks = (0..).zip(&self.blocks).skip(ACCEPT as usize + 1);
-                blocks.find(|&(_, &other)| other == block).map(|(there, _)| there)
+                blocks.find(|(_, other)| block.is(other)).map(|(there, _)| there)
             } else {
                 self.find_or_note(&block, id)
             };
@@ -344,7 +357,7 @@ impl<'a> Graph<'a> {
         let mut slot = hash(block) & mask;
         while self.table[slot] != 0 {
             let id = self.table[slot];
-            if self.blocks[id as usize] == *block {
+            if block.is(&self.blocks[id as usize]) {
                 return Some(id);
             }
             slot = (slot + 1) & mask;

@@ -5,7 +5,7 @@
 //! beyond the packet rejects, too. If it is [`ACCEPT`], a test may go before others as long as nothing that
 //! changes places may reject, which is so when it was loaded before.
 
-use super::thread::{Known, LAST_BIT, bit};
+use super::thread::Known;
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
 use crate::form::{Rhs, Test, ValueId};
 
@@ -23,7 +23,7 @@ impl Graph<'_> {
         if root <= ACCEPT {
             return root;
         }
-        if !self.loads_again(root) {
+        if !self.asks_again(root) {
             return root;
         }
         let ways = self.ways(root);
@@ -34,30 +34,6 @@ impl Graph<'_> {
                 && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
         });
         if is_out_of_order { self.regroup_with(root, &ways) } else { root }
-    }
-
-    /// Whether a block may load a value that another one on the way to it has loaded, with a third between them.
-    fn loads_again(&self, root: BlockId) -> bool {
-        let value = |id: BlockId| match self.blocks[id as usize].step {
-            Step::Test(test) => Some(test.value),
-            _ => None,
-        };
-        let mut loaded = 0u64;
-        for id in (ACCEPT + 1..=root).rev() {
-            let here = value(id);
-            loaded |= here.map_or(0, bit);
-            let Block { yes, no, .. } = self.blocks[id as usize];
-            let again = |next: BlockId| {
-                next > ACCEPT
-                    && value(next).is_some_and(|next| {
-                        here != Some(next) && (next > LAST_BIT || loaded & bit(next) != 0)
-                    })
-            };
-            if again(yes) || again(no) {
-                return true;
-            }
-        }
-        false
     }
 
     /// Whether a value is left and comes again: `a` then `b` then `a`.

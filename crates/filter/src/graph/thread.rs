@@ -244,10 +244,10 @@ impl Known {
 }
 
 /// The last value that has a bit.
-pub(crate) const LAST_BIT: ValueId = 63;
+const LAST_BIT: ValueId = 63;
 
 /// The bit of a value.
-pub(crate) const fn bit(id: ValueId) -> u64 {
+const fn bit(id: ValueId) -> u64 {
     if id <= LAST_BIT { 1 << id } else { 0 }
 }
 
@@ -255,6 +255,9 @@ impl Graph<'_> {
     /// The graph from `root` on without what is known already.
     pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
+        if !self.asks_again(root) {
+            return root;
+        }
         for _ in 0..ROUNDS {
             let folded = self.folded;
             root = self.thread_once(root);
@@ -263,6 +266,19 @@ impl Graph<'_> {
             }
         }
         root
+    }
+
+    /// Whether two blocks test the same value, or one only loads. If not, nothing that is known decides anything.
+    pub(super) fn asks_again(&self, root: BlockId) -> bool {
+        let mut asked = 0u64;
+        (ACCEPT + 1..=root).any(|id| {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
+                return false;
+            };
+            let is_again = test.value > LAST_BIT || asked & bit(test.value) != 0 || yes == no;
+            asked |= bit(test.value);
+            is_again
+        })
     }
 
     fn thread_once(&mut self, root: BlockId) -> BlockId {
