@@ -10,12 +10,13 @@ mod machine;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
-use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
+use crate::graph::{ACCEPT, BlockId, Graph, PerBlock, REJECT, Step};
 use crate::lower::Meaning;
+use machine::{Insns, Machine, State};
 pub(crate) use machine::{MEMBER, PREFIX, PREFIX_CELL};
-use machine::{Machine, State};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
+use smallvec::{SmallVec, smallvec};
 
 /// Farthest that a conditional jump leads.
 const FAR: usize = 255;
@@ -61,14 +62,14 @@ fn emit_with(
         machine.write_all();
     }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
-    let mut states: Vec<Option<State>> = vec![None; count];
+    let mut states: PerBlock<Option<State>> = smallvec![None; count];
+    let states = states.as_mut_slice();
     let start = machine.prologue(asked(meaning, graph, root))?;
     if let Some(state) = states.get_mut(root as usize) {
         *state = Some(start);
     }
     let prologue = machine.take();
-    let mut code: Vec<Insn> = Vec::new();
-    let mut parts: Vec<(BlockId, usize, Branch)> = Vec::with_capacity(count.min(64));
+    let mut parts: PerBlock<(BlockId, usize, Branch)> = PerBlock::new();
     for id in (ACCEPT + 1..=root).rev() {
         let Some(state) = states[id as usize] else { continue };
         let block = graph.block(id);
@@ -81,8 +82,7 @@ fn emit_with(
             }
             Step::End => continue,
         };
-        code.append(&mut machine.code);
-        parts.push((id, code.len(), branch));
+        parts.push((id, machine.code.len(), branch));
         for next in [branch.yes, branch.no] {
             if let Some(state) = states.get_mut(next as usize) {
                 *state = Some(match state {
@@ -92,16 +92,19 @@ fn emit_with(
             }
         }
     }
-    let mut prologue = prologue;
+    let (mut prologue, mut code) = (prologue, machine.take());
     if optimise {
         drop_dead_stores(&mut prologue, &mut code, &mut parts);
     }
+    let (mut places, mut detours): (PerBlock<usize>, PerBlock<usize>) =
+        (smallvec![0; count.max(2)], smallvec![0; count.max(2)]);
+    let mut buckets: SmallVec<[u32; 32]> = smallvec![0; parts.len().next_power_of_two().max(4)];
     let mut layout = Layout {
-        out: Vec::with_capacity(code.len() + 64),
-        places: vec![0; count.max(2)],
-        detours: vec![0; count.max(2)],
-        made: Vec::with_capacity(parts.len()),
-        buckets: vec![0; parts.len().next_power_of_two().max(4)],
+        out: Vec::with_capacity(prologue.len() + code.len() + parts.len() + 2),
+        places: &mut places,
+        detours: &mut detours,
+        made: PerBlock::with_capacity(parts.len()),
+        buckets: &mut buckets,
     };
     let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
     if reached(REJECT) {
@@ -128,8 +131,8 @@ fn emit_with(
 
 /// Takes out stores of cells that nothing loads.
 fn drop_dead_stores(
-    prologue: &mut Vec<Insn>,
-    code: &mut Vec<Insn>,
+    prologue: &mut Insns,
+    code: &mut Insns,
     parts: &mut [(BlockId, usize, Branch)],
 ) {
     let both = || prologue.iter().chain(code.iter());
@@ -151,11 +154,11 @@ fn drop_dead_stores(
         code.get(at).is_some_and(is_dead_store)
             || is_constant && code.get(at + 1).is_some_and(is_dead_store)
     };
-    let living = |code: &[Insn]| -> Vec<Insn> {
+    let living = |code: &[Insn]| -> Insns {
         (0..code.len()).filter(|&at| !is_dead(code, at)).map(|at| code[at]).collect()
     };
     *prologue = living(prologue);
-    let mut kept = Vec::with_capacity(code.len());
+    let mut kept = Insns::with_capacity(code.len());
     let mut begin = 0;
     for (_, end, _) in parts {
         kept.extend(living(&code[begin..*end]));
@@ -284,15 +287,15 @@ fn branch(
 }
 
 /// The program from its end.
-struct Layout {
+struct Layout<'a> {
     out: Vec<Insn>,
     /// How far from the end each block begins, counting its first instruction.
-    places: Vec<usize>,
+    places: &'a mut [usize],
     /// The last instruction laid out that does nothing but go on to a block.
-    detours: Vec<usize>,
+    detours: &'a mut [usize],
     /// What is laid out, and for each hash the last of it.
-    made: Vec<Made>,
-    buckets: Vec<u32>,
+    made: PerBlock<Made>,
+    buckets: &'a mut [u32],
 }
 
 /// A block that is laid out.
@@ -309,7 +312,7 @@ struct Made {
     before: u32,
 }
 
-impl Layout {
+impl Layout<'_> {
     fn ret(&mut self, id: BlockId, k: u32) {
         self.out.push(Insn::RetK { k });
         self.places[id as usize] = self.out.len();

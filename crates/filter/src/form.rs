@@ -228,6 +228,11 @@ impl Values {
         self.add(if at > i32::MAX.cast_unsigned() { Value::Fault } else { Value::Abs(size, at) })
     }
 
+    /// Length of the IPv4 header at a constant position.
+    pub(crate) fn header_length(&mut self, at: u32) -> ValueId {
+        self.add(if at > i32::MAX.cast_unsigned() { Value::Fault } else { Value::Msh(at) })
+    }
+
     pub(crate) fn neg(&mut self, operand: ValueId) -> ValueId {
         match self.get(operand) {
             Value::Const(value) => self.add(Value::Const(value.wrapping_neg())),
@@ -355,7 +360,7 @@ impl Values {
     /// Whether computing it may reject the packet.
     pub(crate) fn may_fail(&self, id: ValueId) -> bool {
         // Values stand after what they are made of, so chains of them end; they may be long.
-        let mut pending = vec![id];
+        let mut pending = smallvec::SmallVec::<[ValueId; 8]>::from_slice(&[id]);
         while let Some(id) = pending.pop() {
             match self.get(id) {
                 Value::Const(_) | Value::Len | Value::Anc(_) | Value::Cell(_) => {}

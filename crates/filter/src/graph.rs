@@ -16,6 +16,7 @@ use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, 
 use crate::implies::Fact;
 use crate::lower::Meaning;
 pub(crate) use plain::PlainHeader;
+use smallvec::{SmallVec, smallvec};
 
 /// Position of a [`Block`].
 pub(crate) type BlockId = u32;
@@ -28,6 +29,12 @@ pub(crate) const ACCEPT: BlockId = 1;
 /// Conditions of a long expression.
 const LONG: usize = 4000;
 
+/// Blocks that are searched one by one.
+const SEARCHED: usize = 20;
+
+/// Something for each block; for those of most expressions without an allocation.
+pub(crate) type PerBlock<T> = SmallVec<[T; 24]>;
+
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -39,11 +46,18 @@ pub(crate) enum Step {
 }
 
 /// A test and where it leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     pub(crate) step: Step,
     pub(crate) yes: BlockId,
     pub(crate) no: BlockId,
+}
+
+impl Block {
+    /// Whether they are equal; where they lead differs most often.
+    fn is(&self, other: &Self) -> bool {
+        (self.yes, self.no) == (other.yes, other.no) && self.step == other.step
+    }
 }
 
 /// Blocks; those a block leads to stand before it.
@@ -51,9 +65,11 @@ pub(crate) struct Block {
 pub(crate) struct Graph<'a> {
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
+    /// Memory of blocks before the last pass, for the next one.
+    spare: Vec<Block>,
     table: Vec<BlockId>,
-    /// Blocks in the table.
-    count: usize,
+    /// Whether the blocks are in the table: few are searched one by one.
+    has_table: bool,
     optimise: bool,
     /// Whether equal blocks are to be the same.
     shares: bool,
@@ -75,8 +91,9 @@ impl<'a> Graph<'a> {
         let mut graph = Self {
             values: &meaning.values,
             blocks,
+            spare: Vec::new(),
             table: Vec::new(),
-            count: 0,
+            has_table: false,
             optimise,
             reserved: Vec::new(),
             found: Vec::new(),
@@ -97,8 +114,8 @@ impl<'a> Graph<'a> {
     }
 
     /// How many ways from `root` lead to each block.
-    fn ways(&self, root: BlockId) -> Vec<u32> {
-        let mut ways = vec![0u32; root as usize + 1];
+    fn ways(&self, root: BlockId) -> PerBlock<u32> {
+        let mut ways: PerBlock<u32> = smallvec![0; root as usize + 1];
         ways[root as usize] = 1;
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] == 0 {
@@ -136,7 +153,7 @@ impl<'a> Graph<'a> {
         mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
     ) -> BlockId {
         let old = self.clear();
-        let mut made: Vec<BlockId> = vec![REJECT; root as usize + 1];
+        let mut made: PerBlock<BlockId> = smallvec![REJECT; root as usize + 1];
         made[ACCEPT as usize] = ACCEPT;
         for id in ACCEPT + 1..=root {
             let block = &old[id as usize];
@@ -149,16 +166,18 @@ impl<'a> Graph<'a> {
                 }
             };
         }
+        self.spare = old;
         made[root as usize]
     }
 
     /// Takes out all blocks but those that end.
     fn clear(&mut self) -> Vec<Block> {
         let room = self.blocks.len();
-        let old = std::mem::replace(&mut self.blocks, Vec::with_capacity(room));
+        let old = std::mem::replace(&mut self.blocks, std::mem::take(&mut self.spare));
+        self.blocks.clear();
+        self.blocks.reserve(room);
         self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
-        self.table.fill(0);
-        self.count = 0;
+        self.has_table = false;
         old
     }
 
@@ -315,36 +334,51 @@ impl<'a> Graph<'a> {
     pub(crate) fn add(&mut self, block: Block) -> BlockId {
         let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
         if self.shares {
-            if self.count * 2 >= self.table.len() {
-                self.grow(self.blocks.len());
+            let there = if self.blocks.len() < SEARCHED {
+                let mut blocks = (0..).zip(&self.blocks).skip(ACCEPT as usize + 1);
+                blocks.find(|(_, other)| block.is(other)).map(|(there, _)| there)
+            } else {
+                self.find_or_note(&block, id)
+            };
+            if let Some(there) = there {
+                return there;
             }
-            let mask = self.table.len() - 1;
-            let mut slot = hash(&block) & mask;
-            while self.table[slot] != 0 {
-                let id = self.table[slot];
-                if self.blocks[id as usize] == block {
-                    return id;
-                }
-                slot = (slot + 1) & mask;
-            }
-            self.table[slot] = id;
-            self.count += 1;
         }
         self.blocks.push(block);
         id
     }
 
-    /// Room for as many blocks again as there are.
-    fn grow(&mut self, blocks: usize) {
-        let len = (blocks * 4).next_power_of_two().max(128);
-        let old = std::mem::replace(&mut self.table, vec![0; len]);
-        for id in old.into_iter().filter(|&id| id != 0) {
-            let mut slot = hash(&self.blocks[id as usize]) & (len - 1);
+    /// The equal block that is in the table; if there is none, `id` is noted there.
+    fn find_or_note(&mut self, block: &Block, id: BlockId) -> Option<BlockId> {
+        if !self.has_table || self.blocks.len() * 2 >= self.table.len() {
+            self.fill_table();
+        }
+        let mask = self.table.len() - 1;
+        let mut slot = hash(block) & mask;
+        while self.table[slot] != 0 {
+            let id = self.table[slot];
+            if block.is(&self.blocks[id as usize]) {
+                return Some(id);
+            }
+            slot = (slot + 1) & mask;
+        }
+        self.table[slot] = id;
+        None
+    }
+
+    /// All blocks into the table, and room for as many again.
+    fn fill_table(&mut self) {
+        let len = (self.blocks.len() * 4).next_power_of_two().max(self.table.len());
+        self.table.clear();
+        self.table.resize(len, 0);
+        for (id, block) in (0..).zip(&self.blocks).skip(ACCEPT as usize + 1) {
+            let mut slot = hash(block) & (len - 1);
             while self.table[slot] != 0 {
                 slot = (slot + 1) & (len - 1);
             }
             self.table[slot] = id;
         }
+        self.has_table = true;
     }
 }
 

@@ -120,7 +120,7 @@ impl Code {
 
 impl Machine<'_> {
     fn run(&mut self, code: Code) {
-        self.code.append(&mut code.finish());
+        self.code.extend(code.finish());
         self.state = State::default();
     }
 

@@ -8,6 +8,7 @@ use crate::form::{
 use crate::lower::Meaning;
 use skep_cbpf::{AluOp, Ancillary, CondOp, Insn, MAX_INSNS, MEM_CELLS, Reg, Size, Src};
 use skep_diag::Span;
+use smallvec::SmallVec;
 
 /// Stands for the search of `A` in the set whose number is in `X`; no word of the language makes it.
 pub(crate) const MEMBER: Insn = Insn::LoadAnc { size: Size::W, anc: Ancillary::Nlattr };
@@ -42,14 +43,17 @@ impl State {
     }
 }
 
-/// Makes the instructions of a block.
+/// Instructions; those of most expressions without an allocation.
+pub(super) type Insns = SmallVec<[Insn; 32]>;
+
+/// Makes the instructions of blocks, one after the other.
 pub(super) struct Machine<'a> {
     meaning: &'a Meaning,
     values: &'a Values,
     pub(super) state: State,
-    pub(super) code: Vec<Insn>,
+    pub(super) code: Insns,
     /// Cells of scratch memory: those of the meaning come first.
-    slots: Vec<Option<u32>>,
+    slots: SmallVec<[Option<u32>; 8]>,
     free: u32,
     /// Whether registers are remembered.
     optimise: bool,
@@ -66,10 +70,10 @@ impl<'a> Machine<'a> {
         });
         let slots = slots.collect();
         let values = &meaning.values;
-        Self { meaning, values, state: State::default(), code: Vec::new(), slots, free, optimise }
+        Self { meaning, values, state: State::default(), code: Insns::new(), slots, free, optimise }
     }
 
-    pub(super) fn take(&mut self) -> Vec<Insn> {
+    pub(super) fn take(&mut self) -> Insns {
         std::mem::take(&mut self.code)
     }
 
@@ -127,7 +131,7 @@ impl<'a> Machine<'a> {
 
     /// Left operands may be nested as deep as the expression is long.
     fn compute(&mut self, id: ValueId) -> Result<(), Error> {
-        let (mut leaf, mut operations) = (id, Vec::new());
+        let (mut leaf, mut operations) = (id, SmallVec::<[(AluOp, ValueId); 8]>::new());
         while let Value::Alu(op, left, right) = self.values.get(leaf) {
             if self.values.constant(right).is_none() {
                 break;
@@ -599,7 +603,7 @@ impl<'a> Machine<'a> {
         } else {
             Insn::LoadMsh { k: network }
         });
-        self.code.append(&mut steps);
+        self.code.extend(steps);
         self.free -= 1;
         self.state = State::default();
         Ok(())

@@ -23,6 +23,9 @@ impl Graph<'_> {
         if root <= ACCEPT {
             return root;
         }
+        if !self.asks_again(root) {
+            return root;
+        }
         let ways = self.ways(root);
         let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
             let Block { yes, no, .. } = self.blocks[id as usize];

@@ -5,9 +5,10 @@
 //! own test decide; past touches of what was loaded on every way. Blocks are never copied for it: a way that
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
-use super::{ACCEPT, Block, BlockId, Graph, Step};
+use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
+use smallvec::smallvec;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 12;
@@ -34,7 +35,7 @@ pub(crate) struct Known {
 /// Facts, each with the one that was known before it.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    list: Vec<Row>,
+    list: PerBlock<Row>,
 }
 
 /// A fact, and how others are found from it.
@@ -242,14 +243,21 @@ impl Known {
     }
 }
 
+/// The last value that has a bit.
+const LAST_BIT: ValueId = 63;
+
+/// The bit of a value.
 const fn bit(id: ValueId) -> u64 {
-    if id < 64 { 1 << id } else { 0 }
+    if id <= LAST_BIT { 1 << id } else { 0 }
 }
 
 impl Graph<'_> {
     /// The graph from `root` on without what is known already.
     pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
+        if !self.asks_again(root) {
+            return root;
+        }
         for _ in 0..ROUNDS {
             let folded = self.folded;
             root = self.thread_once(root);
@@ -260,15 +268,28 @@ impl Graph<'_> {
         root
     }
 
+    /// Whether two blocks test the same value, or one only loads. If not, nothing that is known decides anything.
+    pub(super) fn asks_again(&self, root: BlockId) -> bool {
+        let mut asked = 0u64;
+        (ACCEPT + 1..=root).any(|id| {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
+                return false;
+            };
+            let is_again = test.value > LAST_BIT || asked & bit(test.value) != 0 || yes == no;
+            asked |= bit(test.value);
+            is_again
+        })
+    }
+
     fn thread_once(&mut self, root: BlockId) -> BlockId {
         if root <= ACCEPT {
             return root;
         }
         let count = root as usize + 1;
-        let mut known: Vec<Option<Known>> = vec![None; count];
-        let mut ways: Vec<(BlockId, BlockId)> = vec![(0, 0); count];
+        let mut known: PerBlock<Option<Known>> = smallvec![None; count];
+        let mut ways: PerBlock<(BlockId, BlockId)> = smallvec![(0, 0); count];
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts { list: Vec::with_capacity(count) };
+        let mut facts = Facts { list: PerBlock::with_capacity(count) };
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };

@@ -7,6 +7,7 @@ use crate::form::{Cmp, FormId, Rhs, Value, ValueId, compare, ones};
 use crate::link::LinkType;
 use skep_cbpf::{AluOp, Size};
 use skep_diag::Span;
+use smallvec::SmallVec;
 
 /// A number, its value known for each packet.
 #[derive(Clone, Copy)]
@@ -145,7 +146,7 @@ impl Lowering<'_> {
     /// where the first one that belongs to it stands.
     fn number(&mut self, id: ArithId) -> Result<Term, Error> {
         let first = self.first_of(id);
-        let mut terms: Vec<Term> = Vec::with_capacity((id - first + 1) as usize);
+        let mut terms: SmallVec<[Term; 8]> = SmallVec::new();
         for at in first..=id {
             let Some(arith) = self.expr.ariths.get(at as usize).copied() else { break };
             self.span = arith.span;
@@ -355,6 +356,6 @@ impl Lowering<'_> {
 }
 
 /// The number on top; there is one, as operands stand before what they are operands of.
-fn pop(terms: &mut Vec<Term>) -> Term {
+fn pop(terms: &mut SmallVec<[Term; 8]>) -> Term {
     terms.pop().unwrap_or(Term { value: 0, guard: None, first: None, fields: None })
 }

@@ -120,6 +120,10 @@ impl Lowering<'_> {
             return self.cell(level.at);
         }
         let network = self.network();
+        let values = &mut self.meaning.values;
+        if network.cell.is_none() {
+            return Ok(values.header_length(network.at));
+        }
         let first = self.load(network, 0, Size::B)?;
         let values = &mut self.meaning.values;
         let (mask, two) =
