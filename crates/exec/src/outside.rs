@@ -5,8 +5,8 @@ use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
-use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
-use skep_map::Map;
+use skep_jit::{Access, ArrayLookup, Callee, ProgSlots, Surroundings};
+use skep_map::{Map, ProgArray};
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
@@ -35,7 +35,7 @@ pub(crate) struct Outside<'a, S> {
     has_tail_calls: bool,
     options: CodeOptions,
     seed: Option<u64>,
-    /// Maps that calls get as r1, by the slot of the call.
+    /// Maps that calls get as r1, or tail calls as r2, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
     /// Of each map of the machine.
     fast_maps: &'a [Option<Box<FastMap>>],
@@ -79,6 +79,17 @@ impl<'a, S> Outside<'a, S> {
         Some(self.fast_maps.get(index)?.as_ref()?.context())
     }
 
+    /// The array of programs that a tail call gets.
+    fn progs(&self, pc: Pc) -> Option<ProgSlots> {
+        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
+        let Map::Progs(progs) = self.machine.maps().get(index)? else { return None };
+        let base = progs.words().as_ptr().as_ptr().expose_provenance() as u64;
+        let len = progs.def().max_entries;
+        // Code reads the words as they are.
+        const { assert!(ProgSlots::SET == ProgArray::SET) };
+        (progs.words().len() / 8 >= len as usize).then_some(ProgSlots { base, len })
+    }
+
     fn array(&self, pc: Pc) -> Option<ArrayLookup> {
         let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
         let Map::KeyValue(map) = self.machine.maps().get(index)? else { return None };
@@ -99,23 +110,28 @@ impl<'a, S> Outside<'a, S> {
     }
 }
 
-/// The map that each call surely gets as its first argument: loaded in the same block, and untouched since.
+/// The map that each call surely gets as its first argument, a tail call as its second: loaded in the same block, and
+/// untouched since.
 fn maps_of_calls(insns: &Insns) -> BTreeMap<Pc, i32> {
     let targets = skep_prog::targets(insns);
-    let (mut maps, mut r1) = (BTreeMap::new(), None);
+    let (mut maps, mut r1, mut r2) = (BTreeMap::new(), None, None);
     for (pc, insn) in insns.iter() {
         if targets.contains(&pc) {
-            r1 = None;
+            (r1, r2) = (None, None);
         }
         match insn {
             Insn::LoadImm { dst: Reg::R1, imm: ImmSrc::MapIdx(idx) } => r1 = Some(idx),
-            Insn::Call(_) => {
-                if let Some(idx) = r1.take() {
+            Insn::LoadImm { dst: Reg::R2, imm: ImmSrc::MapIdx(idx) } => r2 = Some(idx),
+            Insn::Call(call) => {
+                let map = if call == TAIL_CALL { r2 } else { r1 };
+                if let Some(idx) = map {
                     maps.insert(pc, idx);
                 }
+                (r1, r2) = (None, None);
             }
             insn if insn.writes() == Some(Reg::R1) => r1 = None,
-            insn if !insn.falls_through() => r1 = None,
+            insn if insn.writes() == Some(Reg::R2) => r2 = None,
+            insn if !insn.falls_through() => (r1, r2) = (None, None),
             _ => {}
         }
     }
@@ -158,7 +174,10 @@ impl<S> Surroundings for Outside<'_, S> {
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
         bridged.push(Bridged { at, helper, is_turn });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
-        Ok(if call == TAIL_CALL { Callee::TailCall(id) } else { Callee::Bridge(id) })
+        if call == TAIL_CALL {
+            return Ok(Callee::TailCall { id, array: self.progs(pc) });
+        }
+        Ok(Callee::Bridge(id))
     }
 
     fn access(&self, pc: Pc) -> Access {

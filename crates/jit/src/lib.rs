@@ -39,4 +39,4 @@ pub mod x64;
 
 pub use code::{Code, CompileError, Entry};
 pub use env::{Env, FRAME};
-pub use surroundings::{Access, ArrayLookup, Callee, NoSurroundings, Surroundings};
+pub use surroundings::{Access, ArrayLookup, Callee, NoSurroundings, ProgSlots, Surroundings};

@@ -48,12 +48,98 @@ b:
 #[test]
 fn tail_calls_and_callbacks_do_not_leave_the_stack() {
     let image = read_image(include_bytes!("../../../corpus/run/deep.o"), "deep.o").unwrap().image;
-    for prog in ["tail_call", "callback"] {
+    // Optimised, the callback's functions have no stack.
+    let tiers = [("tail_call", true), ("bare_tail_call", true)];
+    for (prog, optimised) in ["tail_call", "bare_tail_call", "callback"]
+        .map(|prog| (prog, false))
+        .into_iter()
+        .chain(tiers)
+    {
         let mut session = Session::load(&image, Some(prog), Options::default()).unwrap();
-        session.compile(&CheckOptions::new(Release { major: 6, minor: 18 })).unwrap();
+        let mut code = CodeOptions::default();
+        code.optimised = optimised;
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        session.compile_with(&options, code).unwrap();
         assert_eq!(session.engine(), Engine::Jit);
-        let fault = session.run(&mut packet()).unwrap_err();
+        let run = session.run(&mut packet());
+        let fault = run.expect_err(&format!("{prog}, {optimised}"));
         assert!(matches!(fault.kind, FaultKind::CallDepth { .. }), "{prog}: {fault}");
+    }
+}
+
+#[test]
+fn tail_calls_end_where_the_interpreter_ends_them() {
+    // Each run makes 33; what comes after the last, or behind an index without a program, goes on.
+    let text = "\
+.map next, prog_array, key=4, value=4, entries=4, 0=again
+.map count, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ r2 = next ll
+ r3 = 0
+ call bpf_tail_call
+ r0 = 1
+ exit
+.section \"xdp\"
+again:
+ r6 = r1
+ *(u32 *)(r10 - 4) = 0
+ r1 = count ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto out
+ r7 = *(u64 *)(r0 + 0)
+ r7 += 1
+ *(u64 *)(r0 + 0) = r7
+ r1 = r6
+ r2 = next ll
+ r3 = 4
+ call bpf_tail_call
+ r1 = r6
+ r2 = next ll
+ r3 = 0x100000001 ll
+ call bpf_tail_call
+ r1 = r6
+ r2 = next ll
+ r3 = 0
+ call bpf_tail_call
+ r0 = r7
+ exit
+out:
+ r0 = 0
+ exit
+";
+    let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let options = CheckOptions::new(Release { major: 6, minor: 18 });
+    let mut outcomes = Vec::new();
+    for (is_compiled, metered, optimised, hardened) in [
+        (false, true, false, false),
+        (true, true, false, false),
+        (true, true, true, false),
+        (true, false, false, false),
+        (true, true, false, true),
+    ] {
+        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        if is_compiled {
+            let mut code = CodeOptions::default();
+            (code.metered, code.optimised) = (metered, optimised);
+            (code.blinding, code.retpolines) = (hardened, hardened);
+            session.compile_with(&options, code).unwrap();
+        }
+        let runs =
+            (0..3).map(|_| session.run(&mut packet()).map(|out| (out.verdict.code, out.insns)));
+        let runs: Vec<_> =
+            runs.map(|run| run.map_err(|fault| format!("{:?}", fault.kind))).collect();
+        outcomes.push((metered, runs));
+    }
+    let expected = outcomes.remove(0).1;
+    for (metered, runs) in outcomes {
+        for (run, expected) in runs.into_iter().zip(&expected) {
+            let expected =
+                expected.clone().map(|(value, insns)| (value, insns.filter(|_| metered)));
+            assert_eq!(run, expected);
+        }
     }
 }
 

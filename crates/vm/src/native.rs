@@ -261,6 +261,17 @@ impl<'r, S> Cx<'r, S> {
         self.frame = frame;
     }
 
+    /// Tail calls made in the run.
+    #[must_use]
+    pub const fn tail_calls(&self) -> u32 {
+        self.tail_calls
+    }
+
+    /// Notes them, as code has counted.
+    pub fn set_tail_calls(&mut self, calls: u64) {
+        self.tail_calls = u32::try_from(calls).unwrap_or(u32::MAX);
+    }
+
     /// The frame pointer of a program's first function.
     #[must_use]
     pub fn stack_top(&self) -> u64 {

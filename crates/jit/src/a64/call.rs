@@ -23,7 +23,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => self.function(address),
                 Callee::Bridge(id) => self.bridge(id),
-                Callee::TailCall(id) => self.tail_call(id),
+                Callee::TailCall { id, .. } => self.tail_call(id),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.asm.mov_imm(Gpr::X4, context);

@@ -2,8 +2,8 @@
 
 use super::{Compiler, env, regs, unsupported};
 use crate::code::CompileError;
-use crate::env::Env;
-use crate::surroundings::{ArrayLookup, Callee, Surroundings};
+use crate::env::{Env, MAX_TAIL_CALLS};
+use crate::surroundings::{ArrayLookup, Callee, ProgSlots, Surroundings};
 use core::mem::offset_of;
 use skep_isa::{Call, Pc};
 use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
@@ -26,7 +26,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                     self.load_meter();
                 }
                 Callee::Bridge(id) => self.bridge(id),
-                Callee::TailCall(id) => self.tail_call(id),
+                Callee::TailCall { id, array } => self.tail_call(id, array),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.save_meter();
@@ -65,7 +65,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
     /// function's caller. Kernel: `bpf_tail_call`.
-    pub(super) fn tail_call(&mut self, id: u32) {
+    pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
+        if let Some(array) = array {
+            self.jump_by(array);
+        }
         self.bridge(id);
         let on = self.asm.label();
         self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, tail)));
@@ -75,6 +78,39 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.restore_saved();
         self.jump_indirect();
         self.asm.bind(on);
+    }
+
+    /// Jumps to the program at r3 of an array. What is not the common case is left to the bridge: no program, no code
+    /// that may be gone to from here, too many tail calls, a stack that others use as well.
+    fn jump_by(&mut self, array: ProgSlots) {
+        const INDEX: Gpr = Gpr::Rdx;
+        const S: Gpr = Gpr::R10;
+        const TARGET: Gpr = Gpr::R11;
+        let bridge = self.asm.label();
+        self.number(S, array.len.into());
+        self.asm.mov(Width::W32, TARGET, INDEX);
+        self.asm.alu(Alu::Cmp, Width::W64, TARGET, S);
+        self.asm.jcc(Cond::Ae, bridge, Reach::Short);
+        self.asm.mov_imm(S, array.base);
+        self.asm.load(MemSize::B8, TARGET, Mem::new(S, 0).with_index(TARGET, 3));
+        // Without a program in it, a word becomes more than any number.
+        self.asm.mov_imm(S, ProgSlots::SET);
+        self.asm.alu(Alu::Sub, Width::W64, TARGET, S);
+        self.asm.alu_load(Alu::Cmp, Width::W64, TARGET, env(offset_of!(Env, progs)));
+        self.asm.jcc(Cond::Ae, bridge, Reach::Short);
+        self.asm.alu_load(Alu::Cmp, Width::W64, regs::FRAME_POINTER, env(offset_of!(Env, top)));
+        self.asm.jcc(Cond::B, bridge, Reach::Short);
+        self.asm.load(MemSize::B8, S, env(offset_of!(Env, mains)));
+        self.asm.load(MemSize::B8, TARGET, Mem::new(S, 0).with_index(TARGET, 3));
+        self.asm.test(Width::W64, TARGET, TARGET);
+        self.asm.jcc(Cond::E, bridge, Reach::Short);
+        let calls = env(offset_of!(Env, tail_calls));
+        self.asm.alu_store_imm(Alu::Cmp, Width::W64, calls, MAX_TAIL_CALLS);
+        self.asm.jcc(Cond::Ae, bridge, Reach::Short);
+        self.asm.alu_store_imm(Alu::Add, Width::W64, calls, 1);
+        self.restore_saved();
+        self.jump_indirect();
+        self.asm.bind(bridge);
     }
 
     /// `r0 = &array[*(u32 *)r2]`, or null.
