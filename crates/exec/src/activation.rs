@@ -47,6 +47,7 @@ pub(crate) fn run<S>(
         meter: cx.left().cast_unsigned(),
         tail_calls: cx.tail_calls().into(),
         top: if outer.is_some() { u64::MAX } else { top },
+        bottom: cx.stack_bottom(),
         ..env
     };
     let mut activation = Activation { env, cx: NonNull::from(&mut *cx), compiled, fault: None };
@@ -200,6 +201,10 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
         Env::STORE_ARENA => match cx.store_arena(addr, bytes, value) {
             Ok(()) => 0,
             Err(access) => activation.end(denied(cx, at, access)),
+        },
+        Env::TURNS => match cx.take_turns(at, Env::SOME_TURNS) {
+            Ok(()) => 0,
+            Err(fault) => activation.end(fault),
         },
         Env::PACKET => {
             #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]

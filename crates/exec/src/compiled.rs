@@ -265,7 +265,7 @@ fn compile<S>(
     let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
     for (prog, verified) in verified.iter().enumerate() {
         check_atomics(verified)?;
-        frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
+        let needed = needed(&verified.prog().insns).ok_or(Refused::Other { prog })?;
         let outside = Outside::new(
             machine,
             prog,
@@ -274,6 +274,7 @@ fn compile<S>(
             ctx.halves,
             has_tail_calls,
             CodeOptions { metered: is_metered, ..options },
+            &needed,
             &fast_maps,
             &mut bridged,
         );
@@ -288,6 +289,7 @@ fn compile<S>(
         };
         let name = || verified.prog().name.clone();
         codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);
+        frames.push(needed);
     }
     Ok(Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised })
 }

@@ -68,6 +68,8 @@ pub(crate) trait Lengths {
     const BRIDGED: u32;
     /// What a tail call takes more by an array that is known.
     const TAIL_CALL: u32;
+    /// What a loop of calls takes more.
+    const CALLBACK_LOOP: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
     const HARDENED: u32;
     /// What surrounds a loop whose turns are told from a register.
@@ -221,6 +223,9 @@ impl Shape {
                     self.env |= callee.is_some_and(needs_env);
                     if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
                         most += L::TAIL_CALL;
+                    }
+                    if let Some(Ok(Callee::Loop(_))) = callee {
+                        most += L::CALLBACK_LOOP;
                     }
                 }
                 insn => {

@@ -17,6 +17,8 @@ pub enum Callee {
         /// The array that r2 stands for.
         array: Option<ProgSlots>,
     },
+    /// `bpf_loop` with a function that is known; what it is not made for is left to [`Callee::Bridge`].
+    Loop(CallbackLoop),
     /// To an array's value, without a call.
     Array(ArrayLookup),
     /// To a C function of four of the program's arguments, this number and the environment.
@@ -55,6 +57,17 @@ pub struct ProgSlots {
 impl ProgSlots {
     /// What a word has beside the number of a program.
     pub const SET: u64 = 1 << 32;
+}
+
+/// Calls of a function of the program, `r1` of them, each with its number and `r3`, until one gives something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallbackLoop {
+    /// The number for the bridge.
+    pub id: u32,
+    /// The first slot of the function.
+    pub start: Pc,
+    /// Frames that it needs on the stack, its own included.
+    pub frames: u32,
 }
 
 /// How an access to memory is done.

@@ -110,6 +110,70 @@ out:
  r0 = 0
  exit
 ";
+    does_as_interpreted(text, 3);
+}
+
+#[test]
+fn loops_of_calls_end_where_the_interpreter_ends_them() {
+    // r1 and r4 of the call, and the turn at which the function stops.
+    for (times, flags, stop) in [
+        ("0", 0, 3),
+        ("1", 0, 0),
+        ("5", 0, 3),
+        ("5", 0, 4),
+        ("1000", 0, 700),
+        ("1000", 0, 2000),
+        ("0x100000003", 0, 9),
+        ("8388609", 0, 0),
+        ("-1", 0, 0),
+        ("5", 1, 3),
+    ] {
+        let text = format!(
+            "\
+.map count, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ r6 = 7
+ *(u64 *)(r10 - 8) = 0
+ r1 = {times} ll
+ r2 = outer ll
+ r3 = r10
+ r3 += -8
+ r4 = {flags}
+ call bpf_loop
+ r1 = *(u64 *)(r10 - 8)
+ r1 *= 1000
+ r0 += r1
+ r0 *= r6
+ exit
+outer:
+ r6 = r1
+ r7 = r2
+ r1 = 2
+ r2 = inner ll
+ r3 = r7
+ r4 = 0
+ call bpf_loop
+ r0 = 0
+ if r6 != {stop} goto out
+ r0 = 1
+out:
+ exit
+inner:
+ r1 = *(u64 *)(r2 + 0)
+ r1 += 1
+ *(u64 *)(r2 + 0) = r1
+ r0 = 0
+ exit
+"
+        );
+        does_as_interpreted(&text, 1);
+    }
+}
+
+/// The program `run` gives the same in several runs by the interpreter and by machine code of all kinds.
+#[track_caller]
+fn does_as_interpreted(text: &str, runs: usize) {
     let image = read_image(text.as_bytes(), "test.s").unwrap().image;
     let options = CheckOptions::new(Release { major: 6, minor: 18 });
     let mut outcomes = Vec::new();
@@ -118,6 +182,7 @@ out:
         (true, true, false, false),
         (true, true, true, false),
         (true, false, false, false),
+        (true, false, true, false),
         (true, true, false, true),
     ] {
         let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
@@ -127,19 +192,18 @@ out:
             (code.blinding, code.retpolines) = (hardened, hardened);
             session.compile_with(&options, code).unwrap();
         }
-        let runs =
-            (0..3).map(|_| session.run(&mut packet()).map(|out| (out.verdict.code, out.insns)));
-        let runs: Vec<_> =
-            runs.map(|run| run.map_err(|fault| format!("{:?}", fault.kind))).collect();
-        outcomes.push((metered, runs));
+        let mut run = || match session.run(&mut packet()) {
+            Ok(outcome) => Ok((outcome.verdict.code, outcome.insns.filter(|_| metered))),
+            Err(fault) => Err(format!("{:?}", fault.kind)),
+        };
+        outcomes.push((metered, (0..runs).map(|_| run()).collect::<Vec<_>>()));
     }
     let expected = outcomes.remove(0).1;
     for (metered, runs) in outcomes {
-        for (run, expected) in runs.into_iter().zip(&expected) {
-            let expected =
-                expected.clone().map(|(value, insns)| (value, insns.filter(|_| metered)));
-            assert_eq!(run, expected);
-        }
+        let expected = expected.iter().cloned();
+        let counted = |(code, insns): (u32, Option<u64>)| (code, insns.filter(|_| metered));
+        let expected: Vec<_> = expected.map(|run| run.map(counted)).collect();
+        assert_eq!(runs, expected);
     }
 }
 

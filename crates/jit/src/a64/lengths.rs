@@ -17,6 +17,7 @@ impl Lengths for A64 {
     const COUNTED: u32 = 0;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
     const TAIL_CALL: u32 = 0;
+    const CALLBACK_LOOP: u32 = 0;
     const CHARGE: u32 = (3 + 2 + 6) * 4;
 
     #[inline(always)]
