@@ -77,6 +77,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Declares a function that programs may call.
+    pub(super) fn prototype(&mut self, id: TypeId) -> Result<(), DumpError> {
+        let Some(func) = self.btf.get(id) else { return Ok(()) };
+        let Body::Func { proto, .. } = func.body else { return Ok(()) };
+        let text = self.declare(proto, func.name.into(), 0)?;
+        self.push(&format!("extern {text} __weak __ksym;\n"))
+    }
+
     fn push(&mut self, text: &str) -> Result<(), DumpError> {
         if self.text.len().saturating_add(text.len()) > self.limit {
             return Err(DumpError::Size { limit: self.limit });
