@@ -36,7 +36,7 @@ pub enum DumpError {
     /// The types were only opened, and are malformed.
     #[error("the types are malformed")]
     Btf(#[from] BtfError),
-    /// Structs without names contain or point to each other too deep.
+    /// Structs without names, or members without, contain or point to each other too deep.
     #[error("type {id} has types without names nested more than {limit} deep")]
     Deep { id: TypeId, limit: u8 },
     /// Types without names are used too often.

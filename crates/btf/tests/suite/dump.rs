@@ -264,6 +264,24 @@ fn names() {
     compile(&Temp::new("names").0, &header.replace("\tint a_b;\n", ""), "#include \"vmlinux.h\"\n");
 }
 
+/// Members without names whose types have names.
+#[test]
+fn embedded_members() {
+    let mut b = Builder::default();
+    let int = b.int("int", 4, SIGNED);
+    let key = b.fields("key", STRUCT, 8, &[("a", int, 0), ("b", int, 32)]);
+    let either = b.fields("either", UNION, 4, &[("c", int, 0), ("d", int, 0)]);
+    b.fields("uses", STRUCT, 16, &[("", key, 0), ("", either, 64), ("last", int, 96)]);
+    let header = dump_c(&b.build()).unwrap();
+    has(&header, "struct key {\n\tint a;\n\tint b;\n};\n");
+    has(&header, "\tstruct {\n\t\tint a;\n\t\tint b;\n\t};\n\tunion {\n\t\tint c;\n");
+    let source = "#include \"vmlinux.h\"\n\
+        _Static_assert(sizeof(struct uses) == 16, \"\");\n\
+        _Static_assert(__builtin_offsetof(struct uses, b) == 4, \"\");\n\
+        _Static_assert(__builtin_offsetof(struct uses, d) == 8, \"\");\n";
+    compile(&Temp::new("embedded").0, &header, source);
+}
+
 /// Functions that programs may call are declared, others are not.
 #[test]
 fn kernel_functions() {
@@ -319,6 +337,14 @@ fn work_is_bounded() {
         last = b.fields("", UNION, 4, &[("a", last, 0), ("b", last, 0)]);
     }
     b.to("t", TYPEDEF, last);
+    assert!(matches!(dump_c(&b.build()), Err(DumpError::Size { .. })));
+
+    // The same with names for the unions, not for the members.
+    let mut b = Builder::default();
+    let mut last = b.int("int", 4, SIGNED);
+    for level in 0..50 {
+        last = b.fields(&format!("u{level}"), UNION, 4, &[("", last, 0), ("", last, 0)]);
+    }
     assert!(matches!(dump_c(&b.build()), Err(DumpError::Size { .. })));
 
     // Nothing but padding.
