@@ -44,6 +44,20 @@ SEC("xdp") int tail_call(struct xdp_md *ctx)
 	return result + (own != 0) > 0 ? XDP_PASS : XDP_DROP;
 }
 
+/* One without a stack. */
+static FUNCTION int bare(void *ctx)
+{
+	bpf_tail_call(ctx, &next, 0);
+	return 1;
+}
+
+SEC("xdp") int bare_tail_call(struct xdp_md *ctx)
+{
+	volatile long own = 1;
+	int result = bare(ctx);
+	return result + (own != 0) > 0 ? XDP_PASS : XDP_DROP;
+}
+
 static FUNCTION int leaf(void *ctx __attribute__((unused)))
 {
 	volatile long own = 1;

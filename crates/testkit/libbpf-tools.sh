@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # Compiles the BPF programs of a directory, such as libbpf-tools of Debian's source package `bpfcc`, against the types of
-# kernels, and compares the instructions that libbpf and Skep make of each.
+# kernels, and compares the instructions that libbpf and Skep make of each, fitted to each of these kernels.
 #
 #   libbpf-tools.sh SOURCES [BTF...]
 #
@@ -64,6 +64,9 @@ for btf; do
         fi
     done
     echo "$btf: $compiled compiled, $failed not"
-    SKEP_CORE_OBJECTS=$out SKEP_CORE_BTF=$btf \
-        cargo test -q --release -p skep-obj --test libbpf instructions -- --nocapture
+    for target; do
+        echo "fitted to $target:"
+        SKEP_CORE_OBJECTS=$out SKEP_CORE_BTF=$target \
+            cargo test -q --release -p skep-obj --test libbpf instructions -- --nocapture
+    done
 done

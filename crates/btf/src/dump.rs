@@ -10,7 +10,7 @@
 //! # Order
 //!
 //! Enumerations first, then all else by name, except that what is needed comes before: so the headers
-//! of two kernels can be compared line by line.
+//! of two kernels can be compared line by line. The functions that programs may call come last ([`kfuncs`]).
 //!
 //! # Limits
 //!
@@ -18,6 +18,7 @@
 //! number of types, and the depth of such types to [`Btf::MAX_NESTING`].
 
 mod declare;
+mod kfuncs;
 mod layout;
 mod names;
 mod order;
@@ -35,7 +36,7 @@ pub enum DumpError {
     /// The types were only opened, and are malformed.
     #[error("the types are malformed")]
     Btf(#[from] BtfError),
-    /// Structs without names contain or point to each other too deep.
+    /// Structs without names, or members without, contain or point to each other too deep.
     #[error("type {id} has types without names nested more than {limit} deep")]
     Deep { id: TypeId, limit: u8 },
     /// Types without names are used too often.
@@ -66,7 +67,9 @@ const TAIL: &str = "\
 ///
 /// Of split BTF these are the types that are not in its base, and whatever they need.
 ///
-/// Names that are used twice get `___2` and so on appended. Functions, variables and tags are left out.
+/// Names that are used twice get `___2` and so on appended. Functions with the tag `bpf_kfunc` are declared as
+/// weak symbols of the kernel, unless `BPF_NO_KFUNC_PROTOTYPES` is defined; other functions, variables and
+/// tags are left out.
 ///
 /// # Errors
 /// [`DumpError`] for types that no compiler makes.
@@ -87,6 +90,19 @@ pub fn dump_c(btf: &Btf) -> Result<String, DumpError> {
     let mut order = Order::new(btf);
     for root in roots(btf) {
         order.visit(root, &mut writer)?;
+    }
+    let kfuncs = kfuncs::kfuncs(btf);
+    // Types are declared outside the condition.
+    for &kfunc in &kfuncs {
+        order.visit(kfunc, &mut writer)?;
+    }
+    if !kfuncs.is_empty() {
+        writer.text.push_str(kfuncs::HEAD);
+        for &kfunc in &kfuncs {
+            writer.prototype(kfunc)?;
+        }
+        writer.text.push('\n');
+        writer.text.push_str(kfuncs::TAIL);
     }
     writer.text.push_str(TAIL);
     Ok(writer.text)

@@ -35,14 +35,21 @@ pub(crate) fn run<S>(
     }
     let top = outer.unwrap_or_else(|| cx.stack_top());
     let is_main = at.pc == Pc(0) && outer.is_none();
-    if compiled.frames(at).is_none_or(|frames| !cx.has_room(top, frames)) {
+    let first = if outer.is_some() { top.saturating_sub(FRAME.unsigned_abs().into()) } else { top };
+    if compiled.frames(at).is_none_or(|frames| !cx.has_room(first, frames)) {
         return Err(cx.too_deep(at));
     }
     let Some((function, env)) = entry::<S>(compiled, at, is_main, (top, cx.cpu().0)) else {
         let what = "a function without code".into();
         return Err(cx.fault_at(at, FaultKind::Unsupported { what }));
     };
-    let env = Env { meter: cx.left().cast_unsigned(), ..env };
+    let env = Env {
+        meter: cx.left().cast_unsigned(),
+        tail_calls: cx.tail_calls().into(),
+        top: if outer.is_some() { u64::MAX } else { top },
+        bottom: cx.stack_bottom(),
+        ..env
+    };
     let mut activation = Activation { env, cx: NonNull::from(&mut *cx), compiled, fault: None };
     let [r1, r2, r3, r4, r5] = args;
     let env = (&raw mut activation).cast::<Env>();
@@ -51,6 +58,7 @@ pub(crate) fn run<S>(
     if compiled.is_metered {
         cx.set_left(activation.env.meter.cast_signed());
     }
+    cx.set_tail_calls(activation.env.tail_calls);
     cx.set_native_frame(outer);
     fault.map_or(Ok(r0), Err)
 }
@@ -81,6 +89,8 @@ fn entry<S>(
         target: target.as_ptr().expose_provenance() as u64,
         bridge: bridge::<S> as *const () as u64,
         access: access::<S> as *const () as u64,
+        mains: compiled.mains().as_ptr().expose_provenance() as u64,
+        progs: compiled.mains().len() as u64,
         cpu: cpu.into(),
         ..Env::default()
     };
@@ -121,7 +131,9 @@ extern "C" fn bridge<S>(
     {
         return activation.end(fault);
     }
+    cx.set_tail_calls(activation.env.tail_calls);
     let result = cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]);
+    activation.env.tail_calls = cx.tail_calls().into();
     activation.env.meter = cx.left().cast_unsigned();
     match result {
         Ok(value) => {
@@ -134,12 +146,9 @@ extern "C" fn bridge<S>(
             let Some(main) = main else {
                 return activation.end(bug(cx, call.at, "a program without code"));
             };
-            // From within a function it has the frames of its callers above it, and perhaps not this one.
-            let (frame, top) = (activation.env.frame, cx.stack_top());
-            let above =
-                if frame >= top { top } else { frame.saturating_sub(FRAME.unsigned_abs().into()) };
+            // It gets the frame of the function that it replaces.
             let frames = activation.compiled.frames(CodePlace { prog, pc: Pc(0) });
-            if frames.is_none_or(|frames| !cx.has_room(above, frames)) {
+            if frames.is_none_or(|frames| !cx.has_room(activation.env.frame, frames)) {
                 return activation.end(cx.too_deep(call.at));
             }
             activation.env.tail = main.as_ptr().expose_provenance() as u64;
@@ -192,6 +201,10 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
         Env::STORE_ARENA => match cx.store_arena(addr, bytes, value) {
             Ok(()) => 0,
             Err(access) => activation.end(denied(cx, at, access)),
+        },
+        Env::TURNS => match cx.take_turns(at, Env::SOME_TURNS) {
+            Ok(()) => 0,
+            Err(fault) => activation.end(fault),
         },
         Env::PACKET => {
             #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]

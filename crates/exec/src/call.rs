@@ -180,7 +180,7 @@ impl Surroundings for Alone<'_> {
 
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
         match self.outside.call(pc, call)? {
-            Callee::Bridge(_) | Callee::TailCall(_) => Err("a call of an interpreter's helper"),
+            Callee::Bridge(_) | Callee::TailCall { .. } => Err("a call of an interpreter's helper"),
             callee => Ok(callee),
         }
     }

@@ -10,7 +10,7 @@ use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError};
 use skep_map::Map;
 use skep_verifier::Verified;
-use skep_vm::{CodePlace, Cx, Fault, Machine, Native};
+use skep_vm::{CodePlace, Cx, Fault, MAX_FRAMES, Machine, Native};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -115,6 +115,8 @@ pub struct Compiled {
     pub(crate) progs: Vec<Entered>,
     /// Of each program, the frames that each function needs.
     frames: Vec<BTreeMap<Pc, u32>>,
+    /// Of each program, the address of its main function, or 0 where a tail call must look whether there is room.
+    mains: Vec<u64>,
     pub(crate) bridged: Vec<Bridged>,
     /// What code has addresses of, beside map values.
     #[expect(dead_code, reason = "kept alive for the code")]
@@ -144,9 +146,20 @@ impl Compiled {
         let host = Processor::host().ok_or(Refused::Host)?;
         let Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised } =
             compile(machine, verified, maps, ctx, options, host)?;
-        let progs = codes.into_iter().map(Entered::new).collect::<io::Result<_>>()?;
+        let progs = codes.into_iter().map(Entered::new).collect::<io::Result<Vec<_>>>()?;
+        let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
         let machine = machine.id();
-        Ok(Self { progs, frames, bridged, fast_maps, machine, ctx, is_metered, not_optimised })
+        Ok(Self {
+            progs,
+            frames,
+            mains,
+            bridged,
+            fast_maps,
+            machine,
+            ctx,
+            is_metered,
+            not_optimised,
+        })
     }
 
     /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
@@ -169,10 +182,12 @@ impl Compiled {
     #[cfg(test)]
     pub(crate) fn of_calls(bridged: Vec<Bridged>) -> Self {
         let (progs, frames, fast_maps) = (Vec::new(), Vec::new(), Vec::new());
+        let mains = Vec::new();
         let (ctx, not_optimised) = (CtxShape::default(), Vec::new());
         Self {
             progs,
             frames,
+            mains,
             bridged,
             fast_maps,
             machine: 0,
@@ -185,6 +200,11 @@ impl Compiled {
     /// Frames that a function of a program needs.
     pub(crate) fn frames(&self, at: CodePlace) -> Option<u32> {
         self.frames.get(at.prog)?.get(&at.pc).copied()
+    }
+
+    /// Addresses for tail calls, by the number of the program.
+    pub(crate) fn mains(&self) -> &[u64] {
+        &self.mains
     }
 
     /// The functions of a program, by their first instruction.
@@ -207,6 +227,13 @@ impl Compiled {
     pub fn code(&self) -> impl Iterator<Item = &Code> {
         self.progs.iter().map(Entered::code)
     }
+}
+
+/// Where a tail call goes that has the whole stack, or 0.
+fn main_of(prog: &Entered, frames: &BTreeMap<Pc, u32>) -> u64 {
+    let main = prog.code().position(Pc(0)).and_then(|at| prog.address(at));
+    let fits = frames.get(&Pc(0)).is_some_and(|&frames| frames <= MAX_FRAMES);
+    main.filter(|_| fits).map_or(0, |main| main.as_ptr().expose_provenance() as u64)
 }
 
 /// What compilation gives for a machine.
@@ -238,7 +265,7 @@ fn compile<S>(
     let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
     for (prog, verified) in verified.iter().enumerate() {
         check_atomics(verified)?;
-        frames.push(needed(&verified.prog().insns).ok_or(Refused::Other { prog })?);
+        let needed = needed(&verified.prog().insns).ok_or(Refused::Other { prog })?;
         let outside = Outside::new(
             machine,
             prog,
@@ -247,6 +274,7 @@ fn compile<S>(
             ctx.halves,
             has_tail_calls,
             CodeOptions { metered: is_metered, ..options },
+            &needed,
             &fast_maps,
             &mut bridged,
         );
@@ -261,6 +289,7 @@ fn compile<S>(
         };
         let name = || verified.prog().name.clone();
         codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);
+        frames.push(needed);
     }
     Ok(Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised })
 }

@@ -5,8 +5,8 @@ use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use skep_abi::MapType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
-use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
-use skep_map::Map;
+use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
+use skep_map::{Map, ProgArray};
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
@@ -35,8 +35,12 @@ pub(crate) struct Outside<'a, S> {
     has_tail_calls: bool,
     options: CodeOptions,
     seed: Option<u64>,
-    /// Maps that calls get as r1, by the slot of the call.
+    /// Maps that calls get as r1, or tail calls as r2, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
+    /// Functions that calls get as r2, by the slot of the call.
+    callbacks: BTreeMap<Pc, Pc>,
+    /// Frames that each function of the program needs.
+    frames: &'a BTreeMap<Pc, u32>,
     /// Of each map of the machine.
     fast_maps: &'a [Option<Box<FastMap>>],
     bridged: RefCell<&'a mut Vec<Bridged>>,
@@ -52,11 +56,13 @@ impl<'a, S> Outside<'a, S> {
         halves: bool,
         has_tail_calls: bool,
         options: CodeOptions,
+        frames: &'a BTreeMap<Pc, u32>,
         fast_maps: &'a [Option<Box<FastMap>>],
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
         // The machine numbers maps in its own way.
-        let maps = machine.prog(prog).map(|prog| maps_of_calls(&prog.insns)).unwrap_or_default();
+        let (maps, callbacks) =
+            machine.prog(prog).map(|prog| handles_of_calls(&prog.insns)).unwrap_or_default();
         let bridged = RefCell::new(bridged);
         Self {
             machine,
@@ -68,6 +74,8 @@ impl<'a, S> Outside<'a, S> {
             options,
             seed: options.seed(),
             maps,
+            callbacks,
+            frames,
             fast_maps,
             bridged,
         }
@@ -77,6 +85,17 @@ impl<'a, S> Outside<'a, S> {
     fn fast_map(&self, pc: Pc) -> Option<u64> {
         let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
         Some(self.fast_maps.get(index)?.as_ref()?.context())
+    }
+
+    /// The array of programs that a tail call gets.
+    fn progs(&self, pc: Pc) -> Option<ProgSlots> {
+        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
+        let Map::Progs(progs) = self.machine.maps().get(index)? else { return None };
+        let base = progs.words().as_ptr().as_ptr().expose_provenance() as u64;
+        let len = progs.def().max_entries;
+        // Code reads the words as they are.
+        const { assert!(ProgSlots::SET == ProgArray::SET) };
+        (progs.words().len() / 8 >= len as usize).then_some(ProgSlots { base, len })
     }
 
     fn array(&self, pc: Pc) -> Option<ArrayLookup> {
@@ -99,33 +118,45 @@ impl<'a, S> Outside<'a, S> {
     }
 }
 
-/// The map that each call surely gets as its first argument: loaded in the same block, and untouched since.
-fn maps_of_calls(insns: &Insns) -> BTreeMap<Pc, i32> {
+/// The map that each call surely gets as its first argument, a tail call as its second, and the function that it gets as
+/// its second: loaded in the same block, and untouched since.
+fn handles_of_calls(insns: &Insns) -> (BTreeMap<Pc, i32>, BTreeMap<Pc, Pc>) {
     let targets = skep_prog::targets(insns);
-    let (mut maps, mut r1) = (BTreeMap::new(), None);
+    let (mut maps, mut callbacks) = (BTreeMap::new(), BTreeMap::new());
+    let mut regs: [Option<(Pc, ImmSrc)>; 2] = [None; 2];
     for (pc, insn) in insns.iter() {
         if targets.contains(&pc) {
-            r1 = None;
+            regs = [None; 2];
         }
         match insn {
-            Insn::LoadImm { dst: Reg::R1, imm: ImmSrc::MapIdx(idx) } => r1 = Some(idx),
-            Insn::Call(_) => {
-                if let Some(idx) = r1.take() {
+            Insn::LoadImm { dst: Reg::R1, imm } => regs[0] = Some((pc, imm)),
+            Insn::LoadImm { dst: Reg::R2, imm } => regs[1] = Some((pc, imm)),
+            Insn::Call(call) => {
+                let [r1, r2] = core::mem::take(&mut regs);
+                if let Some((_, ImmSrc::MapIdx(idx))) = if call == TAIL_CALL { r2 } else { r1 } {
                     maps.insert(pc, idx);
                 }
+                if let Some((at, ImmSrc::Func(off))) = r2
+                    && let Some(start) = at.jump(off)
+                {
+                    callbacks.insert(pc, start);
+                }
             }
-            insn if insn.writes() == Some(Reg::R1) => r1 = None,
-            insn if !insn.falls_through() => r1 = None,
+            insn if insn.writes() == Some(Reg::R1) => regs[0] = None,
+            insn if insn.writes() == Some(Reg::R2) => regs[1] = None,
+            insn if !insn.falls_through() => regs = [None; 2],
             _ => {}
         }
     }
-    maps
+    (maps, callbacks)
 }
 
 /// `bpf_get_smp_processor_id`.
 const CPU: Call = Call::Helper(8);
 /// `bpf_map_lookup_elem`.
 const LOOKUP: Call = Call::Helper(1);
+/// `bpf_loop`.
+const LOOP: Call = Call::Helper(181);
 /// `bpf_tail_call`.
 const TAIL_CALL: Call = Call::Helper(12);
 
@@ -158,7 +189,16 @@ impl<S> Surroundings for Outside<'_, S> {
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
         bridged.push(Bridged { at, helper, is_turn });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
-        Ok(if call == TAIL_CALL { Callee::TailCall(id) } else { Callee::Bridge(id) })
+        if call == TAIL_CALL {
+            return Ok(Callee::TailCall { id, array: self.progs(pc) });
+        }
+        if call == LOOP
+            && let Some(&start) = self.callbacks.get(&pc)
+            && let Some(&frames) = self.frames.get(&start)
+        {
+            return Ok(Callee::Loop(CallbackLoop { id, start, frames }));
+        }
+        Ok(Callee::Bridge(id))
     }
 
     fn access(&self, pc: Pc) -> Access {

@@ -8,6 +8,12 @@ pub const FRAME: i32 = 512;
 /// Iterations that `may_goto` allows a function. Kernel: `BPF_MAX_LOOPS`.
 pub(crate) const MAX_LOOPS: u32 = 8 * 1024 * 1024;
 
+/// Turns that a run of `bpf_loop` may have. Kernel: `BPF_MAX_LOOPS`.
+pub(crate) const MAX_TURNS: i32 = 8 * 1024 * 1024;
+
+/// Tail calls that a run may make. Kernel: `MAX_TAIL_CALL_CNT`.
+pub(crate) const MAX_TAIL_CALLS: i32 = 33;
+
 /// The environment of one entry into code. Code keeps its address in a register; a helper that calls back
 /// enters with an environment of its own.
 #[repr(C)]
@@ -45,6 +51,18 @@ pub struct Env {
     pub spare: u64,
     /// What the register was in which a loop counts its turns.
     pub start: u64,
+    /// Tail calls made in the run.
+    pub tail_calls: u64,
+    /// From here on up, r10 is that of a program that no other function is above: one that replaces it surely finds
+    /// room on the stack.
+    pub top: u64,
+    /// Where the stack begins: no frame may lie below.
+    pub bottom: u64,
+    /// Address of [`Env::progs`] words: where the main function of each program is, or 0 if only
+    /// [`Env::bridge`] may go there.
+    pub mains: u64,
+    /// Programs there are.
+    pub progs: u64,
 }
 
 impl Env {
@@ -82,4 +100,8 @@ impl Env {
     pub const LOAD_ARENA_SX: u32 = 0x80;
     /// A store to an arena.
     pub const STORE_ARENA: u32 = 0x90;
+    /// Another [`Env::SOME_TURNS`] turns of a loop, where instructions are not counted.
+    pub const TURNS: u32 = 0xa0;
+    /// How many.
+    pub const SOME_TURNS: u32 = 64;
 }

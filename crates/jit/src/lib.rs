@@ -39,4 +39,6 @@ pub mod x64;
 
 pub use code::{Code, CompileError, Entry};
 pub use env::{Env, FRAME};
-pub use surroundings::{Access, ArrayLookup, Callee, NoSurroundings, Surroundings};
+pub use surroundings::{
+    Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Surroundings,
+};

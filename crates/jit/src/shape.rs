@@ -66,6 +66,10 @@ pub(crate) trait Lengths {
     const PROLOGUE: u32;
     /// What an access takes that is done by the bridge.
     const BRIDGED: u32;
+    /// What a tail call takes more by an array that is known.
+    const TAIL_CALL: u32;
+    /// What a loop of calls takes more.
+    const CALLBACK_LOOP: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
     const HARDENED: u32;
     /// What surrounds a loop whose turns are told from a register.
@@ -102,6 +106,10 @@ impl Shape {
             this.env = true;
             // The meter may call from anywhere.
             this.functions.iter_mut().for_each(|function| function.calls = true);
+        }
+        if outside.has_tail_calls() {
+            // What replaces a program gets the frame of the function that it replaces.
+            this.functions.iter_mut().for_each(|function| function.frame = true);
         }
         // The main function sets the frame pointer that the others go down from.
         let frames = this.functions.iter().any(|function| function.frame);
@@ -211,7 +219,14 @@ impl Shape {
                 }
                 Insn::Call(call) => {
                     function.calls = true;
-                    self.env |= needs_env(pc, *call, outside);
+                    let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, *call));
+                    self.env |= callee.is_some_and(needs_env);
+                    if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
+                        most += L::TAIL_CALL;
+                    }
+                    if let Some(Ok(Callee::Loop(_))) = callee {
+                        most += L::CALLBACK_LOOP;
+                    }
                 }
                 insn => {
                     if let Some(off) = insn.jump_off() {
@@ -246,11 +261,9 @@ fn close(
     Ok(())
 }
 
-/// Whether a call needs the environment.
-fn needs_env<O: Surroundings + ?Sized>(pc: Pc, call: Call, outside: &O) -> bool {
-    let is_free =
-        |callee| matches!(callee, Callee::Function(_) | Callee::Array(_) | Callee::Constant(_));
-    !matches!(call, Call::Local(_)) && !outside.call(pc, call).is_ok_and(is_free)
+/// Whether a call of something outside needs the environment.
+fn needs_env(callee: Result<Callee, &'static str>) -> bool {
+    !matches!(callee, Ok(Callee::Function(_) | Callee::Array(_) | Callee::Constant(_)))
 }
 
 impl Function {

@@ -9,8 +9,16 @@ pub enum Callee {
     Function(u64),
     /// Through [`Env::bridge`](crate::Env::bridge), which gets the number.
     Bridge(u32),
-    /// The same, after which the program may be replaced.
-    TailCall(u32),
+    /// A tail call: as [`Callee::Bridge`], after which the program may be replaced. Where the array is known, the
+    /// common case needs no bridge.
+    TailCall {
+        /// The number.
+        id: u32,
+        /// The array that r2 stands for.
+        array: Option<ProgSlots>,
+    },
+    /// `bpf_loop` with a function that is known; what it is not made for is left to [`Callee::Bridge`].
+    Loop(CallbackLoop),
     /// To an array's value, without a call.
     Array(ArrayLookup),
     /// To a C function of four of the program's arguments, this number and the environment.
@@ -35,6 +43,31 @@ pub struct ArrayLookup {
     pub stride: u32,
     /// Values.
     pub len: u32,
+}
+
+/// An array of programs: words of 8 bytes, each 0 or [`ProgSlots::SET`] and the number of a program in the lower half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgSlots {
+    /// Address of the first word.
+    pub base: u64,
+    /// Words.
+    pub len: u32,
+}
+
+impl ProgSlots {
+    /// What a word has beside the number of a program.
+    pub const SET: u64 = 1 << 32;
+}
+
+/// Calls of a function of the program, `r1` of them, each with its number and `r3`, until one gives something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallbackLoop {
+    /// The number for the bridge.
+    pub id: u32,
+    /// The first slot of the function.
+    pub start: Pc,
+    /// Frames that it needs on the stack, its own included.
+    pub frames: u32,
 }
 
 /// How an access to memory is done.

@@ -9,18 +9,18 @@ use skep_abi::Errno;
 use skep_isa::Size;
 use skep_prog::MapDef;
 
-/// Marks an index that holds a program; the id is in the low half.
-const SET: u64 = 1 << 32;
-
 /// Programs by index. A program is a number of the engine's.
 #[derive(Debug)]
 pub struct ProgArray {
     def: MapDef,
-    /// A word for each index, with [`SET`].
+    /// A word for each index, with [`ProgArray::SET`].
     progs: Values,
 }
 
 impl ProgArray {
+    /// Marks an index that holds a program, whose number is in the lower half.
+    pub const SET: u64 = 1 << 32;
+
     pub(crate) fn new(def: MapDef) -> Result<Self, Errno> {
         let progs = Values::new(8, def.max_entries as usize)?;
         Ok(Self { def, progs })
@@ -32,12 +32,18 @@ impl ProgArray {
         &self.def
     }
 
+    /// The words of the array, one for each index: [`ProgArray::SET`] and the number of the program, or 0.
+    #[must_use]
+    pub fn words(&self) -> &Values {
+        &self.progs
+    }
+
     /// The program at an index. `None` beyond the end too.
     #[inline]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<u32> {
         let word = self.progs.load(index as usize * 8, Size::Dw)?;
-        (word & SET != 0).then_some(crate::values::low32(word))
+        (word & Self::SET != 0).then_some(crate::values::low32(word))
     }
 
     /// Puts a program at an index, or takes it away.
@@ -46,7 +52,7 @@ impl ProgArray {
     ///
     /// `E2BIG` beyond the end; `ENOENT` if there was none to take away.
     pub fn set(&self, index: u32, prog: Option<u32>) -> Result<(), Errno> {
-        let word = prog.map_or(0, |id| SET | u64::from(id));
+        let word = prog.map_or(0, |id| Self::SET | u64::from(id));
         let at = index as usize * 8;
         let old = self
             .progs

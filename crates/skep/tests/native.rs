@@ -48,12 +48,162 @@ b:
 #[test]
 fn tail_calls_and_callbacks_do_not_leave_the_stack() {
     let image = read_image(include_bytes!("../../../corpus/run/deep.o"), "deep.o").unwrap().image;
-    for prog in ["tail_call", "callback"] {
+    // Optimised, the callback's functions have no stack.
+    let tiers = [("tail_call", true), ("bare_tail_call", true)];
+    for (prog, optimised) in ["tail_call", "bare_tail_call", "callback"]
+        .map(|prog| (prog, false))
+        .into_iter()
+        .chain(tiers)
+    {
         let mut session = Session::load(&image, Some(prog), Options::default()).unwrap();
-        session.compile(&CheckOptions::new(Release { major: 6, minor: 18 })).unwrap();
+        let mut code = CodeOptions::default();
+        code.optimised = optimised;
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        session.compile_with(&options, code).unwrap();
         assert_eq!(session.engine(), Engine::Jit);
-        let fault = session.run(&mut packet()).unwrap_err();
+        let run = session.run(&mut packet());
+        let fault = run.expect_err(&format!("{prog}, {optimised}"));
         assert!(matches!(fault.kind, FaultKind::CallDepth { .. }), "{prog}: {fault}");
+    }
+}
+
+#[test]
+fn tail_calls_end_where_the_interpreter_ends_them() {
+    // Each run makes 33; what comes after the last, or behind an index without a program, goes on.
+    let text = "\
+.map next, prog_array, key=4, value=4, entries=4, 0=again
+.map count, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ r2 = next ll
+ r3 = 0
+ call bpf_tail_call
+ r0 = 1
+ exit
+.section \"xdp\"
+again:
+ r6 = r1
+ *(u32 *)(r10 - 4) = 0
+ r1 = count ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto out
+ r7 = *(u64 *)(r0 + 0)
+ r7 += 1
+ *(u64 *)(r0 + 0) = r7
+ r1 = r6
+ r2 = next ll
+ r3 = 4
+ call bpf_tail_call
+ r1 = r6
+ r2 = next ll
+ r3 = 0x100000001 ll
+ call bpf_tail_call
+ r1 = r6
+ r2 = next ll
+ r3 = 0
+ call bpf_tail_call
+ r0 = r7
+ exit
+out:
+ r0 = 0
+ exit
+";
+    does_as_interpreted(text, 3);
+}
+
+#[test]
+fn loops_of_calls_end_where_the_interpreter_ends_them() {
+    // r1 and r4 of the call, and the turn at which the function stops.
+    for (times, flags, stop) in [
+        ("0", 0, 3),
+        ("1", 0, 0),
+        ("5", 0, 3),
+        ("5", 0, 4),
+        ("1000", 0, 700),
+        ("1000", 0, 2000),
+        ("0x100000003", 0, 9),
+        ("8388609", 0, 0),
+        ("-1", 0, 0),
+        ("5", 1, 3),
+    ] {
+        let text = format!(
+            "\
+.map count, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ r6 = 7
+ *(u64 *)(r10 - 8) = 0
+ r1 = {times} ll
+ r2 = outer ll
+ r3 = r10
+ r3 += -8
+ r4 = {flags}
+ call bpf_loop
+ r1 = *(u64 *)(r10 - 8)
+ r1 *= 1000
+ r0 += r1
+ r0 *= r6
+ exit
+outer:
+ r6 = r1
+ r7 = r2
+ r1 = 2
+ r2 = inner ll
+ r3 = r7
+ r4 = 0
+ call bpf_loop
+ r0 = 0
+ if r6 != {stop} goto out
+ r0 = 1
+out:
+ exit
+inner:
+ r1 = *(u64 *)(r2 + 0)
+ r1 += 1
+ *(u64 *)(r2 + 0) = r1
+ r0 = 0
+ exit
+"
+        );
+        does_as_interpreted(&text, 1);
+    }
+}
+
+/// The program `run` gives the same in several runs by the interpreter and by machine code of all kinds.
+#[track_caller]
+fn does_as_interpreted(text: &str, runs: usize) {
+    let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let options = CheckOptions::new(Release { major: 6, minor: 18 });
+    let mut outcomes = Vec::new();
+    for (is_compiled, metered, optimised, hardened) in [
+        (false, true, false, false),
+        (true, true, false, false),
+        (true, true, true, false),
+        (true, false, false, false),
+        (true, false, true, false),
+        (true, true, false, true),
+    ] {
+        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        if is_compiled {
+            let mut code = CodeOptions::default();
+            (code.metered, code.optimised) = (metered, optimised);
+            (code.blinding, code.retpolines) = (hardened, hardened);
+            session.compile_with(&options, code).unwrap();
+        }
+        let mut run = || match session.run(&mut packet()) {
+            Ok(outcome) => Ok((outcome.verdict.code, outcome.insns.filter(|_| metered))),
+            Err(fault) => Err(format!("{:?}", fault.kind)),
+        };
+        outcomes.push((metered, (0..runs).map(|_| run()).collect::<Vec<_>>()));
+    }
+    let expected = outcomes.remove(0).1;
+    for (metered, runs) in outcomes {
+        let expected = expected.iter().cloned();
+        let counted = |(code, insns): (u32, Option<u64>)| (code, insns.filter(|_| metered));
+        let expected: Vec<_> = expected.map(|run| run.map(counted)).collect();
+        assert_eq!(runs, expected);
     }
 }
 

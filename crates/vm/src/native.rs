@@ -172,13 +172,22 @@ impl<'r, S> Cx<'r, S> {
         given.map_err(|kind| self.fault_at(at, kind))
     }
 
+    /// Takes so many turns of a loop as [`Cx::take_turn`] does.
+    ///
+    /// # Errors
+    /// The fault that ends the run.
+    pub fn take_turns(&mut self, at: Place, turns: u32) -> Result<(), Box<Fault>> {
+        let price = PRICE.saturating_mul(isize::try_from(turns).unwrap_or(isize::MAX));
+        let spent = self.meter.spend(price);
+        spent.map_err(|kind| self.fault_at(at, kind))
+    }
+
     /// Takes a turn of a loop that the verifier has not bounded, which budget and deadline end.
     ///
     /// # Errors
     /// The fault that ends the run.
     pub fn take_turn(&mut self, at: Place) -> Result<(), Box<Fault>> {
-        let spent = self.meter.spend(PRICE);
-        spent.map_err(|kind| self.fault_at(at, kind))
+        self.take_turns(at, 1)
     }
 
     /// Calls the helper of this number among those of a program, for the instruction at a place.
@@ -261,6 +270,17 @@ impl<'r, S> Cx<'r, S> {
         self.frame = frame;
     }
 
+    /// Tail calls made in the run.
+    #[must_use]
+    pub const fn tail_calls(&self) -> u32 {
+        self.tail_calls
+    }
+
+    /// Notes them, as code has counted.
+    pub fn set_tail_calls(&mut self, calls: u64) {
+        self.tail_calls = u32::try_from(calls).unwrap_or(u32::MAX);
+    }
+
     /// The frame pointer of a program's first function.
     #[must_use]
     pub fn stack_top(&self) -> u64 {
@@ -270,10 +290,16 @@ impl<'r, S> Cx<'r, S> {
         self.mem.seen(memory::address(memory::STACK, top - 8)) + 8
     }
 
+    /// The lowest byte of the stack.
+    #[must_use]
+    pub fn stack_bottom(&self) -> u64 {
+        self.stack_top() - STACK_SIZE as u64
+    }
+
     /// Whether a function whose caller's stack ends at `above` finds room for so many frames there.
     #[must_use]
     pub fn has_room(&self, above: u64, frames: u32) -> bool {
-        let bottom = self.stack_top() - STACK_SIZE as u64;
+        let bottom = self.stack_bottom();
         above >= bottom.saturating_add(u64::from(FRAME_SIZE) * u64::from(frames))
     }
 

@@ -77,6 +77,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Declares a function that programs may call.
+    pub(super) fn prototype(&mut self, id: TypeId) -> Result<(), DumpError> {
+        let Some(func) = self.btf.get(id) else { return Ok(()) };
+        let Body::Func { proto, .. } = func.body else { return Ok(()) };
+        let text = self.declare(proto, func.name.into(), 0)?;
+        self.push(&format!("extern {text} __weak __ksym;\n"))
+    }
+
     fn push(&mut self, text: &str) -> Result<(), DumpError> {
         if self.text.len().saturating_add(text.len()) > self.limit {
             return Err(DumpError::Size { limit: self.limit });
@@ -112,19 +120,28 @@ impl<'a> Writer<'a> {
     /// Declares `name`, or an abstract declarator if it is empty, to be of type `id`. `level` is how far
     /// lines are indented.
     fn declare(&mut self, id: TypeId, name: String, level: usize) -> Result<String, DumpError> {
+        let text = self.deeper(id, |writer| writer.declarator(id, name, level))?;
+        if text.len() > self.limit {
+            return Err(DumpError::Size { limit: self.limit });
+        }
+        Ok(text)
+    }
+
+    /// Writes what stands within something else: recursion has a limit.
+    fn deeper(
+        &mut self,
+        id: TypeId,
+        write: impl FnOnce(&mut Self) -> Result<String, DumpError>,
+    ) -> Result<String, DumpError> {
         let limit = Btf::MAX_NESTING;
         self.depth = self
             .depth
             .checked_add(1)
             .filter(|&depth| depth <= limit)
             .ok_or(DumpError::Deep { id, limit })?;
-        let text = self.declarator(id, name, level);
+        let text = write(self);
         self.depth = self.depth.saturating_sub(1);
-        let text = text?;
-        if text.len() > self.limit {
-            return Err(DumpError::Size { limit: self.limit });
-        }
-        Ok(text)
+        text
     }
 
     /// Goes from the name outwards: `*x`, `(*x)[2]`, `int (*x)[2]`.
@@ -219,13 +236,18 @@ impl<'a> Writer<'a> {
     /// A struct or union with its members.
     fn composite(&mut self, id: TypeId, level: usize) -> Result<String, DumpError> {
         let Some(ty) = self.btf.get(id) else { return Ok(String::new()) };
+        Ok(format!("{}{}", self.tag(ty), self.body(id, level)?))
+    }
+
+    /// The members of a struct or union, from the space before the brace on.
+    fn body(&mut self, id: TypeId, level: usize) -> Result<String, DumpError> {
+        let Some(ty) = self.btf.get(id) else { return Ok(String::new()) };
         let (Body::Struct { size, members } | Body::Union { size, members }) = ty.body else {
             return Ok(String::new());
         };
         let is_union = matches!(ty.body, Body::Union { .. });
         let packed = self.layout.is_packed(id);
-        let mut text = self.tag(ty);
-        text.push_str(" {\n");
+        let mut text = String::from(" {\n");
         let inner = level.saturating_add(1);
         let (mut at, mut end) = (0, 0_u64);
         for member in members.iter() {
@@ -274,7 +296,13 @@ impl<'a> Writer<'a> {
         width: Option<u8>,
         level: usize,
     ) -> Result<(), DumpError> {
-        let mut one = self.declare(member.ty, ident(member.name).into_owned(), level)?;
+        let mut one = match self.embedded(member) {
+            Some(word) => {
+                let body = self.deeper(member.ty, |writer| writer.body(member.ty, level))?;
+                format!("{word}{body}")
+            }
+            None => self.declare(member.ty, ident(member.name).into_owned(), level)?,
+        };
         if let Some(width) = width {
             one = format!("{one}: {width}");
         }
@@ -283,6 +311,18 @@ impl<'a> Writer<'a> {
             return Err(DumpError::Size { limit: self.limit });
         }
         Ok(())
+    }
+
+    /// The word for a struct or union with a name that is a member without one, as compilers take it with
+    /// `-fms-extensions` (Linux 6.19). Without, only one without a name can be such a member.
+    fn embedded(&self, member: Member<'_>) -> Option<&'static str> {
+        let ty = self.btf.get(member.ty).filter(|ty| !ty.name.is_empty())?;
+        match ty.body {
+            _ if !member.name.is_empty() => None,
+            Body::Struct { .. } => Some("struct"),
+            Body::Union { .. } => Some("union"),
+            _ => None,
+        }
     }
 
     /// An enumeration with its enumerators.

@@ -65,14 +65,16 @@ impl<'a> Order<'a> {
         slot.is_some_and(|seen| !core::mem::replace(seen, true))
     }
 
-    /// What a type with a name, or an enumeration, needs.
+    /// What a type with a name, an enumeration or a function needs.
     fn needs(&mut self, id: TypeId, need: Need, todo: &mut Vec<Step>) -> Result<(), DumpError> {
         match self.btf.get(id).map(|ty| ty.body) {
             Some(Body::Typedef(to)) if need == Need::Size => {
                 todo.push(Step::Visit(id, Need::Name));
                 self.used(to, Need::Size, 0, todo)
             }
-            Some(Body::Typedef(to)) => self.used(to, Need::Name, 0, todo),
+            Some(Body::Typedef(to) | Body::Func { proto: to, .. }) => {
+                self.used(to, Need::Name, 0, todo)
+            }
             Some(Body::Struct { .. } | Body::Union { .. }) if need == Need::Size => {
                 self.members(id, 0, todo)
             }

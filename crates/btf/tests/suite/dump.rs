@@ -1,6 +1,8 @@
 //! C headers, as compilers take them.
 
-use crate::builder::{Builder, ENUM, FLAG, FWD, PTR, SIGNED, STRUCT, TYPEDEF, UNION};
+use crate::builder::{
+    Builder, DECL_TAG, ENUM, FLAG, FUNC, FUNC_PROTO, FWD, PTR, SIGNED, STRUCT, TYPEDEF, UNION,
+};
 use crate::fixture;
 use skep_btf::{Body, Btf, DumpError, Kind, TypeId, dump_c};
 use std::collections::BTreeMap;
@@ -262,6 +264,62 @@ fn names() {
     compile(&Temp::new("names").0, &header.replace("\tint a_b;\n", ""), "#include \"vmlinux.h\"\n");
 }
 
+/// Members without names whose types have names.
+#[test]
+fn embedded_members() {
+    let mut b = Builder::default();
+    let int = b.int("int", 4, SIGNED);
+    let key = b.fields("key", STRUCT, 8, &[("a", int, 0), ("b", int, 32)]);
+    let either = b.fields("either", UNION, 4, &[("c", int, 0), ("d", int, 0)]);
+    b.fields("uses", STRUCT, 16, &[("", key, 0), ("", either, 64), ("last", int, 96)]);
+    let header = dump_c(&b.build()).unwrap();
+    has(&header, "struct key {\n\tint a;\n\tint b;\n};\n");
+    has(&header, "\tstruct {\n\t\tint a;\n\t\tint b;\n\t};\n\tunion {\n\t\tint c;\n");
+    let source = "#include \"vmlinux.h\"\n\
+        _Static_assert(sizeof(struct uses) == 16, \"\");\n\
+        _Static_assert(__builtin_offsetof(struct uses, b) == 4, \"\");\n\
+        _Static_assert(__builtin_offsetof(struct uses, d) == 8, \"\");\n";
+    compile(&Temp::new("embedded").0, &header, source);
+}
+
+/// Functions that programs may call are declared, others are not.
+#[test]
+fn kernel_functions() {
+    let mut b = Builder::default();
+    let int = b.int("int", 4, SIGNED);
+    let task = b.ty("task", FWD, 0, 0, &[]);
+    let task = b.to("", PTR, task);
+    let [pid, owner] = ["pid", "owner"].map(|name| b.string(name));
+    let find = b.ty("", FUNC_PROTO, 2, task.0, &[pid, int.0, owner, task.0]);
+    let end = b.ty("", FUNC_PROTO, 0, 0, &[]);
+    let tag = |b: &mut Builder, name: &str, proto: TypeId, component: u32| {
+        let func = b.ty(name, FUNC, 0, proto.0, &[]);
+        b.ty("bpf_kfunc", DECL_TAG, 0, func.0, &[component]);
+    };
+    tag(&mut b, "rust::end", end, u32::MAX);
+    tag(&mut b, "task_find", find, u32::MAX);
+    tag(&mut b, "all_end", end, u32::MAX);
+    tag(&mut b, "all_end", find, u32::MAX);
+    tag(&mut b, "of_a_parameter", find, 0);
+    tag(&mut b, "number", end, u32::MAX);
+    b.to("number", TYPEDEF, int);
+    b.ty("secret", FUNC, 0, end.0, &[]);
+    let header = dump_c(&b.build()).unwrap();
+    let externs: Vec<&str> = header.lines().filter(|line| line.starts_with("extern")).collect();
+    assert_eq!(
+        externs,
+        [
+            "extern void all_end(void) __weak __ksym;",
+            "extern struct task *task_find(int pid, struct task *owner) __weak __ksym;",
+        ]
+    );
+    let temp = Temp::new("kfuncs");
+    let source = "#include \"vmlinux.h\"\nvoid *call(void) { return task_find(1, 0); }\n";
+    compile(&temp.0, &header, source);
+    let own = "#define BPF_NO_KFUNC_PROTOTYPES\n#include \"vmlinux.h\"\nint task_find(void);\n";
+    compile(&temp.0, &header, own);
+}
+
 /// Types that no compiler makes.
 #[test]
 fn work_is_bounded() {
@@ -279,6 +337,14 @@ fn work_is_bounded() {
         last = b.fields("", UNION, 4, &[("a", last, 0), ("b", last, 0)]);
     }
     b.to("t", TYPEDEF, last);
+    assert!(matches!(dump_c(&b.build()), Err(DumpError::Size { .. })));
+
+    // The same with names for the unions, not for the members.
+    let mut b = Builder::default();
+    let mut last = b.int("int", 4, SIGNED);
+    for level in 0..50 {
+        last = b.fields(&format!("u{level}"), UNION, 4, &[("", last, 0), ("", last, 0)]);
+    }
     assert!(matches!(dump_c(&b.build()), Err(DumpError::Size { .. })));
 
     // Nothing but padding.

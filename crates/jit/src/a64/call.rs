@@ -4,7 +4,7 @@ use super::regs::{ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, S1};
 use super::{Compiler, env, unsupported};
 use crate::code::CompileError;
 use crate::env::Env;
-use crate::surroundings::{ArrayLookup, Callee, Surroundings};
+use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, Surroundings};
 use core::mem::offset_of;
 use skep_a64::{Cond, Gpr, Mem, MemSize, Reach, Width};
 use skep_isa::{Call, Pc};
@@ -22,8 +22,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => self.function(address),
-                Callee::Bridge(id) => self.bridge(id),
-                Callee::TailCall(id) => self.tail_call(id),
+                Callee::Bridge(id) | Callee::Loop(CallbackLoop { id, .. }) => self.bridge(id),
+                Callee::TailCall { id, .. } => self.tail_call(id),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.asm.mov_imm(Gpr::X4, context);

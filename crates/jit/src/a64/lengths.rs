@@ -16,6 +16,8 @@ impl Lengths for A64 {
     const HARDENED: u32 = 10 * 4;
     const COUNTED: u32 = 0;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
+    const TAIL_CALL: u32 = 0;
+    const CALLBACK_LOOP: u32 = 0;
     const CHARGE: u32 = (3 + 2 + 6) * 4;
 
     #[inline(always)]

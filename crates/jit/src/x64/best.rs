@@ -53,7 +53,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
         crate::optimise::optimise(f);
     }
     for (function, f) in shape.functions.iter_mut().zip(&functions) {
-        function.frame = uses_frame(f);
+        function.frame = uses_frame(f) || outside.has_tail_calls();
     }
     // The main function sets the frame pointer that the others go down from, and the bridge hands on.
     let has_frame = shape.env || shape.functions.iter().any(|function| function.frame);

@@ -2,10 +2,10 @@
 
 use super::{Compiler, env, regs, unsupported};
 use crate::code::CompileError;
-use crate::env::Env;
-use crate::surroundings::{ArrayLookup, Callee, Surroundings};
+use crate::env::{Env, FRAME, MAX_TAIL_CALLS, MAX_TURNS};
+use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
 use core::mem::offset_of;
-use skep_isa::{Call, Pc};
+use skep_isa::{Call, Pc, Size};
 use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
 
 /// The number of a bridged call.
@@ -26,7 +26,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                     self.load_meter();
                 }
                 Callee::Bridge(id) => self.bridge(id),
-                Callee::TailCall(id) => self.tail_call(id),
+                Callee::TailCall { id, array } => self.tail_call(id, array),
+                Callee::Loop(calls) => self.call_loop(pc, calls),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.save_meter();
@@ -65,7 +66,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
     /// function's caller. Kernel: `bpf_tail_call`.
-    pub(super) fn tail_call(&mut self, id: u32) {
+    pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
+        if let Some(array) = array {
+            self.jump_by(array);
+        }
         self.bridge(id);
         let on = self.asm.label();
         self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, tail)));
@@ -75,6 +79,93 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.restore_saved();
         self.jump_indirect();
         self.asm.bind(on);
+    }
+
+    /// Jumps to the program at r3 of an array. What is not the common case is left to the bridge: no program, no code
+    /// that may be gone to from here, too many tail calls, a stack that others use as well.
+    fn jump_by(&mut self, array: ProgSlots) {
+        const INDEX: Gpr = Gpr::Rdx;
+        const S: Gpr = Gpr::R10;
+        const TARGET: Gpr = Gpr::R11;
+        let bridge = self.asm.label();
+        self.number(S, array.len.into());
+        self.asm.mov(Width::W32, TARGET, INDEX);
+        self.asm.alu(Alu::Cmp, Width::W64, TARGET, S);
+        self.asm.jcc(Cond::Ae, bridge, Reach::Short);
+        self.asm.mov_imm(S, array.base);
+        self.asm.load(MemSize::B8, TARGET, Mem::new(S, 0).with_index(TARGET, 3));
+        // Without a program in it, a word becomes more than any number.
+        self.asm.mov_imm(S, ProgSlots::SET);
+        self.asm.alu(Alu::Sub, Width::W64, TARGET, S);
+        self.asm.alu_load(Alu::Cmp, Width::W64, TARGET, env(offset_of!(Env, progs)));
+        self.asm.jcc(Cond::Ae, bridge, Reach::Short);
+        self.asm.alu_load(Alu::Cmp, Width::W64, regs::FRAME_POINTER, env(offset_of!(Env, top)));
+        self.asm.jcc(Cond::B, bridge, Reach::Short);
+        self.asm.load(MemSize::B8, S, env(offset_of!(Env, mains)));
+        self.asm.load(MemSize::B8, TARGET, Mem::new(S, 0).with_index(TARGET, 3));
+        self.asm.test(Width::W64, TARGET, TARGET);
+        self.asm.jcc(Cond::E, bridge, Reach::Short);
+        let calls = env(offset_of!(Env, tail_calls));
+        self.asm.alu_store_imm(Alu::Cmp, Width::W64, calls, MAX_TAIL_CALLS);
+        self.asm.jcc(Cond::Ae, bridge, Reach::Short);
+        self.asm.alu_store_imm(Alu::Add, Width::W64, calls, 1);
+        self.restore_saved();
+        self.jump_indirect();
+        self.asm.bind(bridge);
+    }
+
+    /// `bpf_loop`: the number of the turn, the argument and the number of turns lie on the host's stack. What is an error
+    /// and what finds no room on the program's stack is the bridge's.
+    pub(super) fn call_loop(&mut self, pc: Pc, calls: CallbackLoop) {
+        const COUNT: Gpr = Gpr::Rdi;
+        const ARG: Gpr = Gpr::Rdx;
+        const FLAGS: Gpr = Gpr::Rcx;
+        const TURN: Gpr = Gpr::R11;
+        let word = |n| Mem::new(Gpr::Rsp, 8 * n);
+        let [bridge, again, out, none, end] = core::array::from_fn(|_| self.asm.label());
+        let below = i32::try_from(calls.frames).unwrap_or(i32::MAX).saturating_add(1);
+        self.asm.lea(Width::W64, TURN, Mem::new(regs::FRAME_POINTER, below.saturating_mul(-FRAME)));
+        self.asm.alu_load(Alu::Cmp, Width::W64, TURN, env(offset_of!(Env, bottom)));
+        self.asm.jcc(Cond::B, bridge, Reach::Long);
+        self.asm.test(Width::W64, FLAGS, FLAGS);
+        self.asm.jcc(Cond::Ne, bridge, Reach::Long);
+        self.asm.alu_imm(Alu::Cmp, Width::W32, COUNT, MAX_TURNS);
+        self.asm.jcc(Cond::A, bridge, Reach::Long);
+        self.asm.mov(Width::W32, Gpr::Rax, COUNT);
+        self.asm.test(Width::W32, Gpr::Rax, Gpr::Rax);
+        self.asm.jcc(Cond::E, none, Reach::Long);
+        self.asm.zero(TURN);
+        // The fourth word aligns the stack.
+        for reg in [Gpr::Rax, Gpr::Rax, ARG, TURN] {
+            self.asm.push(reg);
+        }
+        self.asm.bind(again);
+        self.asm.load(MemSize::B8, Gpr::Rdi, word(0));
+        if self.meter.is_none() {
+            let counted = self.asm.label();
+            self.asm.test_imm(Width::W32, Gpr::Rdi, Env::SOME_TURNS.cast_signed().wrapping_sub(1));
+            self.asm.jcc(Cond::Ne, counted, Reach::Short);
+            self.bridged(pc, Env::TURNS, Size::B);
+            self.asm.bind(counted);
+        }
+        self.asm.load(MemSize::B8, Gpr::Rsi, word(1));
+        let function = self.function_label(calls.start.0);
+        self.asm.call(function);
+        self.asm.load(MemSize::B8, TURN, word(0));
+        self.asm.alu_imm(Alu::Add, Width::W64, TURN, 1);
+        self.asm.store(MemSize::B8, word(0), TURN);
+        self.asm.test(Width::W64, Gpr::Rax, Gpr::Rax);
+        self.asm.jcc(Cond::Ne, out, Reach::Short);
+        self.asm.alu_load(Alu::Cmp, Width::W64, TURN, word(2));
+        self.asm.jcc(Cond::B, again, Reach::Long);
+        self.asm.bind(out);
+        self.asm.mov(Width::W64, Gpr::Rax, TURN);
+        self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, 32);
+        self.asm.jmp(end, Reach::Long);
+        self.asm.bind(bridge);
+        self.bridge(calls.id);
+        self.asm.bind(none);
+        self.asm.bind(end);
     }
 
     /// `r0 = &array[*(u32 *)r2]`, or null.

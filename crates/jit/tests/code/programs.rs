@@ -27,7 +27,7 @@ impl Surroundings for All {
             Call::Helper(4) => Callee::Constant(7),
             Call::Helper(5) => Callee::WithContext { function: 1 << 45, context: 1 << 44 },
             Call::Helper(6) => Callee::Cpu,
-            Call::Helper(12) => Callee::TailCall(5),
+            Call::Helper(12) => Callee::TailCall { id: 5, array: None },
             _ => Callee::Bridge(6),
         })
     }

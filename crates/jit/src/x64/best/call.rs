@@ -62,7 +62,8 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
                 self.c.load_meter();
             }
             Callee::Bridge(id) => self.c.bridge(id),
-            Callee::TailCall(id) => self.c.tail_call(id),
+            Callee::TailCall { id, array } => self.c.tail_call(id, array),
+            Callee::Loop(calls) => self.c.call_loop(pc, calls),
             Callee::WithContext { function, context } => {
                 self.c.save_meter();
                 self.c.asm.mov_imm(Gpr::R8, context);
