@@ -32,17 +32,24 @@ fn optimised() -> CodeOptions {
     code
 }
 
-#[test]
-fn random_programs_do_as_interpreted_when_optimised() {
+/// So many random programs, nearly all of which have code of this kind, do as interpreted.
+#[track_caller]
+fn do_as_interpreted(seeds: core::ops::Range<u64>, code: CodeOptions) {
+    let all = seeds.end - seeds.start;
     let mut compiled = 0;
-    for seed in 5_000_000..5_000_300 {
-        match random_engines_with(seed, optimised()) {
+    for seed in seeds {
+        match random_engines_with(seed, code) {
             Engines::NotNative(_) => {}
             Engines::Equal => compiled += 1,
             Engines::Different(difference) => panic!("seed {seed}: {difference}"),
         }
     }
-    assert!(compiled > 200, "only {compiled} programs were compiled");
+    assert!(compiled * 3 > all * 2, "only {compiled} programs were compiled");
+}
+
+#[test]
+fn random_programs_do_as_interpreted_when_optimised() {
+    do_as_interpreted(5_000_000..5_000_300, optimised());
 }
 
 #[test]
@@ -64,15 +71,7 @@ fn hardened() -> CodeOptions {
 
 #[test]
 fn random_programs_do_as_interpreted_when_hardened() {
-    let mut compiled = 0;
-    for seed in 4_000_000..4_000_150 {
-        match random_engines_with(seed, hardened()) {
-            Engines::NotNative(_) => {}
-            Engines::Equal => compiled += 1,
-            Engines::Different(difference) => panic!("seed {seed}: {difference}"),
-        }
-    }
-    assert!(compiled > 100, "only {compiled} programs were compiled");
+    do_as_interpreted(4_000_000..4_000_150, hardened());
 }
 
 #[test]

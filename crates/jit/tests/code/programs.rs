@@ -2,7 +2,7 @@
 
 use skep_abi::ProgType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width, table};
-use skep_jit::{Access, ArrayLookup, Callee, Surroundings};
+use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
 use skep_prog::Prog;
 
 /// Everything that can surround a program, by the number of the helper and of the slot.
@@ -28,6 +28,11 @@ impl Surroundings for All {
             Call::Helper(5) => Callee::WithContext { function: 1 << 45, context: 1 << 44 },
             Call::Helper(6) => Callee::Cpu,
             Call::Helper(12) => Callee::TailCall { id: 5, array: None },
+            Call::Helper(13) => {
+                let array = Some(ProgSlots { base: 1 << 40, len: 1000 });
+                Callee::TailCall { id: 5, array }
+            }
+            Call::Helper(14) => Callee::Loop(CallbackLoop { id: 7, start: Pc(0), frames: 8 }),
             _ => Callee::Bridge(6),
         })
     }
@@ -118,7 +123,7 @@ pub(crate) fn everything() -> Insns {
         insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(u64::MAX / 3) });
         insns.push(Insn::MayGoto { off: 0 });
         insns.push(Insn::JumpLong { off: 0 });
-        for id in [1, 2, 3, 4, 5, 6, 12, 13] {
+        for id in [1, 2, 3, 4, 5, 6, 12, 13, 14, 15] {
             insns.push(Insn::Call(Call::Helper(id)));
         }
     }

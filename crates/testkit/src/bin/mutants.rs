@@ -17,7 +17,7 @@ use skep_testkit::agreement::{
 };
 use skep_testkit::mutants::{Field, Mutator, case_text, random, shrink};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -317,7 +317,10 @@ fn accepted(args: &Args, target: &Target) -> io::Result<Vec<Subject>> {
     for set in ["verifier", "old", "progs", "real", "examples"] {
         let cache = Cache::open(&args.dir.join(format!("{set}.jsonl")), &target.release)?;
         let subjects = match set {
-            "old" => old(&args.dir.join("old.cases"), target)?,
+            "old" => {
+                let cases = args.dir.join("old.cases");
+                old(&cases, target).map_err(|error| at(&cases, &error))?
+            }
             "real" => read(args.real.clone(), target)?,
             "examples" => read(Some("examples".into()), target)?,
             // Both are in one directory.
@@ -336,9 +339,16 @@ fn accepted(args: &Args, target: &Target) -> io::Result<Vec<Subject>> {
     Ok(all)
 }
 
+/// What went wrong with which file, and what helps.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    let remedy = "run this where the repository is checked out, after `agreement`";
+    io::Error::new(error.kind(), format!("{}: {error}; {remedy}", path.display()))
+}
+
 fn read(dir: Option<PathBuf>, target: &Target) -> io::Result<Vec<Subject>> {
     let Some(dir) = dir else { return Ok(Vec::new()) };
-    let mut paths: Vec<PathBuf> = fs::read_dir(dir)?
+    let mut paths: Vec<PathBuf> = fs::read_dir(&dir)
+        .map_err(|error| at(&dir, &error))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|ext| ext == "o"));
