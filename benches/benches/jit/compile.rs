@@ -10,34 +10,50 @@ use skep_prog::Prog;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Arithmetic, loads and stores; with `branches` a conditional jump after every nine of them.
-fn program(len: usize, branches: bool) -> Prog {
-    const REGS: [Reg; 5] = [Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6];
+const REGS: [Reg; 5] = [Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6];
+
+/// Arithmetic, loads and stores; with `branches` a conditional jump after every nine of them. If it is `used`, it stores
+/// to memory that others see, and returns a sum of all registers; else nothing comes of most instructions, which the
+/// second tier takes out.
+fn program(len: usize, branches: bool, used: bool) -> Prog {
     let reg = |n: usize| REGS[n % 5];
+    let (base, off) = if used { (Reg::R1, 16) } else { (Reg::FP, -16) };
     let mut insns =
         vec![Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Src::Imm(0) }];
-    while insns.len() < len - 1 {
+    let mut sum = Vec::new();
+    if used {
+        insns.extend(REGS.map(|dst| Insn::Load { size: Size::Dw, dst, base: Reg::R1, off: 0 }));
+        sum.extend(REGS.map(|reg| Insn::Alu {
+            width: Width::W64,
+            op: AluOp::Add,
+            dst: Reg::R0,
+            src: Src::Reg(reg),
+        }));
+    }
+    let end = len - sum.len();
+    while insns.len() < end - 1 {
         let n = insns.len();
         let (dst, src) = (reg(n), Src::Reg(reg(n * 7 + 1)));
         insns.push(match n % 10 {
-            9 if branches && n + 2 < len => Insn::JumpIf {
+            9 if branches && n + 2 < end => Insn::JumpIf {
                 width: Width::W64,
                 op: CondOp::Gt,
                 dst,
                 src: Src::Imm(5),
-                off: if n + 20 < len { 10 } else { 0 },
+                off: if n + 20 < end { 10 } else { 0 },
             },
             0 => Insn::Load { size: Size::Dw, dst, base: Reg::R1, off: 8 },
-            1 => Insn::Store { size: Size::Dw, base: Reg::FP, off: -16, src },
+            1 => Insn::Store { size: Size::Dw, base, off, src },
             2 => Insn::Alu { width: Width::W64, op: AluOp::Mov, dst, src },
             3 => Insn::Alu { width: Width::W64, op: AluOp::Add, dst, src: Src::Imm(0x1234) },
             4 => Insn::Alu { width: Width::W32, op: AluOp::Xor, dst, src },
             5 => Insn::Alu { width: Width::W64, op: AluOp::Lsh, dst, src: Src::Imm(3) },
-            6 => Insn::Load { size: Size::W, dst, base: Reg::FP, off: -16 },
+            6 => Insn::Load { size: Size::W, dst, base, off },
             7 => Insn::Alu { width: Width::W64, op: AluOp::And, dst, src: Src::Imm(255) },
             _ => Insn::Alu { width: Width::W64, op: AluOp::Add, dst, src },
         });
     }
+    insns.extend(sum);
     insns.push(Insn::Exit);
     Prog::new("generated", ProgType::SocketFilter, insns.into_iter().collect())
 }
@@ -54,16 +70,22 @@ pub(crate) fn table() {
         "opt 2 bytes/insn",
         "rbpf ns/insn"
     );
-    for (len, branches) in [
-        (2, false),
-        (100, false),
-        (100, true),
-        (10_000, false),
-        (10_000, true),
-        (1_000_000, false),
-        (1_000_000, true),
+    for (len, branches, used) in [
+        (2, false, false),
+        (100, false, false),
+        (100, true, false),
+        (10_000, false, false),
+        (10_000, true, false),
+        (1_000_000, false, false),
+        (1_000_000, true, false),
+        (100, false, true),
+        (100, true, true),
+        (10_000, false, true),
+        (10_000, true, true),
+        (100_000, false, true),
+        (100_000, true, true),
     ] {
-        let prog = program(len, branches);
+        let prog = program(len, branches, used);
         let turns = (3_000_000 / len).clamp(7, 2000);
         let first = shortest(turns, || compile(&prog, &NoSurroundings, features()));
         let (first, bytes) = first.expect("it compiles");
@@ -79,6 +101,7 @@ pub(crate) fn table() {
             }
         }
         let kind = if branches { "branches" } else { "straight" };
+        let kind = if used { format!("{kind}, used") } else { kind.into() };
         let n = len as f64;
         let theirs = if theirs == f64::MAX { "-".into() } else { format!("{:.1}", theirs / n) };
         let none = || ("-".to_string(), "-".to_string());

@@ -74,11 +74,11 @@ impl Flow {
         if len == 0 {
             return;
         }
-        // A walk in depth; a block is put down when all it leads to have been.
+        // A walk in depth; a block is put down when all it leads to have been. Those that have been seen have some place.
         let mut stack = Vec::with_capacity(len);
-        let mut seen = vec![false; len];
         let mut nexts: Vec<BlockId> = Vec::with_capacity(len);
-        seen[0] = true;
+        self.order.reserve_exact(len);
+        self.place[0] = 0;
         let push = |stack: &mut Vec<(BlockId, usize)>, nexts: &mut Vec<BlockId>, block| {
             stack.push((block, nexts.len()));
             f.edges(block, |edge| nexts.push(edge.to));
@@ -91,8 +91,9 @@ impl Flow {
                 continue;
             }
             if let Some(next) = nexts.pop()
-                && !core::mem::replace(&mut seen[next.index()], true)
+                && self.place[next.index()] == NOWHERE
             {
+                self.place[next.index()] = 0;
                 push(&mut stack, &mut nexts, next);
             }
         }
@@ -103,20 +104,20 @@ impl Flow {
     }
 
     fn find_preds<C>(&mut self, f: &Func<C>) {
+        // First where those of each block end; they are filled in from there.
         let mut starts = vec![0u32; f.blocks.len() + 1];
         for &block in &self.order {
-            f.edges(block, |edge| starts[edge.to.index() + 1] += 1);
+            f.edges(block, |edge| starts[edge.to.index()] += 1);
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut next = starts.clone();
         self.preds = vec![BlockId(0); starts.last().copied().unwrap_or(0) as usize];
-        for &block in &self.order {
+        for &block in self.order.iter().rev() {
             f.edges(block, |edge| {
-                let at = &mut next[edge.to.index()];
+                let at = &mut starts[edge.to.index()];
+                *at -= 1;
                 self.preds[*at as usize] = block;
-                *at += 1;
             });
         }
         self.starts = starts;
@@ -151,17 +152,17 @@ impl Flow {
         for &block in self.order.get(1..).unwrap_or_default().iter().rev() {
             size[idom[block.index()].index()] += size[block.index()];
         }
-        let mut next = vec![1u32; len];
+        // Once a block has its place, what was its size is the next place below it.
         for &block in &self.order {
             let own = size[block.index()];
             let start = if block == entry {
                 0
             } else {
-                let at = &mut next[idom[block.index()].index()];
+                let at = &mut size[idom[block.index()].index()];
                 core::mem::replace(at, *at + own)
             };
             self.span[block.index()] = (start, start + own - 1);
-            next[block.index()] = start + 1;
+            size[block.index()] = start + 1;
         }
         self.idom = idom;
     }
@@ -195,9 +196,9 @@ impl Flow {
         for block in body.blocks.drain(..) {
             body.holds[block.index()] = false;
         }
-        body.holds.resize(self.place.len(), false);
         let is_back = |pred: &&BlockId| self.is_back(**pred, head);
         let Some(_) = self.preds(head).iter().find(is_back) else { return };
+        body.holds.resize(self.place.len(), false);
         body.add(head);
         self.preds(head).iter().filter(is_back).for_each(|&pred| body.add(pred));
         let mut next = 1;

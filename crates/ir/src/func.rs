@@ -58,6 +58,14 @@ impl<C> Func<C> {
         }
     }
 
+    /// Makes room for so many instructions and numbers.
+    pub fn reserve(&mut self, insts: usize) {
+        self.insts.reserve(insts);
+        self.origins.reserve(insts);
+        self.bits.reserve(insts);
+        self.alias.reserve(insts);
+    }
+
     /// A new block, which returns nothing yet.
     pub fn block(&mut self) -> BlockId {
         let term = Term::Return(Value::NONE);
@@ -132,6 +140,13 @@ impl<C> Func<C> {
         Edge { to, start: number(start), len: number(self.pool.len() - start) }
     }
 
+    /// An edge to the same block with the same values, which can be changed on its own.
+    pub fn copy_edge(&mut self, edge: Edge) -> Edge {
+        let start = self.pool.len();
+        self.pool.extend_from_within(edge.start as usize..(edge.start + edge.len) as usize);
+        Edge { start: number(start), ..edge }
+    }
+
     /// Arguments of an edge.
     #[inline]
     #[must_use]
@@ -147,15 +162,15 @@ impl<C> Func<C> {
     }
 
     /// A table of edges.
-    pub fn table(&mut self, edges: impl IntoIterator<Item = Edge>) -> Table {
+    pub fn table(&mut self, cases: impl IntoIterator<Item = Edge>, default: Edge) -> Table {
         let start = self.tables.len();
-        self.tables.extend(edges);
-        Table { start: number(start), len: number(self.tables.len() - start) }
+        self.tables.extend(cases);
+        Table { start: number(start), len: number(self.tables.len() - start), default }
     }
 
-    /// The edges of a table.
+    /// The edges of a table that are for numbers, from 0 on.
     #[must_use]
-    pub fn edges_of(&self, table: Table) -> &[Edge] {
+    pub fn cases_of(&self, table: Table) -> &[Edge] {
         self.tables
             .get(table.start as usize..(table.start + table.len) as usize)
             .unwrap_or_default()
@@ -170,25 +185,32 @@ impl<C> Func<C> {
                 f(yes);
                 f(no);
             }
-            Term::Switch { table, .. } => self.edges_of(table).iter().copied().for_each(f),
+            Term::Switch { table, .. } => {
+                self.cases_of(table).iter().copied().for_each(&mut f);
+                f(table.default);
+            }
             Term::Return(_) => {}
         }
     }
 
-    /// Calls `f` with each edge of a block's end, to be changed.
-    pub fn edges_mut(&mut self, block: BlockId, mut f: impl FnMut(&mut Edge)) {
-        match &mut self.blocks[block.index()].term {
-            Term::Jump(edge) => f(edge),
+    /// Puts in place of each edge of a block's end what `f` makes of it.
+    pub fn change_edges(&mut self, block: BlockId, mut f: impl FnMut(&mut Self, Edge) -> Edge) {
+        let mut term = self.blocks[block.index()].term;
+        match &mut term {
+            Term::Jump(edge) => *edge = f(self, *edge),
             Term::Branch { yes, no, .. } | Term::MayGoto { yes, no } => {
-                f(yes);
-                f(no);
+                *yes = f(self, *yes);
+                *no = f(self, *no);
             }
             Term::Switch { table, .. } => {
-                let range = table.start as usize..(table.start + table.len) as usize;
-                self.tables.get_mut(range).unwrap_or_default().iter_mut().for_each(f);
+                for at in table.start as usize..(table.start + table.len) as usize {
+                    self.tables[at] = f(self, self.tables[at]);
+                }
+                table.default = f(self, table.default);
             }
             Term::Return(_) => {}
         }
+        self.blocks[block.index()].term = term;
     }
 
     /// Calls `f` with each operand of a block's end, those of its edges aside.
@@ -209,6 +231,11 @@ impl<C> Func<C> {
     #[inline]
     pub fn same(&mut self, value: Value, as_other: Value) {
         self.alias[value.index()] = as_other;
+    }
+
+    /// What a value has been said to be the same as, or itself.
+    pub(crate) fn alias_of(&self, value: Value) -> Value {
+        self.alias[value.index()]
     }
 
     /// What a value is the same as in the end.

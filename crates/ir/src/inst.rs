@@ -315,7 +315,7 @@ pub enum Term {
         yes: Edge,
         no: Edge,
     },
-    /// To the edge whose number the value is, from 0 on, else to the last.
+    /// To the case whose number the value is, from 0 on, else to the table's default.
     Switch {
         value: Value,
         table: Table,
@@ -328,9 +328,11 @@ pub enum Term {
     Return(Value),
 }
 
-/// Edges of a [`Term::Switch`], in the function's pool of edges.
+/// Where a [`Term::Switch`] leads: cases, in the function's pool of edges, and what else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     pub(crate) start: u32,
     pub(crate) len: u32,
+    /// Where all values lead that are no case.
+    pub default: Edge,
 }

@@ -3,7 +3,7 @@
 use crate::flow::Flow;
 use crate::fold::{self, bits, compare, decided};
 use crate::func::Func;
-use crate::inst::{BlockId, Inst, Term, Value};
+use crate::inst::{BlockId, Cmp, Inst, Term, Value};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -64,6 +64,15 @@ impl Hasher for Mixed {
     }
 }
 
+/// Whether control comes somewhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Comes {
+    No,
+    /// From behind only, where it may not come itself.
+    Perhaps,
+    Surely,
+}
+
 impl<C> Func<C> {
     /// Gives each value once, and simplifies; whether ways are gone, so that [`Flow`] is to be found anew.
     ///
@@ -74,11 +83,21 @@ impl<C> Func<C> {
         let mut given = Given::new(self.insts.len());
         let mut ways = false;
         let mut calls = 0;
+        // Whether control still comes to each block, as far as branches are decided.
+        let mut comes = vec![Comes::No; self.blocks.len()];
+        let (mut preds, mut most, mut insts) = (Vec::new(), Vec::new(), Vec::new());
         for &block in &flow.order {
-            self.bound_params(flow, block);
-            let insts = core::mem::take(&mut self.blocks[block.index()].insts);
-            self.blocks[block.index()].insts.reserve(insts.len());
-            for value in insts {
+            let here = self.find_preds(flow, block, &comes, &mut preds);
+            comes[block.index()] = here;
+            match here {
+                Comes::No => continue,
+                Comes::Perhaps => {}
+                Comes::Surely => self.find_params(&preds, block),
+            }
+            self.bound_params(&preds, block, &mut most);
+            // What takes their place grows in what the last block's were in.
+            core::mem::swap(&mut insts, &mut self.blocks[block.index()].insts);
+            for value in insts.drain(..) {
                 calls += u32::from(self.is_call(value));
                 let inst = self.resolved(self.insts[value.index()]);
                 let origin = self.origins[value.index()];
@@ -125,17 +144,92 @@ impl<C> Func<C> {
         ways
     }
 
+    /// Decides comparisons of what has turned out to be numbers since values were numbered last; whether ways are gone.
+    pub fn decide_comparisons(&mut self, flow: &Flow) -> bool {
+        let (mut ways, mut any) = (false, false);
+        for &block in &flow.order {
+            for n in 0..self.blocks[block.index()].insts.len() {
+                let value = self.blocks[block.index()].insts[n];
+                if let Inst::Select { cmp, yes, no } = self.insts[value.index()]
+                    && let Some(holds) = self.decided_now(cmp)
+                {
+                    self.same(value, if holds { yes } else { no });
+                    any = true;
+                }
+            }
+            if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term
+                && let Some(holds) = self.decided_now(cmp)
+            {
+                self.blocks[block.index()].term = Term::Jump(if holds { yes } else { no });
+                ways = true;
+            }
+        }
+        if any {
+            self.resolve_all();
+        }
+        ways
+    }
+
+    fn decided_now(&mut self, mut cmp: Cmp) -> Option<bool> {
+        cmp.a = self.resolve(cmp.a);
+        cmp.b = self.resolve(cmp.b);
+        decided(self, cmp)
+    }
+
     fn is_call(&self, value: Value) -> bool {
         matches!(self.inst(value), Inst::Call { .. })
     }
 
+    /// Blocks that lead to a block: those that came before it, where control still comes, and those behind. Also
+    /// whether control comes to the block itself.
+    fn find_preds(
+        &self,
+        flow: &Flow,
+        block: BlockId,
+        comes: &[Comes],
+        preds: &mut Vec<BlockId>,
+    ) -> Comes {
+        preds.clear();
+        let mut here = if block == BlockId(0) { Comes::Surely } else { Comes::No };
+        for &pred in flow.preds(block) {
+            let is_behind = flow.place[pred.index()] >= flow.place[block.index()];
+            let there = if is_behind { Comes::Perhaps } else { comes[pred.index()] };
+            let mut leads = is_behind;
+            self.edges(pred, |edge| leads |= edge.to == block);
+            if leads && there != Comes::No {
+                here = here.max(there);
+                if preds.last() != Some(&pred) {
+                    preds.push(pred);
+                }
+            }
+        }
+        here
+    }
+
+    /// Parameters that get one value. Control must come in some way on which none of that value depends on them: what
+    /// goes round where nothing enters would be explained by itself.
+    fn find_params(&mut self, preds: &[BlockId], block: BlockId) {
+        if block == BlockId(0) {
+            return;
+        }
+        for n in 0..self.blocks[block.index()].params.len() {
+            let param = self.blocks[block.index()].params[n];
+            if self.resolve(param) == param
+                && let Some(value) = self.only_value(preds, block, n)
+            {
+                self.same(param, value);
+            }
+        }
+    }
+
     /// What parameters may be, by what they get.
-    fn bound_params(&mut self, flow: &Flow, block: BlockId) {
+    fn bound_params(&mut self, preds: &[BlockId], block: BlockId, most: &mut Vec<u8>) {
         if block == BlockId(0) || self.blocks[block.index()].params.is_empty() {
             return;
         }
-        let mut most = vec![0u8; self.blocks[block.index()].params.len()];
-        for &pred in flow.preds(block) {
+        most.clear();
+        most.resize(self.blocks[block.index()].params.len(), 0);
+        for &pred in preds {
             self.edges(pred, |edge| {
                 if edge.to == block {
                     for (most, arg) in most.iter_mut().zip(self.args(edge)) {
@@ -144,9 +238,8 @@ impl<C> Func<C> {
                 }
             });
         }
-        for (n, most) in most.into_iter().enumerate() {
-            let param = self.blocks[block.index()].params[n];
-            self.bits[param.index()] = most;
+        for (param, most) in self.blocks[block.index()].params.iter().zip(most) {
+            self.bits[param.index()] = *most;
         }
     }
 }

@@ -2,67 +2,88 @@
 
 use crate::flow::Flow;
 use crate::func::Func;
-use crate::inst::{BlockId, Edge, Inst, Value};
+use crate::inst::{BlockId, Edge, Inst, Term, Value};
 use alloc::vec;
 use alloc::vec::Vec;
 
+/// Times that parameters are looked at, at most: one for each loop that one is nested in, but for odd ones.
+const MOST_ROUNDS: usize = 8;
+
 impl<C> Func<C> {
     /// Takes out parameters that get one value from everywhere, or themselves, and puts that value in place of them.
+    ///
+    /// Blocks come behind those that lead to them, so that what is found goes on at once along all ways but those back.
     pub fn prune_params(&mut self, flow: &Flow) {
-        // What each parameter gets; NONE where that is more than one.
-        let mut gets: Vec<Option<Value>> = vec![None; self.insts.len()];
-        let mut edges: Vec<Edge> = Vec::new();
-        for &block in &flow.order {
-            self.edges(block, |edge| {
-                if edge.len > 0 {
-                    edges.push(edge);
-                }
-            });
-        }
-        let mut changes = true;
-        while changes {
-            changes = false;
-            for &block in &flow.order {
-                for at in 0..self.blocks[block.index()].params.len() {
-                    gets[self.blocks[block.index()].params[at].index()] = None;
-                }
-            }
-            for &edge in &edges {
-                for n in 0..edge.len as usize {
-                    let param = self.blocks[edge.to.index()].params[n];
-                    let arg = self.resolve(self.pool[edge.start as usize + n]);
-                    let is_itself = arg == self.resolve(param);
-                    let known = &mut gets[param.index()];
-                    match *known {
-                        _ if is_itself => {}
-                        None => *known = Some(arg),
-                        Some(other) if self.is_equal(other, arg) => {}
-                        Some(_) => *known = Some(Value::NONE),
-                    }
-                }
-            }
+        let mut found = false;
+        for _ in 0..MOST_ROUNDS {
+            let mut changes = false;
             for &block in flow.order.get(1..).unwrap_or_default() {
-                for at in 0..self.blocks[block.index()].params.len() {
-                    let param = self.blocks[block.index()].params[at];
-                    if let Some(value) = gets[param.index()]
-                        && value != Value::NONE
-                        && self.resolve(param) == param
-                        && self.resolve(value) != param
+                for n in 0..self.blocks[block.index()].params.len() {
+                    let param = self.blocks[block.index()].params[n];
+                    if self.resolve(param) == param
+                        && let Some(value) = self.only_value(flow.preds(block), block, n)
                     {
                         self.same(param, value);
                         changes = true;
                     }
                 }
             }
+            found |= changes;
+            if !changes {
+                break;
+            }
         }
-        let keep: Vec<bool> = (0..self.insts.len())
-            .map(|at| {
-                let value = Value(crate::func::number(at));
-                self.resolve(value) == value
-            })
-            .collect();
+        let is_same = |param: &Value| self.alias_of(*param) != *param;
+        found |=
+            flow.order.iter().any(|block| self.blocks[block.index()].params.iter().any(is_same));
+        if !found {
+            return;
+        }
+        let mut keep = vec![true; self.insts.len()];
+        for block in flow.order.get(1..).unwrap_or_default() {
+            for param in &self.blocks[block.index()].params {
+                keep[param.index()] = self.alias_of(*param) == *param;
+            }
+        }
         self.retain_params(flow, &keep);
         self.resolve_all();
+    }
+
+    /// What a block's parameter gets along edges from these blocks, other than itself, if that is one value.
+    pub(crate) fn only_value(
+        &mut self,
+        preds: &[BlockId],
+        block: BlockId,
+        n: usize,
+    ) -> Option<Value> {
+        let param = self.blocks[block.index()].params[n];
+        let mut only = None;
+        let mut differ = false;
+        for &pred in preds {
+            let mut args = [None; 2];
+            match self.blocks[pred.index()].term {
+                Term::Jump(edge) => args[0] = Some(edge),
+                Term::Branch { yes, no, .. } | Term::MayGoto { yes, no } => {
+                    args = [Some(yes), Some(no)];
+                }
+                // Tables are long, and rarely give one value only.
+                Term::Switch { .. } => return None,
+                Term::Return(_) => {}
+            }
+            for edge in args.into_iter().flatten().filter(|edge| edge.to == block) {
+                let arg = self.pool[edge.start as usize + n];
+                let arg = self.resolve(arg);
+                match only {
+                    _ if arg == param => {}
+                    None => only = Some(arg),
+                    Some(other) => differ |= !self.is_equal(other, arg),
+                }
+            }
+            if differ {
+                return None;
+            }
+        }
+        only
     }
 
     /// Whether two values are known to be the same.
@@ -73,24 +94,16 @@ impl<C> Func<C> {
     /// Takes out parameters, and what edges give to them. The entry keeps its own.
     pub fn retain_params(&mut self, flow: &Flow, keep: &[bool]) {
         for &block in &flow.order {
-            let mut edges: Vec<Edge> = Vec::new();
-            self.edges(block, |edge| edges.push(edge));
-            for edge in &mut edges {
+            self.change_edges(block, |f, edge| {
+                let start = edge.start as usize;
                 let mut len = 0;
                 for n in 0..edge.len as usize {
-                    if keep[self.blocks[edge.to.index()].params[n].index()] {
-                        let start = edge.start as usize;
-                        self.pool[start + len] = self.pool[start + n];
+                    if keep[f.blocks[edge.to.index()].params[n].index()] {
+                        f.pool[start + len] = f.pool[start + n];
                         len += 1;
                     }
                 }
-                edge.len = crate::func::number(len);
-            }
-            let mut new = edges.into_iter();
-            self.edges_mut(block, |edge| {
-                if let Some(new) = new.next() {
-                    *edge = new;
-                }
+                Edge { len: crate::func::number(len), ..edge }
             });
         }
         for &block in flow.order.get(1..).unwrap_or_default() {

@@ -65,7 +65,7 @@ impl<C> Func<C> {
             return (way, other, false);
         }
         if next.insts.is_empty() {
-            return (on, other, true);
+            return (self.copy_edge(on), other, true);
         }
         let [value] = *next.insts else { return (way, other, false) };
         let Inst::Charge(insns) = *self.inst(value) else { return (way, other, false) };
@@ -80,12 +80,15 @@ impl<C> Func<C> {
         self.push_as_is(between, Inst::Charge(-insns), origin);
         self.blocks[between.index()].term = Term::Jump(other);
         let other = self.edge(between, []);
-        (on, other, true)
+        (self.copy_edge(on), other, true)
     }
 
     /// Adds values that come round a loop last, so that the turns of it wait for one addition each:
     /// `((sum + a) + b) + c` becomes `sum + ((a + b) + c)`.
     pub fn balance_sums(&mut self, flow: &Flow) {
+        if !flow.order.iter().any(|block| flow.preds(*block).contains(block)) {
+            return;
+        }
         let mut uses = alloc::vec![0u32; self.insts.len()];
         for &block in &flow.order {
             for &value in &self.blocks[block.index()].insts {

@@ -116,11 +116,12 @@ impl<C: fmt::Debug> Func<C> {
             }
             Term::Switch { value, table } => {
                 write!(out, "Switch {}:", self.name(value))?;
-                for &edge in self.edges_of(table) {
+                for &edge in self.cases_of(table) {
                     write!(out, " ")?;
                     self.edge_text(out, edge)?;
                 }
-                Ok(())
+                write!(out, " else ")?;
+                self.edge_text(out, table.default)
             }
             Term::Return(value) => write!(out, "Return {}", self.name(value)),
         }

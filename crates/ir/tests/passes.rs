@@ -140,8 +140,9 @@ fn function(random: &mut Random) -> Func<()> {
                 Term::MayGoto { yes, no }
             }
             4 => {
-                let edges: Vec<_> = (0..4).map(|_| edge(&mut f, random)).collect();
-                let table = f.table(edges);
+                let cases: Vec<_> = (0..3).map(|_| edge(&mut f, random)).collect();
+                let default = edge(&mut f, random);
+                let table = f.table(cases, default);
                 Term::Switch { value: random.of(&there), table }
             }
             _ => Term::Return(random.of(&there)),
@@ -212,12 +213,68 @@ fn passes_keep_what_functions_mean() {
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
         });
+        passes("decide", &mut |f| {
+            f.decide_comparisons(&Flow::new(f));
+        });
         passes("balance", &mut |f| f.balance_sums(&Flow::new(f)));
         passes("account", &mut |f| f.gather_charges(&Flow::new(f)));
         passes("addresses", &mut |f| f.fold_addresses(&Flow::new(f)));
         passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
     }
     assert!(ended > 2_000, "{ended} functions came to an end");
+}
+
+/// A value that is handed on by parameters past branches is found at once, however many those are.
+#[test]
+fn parameters_that_hand_on_one_value_go() {
+    let mut f: Func<()> = Func::new();
+    let entry = f.block();
+    let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+    let blocks: Vec<BlockId> = (0..300).map(|_| f.block()).collect();
+    let handed: Vec<Value> = blocks.iter().map(|&block| f.param(block, 0)).collect();
+    let edge = f.edge(blocks[0], [args[0]]);
+    f.blocks[0].term = Term::Jump(edge);
+    for (at, &block) in blocks.iter().enumerate() {
+        let value = handed[at];
+        let Some(&next) = blocks.get(at + 1) else {
+            f.blocks[block.index()].term = Term::Return(value);
+            continue;
+        };
+        // One way leads past the next block.
+        let far = blocks.get(at + 2).copied().unwrap_or(next);
+        let (yes, no) = (f.edge(far, [value]), f.edge(next, [value]));
+        let cmp = Cmp { cond: Cond::Eq, width: Width::W64, a: args[1], b: args[2] };
+        f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
+    }
+    assert_eq!(check(&f), Ok(()));
+    f.prune_params(&Flow::new(&f));
+    assert!(blocks.iter().all(|block| f.blocks[block.index()].params.is_empty()));
+    assert_eq!(f.blocks.last().map(|block| block.term), Some(Term::Return(args[0])));
+}
+
+/// A loop whose parameter is a number from everywhere, which a comparison waits for.
+#[test]
+fn comparisons_of_numbers_are_decided() {
+    let mut f: Func<()> = Func::new();
+    let (entry, head, end) = (f.block(), f.block(), f.block());
+    let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+    let handed = f.param(head, 0);
+    let (three, four) = (f.number(3, 0), f.number(4, 0));
+    let edge = f.edge(head, [three]);
+    f.blocks[0].term = Term::Jump(edge);
+    let cmp = Cmp { cond: Cond::Lt, width: Width::W64, a: handed, b: four };
+    let yes = args[0];
+    let chosen = f.push(head, Inst::Select { cmp, yes, no: args[1] }, 0);
+    let cmp = Cmp { cond: Cond::Gt, ..cmp };
+    let (back, on) = (f.edge(head, [handed]), f.edge(end, []));
+    f.blocks[1].term = Term::Branch { cmp, yes: back, no: on };
+    f.blocks[2].term = Term::Return(chosen);
+    // Values are numbered without looking for others: only the parameter goes.
+    f.prune_params(&Flow::new(&f));
+    assert!(f.decide_comparisons(&Flow::new(&f)));
+    assert_eq!(f.blocks[1].term, Term::Jump(on));
+    assert_eq!(f.blocks[2].term, Term::Return(args[0]));
+    assert_eq!(check(&f), Ok(()));
 }
 
 /// Loops that count, with an account and a value that comes out of them.

@@ -36,7 +36,7 @@ pub(crate) enum Outer {
 /// A function of the program.
 pub(crate) type Lifted = Func<Outer>;
 
-/// Functions of the program, in order of their start.
+/// Functions of the program, in order of their start, each with the way control goes through it.
 ///
 /// # Errors
 /// [`CompileError`] if the program uses what is not compiled.
@@ -44,7 +44,7 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
     insns: &Insns,
     shape: &Shape,
     outside: &O,
-) -> Result<Vec<Lifted>, CompileError> {
+) -> Result<Vec<(Lifted, Flow)>, CompileError> {
     let ends = shape.functions.iter().skip(1).map(|next| next.start);
     let len = u32::try_from(insns.len()).unwrap_or(u32::MAX);
     let parts: Vec<_> = shape
@@ -95,6 +95,8 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         blocks: &'a Blocks,
     ) -> Self {
         let mut f = Func::new();
+        // About half of all instructions come with a number.
+        f.reserve(blocks.slots() * 2);
         let zero = f.number(0, 0);
         Self {
             insns,
@@ -112,7 +114,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         }
     }
 
-    fn run(mut self) -> Result<Lifted, CompileError> {
+    fn run(mut self) -> Result<(Lifted, Flow), CompileError> {
         let count = self.vars.count;
         // The entry has no edges to it; the block of each slot comes behind it, by its number.
         let entry = self.f.block();
@@ -132,7 +134,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         self.join();
         let flow = Flow::new(&self.f);
         self.f.prune_params(&flow);
-        Ok(self.f)
+        Ok((self.f, flow))
     }
 
     /// What variables are at the start of a block.
@@ -165,6 +167,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let block = &self.blocks.all[at as usize];
             (block.start, block.end)
         };
+        self.f.blocks[self.block.index()].insts.reserve((end - start) as usize);
         let mut pc = Pc(start);
         while pc.0 < end {
             let Some(insn) = self.insns.get(pc).copied() else { break };
@@ -204,41 +207,16 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
 
     /// Gives edges the values of the parameters they lead to.
     fn join(&mut self) {
-        let count = self.vars.count;
-        let mut args = Vec::new();
-        for from in 0..self.f.blocks.len() {
-            let block = BlockId(u32::try_from(from).unwrap_or(u32::MAX));
-            if from == 0 {
-                let edge = self.edge_from(0, BlockId(1), count, &mut args);
-                self.f.blocks[0].term = Term::Jump(edge);
-                continue;
-            }
-            let mut edges = Vec::new();
-            self.f.edges(block, |edge| edges.push(edge.to));
-            let mut new: Vec<_> =
-                edges.into_iter().map(|to| self.edge_from(from, to, count, &mut args)).collect();
-            new.reverse();
-            self.f.edges_mut(block, |edge| {
-                if let Some(new) = new.pop() {
-                    *edge = new;
-                }
+        let first = self.f.edge(BlockId(1), []);
+        self.f.blocks[0].term = Term::Jump(first);
+        let rows = self.ends.chunks_exact(self.vars.count);
+        for (from, ends) in (0..).zip(rows) {
+            self.f.change_edges(BlockId(from), |f, edge| {
+                let block = &self.blocks.all[edge.to.index() - 1];
+                let reads = if block.only.is_none() { block.reads } else { 0 };
+                f.edge(edge.to, ones(reads).map(|var| ends[var]))
             });
         }
-    }
-
-    fn edge_from(
-        &mut self,
-        from: usize,
-        to: BlockId,
-        count: usize,
-        args: &mut Vec<Value>,
-    ) -> skep_ir::Edge {
-        args.clear();
-        let block = &self.blocks.all[to.index() - 1];
-        if block.only.is_none() {
-            args.extend(ones(block.reads).map(|var| self.ends[from * count + var]));
-        }
-        self.f.edge(to, args.iter().copied())
     }
 }
 

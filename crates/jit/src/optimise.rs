@@ -3,12 +3,20 @@
 use crate::lift::Lifted;
 use skep_ir::Flow;
 
-/// Makes a function quicker.
-pub(crate) fn optimise(f: &mut Lifted) {
-    let mut flow = Flow::new(f);
-    while f.number_values(&flow) {
-        flow = Flow::new(f);
+/// Times that values are numbered, at most: once more where branches are decided.
+const MOST_ROUNDS: usize = 4;
+
+/// Makes a function quicker; the way control goes through it then.
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
+    for _ in 0..MOST_ROUNDS {
+        let ways = f.number_values(&flow);
+        if ways {
+            flow = Flow::new(f);
+        }
         f.prune_params(&flow);
+        if !ways {
+            break;
+        }
     }
     // Blocks that only jump may go round: a few times are enough for those that do not.
     for _ in 0..3 {
@@ -22,11 +30,15 @@ pub(crate) fn optimise(f: &mut Lifted) {
         flow = Flow::new(f);
         f.prune_params(&flow);
     }
+    if f.decide_comparisons(&flow) {
+        flow = Flow::new(f);
+    }
     f.balance_sums(&flow);
     f.gather_charges(&flow);
     f.fold_addresses(&flow);
     f.drop_dead(&flow);
     check(f);
+    flow
 }
 
 #[cfg(any(test, debug_assertions))]

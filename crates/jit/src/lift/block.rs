@@ -57,6 +57,11 @@ impl Blocks {
         BlockId(at.wrapping_add(1))
     }
 
+    /// Slots of the function.
+    pub(super) const fn slots(&self) -> usize {
+        self.starts.len()
+    }
+
     /// Variables that the function reads before it writes them.
     pub(super) fn entry_reads(&self) -> u64 {
         self.all.first().map_or(0, |block| block.reads)

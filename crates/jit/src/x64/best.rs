@@ -49,10 +49,10 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     }
     let mut shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
-    for f in &mut functions {
-        crate::optimise::optimise(f);
+    for (f, flow) in &mut functions {
+        *flow = crate::optimise::optimise(f, core::mem::take(flow));
     }
-    for (function, f) in shape.functions.iter_mut().zip(&functions) {
+    for (function, (f, _)) in shape.functions.iter_mut().zip(&functions) {
         function.frame = uses_frame(f) || outside.has_tail_calls();
     }
     // The main function sets the frame pointer that the others go down from, and the bridge hands on.
@@ -67,11 +67,10 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     take(Gpr::R9, outside.is_metered());
     let asked = Asked { taken, bmi2: features.bmi2 };
     let mut parts = Vec::with_capacity(functions.len());
-    for (function, f) in shape.functions.iter_mut().zip(&functions) {
-        let flow = Flow::new(f);
-        let places = Places::new(f, &flow, asked)?;
+    for (function, (f, flow)) in shape.functions.iter_mut().zip(&functions) {
+        let places = Places::new(f, flow, asked)?;
         #[cfg(debug_assertions)]
-        assert_eq!(place::check(f, &flow, asked, &places), Ok(()), "bug: {f}");
+        assert_eq!(place::check(f, flow, asked, &places), Ok(()), "bug: {f}");
         (function.saved, function.spills) = (places.saved, places.slots);
         parts.push((f, flow, places));
     }
@@ -102,7 +101,7 @@ fn uses_frame(f: &Lifted) -> bool {
 }
 
 /// A function with what is known of it.
-type Part<'f> = (&'f Lifted, Flow, Places);
+type Part<'f> = (&'f Lifted, &'f Flow, Places);
 
 struct Best<'a, O: ?Sized> {
     c: Compiler<'a, O>,

@@ -83,7 +83,7 @@ pub(super) struct Places {
     /// How often each value is used.
     pub(super) uses: Vec<u32>,
     /// Values that come into each block.
-    live_in: Vec<Vec<Value>>,
+    live_in: Rows,
 }
 
 /// What is asked of places.
@@ -94,13 +94,46 @@ pub(super) struct Asked {
     pub(super) bmi2: bool,
 }
 
-/// Words of sets of values in all: more blocks and values are the first tier's.
-const MOST_WORDS: usize = 1 << 22;
+/// Values that come into blocks, in all: more is the first tier's.
+const MOST_ALIVE: usize = 1 << 22;
+
+/// Values of each block.
+#[derive(Default)]
+struct Rows {
+    values: Vec<Value>,
+    /// Where those of each block start.
+    starts: Vec<u32>,
+}
+
+impl Rows {
+    fn new(blocks: usize, all: &[(BlockId, Value)]) -> Self {
+        let mut starts = vec![0u32; blocks + 1];
+        for (block, _) in all {
+            starts[block.index()] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut values = vec![Value::NONE; all.len()];
+        for (block, value) in all {
+            let at = &mut starts[block.index()];
+            *at -= 1;
+            values[*at as usize] = *value;
+        }
+        Self { values, starts }
+    }
+
+    fn of(&self, block: BlockId) -> &[Value] {
+        let row = self.starts.get(block.index()..block.index() + 2);
+        let range = row.map_or(0..0, |row| row[0] as usize..row[1] as usize);
+        self.values.get(range).unwrap_or_default()
+    }
+}
 
 impl Places {
     /// Values that come into a block, other than its parameters.
     pub(super) fn comes_in(&self, block: BlockId) -> &[Value] {
-        self.live_in.get(block.index()).map_or(&[], Vec::as_slice)
+        self.live_in.of(block)
     }
 
     /// Places for the values of a function.
@@ -130,7 +163,7 @@ struct Lives<'a> {
     becomes: Vec<Value>,
     uses: Vec<u32>,
     /// Values that come into each block.
-    live_in: Vec<Vec<Value>>,
+    live_in: Rows,
     /// Values whose last use in their block is at an instruction, by its position, from the end of each block; the
     /// end of the block counts as one.
     deaths: Vec<(u32, Value)>,
@@ -151,7 +184,7 @@ impl<'a> Lives<'a> {
             wish: vec![None; len],
             becomes: vec![Value::NONE; len],
             uses: vec![0; len],
-            live_in: Vec::new(),
+            live_in: Rows::default(),
             deaths: Vec::new(),
             ranges: vec![(0, 0); f.blocks.len()],
             needs_two: false,
@@ -177,7 +210,8 @@ impl<'a> Lives<'a> {
         self.f.edges(block, |edge| self.f.args(edge).iter().copied().for_each(&mut g));
     }
 
-    /// Sets of values alive at the start of blocks, of those values that more than one block knows.
+    /// Values alive at the start of blocks, value by value (Brandner, Boissinot, Darte, Dupont de Dinechin and Rastello,
+    /// "Computing Liveness Sets for SSA-Form Programs", 2011, algorithm 6): the cost is that of what is found.
     fn find_live_in(&mut self) -> Result<(), CompileError> {
         let f = self.f;
         let mut home = vec![BlockId(u32::MAX); f.insts.len()];
@@ -187,80 +221,37 @@ impl<'a> Lives<'a> {
                 home[value.index()] = block;
             }
         }
-        let mut globals = Vec::new();
-        let mut number = vec![u32::MAX; f.insts.len()];
+        // Uses outside of the block that gives a value, by values.
+        let mut uses = Vec::new();
         for &block in &self.flow.order {
             self.each_use(block, |value| {
-                if self.is_placed(value)
-                    && home[value.index()] != block
-                    && number[value.index()] == u32::MAX
-                {
-                    number[value.index()] = u32::try_from(globals.len()).unwrap_or(u32::MAX);
-                    globals.push(value);
+                if self.is_placed(value) && home[value.index()] != block {
+                    uses.push((value, block));
                 }
             });
         }
-        let words = globals.len().div_ceil(64);
-        if words.saturating_mul(f.blocks.len()) > MOST_WORDS {
-            let what = "a function too large for the second tier";
-            return Err(CompileError::Unsupported { pc: Pc(0), what });
-        }
-        let mut sets = vec![0u64; words * f.blocks.len()];
-        let (mut own, mut given) = (sets.clone(), sets.clone());
-        let bit = |value: Value| {
-            let n = number[value.index()];
-            (n != u32::MAX).then_some((n as usize / 64, 1u64 << (n % 64)))
-        };
-        for &block in &self.flow.order {
-            let row = block.index() * words;
-            self.each_use(block, |value| {
-                if self.is_placed(value)
-                    && home[value.index()] != block
-                    && let Some((word, bit)) = bit(value)
-                {
-                    own[row + word] |= bit;
+        uses.sort_unstable();
+        uses.dedup();
+        // From each use up to where the value is given, as far as no other use has led before.
+        let mut last = vec![Value::NONE; f.blocks.len()];
+        let mut found: Vec<(BlockId, Value)> = Vec::new();
+        let mut next = Vec::new();
+        for (value, block) in uses {
+            next.push(block);
+            while let Some(block) = next.pop() {
+                if core::mem::replace(&mut last[block.index()], value) == value {
+                    continue;
                 }
-            });
-        }
-        for &value in &globals {
-            if let Some((word, bit)) = bit(value) {
-                given[home[value.index()].index() * words + word] |= bit;
+                found.push((block, value));
+                let preds = self.flow.preds(block).iter();
+                next.extend(preds.filter(|pred| **pred != home[value.index()]));
+            }
+            if found.len() > MOST_ALIVE {
+                let what = "a function too large for the second tier";
+                return Err(CompileError::Unsupported { pc: Pc(0), what });
             }
         }
-        let mut changes = true;
-        let mut out = vec![0u64; words];
-        while changes {
-            changes = false;
-            for &block in self.flow.order.iter().rev() {
-                out.fill(0);
-                f.edges(block, |edge| {
-                    let row = edge.to.index() * words;
-                    for (out, word) in out.iter_mut().zip(&sets[row..row + words]) {
-                        *out |= word;
-                    }
-                });
-                let row = block.index() * words;
-                for n in 0..words {
-                    let new = own[row + n] | (out[n] & !given[row + n]);
-                    changes |= new != sets[row + n];
-                    sets[row + n] = new;
-                }
-            }
-        }
-        self.live_in = (0..f.blocks.len())
-            .map(|block| {
-                let row = &sets[block * words..(block + 1) * words];
-                let mut values = Vec::new();
-                for (n, &word) in row.iter().enumerate() {
-                    let mut word = word;
-                    while word != 0 {
-                        values.push(globals[n * 64 + word.trailing_zeros() as usize]);
-                        word &= word - 1;
-                    }
-                }
-                values
-            })
-            .collect();
+        self.live_in = Rows::new(f.blocks.len(), &found);
         Ok(())
     }
 
@@ -271,7 +262,7 @@ impl<'a> Lives<'a> {
         let weight = 1u32 << (3 * self.flow.depth[block.index()].min(8));
         now.clear();
         f.edges(block, |edge| {
-            for &value in &self.live_in[edge.to.index()] {
+            for &value in self.live_in.of(edge.to) {
                 now.add(value);
             }
         });
@@ -288,13 +279,8 @@ impl<'a> Lives<'a> {
                 }
             }
         });
-        self.needs_two |= match f.blocks[block.index()].term {
-            Term::Switch { .. } => true,
-            Term::Branch { cmp, .. } => {
-                [cmp.a, cmp.b].iter().all(|&value| f.known(value).is_some())
-            }
-            _ => false,
-        };
+        // A comparison of two numbers is none any more: `decide_comparisons`.
+        self.needs_two |= matches!(f.blocks[block.index()].term, Term::Switch { .. });
         f.term_operands(block, |value| {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
@@ -428,7 +414,14 @@ impl<'a> Lives<'a> {
             .collect();
         let mut colors = Colors {
             lives: self,
-            places: Places { locs, slots: 0, saved: 0, two, uses: Vec::new(), live_in: Vec::new() },
+            places: Places {
+                locs,
+                slots: 0,
+                saved: 0,
+                two,
+                uses: Vec::new(),
+                live_in: Rows::default(),
+            },
             reserved,
             held: [Value::NONE; 16],
             shared: vec![None; f.insts.len()],
@@ -489,7 +482,7 @@ struct Colors<'a, 'f> {
 impl Colors<'_, '_> {
     fn block(&mut self, block: BlockId) {
         self.held = [Value::NONE; 16];
-        for &value in &self.lives.live_in[block.index()] {
+        for &value in self.lives.live_in.of(block) {
             if let Loc::Reg(reg) = self.places.locs[value.index()] {
                 self.held[usize::from(reg.num())] = value;
             }
@@ -610,7 +603,7 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
     for &block in &flow.order {
         now.clear();
         f.edges(block, |edge| {
-            for &value in &lives.live_in[edge.to.index()] {
+            for &value in lives.live_in.of(edge.to) {
                 now.add(value);
             }
             for &value in f.args(edge).iter().filter(|value| lives.is_placed(**value)) {

@@ -6,7 +6,7 @@ use super::place::Loc;
 use super::{Best, Cur, reach};
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
-use skep_ir::{BlockId, Cmp, Edge, Term, Value};
+use skep_ir::{BlockId, Cmp, Edge, Table, Term, Value};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, MemSize, Reach, Width};
 
 impl<O: Surroundings + ?Sized> Best<'_, O> {
@@ -22,7 +22,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Term::Jump(edge) => self.go(cur, at, edge, next),
             Term::Branch { cmp, yes, no } => self.branch(cur, at, cmp, (yes, no)),
             Term::MayGoto { yes, no } => self.may_goto_best(cur, at, (yes, no)),
-            Term::Switch { value, table } => self.switch(cur, at, value, cur.f.edges_of(table)),
+            Term::Switch { value, table } => self.switch(cur, at, value, table),
         }
     }
 
@@ -104,8 +104,8 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     }
 
     /// Jumps by a table of distances, which lies behind the program.
-    fn switch(&mut self, cur: &Cur<'_>, at: usize, value: Value, edges: &[Edge]) {
-        let Some((&default, cases)) = edges.split_last() else { return };
+    fn switch(&mut self, cur: &Cur<'_>, at: usize, value: Value, table: Table) {
+        let (cases, default) = (cur.f.cases_of(table), table.default);
         let index = self.reg(cur, value, S2);
         let len = i32::try_from(cases.len()).unwrap_or(i32::MAX);
         self.c.asm.alu_imm(Alu::Cmp, Width::W64, index, len);
