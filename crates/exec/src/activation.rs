@@ -159,6 +159,25 @@ extern "C" fn bridge<S>(
     }
 }
 
+/// What code calls for a helper that gives a number of the embedder's state: there is nothing to tell the interpreter
+/// before, and nothing to ask it after.
+pub(crate) extern "C" fn number<S>(
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    id: u64,
+    env: NonNull<Env>,
+) -> u64 {
+    // SAFETY: as in `bridge`.
+    let activation = unsafe { env.cast::<Activation<'_, '_, S>>().as_mut() };
+    // SAFETY: as in `bridge`.
+    let cx = unsafe { activation.cx.as_mut() };
+    let call = usize::try_from(id).ok().and_then(|id| activation.compiled.bridged.get(id));
+    // The compiler asked whether there is one.
+    call.and_then(|call| cx.number(call.at, call.helper)).unwrap_or(0)
+}
+
 impl<S> Activation<'_, '_, S> {
     /// The code returns from its entry next, and the run ends with this.
     fn end(&mut self, fault: Box<Fault>) -> u64 {

@@ -1,5 +1,6 @@
 //! What the compiler is told of a machine and of a verified program.
 
+use crate::activation;
 use crate::allowed::is_allowed;
 use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
@@ -189,6 +190,10 @@ impl<S> Surroundings for Outside<'_, S> {
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
         bridged.push(Bridged { at, helper, is_turn });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
+        if self.machine.gives_number(at) {
+            let function = activation::number::<S> as *const () as u64;
+            return Ok(Callee::WithContext { function, context: id.into() });
+        }
         if call == TAIL_CALL {
             return Ok(Callee::TailCall { id, array: self.progs(pc) });
         }

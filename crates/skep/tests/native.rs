@@ -114,6 +114,21 @@ out:
 }
 
 #[test]
+fn numbers_of_the_state_are_those_that_the_interpreter_gets() {
+    let calls = [
+        "bpf_get_prandom_u32",
+        "bpf_ktime_get_ns",
+        "bpf_ktime_get_boot_ns",
+        "bpf_jiffies64",
+        "bpf_get_numa_node_id",
+        "bpf_get_prandom_u32",
+    ];
+    let each = calls.map(|call| format!(" call {call}\n r6 *= 31\n r6 += r0\n")).concat();
+    let text = format!(".section \"xdp\"\nrun:\n r6 = 0\n{each} r0 = r6\n exit\n");
+    does_as_interpreted(&text, 3);
+}
+
+#[test]
 fn loops_of_calls_end_where_the_interpreter_ends_them() {
     // r1 and r4 of the call, and the turn at which the function stops.
     for (times, flags, stop) in [

@@ -37,10 +37,21 @@ impl From<FaultKind> for Stop {
 /// What a helper is at run time: r1 to r5 in, r0 out.
 pub(crate) type HelperFn<S> = dyn Fn(&mut Cx<'_, S>, [u64; 5]) -> Result<u64, Stop> + Send + Sync;
 
+/// What a helper does that asks the embedder's state for a number.
+pub(crate) type NumberFn<S> = dyn Fn(&mut S) -> u64 + Send + Sync;
+
 /// A named helper.
 pub(crate) struct Helper<S> {
     pub(crate) name: String,
     pub(crate) run: Box<HelperFn<S>>,
+    /// The same, if it takes nothing, cannot fail, and sees nothing of the run.
+    pub(crate) number: Option<Arc<NumberFn<S>>>,
+}
+
+impl<S> Helper<S> {
+    pub(crate) fn new(name: &str, run: Box<HelperFn<S>>) -> Self {
+        Self { name: name.to_string(), run, number: None }
+    }
 }
 
 /// Helpers by number and kernel functions by name. `S` is the embedder's state, which they get to see.
@@ -74,7 +85,27 @@ impl<S> Helpers<S> {
     /// `Result` of one with [`Errno`] (negated in r0) or [`Stop`] (ends the run).
     #[must_use]
     pub fn with<A>(mut self, id: i32, name: &str, helper: impl IntoHelper<S, A>) -> Self {
-        let helper = Helper { name: name.to_string(), run: helper.into_helper() };
+        let helper = Helper::new(name, helper.into_helper());
+        self.by_id.insert(id, Arc::new(helper));
+        self
+    }
+
+    /// Adds a helper that gives a number of the embedder's state and does nothing else, in place of any other
+    /// of that number. Machine code calls it without the detour that others take.
+    #[must_use]
+    pub fn with_number(
+        mut self,
+        id: i32,
+        name: &str,
+        number: impl Fn(&mut S) -> u64 + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: 'static,
+    {
+        let number: Arc<NumberFn<S>> = Arc::new(number);
+        let same = Arc::clone(&number);
+        let run = Box::new(move |cx: &mut Cx<'_, S>, _: [u64; 5]| Ok(same(cx.state)));
+        let helper = Helper { number: Some(number), ..Helper::new(name, run) };
         self.by_id.insert(id, Arc::new(helper));
         self
     }
@@ -82,7 +113,7 @@ impl<S> Helpers<S> {
     /// Adds a kernel function, in place of any other of that name; see [`Helpers::with`].
     #[must_use]
     pub fn with_kfunc<A>(mut self, name: &str, kfunc: impl IntoHelper<S, A>) -> Self {
-        let kfunc = Helper { name: name.to_string(), run: kfunc.into_helper() };
+        let kfunc = Helper::new(name, kfunc.into_helper());
         self.kfuncs.insert(name.to_string(), Arc::new(kfunc));
         self
     }

@@ -7,7 +7,7 @@
 use crate::Cx;
 use crate::code::OpCode;
 use crate::fault::{AccessError, Denied, Fault, FaultKind};
-use crate::helper::Stop;
+use crate::helper::{Helper, Stop};
 use crate::interp::stopped;
 use crate::machine::{Input, Machine, Output, Vm};
 use crate::memory::{self, FRAME_SIZE, STACK_SIZE};
@@ -87,8 +87,20 @@ impl<S> Machine<S> {
     pub fn helper_at(&self, at: Place) -> Option<(u32, &str)> {
         let op = self.op(at, |code| code == OpCode::Helper)?;
         let index = u32::try_from(op.imm).ok()?;
-        let helper = self.codes.get(at.prog)?.helpers.get(index as usize)?;
-        Some((index, &helper.name))
+        Some((index, &self.helper(at, index)?.name))
+    }
+
+    /// Whether the helper that is called at an instruction gives a number of the embedder's state and does nothing
+    /// else ([`Helpers::with_number`](crate::Helpers::with_number)).
+    #[must_use]
+    pub fn gives_number(&self, at: Place) -> bool {
+        let found = self.helper_at(at).and_then(|(helper, _)| self.helper(at, helper));
+        found.is_some_and(|helper| helper.number.is_some())
+    }
+
+    /// A helper by its number among those of a program.
+    fn helper(&self, at: Place, helper: u32) -> Option<&Helper<S>> {
+        self.codes.get(at.prog)?.helpers.get(helper as usize).map(|helper| &**helper)
     }
 
     /// The program at an index.
@@ -190,14 +202,20 @@ impl<'r, S> Cx<'r, S> {
         self.take_turns(at, 1)
     }
 
+    /// The number of the embedder's state that a helper gives, if it is such a helper
+    /// ([`Machine::gives_number`]).
+    pub fn number(&mut self, at: Place, helper: u32) -> Option<u64> {
+        let number = self.machine.helper(at, helper)?.number.as_ref()?;
+        Some(number(self.state))
+    }
+
     /// Calls the helper of this number among those of a program, for the instruction at a place.
     ///
     /// # Errors
     /// A tail call to another program, or the fault that ends the run.
     pub fn help(&mut self, at: Place, helper: u32, args: [u64; 5]) -> Result<u64, Replaced> {
         let machine = self.machine;
-        let found = machine.codes.get(at.prog).and_then(|code| code.helpers.get(helper as usize));
-        let Some(helper) = found else {
+        let Some(helper) = machine.helper(at, helper) else {
             let what = "a helper that is not there".into();
             return Err(Replaced::Fault(self.fault_at(at, FaultKind::Unsupported { what })));
         };

@@ -261,7 +261,7 @@ impl<S: 'static> Translation<'_, S> {
                 let absent = move |_: &mut Cx<'_, S>| -> Result<u64, Stop> {
                     Err(FaultKind::Unsupported { what: what.clone() }.into())
                 };
-                Ok(self.helper(Arc::new(Helper { name, run: absent.into_helper() })))
+                Ok(self.helper(Arc::new(Helper::new(&name, absent.into_helper()))))
             }
             None => {
                 let why = self.helpers.why_no_kfunc(&ext.name);

@@ -29,17 +29,17 @@ pub struct Task {
 
 pub(super) fn add<S: Env + 'static>(helpers: Helpers<S>) -> Helpers<S> {
     helpers
-        .with(14, "bpf_get_current_pid_tgid", |cx: &mut Cx<'_, S>| {
-            let task = cx.state.task();
+        .with_number(14, "bpf_get_current_pid_tgid", |state| {
+            let task = state.task();
             u64::from(task.pid) << 32 | u64::from(task.tid)
         })
-        .with(15, "bpf_get_current_uid_gid", |cx: &mut Cx<'_, S>| {
-            let task = cx.state.task();
+        .with_number(15, "bpf_get_current_uid_gid", |state| {
+            let task = state.task();
             u64::from(task.gid) << 32 | u64::from(task.uid)
         })
         .with(16, "bpf_get_current_comm", comm)
-        .with(80, "bpf_get_current_cgroup_id", |cx: &mut Cx<'_, S>| {
-            cx.state.task().cgroups.last().copied().unwrap_or_default()
+        .with_number(80, "bpf_get_current_cgroup_id", |state| {
+            state.task().cgroups.last().copied().unwrap_or_default()
         })
         .with(123, "bpf_get_current_ancestor_cgroup_id", |cx: &mut Cx<'_, S>, level: i32| {
             let level = usize::try_from(level).unwrap_or(usize::MAX);
