@@ -5,7 +5,7 @@
 //! beyond the packet rejects, too. If it is [`ACCEPT`], a test may go before others as long as nothing that
 //! changes places may reject, which is so when it was loaded before.
 
-use super::thread::Known;
+use super::thread::{Known, VERY_FEW};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
 use crate::form::{Rhs, Test, ValueId};
 
@@ -21,7 +21,10 @@ impl Graph<'_> {
     /// The graph from `root` on with chains in a better order. Tests that are next to each other now may decide each
     /// other.
     pub(crate) fn in_order(&mut self, root: BlockId) -> BlockId {
-        self.regroup(root).map_or(root, |root| self.thread(root))
+        match self.regroup(root) {
+            Some(root) if root as usize <= VERY_FEW => self.thread(root),
+            new => new.unwrap_or(root),
+        }
     }
 
     fn regroup(&mut self, root: BlockId) -> Option<BlockId> {

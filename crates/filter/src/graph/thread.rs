@@ -17,7 +17,7 @@ const LOOKED_AT: usize = 12;
 const TRIED: usize = 8;
 /// Facts gone back over to find where ways parted.
 const APART: usize = 256;
-/// Walks: what one leaves out may let another leave out more, but seldom does.
+/// Walks, at most: what one leaves out may let another leave out more, but seldom does.
 const ROUNDS: usize = 6;
 
 /// What is known at a place.
@@ -191,7 +191,7 @@ impl Facts {
 /// Blocks for which a second walk is affordable.
 const FEW: usize = 20_000;
 /// Blocks for which more walks are.
-const VERY_FEW: usize = 500;
+pub(super) const VERY_FEW: usize = 200;
 
 impl Known {
     pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
@@ -336,7 +336,7 @@ impl Graph<'_> {
                     let ways =
                         (self.follow(yes, &there, &facts), self.follow(no, &elsewhere, &facts));
                     // What is known without the test may lead to one place, too.
-                    let both = (ways != (yes, no) && ways.0 != ways.1)
+                    let both = (count <= VERY_FEW && ways != (yes, no) && ways.0 != ways.1)
                         .then(|| self.follow(yes, &here, &facts))
                         .filter(|&both| both == self.follow(no, &here, &facts));
                     if let Some(both) = both {
