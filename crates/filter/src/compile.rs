@@ -66,7 +66,7 @@ impl Meaning {
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
-            root = graph.regroup(root);
+            root = graph.in_order(root);
             root = graph.specialise(root, &plain);
         }
         root = graph.trees(root);
@@ -198,7 +198,7 @@ impl Meaning {
                     return Err(Error::new(Span::default(), kind));
                 }
             }
-            root = graph.regroup(root);
+            root = graph.in_order(root);
             root = graph.specialise(root, plain);
             root = graph.trees(root);
         }

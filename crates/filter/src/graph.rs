@@ -65,6 +65,8 @@ impl Block {
 pub(crate) struct Graph<'a> {
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
+    /// For each block, the bytes that a packet has at least which is accepted from there on.
+    needs: PerBlock<u32>,
     /// Memory of blocks before the last pass, for the next one.
     spare: Vec<Block>,
     table: Vec<BlockId>,
@@ -91,6 +93,7 @@ impl<'a> Graph<'a> {
         let mut graph = Self {
             values: &meaning.values,
             blocks,
+            needs: SmallVec::from_slice(&[u32::MAX, 0]),
             spare: Vec::new(),
             table: Vec::new(),
             has_table: false,
@@ -177,6 +180,7 @@ impl<'a> Graph<'a> {
         self.blocks.clear();
         self.blocks.reserve(room);
         self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
+        self.needs.truncate(ACCEPT as usize + 1);
         self.has_table = false;
         old
     }
@@ -260,6 +264,16 @@ impl<'a> Graph<'a> {
             };
             return self.touch(test.value, next);
         }
+        // The next block loads the value, too, and comes to the same without what is tested here.
+        if matches!(test.rhs, Rhs::Const(_)) {
+            let asks = |id: BlockId| matches!(self.blocks[id as usize].step, Step::Test(next) if next.value == test.value);
+            if asks(no) && self.leads(no, Fact { test, holds: true }, yes) {
+                return no;
+            }
+            if asks(yes) && self.leads(yes, Fact { test, holds: false }, no) {
+                return yes;
+            }
+        }
         self.add(Block { step: Step::Test(test), yes, no })
     }
 
@@ -300,10 +314,26 @@ impl<'a> Graph<'a> {
         self.add(Block { step: Step::Test(test), yes: next, no: next })
     }
 
-    /// Whether the block loads the value itself first, or more.
+    /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.
     fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
-        let Step::Test(test) = self.block(block).step else { return false };
-        test.value == value || self.end(value).is_some_and(|end| self.end(test.value) >= Some(end))
+        let needs = self.needs.get(block as usize).copied().unwrap_or(0);
+        self.end(value).is_some_and(|end| end <= needs)
+            || matches!(self.block(block).step, Step::Test(test) if test.value == value)
+    }
+
+    /// What [`Graph::needs`] says of a block.
+    fn need(&self, block: &Block) -> u32 {
+        let needs = |id: BlockId| self.needs.get(id as usize).copied().unwrap_or(0);
+        let after = needs(block.yes).min(needs(block.no));
+        let Step::Test(Test { mut value, .. }) = block.step else { return after };
+        let end = loop {
+            match self.values.get(value) {
+                Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => value = base,
+                Value::Alu(_, left, _) => value = left,
+                _ => break self.end(value),
+            }
+        };
+        after.max(end.unwrap_or(0))
     }
 
     /// The byte behind the last one that the value is loaded from, if the place is constant.
@@ -330,6 +360,25 @@ impl<'a> Graph<'a> {
         id
     }
 
+    /// Whether a few tests from a block on, all decided by the fact, lead to another.
+    fn leads(&self, mut from: BlockId, fact: Fact, to: BlockId) -> bool {
+        const STEPS: usize = 4;
+        for _ in 0..STEPS {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[from as usize] else {
+                break;
+            };
+            from = match fact.decides(&test) {
+                Some(true) => yes,
+                Some(false) => no,
+                None => break,
+            };
+            if from == to {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The block, or the equal one that is there already.
     pub(crate) fn add(&mut self, block: Block) -> BlockId {
         let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
@@ -344,6 +393,7 @@ impl<'a> Graph<'a> {
                 return there;
             }
         }
+        self.needs.push(self.need(&block));
         self.blocks.push(block);
         id
     }

@@ -5,7 +5,7 @@
 //! beyond the packet rejects, too. If it is [`ACCEPT`], a test may go before others as long as nothing that
 //! changes places may reject, which is so when it was loaded before.
 
-use super::thread::Known;
+use super::thread::{Known, VERY_FEW};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
 use crate::form::{Rhs, Test, ValueId};
 
@@ -18,13 +18,18 @@ struct Link {
 }
 
 impl Graph<'_> {
-    /// The graph from `root` on with chains in a better order.
-    pub(crate) fn regroup(&mut self, root: BlockId) -> BlockId {
-        if root <= ACCEPT {
-            return root;
+    /// The graph from `root` on with chains in a better order. Tests that are next to each other now may decide each
+    /// other.
+    pub(crate) fn in_order(&mut self, root: BlockId) -> BlockId {
+        match self.regroup(root) {
+            Some(root) if root as usize <= VERY_FEW => self.thread(root),
+            new => new.unwrap_or(root),
         }
-        if !self.asks_again(root) {
-            return root;
+    }
+
+    fn regroup(&mut self, root: BlockId) -> Option<BlockId> {
+        if root <= ACCEPT || !self.asks_again(root) {
+            return None;
         }
         let ways = self.ways(root);
         let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
@@ -33,7 +38,7 @@ impl Graph<'_> {
                 && yes != no
                 && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
         });
-        if is_out_of_order { self.regroup_with(root, &ways) } else { root }
+        is_out_of_order.then(|| self.regroup_with(root, &ways))?
     }
 
     /// Whether a value is left and comes again: `a` then `b` then `a`.
@@ -48,7 +53,7 @@ impl Graph<'_> {
             && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
     }
 
-    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> BlockId {
+    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> Option<BlockId> {
         let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
         let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
@@ -96,17 +101,18 @@ impl Graph<'_> {
             }
         }
         if chains.is_empty() {
-            return root;
+            return None;
         }
         let mut chains = chains.into_iter().rev().peekable();
-        self.rebuild(root, ways, |graph, id, made| {
+        let root = self.rebuild(root, ways, |graph, id, made| {
             let (_, end, links, next) = chains.next_if(|chain| chain.0 == id)?;
             let last = made[next as usize];
             Some(links.iter().rev().fold(last, |next, link| {
                 let (yes, no) = if link.ends_if { (end, next) } else { (next, end) };
                 graph.finish(link.test, yes, no)
             }))
-        })
+        });
+        Some(root)
     }
 
     /// The chain that begins at a block: its end, and where it goes on.

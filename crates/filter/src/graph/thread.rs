@@ -8,6 +8,7 @@
 use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
+use skep_cbpf::Size;
 use smallvec::smallvec;
 
 /// Facts looked at, the latest first.
@@ -16,8 +17,8 @@ const LOOKED_AT: usize = 12;
 const TRIED: usize = 8;
 /// Facts gone back over to find where ways parted.
 const APART: usize = 256;
-/// Walks: what one leaves out may let another leave out more, but seldom does.
-const ROUNDS: usize = 2;
+/// Walks, at most: what one leaves out may let another leave out more, but seldom does.
+const ROUNDS: usize = 6;
 
 /// What is known at a place.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +190,8 @@ impl Facts {
 
 /// Blocks for which a second walk is affordable.
 const FEW: usize = 20_000;
+/// Blocks for which more walks are.
+pub(super) const VERY_FEW: usize = 200;
 
 impl Known {
     pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
@@ -235,10 +238,31 @@ impl Known {
         self.len = self.len.max(at.saturating_add(size.into()));
     }
 
+    /// Whether something was loaded that ends as far behind the same IPv4 header.
+    fn reaches_behind(&self, values: &Values, id: ValueId) -> bool {
+        let Value::Ind(size, base, off) = values.get(id) else { return false };
+        // Places behind a header of at most 60 bytes do not wrap.
+        let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
+        let is_header = matches!(values.get(base), Value::Msh(_)) && off <= u32::from(u16::MAX);
+        let mut rest = if is_header { self.values } else { 0 };
+        while rest != 0 {
+            if let Value::Ind(other_size, other_base, other) = values.get(rest.trailing_zeros())
+                && other_base == base
+                && other <= u32::from(u16::MAX)
+                && end(other, other_size) >= end(off, size)
+            {
+                return true;
+            }
+            rest &= rest - 1;
+        }
+        false
+    }
+
     /// Whether computing the value cannot reject.
     pub(crate) fn is_safe(&self, graph: &Graph<'_>, id: ValueId) -> bool {
         self.values & bit(id) != 0
             || graph.end(id).is_some_and(|end| end <= self.len)
+            || self.reaches_behind(graph.values, id)
             || !graph.values.may_fail(id)
     }
 }
@@ -258,10 +282,11 @@ impl Graph<'_> {
         if !self.asks_again(root) {
             return root;
         }
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             let folded = self.folded;
             root = self.thread_once(root);
-            if self.folded == folded || root as usize > FEW {
+            let blocks = root as usize;
+            if self.folded == folded || blocks > FEW || blocks > VERY_FEW && round > 1 {
                 break;
             }
         }
@@ -308,11 +333,20 @@ impl Graph<'_> {
                     if yes != no && no > ACCEPT {
                         elsewhere = facts.with(here, test, false);
                     }
-                    let yes = self.follow(yes, &there, &facts);
-                    let no = self.follow(no, &elsewhere, &facts);
-                    meet_at(&mut known, yes, &there, &mut facts);
-                    meet_at(&mut known, no, &elsewhere, &mut facts);
-                    (yes, no)
+                    let ways =
+                        (self.follow(yes, &there, &facts), self.follow(no, &elsewhere, &facts));
+                    // What is known without the test may lead to one place, too.
+                    let both = (count <= VERY_FEW && ways != (yes, no) && ways.0 != ways.1)
+                        .then(|| self.follow(yes, &here, &facts))
+                        .filter(|&both| both == self.follow(no, &here, &facts));
+                    if let Some(both) = both {
+                        meet_at(&mut known, both, &here, &mut facts);
+                        (both, both)
+                    } else {
+                        meet_at(&mut known, ways.0, &there, &mut facts);
+                        meet_at(&mut known, ways.1, &elsewhere, &mut facts);
+                        ways
+                    }
                 }
                 Step::Effect(_) | Step::End => {
                     let next = self.follow(yes, &here, &facts);
