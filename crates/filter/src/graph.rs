@@ -7,14 +7,16 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod build;
 mod plain;
 mod regroup;
 mod sets;
 mod thread;
 
-use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
+use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
+use build::Builder;
 pub(crate) use plain::PlainHeader;
 use smallvec::{SmallVec, smallvec};
 
@@ -25,9 +27,6 @@ pub(crate) type BlockId = u32;
 pub(crate) const REJECT: BlockId = 0;
 /// Accepts the packet.
 pub(crate) const ACCEPT: BlockId = 1;
-
-/// Conditions of a long expression.
-const LONG: usize = 4000;
 
 /// Blocks that are searched one by one.
 const SEARCHED: usize = 20;
@@ -101,12 +100,9 @@ impl<'a> Graph<'a> {
             reserved: Vec::new(),
             found: Vec::new(),
             folded: 0,
-            shares: false,
+            shares: optimise,
         };
-        // In a long expression looking for equal blocks waits until there are fewer.
-        graph.shares = optimise && meaning.forms.len() < LONG;
-        let root = graph.build(meaning, meaning.root, ACCEPT, REJECT);
-        graph.shares = optimise;
+        let root = Builder::new(&mut graph, meaning).build(meaning.root, ACCEPT, REJECT);
         (graph, root)
     }
 
@@ -205,37 +201,6 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
-    /// are nested no deeper than parentheses, are entered.
-    fn build(&mut self, meaning: &Meaning, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
-        let (mut form, mut yes, mut no) = (form, yes, no);
-        loop {
-            match meaning.forms.get(form as usize).copied() {
-                Some(Form::And(left, right)) => {
-                    yes = self.build(meaning, right, yes, no);
-                    form = left;
-                }
-                Some(Form::Or(left, right)) => {
-                    no = self.build(meaning, right, yes, no);
-                    form = left;
-                }
-                Some(Form::Not(operand)) => {
-                    (yes, no) = (no, yes);
-                    form = operand;
-                }
-                Some(Form::Const(value)) => return if value { yes } else { no },
-                Some(Form::Test(test)) => return self.test(test, yes, no),
-                Some(Form::Effect(effect)) => {
-                    if self.optimise && meaning.is_idle(effect) {
-                        return yes;
-                    }
-                    return self.add(Block { step: Step::Effect(effect), yes, no: yes });
-                }
-                None => return REJECT,
-            }
-        }
-    }
-
     /// A test, decided where it can be.
     pub(crate) fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         if self.values.get(test.value) == Value::Fault {
@@ -245,6 +210,17 @@ impl<'a> Graph<'a> {
             return self.add(Block { step: Step::Test(test), yes, no });
         }
         let (test, always) = self.normal(test);
+        self.normal_test(test, always, yes, no)
+    }
+
+    /// A test as [`Graph::normal`] makes it, and whether that decides it.
+    fn normal_test(
+        &mut self,
+        test: Test,
+        always: Option<bool>,
+        yes: BlockId,
+        no: BlockId,
+    ) -> BlockId {
         match always {
             Some(true) => return self.touch(test.value, yes),
             Some(false) => return self.touch(test.value, no),

@@ -12,6 +12,7 @@ use crate::form::{Rhs, Test, ValueId};
 /// A test of a chain.
 #[derive(Clone, Copy, Debug)]
 struct Link {
+    id: BlockId,
     test: Test,
     /// Whether the way to the end is the one of a test that holds.
     ends_if: bool,
@@ -31,14 +32,14 @@ impl Graph<'_> {
         if root <= ACCEPT || !self.asks_again(root) {
             return None;
         }
-        let ways = self.ways(root);
+        let mut ways = self.ways(root);
         let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
             let Block { yes, no, .. } = self.blocks[id as usize];
             ways[id as usize] > 0
                 && yes != no
                 && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
         });
-        is_out_of_order.then(|| self.regroup_with(root, &ways))?
+        is_out_of_order.then(|| self.regroup_with(root, &mut ways))?
     }
 
     /// Whether a value is left and comes again: `a` then `b` then `a`.
@@ -53,7 +54,7 @@ impl Graph<'_> {
             && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
     }
 
-    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> Option<BlockId> {
+    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
         let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
         let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
@@ -97,6 +98,8 @@ impl Graph<'_> {
             let known = safe[id as usize].unwrap_or(Known::NOTHING);
             let first = held[id as usize].flatten();
             if let Some(ordered) = self.order(&chain, end, known, first) {
+                // All but the first are made with it.
+                chain[1..].iter().for_each(|link| ways[link.id as usize] = 0);
                 chains.push((id, end, ordered, next));
             }
         }
@@ -137,7 +140,7 @@ impl Graph<'_> {
         });
         let (end, ends_if, mut next) = ends.next()?;
         chain.clear();
-        chain.push(Link { test, ends_if });
+        chain.push(Link { id: first, test, ends_if });
         while next > ACCEPT && ways[next as usize] == 1 {
             let Block { step: Step::Test(test), yes, no } = self.blocks[next as usize] else {
                 break;
@@ -145,7 +148,7 @@ impl Graph<'_> {
             if yes == no || yes != end && no != end {
                 break;
             }
-            chain.push(Link { test, ends_if: yes == end });
+            chain.push(Link { id: next, test, ends_if: yes == end });
             done[next as usize] = true;
             next = if yes == end { no } else { yes };
         }
@@ -193,6 +196,12 @@ impl Graph<'_> {
         }
         let mut ordered = Vec::with_capacity(chain.len());
         while ordered.len() < chain.len() {
+            if queues.iter().all(|(value, _)| known.is_safe(self, *value)) {
+                // Nothing is in the way of anything any more.
+                queues.sort_by_key(|(value, queue)| (Some(*value) != held, queue.front().copied()));
+                ordered.extend(queues.iter().flat_map(|(_, queue)| queue).map(|&at| chain[at]));
+                break;
+            }
             let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
             // Those of the value at hand go first, if those before them may wait.
             let may_go = |at: usize, known: &Known| {
