@@ -43,3 +43,4 @@ pub use eval::{Ended, World, eval};
 pub use flow::{Body, Flow};
 pub use func::{Block, Func};
 pub use inst::{BinOp, BlockId, Cmp, Cond, Edge, Inst, Mem, Table, Term, UnOp, Value};
+pub use numbering::Given;

@@ -197,7 +197,12 @@ fn passes_keep_what_functions_mean() {
             assert_eq!(check(&new), Ok(()), "seed {seed}, {name}:\n{f}\n{new}");
             assert_eq!(run(&new, args), want, "seed {seed}, {name}:\n{f}\n{new}");
         };
-        passes("prune", &mut |f| f.prune_params(&Flow::new(f)));
+        passes("prune", &mut |f| {
+            f.prune_params(&Flow::new(f));
+        });
+        passes("narrow", &mut |f| {
+            f.narrow_params(&Flow::new(f));
+        });
         passes("number", &mut |f| {
             while f.number_values(&Flow::new(f)) {
                 f.prune_params(&Flow::new(f));
@@ -247,7 +252,7 @@ fn parameters_that_hand_on_one_value_go() {
         f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
     }
     assert_eq!(check(&f), Ok(()));
-    f.prune_params(&Flow::new(&f));
+    assert!(f.prune_params(&Flow::new(&f)));
     assert!(blocks.iter().all(|block| f.blocks[block.index()].params.is_empty()));
     assert_eq!(f.blocks.last().map(|block| block.term), Some(Term::Return(args[0])));
 }
