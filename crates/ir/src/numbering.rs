@@ -134,6 +134,32 @@ impl<C> Func<C> {
         }
     }
 
+    /// Puts an instruction that is there already at the end of a block; or, where what it gives is there, has its value be the
+    /// same.
+    pub(crate) fn put_once(
+        &mut self,
+        given: &mut Given,
+        flow: &Flow,
+        block: BlockId,
+        value: Value,
+    ) {
+        let inst = self.resolved(self.insts[value.index()]);
+        let inst = match fold::simpler(self, block, inst, self.origins[value.index()]) {
+            Ok(other) => return self.same(value, other),
+            Err(inst) => inst,
+        };
+        given.calls += u32::from(matches!(inst, Inst::Call { .. }));
+        if inst.is_pure() {
+            match given.find(self, flow, block, &inst) {
+                Ok(other) => return self.same(value, other),
+                Err(row) => given.note(row, value, block),
+            }
+        }
+        self.insts[value.index()] = inst;
+        self.bits[value.index()] = bits(self, &inst);
+        self.blocks[block.index()].insts.push(value);
+    }
+
     /// Gives each value once, and simplifies; whether ways are gone, so that [`Flow`] is to be found anew.
     pub fn number_values(&mut self, flow: &Flow) -> bool {
         let has_calls = self.blocks.iter().flat_map(|block| &block.insts).any(|&v| self.is_call(v));
@@ -154,28 +180,7 @@ impl<C> Func<C> {
             // What takes their place grows in what the last block's were in.
             core::mem::swap(&mut insts, &mut self.blocks[block.index()].insts);
             for value in insts.drain(..) {
-                given.calls += u32::from(self.is_call(value));
-                let inst = self.resolved(self.insts[value.index()]);
-                let origin = self.origins[value.index()];
-                let inst = match fold::simpler(self, block, inst, origin) {
-                    Ok(other) => {
-                        self.same(value, other);
-                        continue;
-                    }
-                    Err(inst) => inst,
-                };
-                if inst.is_pure() {
-                    match given.find(self, flow, block, &inst) {
-                        Ok(other) => {
-                            self.same(value, other);
-                            continue;
-                        }
-                        Err(row) => given.note(row, value, block),
-                    }
-                }
-                self.insts[value.index()] = inst;
-                self.bits[value.index()] = bits(self, &inst);
-                self.blocks[block.index()].insts.push(value);
+                self.put_once(&mut given, flow, block, value);
             }
             self.resolve_term(block);
             if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term {

@@ -23,16 +23,13 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     }
     // Blocks that only jump may go round: a few times are enough for those that do not.
     for _ in 0..3 {
-        if !f.straighten(&flow) {
+        if !f.skip_jumps(&flow) {
             break;
         }
         flow = Flow::new(f);
-        f.prune_params(&flow);
     }
-    if f.unroll(&flow) && f.number_values(&flow) {
-        flow = Flow::new(f);
-        f.prune_params(&flow);
-    }
+    f.join_blocks(&mut flow);
+    f.unroll(&flow);
     if f.decide_comparisons(&flow) {
         flow = Flow::new(f);
     }
@@ -40,6 +37,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     f.gather_charges(&flow);
     f.fold_addresses(&flow);
     f.drop_dead(&flow);
+    flow.find_depths();
     check(f);
     flow
 }
