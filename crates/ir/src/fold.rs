@@ -95,7 +95,7 @@ const fn ones(bits: u8) -> u64 {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-const fn bits_of(number: u64) -> u8 {
+pub(crate) const fn bits_of(number: u64) -> u8 {
     (64 - number.leading_zeros()) as u8
 }
 

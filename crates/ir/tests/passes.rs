@@ -197,18 +197,27 @@ fn passes_keep_what_functions_mean() {
             assert_eq!(check(&new), Ok(()), "seed {seed}, {name}:\n{f}\n{new}");
             assert_eq!(run(&new, args), want, "seed {seed}, {name}:\n{f}\n{new}");
         };
-        passes("prune", &mut |f| f.prune_params(&Flow::new(f)));
+        passes("prune", &mut |f| {
+            f.prune_params(&Flow::new(f));
+        });
+        passes("narrow", &mut |f| {
+            f.narrow_params(&Flow::new(f));
+        });
         passes("number", &mut |f| {
             while f.number_values(&Flow::new(f)) {
                 f.prune_params(&Flow::new(f));
             }
         });
-        passes("straighten", &mut |f| {
+        passes("skip", &mut |f| {
             // Blocks that only jump may go round.
             for _ in 0..4 {
-                f.straighten(&Flow::new(f));
-                f.prune_params(&Flow::new(f));
+                f.skip_jumps(&Flow::new(f));
             }
+        });
+        passes("join", &mut |f| {
+            let mut flow = Flow::new(f);
+            f.join_blocks(&mut flow);
+            same_flow(&flow, &Flow::new(f));
         });
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
@@ -222,6 +231,59 @@ fn passes_keep_what_functions_mean() {
         passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
     }
     assert!(ended > 2_000, "{ended} functions came to an end");
+}
+
+/// What is known of ways is what is found anew, but for the order of blocks that may come in any.
+fn same_flow(known: &Flow, new: &Flow) {
+    let sorted = |flow: &Flow| {
+        let mut order = flow.order.clone();
+        order.sort_unstable();
+        order
+    };
+    assert_eq!(sorted(known), sorted(new));
+    for &block in &known.order {
+        let sorted = |flow: &Flow| {
+            let mut preds = flow.preds(block).to_vec();
+            preds.sort_unstable();
+            preds
+        };
+        assert_eq!(sorted(known), sorted(new), "{block:?}");
+        assert_eq!(known.idom[block.index()], new.idom[block.index()], "{block:?}");
+        assert_eq!(known.order[known.place[block.index()] as usize], block);
+        for &other in &known.order {
+            assert_eq!(known.dominates(block, other), new.dominates(block, other));
+        }
+    }
+}
+
+/// Loops are told by jumps back to what dominates them; each block is in those from which it gets back to their start.
+#[test]
+fn depths_are_how_many_loops_are_around() {
+    let mut deepest = 0;
+    for seed in 0..3_000 {
+        let f = function(&mut Random(seed));
+        let mut flow = Flow::new(&f);
+        flow.find_depths();
+        let mut depths = vec![0u8; f.blocks.len()];
+        for &head in &flow.order {
+            let mut body: Vec<BlockId> = Vec::new();
+            let mut next: Vec<BlockId> = flow.preds(head).to_vec();
+            next.retain(|&pred| flow.is_back(pred, head));
+            if !next.is_empty() {
+                body.push(head);
+            }
+            while let Some(block) = next.pop() {
+                if !body.contains(&block) {
+                    body.push(block);
+                    next.extend_from_slice(flow.preds(block));
+                }
+            }
+            body.iter().for_each(|block| depths[block.index()] += 1);
+        }
+        assert_eq!(flow.depth, depths, "{f}");
+        deepest = deepest.max(depths.into_iter().max().unwrap_or(0));
+    }
+    assert!(deepest >= 3, "{deepest}");
 }
 
 /// A value that is handed on by parameters past branches is found at once, however many those are.
@@ -247,7 +309,7 @@ fn parameters_that_hand_on_one_value_go() {
         f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
     }
     assert_eq!(check(&f), Ok(()));
-    f.prune_params(&Flow::new(&f));
+    assert!(f.prune_params(&Flow::new(&f)));
     assert!(blocks.iter().all(|block| f.blocks[block.index()].params.is_empty()));
     assert_eq!(f.blocks.last().map(|block| block.term), Some(Term::Return(args[0])));
 }

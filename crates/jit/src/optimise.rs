@@ -7,29 +7,29 @@ use skep_ir::Flow;
 const MOST_ROUNDS: usize = 4;
 
 /// Makes a function quicker; the way control goes through it then.
+///
+/// Values have been numbered as they were lifted. They are once more where more is known by then of parameters.
 pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
+    let mut again = f.prune_params(&flow) | f.narrow_params(&flow);
     for _ in 0..MOST_ROUNDS {
-        let ways = f.number_values(&flow);
-        if ways {
+        if !again {
+            break;
+        }
+        again = f.number_values(&flow);
+        if again {
             flow = Flow::new(f);
         }
         f.prune_params(&flow);
-        if !ways {
-            break;
-        }
     }
     // Blocks that only jump may go round: a few times are enough for those that do not.
     for _ in 0..3 {
-        if !f.straighten(&flow) {
+        if !f.skip_jumps(&flow) {
             break;
         }
         flow = Flow::new(f);
-        f.prune_params(&flow);
     }
-    if f.unroll(&flow) && f.number_values(&flow) {
-        flow = Flow::new(f);
-        f.prune_params(&flow);
-    }
+    f.join_blocks(&mut flow);
+    f.unroll(&flow);
     if f.decide_comparisons(&flow) {
         flow = Flow::new(f);
     }
@@ -37,6 +37,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     f.gather_charges(&flow);
     f.fold_addresses(&flow);
     f.drop_dead(&flow);
+    flow.find_depths();
     check(f);
     flow
 }

@@ -18,6 +18,8 @@ pub(crate) struct Function {
     pub(crate) frame: bool,
     /// It calls something, so that the host's stack must be aligned.
     pub(crate) calls: bool,
+    /// It leaves its code but to return, so that what is kept in registers has to be saved there.
+    pub(crate) has_calls: bool,
     /// It has `may_goto`.
     pub(crate) may_goto: bool,
     /// It is called by an instruction, or its address is taken.
@@ -205,7 +207,7 @@ impl Shape {
                 | Insn::Atomic { .. } => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
                     Access::Bridged | Access::Arena => {
-                        (self.env, function.calls) = (true, true);
+                        (self.env, function.calls, function.has_calls) = (true, true, true);
                         most += L::BRIDGED;
                     }
                     Access::Refused => {
@@ -214,13 +216,16 @@ impl Shape {
                     }
                 },
                 Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
-                    (self.env, function.calls) = (true, true);
+                    (self.env, function.calls, function.has_calls) = (true, true, true);
                     most += L::BRIDGED;
                 }
                 Insn::Call(call) => {
                     function.calls = true;
                     let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, *call));
                     self.env |= callee.is_some_and(needs_env);
+                    let is_inline =
+                        matches!(callee, Some(Ok(Callee::Array(_) | Callee::Constant(_))));
+                    function.has_calls |= !is_inline;
                     if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
                         most += L::TAIL_CALL;
                     }
