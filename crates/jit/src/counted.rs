@@ -119,7 +119,8 @@ fn is_plain<O: Surroundings + ?Sized>(outside: &O, pc: Pc, insn: &Insn) -> bool 
             | Insn::StoreRelease { .. }
             | Insn::Atomic { .. }
     );
-    !is_access || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
+    !is_access
+        || !outside.checks() && matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
 }
 
 /// The condition that holds where another does not, if it is a strict one.

@@ -38,7 +38,7 @@ mod surroundings;
 pub mod x64;
 
 pub use code::{Code, CompileError, Entry};
-pub use env::{Env, FRAME};
+pub use env::{CHECKS, Check, Env, FRAME};
 pub use surroundings::{
     Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Surroundings,
 };

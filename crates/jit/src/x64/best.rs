@@ -171,7 +171,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             next = *slot;
         }
         at.push(end);
-        Ok(Code { entry, enter, at, bytes })
+        Ok(Code { entry, enter, at, bytes, checks: Vec::new() })
     }
 
     fn function(
