@@ -90,7 +90,7 @@ pub const fn holds(cond: Cond, width: Width, a: u64, b: u64) -> bool {
 }
 
 /// So many ones at the lower end.
-const fn ones(bits: u8) -> u64 {
+pub(crate) const fn ones(bits: u8) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
 

@@ -184,6 +184,13 @@ impl<C> Func<C> {
             .unwrap_or_default()
     }
 
+    /// Where a table leads for a number.
+    #[must_use]
+    pub fn case_of(&self, table: Table, number: u64) -> Edge {
+        let at = usize::try_from(number).ok();
+        at.and_then(|at| self.cases_of(table).get(at)).copied().unwrap_or(table.default)
+    }
+
     /// Calls `f` with each edge of a block's end.
     #[inline]
     pub fn edges(&self, block: BlockId, mut f: impl FnMut(Edge)) {

@@ -35,6 +35,7 @@ mod inst;
 mod numbering;
 mod params;
 mod straighten;
+mod switch;
 mod text;
 mod unroll;
 

@@ -218,6 +218,15 @@ impl<C> Func<C> {
                 self.blocks[block.index()].term = Term::Jump(if holds { yes } else { no });
                 ways = true;
             }
+            if let Term::Switch { value, table } = self.blocks[block.index()].term
+                && let Some(number) = {
+                    let value = self.resolve(value);
+                    self.known(value)
+                }
+            {
+                self.blocks[block.index()].term = Term::Jump(self.case_of(table, number));
+                ways = true;
+            }
         }
         if any {
             self.resolve_all();

@@ -8,8 +8,9 @@ const MOST_ROUNDS: usize = 4;
 
 /// Makes a function quicker; the way control goes through it then.
 ///
-/// Values have been numbered as they were lifted. They are once more where more is known by then of parameters.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
+/// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
+/// become tables if the processor may guess where jumps to registers lead.
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow {
     let mut again = f.prune_params(&flow) | f.narrow_params(&flow);
     for _ in 0..MOST_ROUNDS {
         if !again {
@@ -30,6 +31,9 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     }
     f.join_blocks(&mut flow);
     f.unroll(&flow);
+    if has_tables && f.recover_switches(&flow) {
+        flow = Flow::new(f);
+    }
     if f.decide_comparisons(&flow) {
         flow = Flow::new(f);
     }

@@ -20,7 +20,7 @@ use crate::surroundings::Surroundings;
 use alloc::vec;
 use alloc::vec::Vec;
 use place::{ARGS, Asked, Loc, Places};
-use skep_ir::{BlockId, Flow, Inst, Value};
+use skep_ir::{BlockId, Flow, Inst, Term, Value};
 use skep_isa::Pc;
 use skep_prog::Prog;
 use skep_x64::{Gpr, Label, Reach};
@@ -50,7 +50,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     let mut shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
     for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow));
+        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.retpolines());
     }
     for (function, (f, _)) in shape.functions.iter_mut().zip(&functions) {
         function.frame = uses_frame(f) || outside.has_tail_calls();
@@ -110,7 +110,7 @@ struct Best<'a, O: ?Sized> {
     at: Vec<u32>,
     /// Whether all jumps ahead are long.
     is_far: bool,
-    /// Tables that lie behind the program.
+    /// Tables of jumps, which lie behind the program.
     tables: Vec<(Label, Vec<Label>)>,
 }
 
@@ -280,7 +280,8 @@ fn estimate(f: &Lifted, block: BlockId, is_metered: bool) -> u32 {
         _ => 6,
     };
     let calls = u32::from(is_metered) * 8;
-    block.insts.iter().map(of).sum::<u32>() + 14 + calls
+    let end = if matches!(block.term, Term::Switch { .. }) { 40 } else { 14 };
+    block.insts.iter().map(of).sum::<u32>() + end + calls
 }
 
 /// How far a jump reaches.

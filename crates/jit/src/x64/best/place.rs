@@ -279,8 +279,7 @@ impl<'a> Lives<'a> {
                 }
             }
         });
-        // A comparison of two numbers is none any more: `decide_comparisons`.
-        self.needs_two |= matches!(f.blocks[block.index()].term, Term::Switch { .. });
+        // A comparison of two numbers is none any more, and no number chooses a case: `decide_comparisons`.
         f.term_operands(block, |value| {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
