@@ -8,6 +8,7 @@
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
 mod build;
+mod few;
 mod plain;
 mod regroup;
 mod sets;

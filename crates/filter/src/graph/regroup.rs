@@ -29,29 +29,11 @@ impl Graph<'_> {
     }
 
     fn regroup(&mut self, root: BlockId) -> Option<BlockId> {
-        if root <= ACCEPT || !self.asks_again(root) {
+        if root <= ACCEPT || !self.leaves_and_returns(root) {
             return None;
         }
         let mut ways = self.ways(root);
-        let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
-            let Block { yes, no, .. } = self.blocks[id as usize];
-            ways[id as usize] > 0
-                && yes != no
-                && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
-        });
-        is_out_of_order.then(|| self.regroup_with(root, &mut ways))?
-    }
-
-    /// Whether a value is left and comes again: `a` then `b` then `a`.
-    fn may_be_out_of_order(&self, id: BlockId, next: BlockId) -> bool {
-        let value = |id: BlockId| match self.blocks[id as usize].step {
-            Step::Test(test) => Some(test.value),
-            _ => None,
-        };
-        let Block { yes, no, .. } = self.blocks[next as usize];
-        next > ACCEPT
-            && value(next) != value(id)
-            && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
+        self.regroup_with(root, &mut ways)
     }
 
     fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
