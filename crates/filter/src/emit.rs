@@ -10,13 +10,13 @@ mod machine;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
-use crate::graph::{ACCEPT, BlockId, Graph, PerBlock, REJECT, Step};
+use crate::graph::{ACCEPT, BlockId, Graph, PerBlock, REJECT, Step, per_block};
 use crate::lower::Meaning;
 use machine::{Insns, Machine, State};
 pub(crate) use machine::{MEMBER, PREFIX, PREFIX_CELL};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// How a block ends.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +67,7 @@ fn emit_with(
         machine.write_all();
     }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
-    let mut states: PerBlock<Option<State>> = smallvec![None; count];
-    let states = states.as_mut_slice();
+    per_block!(states: Option<State> = None; count);
     let start = machine.prologue(asked(meaning, graph, root))?;
     if let Some(state) = states.get_mut(root as usize) {
         *state = Some(start);
@@ -103,11 +102,12 @@ fn emit_with(
     if optimise {
         drop_dead_stores(code, &mut prologue, parts);
     }
-    let mut places: PerBlock<Places> = smallvec![Places::default(); count.max(2)];
-    let mut buckets: SmallVec<[u32; 32]> = smallvec![0; parts.len().next_power_of_two().max(4)];
+    per_block!(places: Places = Places::default(); count.max(2));
+    let mut buckets: SmallVec<[u32; 32]> = SmallVec::new();
+    buckets.resize(parts.len().next_power_of_two().max(4), 0);
     let mut layout = Layout {
         out: Vec::with_capacity(code.len() + parts.len() + 2),
-        places: &mut places,
+        places,
         made: PerBlock::with_capacity(parts.len()),
         buckets: &mut buckets,
     };

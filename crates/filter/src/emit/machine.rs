@@ -86,8 +86,9 @@ impl<'a> Machine<'a> {
         Ok(self.free - 1)
     }
 
-    fn known(&self) -> State {
-        if self.optimise { self.state } else { State::default() }
+    fn known(&self) -> &State {
+        const NOTHING: &State = &State { a: None, x: None, cell: None };
+        if self.optimise { &self.state } else { NOTHING }
     }
 
     /// `A = value`

@@ -4,10 +4,10 @@
 //! tests may decide another one is a set of bits, and so is what two ways have in common.
 
 use super::thread::{Known, is_touch};
-use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step};
+use super::{ACCEPT, Block, BlockId, Graph, Step, per_block};
 use crate::form::{Rhs, Test, ValueId};
 use crate::implies::Fact;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// Blocks, at most.
 pub(super) const FEW: usize = 64;
@@ -42,16 +42,15 @@ impl Graph<'_> {
     /// One walk; nothing if it found nothing.
     pub(super) fn thread_few(&mut self, root: BlockId) -> Option<BlockId> {
         let count = root as usize + 1;
-        let mut askers: Askers = smallvec![0; self.values.len()];
+        let mut askers = Askers::new();
+        askers.resize(self.values.len(), 0);
         for (id, block) in (0..).zip(&self.blocks[..count]) {
             if let Step::Test(test) = block.step {
                 askers[test.value as usize] |= bit(id);
             }
         }
-        let mut places: PerBlock<Option<Place>> = smallvec![None; count];
-        let places = places.as_mut_slice();
-        let mut ways: PerBlock<(BlockId, BlockId)> = smallvec![(0, 0); count];
-        let ways = ways.as_mut_slice();
+        per_block!(places: Option<Place> = None; count);
+        per_block!(ways: (BlockId, BlockId) = (0, 0); count);
         places[root as usize] = Some(Place { loads: Known::NOTHING, holds: 0, fails: 0 });
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
@@ -160,8 +159,7 @@ impl Graph<'_> {
 
     /// Whether a value is asked for, then another one, then the first again, on some way.
     pub(super) fn leaves_and_returns(&self, root: BlockId) -> bool {
-        let mut asked: PerBlock<u64> = smallvec![0; root as usize + 1];
-        let asked = asked.as_mut_slice();
+        per_block!(asked: u64 = 0; root as usize + 1);
         let value = |id: BlockId| match self.blocks[id as usize].step {
             Step::Test(test) => Some(test.value),
             _ => None,

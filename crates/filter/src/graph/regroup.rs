@@ -6,7 +6,7 @@
 //! changes places may reject, which is so when it was loaded before.
 
 use super::thread::{Known, VERY_FEW};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
 use crate::form::{Rhs, Test, ValueId};
 
 /// A test of a chain.
@@ -39,8 +39,8 @@ impl Graph<'_> {
     fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
         let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
-        let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
-        let mut safe: Vec<Option<Known>> = vec![None; count];
+        per_block!(held: Option<Option<ValueId>> = None; count);
+        per_block!(safe: Option<Known> = None; count);
         held[root as usize] = Some(None);
         safe[root as usize] = Some(Known::NOTHING);
         for id in (ACCEPT + 1..=root).rev() {
@@ -66,7 +66,7 @@ impl Graph<'_> {
                 safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
             }
         }
-        let mut done = vec![false; count];
+        per_block!(done: bool = false; count);
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
         let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
@@ -74,7 +74,7 @@ impl Graph<'_> {
             if ways[id as usize] == 0 || done[id as usize] {
                 continue;
             }
-            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, done) else {
                 continue;
             };
             let known = safe[id as usize].unwrap_or(Known::NOTHING);

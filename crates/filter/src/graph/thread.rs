@@ -6,11 +6,11 @@
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
 use super::few::FEW as FEWEST;
-use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step};
+use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step, per_block};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 use skep_cbpf::Size;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 12;
@@ -322,8 +322,8 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        let mut known: PerBlock<Option<Known>> = smallvec![None; count];
-        let mut ways: PerBlock<(BlockId, BlockId)> = smallvec![(0, 0); count];
+        per_block!(known: Option<Known> = None; count);
+        per_block!(ways: (BlockId, BlockId) = (0, 0); count);
         known[root as usize] = Some(Known::NOTHING);
         let mut facts = Facts { list: PerBlock::with_capacity(count) };
         let mut changed = false;
@@ -351,17 +351,17 @@ impl Graph<'_> {
                         .then(|| self.follow(yes, &here, &facts))
                         .filter(|&both| both == self.follow(no, &here, &facts));
                     if let Some(both) = both {
-                        meet_at(&mut known, both, &here, &mut facts);
+                        meet_at(known, both, &here, &mut facts);
                         (both, both)
                     } else {
-                        meet_at(&mut known, ways.0, &there, &mut facts);
-                        meet_at(&mut known, ways.1, &elsewhere, &mut facts);
+                        meet_at(known, ways.0, &there, &mut facts);
+                        meet_at(known, ways.1, &elsewhere, &mut facts);
                         ways
                     }
                 }
                 Step::Effect(_) | Step::End => {
                     let next = self.follow(yes, &here, &facts);
-                    meet_at(&mut known, next, &here, &mut facts);
+                    meet_at(known, next, &here, &mut facts);
                     (next, next)
                 }
             };
