@@ -8,6 +8,7 @@
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
 mod build;
+mod few;
 mod plain;
 mod regroup;
 mod sets;
@@ -18,7 +19,7 @@ use crate::implies::Fact;
 use crate::lower::Meaning;
 use build::Builder;
 pub(crate) use plain::PlainHeader;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// Position of a [`Block`].
 pub(crate) type BlockId = u32;
@@ -33,6 +34,16 @@ const SEARCHED: usize = 20;
 
 /// Something for each block; for those of most expressions without an allocation.
 pub(crate) type PerBlock<T> = SmallVec<[T; 24]>;
+
+/// The same for so many blocks, made where it stays: it is large.
+macro_rules! per_block {
+    ($name:ident: $of:ty = $first:expr; $count:expr) => {
+        let mut $name: crate::graph::PerBlock<$of> = crate::graph::PerBlock::new();
+        $name.resize($count, $first);
+        let $name = $name.as_mut_slice();
+    };
+}
+pub(crate) use per_block;
 
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,7 +125,8 @@ impl<'a> Graph<'a> {
 
     /// How many ways from `root` lead to each block.
     fn ways(&self, root: BlockId) -> PerBlock<u32> {
-        let mut ways: PerBlock<u32> = smallvec![0; root as usize + 1];
+        let mut ways: PerBlock<u32> = PerBlock::new();
+        ways.resize(root as usize + 1, 0);
         ways[root as usize] = 1;
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] == 0 {
@@ -152,12 +164,12 @@ impl<'a> Graph<'a> {
         mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
     ) -> BlockId {
         let old = self.clear();
-        let mut made: PerBlock<BlockId> = smallvec![REJECT; root as usize + 1];
+        per_block!(made: BlockId = REJECT; root as usize + 1);
         made[ACCEPT as usize] = ACCEPT;
         for id in ACCEPT + 1..=root {
             let block = &old[id as usize];
             let Some((yes, no)) = leads(id, block) else { continue };
-            made[id as usize] = match replace(self, id, &made) {
+            made[id as usize] = match replace(self, id, made) {
                 Some(new) => new,
                 None => {
                     let is_same = (yes, no) == (block.yes, block.no);

@@ -6,7 +6,7 @@
 //! changes places may reject, which is so when it was loaded before.
 
 use super::thread::{Known, VERY_FEW};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
 use crate::form::{Rhs, Test, ValueId};
 
 /// A test of a chain.
@@ -29,36 +29,18 @@ impl Graph<'_> {
     }
 
     fn regroup(&mut self, root: BlockId) -> Option<BlockId> {
-        if root <= ACCEPT || !self.asks_again(root) {
+        if root <= ACCEPT || !self.leaves_and_returns(root) {
             return None;
         }
         let mut ways = self.ways(root);
-        let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
-            let Block { yes, no, .. } = self.blocks[id as usize];
-            ways[id as usize] > 0
-                && yes != no
-                && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
-        });
-        is_out_of_order.then(|| self.regroup_with(root, &mut ways))?
-    }
-
-    /// Whether a value is left and comes again: `a` then `b` then `a`.
-    fn may_be_out_of_order(&self, id: BlockId, next: BlockId) -> bool {
-        let value = |id: BlockId| match self.blocks[id as usize].step {
-            Step::Test(test) => Some(test.value),
-            _ => None,
-        };
-        let Block { yes, no, .. } = self.blocks[next as usize];
-        next > ACCEPT
-            && value(next) != value(id)
-            && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
+        self.regroup_with(root, &mut ways)
     }
 
     fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
         let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
-        let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
-        let mut safe: Vec<Option<Known>> = vec![None; count];
+        per_block!(held: Option<Option<ValueId>> = None; count);
+        per_block!(safe: Option<Known> = None; count);
         held[root as usize] = Some(None);
         safe[root as usize] = Some(Known::NOTHING);
         for id in (ACCEPT + 1..=root).rev() {
@@ -84,7 +66,7 @@ impl Graph<'_> {
                 safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
             }
         }
-        let mut done = vec![false; count];
+        per_block!(done: bool = false; count);
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
         let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
@@ -92,7 +74,7 @@ impl Graph<'_> {
             if ways[id as usize] == 0 || done[id as usize] {
                 continue;
             }
-            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, done) else {
                 continue;
             };
             let known = safe[id as usize].unwrap_or(Known::NOTHING);
