@@ -53,6 +53,10 @@ impl<C> Func<C> {
 
     /// Notes where parameters have fewer bits than was known, by what they get; whether there were any.
     pub fn narrow_params(&mut self, flow: &Flow) -> bool {
+        let blocks = flow.order.get(1..).unwrap_or_default();
+        if blocks.iter().all(|block| self.blocks[block.index()].params.is_empty()) {
+            return false;
+        }
         let mut most = vec![0u8; self.insts.len()];
         for &block in &flow.order {
             self.edges(block, |edge| {
@@ -64,7 +68,7 @@ impl<C> Func<C> {
             });
         }
         let mut any = false;
-        for block in flow.order.get(1..).unwrap_or_default() {
+        for block in blocks {
             for param in &self.blocks[block.index()].params {
                 let (bits, most) = (&mut self.bits[param.index()], most[param.index()]);
                 any |= most < *bits;

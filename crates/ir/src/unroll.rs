@@ -143,8 +143,7 @@ impl<C> Func<C> {
             })
             .collect();
         // Values that are the same in several turns are given once.
-        let turns = usize::try_from(copies).unwrap_or(1);
-        let mut given = Given::new(insts.len() * turns, true);
+        let mut given = Given::new(MOST_INSTS, true);
         let mut copy_of: Vec<Value> = vec![Value::NONE; self.insts.len()];
         for _ in 1..copies {
             for (param, now) in params.iter().zip(&now) {

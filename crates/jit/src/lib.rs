@@ -39,6 +39,7 @@ pub mod x64;
 
 pub use code::{Code, CompileError, Entry};
 pub use env::{CHECKS, Check, Env, FRAME};
+pub use lift::Outer;
 pub use surroundings::{
     Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Surroundings,
 };

@@ -20,19 +20,34 @@ use skep_ir::{BlockId, Flow, Func, Given, Inst, Term, Value};
 use skep_isa::{Insn, Insns, Pc, Size};
 use vars::{Uses, Vars};
 
-/// What calls of the representation lead to.
+/// What calls of a program's functions lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outer {
+pub enum Outer {
     /// The function of the program that starts at a slot.
     Local(u32),
     /// As the first tier has it.
     Callee(Callee),
     /// A load by the bridge, from the first argument.
-    Load { kind: u32, size: Size },
+    Load {
+        /// A call of the environment.
+        kind: u32,
+        /// How much is loaded.
+        size: Size,
+    },
     /// A store by the bridge, to the first argument of the second.
-    Store { kind: u32, size: Size },
+    Store {
+        /// A call of the environment.
+        kind: u32,
+        /// How much is stored.
+        size: Size,
+    },
     /// A load from the packet at the first argument and a number, which may end the function.
-    Packet { size: Size, at: i32 },
+    Packet {
+        /// How much is loaded.
+        size: Size,
+        /// What is added to the argument.
+        at: i32,
+    },
 }
 
 /// A function of the program.
@@ -54,7 +69,9 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
         .iter()
         .zip(ends.chain([len]))
         .map(|(function, end)| {
-            let vars = Vars::of(insns, outside, function.start..end);
+            // A function that does not name its frame pointer has no slots.
+            let slots = if function.frame { function.start..end } else { 0..0 };
+            let vars = Vars::of(insns, outside, slots);
             let (blocks, f, flow) = Blocks::new(insns, shape, &vars, function.start..end);
             Part { function: *function, vars, blocks, f, flow }
         })

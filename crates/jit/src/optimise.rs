@@ -11,16 +11,18 @@ const MOST_ROUNDS: usize = 4;
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead.
 pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow {
-    let mut again = f.prune_params(&flow) | f.narrow_params(&flow);
-    for _ in 0..MOST_ROUNDS {
-        if !again {
-            break;
+    let is_new = f.prune_params(&flow) | f.narrow_params(&flow);
+    if is_new {
+        for _ in 0..MOST_ROUNDS {
+            let ways = f.number_values(&flow);
+            if ways {
+                flow = Flow::new(f);
+            }
+            f.prune_params(&flow);
+            if !ways {
+                break;
+            }
         }
-        again = f.number_values(&flow);
-        if again {
-            flow = Flow::new(f);
-        }
-        f.prune_params(&flow);
     }
     // Blocks that only jump may go round: a few times are enough for those that do not.
     for _ in 0..3 {
@@ -30,11 +32,12 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
         flow = Flow::new(f);
     }
     f.join_blocks(&mut flow);
-    f.unroll(&flow);
-    if has_tables && f.recover_switches(&flow) {
+    let is_unrolled = f.unroll(&flow);
+    // Numbers that are compared were so when that was lifted, unless something has changed since.
+    if (is_new || is_unrolled) && f.decide_comparisons(&flow) {
         flow = Flow::new(f);
     }
-    if f.decide_comparisons(&flow) {
+    if has_tables && f.recover_switches(&flow) {
         flow = Flow::new(f);
     }
     f.balance_sums(&flow);

@@ -41,7 +41,7 @@ use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
-pub use best::compile_best;
+pub use best::{compile_best, functions};
 use checked::Checks;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};

@@ -214,6 +214,10 @@ impl<'a> Lives<'a> {
     /// "Computing Liveness Sets for SSA-Form Programs", 2011, algorithm 6): the cost is that of what is found.
     fn find_live_in(&mut self) -> Result<(), CompileError> {
         let f = self.f;
+        if self.flow.order.len() == 1 {
+            self.live_in = Rows::new(f.blocks.len(), &[]);
+            return Ok(());
+        }
         let mut home = vec![BlockId(u32::MAX); f.insts.len()];
         for &block in &self.flow.order {
             let block_of = &f.blocks[block.index()];
