@@ -229,3 +229,44 @@ fn atomic_operations_are_as_interpreted() {
         }
     }
 }
+
+/// Loops of one block, whose accesses are checked before them: up to the end and beyond it, upwards and downwards, with
+/// one access and several, with conditions on what is stepped and on what is loaded.
+#[test]
+fn loops_end_where_interpreted_ones_do() {
+    let mem: Vec<u8> = (0..200).map(|n: u32| (n * 7 % 251) as u8).collect();
+    let ends = [
+        "if r2 != LAST goto l",
+        "if r2 == LAST goto e\ngoto l",
+        "if r4 > 3 goto l",
+        "if r2 s< LAST goto l",
+    ];
+    let bodies = [
+        "r4 = *(u8 *)(r2 + 0)\nr0 += r4\nr2 += STEP\n",
+        "r3 = r1\nr3 += r5\nr4 = *(u8 *)(r3 + 3)\n*(u16 *)(r3 + 90) = r4\nr5 += STEP\nr2 += STEP\n",
+        "r4 = *(u8 *)(r2 + 1)\n*(u64 *)(r10 - 8) = r4\nr2 += STEP\nr3 = *(u32 *)(r2 - 1)\nr0 += r3\n",
+        "r4 = *(s16 *)(r2 + 0)\nr0 += r4\nr3 = r10\nr3 += r5\nr0 ^= *(u8 *)(r3 - 64)\nr5 += 1\nr2 += STEP\n",
+        "r4 = *(u8 *)(r2 + 0)\nr4 &= 7\nr4 += 1\n*(u8 *)(r1 + 199) = r4\nr2 += STEP\n",
+    ];
+    let (mut faults, mut all) = (0, 0);
+    for body in bodies {
+        for end in ends {
+            for step in [1, 2, 8, 3, 40, -1, -4, -5] {
+                for (from, turns) in [(0, 5), (100, 100), (199, 1), (150, 7), (192, 2), (-1, 3)] {
+                    let body =
+                        body.replace("r0 ^= *(u8 *)(r3 - 64)", "r7 = *(u8 *)(r3 - 64)\nr0 ^= r7");
+                    let head = format!(
+                        "r2 = r1\nr2 += {from}\nr5 = {from}\nr6 = r2\nr6 += {}\nr0 = 0\n",
+                        step * turns
+                    );
+                    let text = format!("{head}l:\n{body}{end}\ne:\nr0 += r2\nexit\n")
+                        .replace("STEP", &step.to_string())
+                        .replace("LAST", "r6");
+                    faults += usize::from(does_as_interpreted(&text, &mem));
+                    all += 1;
+                }
+            }
+        }
+    }
+    assert!(faults * 5 > all && faults * 5 < all * 4, "{faults} of {all} faults");
+}

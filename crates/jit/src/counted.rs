@@ -92,7 +92,7 @@ impl Counted {
 }
 
 /// The last instruction of the block that starts at a slot, and how many it has.
-fn block(insns: &Insns, shape: &Shape, head: Pc) -> Option<(Pc, i32)> {
+pub(crate) fn block(insns: &Insns, shape: &Shape, head: Pc) -> Option<(Pc, i32)> {
     let (mut pc, mut count) = (head, 0);
     loop {
         let insn = insns.get(pc)?;

@@ -34,6 +34,7 @@ mod lift;
 mod meter;
 mod optimise;
 mod shape;
+mod stride;
 mod surroundings;
 pub mod x64;
 

@@ -194,7 +194,7 @@ impl Shape {
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += L::ALIGN + if charge > 0 { L::COUNTED } else { 0 };
+                most += L::ALIGN + if charge + checked > 0 { L::COUNTED } else { 0 };
             }
             if target != Target::No {
                 most += charge;

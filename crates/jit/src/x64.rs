@@ -26,6 +26,7 @@ mod blind;
 mod call;
 mod checked;
 mod fuse;
+mod hoist;
 mod jump;
 mod lengths;
 mod mem;
@@ -174,7 +175,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             let pc = Pc(slot);
             if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
                 if slot != start {
-                    self.begin_turns(pc);
+                    self.begin_hoisted(pc);
+                    if !self.is_hoisted() {
+                        self.begin_turns(pc);
+                    }
                 }
                 self.asm.align(ALIGN.0, ALIGN.1);
             }
@@ -433,6 +437,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.add_bridge();
         self.add_access();
         self.add_asks();
+        self.add_slow();
         self.add_misses();
         self.asm.trap();
     }

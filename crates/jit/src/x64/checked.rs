@@ -8,6 +8,7 @@
 //!
 //! r10 is the host's address of the frame, which is always there: accesses to a function's own stack need no check.
 
+use super::hoist::Hoisted;
 use super::mem::{ADDR, KIND, VALUE};
 use super::{Compiler, env, regs, unsupported};
 use crate::code::CompileError;
@@ -28,6 +29,12 @@ const NUMBER: Gpr = Gpr::R10;
 pub(super) struct Checks {
     /// The accesses that have one.
     pub(super) pcs: Vec<Pc>,
+    /// The loop at hand that was checked before it began.
+    pub(super) quick: Option<Hoisted>,
+    /// Such loops that are over.
+    pub(super) hoisted: Vec<Hoisted>,
+    /// The one whose slow way is made.
+    pub(super) slow: Option<Hoisted>,
     /// Where code out of the way is to come.
     misses: Vec<Miss>,
 }
@@ -78,7 +85,7 @@ pub(super) fn check_frame_pointer(insns: &Insns) -> Result<(), CompileError> {
 }
 
 /// Whether an access is one to the function's own stack.
-fn is_own_stack(size: Size, base: Reg, off: i16) -> bool {
+pub(super) fn is_own_stack(size: Size, base: Reg, off: i16) -> bool {
     let off = i32::from(off);
     base == Reg::FP && off >= -FRAME && off + i32::from(size.bytes()) <= 0
 }
@@ -88,7 +95,7 @@ const fn place(base: Reg, off: i16) -> Mem {
 }
 
 /// Where the word of a check lies that has this place in it.
-fn word(number: usize, at: usize) -> Mem {
+pub(super) fn word(number: usize, at: usize) -> Mem {
     env(size_of::<Env>() + size_of::<Check>() * number + at)
 }
 
@@ -112,11 +119,18 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     fn guarded(&mut self, pc: Pc, insn: Insn, (size, base, off): (Size, Reg, i16)) {
+        if let Some(number) = self.checked_before(pc) {
+            self.to_host(number);
+            return self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
+        }
         let is_store = matches!(insn, Insn::Store { .. });
         let [at, back] = core::array::from_fn(|_| self.asm.label());
         let Some(checks) = &mut self.checks else { return };
-        let number = Check::number(checks.pcs.len(), size.bytes().into(), is_store);
-        checks.pcs.push(pc);
+        let known = checks.slow.as_ref().and_then(|slow| slow.number(pc));
+        let number = known.unwrap_or_else(|| {
+            checks.pcs.push(pc);
+            Check::number(checks.pcs.len() - 1, size.bytes().into(), is_store)
+        });
         checks.misses.push(Miss { at, back, pc, insn: Some(insn) });
         self.address(base, off);
         self.asm.alu_load(Alu::Sub, Wide::W64, ADDR, word(number, offset_of!(Check, lo)));
