@@ -218,6 +218,33 @@ fn several_interfaces_side_by_side() {
     assert!(err.contains("two: 2 packets received by filter"), "{err}");
 }
 
+/// Interfaces are those of the network namespace, whatever `/sys` shows.
+#[test]
+fn interfaces_are_those_of_the_namespace() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip link set one up";
+    let (out, err) = in_namespace(way, &format!("{cable}; $SKEP dump -D; $SKEP dump -L -i two"));
+    let words = [
+        "1.any (Pseudo-device that captures on all interfaces) [Up, Running]",
+        "2.lo [Up, Running, Loopback]",
+        "3.one [Up, Disconnected]",
+        "4.two [none]",
+        "Data link types for two (use option -y to set):",
+        "  EN10MB (Ethernet)",
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), words, "{err}");
+    if tcpdump() {
+        let theirs = in_namespace(way, &format!("{cable}; tcpdump -D")).0;
+        assert!(theirs.lines().take(3).eq(words.into_iter().take(3)), "{theirs}{out}");
+    }
+    let any = format!(
+        "{cable}; ip link set two up; (sleep 0.5; {SEND}) & $SKEP dump -i any -c 8 -t --immediate-mode"
+    );
+    let (out, err) = in_namespace(way, &any);
+    let is_known = |line: &str| ["one", "two", "lo"].iter().any(|name| line.starts_with(name));
+    assert!(out.lines().count() == 8 && out.lines().all(is_known), "{out}{err}");
+}
+
 /// Packets of several interfaces come in the order of their times, and none from before the signal is lost.
 #[test]
 fn several_interfaces_in_order() {
