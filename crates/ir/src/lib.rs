@@ -27,6 +27,7 @@ extern crate alloc;
 mod account;
 mod address;
 mod check;
+mod choose;
 mod eval;
 mod flow;
 pub mod fold;

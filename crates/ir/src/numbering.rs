@@ -20,6 +20,16 @@ impl Given {
         Self { table: vec![(Value::NONE, BlockId(0), 0); rows] }
     }
 
+    /// The first value that has been seen to be the number that a value is, or the value itself.
+    fn number<C>(&mut self, f: &Func<C>, value: Value) -> Value {
+        let inst @ Inst::Const(_) = f.inst(value) else { return value };
+        let row = self.row(inst);
+        if row.0 == Value::NONE || f.inst(row.0) != inst {
+            *row = (value, BlockId(0), 0);
+        }
+        row.0
+    }
+
     fn row(&mut self, inst: &Inst) -> &mut (Value, BlockId, u32) {
         let mut hasher = Mixed(0);
         inst.hash(&mut hasher);
@@ -101,7 +111,7 @@ impl<C> Func<C> {
                 calls += u32::from(self.is_call(value));
                 let inst = self.resolved(self.insts[value.index()]);
                 let origin = self.origins[value.index()];
-                let inst = match fold::simpler(self, block, inst, origin) {
+                let mut inst = match fold::simpler(self, block, inst, origin) {
                     Ok(other) => {
                         self.same(value, other);
                         continue;
@@ -109,6 +119,7 @@ impl<C> Func<C> {
                     Err(inst) => inst,
                 };
                 if inst.is_pure() {
+                    inst.operands_mut(|operand| *operand = given.number(self, *operand));
                     let (other, at, when) = *given.row(&inst);
                     if other != Value::NONE
                         && self.insts[other.index()] == inst
@@ -176,7 +187,7 @@ impl<C> Func<C> {
         decided(self, cmp)
     }
 
-    fn is_call(&self, value: Value) -> bool {
+    pub(crate) fn is_call(&self, value: Value) -> bool {
         matches!(self.inst(value), Inst::Call { .. })
     }
 

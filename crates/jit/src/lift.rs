@@ -155,10 +155,6 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             }
         }
         self.starts = true;
-        if self.is_metered && (block.is_head || at == 0) {
-            self.charge(Pc(block.start));
-            self.f.push_as_is(self.block, Inst::Ask, block.start);
-        }
     }
 
     /// Instructions up to the end of a block.

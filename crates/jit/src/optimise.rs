@@ -18,26 +18,45 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
             break;
         }
     }
-    // Blocks that only jump may go round: a few times are enough for those that do not.
-    for _ in 0..3 {
-        if !f.straighten(&flow) {
-            break;
+    flow = straighten(f, flow);
+    if f.choose_numbers(&flow) {
+        flow = renewed(f);
+        flow = straighten(f, flow);
+        if f.number_values(&flow) {
+            flow = renewed(f);
         }
-        flow = Flow::new(f);
-        f.prune_params(&flow);
     }
     if f.unroll(&flow) && f.number_values(&flow) {
-        flow = Flow::new(f);
-        f.prune_params(&flow);
+        flow = renewed(f);
     }
     if f.decide_comparisons(&flow) {
         flow = Flow::new(f);
     }
     f.balance_sums(&flow);
-    f.gather_charges(&flow);
+    if f.gather_charges(&flow) {
+        flow = Flow::new(f);
+    }
     f.fold_addresses(&flow);
     f.drop_dead(&flow);
     check(f);
+    flow
+}
+
+/// The way control goes after a change, by which parameters may have become needless.
+fn renewed(f: &mut Lifted) -> Flow {
+    let flow = Flow::new(f);
+    f.prune_params(&flow);
+    flow
+}
+
+/// Leads jumps past jumps. Blocks that only jump may go round: a few times are enough for those that do not.
+fn straighten(f: &mut Lifted, mut flow: Flow) -> Flow {
+    for _ in 0..3 {
+        if !f.straighten(&flow) {
+            break;
+        }
+        flow = renewed(f);
+    }
     flow
 }
 

@@ -1,7 +1,6 @@
 //! Blocks of a function's instructions, and which variables each reads.
 
 use super::vars::{Vars, within};
-use crate::meter::jumps_back;
 use crate::shape::{Shape, Target};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,8 +21,6 @@ pub(super) struct Block {
     ways: u32,
     /// Variables that are read from here on before they are written.
     pub(super) reads: u64,
-    /// A jump back leads to it.
-    pub(super) is_head: bool,
 }
 
 /// All blocks of a function.
@@ -98,15 +95,9 @@ impl Blocks {
                 Insn::Call(_) => (None, Some(behind)),
                 _ => (to, Some(behind)),
             };
-            let back = jumps_back(insn) && jump.is_some();
             let number = |pc: Pc| self.at(pc).0.wrapping_sub(1);
             let (jump, next) = (jump.map(number), next.map(number));
             self.all[at].nexts = [jump, next];
-            if let Some(head) = jump
-                && back
-            {
-                self.all[head as usize].is_head = true;
-            }
         }
     }
 
