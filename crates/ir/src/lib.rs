@@ -28,6 +28,7 @@ mod account;
 mod address;
 mod check;
 mod choose;
+mod divide;
 mod eval;
 mod flow;
 pub mod fold;

@@ -29,6 +29,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     if f.unroll(&flow) && f.number_values(&flow) {
         flow = renewed(f);
     }
+    f.multiply_to_divide(&flow);
     if f.decide_comparisons(&flow) {
         flow = Flow::new(f);
     }
