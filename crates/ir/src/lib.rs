@@ -36,6 +36,7 @@ mod func;
 mod inst;
 mod numbering;
 mod params;
+mod repeat;
 mod straighten;
 mod text;
 mod unroll;

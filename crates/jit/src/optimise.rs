@@ -29,6 +29,13 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     if f.unroll(&flow) && f.number_values(&flow) {
         flow = renewed(f);
     }
+    if f.repeat_turns(&flow) {
+        flow = renewed(f);
+        flow = straighten(f, flow);
+        if f.number_values(&flow) {
+            flow = renewed(f);
+        }
+    }
     f.multiply_to_divide(&flow);
     if f.decide_comparisons(&flow) {
         flow = Flow::new(f);
