@@ -17,6 +17,7 @@
 mod activation;
 mod allowed;
 mod call;
+mod checked;
 mod compiled;
 mod debug_elf;
 mod fast_map;

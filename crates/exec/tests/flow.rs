@@ -269,3 +269,51 @@ fn counted(text: &str) -> (u64, u64) {
     // SAFETY: as above.
     unsafe { code.run_counted([0; 5], &mut [0; 512]) }
 }
+
+/// A loop that decides on `count` numbers, `step` apart from `base` on, with so many values alive around it; and what it
+/// gives.
+fn decisions(base: i64, step: i64, count: i64, alive: usize) -> (String, u64) {
+    let (mut text, mut want) = (String::from("r0 = 0\n"), 0u64);
+    for n in 0..alive {
+        let (reg, slot) = (n % 4 + 6, 8 * (n + 1));
+        text +=
+            &format!("r{reg} = *(u64 *)(r1 + {})\n*(u64 *)(r10 - {slot}) = r{reg}\n", n % 16 * 8);
+    }
+    text += &format!("r3 = {}\nl:\n", base - 2);
+    let numbers: Vec<i64> = (0..count).map(|n| base + n * step).collect();
+    for (n, number) in numbers.iter().enumerate() {
+        text += &format!("if r3 == {number} goto c{n}\n");
+    }
+    text += "r0 += 1000\ngoto e\n";
+    for n in 0..numbers.len() {
+        text += &format!("c{n}:\nr0 *= 3\nr0 += {n}\ngoto e\n");
+    }
+    let end = base + count * step + 3;
+    text += &format!("e:\nr3 += 1\nif r3 != {end} goto l\n");
+    for n in 0..alive {
+        text += &format!("r4 = *(u64 *)(r10 - {})\nr0 ^= r4\n", 8 * (n + 1));
+    }
+    text += "exit";
+    for value in base - 2..end {
+        want = match numbers.iter().position(|&number| number == value) {
+            Some(n) => want.wrapping_mul(3).wrapping_add(n as u64),
+            None => want.wrapping_add(1000),
+        };
+    }
+    for n in 0..alive {
+        want ^= 0x8182_8384_8586_8788u64.wrapping_mul(n as u64 % 16 + 1);
+    }
+    (text, want)
+}
+
+#[test]
+fn decisions_lead_where_they_should() {
+    for (base, step, count) in
+        [(0, 1, 16), (1, 1, 7), (5, 2, 20), (-8, 1, 30), (100, 3, 9), (0, 50, 12)]
+    {
+        for alive in [0, 5, 20, 40] {
+            let (text, want) = decisions(base, step, count, alive);
+            gives(&text, want);
+        }
+    }
+}

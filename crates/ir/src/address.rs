@@ -11,13 +11,16 @@ impl<C> Func<C> {
     /// Puts sums of values, shifted by up to 3, and of numbers into the places of memory that they are for. A sum of two values
     /// stays as it is if it is used for something else as well.
     pub fn fold_addresses(&mut self, flow: &Flow) {
-        let others = self.other_uses(flow);
+        // Most functions have no sum of two values in an address: then how often values are used does not matter.
+        let mut others = None;
         for &block in &flow.order {
             for at in 0..self.blocks[block.index()].insts.len() {
                 let value = self.blocks[block.index()].insts[at];
                 let mut inst = self.insts[value.index()];
                 let Some(mem) = inst.mem_mut() else { continue };
-                *mem = self.folded(*mem, &others);
+                *mem = self.folded(*mem, |value| {
+                    others.get_or_insert_with(|| self.other_uses(flow))[value.index()]
+                });
                 self.insts[value.index()] = inst;
             }
         }
@@ -42,7 +45,8 @@ impl<C> Func<C> {
         uses
     }
 
-    fn folded(&self, mut mem: Mem, others: &[u32]) -> Mem {
+    /// The same place with sums taken in; `others` says how often a value is used other than as a base.
+    fn folded(&self, mut mem: Mem, mut others: impl FnMut(Value) -> u32) -> Mem {
         loop {
             // `base + (index + number)`
             if mem.index != Value::NONE
@@ -69,7 +73,7 @@ impl<C> Func<C> {
                 mem = Mem { base: a, disp, ..mem };
                 continue;
             }
-            if mem.index != Value::NONE || others[mem.base.index()] > 0 {
+            if mem.index != Value::NONE || others(mem.base) > 0 {
                 return mem;
             }
             let scaled = |value: Value| match self.insts.get(value.index()) {

@@ -2,7 +2,7 @@
 
 use crate::fold::{compute, compute_un, holds};
 use crate::func::Func;
-use crate::inst::{BlockId, Cmp, Edge, Inst, Mem, Table, Term, Value};
+use crate::inst::{BlockId, Cmp, Inst, Mem, Term, Value};
 use alloc::vec;
 use alloc::vec::Vec;
 use skep_isa::{AtomicOp, Size, Width};
@@ -69,7 +69,7 @@ pub fn eval<C>(
                     no
                 }
             }
-            Term::Switch { value, table } => case(f, run.get(value), table),
+            Term::Switch { value, table } => f.case_of(table, run.get(value)),
             Term::Return(value) => {
                 return Ended::Returned { value: run.get(value), charged: run.charged };
             }
@@ -80,11 +80,6 @@ pub fn eval<C>(
             run.values[param.index()] = arg;
         }
     }
-}
-
-fn case<C>(f: &Func<C>, at: u64, table: Table) -> Edge {
-    let cases = f.cases_of(table);
-    usize::try_from(at).ok().and_then(|at| cases.get(at)).copied().unwrap_or(table.default)
 }
 
 struct Run<'a, C> {

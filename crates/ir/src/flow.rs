@@ -5,7 +5,7 @@ use crate::inst::BlockId;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What is known of the way control goes through a function. It holds as long as no edge changes.
+/// What is known of the way control goes through a function. It holds as long as no edge changes but by [`Flow::join`].
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
     /// Blocks that control reaches, each behind those that dominate it.
@@ -20,7 +20,7 @@ pub struct Flow {
     pub idom: Vec<BlockId>,
     /// Number of each block in a walk down the tree of dominators, and the last number below it.
     span: Vec<(u32, u32)>,
-    /// How many loops each block is in.
+    /// How many loops each block is in, once [`Flow::find_depths`] has found it.
     pub depth: Vec<u8>,
 }
 
@@ -34,7 +34,6 @@ impl Flow {
         this.find_order(f);
         this.find_preds(f);
         this.find_dominators(f.blocks.len());
-        this.find_depths(f);
         this
     }
 
@@ -179,49 +178,69 @@ impl Flow {
         a
     }
 
-    fn find_depths<C>(&mut self, f: &Func<C>) {
-        self.depth = vec![0; f.blocks.len()];
-        let mut body = Body::default();
-        for at in 0..self.order.len() {
-            self.body_of(self.order[at], &mut body);
-            for &block in &body.blocks {
+    /// Blocks that have been put behind others, from which alone control came to them, are gone: what was known of
+    /// each is so of the one that it is part of now. `part_of` says of each block which that is, itself if it stays.
+    pub(crate) fn join(&mut self, part_of: &[BlockId]) {
+        self.order.retain(|block| part_of[block.index()] == *block);
+        for (block, &of) in part_of.iter().enumerate() {
+            if of.index() != block {
+                self.place[block] = NOWHERE;
+            }
+        }
+        for (place, block) in (0..).zip(&self.order) {
+            self.place[block.index()] = place;
+        }
+        let part_of = |block: &mut BlockId| {
+            if let Some(of) = part_of.get(block.index()) {
+                *block = *of;
+            }
+        };
+        self.preds.iter_mut().for_each(part_of);
+        self.idom.iter_mut().for_each(part_of);
+    }
+
+    /// Finds how many loops each block is in, from the innermost loops on: what is found to be one stands for all of its
+    /// blocks in those around it (Tarjan, "Testing Flow Graph Reducibility", 1974).
+    pub fn find_depths(&mut self) {
+        const NONE: BlockId = BlockId(NOWHERE);
+        let len = self.place.len();
+        // The closest start of a loop around each block other than itself, and the farthest that is known.
+        let mut around = vec![NONE; len];
+        let mut outer: Vec<BlockId> = (0..).map(BlockId).take(len).collect();
+        let mut next = Vec::new();
+        self.depth = vec![0; len];
+        for &head in self.order.iter().rev() {
+            let preds = self.preds(head).iter();
+            next.extend(preds.filter(|pred| self.is_back(**pred, head)));
+            if next.is_empty() {
+                continue;
+            }
+            self.depth[head.index()] = 1;
+            while let Some(block) = next.pop() {
+                let block = stands_for(&mut outer, block);
+                if block == head {
+                    continue;
+                }
+                around[block.index()] = head;
+                outer[block.index()] = head;
+                next.extend_from_slice(self.preds(block));
+            }
+        }
+        for &block in &self.order {
+            if let Some(&more) = self.depth.get(around[block.index()].index()) {
                 let depth = &mut self.depth[block.index()];
-                *depth = depth.saturating_add(1);
+                *depth = depth.saturating_add(more);
             }
         }
     }
-
-    /// The blocks of the loop that starts at a block, which is the first of them; none if there is no such loop.
-    pub fn body_of(&self, head: BlockId, body: &mut Body) {
-        for block in body.blocks.drain(..) {
-            body.holds[block.index()] = false;
-        }
-        let is_back = |pred: &&BlockId| self.is_back(**pred, head);
-        let Some(_) = self.preds(head).iter().find(is_back) else { return };
-        body.holds.resize(self.place.len(), false);
-        body.add(head);
-        self.preds(head).iter().filter(is_back).for_each(|&pred| body.add(pred));
-        let mut next = 1;
-        while let Some(&block) = body.blocks.get(next) {
-            self.preds(block).iter().for_each(|&pred| body.add(pred));
-            next += 1;
-        }
-    }
 }
 
-/// Blocks of a loop.
-#[derive(Clone, Debug, Default)]
-pub struct Body {
-    /// The first is where it is entered.
-    pub blocks: Vec<BlockId>,
-    /// Whether each block of the function is one of them.
-    pub holds: Vec<bool>,
-}
-
-impl Body {
-    fn add(&mut self, block: BlockId) {
-        if !core::mem::replace(&mut self.holds[block.index()], true) {
-            self.blocks.push(block);
-        }
+/// The end of a chain, which becomes shorter.
+fn stands_for(next: &mut [BlockId], mut at: BlockId) -> BlockId {
+    while next[at.index()] != at {
+        let beyond = next[next[at.index()].index()];
+        next[at.index()] = beyond;
+        at = beyond;
     }
+    at
 }

@@ -90,12 +90,12 @@ pub const fn holds(cond: Cond, width: Width, a: u64, b: u64) -> bool {
 }
 
 /// So many ones at the lower end.
-const fn ones(bits: u8) -> u64 {
+pub(crate) const fn ones(bits: u8) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-const fn bits_of(number: u64) -> u8 {
+pub(crate) const fn bits_of(number: u64) -> u8 {
     (64 - number.leading_zeros()) as u8
 }
 

@@ -39,6 +39,8 @@ pub struct Func<C> {
     pub frame: Option<Value>,
     /// What each value is the same as.
     alias: Vec<Value>,
+    /// Whether a value may be used that is the same as another.
+    is_aliased: bool,
 }
 
 impl<C> Func<C> {
@@ -55,6 +57,7 @@ impl<C> Func<C> {
             tables: Vec::new(),
             frame: None,
             alias: Vec::new(),
+            is_aliased: false,
         }
     }
 
@@ -113,7 +116,12 @@ impl<C> Func<C> {
     /// A number. It stands in no block: it is there everywhere.
     #[inline]
     pub fn number(&mut self, number: u64, origin: u32) -> Value {
-        self.add(Inst::Const(number), origin)
+        let value = Value(self::number(self.insts.len()));
+        self.bits.push(fold::bits_of(number));
+        self.insts.push(Inst::Const(number));
+        self.origins.push(origin);
+        self.alias.push(value);
+        value
     }
 
     /// The instruction of a value.
@@ -176,6 +184,13 @@ impl<C> Func<C> {
             .unwrap_or_default()
     }
 
+    /// Where a table leads for a number.
+    #[must_use]
+    pub fn case_of(&self, table: Table, number: u64) -> Edge {
+        let at = usize::try_from(number).ok();
+        at.and_then(|at| self.cases_of(table).get(at)).copied().unwrap_or(table.default)
+    }
+
     /// Calls `f` with each edge of a block's end.
     #[inline]
     pub fn edges(&self, block: BlockId, mut f: impl FnMut(Edge)) {
@@ -231,6 +246,7 @@ impl<C> Func<C> {
     #[inline]
     pub fn same(&mut self, value: Value, as_other: Value) {
         self.alias[value.index()] = as_other;
+        self.is_aliased = true;
     }
 
     /// What a value has been said to be the same as, or itself.
@@ -280,6 +296,9 @@ impl<C> Func<C> {
 
     /// Puts what values are the same as in place of them, everywhere.
     pub fn resolve_all(&mut self) {
+        if !core::mem::take(&mut self.is_aliased) {
+            return;
+        }
         for at in 0..self.insts.len() {
             self.insts[at] = self.resolved(self.insts[at]);
         }

@@ -252,8 +252,31 @@ impl Inst {
     /// Calls `f` with each operand.
     #[inline]
     pub fn operands(&self, mut f: impl FnMut(Value)) {
-        let mut copy = *self;
-        copy.operands_mut(|value| f(*value));
+        let mut some = |value: Value| {
+            if value != Value::NONE {
+                f(value);
+            }
+        };
+        match *self {
+            Self::Param | Self::Const(_) | Self::Frame | Self::Charge(_) | Self::Ask => {}
+            Self::Bin { a, b, .. } => {
+                some(a);
+                some(b);
+            }
+            Self::Un { a, .. } | Self::Refund(a) => some(a),
+            Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(some),
+            Self::Load { mem, .. } => {
+                some(mem.base);
+                some(mem.index);
+            }
+            Self::Store { mem, value, .. } => {
+                [mem.base, mem.index, value].into_iter().for_each(some);
+            }
+            Self::Atomic { mem, value, expected, .. } => {
+                [mem.base, mem.index, value, expected].into_iter().for_each(some);
+            }
+            Self::Call { args, .. } => args.into_iter().for_each(some),
+        }
     }
 
     /// Calls `f` with each operand, to be changed.

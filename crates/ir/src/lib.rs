@@ -38,11 +38,13 @@ mod numbering;
 mod params;
 mod repeat;
 mod straighten;
+mod switch;
 mod text;
 mod unroll;
 
 pub use check::{CheckError, check};
 pub use eval::{Ended, World, eval};
-pub use flow::{Body, Flow};
+pub use flow::Flow;
 pub use func::{Block, Func};
 pub use inst::{BinOp, BlockId, Cmp, Cond, Edge, Inst, Mem, Table, Term, UnOp, Value};
+pub use numbering::Given;

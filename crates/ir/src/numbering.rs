@@ -10,32 +10,67 @@ use core::hash::{Hash, Hasher};
 
 /// What has been given so far, by a hash of its instruction. A later one takes the place of an earlier one with the
 /// same hash: what is forgotten is computed again.
-struct Given {
+///
+/// Values of other blocks are used again only in functions without calls: over a call, what is kept in a register costs
+/// more than what is computed again.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// A value, its block, and the calls before it.
     table: Vec<(Value, BlockId, u32)>,
+    has_calls: bool,
+    calls: u32,
 }
 
+/// As many as are remembered at most: those that are used again are close, and these stay in the processor's cache.
+const MOST_GIVEN: usize = 1 << 12;
+
 impl Given {
-    fn new(len: usize) -> Self {
-        let rows = (len * 2).next_power_of_two().max(16);
-        Self { table: vec![(Value::NONE, BlockId(0), 0); rows] }
+    /// Nothing yet, in a function of about so many instructions.
+    #[must_use]
+    pub fn new(len: usize, has_calls: bool) -> Self {
+        let rows = (len * 2).next_power_of_two().clamp(16, MOST_GIVEN);
+        Self { table: vec![(Value::NONE, BlockId(0), 0); rows], has_calls, calls: 0 }
     }
 
     /// The first value that has been seen to be the number that a value is, or the value itself.
     fn number<C>(&mut self, f: &Func<C>, value: Value) -> Value {
         let inst @ Inst::Const(_) = f.inst(value) else { return value };
         let row = self.row(inst);
-        if row.0 == Value::NONE || f.inst(row.0) != inst {
-            *row = (value, BlockId(0), 0);
+        let seen = self.table[row].0;
+        if seen != Value::NONE && f.inst(seen) == inst {
+            return seen;
         }
-        row.0
+        self.table[row] = (value, BlockId(0), 0);
+        value
     }
 
-    fn row(&mut self, inst: &Inst) -> &mut (Value, BlockId, u32) {
+    fn row(&self, inst: &Inst) -> usize {
         let mut hasher = Mixed(0);
         inst.hash(&mut hasher);
         let mixed = hasher.finish();
-        let at = (mixed >> 32) as usize & (self.table.len() - 1);
-        &mut self.table[at]
+        (mixed >> 32) as usize & (self.table.len() - 1)
+    }
+
+    /// The value that an instruction gives in a block if it is there; else a row of the table for it.
+    fn find<C>(
+        &self,
+        f: &Func<C>,
+        flow: &Flow,
+        block: BlockId,
+        inst: &Inst,
+    ) -> Result<Value, usize> {
+        let row = self.row(inst);
+        let (value, at, calls) = self.table[row];
+        let is_there = if self.has_calls {
+            at == block && calls == self.calls
+        } else {
+            flow.dominates(at, block)
+        };
+        if value != Value::NONE && is_there && f.inst(value) == inst { Ok(value) } else { Err(row) }
+    }
+
+    fn note(&mut self, row: usize, value: Value, block: BlockId) {
+        self.table[row] = (value, block, self.calls);
     }
 }
 
@@ -84,15 +119,65 @@ enum Comes {
 }
 
 impl<C> Func<C> {
+    /// The value of an instruction at the end of a block: a simpler one or one that is there already, where that is the same.
+    #[inline]
+    pub fn push_once(
+        &mut self,
+        given: &mut Given,
+        flow: &Flow,
+        (block, origin): (BlockId, u32),
+        inst: Inst,
+    ) -> Value {
+        let inst = match fold::simpler(self, block, inst, origin) {
+            Ok(value) => return value,
+            Err(inst) => inst,
+        };
+        if !inst.is_pure() {
+            given.calls += u32::from(matches!(inst, Inst::Call { .. }));
+            return self.push_as_is(block, inst, origin);
+        }
+        match given.find(self, flow, block, &inst) {
+            Ok(value) => value,
+            Err(row) => {
+                let value = self.push_as_is(block, inst, origin);
+                given.note(row, value, block);
+                value
+            }
+        }
+    }
+
+    /// Puts an instruction that is there already at the end of a block; or, where what it gives is there, has its value be the
+    /// same.
+    pub(crate) fn put_once(
+        &mut self,
+        given: &mut Given,
+        flow: &Flow,
+        block: BlockId,
+        value: Value,
+    ) {
+        let inst = self.resolved(self.insts[value.index()]);
+        let mut inst = match fold::simpler(self, block, inst, self.origins[value.index()]) {
+            Ok(other) => return self.same(value, other),
+            Err(inst) => inst,
+        };
+        given.calls += u32::from(matches!(inst, Inst::Call { .. }));
+        if inst.is_pure() {
+            inst.operands_mut(|operand| *operand = given.number(self, *operand));
+            match given.find(self, flow, block, &inst) {
+                Ok(other) => return self.same(value, other),
+                Err(row) => given.note(row, value, block),
+            }
+        }
+        self.insts[value.index()] = inst;
+        self.bits[value.index()] = bits(self, &inst);
+        self.blocks[block.index()].insts.push(value);
+    }
+
     /// Gives each value once, and simplifies; whether ways are gone, so that [`Flow`] is to be found anew.
-    ///
-    /// Values of other blocks are used again only in functions without calls: over a call, what is kept in a register costs
-    /// more than what is computed again.
     pub fn number_values(&mut self, flow: &Flow) -> bool {
         let has_calls = self.blocks.iter().flat_map(|block| &block.insts).any(|&v| self.is_call(v));
-        let mut given = Given::new(self.insts.len());
+        let mut given = Given::new(self.insts.len(), has_calls);
         let mut ways = false;
-        let mut calls = 0;
         // Whether control still comes to each block, as far as branches are decided.
         let mut comes = vec![Comes::No; self.blocks.len()];
         let (mut preds, mut most, mut insts) = (Vec::new(), Vec::new(), Vec::new());
@@ -108,35 +193,7 @@ impl<C> Func<C> {
             // What takes their place grows in what the last block's were in.
             core::mem::swap(&mut insts, &mut self.blocks[block.index()].insts);
             for value in insts.drain(..) {
-                calls += u32::from(self.is_call(value));
-                let inst = self.resolved(self.insts[value.index()]);
-                let origin = self.origins[value.index()];
-                let mut inst = match fold::simpler(self, block, inst, origin) {
-                    Ok(other) => {
-                        self.same(value, other);
-                        continue;
-                    }
-                    Err(inst) => inst,
-                };
-                if inst.is_pure() {
-                    inst.operands_mut(|operand| *operand = given.number(self, *operand));
-                    let (other, at, when) = *given.row(&inst);
-                    if other != Value::NONE
-                        && self.insts[other.index()] == inst
-                        && if has_calls {
-                            at == block && when == calls
-                        } else {
-                            flow.dominates(at, block)
-                        }
-                    {
-                        self.same(value, other);
-                        continue;
-                    }
-                    *given.row(&inst) = (value, block, calls);
-                }
-                self.insts[value.index()] = inst;
-                self.bits[value.index()] = bits(self, &inst);
-                self.blocks[block.index()].insts.push(value);
+                self.put_once(&mut given, flow, block, value);
             }
             self.resolve_term(block);
             if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term {
@@ -172,6 +229,15 @@ impl<C> Func<C> {
                 && let Some(holds) = self.decided_now(cmp)
             {
                 self.blocks[block.index()].term = Term::Jump(if holds { yes } else { no });
+                ways = true;
+            }
+            if let Term::Switch { value, table } = self.blocks[block.index()].term
+                && let Some(number) = {
+                    let value = self.resolve(value);
+                    self.known(value)
+                }
+            {
+                self.blocks[block.index()].term = Term::Jump(self.case_of(table, number));
                 ways = true;
             }
         }

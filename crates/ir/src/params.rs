@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 const MOST_ROUNDS: usize = 8;
 
 impl<C> Func<C> {
-    /// Takes out parameters that get one value from everywhere, or themselves, and puts that value in place of them.
+    /// Takes out parameters that get one value from everywhere, or themselves, and puts that value in place of them; whether
+    /// there were any.
     ///
     /// Blocks come behind those that lead to them, so that what is found goes on at once along all ways but those back.
-    pub fn prune_params(&mut self, flow: &Flow) {
+    pub fn prune_params(&mut self, flow: &Flow) -> bool {
         let mut found = false;
         for _ in 0..MOST_ROUNDS {
             let mut changes = false;
@@ -37,7 +38,7 @@ impl<C> Func<C> {
         found |=
             flow.order.iter().any(|block| self.blocks[block.index()].params.iter().any(is_same));
         if !found {
-            return;
+            return false;
         }
         let mut keep = vec![true; self.insts.len()];
         for block in flow.order.get(1..).unwrap_or_default() {
@@ -47,6 +48,34 @@ impl<C> Func<C> {
         }
         self.retain_params(flow, &keep);
         self.resolve_all();
+        true
+    }
+
+    /// Notes where parameters have fewer bits than was known, by what they get; whether there were any.
+    pub fn narrow_params(&mut self, flow: &Flow) -> bool {
+        let blocks = flow.order.get(1..).unwrap_or_default();
+        if blocks.iter().all(|block| self.blocks[block.index()].params.is_empty()) {
+            return false;
+        }
+        let mut most = vec![0u8; self.insts.len()];
+        for &block in &flow.order {
+            self.edges(block, |edge| {
+                let params = &self.blocks[edge.to.index()].params;
+                for (param, arg) in params.iter().zip(self.args(edge)) {
+                    let most = &mut most[param.index()];
+                    *most = self.bits[arg.index()].max(*most);
+                }
+            });
+        }
+        let mut any = false;
+        for block in blocks {
+            for param in &self.blocks[block.index()].params {
+                let (bits, most) = (&mut self.bits[param.index()], most[param.index()]);
+                any |= most < *bits;
+                *bits = most.min(*bits);
+            }
+        }
+        any
     }
 
     /// What a block's parameter gets along edges from these blocks, other than itself, if that is one value.
@@ -87,7 +116,8 @@ impl<C> Func<C> {
     }
 
     /// Whether two values are known to be the same.
-    fn is_equal(&self, a: Value, b: Value) -> bool {
+    #[must_use]
+    pub fn is_equal(&self, a: Value, b: Value) -> bool {
         a == b || self.known(a).is_some_and(|number| self.known(b) == Some(number))
     }
 

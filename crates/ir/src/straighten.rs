@@ -9,9 +9,8 @@ use alloc::vec::Vec;
 const MOST_TERMS: usize = 32;
 
 impl<C> Func<C> {
-    /// Has edges lead past blocks that only jump, and puts blocks behind those from which alone control comes to them;
-    /// whether there was any of that, so that [`Flow`] is to be found anew.
-    pub fn straighten(&mut self, flow: &Flow) -> bool {
+    /// Has edges lead past blocks that only jump; whether there were any, so that [`Flow`] is to be found anew.
+    pub fn skip_jumps(&mut self, flow: &Flow) -> bool {
         let mut any = false;
         for &block in &flow.order {
             if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term {
@@ -21,32 +20,39 @@ impl<C> Func<C> {
                 self.blocks[block.index()].term = Term::Branch { cmp, yes, no };
             }
         }
-        if any {
-            // Ways have changed: the rest is for the next time.
-            return true;
-        }
+        any
+    }
+
+    /// Puts blocks behind those from which alone control comes to them, by a jump.
+    pub fn join_blocks(&mut self, flow: &mut Flow) {
+        let mut part_of: Vec<BlockId> = (0..).map(BlockId).take(flow.place.len()).collect();
+        let mut any = false;
         for &block in &flow.order {
+            if part_of[block.index()] != block {
+                continue;
+            }
             while let Term::Jump(edge) = self.blocks[block.index()].term
                 && flow.preds(edge.to).len() == 1
                 && self.blocks[edge.to.index()].params.is_empty()
                 && edge.to != block
-                && !self.is_taken(edge.to)
             {
                 let next = edge.to.index();
                 let insts = core::mem::take(&mut self.blocks[next].insts);
-                self.blocks[block.index()].insts.extend(insts);
+                let own = &mut self.blocks[block.index()].insts;
+                if own.is_empty() {
+                    *own = insts;
+                } else {
+                    own.extend_from_slice(&insts);
+                }
                 self.blocks[block.index()].term = self.blocks[next].term;
                 self.blocks[next].term = Term::Return(Value::NONE);
+                part_of[next] = block;
                 any = true;
             }
         }
-        any
-    }
-
-    /// Whether a block has been put behind another.
-    fn is_taken(&self, block: BlockId) -> bool {
-        let block = &self.blocks[block.index()];
-        block.insts.is_empty() && block.term == Term::Return(Value::NONE)
+        if any {
+            flow.join(&part_of);
+        }
     }
 
     /// Where a way of a branch leads past a block that only jumps. If that block charges, and jumps back, so that each turn

@@ -9,6 +9,7 @@ use crate::flow::Flow;
 use crate::fold::{compute, holds};
 use crate::func::Func;
 use crate::inst::{BinOp, BlockId, Cond, Edge, Inst, Term, Value};
+use crate::numbering::Given;
 use alloc::vec;
 use alloc::vec::Vec;
 use skep_isa::Width;
@@ -45,7 +46,7 @@ impl<C> Func<C> {
                     && usize::try_from(copies).is_ok_and(|copies| copies * insts <= MOST_INSTS)
             });
             if let Some(copies) = copies {
-                self.copy_turns(found, copies);
+                self.copy_turns(flow, found, copies);
                 any = true;
             }
         }
@@ -128,7 +129,7 @@ impl<C> Func<C> {
     }
 
     /// Has a turn of a loop do so many.
-    fn copy_turns(&mut self, Loop { block, back, .. }: Loop, copies: u64) {
+    fn copy_turns(&mut self, flow: &Flow, Loop { block, back, .. }: Loop, copies: u64) {
         let params = core::mem::take(&mut self.blocks[block.index()].params);
         let insts = core::mem::take(&mut self.blocks[block.index()].insts);
         let args: Vec<Value> = self.args(back).to_vec();
@@ -140,6 +141,8 @@ impl<C> Func<C> {
                 new
             })
             .collect();
+        // Values that are the same in several turns are given once.
+        let mut given = Given::new(MOST_INSTS, true);
         let mut copy_of: Vec<Value> = vec![Value::NONE; self.insts.len()];
         for _ in 1..copies {
             for (param, now) in params.iter().zip(&now) {
@@ -148,7 +151,8 @@ impl<C> Func<C> {
             for &value in &insts {
                 let mut inst = self.insts[value.index()];
                 inst.operands_mut(|used| *used = copied(&copy_of, *used));
-                copy_of[value.index()] = self.push(block, inst, self.origins[value.index()]);
+                let origin = self.origins[value.index()];
+                copy_of[value.index()] = self.push_once(&mut given, flow, (block, origin), inst);
             }
             for (now, arg) in now.iter_mut().zip(&args) {
                 *now = copied(&copy_of, *arg);
@@ -158,7 +162,9 @@ impl<C> Func<C> {
         for (&param, &now) in params.iter().zip(&now) {
             self.same(param, now);
         }
-        self.blocks[block.index()].insts.extend(insts);
+        for value in insts {
+            self.put_once(&mut given, flow, block, value);
+        }
     }
 }
 

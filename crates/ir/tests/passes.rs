@@ -197,18 +197,27 @@ fn passes_keep_what_functions_mean() {
             assert_eq!(check(&new), Ok(()), "seed {seed}, {name}:\n{f}\n{new}");
             assert_eq!(run(&new, args), want, "seed {seed}, {name}:\n{f}\n{new}");
         };
-        passes("prune", &mut |f| f.prune_params(&Flow::new(f)));
+        passes("prune", &mut |f| {
+            f.prune_params(&Flow::new(f));
+        });
+        passes("narrow", &mut |f| {
+            f.narrow_params(&Flow::new(f));
+        });
         passes("number", &mut |f| {
             while f.number_values(&Flow::new(f)) {
                 f.prune_params(&Flow::new(f));
             }
         });
-        passes("straighten", &mut |f| {
+        passes("skip", &mut |f| {
             // Blocks that only jump may go round.
             for _ in 0..4 {
-                f.straighten(&Flow::new(f));
-                f.prune_params(&Flow::new(f));
+                f.skip_jumps(&Flow::new(f));
             }
+        });
+        passes("join", &mut |f| {
+            let mut flow = Flow::new(f);
+            f.join_blocks(&mut flow);
+            same_flow(&flow, &Flow::new(f));
         });
         passes("choose", &mut |f| {
             f.choose_numbers(&Flow::new(f));
@@ -219,6 +228,9 @@ fn passes_keep_what_functions_mean() {
         passes("divide", &mut |f| f.multiply_to_divide(&Flow::new(f)));
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
+        });
+        passes("switch", &mut |f| {
+            f.recover_switches(&Flow::new(f));
         });
         passes("decide", &mut |f| {
             f.decide_comparisons(&Flow::new(f));
@@ -263,6 +275,59 @@ fn loops_ask<C>(f: &Func<C>) -> bool {
     }
 }
 
+/// What is known of ways is what is found anew, but for the order of blocks that may come in any.
+fn same_flow(known: &Flow, new: &Flow) {
+    let sorted = |flow: &Flow| {
+        let mut order = flow.order.clone();
+        order.sort_unstable();
+        order
+    };
+    assert_eq!(sorted(known), sorted(new));
+    for &block in &known.order {
+        let sorted = |flow: &Flow| {
+            let mut preds = flow.preds(block).to_vec();
+            preds.sort_unstable();
+            preds
+        };
+        assert_eq!(sorted(known), sorted(new), "{block:?}");
+        assert_eq!(known.idom[block.index()], new.idom[block.index()], "{block:?}");
+        assert_eq!(known.order[known.place[block.index()] as usize], block);
+        for &other in &known.order {
+            assert_eq!(known.dominates(block, other), new.dominates(block, other));
+        }
+    }
+}
+
+/// Loops are told by jumps back to what dominates them; each block is in those from which it gets back to their start.
+#[test]
+fn depths_are_how_many_loops_are_around() {
+    let mut deepest = 0;
+    for seed in 0..3_000 {
+        let f = function(&mut Random(seed));
+        let mut flow = Flow::new(&f);
+        flow.find_depths();
+        let mut depths = vec![0u8; f.blocks.len()];
+        for &head in &flow.order {
+            let mut body: Vec<BlockId> = Vec::new();
+            let mut next: Vec<BlockId> = flow.preds(head).to_vec();
+            next.retain(|&pred| flow.is_back(pred, head));
+            if !next.is_empty() {
+                body.push(head);
+            }
+            while let Some(block) = next.pop() {
+                if !body.contains(&block) {
+                    body.push(block);
+                    next.extend_from_slice(flow.preds(block));
+                }
+            }
+            body.iter().for_each(|block| depths[block.index()] += 1);
+        }
+        assert_eq!(flow.depth, depths, "{f}");
+        deepest = deepest.max(depths.into_iter().max().unwrap_or(0));
+    }
+    assert!(deepest >= 3, "{deepest}");
+}
+
 /// A value that is handed on by parameters past branches is found at once, however many those are.
 #[test]
 fn parameters_that_hand_on_one_value_go() {
@@ -286,7 +351,7 @@ fn parameters_that_hand_on_one_value_go() {
         f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
     }
     assert_eq!(check(&f), Ok(()));
-    f.prune_params(&Flow::new(&f));
+    assert!(f.prune_params(&Flow::new(&f)));
     assert!(blocks.iter().all(|block| f.blocks[block.index()].params.is_empty()));
     assert_eq!(f.blocks.last().map(|block| block.term), Some(Term::Return(args[0])));
 }
@@ -400,6 +465,195 @@ fn loops_whose_turns_are_known_mean_the_same_unrolled() {
         assert_eq!(run(&new, args), want, "{f}\n{new}");
         assert!(!new.blocks[1].insts.iter().any(|v| matches!(new.inst(*v), Inst::Charge(_))));
     }
+}
+
+/// A decision about the first argument, or the low bits of it: comparisons by a tree, or one after the other. Each charges.
+struct Switch {
+    f: Func<()>,
+    value: Value,
+    width: Width,
+    /// The block of each way, which returns its number.
+    ways: Vec<BlockId>,
+}
+
+impl Switch {
+    fn new(mask: Option<u64>, width: Width) -> Self {
+        let mut f: Func<()> = Func::new();
+        let entry = f.block();
+        let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+        let mut value = args[0];
+        if let Some(mask) = mask {
+            let b = f.number(mask, 0);
+            value = f.push(entry, Inst::Bin { op: BinOp::And, width: Width::W64, a: value, b }, 0);
+        }
+        // Each way has its number by a parameter, so that edges have values.
+        let mut ways = Vec::new();
+        for _ in 0..4 {
+            let way = f.block();
+            let number = f.param(way, 0);
+            f.blocks[way.index()].term = Term::Return(number);
+            ways.push(way);
+        }
+        let first = f.block();
+        let edge = f.edge(first, []);
+        f.blocks[0].term = Term::Jump(edge);
+        Self { f, value, width, ways }
+    }
+
+    /// An edge to where a number leads.
+    fn leaf(&mut self, number: Option<u64>) -> skep_ir::Edge {
+        let n = number.map_or(3, |number| number % 3);
+        let way = self.ways[usize::try_from(n).unwrap()];
+        let arg = self.f.number(number.map_or(77, |number| number.wrapping_mul(5)), 0);
+        self.f.edge(way, [arg])
+    }
+
+    fn test(&mut self, block: BlockId, cond: Cond, number: u64) -> Cmp {
+        self.f.push_as_is(block, Inst::Charge(i32::try_from(block.0 % 3).unwrap() + 1), 0);
+        let b = self.f.number(number, 0);
+        Cmp { cond, width: self.width, a: self.value, b }
+    }
+
+    /// Comparisons in a block that tell apart numbers in order, as compilers have them.
+    fn tree(&mut self, block: BlockId, numbers: &[u64], is_signed: bool) {
+        match *numbers {
+            [] => {
+                let edge = self.leaf(None);
+                self.f.blocks[block.index()].term = Term::Jump(edge);
+            }
+            [number] => {
+                let cmp = self.test(block, Cond::Eq, number);
+                let (yes, no) = (self.leaf(Some(number)), self.leaf(None));
+                self.f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
+            }
+            _ => {
+                let (low, high) = numbers.split_at(numbers.len() / 2);
+                let cond = if is_signed { Cond::SGt } else { Cond::Gt };
+                let cmp = self.test(block, cond, low[low.len() - 1]);
+                let (above, below) = (self.f.block(), self.f.block());
+                let (yes, no) = (self.f.edge(above, []), self.f.edge(below, []));
+                self.f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
+                self.tree(above, high, is_signed);
+                self.tree(below, low, is_signed);
+            }
+        }
+    }
+
+    fn chain(&mut self, mut block: BlockId, numbers: &[u64]) {
+        for &number in numbers {
+            let cmp = self.test(block, Cond::Eq, number);
+            let next = self.f.block();
+            let (yes, no) = (self.leaf(Some(number)), self.f.edge(next, []));
+            self.f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
+            block = next;
+        }
+        let edge = self.leaf(None);
+        self.f.blocks[block.index()].term = Term::Jump(edge);
+    }
+
+    /// Cases of the tables that there are, after the pass. All values lead where they led, and are charged what they were.
+    #[track_caller]
+    fn recovered(&self, numbers: &[u64]) -> Vec<usize> {
+        assert_eq!(check(&self.f), Ok(()), "{}", self.f);
+        let mut new = self.f.clone();
+        let any = new.recover_switches(&Flow::new(&new));
+        assert_eq!(check(&new), Ok(()), "{}\n{new}", self.f);
+        let near =
+            numbers.iter().flat_map(|n| (0..5).map(move |m| n.wrapping_add(m).wrapping_sub(2)));
+        let far =
+            NUMBERS.into_iter().chain([u64::MAX - 1, 1 << 31, 1 << 32, 1 << 63, (1 << 32) + 3]);
+        for value in near.chain(far).flat_map(|n| [n, n | 1 << 40]).chain(0..300) {
+            let args = [value, 0, 0, 0, 0];
+            assert_eq!(run(&new, args), run(&self.f, args), "{value:#x}: {}\n{new}", self.f);
+        }
+        let terms = new.blocks.iter().map(|block| block.term);
+        let tables: Vec<usize> = terms
+            .filter_map(|term| match term {
+                Term::Switch { table, .. } => Some(new.cases_of(table).len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(any, !tables.is_empty());
+        tables
+    }
+}
+
+#[test]
+fn dense_comparisons_become_a_table() {
+    let sixteen: Vec<u64> = (0..16).collect();
+    let holes: Vec<u64> = (100..140).filter(|n| n % 3 != 0).collect();
+    let negative: Vec<u64> = (0..12).map(|n: u64| n.wrapping_sub(6)).collect();
+    let one_far: Vec<u64> = (3..20).chain([5000]).collect();
+    for (numbers, cases) in [(&sixteen, 16), (&holes, 40), (&negative, 6), (&one_far, 20)] {
+        for width in WIDTHS {
+            for is_signed in [false, true] {
+                // Short values are negative on neither width.
+                let mut numbers: Vec<u64> = numbers.clone();
+                if is_signed {
+                    numbers.sort_unstable_by_key(|number| number.cast_signed());
+                } else {
+                    numbers.sort_unstable();
+                }
+                let mut tree = Switch::new(None, width);
+                tree.tree(BlockId(5), &numbers, is_signed);
+                assert_eq!(tree.recovered(&numbers), [cases], "{numbers:?} {width:?} {is_signed}");
+            }
+            let mut chain = Switch::new(None, width);
+            chain.chain(BlockId(5), numbers);
+            assert_eq!(chain.recovered(numbers), [cases], "{numbers:?} {width:?}");
+        }
+    }
+    // A table of all that there can be, whatever the comparisons name.
+    let mut masked = Switch::new(Some(15), Width::W32);
+    masked.tree(BlockId(5), &sixteen[..13], true);
+    assert_eq!(masked.recovered(&sixteen), [16]);
+}
+
+#[test]
+fn sparse_and_few_comparisons_stay() {
+    let sparse: Vec<u64> = (0..40).map(|n| n * 17).collect();
+    let few: Vec<u64> = (0..5).collect();
+    // As many of them as tables have cases, and no more.
+    let many: Vec<u64> = (0..1000).collect();
+    for (numbers, tables) in [(&sparse, &[][..]), (&few, &[]), (&many, &[256])] {
+        let mut tree = Switch::new(None, Width::W64);
+        tree.tree(BlockId(5), numbers, false);
+        let found = tree.recovered(numbers);
+        assert!(found.len() >= tables.len() && found.iter().all(|cases| *cases <= 256));
+        assert_eq!(found.is_empty(), tables.is_empty(), "{numbers:?}: {found:?}");
+    }
+    let mut chain = Switch::new(None, Width::W64);
+    chain.chain(BlockId(5), &sparse);
+    assert_eq!(chain.recovered(&sparse), []);
+}
+
+#[test]
+fn random_decisions_lead_where_they_led() {
+    let mut tables = 0;
+    for seed in 0..1_500 {
+        let mut random = Random(seed);
+        let base = random.of(&NUMBERS).wrapping_sub(random.next() % 20);
+        let spread = 1 + random.next() % 40;
+        let mut numbers: Vec<u64> =
+            (0..2 + random.below(30)).map(|_| base.wrapping_add(random.next() % spread)).collect();
+        let mask = random.of(&[None, Some(7), Some(31), Some(0xffff), Some(u64::MAX >> 33)]);
+        let width = random.of(&WIDTHS);
+        if width == Width::W32 {
+            numbers.iter_mut().for_each(|n| *n &= 0xffff_ffff);
+        }
+        let mut switch = Switch::new(mask, width);
+        if random.below(2) == 0 {
+            switch.chain(BlockId(5), &numbers);
+        } else {
+            // A tree in no order at all is one all the same.
+            if random.below(4) > 0 {
+                numbers.sort_unstable();
+            }
+            switch.tree(BlockId(5), &numbers, random.below(2) == 0);
+        }
+        tables += switch.recovered(&numbers).len();
+    }
+    assert!(tables > 300, "{tables}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Programs as functions of [`skep_ir`]: registers and slots of the stack become values.
 //!
 //! A slot is 8 aligned bytes of the stack that are only stored whole, as compilers spill registers; it becomes a variable
-//! like a register in functions that use the frame pointer for nothing but accesses. Where ways meet, a block has a parameter
-//! for each variable that is read behind it, and those that turn out to be one value are taken out again.
+//! like a register in functions that use the frame pointer for nothing but accesses. Blocks are lifted in an order in which
+//! all that lead to one come before it but for those that jump back. So where ways meet, a block has a parameter for each
+//! variable that is read behind it and that they give different values; where loops start, for each that may be
+//! written before control comes back. Values are numbered and branches decided on the way.
 
 mod block;
 mod insn;
@@ -14,23 +16,38 @@ use crate::surroundings::{Callee, Surroundings};
 use alloc::vec;
 use alloc::vec::Vec;
 use block::Blocks;
-use skep_ir::{BlockId, Flow, Func, Inst, Term, Value};
+use skep_ir::{BlockId, Flow, Func, Given, Inst, Term, Value};
 use skep_isa::{Insn, Insns, Pc, Size};
-use vars::Vars;
+use vars::{Uses, Vars};
 
-/// What calls of the representation lead to.
+/// What calls of a program's functions lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outer {
+pub enum Outer {
     /// The function of the program that starts at a slot.
     Local(u32),
     /// As the first tier has it.
     Callee(Callee),
     /// A load by the bridge, from the first argument.
-    Load { kind: u32, size: Size },
+    Load {
+        /// A call of the environment.
+        kind: u32,
+        /// How much is loaded.
+        size: Size,
+    },
     /// A store by the bridge, to the first argument of the second.
-    Store { kind: u32, size: Size },
+    Store {
+        /// A call of the environment.
+        kind: u32,
+        /// How much is stored.
+        size: Size,
+    },
     /// A load from the packet at the first argument and a number, which may end the function.
-    Packet { size: Size, at: i32 },
+    Packet {
+        /// How much is loaded.
+        size: Size,
+        /// What is added to the argument.
+        at: i32,
+    },
 }
 
 /// A function of the program.
@@ -52,18 +69,45 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
         .iter()
         .zip(ends.chain([len]))
         .map(|(function, end)| {
-            let vars = Vars::of(insns, outside, function.start..end);
-            let blocks = Blocks::new(insns, shape, &vars, function.start..end);
-            (*function, vars, blocks)
+            // A function that does not name its frame pointer has no slots.
+            let slots = if function.frame { function.start..end } else { 0..0 };
+            let vars = Vars::of(insns, outside, slots);
+            let (blocks, f, flow) = Blocks::new(insns, shape, &vars, function.start..end);
+            Part { function: *function, vars, blocks, f, flow }
         })
         .collect();
     // Registers that each function reads before it writes them.
-    let reads: Vec<(u32, u64)> =
-        parts.iter().map(|(function, _, blocks)| (function.start, blocks.entry_reads())).collect();
-    let lifter = |(_, vars, blocks): &(Function, Vars, Blocks)| {
-        Lifter::new(insns, outside, &reads, vars, blocks).run()
-    };
-    parts.iter().map(lifter).collect()
+    let reads = parts.iter().map(|part| (part.function.start, part.blocks.entry_reads()));
+    let reads: Vec<(u32, u64)> = reads.collect();
+    let each = parts.into_iter().map(|Part { function, vars, blocks, f, flow }| {
+        let has_calls = function.has_calls;
+        let lifter = |f, rounds| {
+            Lifter::new((insns, outside, &reads), (&vars, &blocks), (f, &flow), rounds, has_calls)
+                .run()
+        };
+        let lifted = match lifter(f, blocks.rounds(&flow))? {
+            Some(lifted) => lifted,
+            // Control enters some loop other than at its start: there, anything may have been written.
+            None => {
+                let any = vec![Uses::ANY; flow.order.len()];
+                lifter(blocks.outline(), any)?
+                    .ok_or(CompileError::Flow { pc: Pc(function.start) })?
+            }
+        };
+        let (f, ways) = lifted;
+        let flow = if ways { Flow::new(&f) } else { flow };
+        Ok((f, flow))
+    });
+    each.collect()
+}
+
+/// A function of the program as it is before it is lifted.
+struct Part {
+    function: Function,
+    vars: Vars,
+    blocks: Blocks,
+    f: Lifted,
+    flow: Flow,
 }
 
 struct Lifter<'a, O: ?Sized> {
@@ -74,6 +118,18 @@ struct Lifter<'a, O: ?Sized> {
     vars: &'a Vars,
     blocks: &'a Blocks,
     f: Lifted,
+    flow: &'a Flow,
+    /// What happens to variables between each place in the order and jumps back to it.
+    rounds: Vec<Uses>,
+    given: Given,
+    /// Whether control comes to each block.
+    is_reached: Vec<bool>,
+    /// Variables for which each block has a parameter.
+    params: Vec<u64>,
+    /// What variables are taken to be where loops start, without a parameter.
+    kept: Vec<(BlockId, usize, Value)>,
+    /// Whether a branch has been decided.
+    ways: bool,
     /// What variables are at the end of each block.
     ends: Vec<Value>,
     /// What they are now.
@@ -88,16 +144,14 @@ struct Lifter<'a, O: ?Sized> {
 
 impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
     fn new(
-        insns: &'a Insns,
-        outside: &'a O,
-        reads: &'a [(u32, u64)],
-        vars: &'a Vars,
-        blocks: &'a Blocks,
+        (insns, outside, reads): (&'a Insns, &'a O, &'a [(u32, u64)]),
+        (vars, blocks): (&'a Vars, &'a Blocks),
+        (mut f, flow): (Lifted, &'a Flow),
+        rounds: Vec<Uses>,
+        has_calls: bool,
     ) -> Self {
-        let mut f = Func::new();
-        // About half of all instructions come with a number.
-        f.reserve(blocks.slots() * 2);
         let zero = f.number(0, 0);
+        let len = f.blocks.len();
         Self {
             insns,
             outside,
@@ -105,7 +159,14 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             vars,
             blocks,
             f,
-            ends: vec![zero; (blocks.all.len() + 1) * vars.count],
+            flow,
+            rounds,
+            given: Given::new(blocks.slots(), has_calls),
+            is_reached: vec![false; len],
+            params: vec![0; len],
+            kept: Vec::new(),
+            ways: false,
+            ends: vec![zero; len * vars.count],
             now: vec![zero; vars.count],
             block: BlockId(0),
             zero,
@@ -114,53 +175,107 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         }
     }
 
-    fn run(mut self) -> Result<(Lifted, Flow), CompileError> {
+    /// The function, and whether branches have been decided; nothing if it turns out that what was taken for granted where
+    /// loops start does not hold.
+    fn run(mut self) -> Result<Option<(Lifted, bool)>, CompileError> {
         let count = self.vars.count;
-        // The entry has no edges to it; the block of each slot comes behind it, by its number.
-        let entry = self.f.block();
+        let entry = BlockId(0);
         let start = self.blocks.all.first().map_or(0, |block| block.start);
-        for _ in &self.blocks.all {
-            self.f.block();
-        }
         let args: [Value; 5] = core::array::from_fn(|_| self.f.param(entry, start));
         self.now[1..6].copy_from_slice(&args);
         self.ends[..count].copy_from_slice(&self.now);
-        for &at in &self.blocks.order {
-            self.enter(at);
-            self.body(at)?;
-            let row = (at as usize + 1) * count;
+        self.is_reached[0] = true;
+        for place in 1..self.flow.order.len() {
+            let block = self.flow.order[place];
+            if !self.enter(block, place) {
+                self.f.blocks[block.index()].term = Term::Return(Value::NONE);
+                continue;
+            }
+            self.body()?;
+            let row = block.index() * count;
             self.ends[row..row + count].copy_from_slice(&self.now);
         }
-        self.join();
-        let flow = Flow::new(&self.f);
-        self.f.prune_params(&flow);
-        Ok((self.f, flow))
+        Ok(self.join().then_some((self.f, self.ways)))
     }
 
-    /// What variables are at the start of a block.
-    fn enter(&mut self, at: u32) {
-        let block = &self.blocks.all[at as usize];
-        self.block = BlockId(at + 1);
+    /// What a variable is at the end of a block.
+    fn end_of(&self, block: BlockId, var: usize) -> Value {
+        self.ends[block.index() * self.vars.count + var]
+    }
+
+    /// Whether control comes to a block by another, which has been lifted.
+    fn leads(&self, from: BlockId, to: BlockId) -> bool {
+        let mut leads = !self.ways;
+        if self.ways {
+            self.f.edges(from, |edge| leads |= edge.to == to);
+        }
+        leads && self.is_reached[from.index()]
+    }
+
+    /// What variables are at the start of a block, if control comes there.
+    fn enter(&mut self, block: BlockId, place: usize) -> bool {
+        let flow = self.flow;
+        let preds = flow.preds(block);
+        let is_before = |pred: &BlockId| (flow.place[pred.index()] as usize) < place;
         let count = self.vars.count;
-        match block.only {
-            Some(pred) => {
-                let row = pred as usize * count;
-                self.now.copy_from_slice(&self.ends[row..row + count]);
+        let mut found = false;
+        // Variables that ways have different values for.
+        let mut differ = 0u64;
+        let at = *self.blocks.of(block);
+        for &pred in preds.iter().filter(|pred| is_before(pred)) {
+            if !self.leads(pred, block) {
+                continue;
             }
-            None => {
-                self.now.fill(self.zero);
-                for var in ones(block.reads) {
-                    self.now[var] = self.f.param(self.block, block.start);
+            let row = pred.index() * count;
+            let row = &self.ends[row..row + count];
+            if !core::mem::replace(&mut found, true) {
+                self.now.copy_from_slice(row);
+                continue;
+            }
+            for var in ones(at.reads & !differ) {
+                if !self.f.is_equal(self.now[var], row[var]) {
+                    differ |= 1 << var;
                 }
             }
         }
+        if !found {
+            return false;
+        }
+        self.block = block;
+        self.is_reached[block.index()] = true;
+        let is_head = !preds.iter().all(is_before);
+        let round = self.rounds[place];
+        if is_head {
+            differ |= at.reads & round.writes;
+            let kept = ones(at.reads & !differ);
+            self.kept.extend(kept.map(|var| (block, var, self.now[var])));
+        }
+        for var in ones(differ) {
+            let param = self.f.param(block, at.start);
+            let mut bits = if !is_head {
+                0
+            } else if round.wide >> var & 1 == 0 {
+                32
+            } else {
+                64
+            };
+            for &pred in preds.iter().filter(|pred| is_before(pred)) {
+                if self.leads(pred, block) {
+                    bits = self.f.bits[self.end_of(pred, var).index()].max(bits);
+                }
+            }
+            self.f.bits[param.index()] = bits;
+            self.now[var] = param;
+        }
+        self.params[block.index()] = differ;
         self.starts = true;
+        true
     }
 
-    /// Instructions up to the end of a block.
-    fn body(&mut self, at: u32) -> Result<(), CompileError> {
+    /// Instructions of the block at hand.
+    fn body(&mut self) -> Result<(), CompileError> {
         let (start, end) = {
-            let block = &self.blocks.all[at as usize];
+            let block = self.blocks.of(self.block);
             (block.start, block.end)
         };
         self.f.blocks[self.block.index()].insts.reserve((end - start) as usize);
@@ -179,15 +294,13 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             self.insn(pc, &insn)?;
             pc = Pc(pc.0 + insn.slots());
         }
-        let edge = self.f.edge(self.blocks.at(pc), []);
-        self.f.blocks[self.block.index()].term = Term::Jump(edge);
         Ok(())
     }
 
     /// Counts the instructions from here to the next that may end the run, or the end of the block.
     fn charge(&mut self, from: Pc) {
         self.starts = false;
-        let end = self.blocks.all[self.block.index() - 1].end;
+        let end = self.blocks.of(self.block).end;
         let (mut pc, mut count) = (from, 0);
         while pc.0 < end
             && let Some(insn) = self.insns.get(pc)
@@ -201,18 +314,40 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         self.f.push_as_is(self.block, Inst::Charge(count), from.0);
     }
 
-    /// Gives edges the values of the parameters they lead to.
-    fn join(&mut self) {
-        let first = self.f.edge(BlockId(1), []);
-        self.f.blocks[0].term = Term::Jump(first);
-        let rows = self.ends.chunks_exact(self.vars.count);
-        for (from, ends) in (0..).zip(rows) {
-            self.f.change_edges(BlockId(from), |f, edge| {
-                let block = &self.blocks.all[edge.to.index() - 1];
-                let reads = if block.only.is_none() { block.reads } else { 0 };
-                f.edge(edge.to, ones(reads).map(|var| ends[var]))
+    /// Gives edges the values of the parameters they lead to; whether what was taken for granted where loops start
+    /// holds on all ways back. If it does, it does whenever control comes there, by how often it has come there before.
+    fn join(&mut self) -> bool {
+        let kept = core::mem::take(&mut self.kept);
+        for (block, var, value) in kept {
+            let preds = self.flow.preds(block).iter();
+            let changes = |&&pred: &&BlockId| {
+                self.leads(pred, block) && !self.f.is_equal(self.end_of(pred, var), value)
+            };
+            if preds.clone().any(|pred| changes(&pred)) {
+                return false;
+            }
+        }
+        let count = self.vars.count;
+        let mut fits = true;
+        for &from in &self.flow.order {
+            if !self.is_reached[from.index()] {
+                continue;
+            }
+            let row = from.index() * count;
+            let ends = &self.ends[row..row + count];
+            self.f.change_edges(from, |f, edge| {
+                let vars = self.params[edge.to.index()];
+                if vars == 0 {
+                    return edge;
+                }
+                for (n, var) in ones(vars).enumerate() {
+                    let param = f.blocks[edge.to.index()].params[n];
+                    fits &= f.bits[ends[var].index()] <= f.bits[param.index()];
+                }
+                f.edge(edge.to, ones(vars).map(|var| ends[var]))
             });
         }
+        fits
     }
 }
 
@@ -224,3 +359,6 @@ fn ones(mut mask: u64) -> impl Iterator<Item = usize> {
         Some(bit)
     })
 }
+
+#[cfg(test)]
+mod tests;

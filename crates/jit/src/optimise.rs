@@ -7,37 +7,39 @@ use skep_ir::Flow;
 const MOST_ROUNDS: usize = 4;
 
 /// Makes a function quicker; the way control goes through it then.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
-    for _ in 0..MOST_ROUNDS {
-        let ways = f.number_values(&flow);
-        if ways {
-            flow = Flow::new(f);
-        }
-        f.prune_params(&flow);
-        if !ways {
-            break;
+///
+/// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
+/// become tables if the processor may guess where jumps to registers lead.
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow {
+    let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
+    if is_new {
+        for _ in 0..MOST_ROUNDS {
+            let ways = f.number_values(&flow);
+            if ways {
+                flow = Flow::new(f);
+            }
+            f.prune_params(&flow);
+            if !ways {
+                break;
+            }
         }
     }
     flow = straighten(f, flow);
     if f.choose_numbers(&flow) {
-        flow = renewed(f);
-        flow = straighten(f, flow);
-        if f.number_values(&flow) {
-            flow = renewed(f);
-        }
+        flow = numbered_anew(f);
+        is_new = true;
     }
-    if f.unroll(&flow) && f.number_values(&flow) {
-        flow = renewed(f);
-    }
+    is_new |= f.unroll(&flow);
     if f.repeat_turns(&flow) {
-        flow = renewed(f);
-        flow = straighten(f, flow);
-        if f.number_values(&flow) {
-            flow = renewed(f);
-        }
+        flow = numbered_anew(f);
+        is_new = true;
     }
     f.multiply_to_divide(&flow);
-    if f.decide_comparisons(&flow) {
+    // Numbers that are compared were so when that was lifted, unless something has changed since.
+    if is_new && f.decide_comparisons(&flow) {
+        flow = Flow::new(f);
+    }
+    if has_tables && f.recover_switches(&flow) {
         flow = Flow::new(f);
     }
     f.balance_sums(&flow);
@@ -46,24 +48,32 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow) -> Flow {
     }
     f.fold_addresses(&flow);
     f.drop_dead(&flow);
+    flow.find_depths();
     check(f);
     flow
 }
 
-/// The way control goes after a change, by which parameters may have become needless.
-fn renewed(f: &mut Lifted) -> Flow {
-    let flow = Flow::new(f);
-    f.prune_params(&flow);
+/// Leads jumps past jumps, and puts together what runs as a whole.
+fn straighten(f: &mut Lifted, mut flow: Flow) -> Flow {
+    // Blocks that only jump may go round: a few times are enough for those that do not.
+    for _ in 0..3 {
+        if !f.skip_jumps(&flow) {
+            break;
+        }
+        flow = Flow::new(f);
+    }
+    f.join_blocks(&mut flow);
     flow
 }
 
-/// Leads jumps past jumps. Blocks that only jump may go round: a few times are enough for those that do not.
-fn straighten(f: &mut Lifted, mut flow: Flow) -> Flow {
-    for _ in 0..3 {
-        if !f.straighten(&flow) {
-            break;
-        }
-        flow = renewed(f);
+/// Takes up what a pass has left for others to simplify, where ways have changed.
+fn numbered_anew(f: &mut Lifted) -> Flow {
+    let mut flow = Flow::new(f);
+    f.prune_params(&flow);
+    flow = straighten(f, flow);
+    if f.number_values(&flow) {
+        flow = Flow::new(f);
+        f.prune_params(&flow);
     }
     flow
 }

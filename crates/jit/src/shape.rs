@@ -18,6 +18,8 @@ pub(crate) struct Function {
     pub(crate) frame: bool,
     /// It calls something, so that the host's stack must be aligned.
     pub(crate) calls: bool,
+    /// It leaves its code but to return, so that what is kept in registers has to be saved there.
+    pub(crate) has_calls: bool,
     /// It has `may_goto`.
     pub(crate) may_goto: bool,
     /// It is called by an instruction, or its address is taken.
@@ -66,6 +68,8 @@ pub(crate) trait Lengths {
     const PROLOGUE: u32;
     /// What an access takes that is done by the bridge.
     const BRIDGED: u32;
+    /// What an access or a call takes more that code checks.
+    const CHECKED: u32;
     /// What a tail call takes more by an array that is known.
     const TAIL_CALL: u32;
     /// What a loop of calls takes more.
@@ -106,6 +110,13 @@ impl Shape {
             this.env = true;
             // The meter may call from anywhere.
             this.functions.iter_mut().for_each(|function| function.calls = true);
+        }
+        if outside.checks() {
+            this.env = true;
+            // Frames are told from r10, and any access or call may have to be left to others.
+            this.functions.iter_mut().for_each(|function| {
+                (function.frame, function.calls) = (true, true);
+            });
         }
         if outside.has_tail_calls() {
             // What replaces a program gets the frame of the function that it replaces.
@@ -167,6 +178,7 @@ impl Shape {
         let charge = if outside.is_metered() { L::CHARGE } else { 0 };
         let is_hardened = outside.blinding().is_some() || outside.retpolines();
         let more = if is_hardened { L::HARDENED } else { 0 };
+        let checked = if outside.checks() { L::CHECKED } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -182,7 +194,7 @@ impl Shape {
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += L::ALIGN + if charge > 0 { L::COUNTED } else { 0 };
+                most += L::ALIGN + if charge + checked > 0 { L::COUNTED } else { 0 };
             }
             if target != Target::No {
                 most += charge;
@@ -202,10 +214,20 @@ impl Shape {
                 | Insn::LoadAcquire { .. }
                 | Insn::Store { .. }
                 | Insn::StoreRelease { .. }
+                | Insn::Atomic { .. }
+                    if checked > 0 =>
+                {
+                    most += checked;
+                }
+                Insn::Load { .. }
+                | Insn::LoadSx { .. }
+                | Insn::LoadAcquire { .. }
+                | Insn::Store { .. }
+                | Insn::StoreRelease { .. }
                 | Insn::Atomic { .. } => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
                     Access::Bridged | Access::Arena => {
-                        (self.env, function.calls) = (true, true);
+                        (self.env, function.calls, function.has_calls) = (true, true, true);
                         most += L::BRIDGED;
                     }
                     Access::Refused => {
@@ -214,13 +236,17 @@ impl Shape {
                     }
                 },
                 Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
-                    (self.env, function.calls) = (true, true);
+                    (self.env, function.calls, function.has_calls) = (true, true, true);
                     most += L::BRIDGED;
                 }
                 Insn::Call(call) => {
                     function.calls = true;
+                    most += checked;
                     let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, *call));
                     self.env |= callee.is_some_and(needs_env);
+                    let is_inline =
+                        matches!(callee, Some(Ok(Callee::Array(_) | Callee::Constant(_))));
+                    function.has_calls |= !is_inline;
                     if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
                         most += L::TAIL_CALL;
                     }

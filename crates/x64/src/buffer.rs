@@ -202,15 +202,6 @@ impl Assembler {
         }
     }
 
-    /// Four bytes of data: the distance from one label, which is bound, to another.
-    pub fn distance(&mut self, from: Label, to: Label) {
-        // A distance counts from its own end; this one is to count from `from`.
-        let behind = self.here() + 4;
-        let more = self.position(from).map_or(0, |from| behind - from);
-        self.put(more.into(), 4);
-        self.fix(to, Reach::Long);
-    }
-
     /// The code, with all jumps filled in.
     ///
     /// # Errors

@@ -117,27 +117,29 @@ pub(crate) fn named(name: &str) -> String {
     listed.map_or_else(|| name.to_owned(), |(name, _)| name)
 }
 
-/// `-L`.
-pub(crate) fn link_types(name: Option<&str>, out: &mut Out<'_>) -> Result<(), Failure> {
+/// `-L`, and `-J`, for which there is always one answer.
+pub(crate) fn types(name: Option<&str>, of_links: bool, out: &mut Out<'_>) -> Result<(), Failure> {
     let name = match name {
         Some(name) => named(name),
         None => default().ok_or_else(|| Failure::new(Kind::Environment, "no interface is up"))?,
     };
-    let (kind, words) = if name == "any" {
-        ("LINUX_SLL2", "Linux cooked v2")
-    } else {
-        let hardware = number(&Path::new(CLASS).join(&name).join("type"));
-        match hardware {
-            None => {
-                let text = format!("{name}: no such interface");
-                let help = "`skep dump -D` lists them";
-                return Err(Failure::new(Kind::Environment, text).help(help));
-            }
-            Some(1 | 772) => ("EN10MB", "Ethernet"),
-            Some(_) => ("RAW", "Raw IP"),
+    let hardware = number(&Path::new(CLASS).join(&name).join("type"));
+    let (kind, words) = match hardware {
+        _ if name == "any" => ("LINUX_SLL2", "Linux cooked v2"),
+        None => {
+            let text = format!("{name}: no such interface");
+            let help = "`skep dump -D` lists them";
+            return Err(Failure::new(Kind::Environment, text).help(help));
         }
+        Some(1 | 772) => ("EN10MB", "Ethernet"),
+        Some(_) => ("RAW", "Raw IP"),
     };
-    writeln!(out, "Data link types for {name} (use option -y to set):")?;
-    writeln!(out, "  {kind} ({words})")?;
+    if of_links {
+        writeln!(out, "Data link types for {name} (use option -y to set):")?;
+        writeln!(out, "  {kind} ({words})")?;
+    } else {
+        writeln!(out, "Time stamp types for {name} (use option -j to set):")?;
+        writeln!(out, "  host (Host)")?;
+    }
     Ok(())
 }

@@ -41,8 +41,9 @@ pub(crate) fn failure(err: &DeviceError) -> Failure {
     let failure = Failure::of(kind, err);
     match err {
         DeviceError::Permission { .. } => failure.help("run it as root, with sudo for example"),
-        DeviceError::System { source, .. } if is_missing(source) => {
-            failure.help("`ip link` lists the interfaces")
+        DeviceError::System { device, source, .. } if is_missing(source) => {
+            let text = format!("{device}: no such interface");
+            Failure::new(Kind::Environment, text).help("`ip link` lists the interfaces")
         }
         _ => failure,
     }

@@ -73,10 +73,6 @@ impl<'a> Machine<'a> {
         Self { meaning, values, state: State::default(), code: Insns::new(), slots, free, optimise }
     }
 
-    pub(super) fn take(&mut self) -> Insns {
-        std::mem::take(&mut self.code)
-    }
-
     pub(super) fn slot(&self, cell: u8) -> u32 {
         self.slots.get(usize::from(cell)).copied().flatten().unwrap_or(0)
     }
@@ -90,8 +86,9 @@ impl<'a> Machine<'a> {
         Ok(self.free - 1)
     }
 
-    fn known(&self) -> State {
-        if self.optimise { self.state } else { State::default() }
+    fn known(&self) -> &State {
+        const NOTHING: &State = &State { a: None, x: None, cell: None };
+        if self.optimise { &self.state } else { NOTHING }
     }
 
     /// `A = value`

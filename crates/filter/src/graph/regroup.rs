@@ -6,12 +6,13 @@
 //! changes places may reject, which is so when it was loaded before.
 
 use super::thread::{Known, VERY_FEW};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
 use crate::form::{Rhs, Test, ValueId};
 
 /// A test of a chain.
 #[derive(Clone, Copy, Debug)]
 struct Link {
+    id: BlockId,
     test: Test,
     /// Whether the way to the end is the one of a test that holds.
     ends_if: bool,
@@ -28,36 +29,18 @@ impl Graph<'_> {
     }
 
     fn regroup(&mut self, root: BlockId) -> Option<BlockId> {
-        if root <= ACCEPT || !self.asks_again(root) {
+        if root <= ACCEPT || !self.leaves_and_returns(root) {
             return None;
         }
-        let ways = self.ways(root);
-        let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
-            let Block { yes, no, .. } = self.blocks[id as usize];
-            ways[id as usize] > 0
-                && yes != no
-                && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
-        });
-        is_out_of_order.then(|| self.regroup_with(root, &ways))?
+        let mut ways = self.ways(root);
+        self.regroup_with(root, &mut ways)
     }
 
-    /// Whether a value is left and comes again: `a` then `b` then `a`.
-    fn may_be_out_of_order(&self, id: BlockId, next: BlockId) -> bool {
-        let value = |id: BlockId| match self.blocks[id as usize].step {
-            Step::Test(test) => Some(test.value),
-            _ => None,
-        };
-        let Block { yes, no, .. } = self.blocks[next as usize];
-        next > ACCEPT
-            && value(next) != value(id)
-            && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
-    }
-
-    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> Option<BlockId> {
+    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
         let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
-        let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
-        let mut safe: Vec<Option<Known>> = vec![None; count];
+        per_block!(held: Option<Option<ValueId>> = None; count);
+        per_block!(safe: Option<Known> = None; count);
         held[root as usize] = Some(None);
         safe[root as usize] = Some(Known::NOTHING);
         for id in (ACCEPT + 1..=root).rev() {
@@ -83,7 +66,7 @@ impl Graph<'_> {
                 safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
             }
         }
-        let mut done = vec![false; count];
+        per_block!(done: bool = false; count);
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
         let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
@@ -91,12 +74,14 @@ impl Graph<'_> {
             if ways[id as usize] == 0 || done[id as usize] {
                 continue;
             }
-            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, done) else {
                 continue;
             };
             let known = safe[id as usize].unwrap_or(Known::NOTHING);
             let first = held[id as usize].flatten();
             if let Some(ordered) = self.order(&chain, end, known, first) {
+                // All but the first are made with it.
+                chain[1..].iter().for_each(|link| ways[link.id as usize] = 0);
                 chains.push((id, end, ordered, next));
             }
         }
@@ -137,7 +122,7 @@ impl Graph<'_> {
         });
         let (end, ends_if, mut next) = ends.next()?;
         chain.clear();
-        chain.push(Link { test, ends_if });
+        chain.push(Link { id: first, test, ends_if });
         while next > ACCEPT && ways[next as usize] == 1 {
             let Block { step: Step::Test(test), yes, no } = self.blocks[next as usize] else {
                 break;
@@ -145,7 +130,7 @@ impl Graph<'_> {
             if yes == no || yes != end && no != end {
                 break;
             }
-            chain.push(Link { test, ends_if: yes == end });
+            chain.push(Link { id: next, test, ends_if: yes == end });
             done[next as usize] = true;
             next = if yes == end { no } else { yes };
         }
@@ -193,6 +178,12 @@ impl Graph<'_> {
         }
         let mut ordered = Vec::with_capacity(chain.len());
         while ordered.len() < chain.len() {
+            if queues.iter().all(|(value, _)| known.is_safe(self, *value)) {
+                // Nothing is in the way of anything any more.
+                queues.sort_by_key(|(value, queue)| (Some(*value) != held, queue.front().copied()));
+                ordered.extend(queues.iter().flat_map(|(_, queue)| queue).map(|&at| chain[at]));
+                break;
+            }
             let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
             // Those of the value at hand go first, if those before them may wait.
             let may_go = |at: usize, known: &Known| {

@@ -108,14 +108,9 @@ impl PacketRing {
     pub fn open(name: &str, options: &RingOptions<'_>) -> Result<Self, DeviceError> {
         let device = Device::new(name)?;
         let cooked = name == ANY;
+        let ifindex = if cooked { 0 } else { socket::find(&device)? };
         let fd = sys::packet_socket_of(cooked)
             .map_err(device.failed("opening a packet socket", NEEDS))?;
-        let ifindex = if cooked {
-            0
-        } else {
-            sys::ifindex(&device.c_name)
-                .map_err(device.failed("looking up the interface", NEEDS))?
-        };
         let setup = || -> io::Result<(sys::Mapping, usize)> {
             if let Some(program) = options.program {
                 let number = program.as_raw_fd().to_ne_bytes();

@@ -1,57 +1,64 @@
-//! Blocks of a function's instructions, and which variables each reads.
+//! Blocks of a function's instructions, and which variables each reads and writes.
 
-use super::vars::{Vars, within};
+use super::Lifted;
+use super::vars::{Uses, Vars, within};
 use crate::shape::{Shape, Target};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
-use skep_ir::BlockId;
-use skep_isa::{Insn, Insns, Pc, StaticBranch};
+use skep_ir::{BlockId, Cmp, Cond, Flow, Func, Term, Value};
+use skep_isa::{Insn, Insns, Pc, StaticBranch, Width};
 
 /// Instructions in a row that control enters at the first and leaves at the last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Block {
     pub(super) start: u32,
     pub(super) end: u32,
+    /// The slot of its last instruction.
+    last: u32,
     /// Blocks that control goes to.
     nexts: [Option<u32>; 2],
-    /// The only one that control comes from, by its number and 1, or 0 for the function's entry.
-    pub(super) only: Option<u32>,
-    /// Ways that lead to it.
-    ways: u32,
+    /// What its instructions do to variables.
+    uses: Uses,
     /// Variables that are read from here on before they are written.
     pub(super) reads: u64,
 }
 
-/// All blocks of a function.
+/// All blocks of a function. In the function of the representation, whose entry has no edges to it, each comes one later.
 pub(super) struct Blocks {
     pub(super) all: Vec<Block>,
-    /// Those that control reaches, each behind one that leads to it, and behind all but those that jump back.
-    pub(super) order: Vec<u32>,
     /// The block that starts at each slot from the function's first on.
     starts: Vec<u32>,
     first: u32,
 }
 
 impl Blocks {
-    pub(super) fn new(insns: &Insns, shape: &Shape, vars: &Vars, range: Range<u32>) -> Self {
-        let mut this = Self {
-            all: Vec::new(),
-            order: Vec::new(),
-            starts: vec![u32::MAX; range.len()],
-            first: range.start,
-        };
-        this.cut(insns, shape, range.clone());
+    /// Blocks of the function in a range of slots, as a function without instructions, with the way control goes.
+    pub(super) fn new(
+        insns: &Insns,
+        shape: &Shape,
+        vars: &Vars,
+        range: Range<u32>,
+    ) -> (Self, Lifted, Flow) {
+        let starts = vec![u32::MAX; range.len()];
+        let mut this = Self { all: Vec::new(), starts, first: range.start };
+        this.cut(insns, shape, vars, range);
         this.link(insns);
-        this.find_order();
-        this.find_reads(insns, vars);
-        this
+        let f = this.outline();
+        let flow = Flow::new(&f);
+        this.find_reads(&flow);
+        (this, f, flow)
     }
 
     /// The block that starts at a slot.
     pub(super) fn at(&self, pc: Pc) -> BlockId {
         let at = self.starts.get((pc.0 - self.first) as usize).copied().unwrap_or(u32::MAX);
         BlockId(at.wrapping_add(1))
+    }
+
+    /// A block of the representation's function, other than the entry.
+    pub(super) fn of(&self, block: BlockId) -> &Block {
+        &self.all[block.index() - 1]
     }
 
     /// Slots of the function.
@@ -64,7 +71,7 @@ impl Blocks {
         self.all.first().map_or(0, |block| block.reads)
     }
 
-    fn cut(&mut self, insns: &Insns, shape: &Shape, range: Range<u32>) {
+    fn cut(&mut self, insns: &Insns, shape: &Shape, vars: &Vars, range: Range<u32>) {
         let mut starts = true;
         for (pc, insn) in within(insns, range.clone()) {
             let is_target = shape.is_target.get(pc.index()).is_some_and(|&at| at != Target::No);
@@ -76,14 +83,18 @@ impl Blocks {
                     u32::try_from(self.all.len()).unwrap_or(u32::MAX);
                 self.all.push(Block { start: pc.0, end: range.end, ..Block::default() });
             }
+            if let Some(block) = self.all.last_mut() {
+                block.last = pc.0;
+                block.uses.then(vars.uses(insn));
+            }
             starts = !insn.falls_through() || insn.jump_off().is_some();
         }
     }
 
     fn link(&mut self, insns: &Insns) {
         for at in 0..self.all.len() {
-            let Block { start, end, .. } = self.all[at];
-            let Some((pc, insn)) = within(insns, start..end).last() else { continue };
+            let pc = Pc(self.all[at].last);
+            let Some(insn) = insns.get(pc) else { continue };
             let behind = Pc(pc.0 + insn.slots());
             let to = insn.jump_off().and_then(|off| pc.jump(off));
             let (jump, next) = match insn {
@@ -101,64 +112,85 @@ impl Blocks {
         }
     }
 
-    fn find_order(&mut self) {
-        let mut seen = vec![false; self.all.len()];
-        let mut stack = vec![(0u32, 0usize)];
-        if let Some(first) = self.all.first_mut() {
-            first.ways = 1;
-            first.only = Some(0);
-            seen[0] = true;
-        } else {
-            return;
+    /// A function with these blocks and their edges, and nothing else: comparisons are yet to be said.
+    pub(super) fn outline(&self) -> Lifted {
+        let mut f = Func::new();
+        // About half of all instructions come with a number.
+        f.reserve(self.slots() * 2);
+        f.blocks.reserve_exact(self.all.len() + 1);
+        let entry = f.block();
+        for _ in &self.all {
+            f.block();
         }
-        while let Some((at, n)) = stack.pop() {
-            // What follows is walked last, and so comes first.
-            let Some(next) = self.all[at as usize].nexts.get(n).copied() else {
-                self.order.push(at);
-                continue;
-            };
-            stack.push((at, n + 1));
-            if let Some(next) = next {
-                let block = &mut self.all[next as usize];
-                block.ways += 1;
-                block.only = (block.ways == 1).then_some(at + 1);
-                if !core::mem::replace(&mut seen[next as usize], true) {
-                    stack.push((next, 0));
+        let edge = |f: &mut Lifted, next: u32| f.edge(BlockId(next + 1), []);
+        f.blocks[entry.index()].term = Term::Jump(edge(&mut f, 0));
+        for (at, block) in (1..).zip(&self.all) {
+            f.blocks[at].term = match block.nexts {
+                [None, None] => continue,
+                [Some(to), None] | [None, Some(to)] => Term::Jump(edge(&mut f, to)),
+                // Both lead to the same place with the same values.
+                [Some(yes), Some(no)] if yes == no => Term::Jump(edge(&mut f, no)),
+                [Some(yes), Some(no)] => {
+                    let (yes, no) = (edge(&mut f, yes), edge(&mut f, no));
+                    let none = Value::NONE;
+                    let cmp = Cmp { cond: Cond::Eq, width: Width::W64, a: none, b: none };
+                    Term::Branch { cmp, yes, no }
                 }
-            }
+            };
         }
-        self.order.reverse();
+        f
     }
 
-    fn find_reads(&mut self, insns: &Insns, vars: &Vars) {
-        let mut own = vec![(0u64, 0u64); self.all.len()];
-        for &at in &self.order {
-            let Block { start, end, .. } = self.all[at as usize];
-            let (mut reads, mut writes) = (0, 0);
-            for (_, insn) in within(insns, start..end) {
-                let (read, written) = vars.uses(insn);
-                reads |= read & !writes;
-                writes |= written;
-            }
-            own[at as usize] = (reads, writes);
-        }
+    fn find_reads(&mut self, flow: &Flow) {
         let mut changes = true;
         while changes {
             changes = false;
-            for &at in self.order.iter().rev() {
-                let block = self.all[at as usize];
-                let behind = block
-                    .nexts
-                    .iter()
-                    .flatten()
-                    .fold(0, |reads, &next| reads | self.all[next as usize].reads);
-                let (reads, writes) = own[at as usize];
-                let reads = reads | (behind & !writes);
+            for &block in flow.order.get(1..).unwrap_or_default().iter().rev() {
+                let block = self.all[block.index() - 1];
+                let nexts = block.nexts.iter().flatten();
+                let behind = nexts.fold(0, |reads, &next| reads | self.all[next as usize].reads);
+                let reads = block.uses.reads | (behind & !block.uses.writes);
                 if reads != block.reads {
-                    self.all[at as usize].reads = reads;
+                    let at = self.at(Pc(block.start)).index() - 1;
+                    self.all[at].reads = reads;
                     changes = true;
                 }
             }
         }
     }
+
+    /// What blocks from each place in the order on to the last that leads back there do to variables, as far as
+    /// that is found with few steps; else it may be anything.
+    pub(super) fn rounds(&self, flow: &Flow) -> Vec<Uses> {
+        let mut found = vec![Uses::default(); flow.order.len()];
+        // Heads of loops from the last on: where the ones that are not within others start and end.
+        let mut loops: Vec<(usize, usize)> = Vec::new();
+        let mut steps = MOST_STEPS * flow.order.len();
+        for (start, &block) in flow.order.iter().enumerate().skip(1).rev() {
+            let places = flow.preds(block).iter().map(|pred| flow.place[pred.index()] as usize);
+            let Some(mut end) = places.filter(|&place| place >= start).max() else { continue };
+            // Blocks of a loop that starts between may lie behind.
+            while let Some((_, last)) = loops.pop_if(|(first, _)| *first <= end) {
+                end = end.max(last);
+            }
+            loops.push((start, end));
+            let blocks = &flow.order[start..=end];
+            found[start] = match steps.checked_sub(blocks.len()) {
+                Some(left) => {
+                    steps = left;
+                    let uses = blocks.iter().map(|&block| self.of(block).uses);
+                    uses.fold(Uses::default(), |mut all, uses| {
+                        all.writes |= uses.writes;
+                        all.wide |= uses.wide;
+                        all
+                    })
+                }
+                None => Uses::ANY,
+            };
+        }
+        found
+    }
 }
+
+/// Blocks that are looked at for all loops together, at most, for each that there is: as deep as loops are nested.
+const MOST_STEPS: usize = 8;

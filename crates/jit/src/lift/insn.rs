@@ -4,10 +4,8 @@ use super::{Lifter, Outer};
 use crate::code::CompileError;
 use crate::env::Env;
 use crate::surroundings::{Access, ArrayLookup, Callee, Surroundings};
-use skep_ir::{BinOp, Cmp, Cond, Inst, Mem, Term, UnOp, Value};
-use skep_isa::{
-    AluOp, AtomicOp, Call, CondOp, Insn, Pc, Reg, Size, Src, StaticBranch, Swap, Width,
-};
+use skep_ir::{BinOp, Cmp, Cond, Inst, Mem, Term, UnOp, Value, fold};
+use skep_isa::{AluOp, AtomicOp, Call, CondOp, Insn, Pc, Reg, Size, Src, Swap, Width};
 
 const fn unsupported(pc: Pc, what: &'static str) -> CompileError {
     CompileError::Unsupported { pc, what }
@@ -42,7 +40,7 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
     }
 
     fn push(&mut self, pc: Pc, inst: Inst) -> Value {
-        self.f.push(self.block, inst, pc.0)
+        self.f.push_once(&mut self.given, self.flow, (self.block, pc.0), inst)
     }
 
     fn bin(&mut self, pc: Pc, op: BinOp, width: Width, a: Value, b: Value) -> Value {
@@ -56,46 +54,36 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
     fn outer(&mut self, pc: Pc, outer: Outer, args: [Value; 5]) -> Value {
         let callee = u32::try_from(self.f.callees.len()).unwrap_or(u32::MAX);
         self.f.callees.push(outer);
-        self.f.push_as_is(self.block, Inst::Call { callee, args }, pc.0)
+        self.push(pc, Inst::Call { callee, args })
     }
 
-    /// The end of a block, if the instruction is one.
+    /// The end of a block, if the instruction is one. Where it leads is known; what is left to say is on what condition.
     pub(super) fn end(&mut self, pc: Pc, insn: &Insn) -> bool {
-        let behind = self.blocks.at(Pc(pc.0 + 1));
-        let to = |off: i32| self.blocks.at(pc.jump(off).unwrap_or_default());
-        let term = match *insn {
-            Insn::Exit => Term::Return(self.now[0]),
-            Insn::Jump { off } => Term::Jump(self.f.edge(to(off.into()), [])),
-            Insn::JumpLong { off } => Term::Jump(self.f.edge(to(off), [])),
-            Insn::Static { branch, off } => self.fixed(branch, behind, to(off.into())),
-            Insn::StaticLong { branch, off } => self.fixed(branch, behind, to(off)),
-            Insn::MayGoto { off } => {
-                let (yes, no) = (self.f.edge(to(off.into()), []), self.f.edge(behind, []));
+        let outlined = self.f.blocks[self.block.index()].term;
+        let term = match (*insn, outlined) {
+            (Insn::Exit, _) => Term::Return(self.now[0]),
+            (Insn::MayGoto { .. }, Term::Branch { yes, no, .. }) => Term::MayGoto { yes, no },
+            (Insn::MayGoto { .. }, Term::Jump(yes)) => {
+                let no = self.f.copy_edge(yes);
                 Term::MayGoto { yes, no }
             }
-            Insn::JumpIf { width, op, dst, src, off } => {
-                let to = to(off.into());
+            (Insn::JumpIf { width, op, dst, src, .. }, Term::Branch { yes, no, .. }) => {
                 let (a, b) = (self.get(dst), self.src(pc, src));
-                let cond = cond(op);
-                let cmp = skep_ir::fold::compare(&self.f, Cmp { cond, width, a, b });
-                let (yes, no) = (self.f.edge(to, []), self.f.edge(behind, []));
-                // Both lead to the same place with the same values.
-                if to == behind { Term::Jump(no) } else { Term::Branch { cmp, yes, no } }
+                let cmp = fold::compare(&self.f, Cmp { cond: cond(op), width, a, b });
+                match fold::decided(&self.f, cmp) {
+                    Some(holds) => {
+                        self.ways = true;
+                        Term::Jump(if holds { yes } else { no })
+                    }
+                    None => Term::Branch { cmp, yes, no },
+                }
             }
+            (Insn::JumpIf { .. } | Insn::Jump { .. } | Insn::JumpLong { .. }, jump)
+            | (Insn::Static { .. } | Insn::StaticLong { .. }, jump) => jump,
             _ => return false,
         };
         self.f.blocks[self.block.index()].term = term;
         true
-    }
-
-    fn fixed(
-        &mut self,
-        branch: StaticBranch,
-        behind: skep_ir::BlockId,
-        to: skep_ir::BlockId,
-    ) -> Term {
-        let to = if branch == StaticBranch::Goto { to } else { behind };
-        Term::Jump(self.f.edge(to, []))
     }
 
     /// Any other instruction.

@@ -2,7 +2,7 @@
 
 use crate::surroundings::{Access, Surroundings};
 use core::ops::Range;
-use skep_isa::{Call, Insn, Insns, Pc, Reg, Size, Src};
+use skep_isa::{AluOp, Call, Insn, Insns, Pc, Reg, Size, Src, Width};
 
 /// Registers that are variables.
 const REGS: usize = 10;
@@ -18,6 +18,43 @@ pub(super) struct Vars {
     pub(super) count: usize,
     /// The variable of each slot from the end of the frame on, 0 if it is none, and how much is stored to it.
     slots: [(u8, Size); SLOTS],
+}
+
+/// What instructions do to variables, as masks of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Uses {
+    /// Read before they are written.
+    pub(super) reads: u64,
+    pub(super) writes: u64,
+    /// Written with what may have more than 32 bits.
+    pub(super) wide: u64,
+}
+
+impl Uses {
+    /// Anything.
+    pub(super) const ANY: Self = Self { reads: u64::MAX, writes: u64::MAX, wide: u64::MAX };
+
+    /// Followed by others.
+    pub(super) fn then(&mut self, next: Self) {
+        self.reads |= next.reads & !self.writes;
+        self.writes |= next.writes;
+        self.wide |= next.wide;
+    }
+}
+
+/// Whether what an instruction gives has surely no more than 32 bits, as the lift knows it.
+const fn is_narrow(insn: &Insn) -> bool {
+    match *insn {
+        Insn::Alu { width: Width::W32, .. }
+        | Insn::Neg { width: Width::W32, .. }
+        | Insn::MovSx { width: Width::W32, .. } => true,
+        Insn::Alu { op: AluOp::Mov | AluOp::And, src: Src::Imm(imm), .. } => imm >= 0,
+        Insn::Swap { size, .. }
+        | Insn::Load { size, .. }
+        | Insn::LoadAcquire { size, .. }
+        | Insn::Store { size, .. } => !matches!(size, Size::Dw),
+        _ => false,
+    }
 }
 
 /// What is known of a slot.
@@ -65,8 +102,14 @@ impl Vars {
         (var != 0).then_some((var.into(), size))
     }
 
-    /// What an instruction reads and writes, as masks of variables.
-    pub(super) fn uses(&self, insn: &Insn) -> (u64, u64) {
+    /// What an instruction does to variables.
+    pub(super) fn uses(&self, insn: &Insn) -> Uses {
+        let (reads, writes) = self.read_and_written(insn);
+        Uses { reads, writes, wide: if is_narrow(insn) { 0 } else { writes } }
+    }
+
+    /// Variables that an instruction reads and writes.
+    fn read_and_written(&self, insn: &Insn) -> (u64, u64) {
         let reg = |reg: Reg| if reg == Reg::FP { 0 } else { 1u64 << reg.num() };
         let src = |src: Src| match src {
             Src::Reg(src) => reg(src),
@@ -74,7 +117,7 @@ impl Vars {
         };
         const ARGS: u64 = 0b11_1110;
         match *insn {
-            Insn::Alu { op: skep_isa::AluOp::Mov, dst, src: from, .. } => (src(from), reg(dst)),
+            Insn::Alu { op: AluOp::Mov, dst, src: from, .. } => (src(from), reg(dst)),
             Insn::Alu { dst, src: from, .. } => (src(from) | reg(dst), reg(dst)),
             Insn::MovSx { dst, src, .. } | Insn::AddrSpaceCast { dst, src, .. } => {
                 (reg(src), reg(dst))

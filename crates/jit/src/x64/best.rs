@@ -14,13 +14,13 @@ mod term;
 
 use super::{Compiler, Features, X64};
 use crate::code::{Code, CompileError};
-use crate::lift::{Lifted, lift};
+use crate::lift::{Lifted, Outer, lift};
 use crate::shape::{Function, Shape};
 use crate::surroundings::Surroundings;
 use alloc::vec;
 use alloc::vec::Vec;
 use place::{ARGS, Asked, Loc, Places};
-use skep_ir::{BlockId, Flow, Inst, Value};
+use skep_ir::{BlockId, Flow, Func, Inst, Term, Value};
 use skep_isa::Pc;
 use skep_prog::Prog;
 use skep_x64::{Gpr, Label, Reach};
@@ -28,15 +28,23 @@ use skep_x64::{Gpr, Label, Reach};
 /// Slots of a program at most: longer ones are the first tier's.
 const MOST_SLOTS: usize = 1 << 17;
 
-/// Compiles a program as the second tier does.
+/// Functions of a program, in order of their start, as the second tier has them before it makes code of them.
 ///
 /// # Errors
-/// [`CompileError`] if it uses what this tier does not compile; the first may.
-pub fn compile_best<O: Surroundings + ?Sized>(
+/// [`CompileError`] if the program uses what this tier does not compile.
+pub fn functions<O: Surroundings + ?Sized>(
     prog: &Prog,
     outside: &O,
-    features: Features,
-) -> Result<Code, CompileError> {
+) -> Result<Vec<Func<Outer>>, CompileError> {
+    let (_, functions) = optimised(prog, outside)?;
+    Ok(functions.into_iter().map(|(f, _)| f).collect())
+}
+
+/// The same, each with the way control goes through it, and their shape.
+fn optimised<O: Surroundings + ?Sized>(
+    prog: &Prog,
+    outside: &O,
+) -> Result<(Shape, Vec<(Lifted, Flow)>), CompileError> {
     let unsupported = |what| CompileError::Unsupported { pc: Pc(0), what };
     if prog.insns.is_empty() {
         return Err(CompileError::Flow { pc: Pc(0) });
@@ -47,11 +55,24 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     if prog.insns.len() > MOST_SLOTS {
         return Err(unsupported("a program too long for the second tier"));
     }
-    let mut shape = Shape::new::<X64, O>(&prog.insns, outside)?;
+    let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
     for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow));
+        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.retpolines());
     }
+    Ok((shape, functions))
+}
+
+/// Compiles a program as the second tier does.
+///
+/// # Errors
+/// [`CompileError`] if it uses what this tier does not compile; the first may.
+pub fn compile_best<O: Surroundings + ?Sized>(
+    prog: &Prog,
+    outside: &O,
+    features: Features,
+) -> Result<Code, CompileError> {
+    let (mut shape, functions) = optimised(prog, outside)?;
     for (function, (f, _)) in shape.functions.iter_mut().zip(&functions) {
         function.frame = uses_frame(f) || outside.has_tail_calls();
     }
@@ -110,7 +131,7 @@ struct Best<'a, O: ?Sized> {
     at: Vec<u32>,
     /// Whether all jumps ahead are long.
     is_far: bool,
-    /// Tables that lie behind the program.
+    /// Tables of jumps, which lie behind the program.
     tables: Vec<(Label, Vec<Label>)>,
 }
 
@@ -171,7 +192,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             next = *slot;
         }
         at.push(end);
-        Ok(Code { entry, enter, at, bytes })
+        Ok(Code { entry, enter, at, bytes, checks: Vec::new() })
     }
 
     fn function(
@@ -281,7 +302,8 @@ fn estimate(f: &Lifted, block: BlockId, is_metered: bool) -> u32 {
         _ => 6,
     };
     let calls = u32::from(is_metered) * 8;
-    block.insts.iter().map(of).sum::<u32>() + 14 + calls
+    let end = if matches!(block.term, Term::Switch { .. }) { 40 } else { 14 };
+    block.insts.iter().map(of).sum::<u32>() + end + calls
 }
 
 /// How far a jump reaches.

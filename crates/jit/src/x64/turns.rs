@@ -167,7 +167,7 @@ const fn cond(op: CondOp) -> Cond {
 }
 
 /// Whether the code of an instruction leaves scratch registers alone.
-fn is_simple(insn: &Insn, bmi2: bool) -> bool {
+pub(super) fn is_simple(insn: &Insn, bmi2: bool) -> bool {
     match insn {
         Insn::Alu { op, src, .. } => match op {
             AluOp::Div | AluOp::Mod | AluOp::SDiv | AluOp::SMod => false,

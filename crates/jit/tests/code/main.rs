@@ -9,6 +9,7 @@ use programs::{ALL, All, HARDENED, everything, prog};
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Width, table};
 use skep_jit::x64::{Features, compile, compile_best};
 use skep_jit::{Access, Callee, Code, Entry, NoSurroundings, Surroundings};
+use skep_prog::Prog;
 use std::collections::BTreeSet;
 
 const NEW: Features = Features { bmi2: true, movbe: true };
@@ -267,4 +268,56 @@ fn no_instruction_is_longer_than_is_reckoned() {
             }
         }
     }
+}
+
+/// A chain of comparisons of r1 with numbers that are so far from each other.
+fn chain(count: usize, step: usize) -> Prog {
+    let mut text = String::from("r0 = 0\n");
+    for n in 0..count {
+        text += &format!("if r1 == {} goto c{n}\n", n * step);
+    }
+    text += "exit\n";
+    for n in 0..count {
+        text += &format!("c{n}:\nr0 = {}\nexit\n", n * 7 + 1);
+    }
+    prog(skep_asm::assemble(&text).unwrap())
+}
+
+/// What the second tier does with many comparisons of one value.
+#[test]
+fn dense_decisions_are_one_jump_through_a_table() {
+    struct Guarded;
+
+    impl Surroundings for Guarded {
+        fn imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, &'static str> {
+            NoSurroundings.imm(pc, imm)
+        }
+
+        fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
+            NoSurroundings.call(pc, call)
+        }
+
+        fn access(&self, pc: Pc) -> Access {
+            NoSurroundings.access(pc)
+        }
+
+        fn retpolines(&self) -> bool {
+            true
+        }
+    }
+
+    let counts = |code: Code| {
+        check(&code, "a decision");
+        let insns = read(&code);
+        let count = |flow| insns.iter().filter(|insn| insn.flow_control() == flow).count();
+        (count(FlowControl::IndirectBranch), count(FlowControl::ConditionalBranch))
+    };
+    let best = |prog: &Prog| counts(compile_best(prog, &NoSurroundings, NEW).unwrap());
+    // One jump, and a comparison with the length of the table.
+    assert_eq!(best(&chain(16, 1)), (1, 1));
+    assert_eq!(best(&chain(16, 3)), (1, 1));
+    assert_eq!(best(&chain(16, 100)), (0, 16));
+    assert_eq!(best(&chain(3, 1)), (0, 3));
+    // Where no jump may be guessed there is none.
+    assert_eq!(counts(compile_best(&chain(16, 1), &Guarded, NEW).unwrap()), (0, 16));
 }

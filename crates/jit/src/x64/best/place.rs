@@ -218,6 +218,10 @@ impl<'a> Lives<'a> {
     /// "Computing Liveness Sets for SSA-Form Programs", 2011, algorithm 6): the cost is that of what is found.
     fn find_live_in(&mut self) -> Result<(), CompileError> {
         let f = self.f;
+        if self.flow.order.len() == 1 {
+            self.live_in = Rows::new(f.blocks.len(), &[]);
+            return Ok(());
+        }
         let mut home = vec![BlockId(u32::MAX); f.insts.len()];
         for &block in &self.flow.order {
             let block_of = &f.blocks[block.index()];
@@ -283,8 +287,7 @@ impl<'a> Lives<'a> {
                 }
             }
         });
-        // A comparison of two numbers is none any more: `decide_comparisons`.
-        self.needs_two |= matches!(f.blocks[block.index()].term, Term::Switch { .. });
+        // A comparison of two numbers is none any more, and no number chooses a case: `decide_comparisons`.
         f.term_operands(block, |value| {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);

@@ -9,6 +9,10 @@ use alloc::vec::Vec;
 use skep_ir::{BlockId, Cmp, Edge, Table, Term, Value};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, MemSize, Reach, Width};
 
+/// Bytes of a jump in a table, and of how many bits that is.
+const JUMP: u32 = 8;
+const JUMP_SHIFT: u8 = 3;
+
 impl<O: Surroundings + ?Sized> Best<'_, O> {
     pub(super) fn term(&mut self, cur: &Cur<'_>, at: usize) {
         let next = cur.layout.get(at + 1).copied();
@@ -103,45 +107,53 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             && !cur.f.args(edge).iter().any(is_written)
     }
 
-    /// Jumps by a table of distances, which lies behind the program.
+    /// Jumps into a table of jumps, which lies behind the program: that takes one register, and nothing is loaded.
     fn switch(&mut self, cur: &Cur<'_>, at: usize, value: Value, table: Table) {
         let (cases, default) = (cur.f.cases_of(table), table.default);
         let index = self.reg(cur, value, S2);
-        let len = i32::try_from(cases.len()).unwrap_or(i32::MAX);
-        self.c.asm.alu_imm(Alu::Cmp, Width::W64, index, len);
-        let beyond = self.c.asm.label();
-        self.c.asm.jcc(Cond::Ae, beyond, Reach::Long);
-        let table = self.c.asm.label();
-        self.c.asm.lea_label(S1, table);
-        self.c.asm.load_sx(MemSize::B4, S2, Mem::new(S1, 0).with_index(index, 2));
-        self.c.asm.alu(Alu::Add, Width::W64, S1, S2);
+        // Ways with moves have them here, behind the jump.
+        let mut labels: Vec<(Edge, Label, bool)> = Vec::new();
+        let mut label_of = |this: &mut Self, edge: Edge| {
+            if let Some((_, label, _)) = labels.iter().find(|(other, ..)| *other == edge) {
+                return *label;
+            }
+            let has_moves = !this.moves_of(cur, edge).is_empty();
+            let label = if has_moves { this.c.asm.label() } else { cur.label(edge.to) };
+            labels.push((edge, label, has_moves));
+            label
+        };
+        // Nothing is beyond a table of all that a value of few bits can be.
+        let bits = cur.f.bits.get(value.index()).copied().unwrap_or(64);
+        if bits >= 16 || 1 << bits > cases.len() {
+            let len = i32::try_from(cases.len()).unwrap_or(i32::MAX);
+            self.c.asm.alu_imm(Alu::Cmp, Width::W64, index, len);
+            let default = label_of(self, default);
+            self.c.asm.jcc(Cond::Ae, default, Reach::Long);
+        }
+        let start = self.c.asm.label();
+        self.c.asm.lea_label(S1, start);
+        self.c.asm.lea(Width::W64, S1, Mem::new(S1, 0).with_index(index, JUMP_SHIFT));
         self.c.jump_indirect();
-        // Ways with moves have them here.
-        let mut labels: Vec<Label> = Vec::with_capacity(cases.len());
-        for (n, &edge) in cases.iter().enumerate() {
-            if let Some(same) = cases[..n].iter().position(|other| *other == edge) {
-                labels.push(labels[same]);
-            } else if self.moves_of(cur, edge).is_empty() {
-                labels.push(cur.label(edge.to));
-            } else {
-                let label = self.c.asm.label();
+        let jumps = cases.iter().map(|&edge| label_of(self, edge)).collect();
+        self.tables.push((start, jumps));
+        for (edge, label, has_moves) in labels {
+            if has_moves {
                 self.c.asm.bind(label);
                 self.go(cur, at, edge, None);
-                labels.push(label);
             }
         }
-        self.tables.push((table, labels));
-        self.c.asm.bind(beyond);
-        self.go(cur, at, default, cur.layout.get(at + 1).copied());
     }
 
-    /// Tables of distances, where nothing runs.
+    /// Tables of jumps, each of which takes as many bytes.
     pub(super) fn add_tables(&mut self) {
         for (table, labels) in core::mem::take(&mut self.tables) {
+            self.c.asm.align(JUMP, JUMP - 1);
             self.c.asm.bind(table);
             for label in labels {
-                self.c.asm.distance(table, label);
+                self.c.asm.jmp(label, Reach::Long);
+                self.c.asm.align(JUMP, JUMP - 1);
             }
+            self.c.asm.trap();
         }
     }
 
