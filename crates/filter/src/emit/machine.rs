@@ -190,7 +190,9 @@ impl<'a> Machine<'a> {
                     && cell == known =>
             {
                 self.value(left)?;
-                self.code.push(alu(op, k));
+                if k != 0 {
+                    self.code.push(alu(op, k));
+                }
             }
             Value::Alu(op, left, right) => {
                 let commutes =
