@@ -258,7 +258,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// What leads from the address of such an access to the host's.
-    pub(super) fn to_host(&mut self, number: usize) {
+    pub(super) fn lead_to_host(&mut self, number: usize) {
         self.asm.load(MemSize::B8, S, word(number, offset_of!(Check, to_host)));
     }
 }
