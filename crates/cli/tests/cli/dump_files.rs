@@ -533,7 +533,7 @@ fn the_kernel_counts_as_we_do() {
 fn processes_of_packets() {
     let Some(way) = namespace() else { return };
     // The sender stays until it is looked for. Nobody listens, of which it hears at every second packet.
-    let send = "bash -c 'exec 3>/dev/udp/127.0.0.1/9999; for n in 1 2 3; do echo hello >&3; sleep 0.1; done' & \
+    let send = "bash -c 'exec 3>/dev/udp/127.0.0.1/9999; for n in 1 2 3 4 5 6; do echo hello >&3; sleep 0.2; done' & \
                 echo $! >pid; wait $! || true; sleep 0.1";
     let (out, err) = listen(way, "dump-process", "-i lo -t --process --immediate-mode udp", send);
     let pid = fs::read_to_string(Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-process/pid"));
