@@ -21,6 +21,7 @@ mod checked;
 mod compiled;
 mod debug_elf;
 mod fast_map;
+mod fast_text;
 mod frames;
 mod gdb;
 mod jitdump;

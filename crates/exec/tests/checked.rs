@@ -37,7 +37,7 @@ fn run(
         args: [address(MEM, 0), len, 0, 0, 0],
         mem: cells(&mut mem),
         packet,
-        limits: Limits { insns: budget, deadline: None },
+        limits: Limits { insns: budget, ..Limits::default() },
         ..Input::default()
     };
     let output = match code {

@@ -68,7 +68,8 @@ fn emit_with(
     }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
     per_block!(states: Option<State> = None; count);
-    let start = machine.prologue(asked(meaning, graph, root))?;
+    let needed = if optimise { graph.needed(root) } else { 0 };
+    let start = machine.prologue(asked(meaning, graph, root), needed)?;
     if let Some(state) = states.get_mut(root as usize) {
         *state = Some(start);
     }
@@ -342,6 +343,10 @@ impl Layout<'_> {
 
     /// Lays out a block, unless the same instructions end another one, and so are this one.
     fn unless_there(&mut self, id: BlockId, code: &[Insn], branch: Branch, snaplen: u32) {
+        if branch.cond.is_none() && code.is_empty() {
+            self.places[id as usize] = self.places[branch.yes as usize];
+            return;
+        }
         let (yes, no) = (self.begin(branch.yes), self.begin(branch.no));
         let k = match branch.cond {
             Some((_, Src::K(k))) => k,

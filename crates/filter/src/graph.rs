@@ -304,15 +304,19 @@ impl<'a> Graph<'a> {
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.
     fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
-        let needs = self.needs.get(block as usize).copied().unwrap_or(0);
-        self.end(value).is_some_and(|end| end <= needs)
-            || matches!(self.block(block).step, Step::Test(test) if test.value == value)
+        self.end(value).is_some_and(|end| end <= self.needed(block))
+            || matches!(self.block(block).step, Step::Test(test)
+                if test.value == value || thread::ends_behind(self.values, test.value, value))
+    }
+
+    /// The bytes that a packet has at least which is accepted from a block on.
+    pub(crate) fn needed(&self, block: BlockId) -> u32 {
+        self.needs.get(block as usize).copied().unwrap_or(0)
     }
 
     /// What [`Graph::needs`] says of a block.
     fn need(&self, block: &Block) -> u32 {
-        let needs = |id: BlockId| self.needs.get(id as usize).copied().unwrap_or(0);
-        let after = needs(block.yes).min(needs(block.no));
+        let after = self.needed(block.yes).min(self.needed(block.no));
         let Step::Test(Test { mut value, .. }) = block.step else { return after };
         let end = loop {
             match self.values.get(value) {

@@ -119,8 +119,10 @@ fn is_plain<O: Surroundings + ?Sized>(outside: &O, pc: Pc, insn: &Insn) -> bool 
             | Insn::StoreRelease { .. }
             | Insn::Atomic { .. }
     );
+    // Code that checks asks for its accesses itself.
     !is_access
-        || !outside.checks() && matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
+        || outside.checks()
+        || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
 }
 
 /// The condition that holds where another does not, if it is a strict one.

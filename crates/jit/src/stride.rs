@@ -35,8 +35,8 @@ impl Sum {
     }
 }
 
-/// The loads and stores of a loop's body, but for those to the own stack that `is_known` tells; none if it is not known of all of
-/// them where they go.
+/// The loads and stores of a loop's body, but for those that `is_known` says need no check; none if it is not known of all
+/// others where they go.
 pub(crate) fn strided(
     body: &[(Pc, Insn)],
     is_known: impl Fn(&Insn) -> bool,
@@ -48,14 +48,13 @@ pub(crate) fn strided(
         if let Insn::Load { size, base, off, .. }
         | Insn::LoadSx { size, base, off, .. }
         | Insn::Store { size, base, off, .. } = *insn
+            && !is_known(insn)
         {
-            if !is_known(insn) {
-                let sum = sums[usize::from(base.num())]?;
-                let off = i32::try_from(sum.off.checked_add(off.into())?).ok()?;
-                let strides = sum.regs.iter().flatten().map(|&reg| stride(body, reg));
-                let stride = strides.sum::<Option<i64>>()?;
-                found.push(Strided { pc: *pc, size, regs: sum.regs, off, stride });
-            }
+            let sum = sums[usize::from(base.num())]?;
+            let off = i32::try_from(sum.off.checked_add(off.into())?).ok()?;
+            let strides = sum.regs.iter().flatten().map(|&reg| stride(body, reg));
+            let stride = strides.sum::<Option<i64>>()?;
+            found.push(Strided { pc: *pc, size, regs: sum.regs, off, stride });
         }
         let old = |reg: Reg| sums[usize::from(reg.num())];
         let written = match *insn {
@@ -101,7 +100,10 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    fn of(text: &str) -> Option<Vec<([Option<Reg>; 2], i32, i64)>> {
+    /// Registers, number and stride.
+    type Found = ([Option<Reg>; 2], i32, i64);
+
+    fn of(text: &str) -> Option<Vec<Found>> {
         let insns = skep_asm::assemble(text).unwrap();
         let body: Vec<_> = insns.iter().collect();
         let found = strided(&body, |_| false)?;

@@ -175,9 +175,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             let pc = Pc(slot);
             if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
                 if slot != start {
-                    self.begin_hoisted(pc);
-                    if !self.is_hoisted() {
-                        self.begin_turns(pc);
+                    match self.checks {
+                        Some(_) => self.begin_hoisted(pc),
+                        None => self.begin_turns(pc),
                     }
                 }
                 self.asm.align(ALIGN.0, ALIGN.1);

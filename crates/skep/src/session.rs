@@ -533,7 +533,7 @@ impl Session {
 
     pub(crate) fn limits(&self, insns: u64) -> Limits {
         let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
-        Limits { insns, deadline: monotonic().checked_add(time) }
+        Limits { insns, time: Some(time), ..Limits::default() }
     }
 
     /// Runs the callbacks of timers that were due before a packet of this time, each at its own time.
@@ -546,6 +546,7 @@ impl Session {
             Clock::Host => monotonic(),
         };
         let mut limits = self.limits(self.options.insns);
+        limits.deadline = limits.time.take().and_then(|time| monotonic().checked_add(time));
         // What restarts itself more often goes on before the next packet.
         for _ in 0..MAX_TIMERS {
             let Some(timer) = self.host.timers.expire(now) else { break };

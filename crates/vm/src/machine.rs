@@ -28,12 +28,15 @@ pub struct Limits {
     pub insns: u64,
     /// When to stop, on the clock of [`Machine::with_clock`], in nanoseconds.
     pub deadline: Option<u64>,
+    /// How long the run may take from the first look at that clock on, in nanoseconds; that is after 65,536
+    /// instructions, so that short runs need not ask for the time at all.
+    pub time: Option<u64>,
 }
 
 impl Default for Limits {
     /// 2³² instructions, no deadline.
     fn default() -> Self {
-        Self { insns: 1 << 32, deadline: None }
+        Self { insns: 1 << 32, deadline: None, time: None }
     }
 }
 

@@ -85,6 +85,8 @@ struct Ring {
     waits: bool,
     /// Whether all packets from before the signal to stop have come.
     ended: bool,
+    /// Whether the interface is there no more.
+    gone: bool,
 }
 
 /// A packet, or what is there instead.
@@ -358,7 +360,15 @@ impl Rings {
                 ring.waits = false;
                 return Ok(Got::Packet { filtered: ring.filtered });
             }
-            None if is_known => return Ok(Got::End),
+            None if is_known => {
+                return match self.rings.iter().find(|ring| ring.gone) {
+                    None => Ok(Got::End),
+                    Some(Ring { name, .. }) => {
+                        let text = format!("{name}: the interface is gone");
+                        Err(Failure::new(Kind::Environment, text))
+                    }
+                };
+            }
             _ if is_several => std::thread::sleep(NAP),
             _ => {}
         }
@@ -368,7 +378,7 @@ impl Rings {
 
 impl Ring {
     fn new(ring: PacketRing, name: String, filtered: bool) -> Self {
-        Self { ring, name, filtered, next: Packet::new(), waits: false, ended: false }
+        Self { ring, name, filtered, next: Packet::new(), waits: false, ended: false, gone: false }
     }
 
     /// Whether packets are of the link type that is asked for.
@@ -389,10 +399,15 @@ impl Ring {
         if self.waits || self.ended {
             return Ok(());
         }
-        let next = self.ring.next(&mut self.next).map_err(|err| {
-            let failure = Failure::at(Kind::Environment, Path::new(&self.name), &err);
-            failure.help("is the interface gone?")
-        })?;
+        let next = match self.ring.next(&mut self.next) {
+            // Others go on.
+            Err(CaptureError::Io { source, .. }) if source.kind() == io::ErrorKind::NetworkDown => {
+                (self.gone, self.ended) = (true, true);
+                return Ok(());
+            }
+            Err(err) => return Err(Failure::at(Kind::Environment, Path::new(&self.name), &err)),
+            Ok(next) => next,
+        };
         match next {
             Next::Packet => {
                 self.ended = until.is_some_and(|until| self.next.meta.timestamp > until);

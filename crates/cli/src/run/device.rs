@@ -45,6 +45,12 @@ pub(crate) fn failure(err: &DeviceError) -> Failure {
             let text = format!("{device}: no such interface");
             Failure::new(Kind::Environment, text).help("`ip link` lists the interfaces")
         }
+        DeviceError::System { device, source, .. }
+            if source.kind() == io::ErrorKind::NetworkDown =>
+        {
+            let help = format!("`ip link set {device} up`, as root");
+            Failure::new(Kind::Environment, format!("{device}: the interface is not up")).help(help)
+        }
         _ => failure,
     }
 }

@@ -193,6 +193,19 @@ fn failures_are_those_of_tcpdump() {
     }
 }
 
+/// Bars end where the terminal does.
+#[test]
+fn histograms_fit_the_terminal() {
+    for (columns, longest) in [("60", 60), ("200", 78), ("20", 42)] {
+        let ran = command(["dump", "-r", "examples/traffic.pcap", "--hist", "len"])
+            .env("COLUMNS", columns)
+            .output()
+            .unwrap();
+        let out = String::from_utf8(ran.stdout).unwrap();
+        assert_eq!(out.lines().map(str::len).max(), Some(longest), "{out}");
+    }
+}
+
 /// A list of captures.
 #[test]
 fn captures_of_a_list() {

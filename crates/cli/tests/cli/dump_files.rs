@@ -218,6 +218,61 @@ fn several_interfaces_side_by_side() {
     assert!(err.contains("two: 2 packets received by filter"), "{err}");
 }
 
+/// Interfaces are those of the network namespace, whatever `/sys` shows.
+#[test]
+fn interfaces_are_those_of_the_namespace() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip link set one up";
+    let (out, err) = in_namespace(way, &format!("{cable}; $SKEP dump -D; $SKEP dump -L -i two"));
+    let words = [
+        "1.any (Pseudo-device that captures on all interfaces) [Up, Running]",
+        "2.lo [Up, Running, Loopback]",
+        "3.one [Up, Disconnected]",
+        "4.two [none]",
+        "Data link types for two (use option -y to set):",
+        "  EN10MB (Ethernet)",
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), words, "{err}");
+    if tcpdump() {
+        let theirs = in_namespace(way, &format!("{cable}; tcpdump -D")).0;
+        assert!(theirs.lines().take(3).eq(words.into_iter().take(3)), "{theirs}{out}");
+    }
+    let any = format!(
+        "{cable}; ip link set two up; (sleep 0.5; {SEND}) & $SKEP dump -i any -c 8 -t --immediate-mode"
+    );
+    let (out, err) = in_namespace(way, &any);
+    let is_known = |line: &str| ["one", "two", "lo"].iter().any(|name| line.starts_with(name));
+    assert!(out.lines().count() == 8 && out.lines().all(is_known), "{out}{err}");
+}
+
+/// An interface that is down is not listened on, one that goes is said to be gone; one that comes up again goes on.
+#[test]
+fn interfaces_come_and_go() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip addr add 10.9.0.1/24 dev one";
+    let (out, err) = in_namespace(way, &format!("{cable}; $SKEP dump -i one || test $? = 3"));
+    assert!(out.is_empty() && err.starts_with("error: one: the interface is not up"), "{out}{err}");
+
+    let up = "ip link set one up; ip link set two up; \
+              ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:09 dev one";
+    let send = "bash -c 'echo hello >/dev/udp/10.9.0.2/9999'";
+    let dir = scratch("dump-live-gone");
+    let (out, err) = in_namespace(
+        way,
+        &format!(
+            "{cable}; {up}; cd {}; $SKEP dump -i one -nn -t --immediate-mode udp port 9999 >out 2>err & pid=$!; {WAIT}; {send}; sleep 0.2; \
+             ip link set one down; sleep 0.3; {up}; sleep 0.2; {send}; sleep 0.3; grep -c captured err || true; ip link del one; \
+             wait $pid || echo $?; cat out; cat err >&2",
+            dir.display()
+        ),
+    );
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 4, "{out}{err}");
+    assert_eq!(lines[..2], ["0", "3"], "{out}{err}");
+    assert!(err.contains("2 packets captured"), "{err}");
+    assert!(err.ends_with("error: one: the interface is gone\n"), "{err}");
+}
+
 /// Packets of several interfaces come in the order of their times, and none from before the signal is lost.
 #[test]
 fn several_interfaces_in_order() {

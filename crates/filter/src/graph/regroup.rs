@@ -1,13 +1,16 @@
 //! Tests of one value next to each other, so that it is loaded once.
 //!
 //! A *chain* is a run of tests each of which is reached only from the one before it, and all of which
-//! have one way to the same end. If that end is [`REJECT`], the order of the tests does not matter: a load
-//! beyond the packet rejects, too. If it is [`ACCEPT`], a test may go before others as long as nothing that
+//! have one way to the same block, their end. If that is [`REJECT`], the order of the tests does not matter: a load
+//! beyond the packet rejects, too. If it is another one, a test may go before others as long as nothing that
 //! changes places may reject, which is so when it was loaded before.
 
 use super::thread::{Known, VERY_FEW};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
 use crate::form::{Rhs, Test, ValueId};
+
+/// Tests of a chain to something else than an end, at most.
+const LONGEST: usize = 16;
 
 /// A test of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +84,10 @@ impl Graph<'_> {
             let first = held[id as usize].flatten();
             if let Some(ordered) = self.order(&chain, end, known, first) {
                 // All but the first are made with it.
-                chain[1..].iter().for_each(|link| ways[link.id as usize] = 0);
+                for link in &chain[1..] {
+                    ways[link.id as usize] = 0;
+                    done[link.id as usize] = true;
+                }
                 chains.push((id, end, ordered, next));
             }
         }
@@ -91,7 +97,7 @@ impl Graph<'_> {
         let mut chains = chains.into_iter().rev().peekable();
         let root = self.rebuild(root, ways, |graph, id, made| {
             let (_, end, links, next) = chains.next_if(|chain| chain.0 == id)?;
-            let last = made[next as usize];
+            let (end, last) = (made[end as usize], made[next as usize]);
             Some(links.iter().rev().fold(last, |next, link| {
                 let (yes, no) = if link.ends_if { (end, next) } else { (next, end) };
                 graph.finish(link.test, yes, no)
@@ -112,18 +118,20 @@ impl Graph<'_> {
             return None;
         };
         // Which of the two ways is the one to the end is told by the next test.
-        let mut ends = [(yes, true, no), (no, false, yes)].into_iter().filter(|&(end, _, next)| {
-            end <= ACCEPT
-                && next > ACCEPT
+        let is_end = |&(end, _, next): &(BlockId, bool, BlockId)| {
+            next > ACCEPT
                 && end != next
                 && ways[next as usize] == 1
                 && matches!(self.blocks[next as usize],
                     Block { step: Step::Test(_), yes, no } if yes != no && (yes == end || no == end))
-        });
-        let (end, ends_if, mut next) = ends.next()?;
+        };
+        let mut ends = [(yes, true, no), (no, false, yes)];
+        ends.sort_by_key(|end| end.0 > ACCEPT);
+        let (end, ends_if, mut next) = ends.into_iter().find(is_end)?;
         chain.clear();
         chain.push(Link { id: first, test, ends_if });
-        while next > ACCEPT && ways[next as usize] == 1 {
+        while next > ACCEPT && ways[next as usize] == 1 && (end <= ACCEPT || chain.len() < LONGEST)
+        {
             let Block { step: Step::Test(test), yes, no } = self.blocks[next as usize] else {
                 break;
             };
@@ -131,7 +139,7 @@ impl Graph<'_> {
                 break;
             }
             chain.push(Link { id: next, test, ends_if: yes == end });
-            done[next as usize] = true;
+            done[next as usize] |= end <= ACCEPT;
             next = if yes == end { no } else { yes };
         }
         Some((end, next))
@@ -146,7 +154,7 @@ impl Graph<'_> {
         mut held: Option<ValueId>,
     ) -> Option<Vec<Link>> {
         // What is compared with another value may reject for that, too.
-        if end == ACCEPT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
+        if end != REJECT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
             return None;
         }
         let mut loads = 0;

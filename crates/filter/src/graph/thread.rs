@@ -239,19 +239,11 @@ impl Known {
         self.len = self.len.max(at.saturating_add(size.into()));
     }
 
-    /// Whether something was loaded that ends as far behind the same IPv4 header.
+    /// Whether something was loaded that ends as far behind the same header.
     fn reaches_behind(&self, values: &Values, id: ValueId) -> bool {
-        let Value::Ind(size, base, off) = values.get(id) else { return false };
-        // Places behind a header of at most 60 bytes do not wrap.
-        let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
-        let is_header = matches!(values.get(base), Value::Msh(_)) && off <= u32::from(u16::MAX);
-        let mut rest = if is_header { self.values } else { 0 };
+        let mut rest = if matches!(values.get(id), Value::Ind(..)) { self.values } else { 0 };
         while rest != 0 {
-            if let Value::Ind(other_size, other_base, other) = values.get(rest.trailing_zeros())
-                && other_base == base
-                && other <= u32::from(u16::MAX)
-                && end(other, other_size) >= end(off, size)
-            {
+            if ends_behind(values, rest.trailing_zeros(), id) {
                 return true;
             }
             rest &= rest - 1;
@@ -266,6 +258,25 @@ impl Known {
             || self.reaches_behind(graph.values, id)
             || !graph.values.may_fail(id)
     }
+}
+
+/// Whether a load ends no earlier than another one behind the same header, so that it rejects where that does.
+///
+/// Places behind a header do not wrap: it begins behind a few others, whose lengths have 16 bits, and is of
+/// at most 60 bytes if it is its own length that is counted from.
+pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool {
+    const FAR: u32 = u16::MAX as u32;
+    let (Value::Ind(size, base, off), Value::Ind(other_size, other_base, other)) =
+        (values.get(id), values.get(later))
+    else {
+        return false;
+    };
+    let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
+    base == other_base
+        && off <= FAR
+        && other <= FAR
+        && end(other, other_size) >= end(off, size)
+        && matches!(values.get(base), Value::Msh(_) | Value::Cell(_))
 }
 
 /// The last value that has a bit.

@@ -4,7 +4,7 @@
 //! before:  for each access: the address, checked as ever; else one turn goes the slow way
 //!          turns = the fewest that keep each access inside, and that instructions are left for, less one
 //!          left -= instructions of all those turns
-//! head:    the body, with no check; out if the condition says so
+//! head:    the body, with no check; out if the condition says so (`turns.rs`, where a register tells the turns)
 //!          goes back to the head while turns are left, then to before
 //! out:     left += instructions of the turns that there were not
 //! slow:    the body, each access checked; goes back to before while the condition says so
@@ -16,7 +16,7 @@
 use super::checked::{is_own_stack, word};
 use super::mem::ADDR;
 use super::{Compiler, env, regs};
-use crate::counted::block;
+use crate::counted::{Counted, block};
 use crate::env::{CHECKS, Check, Env};
 use crate::meter::over;
 use crate::shape::Target;
@@ -50,6 +50,8 @@ pub(super) struct Hoisted {
     first: usize,
     before: Label,
     slow: Label,
+    /// What tells the turns, if anything does but a count of them.
+    told: Option<Counted>,
 }
 
 impl Hoisted {
@@ -86,7 +88,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         for (access, number) in loop_.accesses.iter().zip(loop_.first..) {
             self.limit_turns(access, number, loop_.slow);
         }
-        if self.meter.is_some() {
+        if let Some(told) = loop_.told {
+            self.find_last(&told);
+            self.turns = Some((told, loop_.before));
+        } else if self.meter.is_some() {
             self.asm.imul_imm(Wide::W64, S, TURNS, loop_.insns);
             self.asm.alu_imm(Alu::Add, Wide::W64, S, loop_.insns);
             self.asm.alu(Alu::Sub, Wide::W64, METER, S);
@@ -127,13 +132,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             super::turns::is_simple(insn, bmi2) && !is_ordered && !names_frame(insn)
         };
         let accesses = strided(&body, own_stack)?;
-        let fits = first + accesses.len() < CHECKS / 2 && !accesses.is_empty();
+        let is_worth_it = self.meter.is_some() || !accesses.is_empty();
+        let fits = first + accesses.len() < CHECKS / 2 && is_worth_it;
         if !fits || !body.iter().all(|(_, insn)| is_simple(insn)) {
             return None;
         }
         let insns = count + i32::from(over.is_some());
         let [before, slow] = core::array::from_fn(|_| self.asm.label());
-        Some(Hoisted { head, end, over, insns, accesses, first, before, slow })
+        let told = Counted::at((self.insns, self.shape), self.outside, head, is_simple);
+        Some(Hoisted { head, end, over, insns, accesses, first, before, slow, told })
     }
 
     /// Checks an access as it is in the next turn, and has no more turns than it stays inside for.
@@ -177,6 +184,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn end_hoisted(&mut self, pc: Pc) -> Option<u32> {
         let quick = &mut self.checks.as_mut()?.quick;
         let loop_ = quick.take_if(|quick| quick.end == pc)?;
+        if let Some(told) = loop_.told {
+            self.checks.as_mut()?.hoisted.push(loop_);
+            let &Insn::JumpIf { off, .. } = self.insns.get(told.end)? else { return None };
+            return self.end_turns(pc, off.into());
+        }
         let goes_on = self.goes_on(&loop_)?;
         let out = self.asm.label();
         self.asm.jcc(goes_on.not(), out, Reach::Short);
@@ -246,7 +258,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// What leads from the address of such an access to the host's.
-    pub(super) fn to_host(&mut self, number: usize) {
+    pub(super) fn lead_to_host(&mut self, number: usize) {
         self.asm.load(MemSize::B8, S, word(number, offset_of!(Check, to_host)));
     }
 }
