@@ -23,11 +23,13 @@ enum Way {
 impl<C> Func<C> {
     /// Puts products in place of quotients and remainders of no more than 32 bits by numbers.
     pub fn multiply_to_divide(&mut self, flow: &Flow) {
+        let mut any = false;
         for &block in &flow.order {
             let divides = |value: &Value| self.divisor(*value).is_some();
             if !self.blocks[block.index()].insts.iter().any(divides) {
                 continue;
             }
+            any = true;
             let insts = core::mem::take(&mut self.blocks[block.index()].insts);
             for value in insts {
                 if let Some((a, divisor, is_remainder)) = self.divisor(value) {
@@ -37,7 +39,9 @@ impl<C> Func<C> {
                 }
             }
         }
-        self.resolve_all();
+        if any {
+            self.resolve_all();
+        }
     }
 
     /// The dividend, the divisor, and whether it is the remainder that is asked for.
@@ -80,7 +84,7 @@ impl<C> Func<C> {
                 wide(self, BinOp::Shr, sum, after)
             }
         };
-        // What the quotient is less than the dividend is less than both.
+        // No quotient is more than its dividend.
         let bits = self.bits[a.index()].min(32);
         self.bits[quotient.index()] = self.bits[quotient.index()].min(bits);
         if !is_remainder {

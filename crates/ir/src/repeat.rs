@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// Blocks of a loop, at most.
 const MOST_BLOCKS: usize = 6;
 /// Instructions of all copies together, at most.
-const MOST_INSTS: usize = 64;
+const MOST_INSTS: usize = 32;
 /// Copies at most.
 const MOST_COPIES: usize = 4;
 

@@ -356,6 +356,46 @@ fn parameters_that_hand_on_one_value_go() {
     assert_eq!(f.blocks.last().map(|block| block.term), Some(Term::Return(args[0])));
 }
 
+/// A loop with two ways out, whose values are used behind it, does several turns in one, and gives and charges the same.
+#[test]
+fn small_loops_do_several_turns_in_one() {
+    let mut f: Func<()> = Func::new();
+    let [entry, head, latch, found, end] = [0; 5].map(|_| f.block());
+    let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+    let at = f.param(head, 0);
+    let [one, zero] = [1, 0].map(|number| f.number(number, 0));
+    let cmp = |cond, a, b| Cmp { cond, width: Width::W64, a, b };
+    let bin = |op, a, b| Inst::Bin { op, width: Width::W64, a, b };
+    let edge = f.edge(head, [zero]);
+    f.blocks[0].term = Term::Jump(edge);
+    f.push(head, Inst::Charge(3), 0);
+    let product = f.push(head, bin(BinOp::Mul, at, args[1]), 0);
+    let (yes, no) = (f.edge(found, []), f.edge(latch, []));
+    f.blocks[head.index()].term = Term::Branch { cmp: cmp(Cond::Eq, product, args[2]), yes, no };
+    f.push(latch, Inst::Charge(2), 0);
+    let next = f.push(latch, bin(BinOp::Add, at, one), 0);
+    let (yes, no) = (f.edge(head, [next]), f.edge(end, []));
+    f.blocks[latch.index()].term = Term::Branch { cmp: cmp(Cond::Lt, next, args[0]), yes, no };
+    f.push(found, Inst::Charge(7), 0);
+    let sum = f.push(found, bin(BinOp::Xor, at, args[3]), 0);
+    f.blocks[found.index()].term = Term::Return(sum);
+    let sum = f.push(end, bin(BinOp::Add, next, product), 0);
+    f.blocks[end.index()].term = Term::Return(sum);
+    assert_eq!(check(&f), Ok(()));
+    let runs = |f: &Func<()>| -> Vec<_> {
+        let all = (0..12).flat_map(|turns| (0..12).map(move |at| [turns, 5, at * 5, 90, 0]));
+        all.map(|args| run(f, args)).collect()
+    };
+    let want = runs(&f);
+    assert!(f.repeat_turns(&Flow::new(&f)));
+    assert_eq!(check(&f), Ok(()), "{f}");
+    assert_eq!(f.blocks.len(), 5 + 3 * 2, "{f}");
+    assert_eq!(runs(&f), want, "{f}");
+    f.gather_charges(&Flow::new(&f));
+    assert!(loops_ask(&f), "{f}");
+    assert_eq!(runs(&f), want, "{f}");
+}
+
 /// Branches between numbers become choices, and what is charged on one way only is put back on the other.
 #[test]
 fn branches_between_numbers_are_choices() {
