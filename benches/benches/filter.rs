@@ -99,7 +99,7 @@ fn attached(sends: u32, mut libpcap: Option<&mut Libpcap>) {
     }
 }
 
-/// Nanoseconds a packet, less those of a program that only returns.
+/// Nanoseconds a packet, less those of a program that only returns, which are said, too.
 #[expect(clippy::print_stdout, reason = "the result of the bench")]
 fn in_the_kernel(repeat: u32, mut libpcap: Option<&mut Libpcap>) {
     if host().is_none() {
@@ -117,6 +117,7 @@ fn in_the_kernel(repeat: u32, mut libpcap: Option<&mut Libpcap>) {
             loaded(hook, target, program, lookups, tables)
         };
         let nothing = load(&program_of_all(true, 1), &[], &[]);
+        row(&format!("{} nothing", hook.name()), in_turns(&[&nothing], hook, repeat)[0], None);
         let options = Options { fast: true, ..options };
         for text in ["ip and tcp port 80", "port 80", "host 10.0.0.1", "ip host in @list"] {
             let meaning = Expr::parse(text).and_then(|expr| expr.meaning(&options));

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench jit` runs criterion's groups `exec/jit/PROGRAM/ENGINE`, then measures once more, engine
 //! after engine in turns, and prints nanoseconds for a run, ratios to native code, and what compilation takes.
-//! `-- --test` only sees that all engines agree. Needs an x86-64 host and clang.
+//! `-- --test` only sees that all engines agree, `-- --sessions` prints the tables of sessions alone. Needs an x86-64 host and clang.
 
 #[cfg(feature = "cranelift")]
 #[path = "jit/clif.rs"]
@@ -34,6 +34,10 @@ fn main() {
     if !cfg!(target_arch = "x86_64") {
         eprintln!("skipped: this host is not x86-64");
         return;
+    }
+    if std::env::args().any(|arg| arg == "--sessions") {
+        kernel::helpers_table();
+        return session::table();
     }
     agree();
     if std::env::args().any(|arg| arg == "--test") {

@@ -2,10 +2,11 @@
 
 use skep_abi::ProgType;
 use skep_benches::{Program, memory};
-use skep_exec::{Bare, CodeOptions, features};
+use skep_exec::{Bare, CodeOptions, Compiled, features};
 use skep_isa::{Call, ImmSrc, Pc};
 use skep_jit::{Access, Callee, NoSurroundings, Surroundings};
 use skep_prog::Prog;
+use skep_vm::{Helpers, Input, MEM, Machine, Vm, address, cells};
 use solana_sbpf::vm::ExecutionMode;
 use std::ffi::{CString, c_void};
 use std::hint::black_box;
@@ -40,10 +41,12 @@ pub(crate) trait Engine {
 }
 
 /// Ours first, what all are measured by last.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 13] = [
     "skep",
     "metered",
     "hardened",
+    "checked",
+    "chk. metered",
     "opt 2",
     "opt 2 metered",
     "ir cranelift",
@@ -65,8 +68,10 @@ pub(crate) fn engines(program: Program) -> Vec<Box<dyn Engine>> {
         Box::new(Skep::new(program, NAMES[0], CodeOptions::plain())),
         Box::new(Skep::new(program, NAMES[1], CodeOptions::default())),
         Box::new(Skep::new(program, NAMES[2], hardened)),
-        Box::new(Skep::new(program, NAMES[3], optimised(CodeOptions::plain()))),
-        Box::new(Skep::new(program, NAMES[4], optimised(CodeOptions::default()))),
+        Box::new(Checked::new(program, NAMES[3], CodeOptions::plain())),
+        Box::new(Checked::new(program, NAMES[4], CodeOptions::default())),
+        Box::new(Skep::new(program, NAMES[5], optimised(CodeOptions::plain()))),
+        Box::new(Skep::new(program, NAMES[6], optimised(CodeOptions::default()))),
         Box::new(Rbpf::new(program)),
     ];
     #[cfg(feature = "cranelift")]
@@ -118,6 +123,42 @@ impl Engine for Skep {
         let address = self.mem.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: as in `new`; r1 is the memory that the program works on.
         unsafe { self.code.run([address, 0, 0, 0, 0], &mut self.stack[..]) }
+    }
+}
+
+/// Code that checks, in the interpreter's memory; nobody has verified the program.
+struct Checked {
+    name: &'static str,
+    machine: Machine<()>,
+    code: Compiled,
+    vm: Vm,
+    mem: Vec<u8>,
+}
+
+impl Checked {
+    fn new(program: Program, name: &'static str, options: CodeOptions) -> Self {
+        let insns = skep_isa::decode(program.bytes).expect("clang writes instructions");
+        let prog = Prog::new(program.name, ProgType::SocketFilter, insns);
+        let mut machine = Machine::new(Helpers::new(), Vec::new());
+        machine.load(&prog).expect("the program loads");
+        let code = Compiled::checked(&machine, options).expect("the program compiles");
+        Self { name, machine, code, vm: Vm::new(), mem: memory() }
+    }
+}
+
+impl Engine for Checked {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&mut self) -> u64 {
+        let input = Input {
+            args: [address(MEM, 0), 0, 0, 0, 0],
+            mem: cells(&mut self.mem),
+            ..Input::default()
+        };
+        let output = self.vm.run_checked(&self.machine, 0, &mut (), input, &self.code);
+        output.result.expect("the program does what it may")
     }
 }
 

@@ -76,9 +76,12 @@ impl Engine for Kernel {
 
     /// The kernel's own clock, which is read around all the runs.
     fn ns(&mut self) -> f64 {
-        self.test_run(20).map_or(f64::MAX, |(_, ns)| ns)
+        self.test_run(RUNS).map_or(f64::MAX, |(_, ns)| ns)
     }
 }
+
+/// Runs that are measured together.
+const RUNS: u32 = 20;
 
 /// Programs that call helpers: nanoseconds of a run by the interpreter, as machine code, and in the kernel.
 #[expect(clippy::print_stdout, reason = "the result of the bench")]
@@ -102,8 +105,12 @@ pub(crate) fn helpers_table() {
             for _ in 0..300 {
                 packet.reset(&[0; 64], PacketMeta::default());
                 let start = Instant::now();
-                session.run(&mut packet).expect("it runs");
-                shortest = shortest.min(start.elapsed().as_secs_f64() * 1e9);
+                // As often as the kernel, so that the clock counts as little.
+                for _ in 0..RUNS {
+                    session.run(&mut packet).expect("it runs");
+                }
+                let ns = start.elapsed().as_secs_f64() * 1e9 / f64::from(RUNS);
+                shortest = shortest.min(ns);
             }
             times.push(shortest);
         }

@@ -2,11 +2,13 @@
 //!
 //! # Model
 //!
-//! `A` is r0 and `X` is r7, both always zero-extended 32-bit numbers; all arithmetic and all
-//! comparisons are 32 bits wide. r6 is the context. Scratch cell `M[k]` is the word at
-//! `r10 - 4 - 4 * k`. r1 to r5 live within one classic instruction only, so calls may clobber them.
-//! With direct packet access r8 and r9 are the start and the end of the packet. In a socket filter that copies the first
-//! bytes of the packet, r9 is its length, and the copy lies below the scratch cells.
+//! `A` and `X` are registers (`registers.rs`), both always zero-extended 32-bit numbers; all arithmetic and all
+//! comparisons are 32 bits wide. Scratch cell `M[k]` is the word at `r10 - 4 - 4 * k`. With direct packet access two
+//! registers are the start and the end of the packet. In a socket filter that copies the first bytes of the packet, one
+//! is its length, and the copy lies below the scratch cells.
+//!
+//! A program with direct packet access that compares the length more than once on some way is there twice: for packets
+//! that are as long as most are, for which one comparison at the start does for most loads, and for others.
 //!
 //! # Invariants
 //!
@@ -19,7 +21,10 @@
 
 mod bulk;
 mod context;
+mod length;
+mod operand;
 mod packet;
+mod registers;
 mod table;
 
 pub use table::{Key, Lookup};
@@ -29,14 +34,12 @@ use crate::insn::{self, Ancillary, CondOp, Insn, Reg};
 use alloc::vec;
 use alloc::vec::Vec;
 use bulk::Bulk;
+use length::Lengths;
+use operand::Operands;
+use registers::Registers;
 use skep_isa::{self as isa, Insns, Pc, Width};
 
 const A: isa::Reg = isa::Reg::R0;
-const CTX: isa::Reg = isa::Reg::R6;
-const X: isa::Reg = isa::Reg::R7;
-/// Start of the packet, or a place for `A` where the packet is not accessed directly.
-const DATA: isa::Reg = isa::Reg::R8;
-const END: isa::Reg = isa::Reg::R9;
 
 /// Where the translated program is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,32 +126,28 @@ pub fn translate_with_tables(
     target: Target,
     lookups: &[Lookup],
 ) -> Result<Insns, TranslateError> {
-    let len = program.insns().len();
+    let insns = program.insns();
     let copies = target == Target::SocketFilter;
+    let is_lookup = |pc: usize| lookups.iter().any(|lookup| lookup.pc == pc);
     let mut this = Translator {
         target,
-        bulk: if copies { Bulk::of(program) } else { Bulk::default() },
+        regs: Registers::of(insns, target, lookups),
+        operands: Operands::of(insns, is_lookup, copies),
+        lengths: Lengths::default(),
+        bulk: if copies { Bulk::of(insns) } else { Bulk::default() },
         out: Insns::default(),
-        start: vec![Pc::default(); len],
-        reached: vec![false; len],
+        start: Vec::new(),
+        reached: Vec::new(),
         jumps: Vec::new(),
     };
-    this.prologue();
-    this.reach(0);
-    for (pc, &insn) in program.insns().iter().enumerate() {
-        if this.reached.get(pc) == Some(&true) {
-            if let Some(start) = this.start.get_mut(pc) {
-                *start = pc_of_len(&this.out);
-            }
-            if let Some(lookup) = lookups.iter().find(|lookup| lookup.pc == pc) {
-                this.lookup(lookup);
-                this.reach(target_of_next(pc));
-            } else if this.insn(pc, insn)? == Flow::On {
-                this.reach(target_of_next(pc));
-            }
-        }
+    this.packet_prologue();
+    let likely = if copies { None } else { packet::likely_length(insns) };
+    if let Some(length) = likely {
+        let short = this.jump_if_shorter(length);
+        this.body(insns, lookups, length)?;
+        this.land(short);
     }
-    this.resolve();
+    this.body(insns, lookups, 0)?;
     Ok(this.out)
 }
 
@@ -170,6 +169,9 @@ enum Flow {
 
 struct Translator {
     target: Target,
+    regs: Registers,
+    operands: Operands,
+    lengths: Lengths,
     bulk: Bulk,
     out: Insns,
     /// Slot of each classic instruction.
@@ -181,37 +183,73 @@ struct Translator {
 }
 
 impl Translator {
-    fn prologue(&mut self) {
-        self.mov(CTX, isa::Reg::R1);
-        self.packet_prologue();
-        self.alu(isa::AluOp::Mov, A, isa::Src::Imm(0));
-        self.alu(isa::AluOp::Mov, X, isa::Src::Imm(0));
+    /// The program for packets that are known to be `from` bytes long and more.
+    fn body(
+        &mut self,
+        insns: &[Insn],
+        lookups: &[Lookup],
+        from: u32,
+    ) -> Result<(), TranslateError> {
+        self.start = vec![Pc::default(); insns.len()];
+        self.reached = vec![false; insns.len()];
+        if self.target != Target::SocketFilter {
+            self.lengths = Lengths::of(insns, from, packet::TOO_LONG, packet::end);
+        }
+        if self.operands.a_is_used(0) {
+            self.alu(isa::AluOp::Mov, A, isa::Src::Imm(0));
+        }
+        if self.operands.x_is_used(0) {
+            self.alu(isa::AluOp::Mov, self.regs.x, isa::Src::Imm(0));
+        }
+        self.reach(0);
+        for (pc, &insn) in insns.iter().enumerate() {
+            if self.reached.get(pc) == Some(&true) {
+                if let Some(start) = self.start.get_mut(pc) {
+                    *start = pc_of_len(&self.out);
+                }
+                if let Some(lookup) = lookups.iter().find(|lookup| lookup.pc == pc) {
+                    self.lookup(lookup);
+                    self.reach(target_of_next(pc));
+                } else if self.insn(pc, insn)? == Flow::On {
+                    self.reach(target_of_next(pc));
+                }
+            }
+        }
+        self.resolve();
+        Ok(())
     }
 
     fn insn(&mut self, pc: usize, insn: Insn) -> Result<Flow, TranslateError> {
         match insn {
             Insn::LoadAbs { size, k } => return Ok(self.load_abs(pc, A, size, k)),
-            Insn::LoadInd { size, k } => self.load_ind(size, k),
+            Insn::LoadInd { size, k } => self.load_ind(pc, size, k),
             Insn::LoadAnc { anc, .. } => self.ancillary(pc, anc)?,
-            Insn::LoadLen { reg } => self.length(host(reg)),
-            Insn::LoadImm { reg, k } => self.alu(isa::AluOp::Mov, host(reg), imm(k)),
+            // Such as the number of a table.
+            Insn::LoadImm { reg: Reg::X, .. } | Insn::Tax
+                if !self.operands.x_is_used(target_of_next(pc)) => {}
+            Insn::LoadLen { reg } => self.length(self.host(reg)),
+            Insn::LoadImm { reg, k } => self.alu(isa::AluOp::Mov, self.host(reg), imm(k)),
             Insn::LoadMem { reg, k } => {
                 let (size, base) = (isa::Size::W, isa::Reg::FP);
-                self.push(isa::Insn::Load { size, dst: host(reg), base, off: cell(k) });
+                self.push(isa::Insn::Load { size, dst: self.host(reg), base, off: cell(k) });
             }
             Insn::LoadMsh { k } => return Ok(self.load_msh(pc, k)),
             Insn::Store { reg, k } => {
-                let (size, base, src) = (isa::Size::W, isa::Reg::FP, isa::Src::Reg(host(reg)));
+                let (size, base, src) = (isa::Size::W, isa::Reg::FP, isa::Src::Reg(self.host(reg)));
                 self.push(isa::Insn::Store { size, base, off: cell(k), src });
             }
-            Insn::Alu { op, src } => self.arithmetic(op, src),
+            Insn::Alu { op, src } => self.arithmetic(pc, op, src),
             Insn::Neg => self.push(isa::Insn::Neg { width: Width::W32, dst: A }),
             Insn::Jump { k } => {
                 self.jump(pc, k);
                 return Ok(Flow::Else);
             }
             Insn::JumpIf { op, src, jt, jf } => {
-                self.jump_if(pc, op, operand(src), (jt.into(), jf.into()));
+                let src = match op {
+                    CondOp::Eq | CondOp::Set => self.bits(pc, src),
+                    CondOp::Gt | CondOp::Ge => self.operand(src),
+                };
+                self.jump_if(pc, op, src, (jt.into(), jf.into()));
                 return Ok(Flow::Else);
             }
             Insn::RetK { k } => {
@@ -222,19 +260,21 @@ impl Translator {
                 self.ret_a();
                 return Ok(Flow::Else);
             }
-            Insn::Tax => self.alu(isa::AluOp::Mov, X, isa::Src::Reg(A)),
-            Insn::Txa => self.alu(isa::AluOp::Mov, A, isa::Src::Reg(X)),
+            Insn::Tax => self.alu(isa::AluOp::Mov, self.regs.x, isa::Src::Reg(A)),
+            Insn::Txa => self.alu(isa::AluOp::Mov, A, isa::Src::Reg(self.regs.x)),
         }
         Ok(Flow::On)
     }
 
     /// eBPF defines division by 0; classic BPF rejects the packet.
-    fn arithmetic(&mut self, op: insn::AluOp, src: insn::Src) {
+    fn arithmetic(&mut self, pc: usize, op: insn::AluOp, src: insn::Src) {
         use insn::AluOp;
         let divides = matches!(op, AluOp::Div | AluOp::Mod);
         if divides && src == insn::Src::X {
-            self.unless(isa::CondOp::Ne, X, isa::Src::Imm(0), Width::W32);
+            self.unless(isa::CondOp::Ne, self.regs.x, isa::Src::Imm(0), Width::W32);
         }
+        let is_bitwise = matches!(op, AluOp::And | AluOp::Or | AluOp::Xor);
+        let src = if is_bitwise { self.bits(pc, src) } else { self.operand(src) };
         let op = match op {
             AluOp::Add => isa::AluOp::Add,
             AluOp::Sub => isa::AluOp::Sub,
@@ -247,7 +287,7 @@ impl Translator {
             AluOp::Lsh => isa::AluOp::Lsh,
             AluOp::Rsh => isa::AluOp::Rsh,
         };
-        self.alu(op, A, operand(src));
+        self.alu(op, A, src);
     }
 
     fn jump(&mut self, pc: usize, k: u32) {
@@ -312,6 +352,28 @@ impl Translator {
         self.push(isa::Insn::Exit);
     }
 
+    const fn host(&self, reg: Reg) -> isa::Reg {
+        match reg {
+            Reg::A => A,
+            Reg::X => self.regs.x,
+        }
+    }
+
+    const fn operand(&self, src: insn::Src) -> isa::Src {
+        match src {
+            insn::Src::K(k) => imm(k),
+            insn::Src::X => isa::Src::Reg(self.regs.x),
+        }
+    }
+
+    /// An operand of which each bit stands by itself.
+    fn bits(&self, pc: usize, src: insn::Src) -> isa::Src {
+        match src {
+            insn::Src::K(k) => imm(self.operands.constant(pc, k)),
+            insn::Src::X => self.operand(src),
+        }
+    }
+
     fn alu(&mut self, op: isa::AluOp, dst: isa::Reg, src: isa::Src) {
         self.push(isa::Insn::Alu { width: Width::W32, op, dst, src });
     }
@@ -339,7 +401,7 @@ impl Translator {
 
     /// Gives all jumps their offsets.
     fn resolve(&mut self) {
-        for &(at, to) in &self.jumps {
+        for (at, to) in core::mem::take(&mut self.jumps) {
             let to = self.start.get(to).expect("bug: a checked jump leaves the program");
             // Forward, past the jump itself.
             let slots = to.0.saturating_sub(at.0).saturating_sub(1);
@@ -359,22 +421,8 @@ impl Translator {
     }
 }
 
-const fn host(reg: Reg) -> isa::Reg {
-    match reg {
-        Reg::A => A,
-        Reg::X => X,
-    }
-}
-
 const fn imm(k: u32) -> isa::Src {
     isa::Src::Imm(k.cast_signed())
-}
-
-const fn operand(src: insn::Src) -> isa::Src {
-    match src {
-        insn::Src::K(k) => imm(k),
-        insn::Src::X => isa::Src::Reg(X),
-    }
 }
 
 /// Offset of a scratch cell from the frame pointer. The checker has seen that there are 16.

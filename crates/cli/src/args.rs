@@ -48,7 +48,11 @@ pub(crate) fn parse() -> Cli {
     } else {
         ["skep".into(), "dump".into()].into_iter().chain(args).collect()
     };
-    let mut cli = Cli::parse_from(words);
+    let mut cli = Cli::try_parse_from(words).unwrap_or_else(|err| {
+        // There is nowhere left to complain to.
+        let _ = err.print();
+        std::process::exit(i32::from(err.use_stderr()))
+    });
     if let Command::Dump(dump) = &mut cli.command {
         dump.as_tcpdump = true;
     }

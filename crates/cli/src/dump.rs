@@ -29,6 +29,8 @@ use save::Saver;
 use skep_dissect::{Bytes, Carried, Dissector, Field, Options, Time};
 use skep_hooks::Direction;
 use source::Sources;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// Show, filter, count and save packets, from captures or as they come.
@@ -47,22 +49,19 @@ pub(crate) struct Dump {
     interface: Vec<String>,
     /// Read packets from a capture (pcap or pcapng, plain or compressed by gzip or zstd); may be given several times;
     /// - is standard input.
-    #[arg(
-        short,
-        long = "read",
-        value_name = "FILE",
-        help_heading = "Packets",
-        conflicts_with = "interface"
-    )]
+    #[arg(short, long = "read", value_name = "FILE", help_heading = "Packets")]
     read: Vec<PathBuf>,
+    /// Read the captures that a file names, one on a line; - is standard input.
+    #[arg(short = 'V', value_name = "FILE", help_heading = "Packets", conflicts_with = "read")]
+    read_list: Option<PathBuf>,
     /// Stop after this many packets.
-    #[arg(short, long, value_name = "N", help_heading = "Packets")]
+    #[arg(short, long, value_name = "N", help_heading = "Packets", value_parser = clap::value_parser!(u64).range(1..))]
     count_packets: Option<u64>,
     /// Read the expression from a file.
     #[arg(short = 'F', value_name = "FILE", help_heading = "Packets")]
     filter_file: Option<PathBuf>,
     /// Keep this many bytes of a packet [default: 262144].
-    #[arg(short, long = "snapshot-length", value_name = "BYTES", help_heading = "Packets")]
+    #[arg(short, long = "snapshot-length", value_name = "BYTES", help_heading = "Packets", value_parser = clap::value_parser!(u32).range(0..=262_144))]
     snaplen: Option<u32>,
     /// Only packets that come in, go out, or both.
     #[arg(short = 'Q', long, value_name = "WAY", help_heading = "Packets", value_parser = ["in", "out", "inout"])]
@@ -80,7 +79,7 @@ pub(crate) struct Dump {
     #[arg(short = 'y', long, value_name = "TYPE", help_heading = "Packets")]
     linktype: Option<String>,
     /// Where times come from: only the host's clock is there.
-    #[arg(short = 'j', long, value_name = "TYPE", help_heading = "Packets")]
+    #[arg(short = 'j', long, value_name = "TYPE", help_heading = "Packets", value_parser = TIME_STAMP_TYPES)]
     time_stamp_type: Option<String>,
     /// Drop root for this user once all is open [default: nobody].
     #[arg(short = 'Z', long, value_name = "USER", help_heading = "Packets")]
@@ -91,6 +90,9 @@ pub(crate) struct Dump {
     /// List link types of an interface.
     #[arg(short = 'L', long, help_heading = "Packets")]
     list_data_link_types: bool,
+    /// List where times of an interface come from.
+    #[arg(short = 'J', long, help_heading = "Packets")]
+    list_time_stamp_types: bool,
 
     /// Say more; more often, more.
     #[arg(short, action = ArgAction::Count, help_heading = "Lines")]
@@ -107,6 +109,9 @@ pub(crate) struct Dump {
     /// Names for hosts and ports, as the system knows them.
     #[arg(long, help_heading = "Lines")]
     names: bool,
+    /// Names of hosts without their domains.
+    #[arg(short = 'N', help_heading = "Lines")]
+    no_domains: bool,
     /// Number packets.
     #[arg(short = '#', long, help_heading = "Lines")]
     number: bool,
@@ -138,6 +143,9 @@ pub(crate) struct Dump {
     /// Nine digits of seconds.
     #[arg(long, help_heading = "Lines")]
     nano: bool,
+    /// Digits of seconds by a name: micro is --micro, nano is --nano.
+    #[arg(long, value_name = "DIGITS", help_heading = "Lines", value_parser = ["micro", "nano"], conflicts_with_all = ["micro", "nano"])]
+    time_stamp_precision: Option<String>,
     /// Show server names of TLS and headers of QUIC too.
     #[arg(long, help_heading = "Lines")]
     tls: bool,
@@ -145,7 +153,7 @@ pub(crate) struct Dump {
     #[arg(short = 'l', help_heading = "Lines")]
     line_buffered: bool,
     /// Show the process of this host that sends or gets a packet, in live captures of TCP and UDP.
-    #[arg(long, help_heading = "Lines", conflicts_with = "read")]
+    #[arg(long, help_heading = "Lines", conflicts_with_all = ["read", "read_list"])]
     process: bool,
     /// Print JSON, one object for a packet on a line.
     #[arg(long, help_heading = "Lines", conflicts_with_all = ["top", "hist", "rate", "count"])]
@@ -156,22 +164,22 @@ pub(crate) struct Dump {
     #[arg(short = 'w', value_name = "FILE", help_heading = "Files")]
     write: Option<PathBuf>,
     /// Show packets that are written, too.
-    #[arg(long, help_heading = "Files", requires = "write")]
+    #[arg(long, help_heading = "Files")]
     print: bool,
     /// Hand each written packet on at once.
     #[arg(short = 'U', long, help_heading = "Files")]
     packet_buffered: bool,
     /// Begin a new file after so many million bytes (k, m, g for others).
-    #[arg(short = 'C', value_name = "SIZE", help_heading = "Files", requires = "write", value_parser = save::size)]
+    #[arg(short = 'C', value_name = "SIZE", help_heading = "Files", value_parser = save::size)]
     rotate_size: Option<u64>,
     /// Begin a new file every so many seconds of the clock; its name is a pattern of strftime(3).
-    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Files", requires = "write", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Files", value_parser = clap::value_parser!(u32).range(1..))]
     rotate_seconds: Option<u32>,
     /// Keep at most so many files.
-    #[arg(short = 'W', value_name = "N", help_heading = "Files", requires = "write", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'W', value_name = "N", help_heading = "Files", value_parser = clap::value_parser!(u32).range(1..))]
     files: Option<u32>,
     /// Run a command with each file that is full.
-    #[arg(short = 'z', value_name = "COMMAND", help_heading = "Files", requires = "write")]
+    #[arg(short = 'z', value_name = "COMMAND", help_heading = "Files")]
     postrotate: Option<String>,
 
     /// Only count packets.
@@ -208,6 +216,10 @@ pub(crate) struct Dump {
     #[arg(skip)]
     pub(crate) as_tcpdump: bool,
 }
+
+/// Those of libpcap.
+const TIME_STAMP_TYPES: [&str; 6] =
+    ["host", "host_lowprec", "host_hiprec", "host_hiprec_unsynced", "adapter", "adapter_unsynced"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -260,13 +272,20 @@ impl Dump {
         if self.listing > 0 {
             return self.list_program(&expression, term);
         }
+        let read = self.captures()?;
         // Of a capture tcpdump does not list them, either.
-        if self.list_data_link_types && self.read.is_empty() {
-            return devices::link_types(self.interface.first().map(String::as_str), &mut term.out);
+        if read.is_empty() && (self.list_data_link_types || self.list_time_stamp_types) {
+            let interface = self.interface.first().map(String::as_str);
+            return devices::types(interface, self.list_data_link_types, &mut term.out);
         }
         let count = self.kernel_counts();
-        let sources = Sources::open(&self.read, &self.source_options(count.as_ref()), &expression)?;
-        sources.announce(self.as_tcpdump, &mut term.err)?;
+        let sources = Sources::open(&read, &self.source_options(count.as_ref()), &expression)?;
+        if self.as_tcpdump {
+            let verbose = self.verbose > 0 || self.write.is_some();
+            sources.announce_as_tcpdump(verbose, &mut term.err)?;
+        } else {
+            sources.announce(&mut term.err)?;
+        }
         self.check_terminal(term)?;
         let saver = match &self.write {
             Some(path) => Some(Saver::create(path, &self.save_options(), &sources)?),
@@ -302,11 +321,37 @@ impl Dump {
         capture.conclude(ended, term, self.as_tcpdump)
     }
 
-    /// What clap cannot see.
+    /// The captures that are read, those of a list included.
+    fn captures(&self) -> Result<Vec<PathBuf>, Failure> {
+        let Some(list) = &self.read_list else { return Ok(self.read.clone()) };
+        let text = file::read(list)?;
+        let names = text.split(|&byte| byte == b'\n').filter(|name| !name.is_empty());
+        let names: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
+        if names.is_empty() {
+            let text = format!("{}: no capture is named there", list.display());
+            return Err(Failure::new(Kind::Input, text));
+        }
+        Ok(names)
+    }
+
+    /// What clap cannot see. What does nothing tcpdump passes over.
     fn check(&self) -> Result<(), Failure> {
-        if let Some(kind) = self.time_stamp_type.as_deref().filter(|kind| *kind != "host") {
-            let text = format!("time stamps of type `{kind}` are not supported");
-            return Err(Failure::new(Kind::Unsupported, text).help("`host` is, and the default"));
+        let reads = !self.read.is_empty() || self.read_list.is_some();
+        if reads && !self.interface.is_empty() && !self.as_tcpdump {
+            let text = "packets come from captures or from interfaces, not from both";
+            return Err(Failure::new(Kind::Usage, text).help("give either -r or -i"));
+        }
+        let writes = [
+            ("--print", self.print),
+            ("-C", self.rotate_size.is_some()),
+            ("-G", self.rotate_seconds.is_some()),
+            ("-W", self.files.is_some()),
+            ("-z", self.postrotate.is_some()),
+        ];
+        let idle = writes.into_iter().find(|(_, is_given)| *is_given);
+        if let Some((option, _)) = idle.filter(|_| self.write.is_none() && !self.as_tcpdump) {
+            let text = format!("{option} is about files, and none is written");
+            return Err(Failure::new(Kind::Usage, text).help("-w names one"));
         }
         if self.time > 5 {
             return Err(Failure::new(Kind::Usage, "-t may be given five times at most"));
@@ -353,17 +398,21 @@ impl Dump {
         self.numeric == 0 && (self.names || self.as_tcpdump)
     }
 
+    fn nanos(&self) -> bool {
+        self.nano || self.time_stamp_precision.as_deref() == Some("nano")
+    }
+
     fn snaplen(&self) -> u32 {
         match self.snaplen {
             None | Some(0) => 262_144,
-            Some(snaplen) => snaplen.min(262_144),
+            Some(snaplen) => snaplen,
         }
     }
 
     fn list_program(&self, expression: &Expression, term: &mut Term<'_>) -> Result<(), Failure> {
-        let link =
-            expression::link_of(self.linktype.as_deref(), self.read.first(), &self.interface)?;
-        expression.list(link, self.listing, self.read.is_empty(), &mut term.out)
+        let read = self.captures()?;
+        let link = expression::link_of(self.linktype.as_deref(), read.first(), &self.interface)?;
+        expression.list(link, self.listing, read.is_empty(), &mut term.out)
     }
 
     fn source_options<'a>(&'a self, count: Option<&'a What>) -> source::Options<'a> {
@@ -374,11 +423,14 @@ impl Dump {
             buffer: self.buffer_size.saturating_mul(1024),
             immediate: self.immediate_mode,
             direction: match self.direction.as_deref() {
+                // Of captures tcpdump shows both.
+                _ if self.as_tcpdump && !self.read.is_empty() => Direction::Both,
                 Some("in") => Direction::In,
                 Some("out") => Direction::Out,
                 _ => Direction::Both,
             },
             linktype: self.linktype.as_deref(),
+            time_stamp_type: self.time_stamp_type.as_deref().filter(|&kind| kind != "host"),
             count,
         }
     }
@@ -401,7 +453,7 @@ impl Dump {
             seconds: self.rotate_seconds,
             files: self.files,
             command: self.postrotate.as_deref(),
-            nanos: self.nano,
+            nanos: self.nanos(),
             snaplen: self.snaplen(),
             flush: self.packet_buffered,
             plain: self.as_tcpdump,
@@ -428,8 +480,11 @@ impl Dump {
             return Ok(Use::Json);
         }
         let dissector = Dissector::new(self.options()?);
-        let dissector =
-            if self.shows_names() { dissector.with_names(names::system()) } else { dissector };
+        let dissector = if self.shows_names() {
+            dissector.with_names(names::system(self.no_domains))
+        } else {
+            dissector
+        };
         Ok(Use::Lines(Box::new(dissector)))
     }
 
@@ -447,7 +502,7 @@ impl Dump {
         Ok(Options {
             number: self.number,
             time: times.get(usize::from(self.time)).copied().unwrap_or(Time::OfDay),
-            nanos: self.nano,
+            nanos: self.nanos(),
             link: self.link,
             quick: self.quick,
             verbose: self.verbose,

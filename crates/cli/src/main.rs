@@ -61,7 +61,11 @@ fn main() -> ExitCode {
         Err(failure) => {
             // There is nowhere left to complain to.
             let _ = failure.show(&mut term.err);
-            failure.code()
+            match &cli.command {
+                // The one exit code that tcpdump has for failures.
+                Command::Dump(dump) if dump.as_tcpdump => 1,
+                _ => failure.code(),
+            }
         }
     };
     ExitCode::from(code)

@@ -97,11 +97,11 @@ pub(crate) struct Run {
     /// or refused.
     #[arg(long)]
     json: bool,
-    /// Run the program even if the kernel's verifier would refuse it; it is interpreted then, every access checked.
+    /// Run the program even if the kernel's verifier would refuse it; every access is checked then.
     #[arg(long, help_heading = "Engine")]
     unverified: bool,
-    /// What runs the program: interp checks every access; jit is machine code, for programs that the verifier
-    /// accepts; auto is jit where it can be and interp otherwise [default: auto].
+    /// What runs the program: interp checks every access; jit is machine code, which checks its accesses where the
+    /// verifier does not answer for them; auto is jit where it can be and interp otherwise [default: auto].
     #[arg(long, help_heading = "Engine", value_name = "ENGINE", value_enum)]
     engine: Option<WhichEngine>,
     /// Make machine code that counts no instructions: a little faster, but budget and deadline are kept by
@@ -168,21 +168,21 @@ impl Run {
         self.check_input(&session)?;
         let why_not = self.compile(&mut session, types.clone());
         if let Runs::Call | Runs::Items(_) = session.runs() {
-            self.refuse_jit(why_not.as_ref())?;
+            self.refuse_jit(&session, why_not.as_ref())?;
             if let Some(world) = &self.world {
                 World::read(world)?.surround(&mut session);
             }
             let report = self.reporter(&session);
             return self.call(session, &program, types, term, report);
         }
-        // What is machine code has been verified.
-        if !self.unverified && session.engine() == Engine::Interp {
+        // Machine code that does not check has been verified.
+        if !self.unverified && session.engine() != Engine::Jit {
             let prog = choose(&program.image, self.prog.as_deref());
             let name = prog.map_err(|err| load::failure(&self.file, &err))?.name.clone();
             let (out, err) = (&mut term.out, &mut term.err);
             verify::verify(&program.image, &name, types, self.json, out, err)?;
         }
-        self.refuse_jit(why_not.as_ref())?;
+        self.refuse_jit(&session, why_not.as_ref())?;
         let why_not = why_not.map(|why| why.to_string());
         let _told = self.tools.tell(&session, why_not.as_deref())?;
         if let Some(world) = &self.world {
@@ -248,9 +248,9 @@ impl Run {
     }
 
     /// Refuses a program that is to be machine code and cannot.
-    fn refuse_jit(&self, why_not: Option<&NotNative>) -> Result<(), Failure> {
+    fn refuse_jit(&self, session: &Session, why_not: Option<&NotNative>) -> Result<(), Failure> {
         match (why_not, self.engine) {
-            (Some(why), Some(WhichEngine::Jit)) => {
+            (Some(why), Some(WhichEngine::Jit)) if session.engine() == Engine::Interp => {
                 let failure = Failure::of(Kind::Unsupported, why);
                 Err(failure.help("--engine interp runs it"))
             }
@@ -266,7 +266,7 @@ impl Run {
         reporter(self.json, self.maps.unwrap_or(usual), self.max_entries)
     }
 
-    /// Turns the program into machine code, if it is to be; why not, if it may stay as it is.
+    /// Turns the program into machine code, if it is to be; why it is none, or such that checks its accesses.
     fn compile(&self, session: &mut Session, types: Option<Arc<Btf>>) -> Option<NotNative> {
         if self.engine == Some(WhichEngine::Interp) {
             return None;
@@ -282,7 +282,16 @@ impl Run {
             options.types = kernel::types(Path::new(kernel::TYPES)).ok().map(Arc::new);
             compiled = session.compile_with(&options, code);
         }
-        compiled.err()
+        let why_not = compiled.err()?;
+        if self.unverified || !matches!(why_not, NotNative::Rejected { .. }) {
+            // Nobody has seen that it comes to an end.
+            code.metered = true;
+            if let Err(NotNative::Refused(why)) = session.compile_checked(code) {
+                let is_verified = matches!(why_not, NotNative::Refused(_));
+                return Some(if is_verified { why_not } else { NotNative::Refused(why) });
+            }
+        }
+        Some(why_not)
     }
 
     /// Loads the program; first fits it to a kernel, if it turns out to need that.

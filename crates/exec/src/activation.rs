@@ -250,7 +250,7 @@ fn denied<S>(cx: &Cx<'_, S>, at: CodePlace, access: AccessError) -> Box<Fault> {
 
 /// The fault of code that does what the compiler never makes it do.
 #[cold]
-fn bug<S>(cx: &Cx<'_, S>, at: CodePlace, what: &str) -> Box<Fault> {
+pub(crate) fn bug<S>(cx: &Cx<'_, S>, at: CodePlace, what: &str) -> Box<Fault> {
     cx.fault_at(at, FaultKind::Unsupported { what: format!("bug: {what}") })
 }
 

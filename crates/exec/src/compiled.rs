@@ -2,6 +2,7 @@
 
 use crate::activation;
 use crate::call::Entered;
+use crate::checked;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
@@ -113,21 +114,23 @@ pub struct CtxShape {
 #[derive(Debug)]
 pub struct Compiled {
     pub(crate) progs: Vec<Entered>,
-    /// Of each program, the frames that each function needs.
-    frames: Vec<BTreeMap<Pc, u32>>,
+    /// Of each program, the frames that each function needs; in code that checks, those that are active in it at least.
+    pub(crate) frames: Vec<BTreeMap<Pc, u32>>,
     /// Of each program, the address of its main function, or 0 where a tail call must look whether there is room.
-    mains: Vec<u64>,
+    pub(crate) mains: Vec<u64>,
     pub(crate) bridged: Vec<Bridged>,
     /// What code has addresses of, beside map values.
     #[expect(dead_code, reason = "kept alive for the code")]
-    fast_maps: Vec<Option<Box<FastMap>>>,
+    pub(crate) fast_maps: Vec<Option<Box<FastMap>>>,
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
     /// Programs that were to be optimised and are not, by their number.
-    not_optimised: Vec<(usize, CompileError)>,
+    pub(crate) not_optimised: Vec<(usize, CompileError)>,
+    /// Whether it checks accesses itself.
+    pub(crate) is_checked: bool,
 }
 
 impl Compiled {
@@ -159,6 +162,7 @@ impl Compiled {
             ctx,
             is_metered,
             not_optimised,
+            is_checked: false,
         })
     }
 
@@ -194,6 +198,7 @@ impl Compiled {
             ctx,
             is_metered: false,
             not_optimised,
+            is_checked: false,
         }
     }
 
@@ -205,6 +210,12 @@ impl Compiled {
     /// Addresses for tail calls, by the number of the program.
     pub(crate) fn mains(&self) -> &[u64] {
         &self.mains
+    }
+
+    /// Functions that are active at least at a place of code that checks.
+    pub(crate) fn least_depth(&self, at: CodePlace) -> u32 {
+        let function = self.frames.get(at.prog).and_then(|all| all.range(..=at.pc).next_back());
+        function.map_or(1, |(_, &depth)| depth)
     }
 
     /// The functions of a program, by their first instruction.
@@ -399,6 +410,9 @@ fn is_same((at, ours): (Pc, Insn), (was_at, verified): (Pc, Insn), maps: &[usize
 
 impl<S> Native<S> for Compiled {
     fn call(&self, cx: &mut Cx<'_, S>, at: CodePlace, args: [u64; 5]) -> Result<u64, Box<Fault>> {
+        if self.is_checked {
+            return checked::run(self, cx, at, args);
+        }
         activation::run(self, cx, at, args)
     }
 

@@ -10,21 +10,8 @@ use std::collections::BTreeMap;
 /// Frames that each function needs at most, itself included, by its first instruction; callbacks begin anew.
 /// `None` if functions call each other in a circle.
 pub(crate) fn needed(insns: &Insns) -> Option<BTreeMap<Pc, u32>> {
-    let mut calls: BTreeMap<Pc, Vec<Pc>> = BTreeMap::from([(Pc(0), Vec::new())]);
-    for (pc, insn) in insns.iter() {
-        if let Some(to) = function(pc, &insn) {
-            calls.entry(to).or_default();
-        }
-    }
+    let calls = calls(insns)?;
     let starts: Vec<Pc> = calls.keys().copied().collect();
-    for (pc, insn) in insns.iter() {
-        if let Insn::Call(Call::Local(_)) = insn
-            && let Some(to) = function(pc, &insn)
-        {
-            let at = starts.partition_point(|&start| start <= pc).checked_sub(1)?;
-            calls.get_mut(&starts[at])?.push(to);
-        }
-    }
     let mut needed = BTreeMap::new();
     // Each round knows all functions that are one call further from the ends.
     for _ in 0..=starts.len() {
@@ -40,6 +27,54 @@ pub(crate) fn needed(insns: &Insns) -> Option<BTreeMap<Pc, u32>> {
         }
     }
     None
+}
+
+/// Functions that are active at least in each, itself included, by its first instruction; callbacks begin below the
+/// main function.
+pub(crate) fn least_depths(insns: &Insns) -> Option<BTreeMap<Pc, u32>> {
+    let calls = calls(insns)?;
+    let mut depths = BTreeMap::from([(Pc(0), 1)]);
+    for (pc, insn) in insns.iter() {
+        if let (Insn::LoadImm { .. }, Some(callback)) = (insn, function(pc, &insn)) {
+            depths.entry(callback).or_insert(2);
+        }
+    }
+    let mut reached: Vec<Pc> = depths.keys().copied().collect();
+    while let Some(start) = reached.pop() {
+        let below = depths.get(&start).copied().unwrap_or(1) + 1;
+        for &callee in calls.get(&start)? {
+            let depth = depths.entry(callee).or_insert(u32::MAX);
+            if below < *depth {
+                *depth = below;
+                reached.push(callee);
+            }
+        }
+    }
+    // What nothing calls runs where programs make its address up.
+    calls.keys().for_each(|&start| {
+        depths.entry(start).or_insert(2);
+    });
+    Some(depths)
+}
+
+/// What each function calls, by its first instruction.
+fn calls(insns: &Insns) -> Option<BTreeMap<Pc, Vec<Pc>>> {
+    let mut calls: BTreeMap<Pc, Vec<Pc>> = BTreeMap::from([(Pc(0), Vec::new())]);
+    for (pc, insn) in insns.iter() {
+        if let Some(to) = function(pc, &insn) {
+            calls.entry(to).or_default();
+        }
+    }
+    let starts: Vec<Pc> = calls.keys().copied().collect();
+    for (pc, insn) in insns.iter() {
+        if let Insn::Call(Call::Local(_)) = insn
+            && let Some(to) = function(pc, &insn)
+        {
+            let at = starts.partition_point(|&start| start <= pc).checked_sub(1)?;
+            calls.get_mut(&starts[at])?.push(to);
+        }
+    }
+    Some(calls)
 }
 
 /// The function that an instruction calls or takes the address of.

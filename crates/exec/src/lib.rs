@@ -17,9 +17,11 @@
 mod activation;
 mod allowed;
 mod call;
+mod checked;
 mod compiled;
 mod debug_elf;
 mod fast_map;
+mod fast_text;
 mod frames;
 mod gdb;
 mod jitdump;

@@ -37,9 +37,9 @@ impl ExecMemory {
         let this = Self { base, len: code.len(), mapped };
         // SAFETY: the mapping has `mapped` bytes, all of them writable, and nobody else knows of it yet.
         let bytes = unsafe { core::slice::from_raw_parts_mut(base.as_ptr(), mapped) };
-        for (place, byte) in bytes.iter_mut().zip(code.iter().chain(core::iter::repeat(&TRAP))) {
-            *place = *byte;
-        }
+        let (start, rest) = bytes.split_at_mut(code.len());
+        start.copy_from_slice(code);
+        rest.fill(TRAP);
         // SAFETY: these are whole pages of this mapping, and the slice above is not used any more.
         unsafe {
             mprotect(base.as_ptr().cast(), mapped, MprotectFlags::READ | MprotectFlags::EXEC)

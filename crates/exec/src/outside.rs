@@ -4,8 +4,9 @@ use crate::activation;
 use crate::allowed::is_allowed;
 use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
+use crate::fast_text;
 use skep_abi::MapType;
-use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg};
+use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
 use skep_map::{Map, ProgArray};
 use skep_verifier::Verified;
@@ -40,6 +41,8 @@ pub(crate) struct Outside<'a, S> {
     maps: BTreeMap<Pc, i32>,
     /// Functions that calls get as r2, by the slot of the call.
     callbacks: BTreeMap<Pc, Pc>,
+    /// Numbers that calls get as r2.
+    numbers: BTreeMap<Pc, i32>,
     /// Frames that each function of the program needs.
     frames: &'a BTreeMap<Pc, u32>,
     /// Of each map of the machine.
@@ -62,8 +65,8 @@ impl<'a, S> Outside<'a, S> {
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
         // The machine numbers maps in its own way.
-        let (maps, callbacks) =
-            machine.prog(prog).map(|prog| handles_of_calls(&prog.insns)).unwrap_or_default();
+        let Known { maps, callbacks, numbers } =
+            machine.prog(prog).map(|prog| Known::of(&prog.insns)).unwrap_or_default();
         let bridged = RefCell::new(bridged);
         Self {
             machine,
@@ -76,6 +79,7 @@ impl<'a, S> Outside<'a, S> {
             seed: options.seed(),
             maps,
             callbacks,
+            numbers,
             frames,
             fast_maps,
             bridged,
@@ -119,43 +123,66 @@ impl<'a, S> Outside<'a, S> {
     }
 }
 
-/// The map that each call surely gets as its first argument, a tail call as its second, and the function that it gets as
-/// its second: loaded in the same block, and untouched since.
-fn handles_of_calls(insns: &Insns) -> (BTreeMap<Pc, i32>, BTreeMap<Pc, Pc>) {
-    let targets = skep_prog::targets(insns);
-    let (mut maps, mut callbacks) = (BTreeMap::new(), BTreeMap::new());
-    let mut regs: [Option<(Pc, ImmSrc)>; 2] = [None; 2];
-    for (pc, insn) in insns.iter() {
-        if targets.contains(&pc) {
-            regs = [None; 2];
-        }
-        match insn {
-            Insn::LoadImm { dst: Reg::R1, imm } => regs[0] = Some((pc, imm)),
-            Insn::LoadImm { dst: Reg::R2, imm } => regs[1] = Some((pc, imm)),
-            Insn::Call(call) => {
-                let [r1, r2] = core::mem::take(&mut regs);
-                if let Some((_, ImmSrc::MapIdx(idx))) = if call == TAIL_CALL { r2 } else { r1 } {
-                    maps.insert(pc, idx);
-                }
-                if let Some((at, ImmSrc::Func(off))) = r2
-                    && let Some(start) = at.jump(off)
-                {
-                    callbacks.insert(pc, start);
-                }
+/// What calls surely get: loaded in the same block, and untouched since.
+#[derive(Default)]
+struct Known {
+    /// The map as the first argument, of a tail call as the second.
+    maps: BTreeMap<Pc, i32>,
+    /// The function as the second.
+    callbacks: BTreeMap<Pc, Pc>,
+    /// The number as the second.
+    numbers: BTreeMap<Pc, i32>,
+}
+
+impl Known {
+    fn of(insns: &Insns) -> Self {
+        let targets = skep_prog::targets(insns);
+        let mut known = Self::default();
+        let mut regs: [Option<(Pc, ImmSrc)>; 2] = [None; 2];
+        let mut size = None;
+        for (pc, insn) in insns.iter() {
+            if targets.contains(&pc) {
+                (regs, size) = ([None; 2], None);
             }
-            insn if insn.writes() == Some(Reg::R1) => regs[0] = None,
-            insn if insn.writes() == Some(Reg::R2) => regs[1] = None,
-            insn if !insn.falls_through() => regs = [None; 2],
-            _ => {}
+            match insn {
+                Insn::LoadImm { dst: Reg::R1, imm } => regs[0] = Some((pc, imm)),
+                Insn::LoadImm { dst: Reg::R2, imm } => {
+                    (regs[1], size) = (Some((pc, imm)), None);
+                }
+                Insn::Alu { op: AluOp::Mov, dst: Reg::R2, src: Src::Imm(imm), .. } => {
+                    (regs[1], size) = (None, Some(imm));
+                }
+                Insn::Call(call) => {
+                    let [r1, r2] = core::mem::take(&mut regs);
+                    if let Some((_, ImmSrc::MapIdx(idx))) = if call == TAIL_CALL { r2 } else { r1 }
+                    {
+                        known.maps.insert(pc, idx);
+                    }
+                    if let Some((at, ImmSrc::Func(off))) = r2
+                        && let Some(start) = at.jump(off)
+                    {
+                        known.callbacks.insert(pc, start);
+                    }
+                    if let Some(size) = size.take() {
+                        known.numbers.insert(pc, size);
+                    }
+                }
+                insn if insn.writes() == Some(Reg::R1) => regs[0] = None,
+                insn if insn.writes() == Some(Reg::R2) => (regs[1], size) = (None, None),
+                insn if !insn.falls_through() => (regs, size) = ([None; 2], None),
+                _ => {}
+            }
         }
+        known
     }
-    (maps, callbacks)
 }
 
 /// `bpf_get_smp_processor_id`.
 const CPU: Call = Call::Helper(8);
 /// `bpf_map_lookup_elem`.
 const LOOKUP: Call = Call::Helper(1);
+/// `bpf_strncmp`.
+const STRNCMP: Call = Call::Helper(182);
 /// `bpf_loop`.
 const LOOP: Call = Call::Helper(181);
 /// `bpf_tail_call`.
@@ -185,6 +212,9 @@ impl<S> Surroundings for Outside<'_, S> {
             && let Some(map) = self.fast_map(pc)
         {
             return Ok(Callee::WithContext { function, context: map });
+        }
+        if call == STRNCMP && self.numbers.get(&pc).is_some_and(|&size| fast_text::is_short(size)) {
+            return Ok(Callee::Function(fast_text::strncmp as *const () as u64));
         }
         let mut bridged = self.bridged.borrow_mut();
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");

@@ -10,16 +10,13 @@ mod machine;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
-use crate::graph::{ACCEPT, BlockId, Graph, PerBlock, REJECT, Step};
+use crate::graph::{ACCEPT, BlockId, Graph, PerBlock, REJECT, Step, per_block};
 use crate::lower::Meaning;
 use machine::{Insns, Machine, State};
 pub(crate) use machine::{MEMBER, PREFIX, PREFIX_CELL};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
-use smallvec::{SmallVec, smallvec};
-
-/// Farthest that a conditional jump leads.
-const FAR: usize = 255;
+use smallvec::SmallVec;
 
 /// How a block ends.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +25,14 @@ struct Branch {
     cond: Option<(CondOp, Src)>,
     yes: BlockId,
     no: BlockId,
+}
+
+/// A block whose instructions are there: where they end, those of the one before it being where they begin.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    id: BlockId,
+    end: usize,
+    branch: Branch,
 }
 
 /// The program of a graph.
@@ -62,14 +67,14 @@ fn emit_with(
         machine.write_all();
     }
     // What is in the registers where a block begins; nothing yet where no way leads so far.
-    let mut states: PerBlock<Option<State>> = smallvec![None; count];
-    let states = states.as_mut_slice();
-    let start = machine.prologue(asked(meaning, graph, root))?;
+    per_block!(states: Option<State> = None; count);
+    let needed = if optimise { graph.needed(root) } else { 0 };
+    let start = machine.prologue(asked(meaning, graph, root), needed)?;
     if let Some(state) = states.get_mut(root as usize) {
         *state = Some(start);
     }
-    let prologue = machine.take();
-    let mut parts: PerBlock<(BlockId, usize, Branch)> = PerBlock::new();
+    let mut prologue = machine.code.len();
+    let mut parts: PerBlock<Part> = PerBlock::with_capacity(count);
     for id in (ACCEPT + 1..=root).rev() {
         let Some(state) = states[id as usize] else { continue };
         let block = graph.block(id);
@@ -82,27 +87,28 @@ fn emit_with(
             }
             Step::End => continue,
         };
-        parts.push((id, machine.code.len(), branch));
-        for next in [branch.yes, branch.no] {
-            if let Some(state) = states.get_mut(next as usize) {
-                *state = Some(match state {
-                    None => machine.state,
-                    Some(state) => state.meet(&machine.state),
-                });
-            }
+        parts.push(Part { id, end: machine.code.len(), branch });
+        let next =
+            if branch.yes == branch.no { &[branch.yes][..] } else { &[branch.yes, branch.no] };
+        for &next in next {
+            let state = &mut states[next as usize];
+            *state = Some(match state {
+                // At the end nobody wants to know.
+                Some(state) if next > ACCEPT => state.meet(&machine.state),
+                _ => machine.state,
+            });
         }
     }
-    let (mut prologue, mut code) = (prologue, machine.take());
+    let (code, parts) = (&mut machine.code, parts.as_mut_slice());
     if optimise {
-        drop_dead_stores(&mut prologue, &mut code, &mut parts);
+        drop_dead_stores(code, &mut prologue, parts);
     }
-    let (mut places, mut detours): (PerBlock<usize>, PerBlock<usize>) =
-        (smallvec![0; count.max(2)], smallvec![0; count.max(2)]);
-    let mut buckets: SmallVec<[u32; 32]> = smallvec![0; parts.len().next_power_of_two().max(4)];
+    per_block!(places: Places = Places::default(); count.max(2));
+    let mut buckets: SmallVec<[u32; 32]> = SmallVec::new();
+    buckets.resize(parts.len().next_power_of_two().max(4), 0);
     let mut layout = Layout {
-        out: Vec::with_capacity(prologue.len() + code.len() + parts.len() + 2),
-        places: &mut places,
-        detours: &mut detours,
+        out: Vec::with_capacity(code.len() + parts.len() + 2),
+        places,
         made: PerBlock::with_capacity(parts.len()),
         buckets: &mut buckets,
     };
@@ -114,35 +120,33 @@ fn emit_with(
         layout.ret(ACCEPT, meaning.snaplen);
     }
     for at in (0..parts.len()).rev() {
-        let (id, end, branch) = parts[at];
-        let begin = if at == 0 { 0 } else { parts[at - 1].1 };
-        if !optimise || !layout.is_there(id, &code[begin..end], branch) {
+        let Part { id, end, branch } = parts[at];
+        let begin = if at == 0 { prologue } else { parts[at - 1].end };
+        let code = &code[begin..end];
+        if optimise {
+            layout.unless_there(id, code, branch, meaning.snaplen);
+        } else {
             layout.branch(branch, meaning.snaplen);
-            layout.straight(id, &code[begin..end], branch);
+            layout.straight(id, code);
         }
     }
     if root <= ACCEPT {
         // One instruction will do, behind what the cells may reject.
         layout.jump(root, meaning.snaplen);
     }
-    layout.out.extend(prologue.iter().rev());
+    layout.out.extend(code[..prologue].iter().rev());
     finish(layout.out)
 }
 
 /// Takes out stores of cells that nothing loads.
-fn drop_dead_stores(
-    prologue: &mut Insns,
-    code: &mut Insns,
-    parts: &mut [(BlockId, usize, Branch)],
-) {
-    let both = || prologue.iter().chain(code.iter());
+fn drop_dead_stores(code: &mut Insns, prologue: &mut usize, parts: &mut [Part]) {
     let is_store = |insn: &Insn| matches!(insn, Insn::Store { .. });
     let jumps = |insn: &Insn| matches!(insn, Insn::Jump { .. } | Insn::JumpIf { .. });
     // Jumps inside of straight code count what is between. What a table is asked for is read by no instruction.
-    if !both().any(is_store) || both().any(jumps) || both().any(|insn| *insn == PREFIX) {
+    if !code.iter().any(is_store) || code.iter().any(|insn| jumps(insn) || *insn == PREFIX) {
         return;
     }
-    let loaded = both().fold(0u32, |loaded, insn| match *insn {
+    let loaded = code.iter().fold(0u32, |loaded, insn| match *insn {
         Insn::LoadMem { k, .. } => loaded | 1 << (k & 31),
         _ => loaded,
     });
@@ -154,14 +158,11 @@ fn drop_dead_stores(
         code.get(at).is_some_and(is_dead_store)
             || is_constant && code.get(at + 1).is_some_and(is_dead_store)
     };
-    let living = |code: &[Insn]| -> Insns {
-        (0..code.len()).filter(|&at| !is_dead(code, at)).map(|at| code[at]).collect()
-    };
-    *prologue = living(prologue);
     let mut kept = Insns::with_capacity(code.len());
     let mut begin = 0;
-    for (_, end, _) in parts {
-        kept.extend(living(&code[begin..*end]));
+    for end in std::iter::once(prologue).chain(parts.iter_mut().map(|part| &mut part.end)) {
+        let part = &code[begin..*end];
+        kept.extend((0..part.len()).filter(|&at| !is_dead(part, at)).map(|at| part[at]));
         begin = std::mem::replace(end, kept.len());
     }
     *code = kept;
@@ -286,13 +287,19 @@ fn branch(
     when(op, Src::K(k), yes, no)
 }
 
+/// Where a block is, in instructions from the end; 0 is nowhere.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places {
+    /// Its first instruction.
+    begin: u32,
+    /// The last instruction laid out that does nothing but go on to it.
+    detour: u32,
+}
+
 /// The program from its end.
 struct Layout<'a> {
     out: Vec<Insn>,
-    /// How far from the end each block begins, counting its first instruction.
-    places: &'a mut [usize],
-    /// The last instruction laid out that does nothing but go on to a block.
-    detours: &'a mut [usize],
+    places: &'a mut [Places],
     /// What is laid out, and for each hash the last of it.
     made: PerBlock<Made>,
     buckets: &'a mut [u32],
@@ -303,11 +310,11 @@ struct Layout<'a> {
 struct Made {
     cond: Option<(CondOp, Src)>,
     /// Places, which are the same for what is the same.
-    yes: usize,
-    no: usize,
+    yes: u32,
+    no: u32,
     /// Its straight code, from here on for so many instructions towards the start.
-    end: usize,
-    len: usize,
+    end: u32,
+    len: u32,
     /// The one before with the same hash, counted from 1.
     before: u32,
 }
@@ -315,72 +322,80 @@ struct Made {
 impl Layout<'_> {
     fn ret(&mut self, id: BlockId, k: u32) {
         self.out.push(Insn::RetK { k });
-        self.places[id as usize] = self.out.len();
+        self.places[id as usize].begin = self.len();
+    }
+
+    /// Instructions laid out.
+    fn len(&self) -> u32 {
+        u32::try_from(self.out.len()).unwrap_or(u32::MAX)
+    }
+
+    fn begin(&self, id: BlockId) -> u32 {
+        self.places[id as usize].begin
     }
 
     /// Distance of a jump that is the next instruction, to a block or to a way there.
-    fn near(&self, id: BlockId) -> Option<usize> {
-        let here = self.out.len();
-        let direct = here - self.places[id as usize];
-        if direct <= FAR {
-            return Some(direct);
-        }
-        let detour = self.detours[id as usize];
-        (detour > 0 && here - detour <= FAR).then(|| here - detour)
+    fn near(&self, id: BlockId) -> Option<u8> {
+        let (here, Places { begin, detour }) = (self.len(), self.places[id as usize]);
+        let short = |distance: u32| u8::try_from(distance).ok();
+        short(here - begin).or_else(|| short(here - detour).filter(|_| detour > 0))
     }
 
-    fn bucket(&self, branch: Branch) -> usize {
-        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
+    /// Lays out a block, unless the same instructions end another one, and so are this one.
+    fn unless_there(&mut self, id: BlockId, code: &[Insn], branch: Branch, snaplen: u32) {
+        if branch.cond.is_none() && code.is_empty() {
+            self.places[id as usize] = self.places[branch.yes as usize];
+            return;
+        }
+        let (yes, no) = (self.begin(branch.yes), self.begin(branch.no));
         let k = match branch.cond {
-            Some((_, Src::K(k))) => k as usize,
+            Some((_, Src::K(k))) => k,
             _ => 0,
         };
         let key = k.wrapping_mul(0x9e37_79b1) ^ yes.wrapping_mul(31) ^ no.wrapping_mul(1021);
-        (key ^ key >> 15) & (self.buckets.len() - 1)
-    }
-
-    /// Whether the same instructions end another block, and so are this one.
-    fn is_there(&mut self, id: BlockId, code: &[Insn], branch: Branch) -> bool {
-        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
-        let mut at = self.buckets[self.bucket(branch)];
+        let bucket = (key ^ key >> 15) as usize & (self.buckets.len() - 1);
+        let before = self.buckets[bucket];
+        let mut at = before;
         while let Some(made) = self.made.get((at as usize).wrapping_sub(1)) {
-            if (made.cond, made.yes, made.no) == (branch.cond, yes, no) && code.len() <= made.len {
-                let there = &self.out[made.end..made.end + code.len()];
+            if (made.cond, made.yes, made.no) == (branch.cond, yes, no)
+                && code.len() <= made.len as usize
+            {
+                let there = &self.out[made.end as usize..][..code.len()];
                 if there.iter().rev().eq(code) {
-                    self.places[id as usize] = made.end + code.len();
-                    return true;
+                    self.places[id as usize].begin =
+                        made.end + u32::try_from(code.len()).unwrap_or(0);
+                    return;
                 }
             }
             at = made.before;
         }
-        false
-    }
-
-    /// What a block does before it branches.
-    fn straight(&mut self, id: BlockId, code: &[Insn], branch: Branch) {
-        let (yes, no) = (self.places[branch.yes as usize], self.places[branch.no as usize]);
-        let bucket = self.bucket(branch);
-        let end = self.out.len();
-        self.out.extend(code.iter().rev());
-        self.places[id as usize] = self.out.len();
-        let before = self.buckets[bucket];
-        let (cond, len) = (branch.cond, code.len());
+        self.branch(branch, snaplen);
+        let end = self.len();
+        self.straight(id, code);
+        let (cond, len) = (branch.cond, self.len() - end);
         self.made.push(Made { cond, yes, no, end, len, before });
         self.buckets[bucket] = u32::try_from(self.made.len()).unwrap_or(0);
     }
 
+    /// What a block does before it branches.
+    fn straight(&mut self, id: BlockId, code: &[Insn]) {
+        self.out.extend(code.iter().rev());
+        self.places[id as usize].begin = self.len();
+    }
+
     /// Goes on to a block, whatever the distance.
     fn jump(&mut self, id: BlockId, snaplen: u32) {
-        let distance = self.out.len() - self.places[id as usize];
-        if distance == 0 && !self.out.is_empty() && self.places[id as usize] > 0 {
+        let begin = self.begin(id);
+        let distance = self.len() - begin;
+        if distance == 0 && begin > 0 {
             return;
         }
         self.out.push(match id {
             REJECT => Insn::RetK { k: 0 },
             ACCEPT => Insn::RetK { k: snaplen },
-            _ => Insn::Jump { k: u32::try_from(distance).unwrap_or(u32::MAX) },
+            _ => Insn::Jump { k: distance },
         });
-        self.detours[id as usize] = self.out.len();
+        self.places[id as usize].detour = self.len();
     }
 
     fn branch(&mut self, branch: Branch, snaplen: u32) {
@@ -395,8 +410,7 @@ impl Layout<'_> {
                 (_, None) => self.jump(branch.no, snaplen),
             }
         };
-        let short = |distance| u8::try_from(distance).unwrap_or(u8::MAX);
-        self.out.push(Insn::JumpIf { op, src, jt: short(jt), jf: short(jf) });
+        self.out.push(Insn::JumpIf { op, src, jt, jf });
     }
 }
 

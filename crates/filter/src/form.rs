@@ -186,7 +186,15 @@ impl Values {
 
     pub(crate) fn add(&mut self, value: Value) -> ValueId {
         if self.list.len() <= SEARCHED {
-            if let Some(at) = self.list.iter().position(|&other| other == value) {
+            let mut list = self.list.iter();
+            // Most are loads.
+            let there = match value {
+                Value::Abs(size, at) => list.position(
+                    |other| matches!(other, Value::Abs(other, place) if (*other, *place) == (size, at)),
+                ),
+                _ => list.position(|other| *other == value),
+            };
+            if let Some(at) = there {
                 return id(at);
             }
         } else {

@@ -7,16 +7,19 @@
 //! What is kept exactly: whether a packet is rejected for being too short. A test whose outcome does not
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
+mod build;
+mod few;
 mod plain;
 mod regroup;
 mod sets;
 mod thread;
 
-use crate::form::{Cmp, Effect, Form, FormId, Rhs, Test, Value, ValueId, Values, ones};
+use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
+use build::Builder;
 pub(crate) use plain::PlainHeader;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// Position of a [`Block`].
 pub(crate) type BlockId = u32;
@@ -26,14 +29,21 @@ pub(crate) const REJECT: BlockId = 0;
 /// Accepts the packet.
 pub(crate) const ACCEPT: BlockId = 1;
 
-/// Conditions of a long expression.
-const LONG: usize = 4000;
-
 /// Blocks that are searched one by one.
 const SEARCHED: usize = 20;
 
 /// Something for each block; for those of most expressions without an allocation.
 pub(crate) type PerBlock<T> = SmallVec<[T; 24]>;
+
+/// The same for so many blocks, made where it stays: it is large.
+macro_rules! per_block {
+    ($name:ident: $of:ty = $first:expr; $count:expr) => {
+        let mut $name: crate::graph::PerBlock<$of> = crate::graph::PerBlock::new();
+        $name.resize($count, $first);
+        let $name = $name.as_mut_slice();
+    };
+}
+pub(crate) use per_block;
 
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,12 +111,9 @@ impl<'a> Graph<'a> {
             reserved: Vec::new(),
             found: Vec::new(),
             folded: 0,
-            shares: false,
+            shares: optimise,
         };
-        // In a long expression looking for equal blocks waits until there are fewer.
-        graph.shares = optimise && meaning.forms.len() < LONG;
-        let root = graph.build(meaning, meaning.root, ACCEPT, REJECT);
-        graph.shares = optimise;
+        let root = Builder::new(&mut graph, meaning).build(meaning.root, ACCEPT, REJECT);
         (graph, root)
     }
 
@@ -118,7 +125,8 @@ impl<'a> Graph<'a> {
 
     /// How many ways from `root` lead to each block.
     fn ways(&self, root: BlockId) -> PerBlock<u32> {
-        let mut ways: PerBlock<u32> = smallvec![0; root as usize + 1];
+        let mut ways: PerBlock<u32> = PerBlock::new();
+        ways.resize(root as usize + 1, 0);
         ways[root as usize] = 1;
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] == 0 {
@@ -156,12 +164,12 @@ impl<'a> Graph<'a> {
         mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
     ) -> BlockId {
         let old = self.clear();
-        let mut made: PerBlock<BlockId> = smallvec![REJECT; root as usize + 1];
+        per_block!(made: BlockId = REJECT; root as usize + 1);
         made[ACCEPT as usize] = ACCEPT;
         for id in ACCEPT + 1..=root {
             let block = &old[id as usize];
             let Some((yes, no)) = leads(id, block) else { continue };
-            made[id as usize] = match replace(self, id, &made) {
+            made[id as usize] = match replace(self, id, made) {
                 Some(new) => new,
                 None => {
                     let is_same = (yes, no) == (block.yes, block.no);
@@ -205,37 +213,6 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
-    /// are nested no deeper than parentheses, are entered.
-    fn build(&mut self, meaning: &Meaning, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
-        let (mut form, mut yes, mut no) = (form, yes, no);
-        loop {
-            match meaning.forms.get(form as usize).copied() {
-                Some(Form::And(left, right)) => {
-                    yes = self.build(meaning, right, yes, no);
-                    form = left;
-                }
-                Some(Form::Or(left, right)) => {
-                    no = self.build(meaning, right, yes, no);
-                    form = left;
-                }
-                Some(Form::Not(operand)) => {
-                    (yes, no) = (no, yes);
-                    form = operand;
-                }
-                Some(Form::Const(value)) => return if value { yes } else { no },
-                Some(Form::Test(test)) => return self.test(test, yes, no),
-                Some(Form::Effect(effect)) => {
-                    if self.optimise && meaning.is_idle(effect) {
-                        return yes;
-                    }
-                    return self.add(Block { step: Step::Effect(effect), yes, no: yes });
-                }
-                None => return REJECT,
-            }
-        }
-    }
-
     /// A test, decided where it can be.
     pub(crate) fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         if self.values.get(test.value) == Value::Fault {
@@ -245,6 +222,17 @@ impl<'a> Graph<'a> {
             return self.add(Block { step: Step::Test(test), yes, no });
         }
         let (test, always) = self.normal(test);
+        self.normal_test(test, always, yes, no)
+    }
+
+    /// A test as [`Graph::normal`] makes it, and whether that decides it.
+    fn normal_test(
+        &mut self,
+        test: Test,
+        always: Option<bool>,
+        yes: BlockId,
+        no: BlockId,
+    ) -> BlockId {
         match always {
             Some(true) => return self.touch(test.value, yes),
             Some(false) => return self.touch(test.value, no),
@@ -316,15 +304,19 @@ impl<'a> Graph<'a> {
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.
     fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
-        let needs = self.needs.get(block as usize).copied().unwrap_or(0);
-        self.end(value).is_some_and(|end| end <= needs)
-            || matches!(self.block(block).step, Step::Test(test) if test.value == value)
+        self.end(value).is_some_and(|end| end <= self.needed(block))
+            || matches!(self.block(block).step, Step::Test(test)
+                if test.value == value || thread::ends_behind(self.values, test.value, value))
+    }
+
+    /// The bytes that a packet has at least which is accepted from a block on.
+    pub(crate) fn needed(&self, block: BlockId) -> u32 {
+        self.needs.get(block as usize).copied().unwrap_or(0)
     }
 
     /// What [`Graph::needs`] says of a block.
     fn need(&self, block: &Block) -> u32 {
-        let needs = |id: BlockId| self.needs.get(id as usize).copied().unwrap_or(0);
-        let after = needs(block.yes).min(needs(block.no));
+        let after = self.needed(block.yes).min(self.needed(block.no));
         let Step::Test(Test { mut value, .. }) = block.step else { return after };
         let end = loop {
             match self.values.get(value) {

@@ -162,17 +162,15 @@ impl<'a> Lexer<'a> {
     /// What begins with a letter, a digit or a colon.
     fn long(&mut self, rest: &[u8], start: usize) -> Result<Token, Error> {
         let name = name_len(rest);
-        let first_colon = rest.iter().take(name + 1).position(|&byte| byte == b':');
-        let has_dot = rest[..name].contains(&b'.');
-        let hex_start = rest[0].is_ascii_hexdigit();
+        let is_digit = rest[0].is_ascii_digit();
         // With a colon ahead there may be an address that is longer than any name.
-        let (v6, bogus) = match first_colon {
-            Some(at) if at <= 4 => (ip6_len(rest), bogus_len(rest)),
+        let (v6, bogus) = match rest.get(name) {
+            Some(b':') if name <= 4 => (ip6_len(rest), bogus_len(rest)),
             _ => (0, 0),
         };
-        let mac = if hex_start { mac_len(rest) } else { 0 };
-        let ip4 = if has_dot { ip4_len(rest) } else { 0 };
-        let number = number_len(rest);
+        let mac = if rest[0].is_ascii_hexdigit() { mac_len(rest) } else { 0 };
+        let ip4 = if is_digit && rest[..name].contains(&b'.') { ip4_len(rest) } else { 0 };
+        let number = if is_digit { number_len(rest) } else { 0 };
         let len = name.max(v6).max(bogus).max(mac).max(ip4).max(number);
         if len == 0 {
             self.at += 1;
@@ -252,12 +250,21 @@ fn hex_len(text: &[u8], most: usize) -> usize {
 /// A name: letters, digits, `-`, `_` and `.`, beginning with one of the first two and not ending
 /// with `-` or `_`.
 fn name_len(text: &[u8]) -> usize {
+    /// Which bytes names have.
+    const INNER: [bool; 256] = {
+        let mut inner = [false; 256];
+        let mut byte = 0;
+        while byte < 128_u8 {
+            inner[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            byte += 1;
+        }
+        inner
+    };
     if !text[0].is_ascii_alphanumeric() {
         return 0;
     }
-    let is_inner =
-        |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_' | b'.');
-    let mut len = text.iter().take_while(is_inner).count();
+    let mut len = text.iter().take_while(|&&byte| INNER[usize::from(byte)]).count();
     while matches!(text[len - 1], b'-' | b'_') {
         len -= 1;
     }
@@ -307,6 +314,17 @@ fn ip4_len(text: &[u8]) -> usize {
 
 /// `xx:xx:xx:xx:xx:xx`, with `-` or `.` for the colons, `xxxx.xxxx.xxxx`, or twelve digits.
 fn mac_len(text: &[u8]) -> usize {
+    // How many digits it begins with says most of it.
+    let digits = hex_len(text, 12);
+    let is_separator = |byte: &u8| matches!(byte, b':' | b'-' | b'.');
+    let may_be = match digits {
+        1 | 2 => text.get(digits).is_some_and(is_separator),
+        4 => text.get(4) == Some(&b'.'),
+        _ => digits == 12,
+    };
+    if !may_be {
+        return 0;
+    }
     let mut longest = 0;
     for separator in *b":-." {
         let mut len = 0;
@@ -333,7 +351,7 @@ fn mac_len(text: &[u8]) -> usize {
     if four(0) && dot(4) && four(5) && dot(9) && four(10) {
         longest = longest.max(14);
     }
-    if hex_len(text, 12) == 12 {
+    if digits == 12 {
         longest = longest.max(12);
     }
     longest

@@ -1,5 +1,5 @@
-//! The account of instructions, kept by as few operations as can be: what is taken off on every way on from a block is
-//! taken off in that block.
+//! The account of instructions, kept by as few operations as can be: what a block takes off is handed on to the blocks
+//! that follow, and taken off where somebody may look.
 
 use crate::flow::Flow;
 use crate::func::Func;
@@ -7,141 +7,144 @@ use crate::inst::{BlockId, Inst, Term, Value};
 use alloc::vec;
 use alloc::vec::Vec;
 
+/// Where blocks lie that are hardly ever gone through.
+const BEHIND: u32 = u32::MAX;
+
+/// What is known of the account.
+struct Account {
+    /// Of each block, what has been used at its end and not yet been taken off.
+    open: Vec<i32>,
+    /// The same at its start.
+    before: Vec<i32>,
+    /// Whether a way leads to each block from itself or from one behind it.
+    is_head: Vec<bool>,
+    /// Whether each block is a loop of its own that takes nothing off.
+    is_silent: Vec<bool>,
+}
+
 impl<C> Func<C> {
-    /// Puts charges together and moves them against the way of control, where nothing can tell: over no call, and not out of
-    /// loops. Each way through the function is charged what it was.
-    pub fn gather_charges(&mut self, flow: &Flow) {
+    /// Puts charges together and moves them along the ways of control, over nothing that can tell: not over calls, nor into or
+    /// round loops. Each way through the function is charged what it was. Loops that charge look at the account in each turn,
+    /// where they have just charged for it, and the function does at its start; whether there are new blocks, so that [`Flow`]
+    /// is to be found anew.
+    ///
+    /// So each way through what is no loop charges once or twice, however many branches there are on it.
+    pub fn gather_charges(&mut self, flow: &Flow) -> bool {
         if !self.insts.iter().any(|inst| matches!(inst, Inst::Charge(_))) {
-            return;
+            return false;
         }
-        // Of each block, what is charged before its first call and behind its last.
-        let mut first = vec![0i32; self.blocks.len()];
-        let mut last = vec![0i32; self.blocks.len()];
-        let mut calls = vec![false; self.blocks.len()];
+        let len = self.blocks.len();
+        let mut account = Account {
+            open: vec![0; len],
+            before: vec![0; len],
+            is_head: vec![false; len],
+            is_silent: vec![false; len],
+        };
         for &block in &flow.order {
-            self.join_charges(block, &mut first, &mut last, &mut calls);
-        }
-        for &block in flow.order.iter().rev() {
-            self.charge_from_next(flow, block, (&mut first, &mut last), &calls);
+            let is_back = |pred: &BlockId| flow.place[pred.index()] >= flow.place[block.index()];
+            account.is_head[block.index()] = flow.preds(block).iter().any(is_back);
+            let charges = |value: &Value| matches!(self.inst(*value), Inst::Charge(_));
+            account.is_silent[block.index()] = flow.preds(block).contains(&block)
+                && !self.blocks[block.index()].insts.iter().any(charges);
         }
         for &block in &flow.order {
-            self.put_charges(block, &first, &last, &calls);
+            self.charge_block(flow, block, &mut account);
         }
+        let mut splits = false;
+        for &block in &flow.order {
+            splits |= self.charge_ways(block, &account);
+        }
+        splits
     }
 
-    /// Takes charges at both ends of a block out of it, and puts those between calls together.
-    fn join_charges(
-        &mut self,
-        block: BlockId,
-        first: &mut [i32],
-        last: &mut [i32],
-        calls: &mut [bool],
-    ) {
+    /// Takes the charges of a block together: before its first call, between calls, and those behind, which are handed on if
+    /// what follows is no loop.
+    fn charge_block(&mut self, flow: &Flow, block: BlockId, account: &mut Account) {
         let at = block.index();
+        let preds = flow.preds(block).iter();
+        let mut open = match preds.map(|pred| account.open[pred.index()]).min() {
+            Some(least) if !account.is_head[at] => least,
+            _ => 0,
+        };
+        account.before[at] = open;
         let insts = core::mem::take(&mut self.blocks[at].insts);
-        let mut rest: Vec<_> = Vec::with_capacity(insts.len());
-        // Where the last charge since a call stands.
-        let mut open = None;
-        let mut asked = false;
+        let mut origin = insts.first().map_or(0, |value| self.origins[value.index()]);
+        let mut asks = block == BlockId(0);
+        if asks {
+            // All that is known to be used before anybody can tell.
+            open = self.charges(insts.iter().take_while(|value| !self.is_call(**value)));
+            self.settle(block, &mut open, origin, &mut asks);
+        }
+        let mut calls = block != BlockId(0);
         for value in insts {
             match self.insts[value.index()] {
-                Inst::Charge(insns) if !calls[at] => {
-                    first[at] += insns;
-                    continue;
-                }
-                Inst::Charge(insns) => {
-                    if let Some(open) = open {
-                        self.add_charge(open, insns);
-                        continue;
-                    }
-                    open = Some(value);
-                }
+                // This has been taken off at the start.
+                Inst::Charge(_) if !calls => {}
+                Inst::Charge(insns) => open += insns,
                 Inst::Call { .. } => {
-                    calls[at] = true;
-                    (open, asked) = (None, false);
+                    calls = true;
+                    origin = self.origins[value.index()];
+                    self.settle(block, &mut open, origin, &mut asks);
+                    self.blocks[at].insts.push(value);
                 }
-                // One look is enough.
-                Inst::Ask if core::mem::replace(&mut asked, true) => continue,
-                _ => {}
+                _ => self.blocks[at].insts.push(value),
             }
-            rest.push(value);
         }
-        if let Some(open) = open
-            && let Inst::Charge(insns) = self.insts[open.index()]
-        {
-            last[at] = insns;
-            rest.retain(|value| *value != open);
-        }
-        self.blocks[at].insts = rest;
-    }
-
-    fn add_charge(&mut self, value: Value, more: i32) {
-        if let Inst::Charge(insns) = &mut self.insts[value.index()] {
-            *insns += more;
-        }
-    }
-
-    /// Charges in a block what all ways on from it are charged.
-    fn charge_from_next(
-        &self,
-        flow: &Flow,
-        block: BlockId,
-        (first, last): (&mut [i32], &mut [i32]),
-        calls: &[bool],
-    ) {
-        let mut nexts: Vec<BlockId> = Vec::new();
+        let mut settles = matches!(self.blocks[at].term, Term::Return(_));
         self.edges(block, |edge| {
-            if !nexts.contains(&edge.to) {
-                nexts.push(edge.to);
-            }
+            let to = edge.to.index();
+            settles |= account.is_head[to];
+            let is_back = flow.place[to] <= flow.place[at];
+            asks |= is_back && !(account.is_silent[to] && edge.to == block);
+            asks |= account.is_silent[to] && open > 0;
         });
-        // A way on that others lead to as well is charged by all of them, if none of them leads elsewhere.
-        let is_own = |next: &BlockId| {
-            let preds = flow.preds(*next);
-            *next != block && preds.iter().all(|pred| *pred == block)
-        };
-        let at = block.index();
-        if !nexts.is_empty() && nexts.iter().all(is_own) {
-            let least = nexts.iter().map(|next| first[next.index()]).min().unwrap_or(0);
-            for next in nexts {
-                first[next.index()] -= least;
-            }
-            let own = if calls[at] { &mut *last } else { &mut *first };
-            own[at] += least;
+        if settles {
+            self.settle(block, &mut open, origin, &mut asks);
         }
-        // Now this block's own charge, if only jumps lead to it.
-        let preds = flow.preds(block);
-        let jumps = |pred: &BlockId| {
-            matches!(self.blocks[pred.index()].term, Term::Jump(edge) if edge.to == block)
-                && !flow.is_back(*pred, block)
+        account.open[at] = open;
+    }
+
+    /// What instructions charge together.
+    fn charges<'a>(&self, insts: impl Iterator<Item = &'a Value>) -> i32 {
+        let charge = |value: &Value| match *self.inst(*value) {
+            Inst::Charge(insns) => insns,
+            _ => 0,
         };
-        if !preds.is_empty() && preds.iter().all(jumps) {
-            let moved = core::mem::take(&mut first[at]);
-            for pred in preds {
-                let of_pred = if calls[pred.index()] { &mut *last } else { &mut *first };
-                of_pred[pred.index()] += moved;
-            }
+        insts.map(charge).sum()
+    }
+
+    /// Takes off what has been used, at the end of a block, and looks whether anything is left.
+    fn settle(&mut self, block: BlockId, open: &mut i32, origin: u32, asks: &mut bool) {
+        let insns = core::mem::take(open);
+        if insns != 0 {
+            self.push_as_is(block, Inst::Charge(insns), origin);
+        }
+        if core::mem::take(asks) {
+            self.push_as_is(block, Inst::Ask, origin);
         }
     }
 
-    /// Puts charges back: at the start of the block, and behind its last call.
-    fn put_charges(&mut self, block: BlockId, first: &[i32], last: &[i32], calls: &[bool]) {
-        let at = block.index();
-        let insts = &self.blocks[at].insts;
-        let origin = |n: usize| insts.get(n).map(|value| self.origins[value.index()]);
-        let start = origin(0).unwrap_or(0);
-        let behind = insts
-            .iter()
-            .rposition(|value| matches!(self.insts[value.index()], Inst::Call { .. }))
-            .map_or(0, |call| call + 1);
-        if calls[at] && last[at] != 0 {
-            let origin = origin(behind - 1).unwrap_or(start);
-            let value = self.add(Inst::Charge(last[at]), origin);
-            self.blocks[at].insts.insert(behind, value);
-        }
-        if first[at] != 0 {
-            let value = self.add(Inst::Charge(first[at]), start);
-            self.blocks[at].insts.insert(0, value);
-        }
+    /// Takes off what is open on ways to a block and is not on the others; whether there are new blocks for that.
+    fn charge_ways(&mut self, block: BlockId, account: &Account) -> bool {
+        let (at, mut splits) = (block.index(), false);
+        let origin = self.blocks[at].insts.last().map_or(0, |value| self.origins[value.index()]);
+        let is_jump = matches!(self.blocks[at].term, Term::Jump(_));
+        self.change_edges(block, |f, edge| {
+            let mut open = account.open[at] - account.before[edge.to.index()];
+            if open == 0 {
+                return edge;
+            }
+            if is_jump {
+                f.settle(block, &mut open, origin, &mut false);
+                return edge;
+            }
+            let between = f.block();
+            f.blocks[between.index()].place = BEHIND;
+            f.settle(between, &mut open, origin, &mut false);
+            f.blocks[between.index()].term = Term::Jump(edge);
+            splits = true;
+            f.edge(between, [])
+        });
+        splits
     }
 }

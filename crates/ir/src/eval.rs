@@ -146,6 +146,10 @@ impl<C> Run<'_, C> {
                 self.charged += i64::from(insns);
                 0
             }
+            Inst::Refund(insns) => {
+                self.charged -= self.get(insns).cast_signed();
+                0
+            }
         }
     }
 }

@@ -272,6 +272,13 @@ fn bin<C>(
             let count = f.number(number.trailing_zeros().into(), origin);
             bin(f, block, (BinOp::Shl, width, a, count), origin)
         }
+        // What is not negative.
+        BinOp::SDiv if u64::from(masked) < bits && number > 0 && number >> (bits - 1) == 0 => {
+            bin(f, block, (BinOp::Div, width, a, b), origin)
+        }
+        BinOp::SMod if u64::from(masked) < bits && number > 0 && number >> (bits - 1) == 0 => {
+            bin(f, block, (BinOp::Mod, width, a, b), origin)
+        }
         BinOp::Div if number.is_power_of_two() => {
             let count = f.number(number.trailing_zeros().into(), origin);
             bin(f, block, (BinOp::Shr, width, a, count), origin)

@@ -213,7 +213,9 @@ pub enum Inst {
     },
     /// So many instructions of the source are taken off the account.
     Charge(i32),
-    /// Looks whether the account is used up.
+    /// So many are put back.
+    Refund(Value),
+    /// Looks whether the account is used up; [`Func::gather_charges`](crate::Func::gather_charges) says where.
     Ask,
 }
 
@@ -227,6 +229,7 @@ impl Inst {
                 | Self::Atomic { .. }
                 | Self::Call { .. }
                 | Self::Charge(_)
+                | Self::Refund(_)
                 | Self::Ask
         )
     }
@@ -243,7 +246,7 @@ impl Inst {
     /// Whether it gives a value.
     #[must_use]
     pub const fn gives(&self) -> bool {
-        !matches!(self, Self::Store { .. } | Self::Charge(_) | Self::Ask)
+        !matches!(self, Self::Store { .. } | Self::Charge(_) | Self::Refund(_) | Self::Ask)
     }
 
     /// Calls `f` with each operand.
@@ -260,7 +263,7 @@ impl Inst {
                 some(a);
                 some(b);
             }
-            Self::Un { a, .. } => some(a),
+            Self::Un { a, .. } | Self::Refund(a) => some(a),
             Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(some),
             Self::Load { mem, .. } => {
                 some(mem.base);
@@ -290,7 +293,7 @@ impl Inst {
                 some(a);
                 some(b);
             }
-            Self::Un { a, .. } => some(a),
+            Self::Un { a, .. } | Self::Refund(a) => some(a),
             Self::Select { cmp, yes, no } => {
                 [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(some);
             }

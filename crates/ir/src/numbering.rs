@@ -32,6 +32,18 @@ impl Given {
         Self { table: vec![(Value::NONE, BlockId(0), 0); rows], has_calls, calls: 0 }
     }
 
+    /// The first value that has been seen to be the number that a value is, or the value itself.
+    fn number<C>(&mut self, f: &Func<C>, value: Value) -> Value {
+        let inst @ Inst::Const(_) = f.inst(value) else { return value };
+        let row = self.row(inst);
+        let seen = self.table[row].0;
+        if seen != Value::NONE && f.inst(seen) == inst {
+            return seen;
+        }
+        self.table[row] = (value, BlockId(0), 0);
+        value
+    }
+
     fn row(&self, inst: &Inst) -> usize {
         let mut hasher = Mixed(0);
         inst.hash(&mut hasher);
@@ -144,12 +156,13 @@ impl<C> Func<C> {
         value: Value,
     ) {
         let inst = self.resolved(self.insts[value.index()]);
-        let inst = match fold::simpler(self, block, inst, self.origins[value.index()]) {
+        let mut inst = match fold::simpler(self, block, inst, self.origins[value.index()]) {
             Ok(other) => return self.same(value, other),
             Err(inst) => inst,
         };
         given.calls += u32::from(matches!(inst, Inst::Call { .. }));
         if inst.is_pure() {
+            inst.operands_mut(|operand| *operand = given.number(self, *operand));
             match given.find(self, flow, block, &inst) {
                 Ok(other) => return self.same(value, other),
                 Err(row) => given.note(row, value, block),
@@ -240,7 +253,7 @@ impl<C> Func<C> {
         decided(self, cmp)
     }
 
-    fn is_call(&self, value: Value) -> bool {
+    pub(crate) fn is_call(&self, value: Value) -> bool {
         matches!(self.inst(value), Inst::Call { .. })
     }
 

@@ -90,6 +90,7 @@ impl<C: fmt::Debug> Func<C> {
                 write!(out, "Call {:?} ", self.callees.get(callee as usize))?;
                 self.list(out, &args)
             }
+            Inst::Refund(insns) => write!(out, "Refund {}", self.name(insns)),
             inst => write!(out, "{inst:?}"),
         }
     }

@@ -118,14 +118,13 @@ impl<C> Func<C> {
         if charge == 0 || all > MOST_CHARGE || !is_only {
             return false;
         }
-        let is_account = |inst: &Inst| matches!(inst, Inst::Charge(_) | Inst::Ask);
         let insts = core::mem::take(&mut self.blocks[block.index()].insts);
-        let rest = insts.into_iter().filter(|value| !is_account(self.inst(*value)));
+        let is_charge = |value: &Value| matches!(self.inst(*value), Inst::Charge(_));
+        let rest = insts.into_iter().filter(|value| !is_charge(value));
         let rest: Vec<Value> = rest.collect();
         let origin = rest.first().map_or(0, |value| self.origins[value.index()]);
         self.blocks[block.index()].insts = rest;
         self.push_as_is(before, Inst::Charge(i32::try_from(all).unwrap_or(i32::MAX)), origin);
-        self.push_as_is(before, Inst::Ask, origin);
         true
     }
 

@@ -219,6 +219,13 @@ fn passes_keep_what_functions_mean() {
             f.join_blocks(&mut flow);
             same_flow(&flow, &Flow::new(f));
         });
+        passes("choose", &mut |f| {
+            f.choose_numbers(&Flow::new(f));
+        });
+        passes("repeat", &mut |f| {
+            f.repeat_turns(&Flow::new(f));
+        });
+        passes("divide", &mut |f| f.multiply_to_divide(&Flow::new(f)));
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
         });
@@ -229,11 +236,43 @@ fn passes_keep_what_functions_mean() {
             f.decide_comparisons(&Flow::new(f));
         });
         passes("balance", &mut |f| f.balance_sums(&Flow::new(f)));
-        passes("account", &mut |f| f.gather_charges(&Flow::new(f)));
+        passes("account", &mut |f| {
+            f.gather_charges(&Flow::new(f));
+            assert!(loops_ask(f), "seed {seed}:\n{f}");
+        });
         passes("addresses", &mut |f| f.fold_addresses(&Flow::new(f)));
         passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
     }
     assert!(ended > 2_000, "{ended} functions came to an end");
+}
+
+/// Whether all ways round look at the account, but for loops of one block that charge nothing.
+fn loops_ask<C>(f: &Func<C>) -> bool {
+    if !f.insts.iter().any(|inst| matches!(inst, Inst::Charge(_))) {
+        return true;
+    }
+    let has = |at: usize, is: fn(&Inst) -> bool| {
+        f.blocks[at].insts.iter().any(|value| is(f.inst(*value)))
+    };
+    let mut open: Vec<usize> = Flow::new(f).order.iter().map(|block| block.index()).collect();
+    open.retain(|&at| !has(at, |inst| *inst == Inst::Ask));
+    // Without the blocks that look, whatever leads to nothing else any more comes to an end.
+    loop {
+        let before = open.len();
+        let goes_on = |&at: &usize| {
+            let mut found = false;
+            let is_silent = !has(at, |inst| matches!(inst, Inst::Charge(_)));
+            f.edges(BlockId(u32::try_from(at).unwrap()), |edge| {
+                let to = edge.to.index();
+                found |= open.contains(&to) && !(to == at && is_silent);
+            });
+            found
+        };
+        open = open.iter().copied().filter(goes_on).collect();
+        if open.len() == before {
+            return open.is_empty();
+        }
+    }
 }
 
 /// What is known of ways is what is found anew, but for the order of blocks that may come in any.
@@ -315,6 +354,44 @@ fn parameters_that_hand_on_one_value_go() {
     assert!(f.prune_params(&Flow::new(&f)));
     assert!(blocks.iter().all(|block| f.blocks[block.index()].params.is_empty()));
     assert_eq!(f.blocks.last().map(|block| block.term), Some(Term::Return(args[0])));
+}
+
+/// Branches between numbers become choices, and what is charged on one way only is put back on the other.
+#[test]
+fn branches_between_numbers_are_choices() {
+    let (mut f, cmp) = (Func::<()>::new(), |a, b| Cmp { cond: Cond::Gt, width: Width::W64, a, b });
+    let [entry, own, end] = [0; 3].map(|_| f.block());
+    let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+    let [one, zero, eight] = [1, 0, 8].map(|number| f.number(number, 0));
+    let (yes, no) = (f.edge(end, [one, args[1], eight]), f.edge(own, []));
+    f.push(entry, Inst::Charge(2), 0);
+    f.blocks[0].term = Term::Branch { cmp: cmp(args[0], eight), yes, no };
+    f.push(own, Inst::Charge(1), 0);
+    let edge = f.edge(end, [zero, args[1], eight]);
+    f.blocks[own.index()].term = Term::Jump(edge);
+    let params: Vec<Value> = (0..3).map(|_| f.param(end, 0)).collect();
+    let sum = Inst::Bin { op: BinOp::Add, width: Width::W64, a: params[0], b: params[1] };
+    let sum = f.push(end, sum, 0);
+    f.push(end, Inst::Charge(1), 0);
+    f.blocks[end.index()].term = Term::Return(sum);
+    assert_eq!(check(&f), Ok(()));
+    let runs = |f: &Func<()>| [7, 8, 9, 1 << 40].map(|n| run(f, [n, 70, 0, 0, 0]));
+    let want = runs(&f);
+    assert!(f.choose_numbers(&Flow::new(&f)));
+    assert_eq!(check(&f), Ok(()));
+    assert_eq!(runs(&f), want);
+    assert_eq!(f.blocks[0].term, Term::Jump(edge_of(&f, entry)));
+    // The choice and what is put back are one value.
+    f.number_values(&Flow::new(&f));
+    let is_select = |value: &&Value| matches!(f.inst(**value), Inst::Select { .. });
+    assert_eq!(f.blocks[0].insts.iter().filter(is_select).count(), 1, "{f}");
+    assert_eq!(runs(&f), want);
+}
+
+fn edge_of<C>(f: &Func<C>, block: BlockId) -> skep_ir::Edge {
+    let mut found = skep_ir::Edge::default();
+    f.edges(block, |edge| found = edge);
+    found
 }
 
 /// A loop whose parameter is a number from everywhere, which a comparison waits for.

@@ -71,6 +71,10 @@ pub fn compile<O: Surroundings + ?Sized>(
     if prog.insns.is_empty() {
         return Err(CompileError::Flow { pc: Pc(0) });
     }
+    if outside.checks() {
+        let what = "code that checks, on AArch64";
+        return Err(CompileError::Unsupported { pc: Pc(0), what });
+    }
     let shape = Shape::new::<A64, O>(&prog.insns, outside)?;
     let most = shape.most.last().copied().unwrap_or(u32::MAX);
     if most > REACH - lengths::STUBS {
@@ -186,7 +190,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let entry = self.entry;
         let (bytes, labels) = self.asm.finish_with_labels()?;
         let at = positions(shape, labels, len as usize, end);
-        Ok(Code { entry, enter, at, bytes })
+        Ok(Code { entry, enter, at, bytes, checks: Default::default() })
     }
 
     /// What comes behind instructions.

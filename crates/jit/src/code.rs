@@ -44,6 +44,9 @@ pub struct Code {
     /// Native position of each slot, and last the end of the last instruction. The second slot of `lddw` has
     /// that of the first; instructions that became one are all at its position.
     pub at: Vec<u32>,
+    /// The accesses that remember what they have found ([`Check`](crate::Check)), ascending; empty in code that
+    /// does not check.
+    pub checks: Vec<Pc>,
 }
 
 impl Code {

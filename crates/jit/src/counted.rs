@@ -92,7 +92,7 @@ impl Counted {
 }
 
 /// The last instruction of the block that starts at a slot, and how many it has.
-fn block(insns: &Insns, shape: &Shape, head: Pc) -> Option<(Pc, i32)> {
+pub(crate) fn block(insns: &Insns, shape: &Shape, head: Pc) -> Option<(Pc, i32)> {
     let (mut pc, mut count) = (head, 0);
     loop {
         let insn = insns.get(pc)?;
@@ -119,7 +119,10 @@ fn is_plain<O: Surroundings + ?Sized>(outside: &O, pc: Pc, insn: &Insn) -> bool 
             | Insn::StoreRelease { .. }
             | Insn::Atomic { .. }
     );
-    !is_access || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
+    // Code that checks asks for its accesses itself.
+    !is_access
+        || outside.checks()
+        || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
 }
 
 /// The condition that holds where another does not, if it is a strict one.

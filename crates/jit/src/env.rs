@@ -63,6 +63,40 @@ pub struct Env {
     pub mains: u64,
     /// Programs there are.
     pub progs: u64,
+    /// In code that checks: what is added to r10, as the host has it, to have it as the program sees it.
+    pub to_region: u64,
+    /// In code that checks: r0 of an atomic operation.
+    pub r0: u64,
+}
+
+/// The part of memory that an access of code that checks has found last, so that it need not look it up again. They
+/// lie behind the environment, one for each of [`Code::checks`](crate::Code::checks), and up to [`CHECKS`] in all.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Check {
+    /// Address of its first byte, as programs see it.
+    pub lo: u64,
+    /// Positions in it where the access fits; 0 if nothing has been found.
+    pub limit: u64,
+    /// What is added to an address to have the host's.
+    pub to_host: u64,
+}
+
+/// Accesses that remember what they have found.
+pub const CHECKS: usize = 256;
+/// The last of them, which all others share: one for each size of loads and of stores.
+const SHARED: usize = 8;
+
+impl Check {
+    /// The number of that of an access, which is the `n`th of its program.
+    #[must_use]
+    pub const fn number(n: usize, bytes: usize, write: bool) -> usize {
+        if n < CHECKS - SHARED {
+            return n;
+        }
+        let size = bytes.trailing_zeros() as usize & 3;
+        CHECKS - SHARED + 2 * size + write as usize
+    }
 }
 
 impl Env {
@@ -104,4 +138,8 @@ impl Env {
     pub const TURNS: u32 = 0xa0;
     /// How many.
     pub const SOME_TURNS: u32 = 64;
+    /// An access of code that checks, where that has not found the part of memory: the instruction says which.
+    pub const CHECKED: u32 = 0xb0;
+    /// A call that finds no room on the stack.
+    pub const DEEP: u32 = 0xc0;
 }

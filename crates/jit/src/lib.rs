@@ -34,11 +34,12 @@ mod lift;
 mod meter;
 mod optimise;
 mod shape;
+mod stride;
 mod surroundings;
 pub mod x64;
 
 pub use code::{Code, CompileError, Entry};
-pub use env::{Env, FRAME};
+pub use env::{CHECKS, Check, Env, FRAME};
 pub use lift::Outer;
 pub use surroundings::{
     Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Surroundings,

@@ -269,10 +269,6 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         }
         self.params[block.index()] = differ;
         self.starts = true;
-        if self.is_metered && (at.is_head || block == BlockId(1)) {
-            self.charge(Pc(at.start));
-            self.f.push_as_is(self.block, Inst::Ask, at.start);
-        }
         true
     }
 

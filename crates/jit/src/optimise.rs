@@ -11,7 +11,7 @@ const MOST_ROUNDS: usize = 4;
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead.
 pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow {
-    let is_new = f.prune_params(&flow) | f.narrow_params(&flow);
+    let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
     if is_new {
         for _ in 0..MOST_ROUNDS {
             let ways = f.number_values(&flow);
@@ -24,6 +24,37 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
             }
         }
     }
+    flow = straighten(f, flow);
+    if f.choose_numbers(&flow) {
+        flow = numbered_anew(f);
+        is_new = true;
+    }
+    is_new |= f.unroll(&flow);
+    if f.repeat_turns(&flow) {
+        flow = numbered_anew(f);
+        is_new = true;
+    }
+    f.multiply_to_divide(&flow);
+    // Numbers that are compared were so when that was lifted, unless something has changed since.
+    if is_new && f.decide_comparisons(&flow) {
+        flow = Flow::new(f);
+    }
+    if has_tables && f.recover_switches(&flow) {
+        flow = Flow::new(f);
+    }
+    f.balance_sums(&flow);
+    if f.gather_charges(&flow) {
+        flow = Flow::new(f);
+    }
+    f.fold_addresses(&flow);
+    f.drop_dead(&flow);
+    flow.find_depths();
+    check(f);
+    flow
+}
+
+/// Leads jumps past jumps, and puts together what runs as a whole.
+fn straighten(f: &mut Lifted, mut flow: Flow) -> Flow {
     // Blocks that only jump may go round: a few times are enough for those that do not.
     for _ in 0..3 {
         if !f.skip_jumps(&flow) {
@@ -32,20 +63,18 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
         flow = Flow::new(f);
     }
     f.join_blocks(&mut flow);
-    let is_unrolled = f.unroll(&flow);
-    // Numbers that are compared were so when that was lifted, unless something has changed since.
-    if (is_new || is_unrolled) && f.decide_comparisons(&flow) {
+    flow
+}
+
+/// Takes up what a pass has left for others to simplify, where ways have changed.
+fn numbered_anew(f: &mut Lifted) -> Flow {
+    let mut flow = Flow::new(f);
+    f.prune_params(&flow);
+    flow = straighten(f, flow);
+    if f.number_values(&flow) {
         flow = Flow::new(f);
+        f.prune_params(&flow);
     }
-    if has_tables && f.recover_switches(&flow) {
-        flow = Flow::new(f);
-    }
-    f.balance_sums(&flow);
-    f.gather_charges(&flow);
-    f.fold_addresses(&flow);
-    f.drop_dead(&flow);
-    flow.find_depths();
-    check(f);
     flow
 }
 

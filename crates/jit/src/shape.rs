@@ -68,6 +68,8 @@ pub(crate) trait Lengths {
     const PROLOGUE: u32;
     /// What an access takes that is done by the bridge.
     const BRIDGED: u32;
+    /// What an access or a call takes more that code checks.
+    const CHECKED: u32;
     /// What a tail call takes more by an array that is known.
     const TAIL_CALL: u32;
     /// What a loop of calls takes more.
@@ -108,6 +110,13 @@ impl Shape {
             this.env = true;
             // The meter may call from anywhere.
             this.functions.iter_mut().for_each(|function| function.calls = true);
+        }
+        if outside.checks() {
+            this.env = true;
+            // Frames are told from r10, and any access or call may have to be left to others.
+            this.functions.iter_mut().for_each(|function| {
+                (function.frame, function.calls) = (true, true);
+            });
         }
         if outside.has_tail_calls() {
             // What replaces a program gets the frame of the function that it replaces.
@@ -169,6 +178,7 @@ impl Shape {
         let charge = if outside.is_metered() { L::CHARGE } else { 0 };
         let is_hardened = outside.blinding().is_some() || outside.retpolines();
         let more = if is_hardened { L::HARDENED } else { 0 };
+        let checked = if outside.checks() { L::CHECKED } else { 0 };
         let mut at = 0;
         let mut most = 64;
         let mut function = Function::default();
@@ -184,7 +194,7 @@ impl Shape {
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += L::ALIGN + if charge > 0 { L::COUNTED } else { 0 };
+                most += L::ALIGN + if charge + checked > 0 { L::COUNTED } else { 0 };
             }
             if target != Target::No {
                 most += charge;
@@ -199,6 +209,16 @@ impl Shape {
                 most += charge;
             }
             match insn {
+                Insn::Load { .. }
+                | Insn::LoadSx { .. }
+                | Insn::LoadAcquire { .. }
+                | Insn::Store { .. }
+                | Insn::StoreRelease { .. }
+                | Insn::Atomic { .. }
+                    if checked > 0 =>
+                {
+                    most += checked;
+                }
                 Insn::Load { .. }
                 | Insn::LoadSx { .. }
                 | Insn::LoadAcquire { .. }
@@ -221,6 +241,7 @@ impl Shape {
                 }
                 Insn::Call(call) => {
                     function.calls = true;
+                    most += checked;
                     let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, *call));
                     self.env |= callee.is_some_and(needs_env);
                     let is_inline =

@@ -143,6 +143,12 @@ pub trait Surroundings {
         false
     }
 
+    /// Whether code checks each access, with addresses being those of regions, and calls for room on the stack.
+    /// Programs that have not been verified need that; x86-64 only.
+    fn checks(&self) -> bool {
+        false
+    }
+
     /// Whether functions must find zeroes on their stack.
     fn zeroes_stack(&self) -> bool {
         false

@@ -24,7 +24,9 @@ mod atomic;
 mod best;
 mod blind;
 mod call;
+mod checked;
 mod fuse;
+mod hoist;
 mod jump;
 mod lengths;
 mod mem;
@@ -41,6 +43,7 @@ use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
 pub use best::{compile_best, functions};
+use checked::Checks;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
@@ -73,6 +76,9 @@ pub fn compile<O: Surroundings + ?Sized>(
 ) -> Result<Code, CompileError> {
     if prog.insns.is_empty() {
         return Err(CompileError::Flow { pc: Pc(0) });
+    }
+    if outside.checks() {
+        checked::check_frame_pointer(&prog.insns)?;
     }
     let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     Compiler::new(&prog.insns, outside, features, &shape).run()
@@ -111,6 +117,8 @@ struct Compiler<'a, O: ?Sized> {
     turns: Option<(Counted, Label)>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
+    /// Where accesses are checked.
+    checks: Option<Checks>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -153,6 +161,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             keys: outside.blinding().map(Keys::new),
             turns: None,
             meter: outside.is_metered().then(Meter::new),
+            checks: outside.checks().then(Checks::default),
         }
     }
 
@@ -166,7 +175,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             let pc = Pc(slot);
             if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
                 if slot != start {
-                    self.begin_turns(pc);
+                    match self.checks {
+                        Some(_) => self.begin_hoisted(pc),
+                        None => self.begin_turns(pc),
+                    }
                 }
                 self.asm.align(ALIGN.0, ALIGN.1);
             }
@@ -193,7 +205,13 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let entry = self.entry;
         let (bytes, labels) = self.asm.finish_with_labels()?;
         let at = positions(shape, labels, len as usize, end);
-        Ok(Code { entry, enter, at, bytes })
+        Ok(Code {
+            entry,
+            enter,
+            at,
+            bytes,
+            checks: self.checks.map(|checks| checks.pcs).unwrap_or_default(),
+        })
     }
 
     /// What comes behind instructions.
@@ -226,6 +244,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
             Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
+            insn if self.checks.is_some() && checked::is_access(&insn) => {
+                self.checked_access(pc, insn);
+            }
             Insn::Load { size, dst, base, off } => return Ok(self.load(pc, size, dst, base, off)),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),
@@ -259,6 +280,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         if self.is_main && self.entry == Entry::WithEnv {
             self.save_all();
             self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
+            self.zero_registers();
             self.zero_stack();
             self.make_room(function.spills.next_multiple_of(2));
             if function.may_goto {
@@ -404,6 +426,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.bind(self.stubs.enter);
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
+        self.zero_registers();
         self.call_indirect(env(offset_of!(Env, target)));
         self.save_meter();
         self.asm.bind(leave);
@@ -414,6 +437,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.add_bridge();
         self.add_access();
         self.add_asks();
+        self.add_slow();
+        self.add_misses();
         self.asm.trap();
     }
 }

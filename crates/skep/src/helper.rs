@@ -18,9 +18,15 @@ pub(crate) mod tunnel;
 use crate::host::Host;
 use skep_abi::Errno;
 use skep_vm::{Helpers, builtin};
+use std::sync::{Arc, LazyLock};
 
-/// All that the user engine offers to programs at packet hooks.
-pub(crate) fn helpers() -> Helpers<Host> {
+/// All that the user engine offers to programs at packet hooks: one table for all sessions.
+pub(crate) fn helpers() -> Arc<Helpers<Host>> {
+    static ALL: LazyLock<Arc<Helpers<Host>>> = LazyLock::new(|| Arc::new(make()));
+    Arc::clone(&ALL)
+}
+
+fn make() -> Helpers<Host> {
     let helpers = bytes::add(builtin());
     let helpers = csum::add(helpers);
     let helpers = meta::add(helpers);

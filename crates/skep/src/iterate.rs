@@ -345,7 +345,11 @@ impl Session {
                 cx.mem.poke_ctx(8 * at, &arg.to_le_bytes());
             }
         };
-        let output = self.vm.run_prepared(&linked.machine, 0, &mut self.host, input, prepare);
+        let (machine, host) = (&linked.machine, &mut self.host);
+        let output = match self.compiled.as_deref() {
+            Some(code) => self.vm.run_checked_prepared(machine, 0, host, input, code, prepare),
+            None => self.vm.run_prepared(machine, 0, host, input, prepare),
+        };
         drop(lease);
         self.host.packet.return_buffer(output.packet.bytes);
         // Programs return 32 bits.

@@ -17,15 +17,18 @@ pub enum Engine {
     Interp,
     /// Machine code of programs that the verifier has accepted.
     Jit,
+    /// Machine code of any program, which checks every access itself.
+    Checked,
 }
 
 impl Engine {
-    /// In a word: `interp`, `jit`.
+    /// In a word: `interp`, `jit`, `checked`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Interp => "interp",
             Self::Jit => "jit",
+            Self::Checked => "checked",
         }
     }
 }

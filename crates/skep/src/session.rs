@@ -118,7 +118,7 @@ pub struct Session {
     /// The same with addresses of the packet before it.
     native_ctx: Vec<u8>,
     pub(crate) options: Options,
-    compiled: Option<Arc<Compiled>>,
+    pub(crate) compiled: Option<Arc<Compiled>>,
 }
 
 impl Session {
@@ -226,6 +226,35 @@ impl Session {
         Ok(())
     }
 
+    /// From now on runs the program as machine code that checks its accesses itself, whether the verifier accepts it or not.
+    /// Results and faults are those of the interpreter, at the same instructions, and so is what counts them; a run
+    /// that faults may have been counted up to a block further. This is for programs that nobody has verified, and for
+    /// those of which [`Session::compile`] says that they are not compiled; unlike that, it serves programs of every
+    /// kind.
+    ///
+    /// ```
+    /// use skep::{CodeOptions, Engine, Options, Packet, PacketMeta, Session, read_image};
+    ///
+    /// let text = b".section \"xdp\"\nwild:\n r0 = *(u8 *)(r1 + 4096)\n exit\n";
+    /// let image = read_image(text, "wild.s").unwrap().image;
+    /// let mut session = Session::load(&image, None, Options::default()).unwrap();
+    /// if session.compile_checked(CodeOptions::default()).is_ok() {
+    ///     assert_eq!(session.engine(), Engine::Checked);
+    /// }
+    /// let mut packet = Packet::new();
+    /// packet.reset(&[0; 60], PacketMeta::default());
+    /// let fault = session.run(&mut packet).unwrap_err();
+    /// assert!(fault.to_string().starts_with("wild, insn 0: load of 1 byte at r1+4096"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotNative::Refused`] with the reason; the session goes on with the interpreter.
+    pub fn compile_checked(&mut self, code: CodeOptions) -> Result<(), NotNative> {
+        let compiled = Compiled::checked(&self.linked.machine, code)?;
+        self.compiled = Some(Arc::new(compiled));
+        Ok(())
+    }
+
     /// The program's machine code for a processor of whatever kind, to be read; addresses are those of this
     /// process.
     ///
@@ -289,8 +318,12 @@ impl Session {
 
     /// What runs the program.
     #[must_use]
-    pub const fn engine(&self) -> Engine {
-        if self.compiled.is_some() { Engine::Jit } else { Engine::Interp }
+    pub fn engine(&self) -> Engine {
+        match &self.compiled {
+            Some(compiled) if compiled.is_checked() => Engine::Checked,
+            Some(_) => Engine::Jit,
+            None => Engine::Interp,
+        }
     }
 
     /// The program's name.
@@ -347,7 +380,11 @@ impl Session {
             limits,
             ..Input::default()
         };
-        let output = self.vm.run(&self.linked.machine, 0, &mut self.host, input);
+        let (machine, host) = (&self.linked.machine, &mut self.host);
+        let output = match self.compiled.as_deref() {
+            Some(compiled) => self.vm.run_checked(machine, 0, host, input, compiled),
+            None => self.vm.run(machine, 0, host, input),
+        };
         Ok(output.result? as u32)
     }
 
@@ -433,14 +470,16 @@ impl Session {
         let lease = self.linked.cpus.lease(thread::yield_now);
         let compiled = self.compiled.as_deref().filter(|_| observer.is_none());
         let counts = compiled.is_none_or(Compiled::is_metered);
-        let (slots, ctx) = match compiled {
-            Some(_) => {
+        // Code that checks has the interpreter's addresses.
+        let in_host = compiled.is_some_and(|compiled| !compiled.is_checked());
+        let (slots, ctx) = match in_host {
+            true => {
                 // Addresses of the packet stand before the context.
                 self.native_ctx.resize(POINTERS, 0);
                 self.native_ctx.extend_from_slice(&self.ctx);
                 cells(&mut self.native_ctx).split_at(POINTERS)
             }
-            None => (&[][..], cells(&mut self.ctx)),
+            false => (&[][..], cells(&mut self.ctx)),
         };
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
@@ -455,13 +494,16 @@ impl Session {
         let (machine, host) = (&self.linked.machine, &mut self.host);
         let output = match (observer, compiled) {
             (Some(observer), _) => self.vm.run_observed(machine, 0, host, input, observer),
+            (None, Some(compiled)) if !in_host => {
+                self.vm.run_checked(machine, 0, host, input, compiled)
+            }
             (None, Some(compiled)) => {
                 let pointers = HostPointers { slots, fields: pointer_fields(hook) };
                 self.vm.run_native(machine, 0, host, input, pointers, compiled)
             }
             (None, None) => self.vm.run(machine, 0, host, input),
         };
-        if let Some(after) = self.native_ctx.get(POINTERS..).filter(|_| compiled.is_some()) {
+        if let Some(after) = self.native_ctx.get(POINTERS..).filter(|_| in_host) {
             self.ctx.copy_from_slice(after);
         }
         drop(lease);
@@ -491,7 +533,7 @@ impl Session {
 
     pub(crate) fn limits(&self, insns: u64) -> Limits {
         let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
-        Limits { insns, deadline: monotonic().checked_add(time) }
+        Limits { insns, time: Some(time), ..Limits::default() }
     }
 
     /// Runs the callbacks of timers that were due before a packet of this time, each at its own time.
@@ -504,6 +546,7 @@ impl Session {
             Clock::Host => monotonic(),
         };
         let mut limits = self.limits(self.options.insns);
+        limits.deadline = limits.time.take().and_then(|time| monotonic().checked_add(time));
         // What restarts itself more often goes on before the next packet.
         for _ in 0..MAX_TIMERS {
             let Some(timer) = self.host.timers.expire(now) else { break };

@@ -1,10 +1,15 @@
 //! The interpreter against machine code.
 
 use crate::compare::smaller;
+use crate::mutants::Mutator;
+use crate::user::both_checked;
 use crate::{
     Difference, Frame, Host, Outcome, PACKET_LEN, Ran, native_with, packet, program, user,
 };
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use skep::{CodeOptions, Image, NotNative};
+use skep_isa::Insns;
 
 /// What a comparison of the two says.
 #[derive(Debug)]
@@ -50,6 +55,64 @@ pub fn engines_with(image: &Image, prog: &str, frames: &[Frame<'_>], code: CodeO
             Engines::Different(Box::new(Difference { image, what }))
         }
     }
+}
+
+/// Random program number `seed`, changed in a place or two so that it is most likely nothing that the verifier accepts, by the
+/// interpreter and as machine code that checks. None if it does not load.
+#[must_use]
+pub fn random_checked(seed: u64, code: CodeOptions) -> Option<Engines> {
+    let packets = [0, 1].map(|n| packet(seed ^ n << 63, PACKET_LEN + 20 + (seed % 100) as usize));
+    let mut image = program(seed);
+    let main = image.progs.iter_mut().find(|prog| prog.name == "main")?;
+    // Some stay as they are.
+    if !seed.is_multiple_of(8) {
+        let original = main.insns.encode();
+        let mutant = Mutator::new(&original).mutant(&mut StdRng::seed_from_u64(seed));
+        main.insns = Insns::decode(mutant.iter().copied()).ok()?;
+    }
+    checked_with(&image, "main", &packets.each_ref().map(|bytes| Frame(bytes)), code)
+}
+
+/// Instructions that a program may take that nobody has seen to come to an end.
+const UNKNOWN: u64 = 1 << 15;
+
+/// Runs a program by the interpreter and as machine code that checks; none if it does not load.
+#[must_use]
+pub fn checked_with(
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+    code: CodeOptions,
+) -> Option<Engines> {
+    let differs = |image: &Image| unlike(image, prog, frames, code);
+    Some(match differs(image)? {
+        Err(why) => Engines::NotNative(why),
+        Ok(None) => Engines::Equal,
+        Ok(Some(_)) => {
+            let image =
+                smaller(image.clone(), prog, |image| matches!(differs(image), Some(Ok(Some(_)))));
+            let what = differs(&image).and_then(Result::ok).flatten().unwrap_or_default();
+            Engines::Different(Box::new(Difference { image, what }))
+        }
+    })
+}
+
+/// In what the two are unlike; none if the program does not load.
+fn unlike(
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+    code: CodeOptions,
+) -> Option<Result<Option<String>, NotNative>> {
+    let both = both_checked(Host { cpus: 2 }, image, prog, frames, code, UNKNOWN).ok()?;
+    Some(both.map(|[mut user, mut checked]| {
+        cut(&mut user, &mut checked);
+        if user.insns != checked.insns {
+            let (user, checked) = (&user.insns, &checked.insns);
+            return Some(format!("interpreted {user:?} instructions, checked {checked:?}"));
+        }
+        user.difference(&checked).map(|what| what.replace("kernel", "checked"))
+    }))
 }
 
 fn disagreement(

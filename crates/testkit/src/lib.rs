@@ -38,7 +38,10 @@ pub mod traffic;
 mod user;
 
 pub use compare::{Compared, Difference, compare, differential};
-pub use engines::{Engines, engines, engines_with, random_engines, random_engines_with};
+pub use engines::{
+    Engines, checked_with, engines, engines_with, random_checked, random_engines,
+    random_engines_with,
+};
 pub use frame::{Frame, packet};
 pub use generate::{PACKET_LEN, program};
 pub use host::{Host, host};

@@ -22,7 +22,39 @@ pub fn user(
     prog: &str,
     frames: &[Frame<'_>],
 ) -> Result<Outcome, LoadError> {
-    Ok(run_all(host, image, prog, frames, None)?.expect("bug: the interpreter runs all"))
+    Ok(run_all(host, image, prog, frames, How::Interpreted)?
+        .expect("bug: the interpreter runs all"))
+}
+
+/// The same within so many instructions; and by machine code that checks, or why there is none.
+///
+/// # Errors
+/// As [`user`].
+///
+/// # Panics
+/// As [`user`].
+pub(crate) fn both_checked(
+    host: Host,
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+    code: CodeOptions,
+    insns: u64,
+) -> Result<Result<[Outcome; 2], NotNative>, LoadError> {
+    let checked = match run_within(host, image, prog, frames, How::Checked(code), insns)? {
+        Ok(checked) => checked,
+        Err(why) => return Ok(Err(why)),
+    };
+    let user = run_within(host, image, prog, frames, How::Interpreted, insns)?;
+    Ok(user.map(|user| [user, checked]))
+}
+
+/// How a program is run.
+#[derive(Clone, Copy)]
+enum How {
+    Interpreted,
+    Native(CodeOptions),
+    Checked(CodeOptions),
 }
 
 /// The same by machine code; why there is none, where there is none.
@@ -55,7 +87,7 @@ pub fn native_with(
     frames: &[Frame<'_>],
     code: CodeOptions,
 ) -> Result<Result<Outcome, NotNative>, LoadError> {
-    run_all(host, image, prog, frames, Some(code))
+    run_all(host, image, prog, frames, How::Native(code))
 }
 
 fn run_all(
@@ -63,20 +95,36 @@ fn run_all(
     image: &Image,
     prog: &str,
     frames: &[Frame<'_>],
-    code: Option<CodeOptions>,
+    how: How,
+) -> Result<Result<Outcome, NotNative>, LoadError> {
+    run_within(host, image, prog, frames, how, 1 << 24)
+}
+
+fn run_within(
+    host: Host,
+    image: &Image,
+    prog: &str,
+    frames: &[Frame<'_>],
+    how: How,
+    insns: u64,
 ) -> Result<Result<Outcome, NotNative>, LoadError> {
     // Without types, records come as bytes.
     let image = Image { btf: None, ..image.clone() };
     let prog_type =
         image.prog(prog).expect("bug: a test names a program that is not there").prog_type;
     // A test run leaves VLAN tags where they are.
-    let options = Options { cpus: host.cpus, insns: 1 << 24, untag: false, ..Options::default() };
+    let options = Options { cpus: host.cpus, insns, untag: false, ..Options::default() };
     let mut session = Session::load(&image, Some(prog), options)?;
-    if let Some(code) = code {
-        let options = CheckOptions::new(Release { major: 6, minor: 18 });
-        if let Err(why) = session.compile_with(&CheckOptions { cpus: host.cpus, ..options }, code) {
-            return Ok(Err(why));
+    let options = CheckOptions::new(Release { major: 6, minor: 18 });
+    let compiled = match how {
+        How::Interpreted => Ok(()),
+        How::Native(code) => {
+            session.compile_with(&CheckOptions { cpus: host.cpus, ..options }, code)
         }
+        How::Checked(code) => session.compile_checked(code),
+    };
+    if let Err(why) = compiled {
+        return Ok(Err(why));
     }
     let mut packet = Packet::new();
     let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();

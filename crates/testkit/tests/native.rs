@@ -63,6 +63,24 @@ fn random_programs_that_differed_once_do_as_interpreted() {
     }
 }
 
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn random_programs_that_nobody_has_verified_do_as_interpreted() {
+    let (mut compiled, mut tail_calls) = (0, 0);
+    for seed in 6_000_000..6_000_600 {
+        let code = if seed % 4 == 0 { hardened() } else { CodeOptions::default() };
+        match skep_testkit::random_checked(seed, code) {
+            None => {}
+            Some(Engines::NotNative(why)) => {
+                tail_calls += usize::from(why.to_string().contains("tail call"));
+            }
+            Some(Engines::Equal) => compiled += 1,
+            Some(Engines::Different(difference)) => panic!("seed {seed}: {difference}"),
+        }
+    }
+    assert!(compiled > 300 && tail_calls < 150, "only {compiled} programs were compiled");
+}
+
 fn hardened() -> CodeOptions {
     let mut code = CodeOptions::default();
     (code.blinding, code.retpolines) = (true, true);

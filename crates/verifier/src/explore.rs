@@ -61,7 +61,7 @@ pub(crate) struct Remembered {
 impl Remembered {
     /// Nothing remembered of a program of that many slots.
     pub(crate) fn new(slots: usize) -> Self {
-        Self { list_of: vec![0; slots], ..Self::default() }
+        Self { list_of: vec![0; slots], pool: Pool::new(slots), ..Self::default() }
     }
 
     /// States that are compared with, newest last.

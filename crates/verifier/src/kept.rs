@@ -61,10 +61,11 @@ impl Precise {
     }
 }
 
-/// Values of each kind that are found again.
-const PLACES: usize = 1024;
+/// Most values of each kind that are found again.
+const MAX_PLACES: usize = 1024;
 
 /// Values that were kept lately.
+#[derive(Default)]
 pub(crate) struct Pool {
     regs: Box<[Rc<RegState>]>,
     slots: Box<[Rc<Slot>]>,
@@ -72,18 +73,18 @@ pub(crate) struct Pool {
     cleared: Vec<Option<Rc<Values>>>,
 }
 
-impl Default for Pool {
-    fn default() -> Self {
+impl Pool {
+    /// Nothing kept of a program of that many slots.
+    pub(crate) fn new(slots: usize) -> Self {
+        let places = (4 * slots).next_power_of_two().min(MAX_PLACES);
         let (reg, slot) = (Rc::new(RegState::NOT_INIT), Rc::new(Slot::INVALID));
         Self {
-            regs: vec![reg; PLACES].into(),
-            slots: vec![slot; PLACES].into(),
-            cleared: vec![None; PLACES],
+            regs: vec![reg; places].into(),
+            slots: vec![slot; places].into(),
+            cleared: vec![None; places],
         }
     }
-}
 
-impl Pool {
     /// The state in the form that is kept. `before` is one that probably has much in common with it.
     pub(crate) fn keep(&mut self, state: &State, before: Option<&KeptState>) -> KeptState {
         let frames = state.frames.iter().enumerate().map(|(at, frame)| {
@@ -134,7 +135,8 @@ impl Pool {
         let place = cleared.regs.iter().fold(cleared.callsite as usize, |all, reg| {
             all.wrapping_mul(31).wrapping_add(Rc::as_ptr(reg).addr() >> 4)
         });
-        let known = &mut self.cleared[place % PLACES];
+        let places = self.cleared.len();
+        let known = &mut self.cleared[place & (places - 1)];
         frame.values = match known {
             Some(known) if **known == cleared => Rc::clone(known),
             _ => Rc::clone(known.insert(Rc::new(cleared))),
@@ -156,7 +158,7 @@ impl Pool {
 }
 
 fn find<T: PartialEq>(places: &mut [Rc<T>], place: usize, value: T) -> Rc<T> {
-    let known = &mut places[place % PLACES];
+    let known = &mut places[place & (places.len() - 1)];
     if **known != value {
         *known = Rc::new(value);
     }

@@ -276,8 +276,16 @@ impl Meter {
     /// Hands out more once the slice is used up.
     #[cold]
     pub(crate) fn refill(&mut self) -> Result<(), FaultKind> {
-        if self.limits.deadline.is_some_and(|deadline| (self.clock)() > deadline) {
-            return Err(FaultKind::Deadline);
+        let Limits { deadline, time, .. } = &mut self.limits;
+        if deadline.is_some() || time.is_some() {
+            let now = (self.clock)();
+            // The first look.
+            if let Some(end) = time.take().and_then(|time| now.checked_add(time)) {
+                *deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
+            }
+            if deadline.is_some_and(|deadline| now > deadline) {
+                return Err(FaultKind::Deadline);
+            }
         }
         while self.slice < 0 {
             if self.left == 0 {

@@ -12,6 +12,7 @@ use crate::memory::{
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -27,12 +28,15 @@ pub struct Limits {
     pub insns: u64,
     /// When to stop, on the clock of [`Machine::with_clock`], in nanoseconds.
     pub deadline: Option<u64>,
+    /// How long the run may take from the first look at that clock on, in nanoseconds; that is after 65,536
+    /// instructions, so that short runs need not ask for the time at all.
+    pub time: Option<u64>,
 }
 
 impl Default for Limits {
     /// 2³² instructions, no deadline.
     fn default() -> Self {
-        Self { insns: 1 << 32, deadline: None }
+        Self { insns: 1 << 32, deadline: None, time: None }
     }
 }
 
@@ -41,7 +45,7 @@ impl Default for Limits {
 pub struct Machine<S> {
     pub(crate) codes: Vec<Code<S>>,
     pub(crate) maps: Vec<Map>,
-    pub(crate) helpers: Helpers<S>,
+    pub(crate) helpers: Arc<Helpers<S>>,
     pub(crate) clock: fn() -> u64,
     /// Where the values of maps are.
     pub(crate) ranges: Vec<HostRange>,
@@ -50,13 +54,14 @@ pub struct Machine<S> {
 }
 
 impl<S> Machine<S> {
-    /// A machine of one CPU, without programs. `maps` are those that programs name by index.
+    /// A machine of one CPU, without programs. `maps` are those that programs name by index. Machines may share
+    /// their helpers.
     #[must_use]
-    pub fn new(helpers: Helpers<S>, maps: Vec<Map>) -> Self {
+    pub fn new(helpers: impl Into<Arc<Helpers<S>>>, maps: Vec<Map>) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let ranges = host_ranges(&maps);
-        Self { codes: Vec::new(), maps, helpers, clock: || 0, ranges, id, cpus: 1 }
+        Self { codes: Vec::new(), maps, helpers: helpers.into(), clock: || 0, ranges, id, cpus: 1 }
     }
 
     /// The number of CPUs that the maps were made for.

@@ -26,12 +26,14 @@ mod heap;
 mod host;
 mod packet;
 mod temporary;
+mod window;
 
 pub use access::Place;
 pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
 pub(crate) use host::{HostRange, host_ranges};
 pub use packet::{Headers, PacketBuf};
+pub use window::Window;
 
 use alloc::vec::Vec;
 use core::cell::Cell;

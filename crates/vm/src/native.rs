@@ -4,6 +4,8 @@
 //! helpers to [`Cx::help`], and is called by [`Native::call`] for the functions that helpers call back.
 //! This crate emits no code and enters none.
 
+mod checked;
+
 use crate::Cx;
 use crate::code::OpCode;
 use crate::fault::{AccessError, Denied, Fault, FaultKind};
@@ -74,6 +76,12 @@ impl<S> Machine<S> {
             return Some(op.imm);
         }
         map.and(range).map(|range| range.base + u64::from(pos))
+    }
+
+    /// The same with addresses of map values as the interpreter has them.
+    #[must_use]
+    pub fn constant_in_region(&self, at: Place) -> Option<u64> {
+        self.op(at, |code| code == OpCode::Mov64K).map(|op| op.imm)
     }
 
     /// What a cast between the addresses of an arena adds to a position in it.
@@ -221,6 +229,9 @@ impl<'r, S> Cx<'r, S> {
         };
         let result = (helper.run)(self, args);
         self.mem.refresh();
+        if let Err(Stop::Fault(FaultKind::Thrown { .. })) = result {
+            self.thrown_in = machine.codes.get(at.prog);
+        }
         let result = match result {
             Ok(value) => Ok(value),
             Err(Stop::TailCall(prog)) if (prog as usize) < machine.codes.len() => {

@@ -416,6 +416,11 @@ impl Assembler {
         self.reg_reg(None, width.rex(), 0x0f40 | cond as u32, bits(dst), bits(src), false);
     }
 
+    /// `set dst`: the low byte becomes 1 if the condition holds, else 0.
+    pub fn set(&mut self, cond: Cond, dst: Gpr) {
+        self.reg_reg(None, 0, 0x0f90 | cond as u32, 0, bits(dst), is_byte_of_rex(dst));
+    }
+
     /// `push reg`
     pub fn push(&mut self, reg: Gpr) {
         let reg = bits(reg);

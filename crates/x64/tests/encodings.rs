@@ -169,6 +169,7 @@ fn registers() {
         }
         for (cond, text) in CONDS {
             reads(|asm| asm.cmov(cond, width, a, b), &format!("cmov{text} {x},{y}"));
+            reads(|asm| asm.set(cond, a), &format!("set{text} {}", name(a, MemSize::B1)));
         }
         for (op, text) in [(Bmi::Shlx, "shlx"), (Bmi::Sarx, "sarx"), (Bmi::Shrx, "shrx")] {
             for count in GPRS {

@@ -96,7 +96,7 @@ fn run(insns: &Insns, packet: &[u8], budget: u64) -> Option<Outcome> {
         mem: cells(&mut mem),
         packet,
         cpu: 1,
-        limits: Limits { insns: budget, deadline: None },
+        limits: Limits { insns: budget, ..Limits::default() },
         ..Input::default()
     };
     let output = Vm::new().run(&machine, prog, &mut world, input);

@@ -7,11 +7,10 @@
 //!
 //! Loads at other places (from X on, behind the first [`MOST`] bytes, at negative offsets) remain calls.
 
-use super::{A, CTX, END, Translator, pc_of_len};
-use crate::check::{MEM_CELLS, Program, target};
+use super::length::{Lengths, most_on_a_way};
+use super::{A, Translator, pc_of_len};
+use crate::check::MEM_CELLS;
 use crate::insn::{Insn, Size};
-use alloc::vec;
-use alloc::vec::Vec;
 use skep_isa::{self as isa, AluOp, Call, CondOp, Reg, Src, Width};
 
 /// Most bytes that are copied.
@@ -20,21 +19,17 @@ const MOST: u32 = 128;
 const SEVERAL: u32 = 3;
 /// `bpf_skb_load_bytes`
 const LOAD_BYTES: i32 = 26;
-/// Length of the packet.
-const LEN: Reg = END;
 /// A part of a number.
 const PART: Reg = Reg::R1;
 
-/// What is copied, and how long packets are known to be.
+/// What is copied, and how long packets are.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
     /// Bytes copied; 0 if none are.
     len: u32,
     /// Bytes before the copy, up to 3: the stack is read at multiples of the size alone.
     pad: u32,
-    /// The least length of the packets that come to each instruction of the classic program, as far as loads before
-    /// it have established it.
-    known: Vec<u32>,
+    lengths: Lengths,
 }
 
 /// The end of what an instruction loads from a constant place, if it may be copied.
@@ -47,29 +42,9 @@ fn end(insn: Insn) -> Option<u32> {
     k.checked_add(size.bytes().into()).filter(|&end| end <= MOST)
 }
 
-/// Where an instruction leads.
-fn next(pc: usize, insn: Insn) -> [Option<usize>; 2] {
-    match insn {
-        Insn::Jump { k } => [Some(target(pc, k)), None],
-        Insn::JumpIf { jt, jf, .. } => [Some(target(pc, jt.into())), Some(target(pc, jf.into()))],
-        Insn::RetK { .. } | Insn::RetA => [None, None],
-        _ => [Some(target(pc, 0)), None],
-    }
-}
-
 impl Bulk {
-    pub(super) fn of(program: &Program) -> Self {
-        let insns = program.insns();
-        // Loads on the way with most of them. Jumps lead forward.
-        let mut loads = vec![0u32; insns.len()];
-        for (pc, &insn) in insns.iter().enumerate().rev() {
-            let behind = next(pc, insn).into_iter().flatten();
-            let most = behind.filter_map(|to| loads.get(to)).max().copied().unwrap_or(0);
-            if let Some(here) = loads.get_mut(pc) {
-                *here = most.saturating_add(u32::from(end(insn).is_some()));
-            }
-        }
-        if loads.first().is_none_or(|&loads| loads < SEVERAL) {
+    pub(super) fn of(insns: &[Insn]) -> Self {
+        if most_on_a_way(insns, |_, insn| end(insn).is_some()) < SEVERAL {
             return Self::default();
         }
         let len = insns.iter().filter_map(|&insn| end(insn)).max().unwrap_or(0);
@@ -83,20 +58,8 @@ impl Bulk {
             };
             insns.iter().filter(in_parts).count()
         });
-        let mut known = vec![u32::MAX; insns.len()];
-        if let Some(first) = known.first_mut() {
-            *first = 0;
-        }
-        for (pc, &insn) in insns.iter().enumerate() {
-            let here = known.get(pc).copied().unwrap_or(0);
-            let there = here.max(end(insn).unwrap_or(0));
-            for to in next(pc, insn).into_iter().flatten() {
-                if let Some(known) = known.get_mut(to) {
-                    *known = there.min(*known);
-                }
-            }
-        }
-        Self { len, pad: pad.unwrap_or(0), known }
+        let lengths = Lengths::of(insns, 0, u32::MAX, end);
+        Self { len, pad: pad.unwrap_or(0), lengths }
     }
 
     /// Bytes of the stack for the copy, in words of 8.
@@ -123,12 +86,12 @@ impl Translator {
         if len == 0 {
             return;
         }
-        self.length(LEN);
+        self.length(self.regs.end);
         self.mov(Reg::R3, Reg::FP);
         let (width, src) = (Width::W64, Src::Imm(self.copied(0).into()));
         self.push(isa::Insn::Alu { width, op: AluOp::Add, dst: Reg::R3, src });
         self.alu(AluOp::Mov, Reg::R4, Src::Imm(len.cast_signed()));
-        let whole = self.out.push(compare(CondOp::Ge, len));
+        let whole = self.out.push(self.compare(CondOp::Ge, len));
         // Helpers may fill a part of what they are given only if the rest has been written.
         let (first, words) = (self.bulk.first(), self.bulk.room().div_ceil(8));
         for off in (first..).step_by(8).take(words as usize) {
@@ -136,18 +99,24 @@ impl Translator {
             self.push(isa::Insn::Store { size, base, off, src: Src::Imm(0) });
         }
         // Of an empty packet nothing can be copied.
-        let empty = self.out.push(compare(CondOp::Lt, 1));
-        self.mov(Reg::R4, LEN);
+        let empty = self.out.push(self.compare(CondOp::Lt, 1));
+        self.mov(Reg::R4, self.regs.end);
         self.land(whole);
-        self.mov(Reg::R1, CTX);
+        self.mov(Reg::R1, self.regs.ctx);
         self.alu(AluOp::Mov, Reg::R2, Src::Imm(0));
         self.push(isa::Insn::Call(Call::Helper(LOAD_BYTES)));
         self.unless(CondOp::Eq, A, Src::Imm(0), Width::W64);
         self.land(empty);
     }
 
+    /// A jump by the length of the packet, to where [`Translator::land`] says.
+    const fn compare(&self, op: CondOp, k: u32) -> isa::Insn {
+        let (width, dst, src) = (Width::W64, self.regs.end, Src::Imm(k.cast_signed()));
+        isa::Insn::JumpIf { width, op, dst, src, off: 0 }
+    }
+
     /// Lets a conditional jump lead here.
-    fn land(&mut self, at: isa::Pc) {
+    pub(super) fn land(&mut self, at: isa::Pc) {
         let here = pc_of_len(&self.out).0;
         let slots = here.saturating_sub(at.0).saturating_sub(1);
         if let Some(isa::Insn::JumpIf { off, .. }) = self.out.get_mut(at) {
@@ -166,15 +135,15 @@ impl Translator {
             return false;
         }
         let end = k.saturating_add(size.bytes().into());
-        if self.bulk.known.get(pc).is_none_or(|&known| known < end) {
-            self.unless(CondOp::Ge, LEN, Src::Imm(end.cast_signed()), Width::W64);
+        if let Some(asked) = self.bulk.lengths.asked(pc, end) {
+            self.unless(CondOp::Ge, self.regs.end, Src::Imm(asked.cast_signed()), Width::W64);
         }
-        self.load_in_parts(dst, size, k);
+        self.load_in_parts(pc, dst, size, k);
         true
     }
 
     /// `dst =` the number there, which may not be loaded at once.
-    fn load_in_parts(&mut self, dst: Reg, size: Size, k: u32) {
+    fn load_in_parts(&mut self, pc: usize, dst: Reg, size: Size, k: u32) {
         let (mut at, mut left) = (self.copied(k), u32::from(size.bytes()));
         let mut is_first = true;
         while left > 0 {
@@ -188,7 +157,7 @@ impl Translator {
                 let bits = i32::from(size.bytes()).wrapping_mul(8);
                 self.alu(AluOp::Lsh, dst, Src::Imm(bits));
             }
-            self.load_number(part, size, Reg::FP, at);
+            self.load_number(pc, part, size, Reg::FP, at);
             if !is_first {
                 self.alu(AluOp::Or, dst, Src::Reg(PART));
             }
@@ -197,9 +166,4 @@ impl Translator {
             left = left.saturating_sub(size.bytes().into());
         }
     }
-}
-
-/// A jump by the length of the packet, to where [`Translator::land`] says.
-const fn compare(op: CondOp, k: u32) -> isa::Insn {
-    isa::Insn::JumpIf { width: Width::W64, op, dst: LEN, src: Src::Imm(k.cast_signed()), off: 0 }
 }

@@ -1,6 +1,6 @@
 //! Ancillary data as fields of the context and calls of helpers.
 
-use super::{A, CTX, DATA, END, Target, TranslateError, Translator, X};
+use super::{A, Target, TranslateError, Translator};
 use crate::insn::Ancillary;
 use skep_isa::{AluOp, Call, Insn, Reg, Size, Src, Swap, Width};
 
@@ -37,14 +37,14 @@ impl Translator {
             Target::Xdp(_) => XDP.as_slice(),
         };
         if let Some(&(_, off, big_endian)) = fields.iter().find(|row| row.0 == anc) {
-            self.field(A, off);
+            self.field(A, self.regs.ctx, off);
             if big_endian {
                 self.push(Insn::Swap { kind: Swap::Be, size: Size::H, dst: A });
             }
             return Ok(());
         }
         match anc {
-            Ancillary::AluXorX => self.alu(AluOp::Xor, A, Src::Reg(X)),
+            Ancillary::AluXorX => self.alu(AluOp::Xor, A, Src::Reg(self.regs.x)),
             Ancillary::Random => self.push(Insn::Call(Call::Helper(PRANDOM))),
             Ancillary::Cpu => self.push(Insn::Call(Call::Helper(PROCESSOR_ID))),
             anc => {
@@ -58,17 +58,17 @@ impl Translator {
     /// `dst =` length of the packet.
     pub(super) fn length(&mut self, dst: Reg) {
         match self.target {
-            Target::SocketFilter | Target::Tc(_) => self.field(dst, SKB_LEN),
+            Target::SocketFilter | Target::Tc(_) => self.field(dst, self.regs.ctx, SKB_LEN),
             Target::Xdp(_) => {
-                self.mov(dst, END);
-                let src = Src::Reg(DATA);
+                self.mov(dst, self.regs.end);
+                let src = Src::Reg(self.regs.data);
                 self.push(Insn::Alu { width: Width::W64, op: AluOp::Sub, dst, src });
             }
         }
     }
 
     /// `dst = *(u32 *)(ctx + off)`
-    pub(super) fn field(&mut self, dst: Reg, off: i16) {
-        self.push(Insn::Load { size: Size::W, dst, base: CTX, off });
+    pub(super) fn field(&mut self, dst: Reg, ctx: Reg, off: i16) {
+        self.push(Insn::Load { size: Size::W, dst, base: ctx, off });
     }
 }

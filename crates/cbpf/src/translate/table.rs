@@ -1,5 +1,6 @@
 //! Lookups in tables: perfect hashes in the value of an array map.
 
+use super::registers::Registers;
 use super::{A, Translator, cell};
 use skep_isa::{AluOp, ImmSrc, Insn, Reg, Size, Src, Width};
 
@@ -36,9 +37,7 @@ pub enum Key {
     Words { count: u32, cell: u32, multipliers: (u64, u64) },
 }
 
-const TABLE: Reg = Reg::R1;
-const PLACE: Reg = Reg::R2;
-/// The last two words.
+/// The last two words, in lookups of prefixes: what is there throughout is in r6 to r9 then.
 const LAST: Reg = Reg::R3;
 const MULTIPLIER: Reg = Reg::R4;
 /// The first two words.
@@ -57,23 +56,25 @@ impl Translator {
     }
 
     fn lookup_number(&mut self, lookup: &Lookup, bucket_multiplier: u32, slot_multiplier: u32) {
+        let Registers { ptr: table, place, .. } = self.regs;
         self.table(lookup.map);
-        self.alu(AluOp::Mov, PLACE, Src::Reg(A));
+        self.alu(AluOp::Mov, place, Src::Reg(A));
         self.word(bucket_multiplier, lookup.bucket_bits);
-        self.alu(AluOp::Xor, PLACE, Src::Reg(A));
-        self.wide(AluOp::Add, TABLE, Src::Imm(slots_at(lookup)));
+        self.alu(AluOp::Xor, place, Src::Reg(A));
+        self.wide(AluOp::Add, table, Src::Imm(slots_at(lookup)));
         self.word(slot_multiplier, lookup.slot_bits);
-        self.alu(AluOp::Xor, A, Src::Reg(PLACE));
+        self.alu(AluOp::Xor, A, Src::Reg(place));
     }
 
-    /// `PLACE = TABLE[upper bits of PLACE * multiplier]`
+    /// `place = table[upper bits of place * multiplier]`
     fn word(&mut self, multiplier: u32, bits: u32) {
-        self.alu(AluOp::Mul, PLACE, Src::Imm(multiplier.cast_signed()));
+        let Registers { ptr: table, place, .. } = self.regs;
+        self.alu(AluOp::Mul, place, Src::Imm(multiplier.cast_signed()));
         let shift = 32u32.saturating_sub(bits).clamp(1, 31);
-        self.alu(AluOp::Rsh, PLACE, Src::Imm(shift.cast_signed()));
-        self.alu(AluOp::Lsh, PLACE, Src::Imm(2));
-        self.wide(AluOp::Add, PLACE, Src::Reg(TABLE));
-        self.push(Insn::Load { size: Size::W, dst: PLACE, base: PLACE, off: 0 });
+        self.alu(AluOp::Rsh, place, Src::Imm(shift.cast_signed()));
+        self.alu(AluOp::Lsh, place, Src::Imm(2));
+        self.wide(AluOp::Add, place, Src::Reg(table));
+        self.push(Insn::Load { size: Size::W, dst: place, base: place, off: 0 });
     }
 
     fn lookup_words(
@@ -82,31 +83,32 @@ impl Translator {
         (count, cell): (u32, u32),
         (multiplier, second): (u64, u64),
     ) {
+        let Registers { ptr: table, place, .. } = self.regs;
         self.two_words(FIRST, 0, (count, cell));
         self.two_words(LAST, 2, (count, cell));
         self.multiplier(multiplier);
-        self.mov(PLACE, FIRST);
-        self.wide(AluOp::Mul, PLACE, Src::Reg(MULTIPLIER));
-        self.wide(AluOp::Add, PLACE, Src::Reg(LAST));
+        self.mov(place, FIRST);
+        self.wide(AluOp::Mul, place, Src::Reg(MULTIPLIER));
+        self.wide(AluOp::Add, place, Src::Reg(LAST));
         self.multiplier(second);
-        self.wide(AluOp::Mul, PLACE, Src::Reg(MULTIPLIER));
+        self.wide(AluOp::Mul, place, Src::Reg(MULTIPLIER));
         self.table(lookup.map);
-        self.mov(A, PLACE);
+        self.mov(A, place);
         self.upper(A, lookup.bucket_bits, 2);
         self.push(Insn::Load { size: Size::W, dst: A, base: A, off: 0 });
-        self.wide(AluOp::Xor, PLACE, Src::Reg(A));
-        self.wide(AluOp::Mul, PLACE, Src::Reg(MULTIPLIER));
-        self.wide(AluOp::Add, TABLE, Src::Imm(slots_at(lookup)));
-        self.upper(PLACE, lookup.slot_bits, 4);
-        self.push(Insn::Load { size: Size::Dw, dst: A, base: PLACE, off: 0 });
+        self.wide(AluOp::Xor, place, Src::Reg(A));
+        self.wide(AluOp::Mul, place, Src::Reg(MULTIPLIER));
+        self.wide(AluOp::Add, table, Src::Imm(slots_at(lookup)));
+        self.upper(place, lookup.slot_bits, 4);
+        self.push(Insn::Load { size: Size::Dw, dst: A, base: place, off: 0 });
         self.wide(AluOp::Xor, A, Src::Reg(FIRST));
-        self.push(Insn::Load { size: Size::Dw, dst: PLACE, base: PLACE, off: 8 });
-        self.wide(AluOp::Xor, PLACE, Src::Reg(LAST));
-        self.wide(AluOp::Or, A, Src::Reg(PLACE));
+        self.push(Insn::Load { size: Size::Dw, dst: place, base: place, off: 8 });
+        self.wide(AluOp::Xor, place, Src::Reg(LAST));
+        self.wide(AluOp::Or, A, Src::Reg(place));
         // Of what differs, 32 bits say so.
-        self.mov(PLACE, A);
-        self.wide(AluOp::Rsh, PLACE, Src::Imm(32));
-        self.alu(AluOp::Or, A, Src::Reg(PLACE));
+        self.mov(place, A);
+        self.wide(AluOp::Rsh, place, Src::Imm(32));
+        self.alu(AluOp::Or, A, Src::Reg(place));
     }
 
     /// `dst =` the words from number `at` on, the first of them above.
@@ -118,8 +120,9 @@ impl Translator {
         self.wide(AluOp::Lsh, dst, Src::Imm(32));
         let next = at.wrapping_add(1);
         if next < count {
-            self.fetch(PLACE, next, (count, cell));
-            self.wide(AluOp::Or, dst, Src::Reg(PLACE));
+            let place = self.regs.place;
+            self.fetch(place, next, (count, cell));
+            self.wide(AluOp::Or, dst, Src::Reg(place));
         }
     }
 
@@ -131,17 +134,17 @@ impl Translator {
         self.push(Insn::Load { size: Size::W, dst, base: Reg::FP, off });
     }
 
-    /// `reg = TABLE +` the place of one of `1 << bits` entries of `1 << log2` bytes, by the upper bits of `reg`.
+    /// `reg = table +` the place of one of `1 << bits` entries of `1 << log2` bytes, by the upper bits of `reg`.
     fn upper(&mut self, reg: Reg, bits: u32, log2: i32) {
         let shift = 64u32.saturating_sub(bits).clamp(33, 63);
         self.wide(AluOp::Rsh, reg, Src::Imm(shift.cast_signed()));
         self.wide(AluOp::Lsh, reg, Src::Imm(log2));
-        self.wide(AluOp::Add, reg, Src::Reg(TABLE));
+        self.wide(AluOp::Add, reg, Src::Reg(self.regs.ptr));
     }
 
     fn table(&mut self, map: usize) {
         let idx = i32::try_from(map).unwrap_or(i32::MAX);
-        self.push(Insn::LoadImm { dst: TABLE, imm: ImmSrc::MapIdxValue { idx, at: 0 } });
+        self.push(Insn::LoadImm { dst: self.regs.ptr, imm: ImmSrc::MapIdxValue { idx, at: 0 } });
     }
 
     fn multiplier(&mut self, multiplier: u64) {

@@ -6,7 +6,7 @@ use rand::RngCore;
 use skep_cbpf::{
     Ancillary, Device, Packet, RawInsn, Target, TranslateError, Verdict, check, print, translate,
 };
-use skep_isa::{Insn, Insns, Pc};
+use skep_isa::{Insn, Insns, Pc, Src, Width};
 
 const TARGETS: [Target; 4] = [
     Target::SocketFilter,
@@ -158,8 +158,69 @@ fn what_cannot_be_reached_is_left_out() {
     // With direct access, nothing goes on from a load that no packet is long enough for.
     same_answers(&[RawInsn::stmt(0x20, 0x10_0000), RawInsn::stmt(0x07, 0), ret], &[vec![0; 20]], 0);
     let program = check(&[ja(1), dead, ret]).unwrap();
-    // The prologue of 3, the jump, and the return of 2.
-    assert_eq!(translate(&program, Target::SocketFilter).unwrap().len(), 6);
+    // The prologue of 1, the jump, and the return of 2.
+    assert_eq!(translate(&program, Target::SocketFilter).unwrap().len(), 4);
+}
+
+/// How many comparisons of the end of the packet there are.
+fn ends(insns: &Insns) -> usize {
+    let is_end =
+        |insn: &Insn| matches!(insn, Insn::JumpIf { width: Width::W64, src: Src::Reg(_), .. });
+    insns.iter().filter(|(_, insn)| is_end(insn)).count()
+}
+
+#[test]
+fn the_length_is_compared_once_for_several_loads() {
+    let frames: Vec<Vec<u8>> =
+        (14..80).map(|len| (0..len).map(|at| u8::try_from(at).unwrap()).collect()).collect();
+    let target = Target::Xdp(Verdict::XDP);
+    let count = |raws: &[RawInsn]| ends(&translate(&check(raws).unwrap(), target).unwrap());
+    let eq = |k, jt, jf| RawInsn { code: 0x15, jt, jf, k };
+    let (byte, yes, no) =
+        (|k| RawInsn::stmt(0x30, k), RawInsn::stmt(0x06, 1), RawInsn::stmt(0x06, 0));
+    // All that is accepted has 41 bytes, which the first load asks for.
+    let all = [byte(9), eq(9, 0, 3), byte(40), eq(40, 0, 1), yes, no];
+    same_answers(&all, &frames, 0);
+    assert_eq!(count(&all), 1);
+    // With 10 bytes some is accepted. At the start there is a comparison for all, then one for each.
+    let some = [byte(9), eq(9, 0, 2), byte(40), eq(40, 0, 0), yes];
+    same_answers(&some, &frames, 0);
+    assert_eq!(count(&some), 3);
+    // What most packets do not have is asked for where it is loaded.
+    let far = [byte(9), eq(9, 0, 2), byte(70), eq(70, 0, 0), yes];
+    same_answers(&far, &frames, 0);
+    assert_eq!(count(&far), 4);
+}
+
+#[test]
+fn constants_are_turned_round_instead_of_numbers() {
+    let frames: Vec<Vec<u8>> = [[8, 0, 1, 2], [8, 1, 1, 2], [0, 8, 2, 1], [0xff; 4]]
+        .map(|bytes| [[0; 12].as_slice(), &bytes, &[0; 9]].concat())
+        .to_vec();
+    let target = Target::Tc(Verdict::TC);
+    let swaps = |raws: &[RawInsn]| {
+        let insns = translate(&check(raws).unwrap(), target).unwrap();
+        insns.iter().filter(|(_, insn)| matches!(insn, Insn::Swap { .. })).count()
+    };
+    let (yes, no, ret_a) = (RawInsn::stmt(0x06, 1), RawInsn::stmt(0x06, 0), RawInsn::stmt(0x16, 0));
+    let jump = |code, k| RawInsn { code, jt: 0, jf: 1, k };
+    let (half, word) = (RawInsn::stmt(0x28, 12), RawInsn::stmt(0x20, 12));
+    for (operations, want) in [
+        (vec![half, jump(0x15, 0x800)], 0),
+        (vec![half, jump(0x15, 0x1_0800)], 0),
+        (vec![half, RawInsn::stmt(0x44, 0x1_0001), jump(0x15, 0x1_0801)], 0),
+        (vec![half, RawInsn::stmt(0x54, 0xff00), jump(0x45, 0x800)], 0),
+        (vec![word, RawInsn::stmt(0xa4, 0x1234_5678), jump(0x15, 0x1a34_575a)], 0),
+        (vec![half, jump(0x25, 0x800)], 1),
+        (vec![half, RawInsn::stmt(0x04, 1), jump(0x15, 0x801)], 1),
+        (vec![half, jump(0x15, 0x800), ret_a], 1),
+        // Ways meet with numbers of different sizes, and the program is there twice.
+        (vec![half, RawInsn { code: 0x45, jt: 0, jf: 1, k: 0x800 }, word, jump(0x15, 0x801)], 4),
+    ] {
+        let raws = [operations.clone(), vec![yes, no]].concat();
+        same_answers(&raws, &frames, 0);
+        assert_eq!(swaps(&raws), want, "{operations:?}");
+    }
 }
 
 /// Loads of one byte at each place, which are compared with what they are.
@@ -200,14 +261,15 @@ fn far_jumps_take_the_long_form() {
     insns.push(RawInsn::stmt(0x06, 5));
     let jump_of = |insns: &[RawInsn], target| {
         let program = check(insns).unwrap();
-        *translate(&program, target).unwrap().get(Pc(5)).unwrap()
+        *translate(&program, target).unwrap().get(Pc(3)).unwrap()
     };
     // All between is dead.
     assert_eq!(jump_of(&insns, Target::Xdp(Verdict::XDP)), Insn::Jump { off: 0 });
     // 3050 indirect loads of up to 16 slots, which a conditional jump leads into. Linux's own
     // conversion of the jump over them is short enough.
-    let mut insns = vec![RawInsn::jump(0x15, 1, 0, 1), RawInsn::stmt(0x05, 3051)];
-    insns.resize(3053, RawInsn::stmt(0x48, 0));
+    let mut insns =
+        vec![RawInsn::stmt(0x01, 1), RawInsn::jump(0x15, 1, 0, 1), RawInsn::stmt(0x05, 3051)];
+    insns.resize(3054, RawInsn::stmt(0x48, 0));
     insns.push(RawInsn::stmt(0x06, 5));
     let program = check(&insns).unwrap();
     let translated = translate(&program, Target::Xdp(Verdict::XDP)).unwrap();

@@ -7,8 +7,10 @@ use std::io::{self, Write};
 
 /// Values that are told apart; hostile packets have as many as they like.
 const MOST: usize = 1 << 20;
-/// Columns of the bars of a histogram.
+/// Columns of the bars of a histogram, at most and at least, and of what else is in their lines.
 const BAR: usize = 40;
+const SHORTEST_BAR: usize = 4;
+const BESIDES: usize = 38;
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Default)]
@@ -123,6 +125,8 @@ impl Histogram {
 
     pub(crate) fn show(&self, out: &mut Out<'_>) -> io::Result<()> {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
+        let bar = out.width.map_or(BAR, |width| width.saturating_sub(BESIDES));
+        let bar = bar.clamp(SHORTEST_BAR, BAR);
         let used = |&count: &u64| count > 0;
         let first = self.counts.iter().position(used).unwrap_or(0);
         let last = self.counts.iter().rposition(used).unwrap_or(0);
@@ -132,8 +136,8 @@ impl Histogram {
             }
             let low = if bits == 0 { 0 } else { 1_u64 << (bits - 1) };
             let high = if bits == 64 { u64::MAX } else { (1_u64 << bits) - 1 };
-            let width = usize::try_from(count * BAR as u64 / most).unwrap_or(BAR);
-            writeln!(out, "{low:>10} .. {high:<10} {count:>10} |{:<BAR$}|", "@".repeat(width))?;
+            let width = usize::try_from(count * bar as u64 / most).unwrap_or(bar);
+            writeln!(out, "{low:>10} .. {high:<10} {count:>10} |{:<bar$}|", "@".repeat(width))?;
         }
         if self.without > 0 {
             writeln!(out, "{:>24} {:>10}", "(without)", self.without)?;

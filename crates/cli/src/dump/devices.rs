@@ -2,57 +2,29 @@
 
 use crate::failure::{Failure, Kind};
 use crate::term::Out;
-use std::fs;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags as Flags;
 use std::io::{self, Write};
-use std::path::Path;
 
-/// Where the kernel shows them.
-const CLASS: &str = "/sys/class/net";
-/// `IFF_UP`, `IFF_LOOPBACK`, `IFF_RUNNING`.
-const UP: u32 = 1;
-const LOOPBACK: u32 = 8;
-const RUNNING: u32 = 0x40;
-
-/// An interface.
+/// An interface of this process's network namespace.
 pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) index: u32,
-    flags: u32,
-    /// Whether it has a cable or the like, where the driver says so.
-    connected: Option<bool>,
+    flags: Flags,
+    /// `ARPHRD_` number.
+    hardware: u16,
 }
 
-fn number(path: &Path) -> Option<u32> {
-    let text = fs::read_to_string(path).ok()?;
-    let text = text.trim();
-    match text.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
-/// All interfaces, by index.
+/// All interfaces, by index. `/sys` would do if it were that of the namespace, which nsenter(1) and unshare(1) see to only when told.
 pub(crate) fn all() -> Vec<Device> {
-    let Ok(entries) = fs::read_dir(CLASS) else { return Vec::new() };
-    let mut devices: Vec<_> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.path();
-            // Whether it runs is not among the flags there.
-            let carrier = number(&path.join("carrier"));
-            let runs = carrier == Some(1);
-            let state = fs::read_to_string(path.join("operstate")).unwrap_or_default();
-            let connected = match (carrier, state.trim()) {
-                (Some(1), "up") => Some(true),
-                (Some(0), _) => Some(false),
-                _ => None,
-            };
-            Some(Device {
-                name: entry.file_name().into_string().ok()?,
-                index: number(&path.join("ifindex"))?,
-                flags: number(&path.join("flags"))? | if runs { RUNNING } else { 0 },
-                connected,
-            })
+    let Ok(addresses) = getifaddrs() else { return Vec::new() };
+    let mut devices: Vec<_> = addresses
+        .filter_map(|one| {
+            let address = one.address?;
+            let link = address.as_link_addr()?;
+            let index = u32::try_from(link.ifindex()).ok()?;
+            let (name, flags, hardware) = (one.interface_name, one.flags, link.hatype());
+            Some(Device { name, index, flags, hardware })
         })
         .collect();
     devices.sort_by_key(|device| device.index);
@@ -61,20 +33,24 @@ pub(crate) fn all() -> Vec<Device> {
 
 /// Whether what goes out by the interface comes in there again.
 pub(crate) fn is_loopback(name: &str) -> bool {
-    name == "lo" || all().iter().any(|one| one.name == name && one.flags & LOOPBACK != 0)
+    name == "lo" || all().iter().any(|one| one.name == name && one.is(Flags::IFF_LOOPBACK))
 }
 
-/// Names and states in the order that `-D` numbers them: what is up, all at once, the loopback, what is down.
+/// Names and states in the order that `-D` numbers them, which is libpcap's: those that run first, all at once before the loopback.
 fn listed() -> Vec<(String, Vec<&'static str>)> {
-    let mut devices = all();
-    devices
-        .sort_by_key(|device| (device.flags & UP == 0, device.flags & LOOPBACK != 0, device.index));
-    let usable = |device: &&Device| device.flags & (UP | LOOPBACK) == UP;
-    let any = devices.iter().take_while(usable).count();
+    let devices = by_merit();
+    let leads = |device: &&Device| device.demerits() == [false; 4];
+    let any = devices.iter().take_while(leads).count();
     let mut listed: Vec<_> =
         devices.iter().map(|device| (device.name.clone(), device.words())).collect();
     listed.insert(any, ("any".to_owned(), vec!["Up", "Running"]));
     listed
+}
+
+fn by_merit() -> Vec<Device> {
+    let mut devices = all();
+    devices.sort_by_key(|device| (device.demerits(), device.index));
+    devices
 }
 
 /// `-D`.
@@ -89,25 +65,40 @@ pub(crate) fn list(out: &mut Out<'_>) -> io::Result<()> {
 }
 
 impl Device {
+    fn is(&self, flag: Flags) -> bool {
+        self.flags.contains(flag)
+    }
+
+    /// What comes later in the list, the gravest first.
+    fn demerits(&self) -> [bool; 4] {
+        let runs = [Flags::IFF_RUNNING, Flags::IFF_UP, Flags::IFF_LOWER_UP];
+        let [stands, down, alone] = runs.map(|flag| !self.is(flag));
+        [stands, down, alone, self.is(Flags::IFF_LOOPBACK)]
+    }
+
     fn words(&self) -> Vec<&'static str> {
-        let words = [(UP, "Up"), (RUNNING, "Running"), (LOOPBACK, "Loopback")];
-        let mut words: Vec<_> = (words.into_iter())
-            .filter(|(bit, _)| self.flags & bit != 0)
-            .map(|(_, word)| word)
-            .collect();
-        if self.flags & LOOPBACK == 0 {
-            words.extend(self.connected.map(|is| if is { "Connected" } else { "Disconnected" }));
+        let words = [
+            (Flags::IFF_UP, "Up"),
+            (Flags::IFF_RUNNING, "Running"),
+            (Flags::IFF_LOOPBACK, "Loopback"),
+        ];
+        let mut words: Vec<_> =
+            words.into_iter().filter(|(flag, _)| self.is(*flag)).map(|(_, word)| word).collect();
+        // Whether there is a carrier, which only what is up can tell.
+        if self.is(Flags::IFF_UP) && !self.is(Flags::IFF_LOOPBACK) {
+            let has_carrier = self.is(Flags::IFF_LOWER_UP);
+            words.push(if has_carrier { "Connected" } else { "Disconnected" });
         }
         words
     }
 }
 
-/// The interface to take where none is named: the first that is up and no loopback.
+/// The interface to take where none is named: the first that is up, the loopback only if there is no other.
 pub(crate) fn default() -> Option<String> {
-    let usable = |device: &Device| device.flags & UP != 0;
-    let devices = all();
-    let first = devices.iter().find(|device| usable(device) && device.flags & LOOPBACK == 0);
-    first.or_else(|| devices.iter().find(|device| usable(device))).map(|device| device.name.clone())
+    let mut devices = by_merit();
+    devices.retain(|device| device.is(Flags::IFF_UP));
+    devices.sort_by_key(|device| device.is(Flags::IFF_LOOPBACK));
+    devices.into_iter().next().map(|device| device.name)
 }
 
 /// The name for a name or a number as `-D` gives them.
@@ -117,27 +108,29 @@ pub(crate) fn named(name: &str) -> String {
     listed.map_or_else(|| name.to_owned(), |(name, _)| name)
 }
 
-/// `-L`.
-pub(crate) fn link_types(name: Option<&str>, out: &mut Out<'_>) -> Result<(), Failure> {
+/// `-L`, and `-J`, for which there is always one answer.
+pub(crate) fn types(name: Option<&str>, of_links: bool, out: &mut Out<'_>) -> Result<(), Failure> {
     let name = match name {
         Some(name) => named(name),
         None => default().ok_or_else(|| Failure::new(Kind::Environment, "no interface is up"))?,
     };
-    let (kind, words) = if name == "any" {
-        ("LINUX_SLL2", "Linux cooked v2")
-    } else {
-        let hardware = number(&Path::new(CLASS).join(&name).join("type"));
-        match hardware {
-            None => {
-                let text = format!("{name}: no such interface");
-                let help = "`skep dump -D` lists them";
-                return Err(Failure::new(Kind::Environment, text).help(help));
-            }
-            Some(1 | 772) => ("EN10MB", "Ethernet"),
-            Some(_) => ("RAW", "Raw IP"),
+    let hardware = all().into_iter().find(|one| one.name == name).map(|one| one.hardware);
+    let (kind, words) = match hardware {
+        _ if name == "any" => ("LINUX_SLL2", "Linux cooked v2"),
+        None => {
+            let text = format!("{name}: no such interface");
+            let help = "`skep dump -D` lists them";
+            return Err(Failure::new(Kind::Environment, text).help(help));
         }
+        Some(1 | 772) => ("EN10MB", "Ethernet"),
+        Some(_) => ("RAW", "Raw IP"),
     };
-    writeln!(out, "Data link types for {name} (use option -y to set):")?;
-    writeln!(out, "  {kind} ({words})")?;
+    if of_links {
+        writeln!(out, "Data link types for {name} (use option -y to set):")?;
+        writeln!(out, "  {kind} ({words})")?;
+    } else {
+        writeln!(out, "Time stamp types for {name} (use option -j to set):")?;
+        writeln!(out, "  host (Host)")?;
+    }
     Ok(())
 }

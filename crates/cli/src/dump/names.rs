@@ -10,14 +10,17 @@ const MOST: usize = 1 << 16;
 
 /// Names as this host knows them: each is looked up once.
 struct System {
+    /// Whether names of hosts end at the first dot.
+    no_domains: bool,
     hosts: HashMap<IpAddr, Option<String>>,
     tcp: HashMap<u16, String>,
     udp: HashMap<u16, String>,
 }
 
 /// Who knows names here.
-pub(crate) fn system() -> Box<dyn Names> {
-    let mut this = System { hosts: HashMap::new(), tcp: HashMap::new(), udp: HashMap::new() };
+pub(crate) fn system(no_domains: bool) -> Box<dyn Names> {
+    let (hosts, tcp, udp) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let mut this = System { no_domains, hosts, tcp, udp };
     for (port, protocol, names) in world::services() {
         let table = match protocol.as_str() {
             "tcp" => &mut this.tcp,
@@ -36,7 +39,14 @@ impl Names for System {
         if self.hosts.len() >= MOST && !self.hosts.contains_key(&addr) {
             self.hosts.clear();
         }
-        self.hosts.entry(addr).or_insert_with(|| skep_hooks::host_name(addr)).as_deref()
+        let ask = || {
+            let mut name = skep_hooks::host_name(addr)?;
+            if let Some(dot) = name.find('.').filter(|_| self.no_domains) {
+                name.truncate(dot);
+            }
+            Some(name)
+        };
+        self.hosts.entry(addr).or_insert_with(ask).as_deref()
     }
 
     fn tcp_port(&mut self, port: u16) -> Option<&str> {

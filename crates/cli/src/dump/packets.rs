@@ -264,6 +264,14 @@ impl Capture {
         let collected = self.collect(&mut term.out);
         let ended = ended.and(collected);
         let out = &mut term.out;
+        // The terminal has shown `^C`, perhaps.
+        if stop::asked() && self.sources.are_live() {
+            match as_tcpdump {
+                true if self.saver.is_none() => writeln!(out)?,
+                false if term.err.is_terminal => writeln!(term.err)?,
+                _ => {}
+            }
+        }
         match &mut self.uses {
             Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
             Use::Top(top) => top.show(out)?,

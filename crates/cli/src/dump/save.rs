@@ -102,6 +102,8 @@ pub(crate) struct Saver {
     /// Whether there may be no more files.
     ended: bool,
     children: Vec<Child>,
+    /// Why the command could not be run, the first time.
+    failed: Option<Failure>,
 }
 
 impl Saver {
@@ -141,6 +143,7 @@ impl Saver {
             begun: None,
             ended: false,
             children: Vec::new(),
+            failed: None,
         };
         // By the clock, the first file's name is that of its first packet's time, if packets come from files. tcpdump goes
         // by the clock of the wall, wherever packets come from.
@@ -276,7 +279,13 @@ impl Saver {
         if let Some(command) = &self.command {
             // What ends the capture does not end what is done with its files.
             let child = Command::new(command).arg(&self.name).process_group(0).spawn();
-            self.children.push(child.map_err(|err| Failure::file(Path::new(command), &err))?);
+            match child {
+                Ok(child) => self.children.push(child),
+                // Packets are written on: what is said of the command can wait, they do not.
+                Err(err) => {
+                    self.failed.get_or_insert_with(|| Failure::file(Path::new(command), &err));
+                }
+            }
         }
         Ok(())
     }
@@ -290,7 +299,7 @@ impl Saver {
             // Whatever became of it, it has ended.
             let _ = child.wait();
         }
-        Ok(())
+        self.failed.take().map_or(Ok(()), Err)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Options<'a> {
     pub(crate) immediate: bool,
     pub(crate) direction: Direction,
     pub(crate) linktype: Option<&'a str>,
+    /// Where times are to come from, if not from the host's clock.
+    pub(crate) time_stamp_type: Option<&'a str>,
     /// What the kernel is to count, if it can.
     pub(crate) count: Option<&'a What>,
 }
@@ -83,6 +85,8 @@ struct Ring {
     waits: bool,
     /// Whether all packets from before the signal to stop have come.
     ended: bool,
+    /// Whether the interface is there no more.
+    gone: bool,
 }
 
 /// A packet, or what is there instead.
@@ -139,10 +143,18 @@ impl Sources {
         matches!(self, Self::Rings(_))
     }
 
-    /// Says what is listened on, or as tcpdump what is read.
-    pub(crate) fn announce(&self, as_tcpdump: bool, err: &mut Out<'_>) -> io::Result<()> {
+    /// Says what is listened on.
+    pub(crate) fn announce(&self, err: &mut Out<'_>) -> io::Result<()> {
         match self {
-            Self::Files(files) if as_tcpdump => {
+            Self::Files(_) => Ok(()),
+            Self::Rings(rings) => rings.announce(err),
+        }
+    }
+
+    /// Says what is read or listened on as tcpdump does; `verbose` if it says no word about that.
+    pub(crate) fn announce_as_tcpdump(&self, verbose: bool, err: &mut Out<'_>) -> io::Result<()> {
+        match self {
+            Self::Files(files) => {
                 let interface = files.current.interfaces().first();
                 let link = interface.map_or(LinkType::ETHERNET, |interface| interface.link);
                 let snaplen = interface.map_or(0, |interface| interface.snaplen);
@@ -154,20 +166,19 @@ impl Sources {
                     "reading from file {name}, link-type {link}, snapshot length {snaplen}"
                 )
             }
-            Self::Files(_) => Ok(()),
             Self::Rings(rings) => {
-                for remark in &rings.remarks {
-                    writeln!(err, "{remark}")?;
+                let kinds = rings.rings.iter().flat_map(|ring| ring.ring.interfaces());
+                if kinds.into_iter().any(|one| one.link == LinkType::LINUX_SLL2) {
+                    writeln!(err, "tcpdump: data link type LINUX_SLL2")?;
                 }
-                for Ring { ring, name, .. } in &rings.rings {
-                    let [Interface { link, snaplen, .. }] = ring.interfaces() else { continue };
-                    let link = link_words(*link);
+                write!(err, "tcpdump: ")?;
+                if !verbose {
                     writeln!(
                         err,
-                        "listening on {name}, link-type {link}, snapshot length {snaplen} bytes"
+                        "verbose output suppressed, use -v[v]... for full protocol decode"
                     )?;
                 }
-                Ok(())
+                rings.announce(err)
             }
         }
     }
@@ -268,6 +279,21 @@ impl Files {
 }
 
 impl Rings {
+    fn announce(&self, err: &mut Out<'_>) -> io::Result<()> {
+        for remark in &self.remarks {
+            writeln!(err, "{remark}")?;
+        }
+        for Ring { ring, name, .. } in &self.rings {
+            let [Interface { link, snaplen, .. }] = ring.interfaces() else { continue };
+            let link = link_words(*link);
+            writeln!(
+                err,
+                "listening on {name}, link-type {link}, snapshot length {snaplen} bytes"
+            )?;
+        }
+        Ok(())
+    }
+
     fn open(options: &Options<'_>, expression: &Expression) -> Result<Self, Failure> {
         let none = || {
             let text = "there is no interface that is up";
@@ -287,6 +313,11 @@ impl Rings {
             (false, false) => DELAY,
         };
         for name in interfaces {
+            if let Some(kind) = options.time_stamp_type {
+                remarks.push(format!(
+                    "{name}: there are no time stamps of type {kind}, the host's are taken"
+                ));
+            }
             let counts = !several && name != "any" && !expression.asks_process();
             if let Some(what) = options.count.filter(|_| counts)
                 && let Some((ring, counts)) = Ring::counting(&name, options, expression, what)?
@@ -297,6 +328,9 @@ impl Rings {
                 continue;
             }
             rings.push(Ring::open(name, options, expression, (delay, timeout), &mut remarks)?);
+        }
+        for ring in &rings {
+            ring.check_link(options.linktype)?;
         }
         let names = devices::all().into_iter().map(|device| (device.index, device.name)).collect();
         // A block that has packets is handed over when the second of two delays ends, at the latest.
@@ -326,7 +360,15 @@ impl Rings {
                 ring.waits = false;
                 return Ok(Got::Packet { filtered: ring.filtered });
             }
-            None if is_known => return Ok(Got::End),
+            None if is_known => {
+                return match self.rings.iter().find(|ring| ring.gone) {
+                    None => Ok(Got::End),
+                    Some(Ring { name, .. }) => {
+                        let text = format!("{name}: the interface is gone");
+                        Err(Failure::new(Kind::Environment, text))
+                    }
+                };
+            }
             _ if is_several => std::thread::sleep(NAP),
             _ => {}
         }
@@ -336,7 +378,20 @@ impl Rings {
 
 impl Ring {
     fn new(ring: PacketRing, name: String, filtered: bool) -> Self {
-        Self { ring, name, filtered, next: Packet::new(), waits: false, ended: false }
+        Self { ring, name, filtered, next: Packet::new(), waits: false, ended: false, gone: false }
+    }
+
+    /// Whether packets are of the link type that is asked for.
+    fn check_link(&self, wanted: Option<&str>) -> Result<(), Failure> {
+        let (Some(wanted), Some(interface)) = (wanted, self.ring.interfaces().first()) else {
+            return Ok(());
+        };
+        let there = expression::of_file(interface.link)?;
+        if expression::by_name(wanted)? == there {
+            return Ok(());
+        }
+        let text = format!("{}: packets are of type {}, not {wanted}", self.name, there.name());
+        Err(Failure::new(Kind::Unsupported, text).help("without -y they come as they are"))
     }
 
     /// Looks for the next packet if none is there: one that came before the end, if that is known.
@@ -344,10 +399,15 @@ impl Ring {
         if self.waits || self.ended {
             return Ok(());
         }
-        let next = self.ring.next(&mut self.next).map_err(|err| {
-            let failure = Failure::at(Kind::Environment, Path::new(&self.name), &err);
-            failure.help("is the interface gone?")
-        })?;
+        let next = match self.ring.next(&mut self.next) {
+            // Others go on.
+            Err(CaptureError::Io { source, .. }) if source.kind() == io::ErrorKind::NetworkDown => {
+                (self.gone, self.ended) = (true, true);
+                return Ok(());
+            }
+            Err(err) => return Err(Failure::at(Kind::Environment, Path::new(&self.name), &err)),
+            Ok(next) => next,
+        };
         match next {
             Next::Packet => {
                 self.ended = until.is_some_and(|until| self.next.meta.timestamp > until);

@@ -55,7 +55,7 @@ impl Run {
         term: &mut Term<'_>,
         mut report: Box<dyn Report>,
     ) -> Result<(), Failure> {
-        debug_assert_eq!(session.engine(), Engine::Interp);
+        debug_assert_ne!(session.engine(), Engine::Jit);
         if !self.unverified {
             let (out, err) = (&mut term.out, &mut term.err);
             let options =

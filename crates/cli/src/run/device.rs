@@ -41,8 +41,15 @@ pub(crate) fn failure(err: &DeviceError) -> Failure {
     let failure = Failure::of(kind, err);
     match err {
         DeviceError::Permission { .. } => failure.help("run it as root, with sudo for example"),
-        DeviceError::System { source, .. } if is_missing(source) => {
-            failure.help("`ip link` lists the interfaces")
+        DeviceError::System { device, source, .. } if is_missing(source) => {
+            let text = format!("{device}: no such interface");
+            Failure::new(Kind::Environment, text).help("`ip link` lists the interfaces")
+        }
+        DeviceError::System { device, source, .. }
+            if source.kind() == io::ErrorKind::NetworkDown =>
+        {
+            let help = format!("`ip link set {device} up`, as root");
+            Failure::new(Kind::Environment, format!("{device}: the interface is not up")).help(help)
         }
         _ => failure,
     }

@@ -56,6 +56,10 @@ impl Report for Text {
             (How::Untold, _) => String::new(),
             (How::Told(Some(why)), Engine::Interp) => format!(", interpreted ({}),", visible(why)),
             (How::Told(None), Engine::Interp) => ", interpreted,".to_string(),
+            (How::Told(why), Engine::Checked) => {
+                let why = why.map(|why| format!(" ({})", visible(why))).unwrap_or_default();
+                format!(", as machine code that checks its accesses{why},")
+            }
             (How::Told(Some(why)), Engine::Jit) => format!(", as machine code ({}),", visible(why)),
             (How::Told(None), Engine::Jit) => ", as machine code,".to_string(),
         };

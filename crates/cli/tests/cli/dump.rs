@@ -73,6 +73,19 @@ const SAME: &[&str] = &[
     "-nn -s 64",
     "-nnvvXS#",
     "-nn --print -w /dev/null",
+    "-nn --print",
+    "-nn --time-stamp-precision=nano",
+    "-nn --time-stamp-precision micro",
+    "-nn --snapshot-length=64 --number",
+    "-nn --absolute-tcp-sequence-numbers",
+    "-nn -N",
+    "-nn -j adapter",
+    "-nn -Q out",
+    "-nn -y RAW",
+    "-nn -i lo",
+    "-nn -C 1 -G 1 -W 1 -z gzip",
+    "-nn -J",
+    "-nn -L",
 ];
 
 const CAPTURES: [&str; 3] =
@@ -143,6 +156,65 @@ fn same(ours: &Path, args: &str) {
         assert_eq!(*line, theirs, "tcpdump {args}");
     }
     assert_eq!(ours.stdout.len(), theirs.stdout.len(), "tcpdump {args}");
+}
+
+/// What tcpdump refuses, and with which exit code.
+#[test]
+fn failures_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let ours = link(&scratch("dump-failures"));
+    let capture = "-nn -r examples/traffic.pcap";
+    for args in [
+        "-r nowhere.pcap",
+        "-r README.md",
+        "-r /dev/null",
+        "-V /dev/null",
+        "-V nowhere",
+        "--nowhere",
+        "-i nowhere",
+        &format!("{capture} -c 0"),
+        &format!("{capture} -c x"),
+        &format!("{capture} -s 262145"),
+        &format!("{capture} -tttttt"),
+        &format!("{capture} -Q sideways"),
+        &format!("{capture} -j sundial"),
+        &format!("{capture} --time-stamp-precision=pico"),
+        &format!("{capture} -y NOTHING"),
+        &format!("{capture} -T nothing"),
+        &format!("{capture} -F nowhere"),
+        &format!("{capture} -w /nowhere/out"),
+        &format!("{capture} tcp porx 80"),
+    ] {
+        let (theirs, ran) = (run(Path::new("tcpdump"), args), run(&ours, args));
+        assert_eq!(ran.status.code(), theirs.status.code(), "tcpdump {args}");
+        assert!(!ran.stderr.is_empty() && ran.stdout == theirs.stdout, "tcpdump {args}");
+    }
+}
+
+/// Bars end where the terminal does.
+#[test]
+fn histograms_fit_the_terminal() {
+    for (columns, longest) in [("60", 60), ("200", 78), ("20", 42)] {
+        let ran = command(["dump", "-r", "examples/traffic.pcap", "--hist", "len"])
+            .env("COLUMNS", columns)
+            .output()
+            .unwrap();
+        let out = String::from_utf8(ran.stdout).unwrap();
+        assert_eq!(out.lines().map(str::len).max(), Some(longest), "{out}");
+    }
+}
+
+/// A list of captures.
+#[test]
+fn captures_of_a_list() {
+    let list = scratch("dump-list").join("list");
+    fs::write(&list, "examples/traffic.pcap\ncorpus/dump/protocols.pcap\n").unwrap();
+    let ran = skep(&format!("dump -V {}", list.display()));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let both = "dump -r examples/traffic.pcap -r corpus/dump/protocols.pcap";
+    assert_eq!(ran.out, skep(both).out);
 }
 
 /// Names of hosts, ports and protocols, without -n; the resolver is the host's, so only what its files know.

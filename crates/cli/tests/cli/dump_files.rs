@@ -218,6 +218,61 @@ fn several_interfaces_side_by_side() {
     assert!(err.contains("two: 2 packets received by filter"), "{err}");
 }
 
+/// Interfaces are those of the network namespace, whatever `/sys` shows.
+#[test]
+fn interfaces_are_those_of_the_namespace() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip link set one up";
+    let (out, err) = in_namespace(way, &format!("{cable}; $SKEP dump -D; $SKEP dump -L -i two"));
+    let words = [
+        "1.any (Pseudo-device that captures on all interfaces) [Up, Running]",
+        "2.lo [Up, Running, Loopback]",
+        "3.one [Up, Disconnected]",
+        "4.two [none]",
+        "Data link types for two (use option -y to set):",
+        "  EN10MB (Ethernet)",
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), words, "{err}");
+    if tcpdump() {
+        let theirs = in_namespace(way, &format!("{cable}; tcpdump -D")).0;
+        assert!(theirs.lines().take(3).eq(words.into_iter().take(3)), "{theirs}{out}");
+    }
+    let any = format!(
+        "{cable}; ip link set two up; (sleep 0.5; {SEND}) & $SKEP dump -i any -c 8 -t --immediate-mode"
+    );
+    let (out, err) = in_namespace(way, &any);
+    let is_known = |line: &str| ["one", "two", "lo"].iter().any(|name| line.starts_with(name));
+    assert!(out.lines().count() == 8 && out.lines().all(is_known), "{out}{err}");
+}
+
+/// An interface that is down is not listened on, one that goes is said to be gone; one that comes up again goes on.
+#[test]
+fn interfaces_come_and_go() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip addr add 10.9.0.1/24 dev one";
+    let (out, err) = in_namespace(way, &format!("{cable}; $SKEP dump -i one || test $? = 3"));
+    assert!(out.is_empty() && err.starts_with("error: one: the interface is not up"), "{out}{err}");
+
+    let up = "ip link set one up; ip link set two up; \
+              ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:09 dev one";
+    let send = "bash -c 'echo hello >/dev/udp/10.9.0.2/9999'";
+    let dir = scratch("dump-live-gone");
+    let (out, err) = in_namespace(
+        way,
+        &format!(
+            "{cable}; {up}; cd {}; $SKEP dump -i one -nn -t --immediate-mode udp port 9999 >out 2>err & pid=$!; {WAIT}; {send}; sleep 0.2; \
+             ip link set one down; sleep 0.3; {up}; sleep 0.2; {send}; sleep 0.3; grep -c captured err || true; ip link del one; \
+             wait $pid || echo $?; cat out; cat err >&2",
+            dir.display()
+        ),
+    );
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 4, "{out}{err}");
+    assert_eq!(lines[..2], ["0", "3"], "{out}{err}");
+    assert!(err.contains("2 packets captured"), "{err}");
+    assert!(err.ends_with("error: one: the interface is gone\n"), "{err}");
+}
+
 /// Packets of several interfaces come in the order of their times, and none from before the signal is lost.
 #[test]
 fn several_interfaces_in_order() {
@@ -270,6 +325,21 @@ fn files_end_by_the_clock() {
     }
 }
 
+/// What would do nothing is refused.
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    for (options, why) in [
+        ("-i lo -r examples/traffic.pcap", "not from both"),
+        ("-r examples/traffic.pcap --print", "--print is about files, and none is written"),
+        ("-r examples/traffic.pcap -C 1", "-C is about files, and none is written"),
+        ("-r examples/traffic.pcap -z gzip", "-z is about files, and none is written"),
+    ] {
+        let ran = skep(&format!("dump {options}"));
+        assert_eq!(ran.code, 2, "{options}");
+        assert!(ran.err.contains(why), "{options}: {}", ran.err);
+    }
+}
+
 /// Files that would replace each other are not begun.
 #[test]
 fn a_name_without_a_time_is_refused() {
@@ -312,15 +382,13 @@ fn privileges_are_dropped() {
     }
 }
 
-/// Who may not listen is told what helps.
-#[test]
-fn without_privileges_the_remedy_is_named() {
-    let mut child = command(["dump", "-i", "lo", "-c", "1"]);
+/// Runs it as nobody, who has no capabilities; nothing where others may not look into the build directory.
+fn as_nobody(args: &[&str]) -> Option<(Option<i32>, String)> {
+    let mut child = command(args);
     if rustix::process::geteuid().is_root() {
-        // As nobody, who has no capabilities.
         child = Command::new("setpriv");
         let all = ["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_skep")];
-        child.args(all).args(["dump", "-i", "lo", "-c", "1"]).current_dir("/");
+        child.args(all).args(args).current_dir("/");
     }
     let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
@@ -336,13 +404,88 @@ fn without_privileges_the_remedy_is_named() {
     };
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-    // A build directory that others may not look into: nothing to be seen then.
     if status.code() == Some(127) || status.code() == Some(126) {
         eprintln!("skipped: others may not run the binary: {err}");
-        return;
+        return None;
     }
-    assert_eq!(status.code(), Some(3), "{err}");
+    Some((status.code(), err))
+}
+
+/// Who may not listen is told what helps.
+#[test]
+fn without_privileges_the_remedy_is_named() {
+    let Some((code, err)) = as_nobody(&["dump", "-i", "lo", "-c", "1"]) else { return };
+    assert_eq!(code, Some(3), "{err}");
     assert!(err.contains("CAP_NET_RAW") || err.contains("root"), "{err}");
+    // Root would not help here.
+    for args in [["dump", "-i", "nowhere"], ["dump", "--top=src", "-inowhere"]] {
+        let Some((code, err)) = as_nobody(&args) else { return };
+        assert_eq!(code, Some(3), "{err}");
+        assert!(err.starts_with("error: nowhere: no such interface"), "{err}");
+    }
+}
+
+/// Under nohup(1) a capture goes on; elsewhere SIGHUP ends it as Ctrl-C does.
+#[test]
+fn a_hangup_that_is_ignored_ends_nothing() {
+    let Some(way) = namespace() else { return };
+    for (trap, ends, turns) in [("trap '' HUP;", false, 15), ("", true, 200)] {
+        let dir = scratch(&format!("dump-hangup-{ends}"));
+        let script = format!(
+            "cd {}; ({trap} exec $SKEP dump -i lo -t udp >out 2>err) & pid=$!; {WAIT}; kill -HUP $pid; \
+             n=0; until grep -q captured err || [ $n -gt {turns} ]; do sleep 0.05; n=$((n+1)); done; grep -q captured err || echo goes on; {SEND}; sleep 0.3; kill -INT $pid 2>no || true; wait $pid; cat out; cat err >&2",
+            dir.display()
+        );
+        let (out, err) = in_namespace(way, &script);
+        assert_eq!(out.contains("goes on"), !ends, "{out}{err}");
+        let captured = if ends { 0 } else { 3 };
+        assert!(err.contains(&format!("{captured} packets captured")), "{out}{err}");
+    }
+}
+
+/// timeout(1) sends its signal twice.
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let Some(way) = namespace() else { return };
+    let script = "timeout -s INT 1 $SKEP dump -i lo -t || test $? = 124";
+    let (out, err) = in_namespace(way, script);
+    assert!(err.contains("0 packets captured"), "{out}{err}");
+}
+
+/// Interfaces have the link types that they have.
+#[test]
+fn a_link_type_that_is_not_there_is_refused() {
+    let Some(way) = namespace() else { return };
+    for (options, why) in [
+        ("-i lo -y RAW", "lo: packets are of type EN10MB, not RAW"),
+        ("-i any -y LINUX_SLL", "any: packets are of type LINUX_SLL2, not LINUX_SLL"),
+    ] {
+        let (out, err) = in_namespace(way, &format!("$SKEP dump {options} || test $? = 4"));
+        assert!(out.is_empty() && err.contains(why), "{out}{err}");
+    }
+    let (_, err) =
+        in_namespace(way, "timeout -s INT 1 $SKEP dump -i lo -y EN10MB -j adapter || true");
+    assert!(err.contains("no time stamps of type adapter"), "{err}");
+    assert!(err.contains("0 packets captured"), "{err}");
+}
+
+/// Packets are written on though the command cannot be run.
+#[test]
+fn a_command_that_is_not_there_ends_nothing() {
+    let dir = scratch("dump-no-command");
+    let path = dir.join("out");
+    let ran =
+        skep(&format!("dump -r examples/traffic.pcap -w {} -C 16k -z nowhere", path.display()));
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.starts_with("error: nowhere: No such file or directory"), "{}", ran.err);
+    let lists = files(&dir).into_keys().map(|name| dir.join(name).display().to_string());
+    let count = |path: String| {
+        let ran = skep(&format!("dump --count -r {path}"));
+        ran.out.split(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    let packets: u32 = lists.map(count).sum();
+    let all = skep("dump --count -r examples/traffic.pcap").out;
+    assert_eq!(format!("{packets} packets\n"), all);
 }
 
 /// Counted in the kernel and here, of the same packets.

@@ -35,7 +35,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "native-tools-refused",
         "",
-        "run corpus/cli/fault.s -r examples/traffic.pcap --unverified --jitdump /tmp --gdb",
+        "run corpus/cli/odd.s -r examples/traffic.pcap --unverified --jitdump /tmp --gdb",
     ),
     (
         "native-auto",

@@ -73,10 +73,6 @@ impl<'a> Machine<'a> {
         Self { meaning, values, state: State::default(), code: Insns::new(), slots, free, optimise }
     }
 
-    pub(super) fn take(&mut self) -> Insns {
-        std::mem::take(&mut self.code)
-    }
-
     pub(super) fn slot(&self, cell: u8) -> u32 {
         self.slots.get(usize::from(cell)).copied().flatten().unwrap_or(0)
     }
@@ -90,8 +86,9 @@ impl<'a> Machine<'a> {
         Ok(self.free - 1)
     }
 
-    fn known(&self) -> State {
-        if self.optimise { self.state } else { State::default() }
+    fn known(&self) -> &State {
+        const NOTHING: &State = &State { a: None, x: None, cell: None };
+        if self.optimise { &self.state } else { NOTHING }
     }
 
     /// `A = value`
@@ -187,6 +184,16 @@ impl<'a> Machine<'a> {
             }
             Value::Prefix(set, base, off) => self.prefix(set, base, off)?,
             Value::Alu(..) if self.is_deep(id) => self.long(id)?,
+            Value::Alu(op @ AluOp::Add, left, right)
+                if let (Value::Cell(cell), Some((known, k))) =
+                    (self.values.get(right), self.known().cell)
+                    && cell == known =>
+            {
+                self.value(left)?;
+                if k != 0 {
+                    self.code.push(alu(op, k));
+                }
+            }
             Value::Alu(op, left, right) => {
                 let commutes =
                     matches!(op, AluOp::Add | AluOp::Mul | AluOp::And | AluOp::Or | AluOp::Xor);
@@ -386,7 +393,8 @@ impl<'a> Machine<'a> {
 
     /// Cells get their first values. Those that no block asks for any more have only their loads
     /// left, which may reject the packet.
-    pub(super) fn prologue(&mut self, asked: u64) -> Result<State, Error> {
+    /// Those that end among the bytes that an accepted packet has anyway are left out.
+    pub(super) fn prologue(&mut self, asked: u64, needed: u32) -> Result<State, Error> {
         for (cell, init) in self.meaning.cells.iter().enumerate() {
             let Some(init) = init else { continue };
             if asked & 1 << cell == 0 {
@@ -394,7 +402,9 @@ impl<'a> Machine<'a> {
                     Init::Const(_) | Init::Later => continue,
                     Init::Radiotap | Init::Pflog => {
                         let k = if *init == Init::Radiotap { 3 } else { 0 };
-                        self.code.push(Insn::LoadAbs { size: Size::B, k });
+                        if k >= needed {
+                            self.code.push(Insn::LoadAbs { size: Size::B, k });
+                        }
                         continue;
                     }
                     // Always asked for.

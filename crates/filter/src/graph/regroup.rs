@@ -1,17 +1,21 @@
 //! Tests of one value next to each other, so that it is loaded once.
 //!
 //! A *chain* is a run of tests each of which is reached only from the one before it, and all of which
-//! have one way to the same end. If that end is [`REJECT`], the order of the tests does not matter: a load
-//! beyond the packet rejects, too. If it is [`ACCEPT`], a test may go before others as long as nothing that
+//! have one way to the same block, their end. If that is [`REJECT`], the order of the tests does not matter: a load
+//! beyond the packet rejects, too. If it is another one, a test may go before others as long as nothing that
 //! changes places may reject, which is so when it was loaded before.
 
 use super::thread::{Known, VERY_FEW};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
 use crate::form::{Rhs, Test, ValueId};
+
+/// Tests of a chain to something else than an end, at most.
+const LONGEST: usize = 16;
 
 /// A test of a chain.
 #[derive(Clone, Copy, Debug)]
 struct Link {
+    id: BlockId,
     test: Test,
     /// Whether the way to the end is the one of a test that holds.
     ends_if: bool,
@@ -28,36 +32,18 @@ impl Graph<'_> {
     }
 
     fn regroup(&mut self, root: BlockId) -> Option<BlockId> {
-        if root <= ACCEPT || !self.asks_again(root) {
+        if root <= ACCEPT || !self.leaves_and_returns(root) {
             return None;
         }
-        let ways = self.ways(root);
-        let is_out_of_order = (ACCEPT + 1..=root).any(|id| {
-            let Block { yes, no, .. } = self.blocks[id as usize];
-            ways[id as usize] > 0
-                && yes != no
-                && (self.may_be_out_of_order(id, yes) || self.may_be_out_of_order(id, no))
-        });
-        is_out_of_order.then(|| self.regroup_with(root, &ways))?
+        let mut ways = self.ways(root);
+        self.regroup_with(root, &mut ways)
     }
 
-    /// Whether a value is left and comes again: `a` then `b` then `a`.
-    fn may_be_out_of_order(&self, id: BlockId, next: BlockId) -> bool {
-        let value = |id: BlockId| match self.blocks[id as usize].step {
-            Step::Test(test) => Some(test.value),
-            _ => None,
-        };
-        let Block { yes, no, .. } = self.blocks[next as usize];
-        next > ACCEPT
-            && value(next) != value(id)
-            && [yes, no].iter().any(|&third| third > ACCEPT && value(third) != value(next))
-    }
-
-    fn regroup_with(&mut self, root: BlockId, ways: &[u32]) -> Option<BlockId> {
+    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
         let count = root as usize + 1;
         // The value in the register where a block begins, the same on all ways to it.
-        let mut held: Vec<Option<Option<ValueId>>> = vec![None; count];
-        let mut safe: Vec<Option<Known>> = vec![None; count];
+        per_block!(held: Option<Option<ValueId>> = None; count);
+        per_block!(safe: Option<Known> = None; count);
         held[root as usize] = Some(None);
         safe[root as usize] = Some(Known::NOTHING);
         for id in (ACCEPT + 1..=root).rev() {
@@ -83,7 +69,7 @@ impl Graph<'_> {
                 safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
             }
         }
-        let mut done = vec![false; count];
+        per_block!(done: bool = false; count);
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
         let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
@@ -91,12 +77,17 @@ impl Graph<'_> {
             if ways[id as usize] == 0 || done[id as usize] {
                 continue;
             }
-            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, done) else {
                 continue;
             };
             let known = safe[id as usize].unwrap_or(Known::NOTHING);
             let first = held[id as usize].flatten();
             if let Some(ordered) = self.order(&chain, end, known, first) {
+                // All but the first are made with it.
+                for link in &chain[1..] {
+                    ways[link.id as usize] = 0;
+                    done[link.id as usize] = true;
+                }
                 chains.push((id, end, ordered, next));
             }
         }
@@ -106,7 +97,7 @@ impl Graph<'_> {
         let mut chains = chains.into_iter().rev().peekable();
         let root = self.rebuild(root, ways, |graph, id, made| {
             let (_, end, links, next) = chains.next_if(|chain| chain.0 == id)?;
-            let last = made[next as usize];
+            let (end, last) = (made[end as usize], made[next as usize]);
             Some(links.iter().rev().fold(last, |next, link| {
                 let (yes, no) = if link.ends_if { (end, next) } else { (next, end) };
                 graph.finish(link.test, yes, no)
@@ -127,26 +118,28 @@ impl Graph<'_> {
             return None;
         };
         // Which of the two ways is the one to the end is told by the next test.
-        let mut ends = [(yes, true, no), (no, false, yes)].into_iter().filter(|&(end, _, next)| {
-            end <= ACCEPT
-                && next > ACCEPT
+        let is_end = |&(end, _, next): &(BlockId, bool, BlockId)| {
+            next > ACCEPT
                 && end != next
                 && ways[next as usize] == 1
                 && matches!(self.blocks[next as usize],
                     Block { step: Step::Test(_), yes, no } if yes != no && (yes == end || no == end))
-        });
-        let (end, ends_if, mut next) = ends.next()?;
+        };
+        let mut ends = [(yes, true, no), (no, false, yes)];
+        ends.sort_by_key(|end| end.0 > ACCEPT);
+        let (end, ends_if, mut next) = ends.into_iter().find(is_end)?;
         chain.clear();
-        chain.push(Link { test, ends_if });
-        while next > ACCEPT && ways[next as usize] == 1 {
+        chain.push(Link { id: first, test, ends_if });
+        while next > ACCEPT && ways[next as usize] == 1 && (end <= ACCEPT || chain.len() < LONGEST)
+        {
             let Block { step: Step::Test(test), yes, no } = self.blocks[next as usize] else {
                 break;
             };
             if yes == no || yes != end && no != end {
                 break;
             }
-            chain.push(Link { test, ends_if: yes == end });
-            done[next as usize] = true;
+            chain.push(Link { id: next, test, ends_if: yes == end });
+            done[next as usize] |= end <= ACCEPT;
             next = if yes == end { no } else { yes };
         }
         Some((end, next))
@@ -161,7 +154,7 @@ impl Graph<'_> {
         mut held: Option<ValueId>,
     ) -> Option<Vec<Link>> {
         // What is compared with another value may reject for that, too.
-        if end == ACCEPT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
+        if end != REJECT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
             return None;
         }
         let mut loads = 0;
@@ -193,6 +186,12 @@ impl Graph<'_> {
         }
         let mut ordered = Vec::with_capacity(chain.len());
         while ordered.len() < chain.len() {
+            if queues.iter().all(|(value, _)| known.is_safe(self, *value)) {
+                // Nothing is in the way of anything any more.
+                queues.sort_by_key(|(value, queue)| (Some(*value) != held, queue.front().copied()));
+                ordered.extend(queues.iter().flat_map(|(_, queue)| queue).map(|&at| chain[at]));
+                break;
+            }
             let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
             // Those of the value at hand go first, if those before them may wait.
             let may_go = |at: usize, known: &Known| {

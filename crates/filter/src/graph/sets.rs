@@ -29,7 +29,7 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        let ways = self.ways(root);
+        let mut ways = self.ways(root);
         let mut sets: Vec<(BlockId, Set)> = Vec::new();
         let mut inside = vec![false; count];
         for id in (ACCEPT + 1..=root).rev() {
@@ -37,6 +37,12 @@ impl Graph<'_> {
                 && !inside[id as usize]
                 && let Some(set) = self.set_from(id, &ways, &mut inside)
             {
+                // All but the first are made with it.
+                let mut link = id;
+                for _ in 1..set.numbers.len() {
+                    link = self.blocks[link as usize].no;
+                    ways[link as usize] = 0;
+                }
                 sets.push((id, set));
             }
         }

@@ -5,11 +5,12 @@
 //! own test decide; past touches of what was loaded on every way. Blocks are never copied for it: a way that
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
-use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step};
+use super::few::FEW as FEWEST;
+use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step, per_block};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 use skep_cbpf::Size;
-use smallvec::smallvec;
+use smallvec::SmallVec;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 12;
@@ -174,7 +175,7 @@ impl Facts {
         let mut common = a;
         for (from, against) in [(one, against[0]), (other, against[1])] {
             let parted = self.depth(from) - self.depth(a);
-            let tried: Vec<Fact> =
+            let tried: SmallVec<[Fact; TRIED]> =
                 self.chain(from).take((parted as usize).min(TRIED)).copied().collect();
             for fact in tried {
                 if self.decides(&against, &fact.test) == Some(fact.holds)
@@ -238,19 +239,11 @@ impl Known {
         self.len = self.len.max(at.saturating_add(size.into()));
     }
 
-    /// Whether something was loaded that ends as far behind the same IPv4 header.
+    /// Whether something was loaded that ends as far behind the same header.
     fn reaches_behind(&self, values: &Values, id: ValueId) -> bool {
-        let Value::Ind(size, base, off) = values.get(id) else { return false };
-        // Places behind a header of at most 60 bytes do not wrap.
-        let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
-        let is_header = matches!(values.get(base), Value::Msh(_)) && off <= u32::from(u16::MAX);
-        let mut rest = if is_header { self.values } else { 0 };
+        let mut rest = if matches!(values.get(id), Value::Ind(..)) { self.values } else { 0 };
         while rest != 0 {
-            if let Value::Ind(other_size, other_base, other) = values.get(rest.trailing_zeros())
-                && other_base == base
-                && other <= u32::from(u16::MAX)
-                && end(other, other_size) >= end(off, size)
-            {
+            if ends_behind(values, rest.trailing_zeros(), id) {
                 return true;
             }
             rest &= rest - 1;
@@ -265,6 +258,25 @@ impl Known {
             || self.reaches_behind(graph.values, id)
             || !graph.values.may_fail(id)
     }
+}
+
+/// Whether a load ends no earlier than another one behind the same header, so that it rejects where that does.
+///
+/// Places behind a header do not wrap: it begins behind a few others, whose lengths have 16 bits, and is of
+/// at most 60 bytes if it is its own length that is counted from.
+pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool {
+    const FAR: u32 = u16::MAX as u32;
+    let (Value::Ind(size, base, off), Value::Ind(other_size, other_base, other)) =
+        (values.get(id), values.get(later))
+    else {
+        return false;
+    };
+    let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
+    base == other_base
+        && off <= FAR
+        && other <= FAR
+        && end(other, other_size) >= end(off, size)
+        && matches!(values.get(base), Value::Msh(_) | Value::Cell(_))
 }
 
 /// The last value that has a bit.
@@ -284,6 +296,16 @@ impl Graph<'_> {
         }
         for round in 1..=ROUNDS {
             let folded = self.folded;
+            let blocks = root as usize;
+            if blocks < FEWEST {
+                match self.thread_few(root) {
+                    Some(new) if self.folded != folded => {
+                        root = new;
+                        continue;
+                    }
+                    new => return new.unwrap_or(root),
+                }
+            }
             root = self.thread_once(root);
             let blocks = root as usize;
             if self.folded == folded || blocks > FEW || blocks > VERY_FEW && round > 1 {
@@ -311,8 +333,8 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        let mut known: PerBlock<Option<Known>> = smallvec![None; count];
-        let mut ways: PerBlock<(BlockId, BlockId)> = smallvec![(0, 0); count];
+        per_block!(known: Option<Known> = None; count);
+        per_block!(ways: (BlockId, BlockId) = (0, 0); count);
         known[root as usize] = Some(Known::NOTHING);
         let mut facts = Facts { list: PerBlock::with_capacity(count) };
         let mut changed = false;
@@ -340,17 +362,17 @@ impl Graph<'_> {
                         .then(|| self.follow(yes, &here, &facts))
                         .filter(|&both| both == self.follow(no, &here, &facts));
                     if let Some(both) = both {
-                        meet_at(&mut known, both, &here, &mut facts);
+                        meet_at(known, both, &here, &mut facts);
                         (both, both)
                     } else {
-                        meet_at(&mut known, ways.0, &there, &mut facts);
-                        meet_at(&mut known, ways.1, &elsewhere, &mut facts);
+                        meet_at(known, ways.0, &there, &mut facts);
+                        meet_at(known, ways.1, &elsewhere, &mut facts);
                         ways
                     }
                 }
                 Step::Effect(_) | Step::End => {
                     let next = self.follow(yes, &here, &facts);
-                    meet_at(&mut known, next, &here, &mut facts);
+                    meet_at(known, next, &here, &mut facts);
                     (next, next)
                 }
             };

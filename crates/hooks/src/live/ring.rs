@@ -84,6 +84,7 @@ pub struct RingStats {
 
 /// A ring of packets of an interface, or of all. Needs CAP_NET_RAW.
 pub struct PacketRing {
+    device: Device,
     fd: OwnedFd,
     ring: sys::Mapping,
     interface: [Interface; 1],
@@ -104,18 +105,13 @@ pub struct PacketRing {
 }
 
 impl PacketRing {
-    /// Captures on the interface with a name, or on all for `any`.
+    /// Captures on the interface with a name, which has to be up, or on all for `any`.
     pub fn open(name: &str, options: &RingOptions<'_>) -> Result<Self, DeviceError> {
         let device = Device::new(name)?;
         let cooked = name == ANY;
+        let ifindex = if cooked { 0 } else { socket::find(&device)? };
         let fd = sys::packet_socket_of(cooked)
             .map_err(device.failed("opening a packet socket", NEEDS))?;
-        let ifindex = if cooked {
-            0
-        } else {
-            sys::ifindex(&device.c_name)
-                .map_err(device.failed("looking up the interface", NEEDS))?
-        };
         let setup = || -> io::Result<(sys::Mapping, usize)> {
             if let Some(program) = options.program {
                 let number = program.as_raw_fd().to_ne_bytes();
@@ -129,11 +125,14 @@ impl PacketRing {
             set_up(&fd, options)
         };
         let (ring, blocks) = setup().map_err(device.failed("setting up the ring", NEEDS))?;
-        sys::bind(&fd, ifindex, EVERY_PROTOCOL).map_err(device.failed("listening", NEEDS))?;
+        // An interface that is down does not fail to be bound to: the error waits.
+        let bound = sys::bind(&fd, ifindex, EVERY_PROTOCOL).and_then(|()| sys::take_error(&fd));
+        bound.map_err(device.failed("listening", NEEDS))?;
         let link = if cooked { LinkType::LINUX_SLL2 } else { socket::link_of(&device, &fd)? };
         let name = Some(name.to_owned());
         let snaplen = options.snaplen;
         Ok(Self {
+            device,
             fd,
             ring,
             interface: [Interface { ifindex, name, link, nanos: true, snaplen }],
@@ -201,11 +200,28 @@ impl PacketRing {
                     return Ok(true);
                 }
             }
-            if !waited && !sys::wait(&self.fd, self.timeout)? {
+            // Nothing to read, though there was something to wake up for: an error, which would do so again.
+            if waited {
+                self.check()?;
+            } else if !sys::wait(&self.fd, self.timeout)? {
                 return Ok(false);
             }
         }
         Ok(false)
+    }
+
+    /// What is wrong with the socket. An interface that goes down may come up again, one that is gone does not.
+    fn check(&self) -> io::Result<()> {
+        match sys::take_error(&self.fd) {
+            Err(err) if err.kind() == io::ErrorKind::NetworkDown => {
+                let [interface] = &self.interface;
+                match sys::ifindex(&self.device.c_name) {
+                    Ok(index) if index == interface.ifindex => Ok(()),
+                    _ => Err(err),
+                }
+            }
+            other => other,
+        }
     }
 
     fn word(&self, at: usize) -> u32 {

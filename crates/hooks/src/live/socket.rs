@@ -43,8 +43,8 @@ impl PacketSocket {
     /// Listens on the interface with a name.
     pub fn open(name: &str, options: SocketOptions) -> Result<Self, DeviceError> {
         let device = Device::new(name)?;
-        let fd = sys::packet_socket().map_err(device.failed("opening a packet socket", NEEDS))?;
         let ifindex = find(&device)?;
+        let fd = sys::packet_socket().map_err(device.failed("opening a packet socket", NEEDS))?;
         set_options(&fd, ifindex, options).map_err(device.failed("setting up", NEEDS))?;
         sys::bind(&fd, ifindex, EVERY_PROTOCOL).map_err(device.failed("listening", NEEDS))?;
         let link = link_of(&device, &fd)?;
@@ -109,9 +109,10 @@ impl PacketSender {
     /// Sends on the interface with a name.
     pub fn open(name: &str) -> Result<Self, DeviceError> {
         let device = Device::new(name)?;
+        let ifindex = find(&device)?;
         let fd = sys::packet_socket().map_err(device.failed("opening a packet socket", NEEDS))?;
         // Protocol 0: frames that nobody reads must not fill the socket's queue.
-        sys::bind(&fd, find(&device)?, 0).map_err(device.failed("binding", NEEDS))?;
+        sys::bind(&fd, ifindex, 0).map_err(device.failed("binding", NEEDS))?;
         let link = link_of(&device, &fd)?;
         Ok(Self { socket: File::from(fd), link })
     }
@@ -143,7 +144,9 @@ pub(super) fn now() -> u64 {
     u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn find(device: &Device) -> Result<u32, DeviceError> {
+/// Index of the interface. It is looked for before anything that takes privilege: who lacks that as well hears of what no
+/// privilege mends.
+pub(super) fn find(device: &Device) -> Result<u32, DeviceError> {
     sys::ifindex(&device.c_name).map_err(device.failed("looking up the interface", NEEDS))
 }
 

@@ -66,6 +66,27 @@ pub(super) fn set_option(fd: impl AsFd, level: i32, name: i32, value: &[u8]) -> 
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// The error that waits at a socket, which is taken from there.
+pub(super) fn take_error(fd: impl AsFd) -> io::Result<()> {
+    let mut number: libc::c_int = 0;
+    let mut len = libc::socklen_t::try_from(size_of_val(&number)).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most `len` bytes, the size of `number`, any of which it may hold.
+    let rc = unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            ptr::from_mut(&mut number).cast(),
+            &raw mut len,
+        )
+    };
+    match (rc, number) {
+        (0, 0) => Ok(()),
+        (0, number) => Err(io::Error::from_raw_os_error(number)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// What [`receive`] got besides bytes.
 pub(super) struct Received {
     /// Length of the frame, of which the buffer may hold less.

@@ -11,6 +11,8 @@ impl Lengths for A64 {
     const ALIGN: u32 = 0;
     const PROLOGUE: u32 = 20 * 4;
     /// The address, a value, kind and size, the call, and the result.
+    /// There is no such code.
+    const CHECKED: u32 = 0;
     const BRIDGED: u32 = 10 * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.
     const HARDENED: u32 = 10 * 4;

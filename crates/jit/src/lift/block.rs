@@ -2,7 +2,6 @@
 
 use super::Lifted;
 use super::vars::{Uses, Vars, within};
-use crate::meter::jumps_back;
 use crate::shape::{Shape, Target};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -23,8 +22,6 @@ pub(super) struct Block {
     uses: Uses,
     /// Variables that are read from here on before they are written.
     pub(super) reads: u64,
-    /// A jump back leads to it.
-    pub(super) is_head: bool,
 }
 
 /// All blocks of a function. In the function of the representation, whose entry has no edges to it, each comes one later.
@@ -111,15 +108,9 @@ impl Blocks {
                 Insn::Call(_) => (None, Some(behind)),
                 _ => (to, Some(behind)),
             };
-            let back = jumps_back(insn) && jump.is_some();
             let number = |pc: Pc| self.at(pc).0.wrapping_sub(1);
             let (jump, next) = (jump.map(number), next.map(number));
             self.all[at].nexts = [jump, next];
-            if let Some(head) = jump
-                && back
-            {
-                self.all[head as usize].is_head = true;
-            }
         }
     }
 

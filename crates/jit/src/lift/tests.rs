@@ -15,6 +15,7 @@ impl Lengths for NoCode {
     const HARDENED: u32 = 0;
     const COUNTED: u32 = 0;
     const CHARGE: u32 = 0;
+    const CHECKED: u32 = 0;
 
     fn most(_: &Insn) -> u32 {
         0

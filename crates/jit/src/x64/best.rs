@@ -192,7 +192,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             next = *slot;
         }
         at.push(end);
-        Ok(Code { entry, enter, at, bytes })
+        Ok(Code { entry, enter, at, bytes, checks: Vec::new() })
     }
 
     fn function(
@@ -279,6 +279,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
                 self.charge(cur.f.origins[value.index()], insns, asks);
                 return Ok(1 + usize::from(asks));
             }
+            Inst::Refund(insns) => self.refund(cur, insns),
             Inst::Ask => self.charge(cur.f.origins[value.index()], 0, true),
         }
         Ok(1)

@@ -11,10 +11,14 @@ use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
 /// The number of a bridged call.
 const ID: Gpr = Gpr::R10;
 
+/// r1 to r5, and one more, to be an even number.
+const KEPT: [Gpr; 6] = [Gpr::R9, Gpr::Rdi, Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8];
+
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn call(&mut self, pc: Pc, call: Call) -> Result<(), CompileError> {
         match call {
             Call::Local(off) => {
+                self.check_depth(pc);
                 let label = self.function_label(pc.jump(off).unwrap_or_default().0);
                 self.asm.call(label);
             }
@@ -54,10 +58,18 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.save_meter();
         self.asm.store(MemSize::B8, env(offset_of!(Env, frame)), regs::FRAME_POINTER);
         self.asm.mov(Width::W64, Gpr::R9, regs::ENV);
+        // Programs that have not been verified may go on with what they gave.
+        let kept: &[Gpr] = if self.checks.is_some() { &KEPT } else { &[] };
+        for &reg in kept {
+            self.asm.push(reg);
+        }
         // The seventh argument, which aligns the stack as well.
         self.asm.push(ID);
         self.call_indirect(env(offset_of!(Env, bridge)));
         self.asm.pop(Gpr::Rcx);
+        for &reg in kept.iter().rev() {
+            self.asm.pop(reg);
+        }
         self.load_meter();
         self.asm.alu_store_imm(Alu::Cmp, Width::W64, env(offset_of!(Env, stop)), 0);
         self.asm.jcc(Cond::Ne, self.stubs.abort, Reach::Long);

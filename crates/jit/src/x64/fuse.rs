@@ -92,7 +92,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     fn fuse_load(&mut self, pc: Pc, sum: Reg, base: Reg, index: Reg, slots: u32) -> u32 {
         let Some(load) = self.ahead().load_of(pc, sum) else { return 0 };
-        if self.outside.access(load.pc) != Access::Plain {
+        if self.checks.is_some() || self.outside.access(load.pc) != Access::Plain {
             return 0;
         }
         let mem = Mem::new(regs::of(base), load.off.into()).with_index(regs::of(index), 0);

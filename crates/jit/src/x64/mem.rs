@@ -11,9 +11,9 @@ use skep_isa::{Insn, Pc, Reg, Size, Src, Swap};
 use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width as Wide};
 
 /// Address, kind and value of a bridged access.
-const ADDR: Gpr = Gpr::R11;
-const KIND: Gpr = Gpr::R10;
-const VALUE: Gpr = Gpr::R9;
+pub(super) const ADDR: Gpr = Gpr::R11;
+pub(super) const KIND: Gpr = Gpr::R10;
+pub(super) const VALUE: Gpr = Gpr::R9;
 
 /// Registers of the program that a C function may change.
 const VOLATILE: [Gpr; 6] = [Gpr::Rax, Gpr::Rdi, Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8];
@@ -158,6 +158,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The stub of bridged accesses.
     pub(super) fn add_access(&mut self) {
         self.asm.bind(self.stubs.access);
+        if self.checks.is_some() {
+            self.asm.store(MemSize::B8, env(offset_of!(Env, frame)), regs::FRAME_POINTER);
+        }
         for reg in VOLATILE {
             self.asm.push(reg);
         }

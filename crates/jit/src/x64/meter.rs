@@ -19,9 +19,10 @@ const METER: Gpr = Gpr::R9;
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Counts at the start of blocks and at jumps back; `pc` is what comes next.
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
+        let is_hoisted = self.is_hoisted();
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
-        if self.turns.is_some() {
+        if self.turns.is_some() || is_hoisted {
             return;
         }
         if let Some(Charge { insns, asks }) = charge {

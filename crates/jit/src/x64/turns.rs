@@ -45,15 +45,18 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if let Some(meter) = &mut self.meter {
             meter.asks.push((ask, before, head));
         }
+        // Turns, less one.
+        self.asm.mov(Width::W64, LAST, METER);
+        self.asm.shift_imm(Shift::Shr, Width::W64, LAST, log_of(turns.insns));
+        self.find_last(&turns);
+    }
+
+    /// From so many turns, less one, to where the last of them ends, or to the bound.
+    pub(super) fn find_last(&mut self, turns: &Counted) {
         let (reg, wide) = (regs::of(turns.reg), regs::width(turns.width));
         self.asm.store(MemSize::B8, env(offset_of!(Env, start)), reg);
         if turns.op == CondOp::Ne {
-            self.turns_to_bound(&turns);
-        }
-        self.asm.mov(Width::W64, LAST, METER);
-        // Turns, less one.
-        self.asm.shift_imm(Shift::Shr, Width::W64, LAST, log_of(turns.insns));
-        if turns.op == CondOp::Ne {
+            self.turns_to_bound(turns);
             self.asm.alu(Alu::Cmp, wide, S, LAST);
         }
         // Nothing of this changes the flags.
@@ -64,7 +67,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Mem::new(reg, 0).with_index(LAST, turns.log)
         };
         self.asm.lea(wide, LAST, last);
-        let bound = self.bound(&turns);
+        let bound = self.bound(turns);
         let nearer = match turns.op {
             CondOp::Ne => Cond::Be,
             op => {
@@ -121,6 +124,24 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let (head, reach) = self.target(from, off);
         self.asm.alu(Alu::Cmp, wide, reg, LAST);
         self.asm.jcc(cond(turns.op), head, reach);
+        if self.meter.is_some() {
+            self.count_turns(&turns);
+        }
+        match turns.bound {
+            Src::Reg(bound) => self.asm.alu(Alu::Cmp, wide, reg, regs::of(bound)),
+            Src::Imm(imm) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
+        }
+        self.asm.jcc(cond(turns.op), before, Reach::Long);
+        if over.is_some() {
+            self.give_back();
+            return Some(2);
+        }
+        Some(1)
+    }
+
+    /// Takes the turns that there were off the account.
+    fn count_turns(&mut self, turns: &Counted) {
+        let (reg, wide) = (regs::of(turns.reg), regs::width(turns.width));
         let start = env(offset_of!(Env, start));
         if turns.up {
             self.asm.mov(wide, S, reg);
@@ -136,16 +157,6 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.imul_imm(Width::W64, S, S, turns.insns);
         self.asm.alu(Alu::Sub, Width::W64, METER, S);
-        match turns.bound {
-            Src::Reg(bound) => self.asm.alu(Alu::Cmp, wide, reg, regs::of(bound)),
-            Src::Imm(imm) => self.asm.alu_imm(Alu::Cmp, wide, reg, imm),
-        }
-        self.asm.jcc(cond(turns.op), before, Reach::Long);
-        if over.is_some() {
-            self.give_back();
-            return Some(2);
-        }
-        Some(1)
     }
 }
 
@@ -167,7 +178,7 @@ const fn cond(op: CondOp) -> Cond {
 }
 
 /// Whether the code of an instruction leaves scratch registers alone.
-fn is_simple(insn: &Insn, bmi2: bool) -> bool {
+pub(super) fn is_simple(insn: &Insn, bmi2: bool) -> bool {
     match insn {
         Insn::Alu { op, src, .. } => match op {
             AluOp::Div | AluOp::Mod | AluOp::SDiv | AluOp::SMod => false,

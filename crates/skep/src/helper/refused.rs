@@ -3,6 +3,7 @@
 use crate::host::Host;
 use skep_abi::{Kfunc, KfuncGroup};
 use skep_vm::Helpers;
+use std::collections::BTreeSet;
 
 /// Numbers and reasons, beside those that stand next to the helpers of their kind.
 const REFUSED: &[(&[i32], &str)] = &[
@@ -67,8 +68,8 @@ fn why_no_kfunc(kfunc: &Kfunc) -> Option<&'static str> {
 pub(super) fn add(helpers: Helpers<Host>) -> Helpers<Host> {
     let all = REFUSED.iter().flat_map(|&(ids, why)| ids.iter().map(move |&id| (id, why)));
     let helpers = all.fold(helpers, |helpers, (id, why)| helpers.without(id, why));
-    let served: Vec<String> = helpers.kfuncs().map(str::to_owned).collect();
-    let missing = Kfunc::all().iter().filter(|kfunc| !served.iter().any(|name| name == kfunc.name));
+    let served: BTreeSet<String> = helpers.kfuncs().map(str::to_owned).collect();
+    let missing = Kfunc::all().iter().filter(|kfunc| !served.contains(kfunc.name));
     missing.fold(helpers, |helpers, kfunc| match why_no_kfunc(kfunc) {
         Some(why) => helpers.without_kfunc(kfunc.name, why),
         None => helpers,

@@ -238,6 +238,15 @@ fn strtoul<S>(
 
 /// Copies from any address; one that holds nothing gives zeroes and `EFAULT`.
 fn probe_read<S>(cx: &mut Cx<'_, S>, dst: u64, size: u32, src: u64) -> Result<u64, Stop> {
+    let mut short = [0; 64];
+    if let Some(bytes) = short.get_mut(..size as usize).filter(|bytes| !bytes.is_empty()) {
+        if cx.mem.read(src, bytes).is_err() {
+            cx.mem.zero(dst, size.into())?;
+            return Ok(Errno::EFAULT.r0());
+        }
+        cx.mem.write(dst, bytes)?;
+        return Ok(0);
+    }
     match cx.mem.read_vec(src, size.into()) {
         Ok(bytes) => {
             cx.mem.write(dst, &bytes)?;

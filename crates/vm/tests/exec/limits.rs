@@ -1,5 +1,6 @@
 //! The instruction budget and the deadline, in every kind of loop.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use skep_abi::ProgType;
 use skep_prog::Prog;
 use skep_vm::{
@@ -50,7 +51,7 @@ fn a_budget_stops_every_loop_within_a_programs_length() {
     for (name, text) in LOOPS {
         let len = text.lines().count() as u64;
         for insns in [0, 1, 2, 7, 1_000, 65_535, 65_536, 65_537, 200_000] {
-            let output = run(text, Limits { insns, deadline: None }, || 0);
+            let output = run(text, Limits { insns, ..Limits::default() }, || 0);
             let fault = output.result.expect_err(name);
             assert_eq!(fault.kind, FaultKind::Budget { insns }, "{name}");
             let used = output.insns;
@@ -62,7 +63,7 @@ fn a_budget_stops_every_loop_within_a_programs_length() {
 #[test]
 fn a_deadline_stops_every_loop() {
     for (name, text) in LOOPS {
-        let output = run(text, Limits { insns: u64::MAX, deadline: Some(10) }, || 11);
+        let output = run(text, Limits { insns: u64::MAX, deadline: Some(10), time: None }, || 11);
         assert_eq!(output.result.expect_err(name).kind, FaultKind::Deadline, "{name}");
         // The clock is looked at once in a slice.
         assert!(output.insns < 1 << 17, "{name}: {}", output.insns);
@@ -72,7 +73,7 @@ fn a_deadline_stops_every_loop() {
 #[test]
 fn a_deadline_that_has_not_passed_stops_nothing() {
     let text = "r0 = 0\n l: r0 += 1\n if r0 != 300000 goto l\n exit";
-    let output = run(text, Limits { insns: u64::MAX, deadline: Some(10) }, || 10);
+    let output = run(text, Limits { insns: u64::MAX, deadline: Some(10), time: None }, || 10);
     assert_eq!((output.result.unwrap(), output.insns), (300_000, 600_002));
 }
 
@@ -81,7 +82,7 @@ fn what_fits_the_budget_runs() {
     // The budget is looked at where the program jumps.
     let text = "r0 = 0\n l: r0 += 1\n if r0 != 50000 goto l\n exit";
     for (insns, ends) in [(100_002, true), (100_000, true), (99_998, false), (65_536, false)] {
-        let output = run(text, Limits { insns, deadline: None }, || 0);
+        let output = run(text, Limits { insns, ..Limits::default() }, || 0);
         assert_eq!(output.result.is_ok(), ends, "{insns}");
     }
 }
@@ -136,4 +137,15 @@ fn a_function_of_any_program_has_an_address() {
         let output = Vm::new().run(&machine, n, &mut (), Input::default());
         assert_eq!(output.result.unwrap(), n as u64);
     }
+}
+
+#[test]
+fn time_is_counted_from_the_first_look_at_the_clock() {
+    static NOW: AtomicU64 = AtomicU64::new(1000);
+    let text = "r0 = 0\n l: r0 += 1\n if r0 != 1000000 goto l\n exit";
+    let limits = |time| Limits { insns: u64::MAX, deadline: None, time: Some(time) };
+    let tick = || NOW.fetch_add(1, Ordering::Relaxed);
+    // Two million instructions are some thirty looks.
+    assert_eq!(run(text, limits(5), tick).result.unwrap_err().kind, FaultKind::Deadline);
+    assert_eq!(run(text, limits(100), tick).result.unwrap(), 1_000_000);
 }

@@ -79,7 +79,7 @@ fn interpret(vm: &mut Vm, insns: &Insns, mem: &[u8], observer: Option<&mut dyn O
     let input = Input {
         args: [address(MEM, 0), 0, 0, 0, 0],
         mem: cells(&mut mem),
-        limits: Limits { insns: BUDGET, deadline: None },
+        limits: Limits { insns: BUDGET, ..Limits::default() },
         ..Input::default()
     };
     let output = match observer {

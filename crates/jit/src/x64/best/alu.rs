@@ -256,6 +256,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     }
 
     pub(super) fn select(&mut self, cur: &Cur<'_>, value: Value, cmp: Cmp, yes: Value, no: Value) {
+        if let (Loc::Number(yes @ 0..=1), Loc::Number(no @ 0..=1)) = (cur.loc(yes), cur.loc(no))
+            && yes != no
+        {
+            return self.select_bit(cur, value, cmp, yes == 0);
+        }
         let cond = self.compare_values(cur, cmp);
         let target = self.target(cur, value);
         // Nothing of what follows but the last changes or needs flags.
@@ -267,6 +272,23 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         let spare = if target == S1 { other(cur.places) } else { S1 };
         let yes = self.operand(yes, spare);
         self.c.asm.cmov(cond, Wide::W64, target, yes);
+        self.done(cur, value, target);
+    }
+
+    /// 1 if the comparison holds, else 0, or the other way round.
+    fn select_bit(&mut self, cur: &Cur<'_>, value: Value, cmp: Cmp, is_not: bool) {
+        let target = self.target(cur, value);
+        // Zeroed beforehand where that spoils no operand, as it changes the flags.
+        let is_operand = |operand: Value| cur.loc(operand) == Loc::Reg(target);
+        let is_apart = target != S1 && !is_operand(cmp.a) && !is_operand(cmp.b);
+        if is_apart {
+            self.c.asm.zero(target);
+        }
+        let cond = self.compare_values(cur, cmp);
+        self.c.asm.set(if is_not { cond.not() } else { cond }, target);
+        if !is_apart {
+            self.c.asm.movzx(MemSize::B1, target, target);
+        }
         self.done(cur, value, target);
     }
 

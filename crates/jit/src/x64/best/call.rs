@@ -146,6 +146,14 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         }
     }
 
+    /// Puts instructions back.
+    pub(super) fn refund(&mut self, cur: &Cur<'_>, insns: Value) {
+        if self.c.meter.is_some() {
+            let insns = self.reg(cur, insns, S1);
+            self.c.asm.alu(Alu::Add, Width::W64, R9, insns);
+        }
+    }
+
     /// What asks for more, behind the program. The stub changes r10, which may hold a value.
     pub(super) fn add_asks_of_best(&mut self) {
         let Some(meter) = &mut self.c.meter else { return };

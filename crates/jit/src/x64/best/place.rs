@@ -2,9 +2,10 @@
 //!
 //! In SSA form the values that are alive at a place are all given above it in the tree of dominators, so that one walk
 //! down that tree finds a register that is free of all others alive (Hack, Grund and Goos, "Register Allocation for
-//! Programs in SSA-Form", 2006). Where there is none, whatever is used least goes to the stack as a whole. Values that
-//! follow each other as a block's parameter are given the same register where it is free, so that most of them need
-//! no move.
+//! Programs in SSA-Form", 2006). Where there is none, a value goes to the stack for all of its life: the one that is used least for as
+//! long as it lives, both counted by turns of loops, so that what only lives on over an inner loop makes room for what is
+//! used there. Values that follow each other as a block's parameter are given the same register where it is free, so that
+//! most of them need no move.
 
 use super::super::regs::SAVED;
 use crate::code::CompileError;
@@ -158,9 +159,11 @@ struct Lives<'a> {
     f: &'a Lifted,
     flow: &'a Flow,
     bmi2: bool,
-    /// Of each value: registers it cannot have, how much it is used, which it would like, and what parameter it becomes.
+    /// Of each value: registers it cannot have, how much it is used, how long it lives, which register it would like, and
+    /// what parameter it becomes.
     forbidden: Vec<Set>,
     weight: Vec<u32>,
+    span: Vec<u32>,
     wish: Vec<Option<Gpr>>,
     becomes: Vec<Value>,
     uses: Vec<u32>,
@@ -183,6 +186,7 @@ impl<'a> Lives<'a> {
             bmi2: asked.bmi2,
             forbidden: vec![0; len],
             weight: vec![0; len],
+            span: vec![0; len],
             wish: vec![None; len],
             becomes: vec![Value::NONE; len],
             uses: vec![0; len],
@@ -192,7 +196,7 @@ impl<'a> Lives<'a> {
             needs_two: false,
         };
         this.find_live_in()?;
-        let mut now = Now { at: vec![u32::MAX; len], values: Vec::with_capacity(USUALLY_ALIVE) };
+        let mut now = Now::new(len);
         for &block in &flow.order {
             this.walk(block, &mut now);
         }
@@ -267,13 +271,13 @@ impl<'a> Lives<'a> {
         let start = self.deaths.len();
         let weight = 1u32 << (3 * self.flow.depth[block.index()].min(8));
         now.clear();
-        f.edges(block, |edge| {
-            for &value in self.live_in.of(edge.to) {
-                now.add(value);
-            }
-        });
         let insts = &f.blocks[block.index()].insts;
         let end = u32::try_from(insts.len()).unwrap_or(u32::MAX);
+        f.edges(block, |edge| {
+            for &value in self.live_in.of(edge.to) {
+                now.add(value, end);
+            }
+        });
         f.edges(block, |edge| {
             let params = &f.blocks[edge.to.index()].params;
             for (&arg, &param) in f.args(edge).iter().zip(params) {
@@ -295,7 +299,9 @@ impl<'a> Lives<'a> {
             }
         });
         for (at, &value) in (0..end).zip(insts).rev() {
-            now.remove(value);
+            if let Some(until) = now.remove(value) {
+                self.lives_for(value, until - at, weight);
+            }
             let inst = f.inst(value);
             let (clobbers, operands_too) = self.clobbers(value, inst);
             if clobbers != 0 {
@@ -314,6 +320,9 @@ impl<'a> Lives<'a> {
             });
             self.needs_two |= self.numbers(inst) > 1;
         }
+        for (&value, &until) in now.values.iter().zip(&now.until) {
+            self.lives_for(value, until + 1, weight);
+        }
         let first = if block == BlockId(0) { u32::MAX } else { 0 };
         for (n, &param) in f.blocks[block.index()].params.iter().enumerate() {
             self.weight[param.index()] = self.weight[param.index()].saturating_add(weight);
@@ -327,9 +336,23 @@ impl<'a> Lives<'a> {
     fn used(&mut self, value: Value, at: u32, weight: u32, now: &mut Now) {
         self.uses[value.index()] += 1;
         self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
-        if now.add(value) {
+        if now.add(value, at) {
             self.deaths.push((at, value));
         }
+    }
+
+    fn lives_for(&mut self, value: Value, insts: u32, weight: u32) {
+        let span = &mut self.span[value.index()];
+        *span = span.saturating_add(insts.saturating_mul(weight));
+    }
+
+    /// Whether a value would be missed less in a register than another: by uses for as long as it lives.
+    fn is_less(&self, value: Value, than: Value) -> bool {
+        let of = |value: Value| {
+            (u64::from(self.weight[value.index()]), u64::from(self.span[value.index()].max(1)))
+        };
+        let ((weight, span), (other_weight, other_span)) = (of(value), of(than));
+        weight * other_span < other_weight * span
     }
 
     /// How many registers an instruction may need for numbers.
@@ -443,34 +466,49 @@ struct Now {
     /// Where each is among the others.
     at: Vec<u32>,
     values: Vec<Value>,
+    /// Up to where each lives in the block.
+    until: Vec<u32>,
 }
 
 impl Now {
+    fn new(len: usize) -> Self {
+        Self {
+            at: vec![u32::MAX; len],
+            values: Vec::with_capacity(USUALLY_ALIVE),
+            until: Vec::new(),
+        }
+    }
+
     fn clear(&mut self) {
         for value in self.values.drain(..) {
             self.at[value.index()] = u32::MAX;
         }
+        self.until.clear();
     }
 
-    /// Whether it was not alive.
-    fn add(&mut self, value: Value) -> bool {
+    /// Whether it was not alive, so that it is up to here.
+    fn add(&mut self, value: Value, until: u32) -> bool {
         let at = &mut self.at[value.index()];
         if *at != u32::MAX {
             return false;
         }
         *at = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
         self.values.push(value);
+        self.until.push(until);
         true
     }
 
-    fn remove(&mut self, value: Value) {
+    /// Up to where it was alive.
+    fn remove(&mut self, value: Value) -> Option<u32> {
         let at = core::mem::replace(&mut self.at[value.index()], u32::MAX);
-        if at != u32::MAX {
-            self.values.swap_remove(at as usize);
-            if let Some(&moved) = self.values.get(at as usize) {
-                self.at[moved.index()] = at;
-            }
+        if at == u32::MAX {
+            return None;
         }
+        self.values.swap_remove(at as usize);
+        if let Some(&moved) = self.values.get(at as usize) {
+            self.at[moved.index()] = at;
+        }
+        Some(self.until.swap_remove(at as usize))
     }
 }
 
@@ -583,15 +621,14 @@ impl Colors<'_, '_> {
         }
     }
 
-    /// The value that is used least of those in registers that another may have, if less than that.
+    /// The value that is missed least of those in registers that another may have, if less than that.
     fn least(&self, value: Value, forbidden: Set) -> Option<(Value, Gpr)> {
         let may = ORDER.into_iter().filter(|&reg| one(reg) & forbidden == 0);
         let held = may.map(|reg| (self.held[usize::from(reg.num())], reg));
         let (other, reg) = held
             .filter(|(other, _)| *other != Value::NONE)
-            .min_by_key(|(other, _)| self.lives.weight[other.index()])?;
-        let is_less = self.lives.weight[other.index()] < self.lives.weight[value.index()];
-        is_less.then_some((other, reg))
+            .reduce(|least, next| if self.lives.is_less(next.0, least.0) { next } else { least })?;
+        self.lives.is_less(other, value).then_some((other, reg))
     }
 }
 
@@ -600,7 +637,7 @@ impl Colors<'_, '_> {
 #[cfg(any(test, debug_assertions))]
 pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> Result<(), Value> {
     let mut lives = Lives::new(f, flow, asked).map_err(|_| Value::NONE)?;
-    let mut now = Now { at: vec![u32::MAX; f.insts.len()], values: Vec::new() };
+    let mut now = Now::new(f.insts.len());
     let reg = |value: Value| match places.locs[value.index()] {
         Loc::Reg(reg) => Some(reg),
         _ => None,
@@ -609,15 +646,15 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
         now.clear();
         f.edges(block, |edge| {
             for &value in lives.live_in.of(edge.to) {
-                now.add(value);
+                now.add(value, 0);
             }
             for &value in f.args(edge).iter().filter(|value| lives.is_placed(**value)) {
-                now.add(value);
+                now.add(value, 0);
             }
         });
         f.term_operands(block, |value| {
             if lives.is_placed(value) {
-                now.add(value);
+                now.add(value, 0);
             }
         });
         let apart = |now: &Now| {
@@ -654,7 +691,7 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
             }
             inst.operands(|operand| {
                 if lives.is_placed(operand) {
-                    now.add(operand);
+                    now.add(operand, 0);
                 }
             });
         }

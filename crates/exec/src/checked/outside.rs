@@ -1,0 +1,84 @@
+//! What the compiler is told of a machine for code that checks.
+
+use crate::compiled::CodeOptions;
+use crate::outside::Bridged;
+use skep_isa::{Call, ImmSrc, Pc};
+use skep_jit::{Access, Callee, Surroundings};
+use skep_vm::{CodePlace, Machine};
+use std::cell::RefCell;
+
+/// `bpf_tail_call`.
+const TAIL_CALL: Call = Call::Helper(12);
+
+/// The surroundings of one program.
+pub(super) struct Outside<'a, S> {
+    machine: &'a Machine<S>,
+    prog: usize,
+    options: CodeOptions,
+    seed: Option<u64>,
+    bridged: RefCell<&'a mut Vec<Bridged>>,
+}
+
+impl<'a, S> Outside<'a, S> {
+    pub(super) fn new(
+        machine: &'a Machine<S>,
+        prog: usize,
+        options: CodeOptions,
+        bridged: &'a mut Vec<Bridged>,
+    ) -> Self {
+        let (seed, bridged) = (options.seed(), RefCell::new(bridged));
+        Self { machine, prog, options, seed, bridged }
+    }
+}
+
+impl<S> Surroundings for Outside<'_, S> {
+    fn imm(&self, pc: Pc, _: ImmSrc) -> Result<u64, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        self.machine.constant_in_region(at).ok_or("a constant that has no address here")
+    }
+
+    fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        if call == TAIL_CALL {
+            return Err("a tail call in code that checks");
+        }
+        let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
+        let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
+        let mut bridged = self.bridged.borrow_mut();
+        bridged.push(Bridged { at, helper, is_turn });
+        u32::try_from(bridged.len() - 1).map(Callee::Bridge).map_err(|_| "too many calls")
+    }
+
+    fn access(&self, _: Pc) -> Access {
+        Access::Plain
+    }
+
+    fn arena(&self, pc: Pc) -> Result<u64, &'static str> {
+        let at = CodePlace { prog: self.prog, pc };
+        self.machine.arena_at(at).ok_or("a cast in a program without an arena")
+    }
+
+    fn number(&self) -> u32 {
+        u32::try_from(self.prog).unwrap_or(u32::MAX)
+    }
+
+    fn is_metered(&self) -> bool {
+        self.options.metered
+    }
+
+    fn blinding(&self) -> Option<u64> {
+        self.seed
+    }
+
+    fn retpolines(&self) -> bool {
+        self.options.retpolines
+    }
+
+    fn checks(&self) -> bool {
+        true
+    }
+
+    fn zeroes_stack(&self) -> bool {
+        true
+    }
+}

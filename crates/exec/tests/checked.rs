@@ -1,0 +1,272 @@
+//! All cases of `corpus/exec` as machine code that checks: results, memory and faults are those that the interpreter has.
+//! Needs an x86-64 host.
+#![cfg(target_arch = "x86_64")]
+
+use skep_abi::ProgType;
+use skep_exec::{CodeOptions, Compiled};
+use skep_prog::Prog;
+use skep_vm::{
+    FaultKind, Helpers, Input, Limits, MEM, Machine, Output, PacketBuf, Stop, Vm, address, cells,
+};
+use std::path::Path;
+
+fn machine(text: &str) -> Machine<()> {
+    let helpers = Helpers::new()
+        .with(1, "sum", |a: u64, b: u64, c: u64, d: u64, e: u64| -> Result<u64, Stop> {
+            Ok([a, b, c, d, e].iter().fold(0, |sum, n| n.wrapping_add(sum)))
+        })
+        .with(2, "back", |cx: &mut skep_vm::Cx<'_, ()>, func: u64, arg: u64| {
+            cx.call(func, [arg, 2, 3, 4, 5])
+        });
+    let mut machine = Machine::new(helpers, Vec::new());
+    let insns = skep_asm::assemble(text).unwrap();
+    machine.load(&Prog::new("case", ProgType::SocketFilter, insns)).unwrap();
+    machine
+}
+
+/// What a run comes to, and the memory that it leaves.
+fn run(
+    machine: &Machine<()>,
+    code: Option<&Compiled>,
+    (mem, packet, budget): (&[u8], &[u8], u64),
+) -> (Output, Vec<u8>) {
+    let mut mem = mem.to_vec();
+    let len = mem.len() as u64;
+    let packet = PacketBuf { end: packet.len(), bytes: packet.to_vec(), ..PacketBuf::default() };
+    let input = Input {
+        args: [address(MEM, 0), len, 0, 0, 0],
+        mem: cells(&mut mem),
+        packet,
+        limits: Limits { insns: budget, ..Limits::default() },
+        ..Input::default()
+    };
+    let output = match code {
+        Some(code) => Vm::new().run_checked(machine, 0, &mut (), input, code),
+        None => Vm::new().run(machine, 0, &mut (), input),
+    };
+    (output, mem)
+}
+
+/// Counted, blinded and neither.
+fn kinds() -> [CodeOptions; 3] {
+    let mut hardened = CodeOptions::default();
+    (hardened.blinding, hardened.retpolines) = (true, true);
+    [CodeOptions::default(), CodeOptions::plain(), hardened]
+}
+
+/// The same as interpreted; whether the run ended with a fault.
+#[track_caller]
+fn does_as_interpreted(text: &str, mem: &[u8]) -> bool {
+    let machine = machine(text);
+    let (want, want_mem) = run(&machine, None, (mem, &[], 1 << 20));
+    for kind in kinds() {
+        let code = Compiled::checked(&machine, kind).unwrap();
+        let (got, got_mem) = run(&machine, Some(&code), (mem, &[], 1 << 20));
+        assert_eq!(got.result, want.result, "{kind:?}:\n{text}");
+        assert_eq!(got_mem, want_mem, "{kind:?}:\n{text}");
+        if kind.metered && want.result.is_ok() {
+            assert_eq!(got.insns, want.insns, "{kind:?}:\n{text}");
+        }
+    }
+    want.result.is_err()
+}
+
+#[derive(Default)]
+struct Case<'a> {
+    name: &'a str,
+    asm: String,
+    keys: Vec<(&'a str, &'a str)>,
+}
+
+impl Case<'_> {
+    fn bytes(&self, key: &str) -> Vec<u8> {
+        let value = self.keys.iter().find(|(known, _)| *known == key).map_or("", |pair| pair.1);
+        value.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    }
+}
+
+fn cases(text: &str) -> Vec<Case<'_>> {
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix("case: ") {
+            cases.push(Case { name, ..Case::default() });
+            continue;
+        }
+        let case = cases.last_mut().unwrap();
+        match line.split_once(": ") {
+            Some(pair) if !line.starts_with(' ') => case.keys.push(pair),
+            _ => case.asm += &format!("{line}\n"),
+        }
+    }
+    cases
+}
+
+#[test]
+fn all_cases_end_as_interpreted() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/exec");
+    let (mut ran, mut faults, mut left) = (0, 0, Vec::new());
+    for file in std::fs::read_dir(&dir).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for case in cases(&text) {
+            let machine = machine(&case.asm);
+            let (mem, packet) = (case.bytes("mem"), case.bytes("packet"));
+            let budget = case.keys.iter().find(|(key, _)| *key == "budget");
+            let is_short = budget.is_some();
+            let budget = budget.map_or(1 << 32, |(_, budget)| budget.parse().unwrap());
+            let (want, want_mem) = run(&machine, None, (&mem, &packet, budget));
+            for kind in kinds().into_iter().filter(|kind| kind.metered) {
+                let code = match Compiled::checked(&machine, kind) {
+                    Ok(code) => code,
+                    Err(why) => {
+                        left.push(format!("{}: {why}", case.name));
+                        break;
+                    }
+                };
+                let (got, got_mem) = run(&machine, Some(&code), (&mem, &packet, budget));
+                let is_broke = |output: &Output| {
+                    let kind = output.result.as_ref().err().map(|fault| &fault.kind);
+                    matches!(kind, Some(FaultKind::Budget { .. }))
+                };
+                // Where exactly a budget ends, the two may not agree on.
+                if !(is_short && (is_broke(&got) || is_broke(&want))) {
+                    assert_eq!(got.result, want.result, "{}:\n{}", case.name, case.asm);
+                    assert_eq!(got_mem, want_mem, "{}", case.name);
+                }
+                ran += 1;
+                faults += usize::from(want.result.is_err());
+            }
+        }
+    }
+    assert!(ran > 700 && faults > 40, "{ran} runs, {faults} faults; left: {left:?}");
+    assert!(left.len() < 20, "not compiled: {left:#?}");
+}
+
+/// Loads and stores of each size at the ends of the memory, and beyond.
+#[test]
+fn bounds_are_exact() {
+    let mem: Vec<u8> = (1..=40).collect();
+    let mut faults = 0;
+    for (size, bytes) in [("u8", 1i64), ("u16", 2), ("u32", 4), ("u64", 8)] {
+        for at in [-9, -8, -1, 0, 1, 40 - bytes - 1, 40 - bytes, 41 - bytes, 40, 1 << 31, -1 << 31]
+        {
+            for insn in [
+                format!("r0 = *({size} *)(r2 + 0)"),
+                format!("*({size} *)(r2 + 0) = r3"),
+                format!("*({size} *)(r2 + 0) = -77"),
+            ] {
+                // A second time, where the first may have left what it found; from another place before.
+                for first in ["", "r2 = r1\nr2 += 16\ncall f\n"] {
+                    let text = format!(
+                        "r0 = 0\nr3 = 0x1122334455667788 ll\n{first}r2 = r1\nr4 = {at} ll\nr2 += r4\n\
+                         call f\ncall f\nexit\nf:\n{insn}\nexit\n"
+                    );
+                    faults += usize::from(does_as_interpreted(&text, &mem));
+                }
+            }
+        }
+    }
+    assert!(faults > 100, "{faults} faults");
+}
+
+#[test]
+fn registers_and_stack_are_as_interpreted_where_nobody_has_set_them() {
+    let mem = [7; 16];
+    for text in [
+        // What a helper leaves of r1 to r5, and a function of r0 to r5.
+        "r2 = 2\nr3 = 3\nr4 = 4\nr5 = 5\ncall 1\nr0 += r1\nr0 += r2\nr0 += r5\nexit\n",
+        "r0 += r6\nr0 += r9\nr0 += r7\nr0 += r8\nexit\n",
+        "call f\nr0 += r3\nexit\nf:\nr3 = 9\nr6 = 8\nexit\n",
+        // A frame is zero each time, and that of a function that has returned is out of reach.
+        "call f\ncall f\nexit\nf:\nr0 = *(u64 *)(r10 - 512)\n*(u64 *)(r10 - 512) = 5\nexit\n",
+        "call f\nr1 = r0\nr0 = *(u64 *)(r1 + 0)\nexit\nf:\n*(u64 *)(r10 - 8) = 5\nr0 = r10\nr0 += -8\nexit\n",
+        "call g\ncall f\nexit\ng:\ncall f\nexit\nf:\nr2 = r10\nr2 += -8\nr0 = *(u64 *)(r2 + 0)\nexit\n",
+        "call g\nr1 = r0\ncall f\nexit\ng:\nr1 = r10\nr1 += -16\ncall h\nr0 = r10\nr0 += -16\nexit\n\
+         h:\ncall f\nexit\nf:\nr0 = *(u64 *)(r1 + 0)\nexit\n",
+        // A store of r10, and a load through it from beyond the frame.
+        "*(u64 *)(r10 - 8) = r10\nr0 = *(u64 *)(r10 - 8)\nexit\n",
+        "r0 = *(u64 *)(r10 + 0)\nexit\n",
+        "r0 = *(u8 *)(r10 - 513)\nexit\n",
+        "call f\nexit\nf:\nr0 = *(u8 *)(r10 + 8)\nexit\n",
+        "*(u64 *)(r1 + 8) = r10\nr0 = r10\nexit\n",
+    ] {
+        does_as_interpreted(text, &mem);
+    }
+}
+
+#[test]
+fn functions_nest_as_deep_as_interpreted() {
+    let circle =
+        "r1 = 0\ncall f\nexit\nf:\nr1 += 1\nr0 = r1\nif r1 > LIMIT goto e\ncall f\ne:\nexit\n";
+    let back = "r1 = f ll\nr2 = LIMIT\ncall 2\nexit\nf:\nr6 = r1\nr0 = 0\nif r6 == 0 goto e\nr6 += -1\n\
+                r1 = f ll\nr2 = r6\ncall 2\nr0 += 1\ne:\nexit\n";
+    for (text, most) in [(circle, 5), (back, 5)] {
+        let faults =
+            |limit: u32| does_as_interpreted(&text.replace("LIMIT", &limit.to_string()), &[0; 8]);
+        assert!(!faults(most), "{text}");
+        assert!(faults(20), "{text}");
+        for limit in 0..12 {
+            faults(limit);
+        }
+    }
+}
+
+#[test]
+fn atomic_operations_are_as_interpreted() {
+    let mem = [9, 1, 2, 3, 4, 5, 6, 7, 0xff, 0xff, 0xff, 0xff, 1, 1, 1, 1];
+    for op in [
+        "lock *(u64 *)(r1 + AT) += r2",
+        "r2 = atomic_fetch_add((u64 *)(r1 + AT), r2)",
+        "r2 = atomic_fetch_xor((u32 *)(r1 + AT), r2)",
+        "r2 = xchg_64(r1 + AT, r2)",
+        "r0 = cmpxchg_64(r1 + AT, r0, r2)",
+        "w0 = cmpxchg32_32(r1 + AT, w0, w2)",
+    ] {
+        for at in ["0", "8", "4", "3", "16"] {
+            let text = format!("r0 = 9\nr2 = 77\n{}\nr0 += r2\nexit\n", op.replace("AT", at));
+            if skep_asm::assemble(&text).is_ok() {
+                does_as_interpreted(&text, &mem);
+            }
+        }
+    }
+}
+
+/// Loops of one block, whose accesses are checked before them: up to the end and beyond it, upwards and downwards, with
+/// one access and several, with conditions on what is stepped and on what is loaded.
+#[test]
+fn loops_end_where_interpreted_ones_do() {
+    let mem: Vec<u8> = (0..200).map(|n: u32| (n * 7 % 251) as u8).collect();
+    let ends = [
+        "if r2 != LAST goto l",
+        "if r2 == LAST goto e\ngoto l",
+        "if r4 > 3 goto l",
+        "if r2 s< LAST goto l",
+    ];
+    let bodies = [
+        "r4 = *(u8 *)(r2 + 0)\nr0 += r4\nr2 += STEP\n",
+        "r3 = r1\nr3 += r5\nr4 = *(u8 *)(r3 + 3)\n*(u16 *)(r3 + 90) = r4\nr5 += STEP\nr2 += STEP\n",
+        "r4 = *(u8 *)(r2 + 1)\n*(u64 *)(r10 - 8) = r4\nr2 += STEP\nr3 = *(u32 *)(r2 - 1)\nr0 += r3\n",
+        "r4 = *(s16 *)(r2 + 0)\nr0 += r4\nr3 = r10\nr3 += r5\nr0 ^= *(u8 *)(r3 - 64)\nr5 += 1\nr2 += STEP\n",
+        "r4 = *(u8 *)(r2 + 0)\nr4 &= 7\nr4 += 1\n*(u8 *)(r1 + 199) = r4\nr2 += STEP\n",
+    ];
+    let (mut faults, mut all) = (0, 0);
+    for body in bodies {
+        for end in ends {
+            for step in [1, 2, 8, 3, 40, -1, -4, -5] {
+                for (from, turns) in [(0, 5), (100, 100), (199, 1), (150, 7), (192, 2), (-1, 3)] {
+                    let body =
+                        body.replace("r0 ^= *(u8 *)(r3 - 64)", "r7 = *(u8 *)(r3 - 64)\nr0 ^= r7");
+                    let head = format!(
+                        "r2 = r1\nr2 += {from}\nr5 = {from}\nr6 = r2\nr6 += {}\nr0 = 0\n",
+                        step * turns
+                    );
+                    let text = format!("{head}l:\n{body}{end}\ne:\nr0 += r2\nexit\n")
+                        .replace("STEP", &step.to_string())
+                        .replace("LAST", "r6");
+                    faults += usize::from(does_as_interpreted(&text, &mem));
+                    all += 1;
+                }
+            }
+        }
+    }
+    assert!(faults * 5 > all && faults * 5 < all * 4, "{faults} of {all} faults");
+}
