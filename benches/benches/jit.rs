@@ -1,10 +1,13 @@
-//! Machine code against that of `rbpf` (with `--features cranelift` by Cranelift as well), `solana-sbpf` and the kernel,
-//! and against the same C compiled for this host.
+//! Machine code against that of `rbpf`, `solana-sbpf` and the kernel, and against the same C compiled for this host. With
+//! `--features cranelift` there are rbpf's code by Cranelift and what Cranelift makes of the second tier's functions.
 //!
 //! `cargo bench --bench jit` runs criterion's groups `exec/jit/PROGRAM/ENGINE`, then measures once more, engine
 //! after engine in turns, and prints nanoseconds for a run, ratios to native code, and what compilation takes.
 //! `-- --test` only sees that all engines agree, `-- --sessions` prints the tables of sessions alone. Needs an x86-64 host and clang.
 
+#[cfg(feature = "cranelift")]
+#[path = "jit/clif.rs"]
+mod clif;
 #[path = "jit/compile.rs"]
 mod compile;
 #[path = "jit/engines.rs"]

@@ -1,6 +1,7 @@
 //! What compilation takes.
 
 use skep_abi::ProgType;
+use skep_benches::PROGRAMS;
 use skep_exec::features;
 use skep_isa::{AluOp, CondOp, Insn, Reg, Size, Src, Width};
 use skep_jit::NoSurroundings;
@@ -115,6 +116,66 @@ pub(crate) fn table() {
             bytes as f64 / n,
         );
     }
+    workloads();
+}
+
+/// What the programs of the bench take. Cranelift starts from functions that have gone through the second tier's passes.
+#[expect(clippy::print_stdout, reason = "the result of the bench")]
+fn workloads() {
+    println!(
+        "\n{:16}{:>8}{:>16}{:>16}{:>8}{:>18}{:>18}",
+        "compilation",
+        "insns",
+        "opt 1 ns/insn",
+        "opt 2 ns/insn",
+        "ratio",
+        "opt 2 bytes/insn",
+        "cranelift ns/insn"
+    );
+    let (mut all, mut firsts, mut seconds) = (0.0, 0.0, 0.0);
+    for program in PROGRAMS {
+        let insns = skep_isa::decode(program.bytes).expect("clang writes instructions");
+        let n = insns.len() as f64;
+        let prog = Prog::new(program.name, ProgType::SocketFilter, insns);
+        let first = shortest(1000, || compile(&prog, &NoSurroundings, features()));
+        let second = shortest(1000, || compile_best(&prog, &NoSurroundings, features()));
+        let ((first, _), (second, bytes)) = first.zip(second).expect("it compiles");
+        (all, firsts, seconds) = (all + n, firsts + first, seconds + second);
+        println!(
+            "{:16}{n:8}{:16.1}{:16.1}{:8.1}{:18.2}{:>18}",
+            program.name,
+            first / n,
+            second / n,
+            second / first,
+            bytes as f64 / n,
+            by_cranelift(&prog).map_or_else(|| "-".into(), |ns| format!("{:.0}", ns / n)),
+        );
+    }
+    println!(
+        "{:16}{all:8}{:16.1}{:16.1}{:8.1}",
+        "all",
+        firsts / all,
+        seconds / all,
+        seconds / firsts
+    );
+}
+
+/// Nanoseconds that Cranelift takes for a program's function.
+#[cfg(feature = "cranelift")]
+fn by_cranelift(prog: &Prog) -> Option<f64> {
+    let (f, isa) = (crate::clif::function(prog)?, crate::clif::isa());
+    let mut found = f64::MAX;
+    for _ in 0..50 {
+        let start = Instant::now();
+        black_box(crate::clif::compile(&f, &isa));
+        found = found.min(start.elapsed().as_secs_f64() * 1e9);
+    }
+    Some(found)
+}
+
+#[cfg(not(feature = "cranelift"))]
+const fn by_cranelift(_: &Prog) -> Option<f64> {
+    None
 }
 
 /// The shortest time in ns, and the bytes of code, of what compiles.

@@ -41,7 +41,7 @@ pub(crate) trait Engine {
 }
 
 /// Ours first, what all are measured by last.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "skep",
     "metered",
     "hardened",
@@ -49,6 +49,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "chk. metered",
     "opt 2",
     "opt 2 metered",
+    "ir cranelift",
     "rbpf",
     "cranelift",
     "solana-sbpf",
@@ -74,7 +75,12 @@ pub(crate) fn engines(program: Program) -> Vec<Box<dyn Engine>> {
         Box::new(Rbpf::new(program)),
     ];
     #[cfg(feature = "cranelift")]
-    all.push(Box::new(crate::peers::Cranelift::new(program)));
+    {
+        all.push(Box::new(crate::peers::Cranelift::new(program)));
+        if let Some(engine) = crate::clif::IrByCranelift::new(program) {
+            all.push(Box::new(engine));
+        }
+    }
     all.push(Box::new(crate::sbpf::Sbpf::new(program, ExecutionMode::Jit)));
     if has_clang() {
         if let Some(kernel) = crate::kernel::Kernel::new(program) {

@@ -144,7 +144,7 @@ impl<C> Func<C> {
     /// Takes out instructions and parameters whose values nothing uses.
     pub fn drop_dead(&mut self, flow: &Flow) {
         let mut live = vec![false; self.insts.len()];
-        let mut next: Vec<Value> = Vec::new();
+        let mut next: Vec<Value> = Vec::with_capacity(self.insts.len());
         // Where each parameter is.
         let mut places = vec![(BlockId(0), 0u32); self.insts.len()];
         let mark = |value: Value, live: &mut Vec<bool>, next: &mut Vec<Value>| {

@@ -41,7 +41,9 @@ impl Blocks {
         range: Range<u32>,
     ) -> (Self, Lifted, Flow) {
         let starts = vec![u32::MAX; range.len()];
-        let mut this = Self { all: Vec::new(), starts, first: range.start };
+        // Most blocks have more than a few instructions.
+        let all = Vec::with_capacity(range.len() / 4 + 1);
+        let mut this = Self { all, starts, first: range.start };
         this.cut(insns, shape, vars, range);
         this.link(insns);
         let f = this.outline();

@@ -134,7 +134,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         const FLAGS: Gpr = Gpr::Rcx;
         const TURN: Gpr = Gpr::R11;
         let word = |n| Mem::new(Gpr::Rsp, 8 * n);
-        let [bridge, again, out, none, end] = core::array::from_fn(|_| self.asm.label());
+        let [bridge, again, out, end] = core::array::from_fn(|_| self.asm.label());
         let below = i32::try_from(calls.frames).unwrap_or(i32::MAX).saturating_add(1);
         self.asm.lea(Width::W64, TURN, Mem::new(regs::FRAME_POINTER, below.saturating_mul(-FRAME)));
         self.asm.alu_load(Alu::Cmp, Width::W64, TURN, env(offset_of!(Env, bottom)));
@@ -145,7 +145,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.jcc(Cond::A, bridge, Reach::Long);
         self.asm.mov(Width::W32, Gpr::Rax, COUNT);
         self.asm.test(Width::W32, Gpr::Rax, Gpr::Rax);
-        self.asm.jcc(Cond::E, none, Reach::Long);
+        self.asm.jcc(Cond::E, end, Reach::Long);
         self.asm.zero(TURN);
         // The fourth word aligns the stack.
         for reg in [Gpr::Rax, Gpr::Rax, ARG, TURN] {
@@ -176,7 +176,6 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.jmp(end, Reach::Long);
         self.asm.bind(bridge);
         self.bridge(calls.id);
-        self.asm.bind(none);
         self.asm.bind(end);
     }
 

@@ -95,6 +95,8 @@ pub(super) struct Asked {
     pub(super) bmi2: bool,
 }
 
+/// About as many values are alive at once in most functions, at most.
+const USUALLY_ALIVE: usize = 32;
 /// Values that come into blocks, in all: more is the first tier's.
 const MOST_ALIVE: usize = 1 << 22;
 
@@ -189,7 +191,7 @@ impl<'a> Lives<'a> {
             becomes: vec![Value::NONE; len],
             uses: vec![0; len],
             live_in: Rows::default(),
-            deaths: Vec::new(),
+            deaths: Vec::with_capacity(len),
             ranges: vec![(0, 0); f.blocks.len()],
             needs_two: false,
         };
@@ -230,7 +232,7 @@ impl<'a> Lives<'a> {
             }
         }
         // Uses outside of the block that gives a value, by values.
-        let mut uses = Vec::new();
+        let mut uses = Vec::with_capacity(f.insts.len());
         for &block in &self.flow.order {
             self.each_use(block, |value| {
                 if self.is_placed(value) && home[value.index()] != block {
@@ -242,8 +244,8 @@ impl<'a> Lives<'a> {
         uses.dedup();
         // From each use up to where the value is given, as far as no other use has led before.
         let mut last = vec![Value::NONE; f.blocks.len()];
-        let mut found: Vec<(BlockId, Value)> = Vec::new();
-        let mut next = Vec::new();
+        let mut found: Vec<(BlockId, Value)> = Vec::with_capacity(2 * uses.len());
+        let mut next = Vec::with_capacity(f.blocks.len());
         for (value, block) in uses {
             next.push(block);
             while let Some(block) = next.pop() {
@@ -470,7 +472,11 @@ struct Now {
 
 impl Now {
     fn new(len: usize) -> Self {
-        Self { at: vec![u32::MAX; len], values: Vec::new(), until: Vec::new() }
+        Self {
+            at: vec![u32::MAX; len],
+            values: Vec::with_capacity(USUALLY_ALIVE),
+            until: Vec::new(),
+        }
     }
 
     fn clear(&mut self) {
