@@ -107,16 +107,16 @@ struct Mean {
 #[expect(clippy::print_stdout, reason = "the result of the bench")]
 fn table() {
     let cell = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| format!("{:>13}", "-"), |value| format!("{value:13.digits$}"))
+        value.map_or_else(|| format!("{:>15}", "-"), |value| format!("{value:15.digits$}"))
     };
-    println!("{:16}{}", "ns/run", NAMES.map(|name| format!("{name:>13}")).concat());
+    println!("{:16}{}", "ns/run", NAMES.map(|name| format!("{name:>15}")).concat());
     let mut all = Vec::new();
     for program in PROGRAMS {
         let times = measure(&mut engines(program));
         println!("{:16}{}", program.name, times.map(|ns| cell(ns, 1)).concat());
         all.push(times);
     }
-    println!("\n{:16}{}", "/ native", NAMES.map(|name| format!("{name:>13}")).concat());
+    println!("\n{:16}{}", "/ native", NAMES.map(|name| format!("{name:>15}")).concat());
     let mut means: [Mean; NAMES.len()] = std::array::from_fn(|_| Mean::default());
     for (program, times) in PROGRAMS.iter().zip(&all) {
         let native = times[NAMES.len() - 1].expect("there is clang");
@@ -131,6 +131,6 @@ fn table() {
     }
     let of = |mean: &Mean| (mean.count > 0).then(|| (mean.sum / f64::from(mean.count)).exp());
     println!("{:16}{}", "geometric mean", means.each_ref().map(|mean| cell(of(mean), 2)).concat());
-    let counts = means.each_ref().map(|mean| format!("{:13}", mean.count)).concat();
+    let counts = means.each_ref().map(|mean| format!("{:15}", mean.count)).concat();
     println!("{:16}{counts}\n", "of programs");
 }
