@@ -419,4 +419,8 @@ impl<S> Native<S> for Compiled {
     fn is_metered(&self) -> bool {
         self.is_metered
     }
+
+    fn is_checked(&self) -> bool {
+        self.is_checked
+    }
 }

@@ -193,6 +193,85 @@ fn registers_and_stack_are_as_interpreted_where_nobody_has_set_them() {
     }
 }
 
+/// What comes behind a loop that is checked beforehand has checks of its own, also where one turn is all there is.
+#[test]
+fn loops_side_by_side_are_checked_each() {
+    let mem = [7; 16];
+    for second in ["*(u8 *)(r2 + 0)", "*(u8 *)(r3 + 0)"] {
+        for turns in [1, 2, 5] {
+            for (step, jump) in [("r5 -= 1", "if r5 != 0 goto l"), ("r5 -= 1", "if r5 s> 0 goto l")]
+            {
+                let text = format!(
+                    "r0 = 0\nr5 = {turns}\nr3 = r1\nr3 += 3\nl:\nr4 = *(u8 *)(r1 + 0)\n{step}\n{jump}\n\
+                     m:\nr4 = {second}\nr2 += 1\nr3 += 1\nif r4 != 0 goto m\nexit"
+                );
+                assert!(does_as_interpreted(&text, &mem), "{text}");
+            }
+        }
+    }
+}
+
+/// A function may touch what its caller has on the stack; in a loop as well.
+#[test]
+fn frames_of_callers_are_touched_as_interpreted() {
+    let mem: Vec<u8> = (1..=64).collect();
+    let mut faults = 0;
+    for access in ["r3 = *(u64 *)(r10 + 0)", "*(u64 *)(r10 + 8) = r0", "r3 = *(u8 *)(r10 + 511)"] {
+        for end in ["if r1 != r2 goto l", "if r4 != 77 goto l", "if r1 < r2 goto l"] {
+            for len in [16, 64, 4096] {
+                let text = format!(
+                    "r2 = r1\nr2 += {len}\n*(u64 *)(r10 - 512) = 5\n*(u64 *)(r10 - 504) = 6\n*(u8 *)(r10 - 1) = 9\n\
+                     call f\nr3 = *(u64 *)(r10 - 504)\nr0 += r3\nexit\n\
+                     f:\nr0 = 0\nl:\n{access}\nr4 = *(u8 *)(r1 + 0)\nr0 += r4\nr0 += r3\nr1 += 1\n{end}\nexit"
+                );
+                faults += usize::from(does_as_interpreted(&text, &mem));
+            }
+        }
+    }
+    assert!(faults > 9, "{faults}");
+}
+
+/// Registers that a call of the kernel's may change are as the function left them.
+#[test]
+fn functions_leave_registers_as_interpreted() {
+    for saved in [
+        "",
+        "r6 = 1\n",
+        "r6 = 1\nr7 = 2\n",
+        "r6 = 1\nr7 = 2\nr8 = 3\n",
+        "r6 = 1\nr9 = 1\nr7 = 2\nr8 = 3\n",
+    ] {
+        for reg in 1..=5 {
+            let text = format!(
+                "r0 = 3\ncall f\nr0 = r{reg}\nexit\n\
+                 f:\nr1 = 11\nr2 = 12\nr3 = 13\nr4 = 14\nr5 = 15\n{saved}exit"
+            );
+            assert!(!does_as_interpreted(&text, &[]), "{text}");
+        }
+    }
+}
+
+/// Of accesses so many that they share what they have found, none gets to frames that are gone.
+#[test]
+fn many_accesses_find_no_frame_that_is_gone() {
+    let many = "r0 = *(u8 *)(r1 + 0)\n".repeat(250);
+    let text = format!(
+        "{many}call g\nr2 = r10\nr2 += -520\nr0 = *(u64 *)(r2 + 0)\nexit\n\
+         g:\ncall f\nexit\nf:\nr3 = r10\nr3 += -8\nr0 = *(u64 *)(r3 + 0)\nexit"
+    );
+    assert!(does_as_interpreted(&text, &[7; 16]));
+}
+
+/// An address of the frame takes more bytes than other copies, which jumps must reach over.
+#[test]
+fn jumps_lead_over_addresses_of_frames() {
+    for count in 1..40 {
+        let text =
+            format!("r0 = 0\nif r2 == 0 goto e\n{}e:\nr0 += 1\nexit", "r3 = r10\n".repeat(count));
+        assert!(!does_as_interpreted(&text, &[7; 16]));
+    }
+}
+
 #[test]
 fn functions_nest_as_deep_as_interpreted() {
     let circle =

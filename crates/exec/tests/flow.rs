@@ -70,6 +70,28 @@ fn numbers_are_compared_with_numbers() {
         l:\nif r7 == 0 goto e\nw5 <<= w4\nr7 += -1\ngoto l
         e:\nif r4 > r5 goto x\nr0 = 3\nx:\nexit";
     gives(text, 2);
+    // A quotient is a number because of what the dividend can be.
+    for (cond, want) in [("==", 0), ("!=", 1), (">", 0), ("<", 1)] {
+        let text = format!(
+            "r1 = *(u8 *)(r1 + 0)\nr1 /= 300\nr2 = 0xfedcba9876543210 ll\n\
+             if r1 {cond} r2 goto y\nr0 = 0\nexit\ny:\nr0 = 1\nexit"
+        );
+        gives(&text, want);
+    }
+}
+
+#[test]
+fn a_comparison_of_32_bits_sees_no_more_of_a_number() {
+    // The byte is 0x88. All other ways are cases of a table.
+    let cases: String = (1..=12).map(|n| format!("if r1 == {n} goto a{n}\n")).collect();
+    let ends: String = (1..=12).map(|n| format!("a{n}:\nr0 = {n}\nexit\n")).collect();
+    for (number, want) in [("0x100000088", 99), ("0x88", 99), ("0x100000089", 0)] {
+        let text = format!(
+            "r1 = *(u8 *)(r1 + 0)\nr2 = {number} ll\nr0 = 0\n{cases}if w1 == w2 goto b\nexit\n\
+             b:\nr0 = 99\nexit\n{ends}"
+        );
+        gives(&text, want);
+    }
 }
 
 #[test]
@@ -262,12 +284,31 @@ fn turns_of_loops_are_counted() {
 #[cfg(target_arch = "x86_64")]
 /// r0 and instructions of a program that touches no memory.
 fn counted(text: &str) -> (u64, u64) {
+    counted_by(text, false)
+}
+
+#[cfg(target_arch = "x86_64")]
+/// The same by either tier.
+fn counted_by(text: &str, optimised: bool) -> (u64, u64) {
     let prog = Prog::new("tested", ProgType::Xdp, skep_asm::assemble(text).unwrap());
+    let mut options = CodeOptions::default();
+    options.optimised = optimised;
     // SAFETY: the programs touch no memory, and come to an end.
-    let code =
-        unsafe { Bare::new(&prog, &NoSurroundings, features(), CodeOptions::default()) }.unwrap();
+    let code = unsafe { Bare::new(&prog, &NoSurroundings, features(), options) }.unwrap();
     // SAFETY: as above.
     unsafe { code.run_counted([0; 5], &mut [0; 512]) }
+}
+
+#[cfg(target_arch = "x86_64")]
+/// What a loop gives back where it is left is not charged anew.
+#[test]
+fn loops_that_lead_to_the_head_of_another_are_counted() {
+    let text = "r6 = 0\nh2:\nr6 += 1\nif r6 > 10 goto out\nr1 = 0\n\
+                h:\nr1 += 1\nif r1 == 100 goto h2\ngoto h\nout:\nr0 = 0\nexit";
+    let want = (0, 1 + 10 * (3 + 2 * 100 + 99) + 4);
+    for optimised in [false, true] {
+        assert_eq!(counted_by(text, optimised), want, "{optimised}");
+    }
 }
 
 /// A loop that decides on `count` numbers, `step` apart from `base` on, with so many values alive around it; and what it

@@ -21,8 +21,9 @@ enum Way {
 }
 
 impl<C> Func<C> {
-    /// Puts products in place of quotients and remainders of no more than 32 bits by numbers.
-    pub fn multiply_to_divide(&mut self, flow: &Flow) {
+    /// Puts products in place of quotients and remainders of no more than 32 bits by numbers; whether there were any,
+    /// of which some may be numbers now.
+    pub fn multiply_to_divide(&mut self, flow: &Flow) -> bool {
         let mut any = false;
         for &block in &flow.order {
             let divides = |value: &Value| self.divisor(*value).is_some();
@@ -42,6 +43,7 @@ impl<C> Func<C> {
         if any {
             self.resolve_all();
         }
+        any
     }
 
     /// The dividend, the divisor, and whether it is the remainder that is asked for.

@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 const MOST_BLOCKS: usize = 6;
 /// Instructions of all copies together, at most.
 const MOST_INSTS: usize = 32;
+/// Loops of a function at most, as each takes time in proportion to the function.
+const MOST_LOOPS: usize = 64;
 /// Copies at most.
 const MOST_COPIES: usize = 4;
 
@@ -31,14 +33,15 @@ impl<C> Func<C> {
                 home[value.index()] = block;
             }
         }
-        let mut any = false;
+        let (mut any, mut left) = (false, MOST_LOOPS);
         // Loops that hold others come before them and stay as they are, and what follows a loop comes behind it, so that what
         // was known of the ways at first still says what is asked of it.
         for &head in &flow.order {
-            if let Some(body) = body_of(flow, head)
-                && let Some(copies) = self.copies(flow, &body)
-                && self.close(flow, &body, &mut home)
-            {
+            let Some(body) = body_of(flow, head) else { continue };
+            let Some(copies) = self.copies(flow, &body) else { continue };
+            let Some(less) = left.checked_sub(1) else { break };
+            left = less;
+            if self.close(flow, &body, &mut home) {
                 self.repeat(flow, &body, copies);
                 any = true;
             }

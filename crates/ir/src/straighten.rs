@@ -76,7 +76,8 @@ impl<C> Func<C> {
         let [value] = *next.insts else { return (way, other, false) };
         let Inst::Charge(insns) = *self.inst(value) else { return (way, other, false) };
         let is_back = flow.is_reached(on.to) && flow.is_back(way.to, on.to);
-        if !is_back || flow.preds(way.to).len() != 1 {
+        // What was given back stays where it is, or two ways of a branch take turns.
+        if !is_back || flow.preds(way.to).len() != 1 || insns <= 0 {
             return (way, other, false);
         }
         let origin = self.origins[value.index()];

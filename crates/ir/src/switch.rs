@@ -135,8 +135,10 @@ impl<C> Func<C> {
 
     /// The numbers that a decision compares with, as far as the value may be them.
     fn numbers(&self, decision: Decision<'_>) -> impl Iterator<Item = u64> {
-        let cut = if decision.width == Width::W32 { ones(32) } else { u64::MAX };
-        let numbers = decision.tests.iter().filter_map(move |test| Some(self.test(*test)?.1 & cut));
+        let numbers = decision.tests.iter().filter_map(move |test| {
+            let (cmp, number) = self.test(*test)?;
+            Some(if cmp.width == Width::W32 { number & ones(32) } else { number })
+        });
         numbers.filter(move |&number| number <= decision.most)
     }
 

@@ -18,6 +18,8 @@ use skep_isa::Width;
 const MOST_INSTS: usize = 72;
 /// Copies at most.
 const MOST_COPIES: u64 = 8;
+/// Loops of a function at most, as each takes time in proportion to the function.
+const MOST_LOOPS: usize = 256;
 /// Turns that are followed at most.
 const MOST_TURNS: u64 = 1 << 20;
 /// Instructions that are taken off the account at once, at most: about what is given at a time.
@@ -37,8 +39,11 @@ impl<C> Func<C> {
     /// Unrolls loops; whether there were any.
     pub fn unroll(&mut self, flow: &Flow) -> bool {
         let mut any = false;
+        let mut left = MOST_LOOPS;
         for &block in &flow.order {
             let Some(found) = self.counted(flow, block) else { continue };
+            let Some(less) = left.checked_sub(1) else { break };
+            left = less;
             any |= self.charge_before(found);
             let insts = self.blocks[block.index()].insts.len().max(1);
             let copies = (2..=MOST_COPIES).rev().find(|&copies| {
@@ -105,14 +110,15 @@ impl<C> Func<C> {
     /// Takes off the account before the loop what its turns take off.
     fn charge_before(&mut self, found: Loop) -> bool {
         let Loop { block, before, turns, .. } = found;
-        let mut charge = 0u64;
+        let mut charge = 0i64;
         for &value in &self.blocks[block.index()].insts {
             match *self.inst(value) {
-                Inst::Charge(insns) => charge += u64::from(insns.unsigned_abs()),
+                Inst::Charge(insns) => charge += i64::from(insns),
                 Inst::Call { .. } => return false,
                 _ => {}
             }
         }
+        let charge = u64::try_from(charge).unwrap_or(0);
         let all = charge.saturating_mul(turns);
         let is_only = matches!(self.blocks[before.index()].term, Term::Jump(_));
         if charge == 0 || all > MOST_CHARGE || !is_only {

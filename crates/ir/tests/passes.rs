@@ -225,7 +225,9 @@ fn passes_keep_what_functions_mean() {
         passes("repeat", &mut |f| {
             f.repeat_turns(&Flow::new(f));
         });
-        passes("divide", &mut |f| f.multiply_to_divide(&Flow::new(f)));
+        passes("divide", &mut |f| {
+            f.multiply_to_divide(&Flow::new(f));
+        });
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
         });

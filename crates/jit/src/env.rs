@@ -88,10 +88,16 @@ pub const CHECKS: usize = 256;
 const SHARED: usize = 8;
 
 impl Check {
+    /// Whether the `n`th access of a program shares one with accesses elsewhere.
+    #[must_use]
+    pub const fn is_shared(n: usize) -> bool {
+        n >= CHECKS - SHARED
+    }
+
     /// The number of that of an access, which is the `n`th of its program.
     #[must_use]
     pub const fn number(n: usize, bytes: usize, write: bool) -> usize {
-        if n < CHECKS - SHARED {
+        if !Self::is_shared(n) {
             return n;
         }
         let size = bytes.trailing_zeros() as usize & 3;

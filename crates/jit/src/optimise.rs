@@ -34,7 +34,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
         flow = numbered_anew(f);
         is_new = true;
     }
-    f.multiply_to_divide(&flow);
+    is_new |= f.multiply_to_divide(&flow);
     // Numbers that are compared were so when that was lifted, unless something has changed since.
     if is_new && f.decide_comparisons(&flow) {
         flow = Flow::new(f);

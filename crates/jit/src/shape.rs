@@ -3,7 +3,7 @@
 use crate::code::CompileError;
 use crate::surroundings::{Access, Callee, Surroundings};
 use alloc::vec::Vec;
-use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
+use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 
 /// Registers that a function saves: those that hold r6 to r9, by bit 0 to 3, and above them what else a processor has.
 pub(crate) type Saved = u8;
@@ -219,6 +219,8 @@ impl Shape {
                 {
                     most += checked;
                 }
+                // The host's address of the frame becomes the program's.
+                Insn::Alu { op: AluOp::Mov, src: Src::Reg(Reg::FP), .. } => most += checked,
                 Insn::Load { .. }
                 | Insn::LoadSx { .. }
                 | Insn::LoadAcquire { .. }

@@ -380,10 +380,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
     fn restore_saved(&mut self) {
         let words =
             u32::from(self.function.may_goto) + u32::from(self.is_padded()) + self.function.spills;
-        // A register that holds nothing any more.
         match words {
             0 => {}
-            1 => self.asm.pop(Gpr::Rcx),
+            // A register that holds nothing any more, but for programs that nobody has verified.
+            1 if self.checks.is_none() => self.asm.pop(Gpr::Rcx),
             words => self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, bytes(words)),
         }
         for reg in registers(self.function.saved).rev() {

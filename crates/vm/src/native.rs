@@ -39,6 +39,11 @@ pub trait Native<S> {
     fn is_metered(&self) -> bool {
         false
     }
+
+    /// Whether it has the interpreter's addresses and checks all accesses, so that it runs by [`Vm::run_checked`].
+    fn is_checked(&self) -> bool {
+        false
+    }
 }
 
 /// Where machine code finds addresses of the packet, for which the fields of contexts are too short.
@@ -151,6 +156,9 @@ impl Vm {
     ) -> Output {
         let args = input.args;
         let output = self.enter(machine, state, input, None, |cx| {
+            if native.is_checked() {
+                return Err(cx.has_other_addresses(prog));
+            }
             cx.mem.set_frames(cx.stack, memory::MAX_FRAMES);
             if !cx.mem.go_native(&machine.ranges, pointers.slots, pointers.fields) {
                 let what = "machine code in memory at low addresses".into();
@@ -172,6 +180,12 @@ impl Vm {
 }
 
 impl<'r, S> Cx<'r, S> {
+    /// Code runs by the one or the other of [`Vm::run_native`] and [`Vm::run_checked`].
+    fn has_other_addresses(&self, prog: usize) -> Box<Fault> {
+        let what = "machine code with other addresses than the run's".into();
+        self.fault_at(Place { prog, pc: Pc(0) }, FaultKind::Unsupported { what })
+    }
+
     /// What is left of the instructions that may run before [`Cx::refill`] is asked for more.
     #[must_use]
     pub const fn left(&self) -> i64 {

@@ -117,7 +117,8 @@ impl<S> Activation<'_, '_, S> {
             return;
         };
         let (bytes, write) = (usize::from(size.bytes()), matches!(insn, Some(Insn::Store { .. })));
-        let frames = self.compiled.least_depth(at);
+        // Of the stack all functions that share a check have only the first frame.
+        let frames = if Check::is_shared(n) { 1 } else { self.compiled.least_depth(at) };
         let Some(window) = cx.window(addr, write, frames) else { return };
         let Some(check) = self.checks.get_mut(Check::number(n, bytes, write)) else { return };
         check.write(Check {

@@ -144,18 +144,22 @@ impl Blocks {
     }
 
     fn find_reads(&mut self, flow: &Flow) {
-        let mut changes = true;
-        while changes {
-            changes = false;
-            for &block in flow.order.get(1..).unwrap_or_default().iter().rev() {
-                let block = self.all[block.index() - 1];
-                let nexts = block.nexts.iter().flatten();
-                let behind = nexts.fold(0, |reads, &next| reads | self.all[next as usize].reads);
-                let reads = block.uses.reads | (behind & !block.uses.writes);
-                if reads != block.reads {
-                    let at = self.at(Pc(block.start)).index() - 1;
-                    self.all[at].reads = reads;
-                    changes = true;
+        // The last first; each again when what is behind it has changed, which is as often as there are variables at most.
+        let mut todo: Vec<BlockId> = flow.order.get(1..).unwrap_or_default().to_vec();
+        let mut waits = vec![true; self.all.len() + 1];
+        while let Some(at) = todo.pop() {
+            waits[at.index()] = false;
+            let block = self.all[at.index() - 1];
+            let nexts = block.nexts.iter().flatten();
+            let behind = nexts.fold(0, |reads, &next| reads | self.all[next as usize].reads);
+            let reads = block.uses.reads | (behind & !block.uses.writes);
+            if reads == block.reads {
+                continue;
+            }
+            self.all[at.index() - 1].reads = reads;
+            for &pred in flow.preds(at) {
+                if pred != BlockId(0) && !core::mem::replace(&mut waits[pred.index()], true) {
+                    todo.push(pred);
                 }
             }
         }

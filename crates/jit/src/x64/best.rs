@@ -27,6 +27,9 @@ use skep_x64::{Gpr, Label, Reach};
 
 /// Slots of a program at most: longer ones are the first tier's.
 const MOST_SLOTS: usize = 1 << 17;
+/// Words on the host's stack that a function takes for values, at most: less than a page, so that none is stepped over
+/// that guards the end of the stack.
+const MOST_SPILLS: u32 = 480;
 
 /// Functions of a program, in order of their start, as the second tier has them before it makes code of them.
 ///
@@ -92,6 +95,10 @@ pub fn compile_best<O: Surroundings + ?Sized>(
         let places = Places::new(f, flow, asked)?;
         #[cfg(debug_assertions)]
         assert_eq!(place::check(f, flow, asked, &places), Ok(()), "bug: {f}");
+        if places.slots > MOST_SPILLS {
+            let what = "a function with so many values at once in the second tier";
+            return Err(CompileError::Unsupported { pc: Pc(0), what });
+        }
         (function.saved, function.spills) = (places.saved, places.slots);
         parts.push((f, flow, places));
     }

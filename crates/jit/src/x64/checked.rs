@@ -197,6 +197,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// An access that the environment does.
     fn missed(&mut self, pc: Pc, insn: Insn) {
+        debug_assert!(!self.is_hoisted(), "bug: the environment keeps no register of a loop");
         self.save_meter();
         let (base, off, src) = match insn {
             Insn::Load { base, off, .. }

@@ -7,7 +7,8 @@
 //! head:    the body, with no check; out if the condition says so (`turns.rs`, where a register tells the turns)
 //!          goes back to the head while turns are left, then to before
 //! out:     left += instructions of the turns that there were not
-//! slow:    the body, each access checked; goes back to before while the condition says so
+//! after:   what comes next, checks before another loop among it
+//! slow:    the body, each access checked; goes back to before while the condition says so, then to after
 //! ```
 //!
 //! Every turn goes one way or the other as a whole, so that a fault is where it would be without. The slow way notes where
@@ -50,6 +51,8 @@ pub(super) struct Hoisted {
     first: usize,
     before: Label,
     slow: Label,
+    /// Behind the loop, before anything that belongs to what comes next.
+    after: Label,
     /// What tells the turns, if anything does but a count of them.
     told: Option<Counted>,
 }
@@ -58,11 +61,6 @@ impl Hoisted {
     /// The number of the check of an access.
     pub(super) fn number(&self, pc: Pc) -> Option<usize> {
         self.accesses.iter().position(|access| access.pc == pc).map(|at| self.first + at)
-    }
-
-    /// What comes behind it.
-    fn next(&self) -> Label {
-        Label(self.end.0 + if self.over.is_some() { 2 } else { 1 })
     }
 }
 
@@ -129,7 +127,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 insn,
                 Insn::Atomic { .. } | Insn::LoadAcquire { .. } | Insn::StoreRelease { .. }
             );
-            super::turns::is_simple(insn, bmi2) && !is_ordered && !names_frame(insn)
+            super::turns::is_simple(insn, bmi2)
+                && !is_ordered
+                && !names_frame(insn)
+                && (!is_of_frame(insn) || own_stack(insn))
         };
         let accesses = strided(&body, own_stack)?;
         let is_worth_it = self.meter.is_some() || !accesses.is_empty();
@@ -138,9 +139,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             return None;
         }
         let insns = count + i32::from(over.is_some());
-        let [before, slow] = core::array::from_fn(|_| self.asm.label());
+        let [before, slow, after] = core::array::from_fn(|_| self.asm.label());
         let told = Counted::at((self.insns, self.shape), self.outside, head, is_simple);
-        Some(Hoisted { head, end, over, insns, accesses, first, before, slow, told })
+        Some(Hoisted { head, end, over, insns, accesses, first, before, slow, after, told })
     }
 
     /// Checks an access as it is in the next turn, and has no more turns than it stays inside for.
@@ -184,10 +185,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn end_hoisted(&mut self, pc: Pc) -> Option<u32> {
         let quick = &mut self.checks.as_mut()?.quick;
         let loop_ = quick.take_if(|quick| quick.end == pc)?;
+        let after = loop_.after;
         if let Some(told) = loop_.told {
             self.checks.as_mut()?.hoisted.push(loop_);
             let &Insn::JumpIf { off, .. } = self.insns.get(told.end)? else { return None };
-            return self.end_turns(pc, off.into());
+            let slots = self.end_turns(pc, off.into());
+            self.asm.bind(after);
+            return slots;
         }
         let goes_on = self.goes_on(&loop_)?;
         let out = self.asm.label();
@@ -204,6 +208,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if loop_.over.is_some() {
             self.give_back();
         }
+        self.asm.bind(after);
         self.checks.as_mut()?.hoisted.push(loop_);
         Some(slots)
     }
@@ -245,7 +250,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             if loop_.over.is_some() {
                 self.give_back();
             }
-            self.asm.jmp(loop_.next(), Reach::Long);
+            self.asm.jmp(loop_.after, Reach::Long);
         }
         if let Some(checks) = &mut self.checks {
             checks.slow = None;
@@ -261,6 +266,16 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn lead_to_host(&mut self, number: usize) {
         self.asm.load(MemSize::B8, S, word(number, offset_of!(Check, to_host)));
     }
+}
+
+/// Whether it is an access by r10. Those beyond the own stack are the environment's, which keeps no register of a loop.
+const fn is_of_frame(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::Load { base: Reg::FP, .. }
+            | Insn::LoadSx { base: Reg::FP, .. }
+            | Insn::Store { base: Reg::FP, .. }
+    )
 }
 
 /// Whether it is an access to the function's own stack, which needs no check.

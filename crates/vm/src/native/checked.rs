@@ -39,6 +39,9 @@ impl Vm {
     ) -> Output {
         let args = input.args;
         let output = self.enter(machine, state, input, None, |cx| {
+            if !native.is_checked() {
+                return Err(cx.has_other_addresses(prog));
+            }
             prepare(cx);
             cx.native = Some(native);
             let result = native.call(cx, Place { prog, pc: Pc(0) }, args);

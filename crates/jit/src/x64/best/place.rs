@@ -13,7 +13,7 @@ use crate::lift::{Lifted, Outer};
 use crate::surroundings::Callee;
 use alloc::vec;
 use alloc::vec::Vec;
-use skep_ir::{BinOp, BlockId, Flow, Inst, Mem, Term, Value};
+use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, Value};
 use skep_isa::{AtomicOp, Pc, Width};
 use skep_x64::Gpr;
 
@@ -289,7 +289,7 @@ impl<'a> Lives<'a> {
                 }
             }
         });
-        // A comparison of two numbers is none any more, and no number chooses a case: `decide_comparisons`.
+        // No number chooses a case: `decide_comparisons`.
         f.term_operands(block, |value| {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
@@ -319,6 +319,9 @@ impl<'a> Lives<'a> {
                 }
             });
             self.needs_two |= self.numbers(inst) > 1;
+        }
+        if let Term::Branch { cmp, .. } = f.blocks[block.index()].term {
+            self.needs_two |= self.compared_numbers(cmp) > 1;
         }
         for (&value, &until) in now.values.iter().zip(&now.until) {
             self.lives_for(value, until + 1, weight);
@@ -357,16 +360,8 @@ impl<'a> Lives<'a> {
 
     /// How many registers an instruction may need for numbers.
     fn numbers(&self, inst: &Inst) -> u32 {
-        let large = |value: Value| {
-            let number = self.f.known(value);
-            u32::from(number.is_some_and(|number| i32::try_from(number.cast_signed()).is_err()))
-        };
-        let any = |value: Value| {
-            u32::from(
-                self.f.known(value).is_some()
-                    || matches!(self.f.insts.get(value.index()), Some(Inst::Frame)),
-            )
-        };
+        let large = |value: Value| self.is_large(value);
+        let any = |value: Value| self.is_number(value);
         let mem = |mem: Mem| any(mem.base) + 2 * any(mem.index);
         match *inst {
             Inst::Store { mem: at, value, .. } => mem(at) + large(value),
@@ -375,9 +370,26 @@ impl<'a> Lives<'a> {
                 2 * mem(at) + any(value) + any(expected)
             }
             Inst::Bin { a, b, .. } => any(a) + large(b),
-            Inst::Select { cmp, .. } => any(cmp.a) + large(cmp.b),
+            Inst::Select { cmp, .. } => self.compared_numbers(cmp),
             _ => 0,
         }
+    }
+
+    /// The same of a comparison.
+    fn compared_numbers(&self, cmp: Cmp) -> u32 {
+        self.is_number(cmp.a) + self.is_large(cmp.b)
+    }
+
+    /// 1 for a number that does not stand in instructions.
+    fn is_large(&self, value: Value) -> u32 {
+        let number = self.f.known(value);
+        u32::from(number.is_some_and(|number| i32::try_from(number.cast_signed()).is_err()))
+    }
+
+    /// 1 for what has no register of its own.
+    fn is_number(&self, value: Value) -> u32 {
+        let is_frame = matches!(self.f.insts.get(value.index()), Some(Inst::Frame));
+        u32::from(self.f.known(value).is_some() || is_frame)
     }
 
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
