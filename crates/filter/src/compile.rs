@@ -205,6 +205,7 @@ impl Meaning {
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
+        graph.settle();
         emit(self, &graph, root, optimise)
     }
 }

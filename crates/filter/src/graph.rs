@@ -193,6 +193,13 @@ impl<'a> Graph<'a> {
         old
     }
 
+    /// Gives back what only passes need; there are none after it.
+    pub(crate) fn settle(&mut self) {
+        self.spare = Vec::new();
+        self.table = Vec::new();
+        self.has_table = false;
+    }
+
     /// A block with other ways on.
     fn remake(&mut self, step: Step, yes: BlockId, no: BlockId, is_same: bool) -> BlockId {
         match step {

@@ -382,6 +382,8 @@ impl Graph<'_> {
         if !changed {
             return root;
         }
+        // Their memory is what the blocks are made anew in.
+        drop(facts);
         self.renew(
             root,
             |id, _| known[id as usize].is_some().then(|| ways[id as usize]),
