@@ -241,12 +241,17 @@ fn loops_end_where_interpreted_ones_do() {
         "if r4 > 3 goto l",
         "if r2 s< LAST goto l",
     ];
+    let long = format!("r4 = *(u8 *)(r2 + 0)\n{}r0 += r4\nr2 += STEP\n", "r0 += 1\n".repeat(30));
     let bodies = [
         "r4 = *(u8 *)(r2 + 0)\nr0 += r4\nr2 += STEP\n",
         "r3 = r1\nr3 += r5\nr4 = *(u8 *)(r3 + 3)\n*(u16 *)(r3 + 90) = r4\nr5 += STEP\nr2 += STEP\n",
         "r4 = *(u8 *)(r2 + 1)\n*(u64 *)(r10 - 8) = r4\nr2 += STEP\nr3 = *(u32 *)(r2 - 1)\nr0 += r3\n",
         "r4 = *(s16 *)(r2 + 0)\nr0 += r4\nr3 = r10\nr3 += r5\nr0 ^= *(u8 *)(r3 - 64)\nr5 += 1\nr2 += STEP\n",
         "r4 = *(u8 *)(r2 + 0)\nr4 &= 7\nr4 += 1\n*(u8 *)(r1 + 199) = r4\nr2 += STEP\n",
+        // To more sums of registers than there are registers for.
+        "r4 = *(u8 *)(r2 + 0)\nr7 = *(u8 *)(r1 + 7)\nr0 += r7\nr3 = r10\nr3 += r5\nr7 = *(u8 *)(r3 - 64)\nr0 += r7\nr5 += 1\nr2 += STEP\n",
+        // More instructions than other loops may have.
+        &long,
     ];
     let (mut faults, mut all) = (0, 0);
     for body in bodies {

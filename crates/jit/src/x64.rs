@@ -180,7 +180,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                         None => self.begin_turns(pc),
                     }
                 }
-                self.asm.align(ALIGN.0, ALIGN.1);
+                // A loop that is checked before it begins has turns enough to be worth more.
+                let most = if self.is_hoisted() { ALIGN.0 - 1 } else { ALIGN.1 };
+                self.asm.align(ALIGN.0, most);
             }
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {

@@ -119,9 +119,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     fn guarded(&mut self, pc: Pc, insn: Insn, (size, base, off): (Size, Reg, i16)) {
-        if let Some(number) = self.checked_before(pc) {
-            self.lead_to_host(number);
-            return self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
+        if let Some(host) = self.checked_before(pc) {
+            return self.access_at(insn, place(base, off).with_index(host, 0));
         }
         let is_store = matches!(insn, Insn::Store { .. });
         let [at, back] = core::array::from_fn(|_| self.asm.label());
