@@ -26,6 +26,7 @@ mod blind;
 mod call;
 mod checked;
 mod fuse;
+mod grouped;
 mod hoist;
 mod jump;
 mod lengths;
@@ -440,6 +441,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.add_access();
         self.add_asks();
         self.add_slow();
+        self.add_slow_clusters();
         self.add_misses();
         self.asm.trap();
     }

@@ -20,6 +20,7 @@
 use super::checked::{is_own_stack, word};
 use super::mem::ADDR;
 use super::{Compiler, env, regs};
+use crate::code::Checked;
 use crate::counted::{Counted, block};
 use crate::env::{CHECKS, Check, Env};
 use crate::meter::over;
@@ -151,7 +152,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             }
         }
         if let Some(checks) = &mut self.checks {
-            checks.pcs.extend(loop_.accesses.iter().map(|access| access.pc));
+            let all = loop_.accesses.iter();
+            let all =
+                all.map(|&Strided { pc, size, .. }| Checked { pc, bytes: size.bytes().into() });
+            checks.pcs.extend(all);
             checks.quick = Some(loop_);
         }
     }
@@ -323,7 +327,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }))
     }
 
-    fn lead_to_host(&mut self, dst: Gpr, number: usize) {
+    pub(super) fn lead_to_host(&mut self, dst: Gpr, number: usize) {
         self.asm.load(MemSize::B8, dst, word(number, offset_of!(Check, to_host)));
     }
 }
