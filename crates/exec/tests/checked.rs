@@ -320,12 +320,17 @@ fn loops_end_where_interpreted_ones_do() {
         "if r4 > 3 goto l",
         "if r2 s< LAST goto l",
     ];
+    let long = format!("r4 = *(u8 *)(r2 + 0)\n{}r0 += r4\nr2 += STEP\n", "r0 += 1\n".repeat(30));
     let bodies = [
         "r4 = *(u8 *)(r2 + 0)\nr0 += r4\nr2 += STEP\n",
         "r3 = r1\nr3 += r5\nr4 = *(u8 *)(r3 + 3)\n*(u16 *)(r3 + 90) = r4\nr5 += STEP\nr2 += STEP\n",
         "r4 = *(u8 *)(r2 + 1)\n*(u64 *)(r10 - 8) = r4\nr2 += STEP\nr3 = *(u32 *)(r2 - 1)\nr0 += r3\n",
         "r4 = *(s16 *)(r2 + 0)\nr0 += r4\nr3 = r10\nr3 += r5\nr0 ^= *(u8 *)(r3 - 64)\nr5 += 1\nr2 += STEP\n",
         "r4 = *(u8 *)(r2 + 0)\nr4 &= 7\nr4 += 1\n*(u8 *)(r1 + 199) = r4\nr2 += STEP\n",
+        // To more sums of registers than there are registers for.
+        "r4 = *(u8 *)(r2 + 0)\nr7 = *(u8 *)(r1 + 7)\nr0 += r7\nr3 = r10\nr3 += r5\nr7 = *(u8 *)(r3 - 64)\nr0 += r7\nr5 += 1\nr2 += STEP\n",
+        // More instructions than other loops may have.
+        &long,
     ];
     let (mut faults, mut all) = (0, 0);
     for body in bodies {
@@ -348,4 +353,37 @@ fn loops_end_where_interpreted_ones_do() {
         }
     }
     assert!(faults * 5 > all && faults * 5 < all * 4, "{faults} of {all} faults");
+}
+
+/// Accesses through one register, which one check serves where they lie in one part of memory: before, across and behind
+/// its ends, loads and stores, with groups that reach into one another, and with the register changed in between.
+#[test]
+fn groups_of_accesses_fault_where_interpreted_ones_do() {
+    let mem: Vec<u8> = (0..64).map(|n: u32| (n * 7 % 251) as u8).collect();
+    let bodies = [
+        "r3 = *(u8 *)(r2 + 0)\nr4 = *(u32 *)(r2 + 8)\nr0 += r3\nr0 += r4\n",
+        "r3 = *(u16 *)(r2 + 6)\n*(u8 *)(r1 + 2) = r3\nr4 = *(s8 *)(r2 - 7)\n*(u64 *)(r1 + 40) = r4\nr0 += r4\n",
+        "*(u8 *)(r2 + 3) = 77\nr4 = *(u8 *)(r7 - 1)\n*(u32 *)(r2 + 9) = r4\nr5 = *(u64 *)(r7 - 20)\nr0 += r5\n",
+        "r3 = *(u32 *)(r2 + 0)\nr2 += 5\nr4 = *(u32 *)(r2 + 0)\nr5 = *(u32 *)(r2 + 4)\nr2 = *(u8 *)(r2 - 9)\nr0 += r4\n",
+        "*(u8 *)(r7 - 16) = 1\n*(u8 *)(r2 + 0) = 2\n*(u8 *)(r7 - 8) = r1\nr8 = *(u8 *)(r1 + 0)\n*(u8 *)(r2 + 1) = 3\nr9 = *(u8 *)(r1 + 64)\n",
+        "r3 = *(u8 *)(r2 + 0)\nr4 = *(u8 *)(r2 + 32767)\nr5 = *(u8 *)(r2 - 32768)\n",
+        "lock *(u64 *)(r1 + 8) += r1\nr3 = *(u8 *)(r2 + 0)\nr3 /= 3\nr4 = *(u8 *)(r2 + 8)\nr0 += r3\nr0 += r4\n",
+    ];
+    let (mut faults, mut all) = (0, 0);
+    for body in bodies {
+        for at in [-12, -1, 0, 1, 7, 9, 10, 48, 52, 55, 56, 60, 63, 64, 1000] {
+            for frame in [0, -492, -504, 8] {
+                // Twice, as the first turn only finds where the memory is, and then further on.
+                for step in [0, 1, 4, 1 << 20] {
+                    let text = format!(
+                        "r6 = 0\nr0 = 0\nl:\nr2 = r1\nr2 += {at}\nr3 = r6\nr3 *= {step}\nr2 += r3\n\
+                         r7 = r10\nr7 += {frame}\n{body}r6 += 1\nif r6 < 3 goto l\nexit\n"
+                    );
+                    faults += usize::from(does_as_interpreted(&text, &mem));
+                    all += 1;
+                }
+            }
+        }
+    }
+    assert!(faults * 5 > all && faults < all, "{faults} of {all} faults");
 }

@@ -46,7 +46,16 @@ pub struct Code {
     pub at: Vec<u32>,
     /// The accesses that remember what they have found ([`Check`](crate::Check)), ascending; empty in code that
     /// does not check.
-    pub checks: Vec<Pc>,
+    pub checks: Vec<Checked>,
+}
+
+/// An access that remembers what it has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The instruction.
+    pub pc: Pc,
+    /// How many bytes its check is for: its own, or those of all accesses that it is checked for.
+    pub bytes: u32,
 }
 
 impl Code {

@@ -45,7 +45,7 @@ impl Counted {
         if !is_head || shape.sources.get(head.index()) != Some(&1) {
             return None;
         }
-        let (end, count) = block(insns, shape, head)?;
+        let (end, count) = block(insns, shape, head, MAX_INSNS)?;
         let &Insn::JumpIf { width, op, dst, src, off } = insns.get(end)? else { return None };
         // The jump back, or one that leads over it.
         let over = over(insns, &shape.is_target, end);
@@ -91,8 +91,8 @@ impl Counted {
     }
 }
 
-/// The last instruction of the block that starts at a slot, and how many it has.
-pub(crate) fn block(insns: &Insns, shape: &Shape, head: Pc) -> Option<(Pc, i32)> {
+/// The last instruction of the block that starts at a slot, and how many it has, if no more than `most`.
+pub(crate) fn block(insns: &Insns, shape: &Shape, head: Pc, most: i32) -> Option<(Pc, i32)> {
     let (mut pc, mut count) = (head, 0);
     loop {
         let insn = insns.get(pc)?;
@@ -102,7 +102,7 @@ pub(crate) fn block(insns: &Insns, shape: &Shape, head: Pc) -> Option<(Pc, i32)>
         }
         pc = Pc(pc.0 + insn.slots());
         let is_alone = shape.is_target.get(pc.index()) == Some(&Target::No);
-        if !is_alone || count >= MAX_INSNS {
+        if !is_alone || count >= most {
             return None;
         }
     }

@@ -38,7 +38,7 @@ mod stride;
 mod surroundings;
 pub mod x64;
 
-pub use code::{Code, CompileError, Entry};
+pub use code::{Checked, Code, CompileError, Entry};
 pub use env::{CHECKS, Check, Env, FRAME};
 pub use lift::Outer;
 pub use surroundings::{

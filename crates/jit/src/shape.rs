@@ -194,7 +194,9 @@ impl Shape {
                 end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
             if target == Target::Loop {
-                most += L::ALIGN + if charge + checked > 0 { L::COUNTED } else { 0 };
+                // Where accesses are checked before loops, both may come before one.
+                let before = if charge + checked > 0 { L::COUNTED } else { 0 };
+                most += L::ALIGN + before + checked;
             }
             if target != Target::No {
                 most += charge;

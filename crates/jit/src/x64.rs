@@ -26,6 +26,7 @@ mod blind;
 mod call;
 mod checked;
 mod fuse;
+mod grouped;
 mod hoist;
 mod jump;
 mod lengths;
@@ -180,7 +181,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                         None => self.begin_turns(pc),
                     }
                 }
-                self.asm.align(ALIGN.0, ALIGN.1);
+                // A loop that is checked before it begins has turns enough to be worth more.
+                let most = if self.is_hoisted() { ALIGN.0 - 1 } else { ALIGN.1 };
+                self.asm.align(ALIGN.0, most);
             }
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {
@@ -438,6 +441,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.add_access();
         self.add_asks();
         self.add_slow();
+        self.add_slow_clusters();
         self.add_misses();
         self.asm.trap();
     }

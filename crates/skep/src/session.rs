@@ -244,7 +244,7 @@ impl Session {
     /// let mut packet = Packet::new();
     /// packet.reset(&[0; 60], PacketMeta::default());
     /// let fault = session.run(&mut packet).unwrap_err();
-    /// assert!(fault.to_string().starts_with("wild, insn 0: load of 1 byte at r1+4096"));
+    /// assert!(fault.to_string().contains("load of 1 byte"), "{fault}");
     /// ```
     ///
     /// # Errors

@@ -109,7 +109,9 @@ impl<S> Activation<'_, '_, S> {
     /// Notes where an access was, if the code may go there itself.
     fn remember(&mut self, cx: &mut Cx<'_, S>, at: CodePlace, addr: u64) {
         let Some(entered) = self.compiled.progs.get(at.prog) else { return };
-        let Ok(n) = entered.code().checks.binary_search(&at.pc) else { return };
+        let checks = &entered.code().checks;
+        let Ok(n) = checks.binary_search_by_key(&at.pc, |check| check.pc) else { return };
+        let all = checks.get(n).map_or(0, |check| check.bytes as usize);
         let insn = cx.insn_at(at);
         let Some(Insn::Load { size, .. } | Insn::LoadSx { size, .. } | Insn::Store { size, .. }) =
             insn
@@ -123,7 +125,7 @@ impl<S> Activation<'_, '_, S> {
         let Some(check) = self.checks.get_mut(Check::number(n, bytes, write)) else { return };
         check.write(Check {
             lo: window.lo,
-            limit: (window.len + 1).saturating_sub(bytes) as u64,
+            limit: (window.len + 1).saturating_sub(all) as u64,
             to_host: window.host.wrapping_sub(window.lo),
         });
     }

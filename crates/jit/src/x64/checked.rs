@@ -8,10 +8,11 @@
 //!
 //! r10 is the host's address of the frame, which is always there: accesses to a function's own stack need no check.
 
+use super::grouped::{Cluster, Way};
 use super::hoist::Hoisted;
 use super::mem::{ADDR, KIND, VALUE};
 use super::{Compiler, env, regs, unsupported};
-use crate::code::CompileError;
+use crate::code::{Checked, CompileError};
 use crate::env::{Check, Env, FRAME};
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
@@ -28,7 +29,13 @@ const NUMBER: Gpr = Gpr::R10;
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     /// The accesses that have one.
-    pub(super) pcs: Vec<Pc>,
+    pub(super) pcs: Vec<Checked>,
+    /// The accesses at hand that have checks in common.
+    pub(super) cluster: Option<Cluster>,
+    /// Such accesses that are over.
+    pub(super) clusters: Vec<Cluster>,
+    /// Those whose second copy is made.
+    pub(super) slow_cluster: Option<Cluster>,
     /// The loop at hand that was checked before it began.
     pub(super) quick: Option<Hoisted>,
     /// Such loops that are over.
@@ -37,6 +44,19 @@ pub(super) struct Checks {
     pub(super) slow: Option<Hoisted>,
     /// Where code out of the way is to come.
     misses: Vec<Miss>,
+}
+
+impl Checks {
+    /// The number of the check of an access that has its own.
+    fn number(&mut self, pc: Pc, insn: &Insn, size: Size) -> usize {
+        if let Some(number) = self.slow.as_ref().and_then(|slow| slow.number(pc)) {
+            return number;
+        }
+        let bytes = size.bytes().into();
+        self.pcs.push(Checked { pc, bytes });
+        let is_store = matches!(insn, Insn::Store { .. });
+        Check::number(self.pcs.len() - 1, bytes as usize, is_store)
+    }
 }
 
 /// What is left to the environment.
@@ -119,26 +139,41 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     fn guarded(&mut self, pc: Pc, insn: Insn, (size, base, off): (Size, Reg, i16)) {
-        if let Some(number) = self.checked_before(pc) {
-            self.lead_to_host(number);
-            return self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
+        if let Some(host) = self.checked_before(pc) {
+            return self.access_at(insn, place(base, off).with_index(host, 0));
         }
-        let is_store = matches!(insn, Insn::Store { .. });
-        let [at, back] = core::array::from_fn(|_| self.asm.label());
-        let Some(checks) = &mut self.checks else { return };
-        let known = checks.slow.as_ref().and_then(|slow| slow.number(pc));
-        let number = known.unwrap_or_else(|| {
-            checks.pcs.push(pc);
-            Check::number(checks.pcs.len() - 1, size.bytes().into(), is_store)
-        });
-        checks.misses.push(Miss { at, back, pc, insn: Some(insn) });
-        self.address(base, off);
+        match self.way(pc) {
+            Some(Way::Free(number)) => {
+                self.lead_to_host(TO_HOST, number);
+                self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
+            }
+            Some(Way::Checked(number, low, Some(slow))) => {
+                self.check(number, base, low, slow);
+                self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
+            }
+            way => {
+                let [at, back] = core::array::from_fn(|_| self.asm.label());
+                let Some(checks) = &mut self.checks else { return };
+                checks.misses.push(Miss { at, back, pc, insn: Some(insn) });
+                let (number, low) = match way {
+                    Some(Way::Checked(number, low, _)) => (number, low),
+                    _ => (checks.number(pc, &insn, size), off.into()),
+                };
+                self.check(number, base, low, at);
+                self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
+                self.asm.bind(back);
+            }
+        }
+        self.end_cluster(pc);
+    }
+
+    /// Whether what begins so far from a register lies where a check has found memory; if so, what leads to the host.
+    fn check(&mut self, number: usize, base: Reg, low: i32, miss: Label) {
+        self.address(base, low);
         self.asm.alu_load(Alu::Sub, Wide::W64, ADDR, word(number, offset_of!(Check, lo)));
         self.asm.alu_load(Alu::Cmp, Wide::W64, ADDR, word(number, offset_of!(Check, limit)));
-        self.asm.jcc(Cond::Ae, at, Reach::Long);
-        self.asm.load(MemSize::B8, TO_HOST, word(number, offset_of!(Check, to_host)));
-        self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
-        self.asm.bind(back);
+        self.asm.jcc(Cond::Ae, miss, Reach::Long);
+        self.lead_to_host(TO_HOST, number);
     }
 
     /// Does what an instruction does, at an address of the host.
@@ -173,14 +208,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// The address of an access.
-    fn address(&mut self, base: Reg, off: i16) {
+    fn address(&mut self, base: Reg, off: i32) {
         if base == Reg::FP {
             self.frame_pointer(ADDR);
-            self.asm.alu_imm(Alu::Add, Wide::W64, ADDR, off.into());
+            self.asm.alu_imm(Alu::Add, Wide::W64, ADDR, off);
         } else if off == 0 {
             self.asm.mov(Wide::W64, ADDR, regs::of(base));
         } else {
-            self.asm.lea(Wide::W64, ADDR, place(base, off));
+            self.asm.lea(Wide::W64, ADDR, Mem::new(regs::of(base), off));
         }
     }
 
@@ -217,7 +252,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if matches!(insn, Insn::Atomic { .. }) {
             self.asm.store(MemSize::B8, env(offset_of!(Env, r0)), Gpr::Rax);
         }
-        self.address(base, off);
+        self.address(base, off.into());
         self.asm.mov_imm(KIND, Env::kind(Env::CHECKED, 0, self.outside.number(), pc));
         self.asm.call(self.stubs.access);
         let result = match insn {

@@ -4,6 +4,7 @@
 //! before:  for each access: the address, checked as ever; else one turn goes the slow way
 //!          turns = the fewest that keep each access inside, and that instructions are left for, less one
 //!          left -= instructions of all those turns
+//!          what leads to the host, for the first two sums of registers that accesses go to
 //! head:    the body, with no check; out if the condition says so (`turns.rs`, where a register tells the turns)
 //!          goes back to the head while turns are left, then to before
 //! out:     left += instructions of the turns that there were not
@@ -11,12 +12,16 @@
 //! slow:    the body, each access checked; goes back to before while the condition says so, then to after
 //! ```
 //!
+//! Accesses to the same sum of registers must lie in the same part of memory, as one register leads all of them to the
+//! host; else the slow way. Where two such registers are needed, the account waits in the environment.
+//!
 //! Every turn goes one way or the other as a whole, so that a fault is where it would be without. The slow way notes where
 //! accesses go, and the next turn is quick.
 
 use super::checked::{is_own_stack, word};
 use super::mem::ADDR;
 use super::{Compiler, env, regs};
+use crate::code::Checked;
 use crate::counted::{Counted, block};
 use crate::env::{CHECKS, Check, Env};
 use crate::meter::over;
@@ -33,6 +38,10 @@ const METER: Gpr = Gpr::R9;
 /// Turns that are left, less one.
 const TURNS: Gpr = Gpr::R10;
 const S: Gpr = Gpr::R11;
+/// What leads to the host, for as many sums of registers. The second is the account's.
+const HOSTS: [Gpr; 2] = [S, METER];
+/// Instructions of a turn at most: there is code for each twice.
+const MAX_INSNS: i32 = 96;
 /// Turns at once where instructions are not counted.
 const MOST: u64 = 1 << 16;
 
@@ -62,6 +71,36 @@ impl Hoisted {
     pub(super) fn number(&self, pc: Pc) -> Option<usize> {
         self.accesses.iter().position(|access| access.pc == pc).map(|at| self.first + at)
     }
+
+    /// The check of the first access that goes to a sum of the same registers.
+    fn leader(&self, access: &Strided) -> Option<usize> {
+        let at = self.accesses.iter().position(|first| first.regs == access.regs);
+        at.map(|at| self.first + at)
+    }
+
+    /// Numbers of the checks of which each is the first of its sum of registers.
+    fn leaders(&self) -> impl Iterator<Item = usize> {
+        let numbered = self.accesses.iter().zip(self.first..);
+        numbered.filter(|&(access, n)| self.leader(access) == Some(n)).map(|(_, n)| n)
+    }
+
+    /// Whether what leads to the host stays in registers.
+    fn keeps_hosts(&self) -> bool {
+        self.leaders().nth(HOSTS.len()).is_none()
+    }
+
+    /// Whether the account's register is among them.
+    fn takes_meter(&self) -> bool {
+        self.keeps_hosts() && self.leaders().nth(1).is_some()
+    }
+
+    /// Which of them an access goes by.
+    fn host(&self, pc: Pc) -> Option<Gpr> {
+        let access = self.accesses.iter().find(|access| access.pc == pc)?;
+        let leader = self.leader(access)?;
+        let at = self.leaders().position(|n| n == leader)?;
+        HOSTS.get(at).copied().filter(|_| self.keeps_hosts())
+    }
 }
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
@@ -85,6 +124,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         for (access, number) in loop_.accesses.iter().zip(loop_.first..) {
             self.limit_turns(access, number, loop_.slow);
+            if let Some(leader) =
+                loop_.leader(access).filter(|&n| n != number && loop_.keeps_hosts())
+            {
+                self.lead_to_host(S, leader);
+                let own = word(number, offset_of!(Check, to_host));
+                self.asm.alu_load(Alu::Cmp, Wide::W64, S, own);
+                self.asm.jcc(Cond::Ne, loop_.slow, Reach::Long);
+            }
         }
         if let Some(told) = loop_.told {
             self.find_last(&told);
@@ -94,8 +141,19 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.alu_imm(Alu::Add, Wide::W64, S, loop_.insns);
             self.asm.alu(Alu::Sub, Wide::W64, METER, S);
         }
+        if loop_.takes_meter() {
+            self.save_meter();
+        }
+        if loop_.keeps_hosts() {
+            for (host, leader) in HOSTS.into_iter().zip(loop_.leaders()) {
+                self.lead_to_host(host, leader);
+            }
+        }
         if let Some(checks) = &mut self.checks {
-            checks.pcs.extend(loop_.accesses.iter().map(|access| access.pc));
+            let all = loop_.accesses.iter();
+            let all =
+                all.map(|&Strided { pc, size, .. }| Checked { pc, bytes: size.bytes().into() });
+            checks.pcs.extend(all);
             checks.quick = Some(loop_);
         }
     }
@@ -106,7 +164,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if !is_head || self.shape.sources.get(head.index()) != Some(&1) || self.keys.is_some() {
             return None;
         }
-        let (end, count) = block(self.insns, self.shape, head)?;
+        let (end, count) = block(self.insns, self.shape, head, MAX_INSNS)?;
         let &Insn::JumpIf { off, .. } = self.insns.get(end)? else { return None };
         let over = over(self.insns, &self.shape.is_target, end);
         let to = over.map_or(end.jump(off.into()), |off| Pc(end.0 + 1).jump(off));
@@ -185,11 +243,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn end_hoisted(&mut self, pc: Pc) -> Option<u32> {
         let quick = &mut self.checks.as_mut()?.quick;
         let loop_ = quick.take_if(|quick| quick.end == pc)?;
-        let after = loop_.after;
+        let (takes_meter, after) = (loop_.takes_meter(), loop_.after);
         if let Some(told) = loop_.told {
             self.checks.as_mut()?.hoisted.push(loop_);
             let &Insn::JumpIf { off, .. } = self.insns.get(told.end)? else { return None };
-            let slots = self.end_turns(pc, off.into());
+            let slots = self.end_turns(pc, off.into(), takes_meter);
             self.asm.bind(after);
             return slots;
         }
@@ -198,8 +256,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.jcc(goes_on.not(), out, Reach::Short);
         self.asm.alu_imm(Alu::Sub, Wide::W64, TURNS, 1);
         self.asm.jcc(Cond::Ae, Label(loop_.head.0), Reach::Long);
+        if takes_meter {
+            self.load_meter();
+        }
         self.asm.jmp(loop_.before, Reach::Long);
         self.asm.bind(out);
+        if takes_meter {
+            self.load_meter();
+        }
         if self.meter.is_some() {
             self.asm.imul_imm(Wide::W64, S, TURNS, loop_.insns);
             self.asm.alu(Alu::Add, Wide::W64, METER, S);
@@ -257,14 +321,18 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// The check of an access that has been made before the loop, to be gone by without one.
-    pub(super) fn checked_before(&self, pc: Pc) -> Option<usize> {
-        self.checks.as_ref()?.quick.as_ref()?.number(pc)
+    /// The register that leads to the host from an access that has been checked before the loop.
+    pub(super) fn checked_before(&mut self, pc: Pc) -> Option<Gpr> {
+        let quick = self.checks.as_ref()?.quick.as_ref()?;
+        let number = quick.number(pc)?;
+        Some(quick.host(pc).unwrap_or_else(|| {
+            self.lead_to_host(S, number);
+            S
+        }))
     }
 
-    /// What leads from the address of such an access to the host's.
-    pub(super) fn lead_to_host(&mut self, number: usize) {
-        self.asm.load(MemSize::B8, S, word(number, offset_of!(Check, to_host)));
+    pub(super) fn lead_to_host(&mut self, dst: Gpr, number: usize) {
+        self.asm.load(MemSize::B8, dst, word(number, offset_of!(Check, to_host)));
     }
 }
 

@@ -44,7 +44,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if let Some(slots) = self.end_hoisted(pc) {
             return slots;
         }
-        if let Some(slots) = self.end_turns(pc, off.into()) {
+        if let Some(slots) = self.end_turns(pc, off.into(), false) {
             return slots;
         }
         let cond = self.compare(width, op, dst, src);

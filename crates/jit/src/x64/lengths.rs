@@ -8,7 +8,7 @@ impl Lengths for X64 {
     const ALIGN: u32 = ALIGN.1;
     const PROLOGUE: u32 = 72;
     const BRIDGED: u32 = 48;
-    const CHECKED: u32 = 96;
+    const CHECKED: u32 = 128;
     const TAIL_CALL: u32 = 176;
     const CALLBACK_LOOP: u32 = 144;
     const CHARGE: u32 = 32;

@@ -115,8 +115,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// The jump back of such a loop, and what comes behind it, if this is one; how many slots that were.
-    pub(super) fn end_turns(&mut self, pc: Pc, off: i32) -> Option<u32> {
+    /// The jump back of such a loop, and what comes behind it, if this is one; how many slots that were. `takes_meter` says
+    /// that the account waits in the environment.
+    pub(super) fn end_turns(&mut self, pc: Pc, off: i32, takes_meter: bool) -> Option<u32> {
         let (turns, before) = self.turns.take_if(|(turns, _)| turns.end == pc)?;
         let (reg, wide) = (regs::of(turns.reg), regs::width(turns.width));
         let over = self.ahead().jump_over(pc, i16::try_from(off).unwrap_or_default());
@@ -124,6 +125,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let (head, reach) = self.target(from, off);
         self.asm.alu(Alu::Cmp, wide, reg, LAST);
         self.asm.jcc(cond(turns.op), head, reach);
+        if takes_meter {
+            self.load_meter();
+        }
         if self.meter.is_some() {
             self.count_turns(&turns);
         }

@@ -1,0 +1,218 @@
+//! Accesses that one check serves: those of a block through a register that does not change between them.
+//!
+//! The first access of such a group is checked for all the bytes that the group touches. Where they lie in one part of
+//! memory, none of the others can fault, and they go without a check. Where they do not, control goes to a second copy
+//! of the instructions up to where no group is open, in which each access is checked for itself, so that a fault is
+//! where it would be without.
+
+use super::Compiler;
+use super::checked::is_own_stack;
+use crate::code::Checked;
+use crate::env::CHECKS;
+use crate::shape::Target;
+use crate::surroundings::Surroundings;
+use alloc::vec::Vec;
+use skep_isa::{Insn, Pc, Reg};
+use skep_x64::{Label, Reach};
+
+/// Slots that are looked at for accesses of one group.
+const MOST: u32 = 96;
+
+/// Accesses of one kind, loads or stores, through one register.
+#[derive(Clone, Debug)]
+struct Group {
+    /// The bytes they touch, from the register on.
+    low: i32,
+    high: i32,
+    members: Vec<Pc>,
+}
+
+/// Instructions that have such groups, one reaching into the next.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    start: Pc,
+    /// The last access of a group.
+    last: Pc,
+    /// The checked accesses, and the offset from which on each is checked.
+    accesses: Vec<(Checked, i32)>,
+    /// First accesses of groups, and where they are in the second copy.
+    slow: Vec<(Pc, Label)>,
+    /// Those that go without a check, and the first of their group.
+    free: Vec<(Pc, Pc)>,
+    /// Number of the first access's check.
+    first: usize,
+    /// Behind the last access.
+    back: Label,
+}
+
+/// How an access of a cluster is done.
+pub(super) enum Way {
+    /// By the check of this number, which has been made.
+    Free(usize),
+    /// By the check of this number, made from this offset on; where it does not hold, control goes to the label, if there
+    /// is one.
+    Checked(usize, i32, Option<Label>),
+}
+
+impl Cluster {
+    fn number(&self, pc: Pc) -> Option<usize> {
+        let at = self.accesses.iter().position(|(access, _)| access.pc == pc);
+        at.map(|at| self.first + at)
+    }
+
+    fn is_in(&self, pc: Pc) -> bool {
+        self.start <= pc && pc <= self.last
+    }
+}
+
+/// Bytes that an access touches, if it is one that can be checked.
+const fn access(insn: &Insn) -> Option<(Reg, bool, i32, i32)> {
+    let (size, base, off, is_store) = match *insn {
+        Insn::Load { size, base, off, .. } | Insn::LoadSx { size, base, off, .. } => {
+            (size, base, off, false)
+        }
+        Insn::Store { size, base, off, .. } => (size, base, off, true),
+        _ => return None,
+    };
+    Some((base, is_store, off as i32, off as i32 + size.bytes() as i32))
+}
+
+impl<O: Surroundings + ?Sized> Compiler<'_, O> {
+    /// How an access is done that is one of a cluster.
+    pub(super) fn way(&mut self, pc: Pc) -> Option<Way> {
+        let checks = self.checks.as_ref()?;
+        if let Some(slow) = checks.slow_cluster.as_ref().filter(|slow| slow.is_in(pc)) {
+            let &(_, low) = slow.accesses.iter().find(|(access, _)| access.pc == pc)?;
+            let (number, label) = (slow.number(pc)?, slow.slow.iter().find(|(of, _)| *of == pc));
+            if let Some(&(_, label)) = label {
+                self.asm.bind(label);
+            }
+            return Some(Way::Checked(number, low, None));
+        }
+        if checks.slow.is_some() || checks.quick.is_some() {
+            return None;
+        }
+        if !checks.cluster.as_ref().is_some_and(|cluster| cluster.is_in(pc)) {
+            let cluster = self.cluster_at(pc)?;
+            let checks = self.checks.as_mut()?;
+            checks.pcs.extend(cluster.accesses.iter().map(|&(access, _)| access));
+            checks.cluster = Some(cluster);
+        }
+        let cluster = self.checks.as_ref()?.cluster.as_ref()?;
+        if let Some(&(_, first)) = cluster.free.iter().find(|(free, _)| *free == pc) {
+            return cluster.number(first).map(Way::Free);
+        }
+        let &(_, low) = cluster.accesses.iter().find(|(access, _)| access.pc == pc)?;
+        let label = cluster.slow.iter().find(|(of, _)| *of == pc).map(|&(_, label)| label);
+        Some(Way::Checked(cluster.number(pc)?, low, label))
+    }
+
+    /// After an access: whether it was the last of its cluster.
+    pub(super) fn end_cluster(&mut self, pc: Pc) {
+        let Some(checks) = &mut self.checks else { return };
+        if checks.slow_cluster.is_none()
+            && let Some(cluster) = checks.cluster.take_if(|cluster| cluster.last == pc)
+        {
+            self.asm.bind(cluster.back);
+            checks.clusters.push(cluster);
+        }
+    }
+
+    /// The groups of a block from an access on, in the order of their first accesses.
+    fn groups_from(&self, pc: Pc) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        // By register, those of loads and of stores that may get more.
+        let mut open = [[None::<usize>; 2]; 11];
+        let mut at = pc;
+        while at.0 - pc.0 < MOST {
+            let Some(insn) = self.insns.get(at) else { break };
+            let is_call =
+                matches!(insn, Insn::Call(_) | Insn::LoadAbs { .. } | Insn::LoadInd { .. });
+            if crate::meter::ends_block(insn) || is_call {
+                break;
+            }
+            let is_own = match *insn {
+                Insn::Load { size, base, off, .. }
+                | Insn::LoadSx { size, base, off, .. }
+                | Insn::Store { size, base, off, .. } => is_own_stack(size, base, off),
+                _ => false,
+            };
+            if let Some((base, is_store, low, high)) = access(insn)
+                && base != Reg::FP
+                && !is_own
+            {
+                let known = &mut open[usize::from(base.num())][usize::from(is_store)];
+                if let Some(group) = known.and_then(|n| groups.get_mut(n)) {
+                    group.low = group.low.min(low);
+                    group.high = group.high.max(high);
+                    group.members.push(at);
+                } else {
+                    *known = Some(groups.len());
+                    groups.push(Group { low, high, members: [at].into() });
+                }
+            }
+            if let Some(reg) = insn.writes() {
+                open[usize::from(reg.num())] = [None; 2];
+            }
+            at = Pc(at.0 + insn.slots());
+            if self.shape.is_target.get(at.index()) != Some(&Target::No) {
+                break;
+            }
+        }
+        groups
+    }
+
+    /// The cluster that starts with an access, if it is the first of several of a group.
+    fn cluster_at(&mut self, pc: Pc) -> Option<Cluster> {
+        let first = self.checks.as_ref()?.pcs.len();
+        let mut groups = self.groups_from(pc);
+        let mut last = *groups.first()?.members.get(1..)?.last()?;
+        for group in &groups {
+            if let (Some(&from), Some(&to)) = (group.members.first(), group.members.last())
+                && from < last
+            {
+                last = last.max(to);
+            }
+        }
+        groups.retain(|group| group.members.first().is_some_and(|&from| from < last || from == pc));
+        let (mut accesses, mut slow, mut free) = (Vec::new(), Vec::new(), Vec::new());
+        for group in &groups {
+            for (n, &at) in group.members.iter().enumerate() {
+                let (_, _, low, high) = access(self.insns.get(at)?)?;
+                let (low, high) = if n == 0 { (group.low, group.high) } else { (low, high) };
+                accesses.push((Checked { pc: at, bytes: low.abs_diff(high) }, low));
+                if n > 0 {
+                    free.push((at, group.members[0]));
+                }
+            }
+            if group.members.len() > 1 {
+                slow.push((group.members[0], self.asm.label()));
+            }
+        }
+        accesses.sort_by_key(|(access, _)| access.pc);
+        // Checks that are shared are for accesses of one size.
+        let fits = first + accesses.len() < CHECKS / 2;
+        let back = self.asm.label();
+        fits.then_some(Cluster { start: pc, last, accesses, slow, free, first, back })
+    }
+
+    /// The second copies, behind the program.
+    pub(super) fn add_slow_clusters(&mut self) {
+        let Some(checks) = &mut self.checks else { return };
+        for cluster in core::mem::take(&mut checks.clusters) {
+            let (mut pc, last, back) = (cluster.start, cluster.last, cluster.back);
+            if let Some(checks) = &mut self.checks {
+                checks.slow_cluster = Some(cluster);
+            }
+            while pc <= last {
+                let Some(insn) = self.insns.get(pc) else { break };
+                // Nothing of it is refused, as it has been compiled once.
+                pc = Pc(pc.0 + self.insn(pc, insn).unwrap_or(1));
+            }
+            self.asm.jmp(back, Reach::Long);
+        }
+        if let Some(checks) = &mut self.checks {
+            checks.slow_cluster = None;
+        }
+    }
+}
