@@ -5,7 +5,7 @@ use crate::inst::BlockId;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What is known of the way control goes through a function. It holds as long as no edge changes but by [`Flow::join`].
+/// What is known of the way control goes through a function. It holds as long as no edge changes but by `join`.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
     /// Blocks that control reaches, each behind those that dominate it.
