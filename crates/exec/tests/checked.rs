@@ -2,6 +2,9 @@
 //! Needs an x86-64 host.
 #![cfg(target_arch = "x86_64")]
 
+mod cases;
+
+use cases::cases;
 use skep_abi::ProgType;
 use skep_exec::{CodeOptions, Compiled};
 use skep_prog::Prog;
@@ -71,36 +74,6 @@ fn does_as_interpreted(text: &str, mem: &[u8]) -> bool {
     want.result.is_err()
 }
 
-#[derive(Default)]
-struct Case<'a> {
-    name: &'a str,
-    asm: String,
-    keys: Vec<(&'a str, &'a str)>,
-}
-
-impl Case<'_> {
-    fn bytes(&self, key: &str) -> Vec<u8> {
-        let value = self.keys.iter().find(|(known, _)| *known == key).map_or("", |pair| pair.1);
-        value.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
-    }
-}
-
-fn cases(text: &str) -> Vec<Case<'_>> {
-    let mut cases: Vec<Case<'_>> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix("case: ") {
-            cases.push(Case { name, ..Case::default() });
-            continue;
-        }
-        let case = cases.last_mut().unwrap();
-        match line.split_once(": ") {
-            Some(pair) if !line.starts_with(' ') => case.keys.push(pair),
-            _ => case.asm += &format!("{line}\n"),
-        }
-    }
-    cases
-}
-
 #[test]
 fn all_cases_end_as_interpreted() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/exec");
@@ -109,10 +82,11 @@ fn all_cases_end_as_interpreted() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for case in cases(&text) {
             let machine = machine(&case.asm);
-            let (mem, packet) = (case.bytes("mem"), case.bytes("packet"));
-            let budget = case.keys.iter().find(|(key, _)| *key == "budget");
+            let (mem, packet) =
+                (case.bytes("mem").unwrap_or_default(), case.bytes("packet").unwrap_or_default());
+            let budget = case.get("budget");
             let is_short = budget.is_some();
-            let budget = budget.map_or(1 << 32, |(_, budget)| budget.parse().unwrap());
+            let budget = budget.map_or(1 << 32, |budget| budget.parse().unwrap());
             let (want, want_mem) = run(&machine, None, (&mem, &packet, budget));
             for kind in kinds().into_iter().filter(|kind| kind.metered) {
                 let code = match Compiled::checked(&machine, kind) {

@@ -2,6 +2,9 @@
 //! are the interpreter's. Needs an x86-64 or AArch64 host.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
+mod cases;
+
+use cases::cases;
 use skep_abi::ProgType;
 use skep_exec::{Bare, BareError, CodeOptions, Features, features};
 use skep_isa::{Call, ImmSrc, Pc};
@@ -38,40 +41,6 @@ impl Surroundings for Sum {
     fn zeroes_stack(&self) -> bool {
         true
     }
-}
-
-#[derive(Default)]
-struct Case<'a> {
-    name: &'a str,
-    asm: String,
-    keys: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Case<'a> {
-    fn get(&self, key: &str) -> Option<&'a str> {
-        self.keys.iter().find(|(known, _)| *known == key).map(|&(_, value)| value)
-    }
-
-    fn bytes(&self, key: &str) -> Option<Vec<u8>> {
-        let words = self.get(key)?.split_whitespace();
-        Some(words.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect())
-    }
-}
-
-fn cases(text: &str) -> Vec<Case<'_>> {
-    let mut cases: Vec<Case<'_>> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix("case: ") {
-            cases.push(Case { name, ..Case::default() });
-            continue;
-        }
-        let case = cases.last_mut().unwrap();
-        match line.split_once(": ") {
-            Some(pair) if !line.starts_with(' ') => case.keys.push(pair),
-            _ => case.asm += &format!("{line}\n"),
-        }
-    }
-    cases
 }
 
 fn number(text: &str) -> u64 {
