@@ -6,6 +6,7 @@
 
 use crate::call::Function;
 use crate::compiled::Compiled;
+use crate::outside::Bridged;
 use core::ptr::NonNull;
 use skep_isa::Pc;
 use skep_jit::{Entry, Env, FRAME};
@@ -121,14 +122,7 @@ extern "C" fn bridge<S>(
         ));
     };
     cx.set_native_frame(Some(activation.env.frame));
-    let is_metered = activation.compiled.is_metered;
-    if is_metered {
-        cx.set_left(activation.env.meter.cast_signed());
-    }
-    if call.is_turn
-        && !is_metered
-        && let Err(fault) = cx.take_turn(call.at)
-    {
+    if let Err(fault) = begin_call(cx, &activation.env, activation.compiled, call) {
         return activation.end(fault);
     }
     cx.set_tail_calls(activation.env.tail_calls);
@@ -198,14 +192,10 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
     match kind {
         Env::LOAD => cx.probe(addr, bytes),
         Env::LOAD_SX => extended(cx.probe(addr, bytes), bytes),
-        Env::METER => {
-            cx.set_left(activation.env.meter.cast_signed());
-            if let Err(fault) = cx.refill(at) {
-                return activation.end(fault);
-            }
-            activation.env.meter = cx.left().cast_unsigned();
-            0
-        }
+        Env::METER => match refill(cx, &mut activation.env, at) {
+            Ok(()) => 0,
+            Err(fault) => activation.end(fault),
+        },
         Env::STORE | Env::STORE_IMM => {
             match cx.store_ctx(addr, bytes, value, kind == Env::STORE_IMM) {
                 Ok(()) => 0,
@@ -225,15 +215,45 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
             Ok(()) => 0,
             Err(fault) => activation.end(fault),
         },
-        Env::PACKET => {
-            #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]
-            let off = (addr as u32).cast_signed();
-            let found = cx.load_packet(off, i32::try_from(bytes).unwrap_or(0));
-            activation.env.miss = found.is_none().into();
-            found.unwrap_or(0)
-        }
+        Env::PACKET => load_packet(cx, &mut activation.env, addr, bytes),
         _ => activation.end(bug(cx, at, "an access of a kind that does not exist")),
     }
+}
+
+/// Tells the interpreter what its helper must know: the account, or that the program goes round once more.
+pub(crate) fn begin_call<S>(
+    cx: &mut Cx<'_, S>,
+    env: &Env,
+    compiled: &Compiled,
+    call: Bridged,
+) -> Result<(), Box<Fault>> {
+    if compiled.is_metered {
+        cx.set_left(env.meter.cast_signed());
+    } else if call.is_turn {
+        cx.take_turn(call.at)?;
+    }
+    Ok(())
+}
+
+/// Gives code more instructions.
+pub(crate) fn refill<S>(
+    cx: &mut Cx<'_, S>,
+    env: &mut Env,
+    at: CodePlace,
+) -> Result<(), Box<Fault>> {
+    cx.set_left(env.meter.cast_signed());
+    cx.refill(at)?;
+    env.meter = cx.left().cast_unsigned();
+    Ok(())
+}
+
+/// A load of `LD_ABS` or `LD_IND`; notes whether there is nothing.
+pub(crate) fn load_packet<S>(cx: &mut Cx<'_, S>, env: &mut Env, off: u64, bytes: usize) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]
+    let off = (off as u32).cast_signed();
+    let found = cx.load_packet(off, i32::try_from(bytes).unwrap_or(0));
+    env.miss = found.is_none().into();
+    found.unwrap_or(0)
 }
 
 /// A number of so many bytes, sign-extended.
@@ -257,7 +277,6 @@ pub(crate) fn bug<S>(cx: &Cx<'_, S>, at: CodePlace, what: &str) -> Box<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outside::Bridged;
     use skep_abi::ProgType;
     use skep_prog::Prog;
     use skep_vm::{Helpers, HostPointers, Input, Machine, Native, Stop, Vm};

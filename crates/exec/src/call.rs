@@ -5,7 +5,7 @@ use crate::memory::ExecMemory;
 use crate::processor::{Features, compile_native};
 use core::ptr::NonNull;
 use skep_isa::{Call, ImmSrc, Pc};
-use skep_jit::{Access, Callee, Code, CompileError, Entry, Env, Surroundings};
+use skep_jit::{Access, Callee, Code, CompileError, Entry, Env, Style, Surroundings};
 use skep_prog::Prog;
 use std::io;
 
@@ -88,7 +88,7 @@ impl Bare {
         features: Features,
         options: CodeOptions,
     ) -> Result<Self, BareError> {
-        let alone = Alone { outside, options, seed: options.seed() };
+        let alone = Alone { outside, style: options.style() };
         let code = compile_native(prog, &alone, features, options.optimised)?;
         let entered = Entered::new(code)?;
         let by_enter = entered.code.entry == Entry::AsFunction;
@@ -169,8 +169,7 @@ extern "C" fn alone(env: NonNull<Env>, _: u64, kind: u64, _: u64) -> u64 {
 /// Surroundings that lead nowhere else.
 struct Alone<'a> {
     outside: &'a dyn Surroundings,
-    options: CodeOptions,
-    seed: Option<u64>,
+    style: Style,
 }
 
 impl Surroundings for Alone<'_> {
@@ -197,16 +196,8 @@ impl Surroundings for Alone<'_> {
         self.outside.number()
     }
 
-    fn is_metered(&self) -> bool {
-        self.options.metered
-    }
-
-    fn blinding(&self) -> Option<u64> {
-        self.seed
-    }
-
-    fn retpolines(&self) -> bool {
-        self.options.retpolines
+    fn style(&self) -> Style {
+        self.style
     }
 
     fn zeroes_stack(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
 use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
-use skep_jit::{Code, CompileError};
+use skep_jit::{Code, CompileError, Style};
 use skep_map::Map;
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Cx, Fault, MAX_FRAMES, Machine, Native};
@@ -78,10 +78,12 @@ pub struct CodeOptions {
 }
 
 impl CodeOptions {
-    /// Where keys of blinding come from, if there are to be any: other each time.
-    pub(crate) fn seed(self) -> Option<u64> {
+    /// The same for the compiler. Where keys of blinding come from is other each time.
+    pub(crate) fn style(self) -> Style {
+        let Self { metered, retpolines, .. } = self;
         // The standard library's keys for hashing are random, and no two are the same.
-        self.blinding.then(|| RandomState::new().hash_one(0))
+        let blinding = self.blinding.then(|| RandomState::new().hash_one(0));
+        Style { metered, blinding, retpolines }
     }
 
     /// Nothing beyond what programs ask for.

@@ -7,7 +7,7 @@ use crate::fast_map::{self, FastMap};
 use crate::fast_text;
 use skep_abi::MapType;
 use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
-use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
+use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Style, Surroundings};
 use skep_map::{Map, ProgArray};
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Machine};
@@ -35,8 +35,7 @@ pub(crate) struct Outside<'a, S> {
     /// Whether stores to some fields of the context are no plain ones.
     halves: bool,
     has_tail_calls: bool,
-    options: CodeOptions,
-    seed: Option<u64>,
+    style: Style,
     /// Maps that calls get as r1, or tail calls as r2, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
     /// Functions that calls get as r2, by the slot of the call.
@@ -75,8 +74,7 @@ impl<'a, S> Outside<'a, S> {
             pointers,
             halves,
             has_tail_calls,
-            options,
-            seed: options.seed(),
+            style: options.style(),
             maps,
             callbacks,
             numbers,
@@ -281,16 +279,8 @@ impl<S> Surroundings for Outside<'_, S> {
         u32::try_from(self.prog).unwrap_or(u32::MAX)
     }
 
-    fn is_metered(&self) -> bool {
-        self.options.metered
-    }
-
-    fn blinding(&self) -> Option<u64> {
-        self.seed
-    }
-
-    fn retpolines(&self) -> bool {
-        self.options.retpolines
+    fn style(&self) -> Style {
+        self.style
     }
 
     fn zeroes_stack(&self) -> bool {

@@ -385,6 +385,20 @@ impl Insn {
         }
     }
 
+    /// Whether it loads from or stores to an address in a register.
+    #[must_use]
+    pub const fn is_access(&self) -> bool {
+        matches!(
+            self,
+            Self::Load { .. }
+                | Self::LoadSx { .. }
+                | Self::LoadAcquire { .. }
+                | Self::Store { .. }
+                | Self::StoreRelease { .. }
+                | Self::Atomic { .. }
+        )
+    }
+
     /// Whether control can reach the following instruction.
     #[must_use]
     pub const fn falls_through(&self) -> bool {

@@ -149,8 +149,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
-            keys: outside.blinding().map(Keys::new),
-            meter: outside.is_metered().then(Meter::new),
+            keys: outside.style().blinding.map(Keys::new),
+            meter: outside.style().metered.then(Meter::new),
         }
     }
 

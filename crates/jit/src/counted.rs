@@ -110,17 +110,8 @@ pub(crate) fn block(insns: &Insns, shape: &Shape, head: Pc, most: i32) -> Option
 
 /// Whether accesses of an instruction are plain, if it has any.
 fn is_plain<O: Surroundings + ?Sized>(outside: &O, pc: Pc, insn: &Insn) -> bool {
-    let is_access = matches!(
-        insn,
-        Insn::Load { .. }
-            | Insn::LoadSx { .. }
-            | Insn::LoadAcquire { .. }
-            | Insn::Store { .. }
-            | Insn::StoreRelease { .. }
-            | Insn::Atomic { .. }
-    );
     // Code that checks asks for its accesses itself.
-    !is_access
+    !insn.is_access()
         || outside.checks()
         || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. })
 }

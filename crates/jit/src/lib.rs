@@ -42,5 +42,5 @@ pub use code::{Checked, Code, CompileError, Entry};
 pub use env::{CHECKS, Check, Env, FRAME};
 pub use lift::Outer;
 pub use surroundings::{
-    Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Surroundings,
+    Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Style, Surroundings,
 };

@@ -170,7 +170,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             now: vec![zero; vars.count],
             block: BlockId(0),
             zero,
-            is_metered: outside.is_metered(),
+            is_metered: outside.style().metered,
             starts: true,
         }
     }

@@ -106,7 +106,7 @@ impl Shape {
             |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
         this.functions = starts.iter().map(function).collect();
         this.measure::<L, O>(insns, outside)?;
-        if outside.is_metered() {
+        if outside.style().metered {
             this.env = true;
             // The meter may call from anywhere.
             this.functions.iter_mut().for_each(|function| function.calls = true);
@@ -175,8 +175,8 @@ impl Shape {
         insns: &Insns,
         outside: &O,
     ) -> Result<(), CompileError> {
-        let charge = if outside.is_metered() { L::CHARGE } else { 0 };
-        let is_hardened = outside.blinding().is_some() || outside.retpolines();
+        let charge = if outside.style().metered { L::CHARGE } else { 0 };
+        let is_hardened = outside.style().blinding.is_some() || outside.style().retpolines;
         let more = if is_hardened { L::HARDENED } else { 0 };
         let checked = if outside.checks() { L::CHECKED } else { 0 };
         let mut at = 0;
@@ -211,24 +211,10 @@ impl Shape {
                 most += charge;
             }
             match insn {
-                Insn::Load { .. }
-                | Insn::LoadSx { .. }
-                | Insn::LoadAcquire { .. }
-                | Insn::Store { .. }
-                | Insn::StoreRelease { .. }
-                | Insn::Atomic { .. }
-                    if checked > 0 =>
-                {
-                    most += checked;
-                }
+                insn if checked > 0 && insn.is_access() => most += checked,
                 // The host's address of the frame becomes the program's.
                 Insn::Alu { op: AluOp::Mov, src: Src::Reg(Reg::FP), .. } => most += checked,
-                Insn::Load { .. }
-                | Insn::LoadSx { .. }
-                | Insn::LoadAcquire { .. }
-                | Insn::Store { .. }
-                | Insn::StoreRelease { .. }
-                | Insn::Atomic { .. } => match outside.access(pc) {
+                insn if insn.is_access() => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
                     Access::Bridged | Access::Arena => {
                         (self.env, function.calls, function.has_calls) = (true, true, true);

@@ -89,6 +89,20 @@ pub enum Access {
     Refused,
 }
 
+/// What there is to choose of code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Whether the instructions that the program executes are to be counted and limited by
+    /// [`Env::meter`](crate::Env::meter).
+    pub metered: bool,
+    /// What keys come from that numbers of the program are combined with, so that they do not stand in its code; they
+    /// do without it. Whoever writes programs must not be able to guess it.
+    pub blinding: Option<u64>,
+    /// Whether calls and jumps to addresses in registers and memory are done so that the processor does not guess
+    /// where they go. Without effect but on x86-64.
+    pub retpolines: bool,
+}
+
 /// What surrounds a program. What is not known is refused by an error that says what.
 pub trait Surroundings {
     /// The number that `lddw` loads.
@@ -125,22 +139,9 @@ pub trait Surroundings {
         0
     }
 
-    /// Whether the instructions that the program executes are to be counted and limited by
-    /// [`Env::meter`](crate::Env::meter).
-    fn is_metered(&self) -> bool {
-        false
-    }
-
-    /// What keys come from that numbers of the program are combined with, so that they do not stand in its code; they
-    /// do without it. Whoever writes programs must not be able to guess it.
-    fn blinding(&self) -> Option<u64> {
-        None
-    }
-
-    /// Whether calls and jumps to addresses in registers and memory are done so that the processor does not guess
-    /// where they go. Without effect but on x86-64.
-    fn retpolines(&self) -> bool {
-        false
+    /// What the code is to be like.
+    fn style(&self) -> Style {
+        Style::default()
     }
 
     /// Whether code checks each access, with addresses being those of regions, and calls for room on the stack.

@@ -159,9 +159,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             function: Function::default(),
             is_main: true,
             epilogue: None,
-            keys: outside.blinding().map(Keys::new),
+            keys: outside.style().blinding.map(Keys::new),
             turns: None,
-            meter: outside.is_metered().then(Meter::new),
+            meter: outside.style().metered.then(Meter::new),
             checks: outside.checks().then(Checks::default),
         }
     }
@@ -247,7 +247,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
             Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
-            insn if self.checks.is_some() && checked::is_access(&insn) => {
+            insn if self.checks.is_some() && insn.is_access() => {
                 self.checked_access(pc, insn);
             }
             Insn::Load { size, dst, base, off } => return Ok(self.load(pc, size, dst, base, off)),

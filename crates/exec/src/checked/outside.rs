@@ -3,7 +3,7 @@
 use crate::compiled::CodeOptions;
 use crate::outside::Bridged;
 use skep_isa::{Call, ImmSrc, Pc};
-use skep_jit::{Access, Callee, Surroundings};
+use skep_jit::{Access, Callee, Style, Surroundings};
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
 
@@ -14,8 +14,7 @@ const TAIL_CALL: Call = Call::Helper(12);
 pub(super) struct Outside<'a, S> {
     machine: &'a Machine<S>,
     prog: usize,
-    options: CodeOptions,
-    seed: Option<u64>,
+    style: Style,
     bridged: RefCell<&'a mut Vec<Bridged>>,
 }
 
@@ -26,8 +25,7 @@ impl<'a, S> Outside<'a, S> {
         options: CodeOptions,
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
-        let (seed, bridged) = (options.seed(), RefCell::new(bridged));
-        Self { machine, prog, options, seed, bridged }
+        Self { machine, prog, style: options.style(), bridged: RefCell::new(bridged) }
     }
 }
 
@@ -62,16 +60,8 @@ impl<S> Surroundings for Outside<'_, S> {
         u32::try_from(self.prog).unwrap_or(u32::MAX)
     }
 
-    fn is_metered(&self) -> bool {
-        self.options.metered
-    }
-
-    fn blinding(&self) -> Option<u64> {
-        self.seed
-    }
-
-    fn retpolines(&self) -> bool {
-        self.options.retpolines
+    fn style(&self) -> Style {
+        self.style
     }
 
     fn checks(&self) -> bool {

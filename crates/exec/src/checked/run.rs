@@ -1,6 +1,6 @@
 //! A run of code that checks, and what it leaves to the interpreter's functions.
 
-use crate::activation::bug;
+use crate::activation::{begin_call, bug, load_packet, refill};
 use crate::compiled::Compiled;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -158,14 +158,7 @@ extern "C" fn bridge<S>(
         return activation.end(bug(cx, at, "a call without a number"));
     };
     cx.set_depth(depth_at(cx, activation.env.frame));
-    let is_metered = activation.compiled.is_metered;
-    if is_metered {
-        cx.set_left(activation.env.meter.cast_signed());
-    }
-    if call.is_turn
-        && !is_metered
-        && let Err(fault) = cx.take_turn(call.at)
-    {
+    if let Err(fault) = begin_call(cx, &activation.env, activation.compiled, call) {
         return activation.end(fault);
     }
     let packet = cx.packet_place();
@@ -201,21 +194,11 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
             }
         }
         Env::DEEP => activation.end(cx.too_deep(at)),
-        Env::METER => {
-            cx.set_left(activation.env.meter.cast_signed());
-            if let Err(fault) = cx.refill(at) {
-                return activation.end(fault);
-            }
-            activation.env.meter = cx.left().cast_unsigned();
-            0
-        }
-        Env::PACKET => {
-            #[expect(clippy::cast_possible_truncation, reason = "the low half is the offset")]
-            let off = (addr as u32).cast_signed();
-            let found = cx.load_packet(off, i32::try_from(bytes).unwrap_or(0));
-            activation.env.miss = found.is_none().into();
-            found.unwrap_or(0)
-        }
+        Env::METER => match refill(cx, &mut activation.env, at) {
+            Ok(()) => 0,
+            Err(fault) => activation.end(fault),
+        },
+        Env::PACKET => load_packet(cx, &mut activation.env, addr, bytes),
         _ => activation.end(bug(cx, at, "an access of a kind that does not exist")),
     }
 }

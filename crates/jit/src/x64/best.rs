@@ -52,7 +52,7 @@ fn optimised<O: Surroundings + ?Sized>(
     if prog.insns.is_empty() {
         return Err(CompileError::Flow { pc: Pc(0) });
     }
-    if outside.blinding().is_some() {
+    if outside.style().blinding.is_some() {
         return Err(unsupported("blinded numbers in the second tier"));
     }
     if prog.insns.len() > MOST_SLOTS {
@@ -61,7 +61,7 @@ fn optimised<O: Surroundings + ?Sized>(
     let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
     for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.retpolines());
+        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.style().retpolines);
     }
     Ok((shape, functions))
 }
@@ -88,7 +88,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     let mut take = |reg: Gpr, is_taken: bool| taken |= u16::from(is_taken) << reg.num();
     take(Gpr::Rbp, has_frame);
     take(Gpr::R12, shape.env);
-    take(Gpr::R9, outside.is_metered());
+    take(Gpr::R9, outside.style().metered);
     let asked = Asked { taken, bmi2: features.bmi2 };
     let mut parts = Vec::with_capacity(functions.len());
     for (function, (f, flow)) in shape.functions.iter_mut().zip(&functions) {

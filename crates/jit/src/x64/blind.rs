@@ -42,7 +42,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Calls what a word of memory leads to.
     pub(super) fn call_indirect(&mut self, mem: Mem) {
-        if self.outside.retpolines() {
+        if self.outside.style().retpolines {
             self.asm.load(MemSize::B8, S, mem);
             self.asm.call(self.stubs.retpoline);
         } else {
@@ -52,7 +52,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Calls an address.
     pub(super) fn call_address(&mut self, address: u64) {
-        if self.outside.retpolines() {
+        if self.outside.style().retpolines {
             self.asm.mov_imm(S, address);
             self.asm.call(self.stubs.retpoline);
         } else {
@@ -63,7 +63,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Jumps to where [`S`] leads.
     pub(super) fn jump_indirect(&mut self) {
-        if self.outside.retpolines() {
+        if self.outside.style().retpolines {
             self.asm.jmp(self.stubs.retpoline, Reach::Long);
         } else {
             self.asm.jmp_reg(S);
@@ -73,7 +73,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// What those jumps go through: a return, for which processors guess that it goes behind the call, into a loop
     /// that leads nowhere. Kernel: `emit_indirect_jump`; by Turner, "Retpoline", 2018.
     pub(super) fn add_retpoline(&mut self) {
-        if !self.outside.retpolines() {
+        if !self.outside.style().retpolines {
             return;
         }
         let (set, trap) = (self.asm.label(), self.asm.label());

@@ -68,19 +68,6 @@ struct Miss {
     insn: Option<Insn>,
 }
 
-/// Whether an instruction loads or stores.
-pub(super) const fn is_access(insn: &Insn) -> bool {
-    matches!(
-        insn,
-        Insn::Load { .. }
-            | Insn::LoadSx { .. }
-            | Insn::LoadAcquire { .. }
-            | Insn::Store { .. }
-            | Insn::StoreRelease { .. }
-            | Insn::Atomic { .. }
-    )
-}
-
 /// As code has another r10 than programs, it must be named where that makes no difference.
 pub(super) fn check_frame_pointer(insns: &Insns) -> Result<(), CompileError> {
     const FP: Reg = Reg::FP;
@@ -104,10 +91,17 @@ pub(super) fn check_frame_pointer(insns: &Insns) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// Whether an access is one to the function's own stack.
-pub(super) fn is_own_stack(size: Size, base: Reg, off: i16) -> bool {
-    let off = i32::from(off);
-    base == Reg::FP && off >= -FRAME && off + i32::from(size.bytes()) <= 0
+/// Whether it is an access to the function's own stack, which needs no check.
+pub(super) fn is_own_stack(insn: &Insn) -> bool {
+    match *insn {
+        Insn::Load { size, base, off, .. }
+        | Insn::LoadSx { size, base, off, .. }
+        | Insn::Store { size, base, off, .. } => {
+            let off = i32::from(off);
+            base == Reg::FP && off >= -FRAME && off + i32::from(size.bytes()) <= 0
+        }
+        _ => false,
+    }
 }
 
 const fn place(base: Reg, off: i16) -> Mem {
@@ -126,7 +120,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Insn::Load { size, base, off, .. }
             | Insn::LoadSx { size, base, off, .. }
             | Insn::Store { size, base, off, .. } => {
-                if is_own_stack(size, base, off) {
+                if is_own_stack(&insn) {
                     self.access_at(insn, place(base, off));
                 } else if base == Reg::FP {
                     self.missed(pc, insn);

@@ -6,7 +6,6 @@
 //! where it would be without.
 
 use super::Compiler;
-use super::checked::is_own_stack;
 use crate::code::Checked;
 use crate::env::CHECKS;
 use crate::shape::Target;
@@ -131,15 +130,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             if crate::meter::ends_block(insn) || is_call {
                 break;
             }
-            let is_own = match *insn {
-                Insn::Load { size, base, off, .. }
-                | Insn::LoadSx { size, base, off, .. }
-                | Insn::Store { size, base, off, .. } => is_own_stack(size, base, off),
-                _ => false,
-            };
             if let Some((base, is_store, low, high)) = access(insn)
                 && base != Reg::FP
-                && !is_own
             {
                 let known = &mut open[usize::from(base.num())][usize::from(is_store)];
                 if let Some(group) = known.and_then(|n| groups.get_mut(n)) {

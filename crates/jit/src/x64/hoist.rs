@@ -188,9 +188,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             super::turns::is_simple(insn, bmi2)
                 && !is_ordered
                 && !names_frame(insn)
-                && (!is_of_frame(insn) || own_stack(insn))
+                && (!is_of_frame(insn) || is_own_stack(insn))
         };
-        let accesses = strided(&body, own_stack)?;
+        let accesses = strided(&body, is_own_stack)?;
         let is_worth_it = self.meter.is_some() || !accesses.is_empty();
         let fits = first + accesses.len() < CHECKS / 2 && is_worth_it;
         if !fits || !body.iter().all(|(_, insn)| is_simple(insn)) {
@@ -344,16 +344,6 @@ const fn is_of_frame(insn: &Insn) -> bool {
             | Insn::LoadSx { base: Reg::FP, .. }
             | Insn::Store { base: Reg::FP, .. }
     )
-}
-
-/// Whether it is an access to the function's own stack, which needs no check.
-fn own_stack(insn: &Insn) -> bool {
-    match *insn {
-        Insn::Load { size, base, off, .. }
-        | Insn::LoadSx { size, base, off, .. }
-        | Insn::Store { size, base, off, .. } => is_own_stack(size, base, off),
-        _ => false,
-    }
 }
 
 /// A count of bits.

@@ -8,7 +8,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKi
 use programs::{ALL, All, HARDENED, everything, prog};
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Width, table};
 use skep_jit::x64::{Features, compile, compile_best};
-use skep_jit::{Access, Callee, Code, Entry, NoSurroundings, Surroundings};
+use skep_jit::{Access, Callee, Code, Entry, NoSurroundings, Style, Surroundings};
 use skep_prog::Prog;
 use std::collections::BTreeSet;
 
@@ -152,8 +152,8 @@ impl Surroundings for Chosen {
         Access::Plain
     }
 
-    fn blinding(&self) -> Option<u64> {
-        self.blinded.then_some(7)
+    fn style(&self) -> Style {
+        Style { blinding: self.blinded.then_some(7), ..Style::default() }
     }
 }
 
@@ -301,8 +301,8 @@ fn dense_decisions_are_one_jump_through_a_table() {
             NoSurroundings.access(pc)
         }
 
-        fn retpolines(&self) -> bool {
-            true
+        fn style(&self) -> Style {
+            Style { retpolines: true, ..Style::default() }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use skep_abi::ProgType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width, table};
-use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
+use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Style, Surroundings};
 use skep_prog::Prog;
 
 /// Everything that can surround a program, by the number of the helper and of the slot.
@@ -53,16 +53,9 @@ impl Surroundings for All {
         true
     }
 
-    fn is_metered(&self) -> bool {
-        self.is_hardened
-    }
-
-    fn blinding(&self) -> Option<u64> {
-        self.is_hardened.then_some(0x1234_5678_9abc_def0)
-    }
-
-    fn retpolines(&self) -> bool {
-        self.is_hardened
+    fn style(&self) -> Style {
+        let blinding = self.is_hardened.then_some(0x1234_5678_9abc_def0);
+        Style { metered: self.is_hardened, blinding, retpolines: self.is_hardened }
     }
 }
 
