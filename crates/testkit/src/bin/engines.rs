@@ -53,8 +53,10 @@ fn main() -> ExitCode {
             Engines::NotNative(why) => {
                 // Without the place, which is another in each program.
                 let why = why.to_string();
-                let (first, last) = (why.split(", insn").next(), why.rsplit(": ").next());
-                let reason = [first, last].map(Option::unwrap_or_default).join(": ");
+                let reason = match (why.split_once(": insn "), why.rsplit_once(": ")) {
+                    (Some((prog, _)), Some((_, what))) => format!("{prog}: {what}"),
+                    _ => why,
+                };
                 *reasons.entry(reason).or_default() += 1;
             }
             Engines::Equal => compiled += 1,
