@@ -47,6 +47,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
         flow.renew(f);
     }
     f.fold_addresses(&flow);
+    f.hold_numbers(&flow);
     f.drop_dead(&flow);
     flow.find_depths();
     check(f);

@@ -13,7 +13,7 @@ use crate::lift::{Lifted, Outer};
 use crate::surroundings::Callee;
 use alloc::vec;
 use alloc::vec::Vec;
-use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, Value};
+use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, UnOp, Value};
 use skep_isa::{AtomicOp, Pc, Width};
 use skep_x64::Gpr;
 
@@ -184,6 +184,9 @@ impl Life {
         self.weight = self.weight.saturating_add(weight);
     }
 }
+
+/// Of how many uses of a number that is held one counts: without a register, it is made anew for each.
+const HELD_PARTS: u32 = 4;
 
 /// Which values are alive where.
 struct Lives<'a> {
@@ -376,7 +379,9 @@ impl<'a> Lives<'a> {
     fn is_less(&self, value: Value, than: Value) -> bool {
         let of = |value: Value| {
             let life = &self.each[value.index()];
-            (u64::from(life.weight), u64::from(life.span.max(1)))
+            // A number needs no memory where it has no register.
+            let parts = if self.held(value).is_some() { HELD_PARTS } else { 1 };
+            (u64::from(life.weight / parts), u64::from(life.span.max(1)))
         };
         let ((weight, span), (other_weight, other_span)) = (of(value), of(than));
         weight * other_span < other_weight * span
@@ -406,14 +411,22 @@ impl<'a> Lives<'a> {
 
     /// 1 for a number that does not stand in instructions.
     fn is_large(&self, value: Value) -> u32 {
-        let number = self.f.known(value);
+        let number = self.f.known(value).or_else(|| self.held(value));
         u32::from(number.is_some_and(|number| i32::try_from(number.cast_signed()).is_err()))
     }
 
     /// 1 for what has no register of its own.
     fn is_number(&self, value: Value) -> u32 {
         let is_frame = matches!(self.f.insts.get(value.index()), Some(Inst::Frame));
-        u32::from(self.f.known(value).is_some() || is_frame)
+        u32::from(self.f.known(value).or_else(|| self.held(value)).is_some() || is_frame)
+    }
+
+    /// The number that a value holds.
+    fn held(&self, value: Value) -> Option<u64> {
+        match self.f.insts.get(value.index()) {
+            Some(&Inst::Un { op: UnOp::Hold, a }) => self.f.known(a),
+            _ => None,
+        }
     }
 
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
@@ -632,15 +645,10 @@ impl Colors<'_, '_> {
             Some(reg) => reg,
             None => match self.least(value, forbidden) {
                 Some((other, reg)) => {
-                    self.places.locs[other.index()] = Loc::Slot(self.places.slots);
-                    self.places.slots += 1;
+                    self.put_away(other);
                     reg
                 }
-                None => {
-                    self.places.locs[at] = Loc::Slot(self.places.slots);
-                    self.places.slots += 1;
-                    return;
-                }
+                None => return self.put_away(value),
             },
         };
         self.held[usize::from(reg.num())] = value;
@@ -655,6 +663,17 @@ impl Colors<'_, '_> {
                 *shared = Some(reg);
             }
         }
+    }
+
+    /// Gives a value a place that is no register.
+    fn put_away(&mut self, value: Value) {
+        self.places.locs[value.index()] = match self.lives.held(value) {
+            Some(number) => Loc::Number(number),
+            None => {
+                self.places.slots += 1;
+                Loc::Slot(self.places.slots - 1)
+            }
+        };
     }
 
     /// The value that is missed least of those in registers that another may have, if less than that.
