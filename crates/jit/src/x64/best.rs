@@ -61,7 +61,7 @@ fn optimised<O: Surroundings + ?Sized>(
     let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
     for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.style().retpolines);
+        *flow = crate::optimise::optimise(f, core::mem::take(flow), outside.style());
     }
     Ok((shape, functions))
 }
