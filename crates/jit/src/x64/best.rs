@@ -79,8 +79,9 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     for (function, (f, _)) in shape.functions.iter_mut().zip(&functions) {
         function.frame = uses_frame(f) || outside.has_tail_calls();
     }
-    // The main function sets the frame pointer that the others go down from, and the bridge hands on.
-    let has_frame = shape.env || shape.functions.iter().any(|function| function.frame);
+    // The main function sets the frame pointer that the others go down from, and the bridge hands on where something is called.
+    let hands_on = |function: &Function| shape.env && function.has_calls;
+    let has_frame = shape.functions.iter().any(|function| function.frame || hands_on(function));
     if let Some(main) = shape.functions.first_mut() {
         main.frame |= has_frame;
     }
