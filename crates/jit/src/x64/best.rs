@@ -20,7 +20,7 @@ use crate::surroundings::Surroundings;
 use alloc::vec;
 use alloc::vec::Vec;
 use place::{ARGS, Asked, Loc, Places};
-use skep_ir::{BlockId, Flow, Func, Inst, Term, Value};
+use skep_ir::{BlockId, Edge, Flow, Func, Inst, Term, Value};
 use skep_isa::Pc;
 use skep_prog::Prog;
 use skep_x64::{Gpr, Label, Reach, Width};
@@ -141,6 +141,8 @@ struct Best<'a, O: ?Sized> {
     is_far: bool,
     /// Where code stood when flags had been left that tell whether a register is 0, on a width.
     flags: Option<(u32, Gpr, Width)>,
+    /// Ways of branches that have moves of their own behind the function, by the places of the branches.
+    asides: Vec<(usize, Edge, Label)>,
     /// Tables of jumps, which lie behind the program.
     tables: Vec<(Label, Vec<Label>)>,
 }
@@ -180,7 +182,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
     ) -> Self {
         let c = Compiler::new(&prog.insns, outside, features, shape);
         let at = vec![u32::MAX; prog.insns.len()];
-        Self { c, shape, at, is_far, flags: None, tables: Vec::new() }
+        Self { c, shape, at, is_far, flags: None, asides: Vec::new(), tables: Vec::new() }
     }
 
     fn run(mut self, parts: &[Part<'_>]) -> Result<Code, CompileError> {
@@ -236,6 +238,10 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         self.moves(&cur, &mut moves);
         for at in 0..cur.layout.len() {
             self.block(&cur, at)?;
+        }
+        for (at, edge, label) in core::mem::take(&mut self.asides) {
+            self.c.asm.bind(label);
+            self.go(&cur, at, edge, None);
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     }
 
     /// Follows an edge, by a jump if its block is not the next.
-    fn go(&mut self, cur: &Cur<'_>, at: usize, edge: Edge, next: Option<BlockId>) {
+    pub(super) fn go(&mut self, cur: &Cur<'_>, at: usize, edge: Edge, next: Option<BlockId>) {
         let mut moves = self.moves_of(cur, edge);
         self.moves(cur, &mut moves);
         if next != Some(edge.to) {
@@ -77,15 +77,20 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             (cond, yes, no, yes_moves, no_moves)
         };
         if far_moves.is_empty() {
+            let is_aside = near.to != far.to && next != Some(near.to) && next == Some(far.to);
             // Moves on the way to a loop's start may come first, where they change nothing for the other way.
-            if near.to != far.to
-                && next != Some(near.to)
-                && next == Some(far.to)
-                && self.are_harmless(cur, &near_moves, far)
-            {
+            if is_aside && self.are_harmless(cur, &near_moves, far) {
                 self.moves(cur, &mut near_moves);
                 let reach = self.reach_to(cur, at, near.to);
                 return self.c.asm.jcc(cond.not(), cur.label(near.to), reach);
+            }
+            // A way that only hands on numbers leads out of what is done most often, as do those of errors.
+            let is_back = cur.flow.is_back(cur.layout[at], near.to);
+            let is_number = |(_, from): &Move| matches!(from, Loc::Number(_));
+            if is_aside && !is_back && near_moves.iter().all(is_number) {
+                let aside = self.c.asm.label();
+                self.c.asm.jcc(cond.not(), aside, Reach::Long);
+                return self.asides.push((at, near, aside));
             }
             let reach = self.reach_to(cur, at, far.to);
             self.c.asm.jcc(cond, cur.label(far.to), reach);
