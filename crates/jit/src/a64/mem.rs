@@ -130,7 +130,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.csel(Cond::Eq, Wide::W64, dst, Gpr::Zr, S0);
     }
 
-    fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
+    pub(super) fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
         self.asm.mov_imm(KIND, Env::kind(kind, size.bytes(), self.outside.number(), pc));
         self.asm.bl(self.stubs.access);
     }
