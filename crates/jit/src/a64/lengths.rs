@@ -16,7 +16,7 @@ impl Lengths for A64 {
     const BRIDGED: u32 = 10 * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.
     const HARDENED: u32 = 10 * 4;
-    const COUNTED: u32 = 0;
+    const COUNTED: u32 = 64 * 4;
     /// The words and what is asked of them, with the address of the array and its length.
     const TAIL_CALL: u32 = (32 + 4 + 4 + EXIT) * 4;
     /// With a kind of four parts, where turns are reported.

@@ -4,6 +4,7 @@
 //! a loop and each function looks whether some are left. Where there are none, code out of the way asks for more. The
 //! stubs of the bridge keep the account in the environment, where the engine looks at it and changes it.
 
+use super::lengths::STUBS;
 use super::regs::METER;
 use super::{Compiler, env};
 use crate::env::Env;
@@ -18,13 +19,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        if self.turns.is_some() {
+            return;
+        }
         let Some(Charge { insns, asks }) = charge else { return };
         self.asm.subs_imm(Width::W64, METER, METER, insns.unsigned_abs());
         if asks {
             let (ask, back) = (self.asm.label(), self.asm.label());
-            // What asks lies behind the program.
-            let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
-            let reach = if most < 1 << 20 { Reach::Near } else { Reach::Far };
+            let reach = self.behind();
             self.asm.b_cond(Cond::Lt, ask, reach);
             self.asm.bind(back);
             if let Some(meter) = &mut self.meter {
@@ -63,5 +65,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.ask_meter(pc);
             self.asm.b(back);
         }
+    }
+
+    /// How far code behind the program is, from anywhere in it.
+    pub(super) fn behind(&self) -> Reach {
+        let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
+        if most < (1 << 20) - STUBS { Reach::Near } else { Reach::Far }
     }
 }
