@@ -250,7 +250,7 @@ fn turns_of_loops_are_counted() {
                 }) {
                     let Some((count, last)) = turns(width, op, (a, b), step) else { continue };
                     found += 1;
-                    if found % EVERY != 0 {
+                    if !usize::is_multiple_of(found, EVERY) {
                         continue;
                     }
                     let imm = i64::from(b as u32 as i32);

@@ -27,8 +27,10 @@ mod alu;
 mod atomic;
 mod blind;
 mod call;
+mod checked;
 mod frame;
 mod fuse;
+mod hoist;
 mod jump;
 mod lengths;
 mod mem;
@@ -38,6 +40,7 @@ mod turns;
 
 use crate::ahead::Ahead;
 use crate::blind::Keys;
+use crate::checks::{Checks, check_frame_pointer};
 use crate::code::{Code, CompileError, Entry, positions};
 use crate::counted::Counted;
 use crate::meter::Meter;
@@ -74,12 +77,13 @@ pub fn compile<O: Surroundings + ?Sized>(
         return Err(CompileError::Flow { pc: Pc(0) });
     }
     if outside.checks() {
-        let what = "code that checks, on AArch64";
-        return Err(CompileError::Unsupported { pc: Pc(0), what });
+        check_frame_pointer(&prog.insns)?;
     }
     let shape = Shape::new::<A64, O>(&prog.insns, outside)?;
     let most = shape.most.last().copied().unwrap_or(u32::MAX);
-    if most > REACH - lengths::STUBS {
+    // There may be more copies of what is checked.
+    let reach = if outside.checks() { REACH / 4 } else { REACH };
+    if most > reach - lengths::STUBS {
         return Err(CompileError::TooLong);
     }
     Compiler::new(&prog.insns, outside, features, &shape).run()
@@ -116,6 +120,8 @@ struct Compiler<'a, O: ?Sized> {
     turns: Option<(Counted, Label)>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
+    /// Where accesses are checked.
+    checks: Option<Checks<Label>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -156,6 +162,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             keys: outside.style().blinding.map(Keys::new),
             turns: None,
             meter: outside.style().metered.then(Meter::new),
+            checks: outside.checks().then(Checks::new),
         }
     }
 
@@ -168,7 +175,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         while slot < len {
             let pc = Pc(slot);
             if slot != start && shape.is_target.get(pc.index()) == Some(&Target::Loop) {
-                self.begin_turns(pc);
+                match self.checks {
+                    Some(_) => self.begin_hoisted(pc),
+                    None => self.begin_turns(pc),
+                }
             }
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {
@@ -182,7 +192,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 self.count(pc, insn);
             }
             // What ends a loop that has something before it was reckoned there.
-            let is_reckoned = self.turns.is_none();
+            let is_reckoned = self.turns.is_none() && !self.is_hoisted();
             let start = self.asm.here();
             slot += match self.insns.get(pc) {
                 Some(insn) => self.insn(pc, insn)?,
@@ -200,7 +210,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let entry = self.entry;
         let (bytes, labels) = self.asm.finish_with_labels()?;
         let at = positions(shape, labels, len as usize, end);
-        Ok(Code { entry, enter, at, bytes, checks: Default::default() })
+        let checks = self.checks.map(|checks| checks.pcs).unwrap_or_default();
+        Ok(Code { entry, enter, at, bytes, checks })
     }
 
     /// What comes behind instructions.
@@ -233,6 +244,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
             Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
+            insn if self.checks.is_some() && insn.is_access() => self.checked_access(pc, insn),
             Insn::Load { size, dst, base, off } => self.load(pc, size, dst, base, off),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),

@@ -59,6 +59,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
+        if let Some(slots) = self.end_hoisted(pc) {
+            return slots;
+        }
         if let Some(slots) = self.end_turns(pc, off) {
             return slots;
         }

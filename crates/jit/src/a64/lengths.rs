@@ -9,9 +9,9 @@ pub(super) const STUBS: u32 = 512;
 
 impl Lengths for A64 {
     const ALIGN: u32 = 0;
-    const PROLOGUE: u32 = 20 * 4;
-    /// There is no such code.
-    const CHECKED: u32 = 0;
+    const PROLOGUE: u32 = 28 * 4;
+    /// The check and what is left to the environment, out of the way; or what is asked before a loop, and its slow way.
+    const CHECKED: u32 = 64 * 4;
     /// The address, a value, kind and size, the call, and the result.
     const BRIDGED: u32 = 10 * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.

@@ -17,9 +17,10 @@ use skep_isa::{Insn, Pc};
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Counts at the start of blocks and at jumps back; `pc` is what comes next.
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
+        let is_hoisted = self.is_hoisted();
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
-        if self.turns.is_some() {
+        if self.turns.is_some() || is_hoisted {
             return;
         }
         let Some(Charge { insns, asks }) = charge else { return };
@@ -67,9 +68,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// How far code behind the program is, from anywhere in it.
+    /// How far code behind the program is, from anywhere in it. There may be up to three more copies of what is checked.
     pub(super) fn behind(&self) -> Reach {
         let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
-        if most < (1 << 20) - STUBS { Reach::Near } else { Reach::Far }
+        let reach = if self.checks.is_some() { 1 << 18 } else { 1 << 20 };
+        if most < reach - STUBS { Reach::Near } else { Reach::Far }
     }
 }
