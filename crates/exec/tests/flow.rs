@@ -94,6 +94,40 @@ fn a_comparison_of_32_bits_sees_no_more_of_a_number() {
     }
 }
 
+/// More numbers and variables than registers, as many of each as a few loops have: what one kind of code gives the others do.
+#[test]
+fn numbers_of_loops_wherever_there_is_room() {
+    for numbers in [1, 3, 6] {
+        for slots in [0, 2, 5, 12] {
+            let spill: String = (1..=slots)
+                .map(|n| format!("r5 = {n}\n*(u64 *)(r10 - {}) = r5\n", 8 * n))
+                .collect();
+            let step: String = (1..=slots)
+                .map(|n| {
+                    format!("r5 = *(u64 *)(r10 - {0})\nr5 += r0\n*(u64 *)(r10 - {0}) = r5\n", 8 * n)
+                })
+                .collect();
+            let large: String = (1..=numbers)
+                .map(|n| {
+                    let (number, reg) = (0x1234_5678_9abc_u64 * n, [3, 4, 6, 7][n as usize % 4]);
+                    format!("r5 = {number} ll\nr{reg} ^= r5\nr0 *= r5\nif r0 > r5 goto +1\nr0 += r{reg}\n")
+                })
+                .collect();
+            let sum: String = (1..=slots)
+                .map(|n| format!("r5 = *(u64 *)(r10 - {})\nr0 ^= r5\n", 8 * n))
+                .collect();
+            let text = format!(
+                "r0 = 1\nr3 = 3\nr4 = 4\nr6 = 6\nr7 = 7\nr8 = *(u64 *)(r1 + 8)\n{spill}\
+                 l:\n{large}{step}r0 += r8\nr8 += r3\nr2 += -1\nif r2 != 0 goto l\n\
+                 {sum}r0 ^= r3\nr0 ^= r4\nr0 ^= r6\nr0 ^= r7\nr0 ^= r8\n*(u64 *)(r1 + 0) = r0\nexit"
+            );
+            let mut memory = std::array::from_fn(|n| 0x0102_0304_0506_0708 * (n as u64 + 1));
+            let r0 = run(&text, &mut memory);
+            assert_eq!(memory[0], r0, "{text}");
+        }
+    }
+}
+
 #[test]
 fn jumps_of_any_length() {
     for count in (0..64).chain([100, 1000, 40_000]) {

@@ -16,7 +16,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
         for _ in 0..MOST_ROUNDS {
             let ways = f.number_values(&flow);
             if ways {
-                flow = Flow::new(f);
+                flow.renew(f);
             }
             f.prune_params(&flow);
             if !ways {
@@ -26,27 +26,28 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
     }
     flow = straighten(f, flow);
     if f.choose_numbers(&flow) {
-        flow = numbered_anew(f);
+        flow = numbered_anew(f, flow);
         is_new = true;
     }
     is_new |= f.unroll(&flow);
     if f.repeat_turns(&flow) {
-        flow = numbered_anew(f);
+        flow = numbered_anew(f, flow);
         is_new = true;
     }
     is_new |= f.multiply_to_divide(&flow);
     // Numbers that are compared were so when that was lifted, unless something has changed since.
     if is_new && f.decide_comparisons(&flow) {
-        flow = Flow::new(f);
+        flow.renew(f);
     }
     if has_tables && f.recover_switches(&flow) {
-        flow = Flow::new(f);
+        flow.renew(f);
     }
     f.balance_sums(&flow);
     if f.gather_charges(&flow) {
-        flow = Flow::new(f);
+        flow.renew(f);
     }
     f.fold_addresses(&flow);
+    f.hold_numbers(&flow);
     f.drop_dead(&flow);
     flow.find_depths();
     check(f);
@@ -60,19 +61,19 @@ fn straighten(f: &mut Lifted, mut flow: Flow) -> Flow {
         if !f.skip_jumps(&flow) {
             break;
         }
-        flow = Flow::new(f);
+        flow.renew(f);
     }
     f.join_blocks(&mut flow);
     flow
 }
 
 /// Takes up what a pass has left for others to simplify, where ways have changed.
-fn numbered_anew(f: &mut Lifted) -> Flow {
-    let mut flow = Flow::new(f);
+fn numbered_anew(f: &mut Lifted, mut flow: Flow) -> Flow {
+    flow.renew(f);
     f.prune_params(&flow);
     flow = straighten(f, flow);
     if f.number_values(&flow) {
-        flow = Flow::new(f);
+        flow.renew(f);
         f.prune_params(&flow);
     }
     flow

@@ -228,6 +228,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     }
 
     pub(super) fn un(&mut self, cur: &Cur<'_>, value: Value, op: UnOp, a: Value) {
+        if op == UnOp::Hold {
+            return self.copy(cur, cur.loc(value), cur.loc(a));
+        }
         let target = self.target(cur, value);
         let from = self.reg(cur, a, target);
         let asm = &mut self.c.asm;
@@ -238,6 +241,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
                 self.bring(target, Loc::Reg(from));
                 self.c.asm.unary(Unary::Neg, wide(width), target);
             }
+            UnOp::Hold => {}
             UnOp::Bswap(size) => {
                 self.bring(target, Loc::Reg(from));
                 let asm = &mut self.c.asm;

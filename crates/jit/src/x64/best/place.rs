@@ -13,7 +13,7 @@ use crate::lift::{Lifted, Outer};
 use crate::surroundings::Callee;
 use alloc::vec;
 use alloc::vec::Vec;
-use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, Value};
+use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, UnOp, Value};
 use skep_isa::{AtomicOp, Pc, Width};
 use skep_x64::Gpr;
 
@@ -81,8 +81,8 @@ pub(super) struct Places {
     pub(super) saved: u8,
     /// Whether r10 holds no value.
     pub(super) two: bool,
-    /// How often each value is used.
-    pub(super) uses: Vec<u32>,
+    /// What is known of each value.
+    lives: Vec<Life>,
     /// Values that come into each block.
     live_in: Rows,
 }
@@ -139,6 +139,11 @@ impl Places {
         self.live_in.of(block)
     }
 
+    /// How often a value is used.
+    pub(super) fn uses(&self, value: Value) -> u32 {
+        self.lives.get(value.index()).map_or(0, |life| life.uses)
+    }
+
     /// Places for the values of a function.
     ///
     /// # Errors
@@ -149,24 +154,47 @@ impl Places {
         let places = lives.color(asked.taken, two);
         let mut places =
             if places.slots == 0 || two { places } else { lives.color(asked.taken, true) };
-        (places.uses, places.live_in) = (lives.uses, lives.live_in);
+        (places.lives, places.live_in) = (lives.each, lives.live_in);
         Ok(places)
     }
 }
+
+/// What is known of a value.
+#[derive(Clone, Copy)]
+struct Life {
+    /// Registers it cannot have.
+    forbidden: Set,
+    /// The one it would like.
+    wish: Option<Gpr>,
+    /// How much it is used, and how long it lives, by turns of loops.
+    weight: u32,
+    span: u32,
+    /// How often it is used.
+    uses: u32,
+    /// What parameter it becomes.
+    becomes: Value,
+}
+
+impl Life {
+    const NONE: Self =
+        Self { forbidden: 0, wish: None, weight: 0, span: 0, uses: 0, becomes: Value::NONE };
+
+    /// It is used once more, or given, where there are so many turns.
+    const fn weighs(&mut self, weight: u32) {
+        self.weight = self.weight.saturating_add(weight);
+    }
+}
+
+/// Of how many uses of a number that is held one counts: without a register, it is made anew for each.
+const HELD_PARTS: u32 = 4;
 
 /// Which values are alive where.
 struct Lives<'a> {
     f: &'a Lifted,
     flow: &'a Flow,
     bmi2: bool,
-    /// Of each value: registers it cannot have, how much it is used, how long it lives, which register it would like, and
-    /// what parameter it becomes.
-    forbidden: Vec<Set>,
-    weight: Vec<u32>,
-    span: Vec<u32>,
-    wish: Vec<Option<Gpr>>,
-    becomes: Vec<Value>,
-    uses: Vec<u32>,
+    /// What is known of each value.
+    each: Vec<Life>,
     /// Values that come into each block.
     live_in: Rows,
     /// Values whose last use in their block is at an instruction, by its position, from the end of each block; the
@@ -184,12 +212,7 @@ impl<'a> Lives<'a> {
             f,
             flow,
             bmi2: asked.bmi2,
-            forbidden: vec![0; len],
-            weight: vec![0; len],
-            span: vec![0; len],
-            wish: vec![None; len],
-            becomes: vec![Value::NONE; len],
-            uses: vec![0; len],
+            each: vec![Life::NONE; len],
             live_in: Rows::default(),
             deaths: Vec::with_capacity(len),
             ranges: vec![(0, 0); f.blocks.len()],
@@ -282,8 +305,9 @@ impl<'a> Lives<'a> {
             let params = &f.blocks[edge.to.index()].params;
             for (&arg, &param) in f.args(edge).iter().zip(params) {
                 if self.is_placed(arg) {
-                    if self.becomes[arg.index()] == Value::NONE {
-                        self.becomes[arg.index()] = param;
+                    let becomes = &mut self.each[arg.index()].becomes;
+                    if *becomes == Value::NONE {
+                        *becomes = param;
                     }
                     self.used(arg, end, weight, now);
                 }
@@ -294,7 +318,7 @@ impl<'a> Lives<'a> {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
                 if matches!(f.blocks[block.index()].term, Term::Return(_)) {
-                    self.wish[value.index()] = Some(Gpr::Rax);
+                    self.each[value.index()].wish = Some(Gpr::Rax);
                 }
             }
         });
@@ -306,15 +330,15 @@ impl<'a> Lives<'a> {
             let (clobbers, operands_too) = self.clobbers(value, inst);
             if clobbers != 0 {
                 for &value in &now.values {
-                    self.forbidden[value.index()] |= clobbers;
+                    self.each[value.index()].forbidden |= clobbers;
                 }
             }
-            self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
+            self.each[value.index()].weighs(weight);
             inst.operands(|operand| {
                 if self.is_placed(operand) {
                     self.used(operand, at, weight, now);
                     if operands_too {
-                        self.forbidden[operand.index()] |= clobbers;
+                        self.each[operand.index()].forbidden |= clobbers;
                     }
                 }
             });
@@ -328,31 +352,36 @@ impl<'a> Lives<'a> {
         }
         let first = if block == BlockId(0) { u32::MAX } else { 0 };
         for (n, &param) in f.blocks[block.index()].params.iter().enumerate() {
-            self.weight[param.index()] = self.weight[param.index()].saturating_add(weight);
+            let life = &mut self.each[param.index()];
+            life.weighs(weight);
             if first != 0 {
-                self.wish[param.index()] = ARGS.get(n).copied();
+                life.wish = ARGS.get(n).copied();
             }
         }
         self.ranges[block.index()] = (start, self.deaths.len());
     }
 
     fn used(&mut self, value: Value, at: u32, weight: u32, now: &mut Now) {
-        self.uses[value.index()] += 1;
-        self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
+        let life = &mut self.each[value.index()];
+        life.uses += 1;
+        life.weighs(weight);
         if now.add(value, at) {
             self.deaths.push((at, value));
         }
     }
 
     fn lives_for(&mut self, value: Value, insts: u32, weight: u32) {
-        let span = &mut self.span[value.index()];
+        let span = &mut self.each[value.index()].span;
         *span = span.saturating_add(insts.saturating_mul(weight));
     }
 
     /// Whether a value would be missed less in a register than another: by uses for as long as it lives.
     fn is_less(&self, value: Value, than: Value) -> bool {
         let of = |value: Value| {
-            (u64::from(self.weight[value.index()]), u64::from(self.span[value.index()].max(1)))
+            let life = &self.each[value.index()];
+            // A number needs no memory where it has no register.
+            let parts = if self.held(value).is_some() { HELD_PARTS } else { 1 };
+            (u64::from(life.weight / parts), u64::from(life.span.max(1)))
         };
         let ((weight, span), (other_weight, other_span)) = (of(value), of(than));
         weight * other_span < other_weight * span
@@ -382,22 +411,30 @@ impl<'a> Lives<'a> {
 
     /// 1 for a number that does not stand in instructions.
     fn is_large(&self, value: Value) -> u32 {
-        let number = self.f.known(value);
+        let number = self.f.known(value).or_else(|| self.held(value));
         u32::from(number.is_some_and(|number| i32::try_from(number.cast_signed()).is_err()))
     }
 
     /// 1 for what has no register of its own.
     fn is_number(&self, value: Value) -> u32 {
         let is_frame = matches!(self.f.insts.get(value.index()), Some(Inst::Frame));
-        u32::from(self.f.known(value).is_some() || is_frame)
+        u32::from(self.f.known(value).or_else(|| self.held(value)).is_some() || is_frame)
+    }
+
+    /// The number that a value holds.
+    fn held(&self, value: Value) -> Option<u64> {
+        match self.f.insts.get(value.index()) {
+            Some(&Inst::Un { op: UnOp::Hold, a }) => self.f.known(a),
+            _ => None,
+        }
     }
 
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
     /// notes what its values would like.
     fn clobbers(&mut self, value: Value, inst: &Inst) -> (Set, bool) {
         let mut wish = |value: Value, reg: Gpr| {
-            if let Some(wish) = self.wish.get_mut(value.index()) {
-                *wish = Some(reg);
+            if let Some(life) = self.each.get_mut(value.index()) {
+                life.wish = Some(reg);
             }
         };
         match *inst {
@@ -459,7 +496,7 @@ impl<'a> Lives<'a> {
                 slots: 0,
                 saved: 0,
                 two,
-                uses: Vec::new(),
+                lives: Vec::new(),
                 live_in: Rows::default(),
             },
             reserved,
@@ -544,7 +581,7 @@ impl Colors<'_, '_> {
         }
         let f = self.lives.f;
         for &param in &f.blocks[block.index()].params {
-            if self.lives.uses[param.index()] > 0 {
+            if self.lives.each[param.index()].uses > 0 {
                 self.choose(param, [Value::NONE; 2]);
             }
         }
@@ -562,7 +599,7 @@ impl Colors<'_, '_> {
                     self.free(dead);
                 }
             }
-            if inst.gives() && self.lives.uses[value.index()] > 0 {
+            if inst.gives() && self.lives.each[value.index()].uses > 0 {
                 let like = match *inst {
                     Inst::Bin { op, a, b, .. } if op.is_commutative() => [a, b],
                     Inst::Bin { a, .. } | Inst::Un { a, .. } => [a, Value::NONE],
@@ -586,8 +623,8 @@ impl Colors<'_, '_> {
     /// A place for a value, best where one of `like` was.
     fn choose(&mut self, value: Value, like: [Value; 2]) {
         let at = value.index();
-        let forbidden = self.lives.forbidden[at] | self.reserved;
-        let becomes = self.lives.becomes[at];
+        let Life { forbidden, wish, becomes, .. } = self.lives.each[at];
+        let forbidden = forbidden | self.reserved;
         let shared = |this: &Self, param: Value| this.shared.get(param.index()).copied().flatten();
         let was = |this: &Self, value: Value| match this.places.locs.get(value.index()) {
             Some(Loc::Reg(reg)) => Some(*reg),
@@ -596,7 +633,7 @@ impl Colors<'_, '_> {
         let wishes = [
             shared(self, value),
             shared(self, becomes),
-            self.lives.wish[at],
+            wish,
             was(self, like[0]),
             was(self, like[1]),
         ];
@@ -608,15 +645,10 @@ impl Colors<'_, '_> {
             Some(reg) => reg,
             None => match self.least(value, forbidden) {
                 Some((other, reg)) => {
-                    self.places.locs[other.index()] = Loc::Slot(self.places.slots);
-                    self.places.slots += 1;
+                    self.put_away(other);
                     reg
                 }
-                None => {
-                    self.places.locs[at] = Loc::Slot(self.places.slots);
-                    self.places.slots += 1;
-                    return;
-                }
+                None => return self.put_away(value),
             },
         };
         self.held[usize::from(reg.num())] = value;
@@ -631,6 +663,17 @@ impl Colors<'_, '_> {
                 *shared = Some(reg);
             }
         }
+    }
+
+    /// Gives a value a place that is no register.
+    fn put_away(&mut self, value: Value) {
+        self.places.locs[value.index()] = match self.lives.held(value) {
+            Some(number) => Loc::Number(number),
+            None => {
+                self.places.slots += 1;
+                Loc::Slot(self.places.slots - 1)
+            }
+        };
     }
 
     /// The value that is missed least of those in registers that another may have, if less than that.
