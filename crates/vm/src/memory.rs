@@ -223,11 +223,12 @@ impl<'m> Memory<'m> {
     }
 
     /// The part of the stack that `depth` active functions may touch; the deepest has the lowest
-    /// addresses.
+    /// addresses. `stack` is its end, as long as the run needs.
     pub(crate) fn set_frames(&mut self, stack: &'m [Cell<u8>], depth: u32) {
-        let lo = STACK_SIZE.saturating_sub((FRAME_SIZE * depth) as usize);
-        let lo32 = u32::try_from(lo).unwrap_or(u32::MAX);
-        self.set(STACK, stack.get(lo..).unwrap_or(&[]), lo32, true);
+        let unused = stack.len().saturating_sub((FRAME_SIZE * depth) as usize);
+        let frames = stack.get(unused..).unwrap_or(&[]);
+        let lo = u32::try_from(STACK_SIZE.saturating_sub(frames.len())).unwrap_or(u32::MAX);
+        self.set(STACK, frames, lo, true);
     }
 
     /// The values of the next map, readable and writable as its flags say.

@@ -77,7 +77,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
 ) -> Result<Code, CompileError> {
     let (mut shape, functions) = optimised(prog, outside)?;
     for (function, (f, _)) in shape.functions.iter_mut().zip(&functions) {
-        function.frame = uses_frame(f) || outside.has_tail_calls();
+        function.frame = uses_frame(f) || outside.keeps_frames();
     }
     // The main function sets the frame pointer that the others go down from, and the bridge hands on where something is called.
     let hands_on = |function: &Function| shape.env && function.has_calls;
