@@ -32,7 +32,9 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
     }
     is_new |= f.unroll(&flow);
     if f.repeat_turns(&flow) {
-        flow = numbered_anew(f, flow);
+        flow.renew(f);
+        f.prune_params(&flow);
+        flow = straighten(f, flow);
         is_new = true;
     }
     is_new |= f.multiply_to_divide(&flow);
