@@ -151,7 +151,7 @@ pub trait Surroundings {
     }
 
     /// Whether code checks each access, with addresses being those of regions, and calls for room on the stack.
-    /// Programs that have not been verified need that; x86-64 only.
+    /// Programs that have not been verified need that.
     fn checks(&self) -> bool {
         false
     }

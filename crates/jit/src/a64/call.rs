@@ -12,10 +12,14 @@ use skep_isa::{Call, Pc, Reg, Size};
 /// The number of a bridged call: the seventh argument.
 const ID: Gpr = Gpr::X6;
 
+/// r1 to r5, and where the stub of bridged calls returns to, by pairs.
+const KEPT: [(Gpr, Gpr); 3] = [(Gpr::X0, Gpr::X1), (Gpr::X2, Gpr::X3), (Gpr::X4, Gpr::X30)];
+
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn call(&mut self, pc: Pc, call: Call) -> Result<(), CompileError> {
         match call {
             Call::Local(off) => {
+                self.check_depth(pc);
                 let label = self.function_label(pc.jump(off).unwrap_or_default().0);
                 self.asm.bl(label);
             }
@@ -54,13 +58,29 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn add_bridge(&mut self) {
         self.asm.bind(self.stubs.bridge);
         self.save_meter();
-        self.asm.push(Gpr::X30, 16);
+        // Programs that have not been verified may go on with what they gave.
+        let keeps = self.checks.is_some();
+        if keeps {
+            let [(first, second), (a, b), (c, d)] = KEPT;
+            self.asm.push_pair(first, second, 48);
+            self.asm.store_pair(a, b, 16);
+            self.asm.store_pair(c, d, 32);
+        } else {
+            self.asm.push(Gpr::X30, 16);
+        }
         self.asm.store(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, frame)));
         self.asm.mov(Width::W64, ENV_ARG, ENV);
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, bridge)));
         self.asm.blr(S0);
         self.asm.mov(Width::W64, RESULT, Gpr::X0);
-        self.asm.pop(Gpr::X30, 16);
+        if keeps {
+            let [(first, second), (a, b), (c, d)] = KEPT;
+            self.asm.load_pair(c, d, 32);
+            self.asm.load_pair(a, b, 16);
+            self.asm.pop_pair(first, second, 48);
+        } else {
+            self.asm.pop(Gpr::X30, 16);
+        }
         self.load_meter();
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, stop)));
         self.asm.cb(false, Width::W64, S0, self.stubs.abort, Reach::Near);

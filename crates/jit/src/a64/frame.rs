@@ -59,6 +59,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if self.is_main && self.entry == Entry::WithEnv {
             self.save_all();
             self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
+            self.zero_registers();
             self.zero_stack();
             if function.may_goto {
                 self.asm.mov_imm(S0, MAX_LOOPS.into());
@@ -187,6 +188,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.bind(self.stubs.enter);
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
+        self.zero_registers();
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, target)));
         self.asm.blr(S0);
         self.asm.mov(Width::W64, Gpr::X0, RESULT);
@@ -200,6 +202,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.add_bridge();
         self.add_access();
         self.add_asks();
+        self.add_slow();
+        self.add_slow_clusters();
+        self.add_misses();
         self.asm.trap();
     }
 }

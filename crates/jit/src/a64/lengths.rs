@@ -9,14 +9,14 @@ pub(super) const STUBS: u32 = 512;
 
 impl Lengths for A64 {
     const ALIGN: u32 = 0;
-    const PROLOGUE: u32 = 20 * 4;
-    /// There is no such code.
-    const CHECKED: u32 = 0;
+    const PROLOGUE: u32 = 28 * 4;
+    /// The check and what is left to the environment, out of the way; or what is asked before a loop, and its slow way.
+    const CHECKED: u32 = 64 * 4;
     /// The address, a value, kind and size, the call, and the result.
     const BRIDGED: u32 = 10 * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.
     const HARDENED: u32 = 10 * 4;
-    const COUNTED: u32 = 0;
+    const COUNTED: u32 = 64 * 4;
     /// The words and what is asked of them, with the address of the array and its length.
     const TAIL_CALL: u32 = (32 + 4 + 4 + EXIT) * 4;
     /// With a kind of four parts, where turns are reported.

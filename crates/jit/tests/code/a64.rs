@@ -1,6 +1,6 @@
 //! What programs become on AArch64, read back by an independent disassembler.
 
-use crate::programs::{ALL, HARDENED, everything, prog};
+use crate::programs::{self, ALL, CHECKED, HARDENED, everything, prog};
 use skep_isa::{AluOp, Call, CondOp, Insn, Insns, Reg, Size, Src, Width};
 use skep_jit::a64::{Features, compile};
 use skep_jit::{Code, CompileError, Entry, NoSurroundings};
@@ -58,6 +58,11 @@ fn everything_becomes_instructions() {
         assert_eq!(insns.iter().any(|text| text.starts_with("ldxr")), !features.lse);
         let code = compile(&prog(everything()), &HARDENED, features).unwrap();
         check(&code, "everything, hardened");
+        for outside in [&CHECKED, &programs::BOTH] {
+            let code = compile(&prog(everything()), outside, features).unwrap();
+            check(&code, "everything, checked");
+            assert!(code.checks.is_sorted_by_key(|check| check.pc) && code.checks.len() > 200);
+        }
     }
 }
 
@@ -181,7 +186,7 @@ fn no_instruction_is_longer_than_is_reckoned() {
             for before in 0..3 {
                 let pad = core::iter::repeat_n(Insn::JumpLong { off: 0 }, before);
                 let list: Insns = pad.chain([insn, Insn::Jump { off: 0 }, Insn::Exit]).collect();
-                for outside in [&ALL, &HARDENED] {
+                for outside in [&ALL, &HARDENED, &CHECKED, &programs::BOTH] {
                     let code = compile(&prog(list.clone()), outside, features);
                     assert!(code.is_ok(), "{insn:?}: {code:?}");
                 }
