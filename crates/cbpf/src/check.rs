@@ -106,6 +106,7 @@ fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
     Ok(Program { insns })
 }
 
+#[inline]
 fn check_insn(pc: usize, insn: Insn, len: usize) -> Result<(), CheckError> {
     match insn {
         Insn::Alu { op: AluOp::Div | AluOp::Mod, src: Src::K(0) } => {

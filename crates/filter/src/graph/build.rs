@@ -309,6 +309,17 @@ impl<'g, 'a> Builder<'g, 'a> {
         next
     }
 
+    /// A condition whose beginning holds.
+    fn behind_beginning(&mut self, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+        match self.form(form) {
+            // Most have nothing to the left but that.
+            Form::And(left, right) if matches!(self.form(left), Form::Test(_)) => {
+                self.build(right, yes, no)
+            }
+            _ => self.build(form, yes, no),
+        }
+    }
+
     /// Conditions, the last first, that begin with a test whether the value is one of the numbers.
     fn run(
         &mut self,
@@ -327,7 +338,7 @@ impl<'g, 'a> Builder<'g, 'a> {
             let (there, mut rest) = (self.follow(yes), self.follow(no));
             for item in run {
                 if always.is_none() && item.beginning == Some((value, number)) {
-                    rest = self.build(item.form, there, rest);
+                    rest = self.behind_beginning(item.form, there, rest);
                 }
             }
             self.facts.truncate(known);
