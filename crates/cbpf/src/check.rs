@@ -96,6 +96,7 @@ pub fn check_insns(insns: Vec<Insn>) -> Result<Program, CheckError> {
     check_whole(insns)
 }
 
+#[inline]
 fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
     match insns.last() {
         Some(Insn::RetK { .. } | Insn::RetA) => {}
