@@ -23,7 +23,7 @@ use place::{ARGS, Asked, Loc, Places};
 use skep_ir::{BlockId, Flow, Func, Inst, Term, Value};
 use skep_isa::Pc;
 use skep_prog::Prog;
-use skep_x64::{Gpr, Label, Reach};
+use skep_x64::{Gpr, Label, Reach, Width};
 
 /// Slots of a program at most: longer ones are the first tier's.
 const MOST_SLOTS: usize = 1 << 17;
@@ -138,6 +138,8 @@ struct Best<'a, O: ?Sized> {
     at: Vec<u32>,
     /// Whether all jumps ahead are long.
     is_far: bool,
+    /// Where code stood when flags had been left that tell whether a register is 0, on a width.
+    flags: Option<(u32, Gpr, Width)>,
     /// Tables of jumps, which lie behind the program.
     tables: Vec<(Label, Vec<Label>)>,
 }
@@ -176,7 +178,8 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         is_far: bool,
     ) -> Self {
         let c = Compiler::new(&prog.insns, outside, features, shape);
-        Self { c, shape, at: vec![u32::MAX; prog.insns.len()], is_far, tables: Vec::new() }
+        let at = vec![u32::MAX; prog.insns.len()];
+        Self { c, shape, at, is_far, flags: None, tables: Vec::new() }
     }
 
     fn run(mut self, parts: &[Part<'_>]) -> Result<Code, CompileError> {
@@ -251,6 +254,8 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             self.c.asm.align(super::ALIGN.0, super::ALIGN.1);
         }
         self.c.asm.bind(cur.label(block));
+        // Control comes here from elsewhere as well.
+        self.flags = None;
         let insts = &cur.f.blocks[block.index()].insts;
         let mut n = 0;
         while let Some(&value) = insts.get(n) {
