@@ -6,7 +6,7 @@ pub(crate) mod place;
 
 use crate::code::CompileError;
 use crate::lift::{Lifted, lift};
-use crate::shape::{Lengths, Shape};
+use crate::shape::{Function, Lengths, Shape};
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
 use place::{Asked, Host, Places};
@@ -41,23 +41,25 @@ pub(crate) fn optimised<L: Lengths, O: Surroundings + ?Sized>(
     let shape = Shape::new::<L, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
     for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.style().retpolines);
+        *flow = crate::optimise::optimise(f, core::mem::take(flow), outside.style());
     }
     Ok((shape, functions))
 }
 
 /// Notes which functions need a frame; whether the frame pointer holds no value.
 ///
-/// The main function sets the one that the others go down from, and that the bridge hands on.
+/// The main function sets the one that the others go down from, and that the bridge hands on where something is called.
 pub(crate) fn find_frames(
     shape: &mut Shape,
     functions: &[(Lifted, Flow)],
-    has_tail_calls: bool,
+    keeps_frames: bool,
 ) -> bool {
     for (function, (f, _)) in shape.functions.iter_mut().zip(functions) {
-        function.frame = uses_frame(f) || has_tail_calls;
+        function.frame = uses_frame(f) || keeps_frames;
     }
-    let has_frame = shape.env || shape.functions.iter().any(|function| function.frame);
+    let env = shape.env;
+    let hands_on = |function: &Function| env && function.has_calls;
+    let has_frame = shape.functions.iter().any(|function| function.frame || hands_on(function));
     if let Some(main) = shape.functions.first_mut() {
         main.frame |= has_frame;
     }

@@ -1,6 +1,7 @@
 //! Which passes a function goes through.
 
 use crate::lift::Lifted;
+use crate::surroundings::Style;
 use skep_ir::Flow;
 
 /// Times that values are numbered, at most: once more where branches are decided.
@@ -10,7 +11,7 @@ const MOST_ROUNDS: usize = 4;
 ///
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow {
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
     let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
     if is_new {
         for _ in 0..MOST_ROUNDS {
@@ -31,7 +32,9 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
     }
     is_new |= f.unroll(&flow);
     if f.repeat_turns(&flow) {
-        flow = numbered_anew(f, flow);
+        flow.renew(f);
+        f.prune_params(&flow);
+        flow = straighten(f, flow);
         is_new = true;
     }
     is_new |= f.multiply_to_divide(&flow);
@@ -39,12 +42,16 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
     if is_new && f.decide_comparisons(&flow) {
         flow.renew(f);
     }
-    if has_tables && f.recover_switches(&flow) {
+    if !style.retpolines && f.recover_switches(&flow) {
         flow.renew(f);
     }
     f.balance_sums(&flow);
-    if f.gather_charges(&flow) {
-        flow.renew(f);
+    if style.metered {
+        if f.gather_charges(&flow) {
+            flow.renew(f);
+        }
+        // What only charged may be left with nothing but a jump.
+        flow = straighten(f, flow);
     }
     f.fold_addresses(&flow);
     f.hold_numbers(&flow);

@@ -6,9 +6,10 @@
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
 use super::few::FEW as FEWEST;
-use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Step, per_block};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
+use crate::memory::bytes;
 use skep_cbpf::Size;
 use smallvec::SmallVec;
 
@@ -21,23 +22,42 @@ const APART: usize = 256;
 /// Walks, at most: what one leaves out may let another leave out more, but seldom does.
 const ROUNDS: usize = 6;
 
-/// What is known at a place.
+/// What was loaded before a place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
+pub(crate) struct Loads {
     /// The packet has at least so many bytes.
     len: u32,
     /// Values computed before, of the first 64.
     values: u64,
+}
+
+/// What is known at a place.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    loads: Loads,
     /// The latest fact that says what a value is, as a position in [`Facts`].
     is: u32,
     /// The latest fact that says what a value is not, or how large it is.
     is_not: u32,
 }
 
+/// Memory of a walk.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    known: Vec<Option<Known>>,
+    facts: Facts,
+}
+
+impl Memory {
+    pub(super) fn bytes(&self) -> usize {
+        bytes(&self.known) + bytes(&self.facts.list)
+    }
+}
+
 /// Facts, each with the one that was known before it.
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
-    list: PerBlock<Row>,
+struct Facts {
+    list: Vec<Row>,
 }
 
 /// A fact, and how others are found from it.
@@ -195,22 +215,26 @@ const FEW: usize = 20_000;
 pub(super) const VERY_FEW: usize = 200;
 
 impl Known {
-    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
+    const NOTHING: Self = Self { loads: Loads::NOTHING, is: NONE, is_not: NONE };
 
     /// What is known here and there.
     fn meet(self, other: &Self, facts: &mut Facts) -> Self {
         Self {
-            len: self.len.min(other.len),
-            values: self.values & other.values,
+            loads: self.loads.meet(&other.loads),
             is: facts.meet(self.is, other.is, [*other, self]),
             is_not: facts.meet(self.is_not, other.is_not, [*other, self]),
         }
     }
+}
+
+impl Loads {
+    pub(crate) const NOTHING: Self = Self { len: 0, values: 0 };
+    /// Where no way leads.
+    pub(crate) const ALL: Self = Self { len: u32::MAX, values: u64::MAX };
 
     /// What was loaded here and there.
-    pub(crate) fn meet_loads(self, other: &Self) -> Self {
-        let (len, values) = (self.len.min(other.len), self.values & other.values);
-        Self { len, values, ..Self::NOTHING }
+    pub(crate) fn meet(self, other: &Self) -> Self {
+        Self { len: self.len.min(other.len), values: self.values & other.values }
     }
 
     /// Computing the value did not reject.
@@ -333,19 +357,21 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        per_block!(known: Option<Known> = None; count);
-        per_block!(ways: (BlockId, BlockId) = (0, 0); count);
+        let mut known = filled(&mut self.memory.thread.known, count, None);
+        let mut ways = filled(&mut self.memory.ways, count, (REJECT, REJECT));
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts { list: PerBlock::with_capacity(count) };
+        let mut facts = std::mem::take(&mut self.memory.thread.facts);
+        facts.list.clear();
+        facts.list.reserve(count);
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
             let Block { step, yes, no } = self.blocks[id as usize];
             let way = match step {
                 Step::Test(test) => {
-                    here.learn(self.values, test.value);
+                    here.loads.learn(self.values, test.value);
                     if let Rhs::Value(rhs) = test.rhs {
-                        here.learn(self.values, rhs);
+                        here.loads.learn(self.values, rhs);
                     }
                     let (mut there, mut elsewhere) = (here, here);
                     // At the end nobody wants to know.
@@ -362,33 +388,32 @@ impl Graph<'_> {
                         .then(|| self.follow(yes, &here, &facts))
                         .filter(|&both| both == self.follow(no, &here, &facts));
                     if let Some(both) = both {
-                        meet_at(known, both, &here, &mut facts);
+                        meet_at(&mut known, both, &here, &mut facts);
                         (both, both)
                     } else {
-                        meet_at(known, ways.0, &there, &mut facts);
-                        meet_at(known, ways.1, &elsewhere, &mut facts);
+                        meet_at(&mut known, ways.0, &there, &mut facts);
+                        meet_at(&mut known, ways.1, &elsewhere, &mut facts);
                         ways
                     }
                 }
                 Step::Effect(_) | Step::End => {
                     let next = self.follow(yes, &here, &facts);
-                    meet_at(known, next, &here, &mut facts);
+                    meet_at(&mut known, next, &here, &mut facts);
                     (next, next)
                 }
             };
             changed |= way != (yes, no);
             ways[id as usize] = way;
         }
-        if !changed {
-            return root;
-        }
-        // Their memory is what the blocks are made anew in.
-        drop(facts);
-        self.renew(
-            root,
-            |id, _| known[id as usize].is_some().then(|| ways[id as usize]),
-            |_, _, _| None,
-        )
+        let new = if changed {
+            let leads = |id: BlockId| known[id as usize].is_some().then(|| ways[id as usize]);
+            self.renew(root, |id, _| leads(id), |_, _, _| None)
+        } else {
+            root
+        };
+        self.memory.ways = ways;
+        self.memory.thread = Memory { known, facts };
+        new
     }
 
     /// Where a way leads, past what is decided on it.
@@ -398,7 +423,7 @@ impl Graph<'_> {
                 return id;
             };
             id = if is_touch(&test, yes, no) {
-                if !known.is_safe(self, test.value) {
+                if !known.loads.is_safe(self, test.value) {
                     return id;
                 }
                 yes

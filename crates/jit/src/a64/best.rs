@@ -42,7 +42,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
         return Err(CompileError::Unsupported { pc, what });
     }
     let (mut shape, functions) = optimised::<A64, O>(prog, outside)?;
-    find_frames(&mut shape, &functions, outside.has_tail_calls());
+    find_frames(&mut shape, &functions, outside.keeps_frames());
     let asked = Asked { taken: 0, counts_anywhere: true };
     let parts = place_all(&mut shape, &functions, asked)?;
     let most = parts.iter().map(|(f, ..)| estimate(f)).fold(0, u64::saturating_add);

@@ -21,7 +21,7 @@ use crate::surroundings::Surroundings;
 use alloc::vec;
 use alloc::vec::Vec;
 use host::{ARGS, Loc, Places};
-use skep_ir::{BlockId, Flow, Func, Inst, Term, Value};
+use skep_ir::{BlockId, Edge, Flow, Func, Inst, Term, Value};
 use skep_prog::Prog;
 use skep_x64::{Gpr, Label, Reach, Width};
 
@@ -47,7 +47,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     features: Features,
 ) -> Result<Code, CompileError> {
     let (mut shape, functions) = optimised::<X64, O>(prog, outside)?;
-    let has_frame = find_frames(&mut shape, &functions, outside.has_tail_calls());
+    let has_frame = find_frames(&mut shape, &functions, outside.keeps_frames());
     let mut taken = 0;
     let mut take = |reg: Gpr, is_taken: bool| taken |= Set::from(is_taken) << reg.num();
     take(Gpr::Rbp, has_frame);
@@ -72,6 +72,8 @@ struct Best<'a, O: ?Sized> {
     is_far: bool,
     /// Where code stood when flags had been left that tell whether a register is 0, on a width.
     flags: Option<(u32, Gpr, Width)>,
+    /// Ways of branches that have moves of their own behind the function, by the places of the branches.
+    asides: Vec<(usize, Edge, Label)>,
     /// Tables of jumps, which lie behind the program.
     tables: Vec<(Label, Vec<Label>)>,
 }
@@ -111,7 +113,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
     ) -> Self {
         let c = Compiler::new(&prog.insns, outside, features, shape);
         let at = vec![u32::MAX; prog.insns.len()];
-        Self { c, shape, at, is_far, flags: None, tables: Vec::new() }
+        Self { c, shape, at, is_far, flags: None, asides: Vec::new(), tables: Vec::new() }
     }
 
     fn run(mut self, parts: &[Part<'_, X64>]) -> Result<Code, CompileError> {
@@ -159,6 +161,10 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         self.moves(&cur, &mut moves);
         for at in 0..cur.layout.len() {
             self.block(&cur, at)?;
+        }
+        for (at, edge, label) in core::mem::take(&mut self.asides) {
+            self.c.asm.bind(label);
+            self.go(&cur, at, edge, None);
         }
         Ok(())
     }
