@@ -20,13 +20,11 @@ fn run(text: &str, memory: &mut [u64; 16]) -> u64 {
     let mut hardened = CodeOptions::default();
     (hardened.blinding, hardened.retpolines) = (true, true);
     let mut kinds = vec![CodeOptions::plain(), CodeOptions::default(), hardened];
-    if cfg!(target_arch = "x86_64") {
-        let optimised = |mut kind: CodeOptions| {
-            kind.optimised = true;
-            kind
-        };
-        kinds.extend([optimised(kinds[0]), optimised(kinds[1])]);
-    }
+    let optimised = |mut kind: CodeOptions| {
+        kind.optimised = true;
+        kind
+    };
+    kinds.extend([optimised(kinds[0]), optimised(kinds[1])]);
     let all =
         kinds.into_iter().flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)));
     let results = all.map(|(kind, features)| {
@@ -341,7 +339,7 @@ fn loops_that_lead_to_the_head_of_another_are_counted() {
     let text = "r6 = 0\nh2:\nr6 += 1\nif r6 > 10 goto out\nr1 = 0\n\
                 h:\nr1 += 1\nif r1 == 100 goto h2\ngoto h\nout:\nr0 = 0\nexit";
     let want = (0, 1 + 10 * (3 + 2 * 100 + 99) + 4);
-    for optimised in [false, cfg!(target_arch = "x86_64")] {
+    for optimised in [false, true] {
         assert_eq!(counted_by(text, optimised), want, "{optimised}");
     }
 }

@@ -25,6 +25,7 @@
 
 mod alu;
 mod atomic;
+mod best;
 mod blind;
 mod call;
 mod checked;
@@ -46,6 +47,7 @@ use crate::counted::Counted;
 use crate::meter::Meter;
 use crate::shape::{Function, Shape, Target};
 use crate::surroundings::Surroundings;
+pub use best::compile_best;
 use regs::ENV;
 use skep_a64::{Assembler, Label, Mem};
 use skep_isa::{Insn, Insns, Pc};

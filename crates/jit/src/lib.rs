@@ -26,6 +26,7 @@ extern crate alloc;
 
 pub mod a64;
 mod ahead;
+mod best;
 mod blind;
 mod checks;
 mod code;

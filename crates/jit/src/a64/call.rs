@@ -43,13 +43,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// A C function.
-    fn function(&mut self, address: u64) {
+    pub(super) fn function(&mut self, address: u64) {
         self.asm.mov_imm(S0, address);
         self.asm.blr(S0);
         self.asm.mov(Width::W64, RESULT, Gpr::X0);
     }
 
-    fn bridge(&mut self, id: u32) {
+    pub(super) fn bridge(&mut self, id: u32) {
         self.asm.mov_imm(ID, id.into());
         self.asm.bl(self.stubs.bridge);
     }
@@ -89,7 +89,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
     /// function's caller. Kernel: `bpf_tail_call`.
-    fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
+    pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
         if let Some(array) = array {
             self.jump_by(array);
         }
@@ -147,7 +147,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// `bpf_loop`: the number of the turn, the argument and the number of turns lie on the host's stack. What is an error
     /// and what finds no room on the program's stack is the bridge's.
-    fn call_loop(&mut self, pc: Pc, calls: CallbackLoop) {
+    pub(super) fn call_loop(&mut self, pc: Pc, calls: CallbackLoop) {
         const COUNT: Gpr = Gpr::X0;
         const ARG: Gpr = Gpr::X2;
         const FLAGS: Gpr = Gpr::X3;

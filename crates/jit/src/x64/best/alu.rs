@@ -1,7 +1,7 @@
 //! Arithmetic and comparisons.
 
+use super::host::{Loc, wide};
 use super::mem::{S1, other, short};
-use super::place::{Loc, wide};
 use super::{Best, Cur};
 use crate::surroundings::Surroundings;
 use crate::x64::regs;

@@ -1,6 +1,6 @@
 //! Places of values, and memory.
 
-use super::place::{Loc, Places};
+use super::host::{Loc, Places};
 use super::{Best, Cur};
 use crate::surroundings::Surroundings;
 use crate::x64::regs;

@@ -1,9 +1,9 @@
 //! Ends of blocks.
 
+use super::host::{Loc, Move};
 use super::mem::{S1, S2};
-use super::moves::Move;
-use super::place::Loc;
 use super::{Best, Cur, reach};
+use crate::best::moves;
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
 use skep_ir::{BlockId, Cmp, Edge, Table, Term, Value};
@@ -32,12 +32,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
 
     /// Moves of an edge.
     fn moves_of(&self, cur: &Cur<'_>, edge: Edge) -> Vec<Move> {
-        let params = &cur.f.blocks[edge.to.index()].params;
-        let pairs = params.iter().zip(cur.f.args(edge));
-        pairs
-            .map(|(&param, &arg)| (cur.loc(param), cur.loc(arg)))
-            .filter(|(to, from)| to != from && *to != Loc::Nowhere)
-            .collect()
+        moves::of_edge(cur.f, cur.places, edge)
     }
 
     /// Follows an edge, by a jump if its block is not the next.

@@ -7,23 +7,57 @@
 //! used there. Values that follow each other as a block's parameter are given the same register where it is free, so that
 //! most of them need no move.
 
-use super::super::regs::SAVED;
 use crate::code::CompileError;
 use crate::lift::{Lifted, Outer};
 use crate::surroundings::Callee;
 use alloc::vec;
 use alloc::vec::Vec;
-use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, UnOp, Value};
-use skep_isa::{AtomicOp, Pc, Width};
-use skep_x64::Gpr;
+use core::fmt::Debug;
+use skep_ir::{BlockId, Cmp, Flow, Inst, Mem, Term, UnOp, Value};
+use skep_isa::Pc;
+
+/// A processor, as far as its registers are places of values.
+pub(crate) trait Host {
+    /// A register.
+    type Gpr: Copy + Debug + Eq + 'static;
+
+    /// Where arguments of functions are.
+    const ARGS: [Self::Gpr; 5];
+    /// Where the result of a function is.
+    const RESULT: Self::Gpr;
+    /// What functions may change.
+    const VOLATILE: Set;
+    /// What stubs for accesses change.
+    const STUBS: Set;
+    /// In which order registers are taken: those first that cost nothing, then those that functions save.
+    const ORDER: &'static [Self::Gpr];
+    /// What functions save where they change it, by the bits of [`Places::saved`].
+    const SAVED: &'static [Self::Gpr];
+    /// What never holds a value.
+    const RESERVED: Set;
+    /// What holds none where not all values have registers.
+    const SPARE: Set;
+
+    /// The number of a register.
+    fn num(reg: Self::Gpr) -> u8;
+
+    /// Registers that an instruction other than a call changes beside its result, and whether its operands must not be in
+    /// them either; also tells `wish` what its values would like.
+    fn clobbers(
+        f: &Lifted,
+        value: Value,
+        asked: Asked,
+        wish: impl FnMut(Value, Self::Gpr),
+    ) -> (Set, bool);
+}
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Loc {
+pub(crate) enum Loc<R> {
     /// It is used nowhere.
     #[default]
     Nowhere,
-    Reg(Gpr),
+    Reg(R),
     /// A word of the host's stack.
     Slot(u32),
     Number(u64),
@@ -32,67 +66,34 @@ pub(super) enum Loc {
 }
 
 /// A set of registers, by their numbers.
-pub(super) type Set = u16;
+pub(crate) type Set = u32;
 
-const fn one(reg: Gpr) -> Set {
-    1 << reg.num()
+fn one<H: Host>(reg: H::Gpr) -> Set {
+    1 << H::num(reg)
 }
-
-const fn set(regs: &[Gpr]) -> Set {
-    let (mut all, mut n) = (0, 0);
-    while n < regs.len() {
-        all |= one(regs[n]);
-        n += 1;
-    }
-    all
-}
-
-/// Where arguments of functions are.
-pub(super) const ARGS: [Gpr; 5] = [Gpr::Rdi, Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8];
-
-/// What functions may change.
-const VOLATILE: Set =
-    set(&[Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rsi, Gpr::Rdi, Gpr::R8, Gpr::R9, Gpr::R10, Gpr::R11]);
-
-/// In which order registers are taken: those first that cost nothing, then those that functions save.
-const ORDER: [Gpr; 14] = [
-    Gpr::Rax,
-    Gpr::Rcx,
-    Gpr::Rdx,
-    Gpr::Rsi,
-    Gpr::Rdi,
-    Gpr::R8,
-    Gpr::R9,
-    Gpr::R10,
-    Gpr::Rbx,
-    Gpr::Rbp,
-    Gpr::R12,
-    Gpr::R13,
-    Gpr::R14,
-    Gpr::R15,
-];
 
 /// Where all values of a function are.
-pub(super) struct Places {
-    pub(super) locs: Vec<Loc>,
+pub(crate) struct Places<H: Host> {
+    pub(crate) locs: Vec<Loc<H::Gpr>>,
     /// Words of the stack.
-    pub(super) slots: u32,
-    /// Those of [`SAVED`] that are written, by their bits.
-    pub(super) saved: u8,
-    /// Whether r10 holds no value.
-    pub(super) two: bool,
+    pub(crate) slots: u32,
+    /// Those of [`Host::SAVED`] that are written, by their bits.
+    pub(crate) saved: u8,
+    /// Whether [`Host::SPARE`] holds no value.
+    pub(crate) two: bool,
     /// What is known of each value.
-    lives: Vec<Life>,
+    lives: Vec<Life<H::Gpr>>,
     /// Values that come into each block.
     live_in: Rows,
 }
 
 /// What is asked of places.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Registers that hold no values.
-    pub(super) taken: Set,
-    pub(super) bmi2: bool,
+    pub(crate) taken: Set,
+    /// Whether shifts count in any register.
+    pub(crate) counts_anywhere: bool,
 }
 
 /// About as many values are alive at once in most functions, at most.
@@ -133,14 +134,19 @@ impl Rows {
     }
 }
 
-impl Places {
+impl<H: Host> Places<H> {
+    /// Where a value is.
+    pub(crate) fn loc(&self, value: Value) -> Loc<H::Gpr> {
+        self.locs.get(value.index()).copied().unwrap_or(Loc::Nowhere)
+    }
+
     /// Values that come into a block, other than its parameters.
-    pub(super) fn comes_in(&self, block: BlockId) -> &[Value] {
+    pub(crate) fn comes_in(&self, block: BlockId) -> &[Value] {
         self.live_in.of(block)
     }
 
     /// How often a value is used.
-    pub(super) fn uses(&self, value: Value) -> u32 {
+    pub(crate) fn uses(&self, value: Value) -> u32 {
         self.lives.get(value.index()).map_or(0, |life| life.uses)
     }
 
@@ -148,8 +154,8 @@ impl Places {
     ///
     /// # Errors
     /// [`CompileError`] if the function is too large.
-    pub(super) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
-        let lives = Lives::new(f, flow, asked)?;
+    pub(crate) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
+        let lives = Lives::<H>::new(f, flow, asked)?;
         let two = lives.needs_two;
         let places = lives.color(asked.taken, two);
         let mut places =
@@ -161,11 +167,11 @@ impl Places {
 
 /// What is known of a value.
 #[derive(Clone, Copy)]
-struct Life {
+struct Life<R> {
     /// Registers it cannot have.
     forbidden: Set,
     /// The one it would like.
-    wish: Option<Gpr>,
+    wish: Option<R>,
     /// How much it is used, and how long it lives, by turns of loops.
     weight: u32,
     span: u32,
@@ -175,7 +181,7 @@ struct Life {
     becomes: Value,
 }
 
-impl Life {
+impl<R> Life<R> {
     const NONE: Self =
         Self { forbidden: 0, wish: None, weight: 0, span: 0, uses: 0, becomes: Value::NONE };
 
@@ -189,12 +195,12 @@ impl Life {
 const HELD_PARTS: u32 = 4;
 
 /// Which values are alive where.
-struct Lives<'a> {
+struct Lives<'a, H: Host> {
     f: &'a Lifted,
     flow: &'a Flow,
-    bmi2: bool,
+    asked: Asked,
     /// What is known of each value.
-    each: Vec<Life>,
+    each: Vec<Life<H::Gpr>>,
     /// Values that come into each block.
     live_in: Rows,
     /// Values whose last use in their block is at an instruction, by its position, from the end of each block; the
@@ -205,13 +211,13 @@ struct Lives<'a> {
     needs_two: bool,
 }
 
-impl<'a> Lives<'a> {
+impl<'a, H: Host> Lives<'a, H> {
     fn new(f: &'a Lifted, flow: &'a Flow, asked: Asked) -> Result<Self, CompileError> {
         let len = f.insts.len();
         let mut this = Self {
             f,
             flow,
-            bmi2: asked.bmi2,
+            asked,
             each: vec![Life::NONE; len],
             live_in: Rows::default(),
             deaths: Vec::with_capacity(len),
@@ -318,7 +324,7 @@ impl<'a> Lives<'a> {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
                 if matches!(f.blocks[block.index()].term, Term::Return(_)) {
-                    self.each[value.index()].wish = Some(Gpr::Rax);
+                    self.each[value.index()].wish = Some(H::RESULT);
                 }
             }
         });
@@ -355,7 +361,7 @@ impl<'a> Lives<'a> {
             let life = &mut self.each[param.index()];
             life.weighs(weight);
             if first != 0 {
-                life.wish = ARGS.get(n).copied();
+                life.wish = H::ARGS.get(n).copied();
             }
         }
         self.ranges[block.index()] = (start, self.deaths.len());
@@ -432,56 +438,31 @@ impl<'a> Lives<'a> {
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
     /// notes what its values would like.
     fn clobbers(&mut self, value: Value, inst: &Inst) -> (Set, bool) {
-        let mut wish = |value: Value, reg: Gpr| {
+        let mut wish = |value: Value, reg: H::Gpr| {
             if let Some(life) = self.each.get_mut(value.index()) {
                 life.wish = Some(reg);
             }
         };
-        match *inst {
-            Inst::Bin { op: BinOp::Div | BinOp::SDiv, a, .. } => {
-                wish(value, Gpr::Rax);
-                wish(a, Gpr::Rax);
-                (one(Gpr::Rax) | one(Gpr::Rdx), false)
-            }
-            Inst::Bin { op: BinOp::Mod | BinOp::SMod, a, .. } => {
-                wish(value, Gpr::Rdx);
-                wish(a, Gpr::Rax);
-                (one(Gpr::Rax) | one(Gpr::Rdx), false)
-            }
-            Inst::Bin { op: BinOp::Shl | BinOp::Shr | BinOp::Sar, b, .. }
-                if !self.bmi2 && self.f.known(b).is_none() =>
-            {
-                wish(b, Gpr::Rcx);
-                (one(Gpr::Rcx), false)
-            }
-            Inst::Atomic {
-                op: AtomicOp::CmpXchg | AtomicOp::FetchOr | AtomicOp::FetchAnd | AtomicOp::FetchXor,
-                ..
-            } => {
-                wish(value, Gpr::Rax);
-                (one(Gpr::Rax), true)
-            }
-            Inst::Call { callee, args } => match self.f.callees[callee as usize] {
-                Outer::Callee(Callee::Cpu) => (0, false),
-                Outer::Load { .. } | Outer::Store { .. } | Outer::Packet { .. } => {
-                    (one(Gpr::R9) | one(Gpr::R10), false)
+        let Inst::Call { callee, args } = *inst else {
+            return H::clobbers(self.f, value, self.asked, wish);
+        };
+        match self.f.callees[callee as usize] {
+            Outer::Callee(Callee::Cpu) => (0, false),
+            Outer::Load { .. } | Outer::Store { .. } | Outer::Packet { .. } => (H::STUBS, false),
+            Outer::Local(_) | Outer::Callee(_) => {
+                wish(value, H::RESULT);
+                for (arg, reg) in args.into_iter().zip(H::ARGS) {
+                    wish(arg, reg);
                 }
-                Outer::Local(_) | Outer::Callee(_) => {
-                    wish(value, Gpr::Rax);
-                    for (arg, reg) in args.into_iter().zip(ARGS) {
-                        wish(arg, reg);
-                    }
-                    (VOLATILE, false)
-                }
-            },
-            _ => (0, false),
+                (H::VOLATILE, false)
+            }
         }
     }
 
     /// Registers for all values.
-    fn color(&self, taken: Set, two: bool) -> Places {
+    fn color(&self, taken: Set, two: bool) -> Places<H> {
         let f = self.f;
-        let reserved = taken | one(Gpr::Rsp) | one(Gpr::R11) | if two { one(Gpr::R10) } else { 0 };
+        let reserved = taken | H::RESERVED | if two { H::SPARE } else { 0 };
         let locs = (0..f.insts.len())
             .map(|at| match f.insts[at] {
                 Inst::Const(number) => Loc::Number(number),
@@ -500,7 +481,7 @@ impl<'a> Lives<'a> {
                 live_in: Rows::default(),
             },
             reserved,
-            held: [Value::NONE; 16],
+            held: [Value::NONE; 32],
             shared: vec![None; f.insts.len()],
         };
         for &block in &colors.lives.flow.order {
@@ -561,22 +542,22 @@ impl Now {
     }
 }
 
-struct Colors<'a, 'f> {
-    lives: &'a Lives<'f>,
-    places: Places,
+struct Colors<'a, 'f, H: Host> {
+    lives: &'a Lives<'f, H>,
+    places: Places<H>,
     reserved: Set,
     /// What each register holds.
-    held: [Value; 16],
+    held: [Value; 32],
     /// The register of those that become a parameter, by the parameter.
-    shared: Vec<Option<Gpr>>,
+    shared: Vec<Option<H::Gpr>>,
 }
 
-impl Colors<'_, '_> {
+impl<H: Host> Colors<'_, '_, H> {
     fn block(&mut self, block: BlockId) {
-        self.held = [Value::NONE; 16];
+        self.held = [Value::NONE; 32];
         for &value in self.lives.live_in.of(block) {
             if let Loc::Reg(reg) = self.places.locs[value.index()] {
-                self.held[usize::from(reg.num())] = value;
+                self.held[usize::from(H::num(reg))] = value;
             }
         }
         let f = self.lives.f;
@@ -614,9 +595,9 @@ impl Colors<'_, '_> {
 
     fn free(&mut self, value: Value) {
         if let Loc::Reg(reg) = self.places.locs[value.index()]
-            && self.held[usize::from(reg.num())] == value
+            && self.held[usize::from(H::num(reg))] == value
         {
-            self.held[usize::from(reg.num())] = Value::NONE;
+            self.held[usize::from(H::num(reg))] = Value::NONE;
         }
     }
 
@@ -637,10 +618,14 @@ impl Colors<'_, '_> {
             was(self, like[0]),
             was(self, like[1]),
         ];
-        let is_free = |this: &Self, reg: Gpr| {
-            one(reg) & forbidden == 0 && this.held[usize::from(reg.num())] == Value::NONE
+        let is_free = |this: &Self, reg: H::Gpr| {
+            one::<H>(reg) & forbidden == 0 && this.held[usize::from(H::num(reg))] == Value::NONE
         };
-        let found = wishes.into_iter().flatten().chain(ORDER).find(|&reg| is_free(self, reg));
+        let found = wishes
+            .into_iter()
+            .flatten()
+            .chain(H::ORDER.iter().copied())
+            .find(|&reg| is_free(self, reg));
         let reg = match found {
             Some(reg) => reg,
             None => match self.least(value, forbidden) {
@@ -651,10 +636,10 @@ impl Colors<'_, '_> {
                 None => return self.put_away(value),
             },
         };
-        self.held[usize::from(reg.num())] = value;
+        self.held[usize::from(H::num(reg))] = value;
         self.places.locs[at] = Loc::Reg(reg);
-        for (bit, saved) in SAVED.into_iter().enumerate() {
-            if saved == reg {
+        for (bit, saved) in H::SAVED.iter().enumerate() {
+            if *saved == reg {
                 self.places.saved |= 1 << bit;
             }
         }
@@ -677,9 +662,9 @@ impl Colors<'_, '_> {
     }
 
     /// The value that is missed least of those in registers that another may have, if less than that.
-    fn least(&self, value: Value, forbidden: Set) -> Option<(Value, Gpr)> {
-        let may = ORDER.into_iter().filter(|&reg| one(reg) & forbidden == 0);
-        let held = may.map(|reg| (self.held[usize::from(reg.num())], reg));
+    fn least(&self, value: Value, forbidden: Set) -> Option<(Value, H::Gpr)> {
+        let may = H::ORDER.iter().copied().filter(|&reg| one::<H>(reg) & forbidden == 0);
+        let held = may.map(|reg| (self.held[usize::from(H::num(reg))], reg));
         let (other, reg) = held
             .filter(|(other, _)| *other != Value::NONE)
             .reduce(|least, next| if self.lives.is_less(next.0, least.0) { next } else { least })?;
@@ -690,8 +675,13 @@ impl Colors<'_, '_> {
 /// Whether values in one register are never alive at once, and none is where it is changed: the checker of
 /// allocations, which goes by what is alive alone.
 #[cfg(any(test, debug_assertions))]
-pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> Result<(), Value> {
-    let mut lives = Lives::new(f, flow, asked).map_err(|_| Value::NONE)?;
+pub(crate) fn check<H: Host>(
+    f: &Lifted,
+    flow: &Flow,
+    asked: Asked,
+    places: &Places<H>,
+) -> Result<(), Value> {
+    let mut lives = Lives::<H>::new(f, flow, asked).map_err(|_| Value::NONE)?;
     let mut now = Now::new(f.insts.len());
     let reg = |value: Value| match places.locs[value.index()] {
         Loc::Reg(reg) => Some(reg),
@@ -720,8 +710,8 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
                     (Loc::Nowhere, _) => true,
                     (_, Some(reg)) => {
                         let was = seen;
-                        seen |= one(reg);
-                        was & one(reg) != 0
+                        seen |= one::<H>(reg);
+                        was & one::<H>(reg) != 0
                     }
                     _ => false,
                 })
@@ -740,7 +730,8 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
                 return Err(wrong);
             }
             let (clobbers, _) = lives.clobbers(value, &inst);
-            let is_hit = |value: &&Value| reg(**value).is_some_and(|reg| one(reg) & clobbers != 0);
+            let is_hit =
+                |value: &&Value| reg(**value).is_some_and(|reg| one::<H>(reg) & clobbers != 0);
             if let Some(&wrong) = now.values.iter().find(is_hit) {
                 return Err(wrong);
             }
@@ -755,9 +746,4 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
         }
     }
     Ok(())
-}
-
-/// The width of an operation as the host has it.
-pub(super) const fn wide(width: Width) -> skep_x64::Width {
-    super::super::regs::width(width)
 }
