@@ -391,7 +391,13 @@ impl Dump {
     /// The expression, from the file or the arguments.
     fn text(&self) -> Result<String, Failure> {
         let Some(path) = &self.filter_file else { return Ok(self.expression.join(" ")) };
-        let bytes = file::read(path)?;
+        let mut bytes = file::read(path)?;
+        // As tcpdump does: a comment ends with its line. Places in the file stay where they are.
+        for line in bytes.split_mut(|&byte| byte == b'\n') {
+            if let Some(at) = line.iter().position(|&byte| byte == b'#') {
+                line[at..].fill(b' ');
+            }
+        }
         String::from_utf8(bytes).map_err(|err| Failure::at(Kind::Input, &file::name(path), &err))
     }
 

@@ -171,6 +171,20 @@ fn parts_of_packets_are_those_of_tcpdump() {
     }
 }
 
+/// Expressions in files have comments, and options may be told by how they begin.
+#[test]
+fn arguments_are_read_as_tcpdump_does() {
+    if !tcpdump() {
+        return;
+    }
+    let dir = scratch("dump-arguments");
+    let ours = link(&dir);
+    let path = dir.join("expression");
+    fs::write(&path, "# two kinds\ntcp # the one\n  or arp\n#").unwrap();
+    same(&ours, &format!("-nn -r {} -F {}", CAPTURES[0], path.display()));
+    same(&ours, &format!("-nn --numb -r {} --absol", CAPTURES[0]));
+}
+
 /// What there is on standard output, said on standard error, and the exit code.
 fn same(ours: &Path, args: &str) {
     let theirs = run(Path::new("tcpdump"), args);
