@@ -4,7 +4,7 @@ use crate::ast::Expr;
 use crate::emit::{MEMBER, PREFIX, PREFIX_CELL, emit};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
-use crate::graph::{Graph, PlainHeader, REJECT};
+use crate::graph::{Graph, PlainHeader, REJECT, Splits};
 use crate::lower::{Meaning, Options};
 use crate::table::{LARGE, Prefixes, Table};
 use skep_cbpf::{Insn, Lookup, MAX_INSNS, Program, Reg, check_insns};
@@ -62,7 +62,7 @@ impl Meaning {
         let specialises = optimise && meaning.fast;
         let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
         let reserved = meaning.reserve_sets(&plain);
-        let (mut graph, mut root) = Graph::of(&meaning, optimise);
+        let (mut graph, mut root) = Graph::of(&meaning, optimise, Splits::Yes);
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
@@ -186,8 +186,26 @@ impl Meaning {
     }
 
     fn compile_with(&self, optimise: bool, plain: &[PlainHeader]) -> Result<Program, Error> {
+        let (program, may_be_smaller) = self.compile_once(optimise, plain, Splits::Yes)?;
+        if !may_be_smaller {
+            return Ok(program);
+        }
+        // Copies that a split makes may be more than what it leaves out.
+        match self.compile_once(optimise, plain, Splits::No) {
+            Ok((other, _)) if other.insns().len() < program.insns().len() => Ok(other),
+            _ => Ok(program),
+        }
+    }
+
+    /// The program, and whether one without split ways may be smaller.
+    fn compile_once(
+        &self,
+        optimise: bool,
+        plain: &[PlainHeader],
+        splits: Splits,
+    ) -> Result<(Program, bool), Error> {
         let refuses = optimise && !self.as_it_stands;
-        let (mut graph, mut root) = Graph::of(self, optimise);
+        let (mut graph, mut root) = Graph::of(self, optimise, splits);
         if optimise {
             root = graph.thread(root);
             // Blocks share instructions, but not so many.
@@ -199,6 +217,7 @@ impl Meaning {
                 }
             }
             root = graph.in_order(root);
+            root = graph.without_idle(root);
             root = graph.specialise(root, plain);
             root = graph.trees(root);
         }
@@ -206,6 +225,7 @@ impl Meaning {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
         graph.settle();
-        emit(self, &graph, root, optimise)
+        let may_be_smaller = !self.fast && graph.may_be_smaller(root);
+        emit(self, &graph, root, optimise).map(|program| (program, may_be_smaller))
     }
 }
