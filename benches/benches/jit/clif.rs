@@ -190,7 +190,7 @@ impl Translation<'_, '_> {
                 self.b.ins().ineg(a)
             }
             UnOp::Zext(size) => self.cut(int(size), a),
-            UnOp::Sext(Size::Dw, _) => a,
+            UnOp::Sext(Size::Dw, _) | UnOp::Hold => a,
             UnOp::Sext(size, width) => {
                 let a = self.cut(int(size), a);
                 let to = if width == Width::W32 { types::I32 } else { types::I64 };

@@ -107,6 +107,11 @@ impl Assembler {
         self.put(0x9100_0000 | src.bits() << 5 | 31);
     }
 
+    /// `sp -= bytes`, of at most 4095; more are taken modulo 4096.
+    pub fn take(&mut self, bytes: u16) {
+        self.put(0xd100_0000 | u32::from(bytes & 0xfff) << 10 | 31 << 5 | 31);
+    }
+
     /// `sp += bytes`, of at most 4095; more are taken modulo 4096.
     pub fn free(&mut self, bytes: u16) {
         self.put(0x9100_0000 | u32::from(bytes & 0xfff) << 10 | 31 << 5 | 31);

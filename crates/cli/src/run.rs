@@ -113,7 +113,7 @@ pub(crate) struct Run {
     #[arg(long, help_heading = "Engine")]
     harden: bool,
     /// How much is done for quick machine code: 1 compiles fastest; 2 takes five to twenty times as long and optimises,
-    /// on x86-64 and without --harden.
+    /// without --harden.
     #[arg(long, help_heading = "Engine", value_name = "LEVEL", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     opt: u8,
     /// Most instructions for one packet [default: 2^32].

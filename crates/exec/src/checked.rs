@@ -16,7 +16,7 @@ use crate::processor::Processor;
 use outside::Outside;
 use skep_isa::Pc;
 use skep_jit::CompileError;
-use skep_vm::Machine;
+use skep_vm::{MAX_FRAMES, Machine};
 
 impl Compiled {
     /// Compiles the programs of a machine with every access checked. Without a meter a run ends only if its program does.
@@ -42,6 +42,7 @@ impl Compiled {
         Ok(Self {
             progs,
             frames,
+            most_frames: MAX_FRAMES,
             mains: Vec::new(),
             bridged,
             fast_maps: Vec::new(),

@@ -118,6 +118,8 @@ pub struct Compiled {
     pub(crate) progs: Vec<Entered>,
     /// Of each program, the frames that each function needs; in code that checks, those that are active in it at least.
     pub(crate) frames: Vec<BTreeMap<Pc, u32>>,
+    /// Frames that a run takes at most.
+    pub(crate) most_frames: u32,
     /// Of each program, the address of its main function, or 0 where a tail call must look whether there is room.
     pub(crate) mains: Vec<u64>,
     pub(crate) bridged: Vec<Bridged>,
@@ -149,7 +151,7 @@ impl Compiled {
         options: CodeOptions,
     ) -> Result<Self, Refused> {
         let host = Processor::host().ok_or(Refused::Host)?;
-        let Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised } =
+        let Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised } =
             compile(machine, verified, maps, ctx, options, host)?;
         let progs = codes.into_iter().map(Entered::new).collect::<io::Result<Vec<_>>>()?;
         let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
@@ -157,6 +159,7 @@ impl Compiled {
         Ok(Self {
             progs,
             frames,
+            most_frames,
             mains,
             bridged,
             fast_maps,
@@ -193,6 +196,7 @@ impl Compiled {
         Self {
             progs,
             frames,
+            most_frames: MAX_FRAMES,
             mains,
             bridged,
             fast_maps,
@@ -253,6 +257,7 @@ fn main_of(prog: &Entered, frames: &BTreeMap<Pc, u32>) -> u64 {
 struct Parts {
     codes: Vec<Code>,
     frames: Vec<BTreeMap<Pc, u32>>,
+    most_frames: u32,
     bridged: Vec<Bridged>,
     fast_maps: Vec<Option<Box<FastMap>>>,
     is_metered: bool,
@@ -304,7 +309,11 @@ fn compile<S>(
         codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);
         frames.push(needed);
     }
-    Ok(Parts { codes, frames, bridged, fast_maps, is_metered, not_optimised })
+    // Each program has them in its main function, if nothing is called below any other.
+    let piles_up = has_tail_calls || verified.iter().any(has_callbacks);
+    let most = frames.iter().filter_map(|frames| frames.get(&Pc(0)).copied()).max();
+    let most_frames = most.filter(|_| !piles_up).unwrap_or(MAX_FRAMES);
+    Ok(Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised })
 }
 
 /// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,
@@ -336,6 +345,12 @@ fn check_atomics(verified: &Verified<'_>) -> Result<(), Refused> {
             Err(Refused::Compile { prog: prog.name.clone(), source })
         }
     }
+}
+
+/// Whether functions of the program may be called back.
+fn has_callbacks(verified: &Verified<'_>) -> bool {
+    let is_function = |insn: &Insn| matches!(insn, Insn::LoadImm { imm: ImmSrc::Func(_), .. });
+    verified.prog().insns.iter().any(|(_, insn)| is_function(&insn))
 }
 
 fn is_tail_call(insn: &Insn) -> bool {
@@ -420,6 +435,10 @@ impl<S> Native<S> for Compiled {
 
     fn is_metered(&self) -> bool {
         self.is_metered
+    }
+
+    fn frames(&self) -> u32 {
+        self.most_frames
     }
 
     fn is_checked(&self) -> bool {

@@ -5,6 +5,7 @@ use crate::allowed::is_allowed;
 use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use crate::fast_text;
+use crate::frames::may_pile_up;
 use skep_abi::MapType;
 use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Style, Surroundings};
@@ -35,6 +36,7 @@ pub(crate) struct Outside<'a, S> {
     /// Whether stores to some fields of the context are no plain ones.
     halves: bool,
     has_tail_calls: bool,
+    keeps_frames: bool,
     style: Style,
     /// Maps that calls get as r1, or tail calls as r2, by the slot of the call.
     maps: BTreeMap<Pc, i32>,
@@ -67,6 +69,7 @@ impl<'a, S> Outside<'a, S> {
         let Known { maps, callbacks, numbers } =
             machine.prog(prog).map(|prog| Known::of(&prog.insns)).unwrap_or_default();
         let bridged = RefCell::new(bridged);
+        let keeps_frames = has_tail_calls || may_pile_up(&verified.prog().insns);
         Self {
             machine,
             prog,
@@ -74,6 +77,7 @@ impl<'a, S> Outside<'a, S> {
             pointers,
             halves,
             has_tail_calls,
+            keeps_frames,
             style: options.style(),
             maps,
             callbacks,
@@ -268,6 +272,10 @@ impl<S> Surroundings for Outside<'_, S> {
 
     fn has_tail_calls(&self) -> bool {
         self.has_tail_calls
+    }
+
+    fn keeps_frames(&self) -> bool {
+        self.keeps_frames
     }
 
     fn arena(&self, pc: Pc) -> Result<u64, &'static str> {

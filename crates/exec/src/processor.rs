@@ -1,6 +1,5 @@
 //! Kinds of processors, and the one that this is.
 
-use skep_isa::Pc;
 use skep_jit::{Code, CompileError, Surroundings, a64, x64};
 use skep_prog::Prog;
 
@@ -68,10 +67,7 @@ impl Processor {
     ) -> Result<Code, CompileError> {
         match self {
             Self::X64(features) => x64::compile_best(prog, outside, features),
-            Self::A64(_) => {
-                let what = "the second tier on AArch64";
-                Err(CompileError::Unsupported { pc: Pc(0), what })
-            }
+            Self::A64(features) => a64::compile_best(prog, outside, features),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! All cases of `corpus/exec` as machine code that checks: results, memory and faults are those that the interpreter has.
-//! Needs an x86-64 host.
-#![cfg(target_arch = "x86_64")]
+//! Needs an x86-64 or AArch64 host.
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 mod cases;
 

@@ -67,11 +67,9 @@ fn cases_that_end_give_what_they_say() {
             let mut hardened = CodeOptions::default();
             (hardened.blinding, hardened.retpolines) = (true, true);
             let mut kinds = vec![CodeOptions::plain(), CodeOptions::default(), hardened];
-            if cfg!(target_arch = "x86_64") {
-                let mut optimised = [CodeOptions::plain(), CodeOptions::default()];
-                optimised.iter_mut().for_each(|kind| kind.optimised = true);
-                kinds.extend(optimised);
-            }
+            let mut optimised = [CodeOptions::plain(), CodeOptions::default()];
+            optimised.iter_mut().for_each(|kind| kind.optimised = true);
+            kinds.extend(optimised);
             for (kind, features) in kinds
                 .into_iter()
                 .flat_map(|kind| [Features::default(), features()].map(|f| (kind, f)))

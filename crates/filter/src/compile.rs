@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
 use crate::graph::{Graph, PlainHeader, REJECT, Splits};
 use crate::lower::{Meaning, Options};
+use crate::memory::{Memory, Workspace};
 use crate::table::{LARGE, Prefixes, Table};
 use skep_cbpf::{Insn, Lookup, MAX_INSNS, Program, Reg, check_insns};
 use skep_diag::Span;
@@ -32,7 +33,10 @@ impl Expr {
         let place = |error: Error| {
             if error.span == Span::default() { Error::new(whole, error.kind) } else { error }
         };
-        self.meaning(options)?.compile(options.optimise).map_err(place)
+        Workspace::with(|Workspace { meaning, memory }| {
+            self.lower(options, meaning)?;
+            meaning.compile_in(options.optimise, memory).map_err(place)
+        })
     }
 }
 
@@ -58,11 +62,16 @@ impl Meaning {
         if refuses && let Some(error) = &self.folded {
             return Err(error.clone());
         }
+        Workspace::with(|work| self.tabled(optimise, &mut work.memory))
+    }
+
+    fn tabled(&self, optimise: bool, memory: &mut Memory) -> Result<Tabled, Error> {
+        let refuses = optimise && !self.as_it_stands;
         let mut meaning = self.clone();
         let specialises = optimise && meaning.fast;
         let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
         let reserved = meaning.reserve_sets(&plain);
-        let (mut graph, mut root) = Graph::of(&meaning, optimise, Splits::Yes);
+        let (mut graph, mut root) = Graph::of(&meaning, optimise, Splits::Yes, &mut memory.graph);
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
@@ -73,9 +82,9 @@ impl Meaning {
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
-        let program = emit(&meaning, &graph, root, optimise)?;
+        let program = emit(&meaning, &graph, root, optimise, &mut memory.emit)?;
         let mut sets = meaning.sets.clone();
-        for (member, numbers) in graph.found {
+        for (member, numbers) in std::mem::take(&mut graph.found) {
             if let Value::Member(set, _) = meaning.values.get(member)
                 && let Some(set) = sets.get_mut(set as usize)
             {
@@ -166,6 +175,10 @@ impl Meaning {
     /// [`ErrorKind::RejectsAll`] if no packet can match, [`ErrorKind::Constant`] for arithmetic on
     /// constants that has no result.
     pub fn compile(&self, optimise: bool) -> Result<Program, Error> {
+        Workspace::with(|work| self.compile_in(optimise, &mut work.memory))
+    }
+
+    fn compile_in(&self, optimise: bool, memory: &mut Memory) -> Result<Program, Error> {
         if !self.sets.is_empty() || !self.prefixes.is_empty() {
             return Err(Error::new(Span::default(), ErrorKind::Tables));
         }
@@ -176,22 +189,27 @@ impl Meaning {
         if optimise && self.fast {
             let mut fast = self.clone();
             let plain = fast.plain_headers();
-            match fast.compile_with(true, &plain) {
+            match fast.compile_with(true, &plain, memory) {
                 // The small one may do.
                 Err(Error { kind: ErrorKind::TooLong { .. }, .. }) if !plain.is_empty() => {}
                 program => return program,
             }
         }
-        self.compile_with(optimise, &[])
+        self.compile_with(optimise, &[], memory)
     }
 
-    fn compile_with(&self, optimise: bool, plain: &[PlainHeader]) -> Result<Program, Error> {
-        let (program, may_be_smaller) = self.compile_once(optimise, plain, Splits::Yes)?;
+    fn compile_with(
+        &self,
+        optimise: bool,
+        plain: &[PlainHeader],
+        memory: &mut Memory,
+    ) -> Result<Program, Error> {
+        let (program, may_be_smaller) = self.compile_once(optimise, plain, Splits::Yes, memory)?;
         if !may_be_smaller {
             return Ok(program);
         }
         // Copies that a split makes may be more than what it leaves out.
-        match self.compile_once(optimise, plain, Splits::No) {
+        match self.compile_once(optimise, plain, Splits::No, memory) {
             Ok((other, _)) if other.insns().len() < program.insns().len() => Ok(other),
             _ => Ok(program),
         }
@@ -203,9 +221,10 @@ impl Meaning {
         optimise: bool,
         plain: &[PlainHeader],
         splits: Splits,
+        memory: &mut Memory,
     ) -> Result<(Program, bool), Error> {
         let refuses = optimise && !self.as_it_stands;
-        let (mut graph, mut root) = Graph::of(self, optimise, splits);
+        let (mut graph, mut root) = Graph::of(self, optimise, splits, &mut memory.graph);
         if optimise {
             root = graph.thread(root);
             // Blocks share instructions, but not so many.
@@ -224,8 +243,8 @@ impl Meaning {
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
-        graph.settle();
         let may_be_smaller = !self.fast && graph.may_be_smaller(root);
-        emit(self, &graph, root, optimise).map(|program| (program, may_be_smaller))
+        let program = emit(self, &graph, root, optimise, &mut memory.emit)?;
+        Ok((program, may_be_smaller))
     }
 }

@@ -10,13 +10,13 @@ mod machine;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
-use crate::graph::{ACCEPT, BlockId, Graph, PerBlock, REJECT, Step, per_block};
+use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
-use machine::{Insns, Machine, State};
+use crate::memory::bytes;
 pub(crate) use machine::{MEMBER, PREFIX, PREFIX_CELL};
+use machine::{Machine, State};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
-use smallvec::SmallVec;
 
 /// How a block ends.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,27 @@ struct Part {
     branch: Branch,
 }
 
+/// Memory of programs in the making, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    states: Vec<State>,
+    code: Vec<Insn>,
+    parts: Vec<Part>,
+    places: Vec<Places>,
+    made: Vec<Made>,
+    buckets: Vec<u32>,
+    out: Vec<Insn>,
+}
+
+impl Memory {
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { states, code, parts, places, made, buckets, out } = self;
+        let layout = bytes(places) + bytes(made) + bytes(buckets) + bytes(out);
+        bytes(states) + bytes(code) + bytes(parts) + layout
+    }
+}
+
 /// The program of a graph.
 ///
 /// What stands behind a `ret` is, to the kernel, reached with the scratch memory that the `ret` is reached with. A long
@@ -45,10 +66,11 @@ pub(crate) fn emit(
     graph: &Graph<'_>,
     root: BlockId,
     optimise: bool,
+    memory: &mut Memory,
 ) -> Result<Program, Error> {
-    match emit_with(meaning, graph, root, optimise, false) {
+    match emit_with(meaning, graph, root, optimise, false, memory) {
         Err(Error { kind: ErrorKind::Refused(CheckError::Uninitialised { .. }), .. }) => {
-            emit_with(meaning, graph, root, optimise, true)
+            emit_with(meaning, graph, root, optimise, true, memory)
         }
         program => program,
     }
@@ -60,25 +82,29 @@ fn emit_with(
     root: BlockId,
     optimise: bool,
     writes_all: bool,
+    memory: &mut Memory,
 ) -> Result<Program, Error> {
-    let count = root as usize + 1;
-    let mut machine = Machine::new(meaning, optimise);
+    let count = (root as usize + 1).max(2);
+    let Memory { states, code: kept, parts, places, made, buckets, out } = memory;
+    let mut machine = Machine::new(meaning, optimise, std::mem::take(kept));
     if writes_all {
         machine.write_all();
     }
-    // What is in the registers where a block begins; nothing yet where no way leads so far.
-    per_block!(states: Option<State> = None; count);
+    // What is in the registers where a block begins.
+    states.clear();
+    states.resize(count, State::NOWHERE);
     let needed = if optimise { graph.needed(root) } else { 0 };
     let start = machine.prologue(asked(meaning, graph, root), needed)?;
-    if let Some(state) = states.get_mut(root as usize) {
-        *state = Some(start);
-    }
+    states[root as usize] = start;
     let mut prologue = machine.code.len();
-    let mut parts: PerBlock<Part> = PerBlock::with_capacity(count);
+    parts.clear();
+    parts.reserve(count);
     for id in (ACCEPT + 1..=root).rev() {
-        let Some(state) = states[id as usize] else { continue };
+        machine.state = states[id as usize];
+        if machine.state.is_nowhere() {
+            continue;
+        }
         let block = graph.block(id);
-        machine.state = state;
         let branch = match block.step {
             Step::Test(test) => branch(&mut machine, test, block.yes, block.no)?,
             Step::Effect(effect) => {
@@ -88,36 +114,28 @@ fn emit_with(
             Step::End => continue,
         };
         parts.push(Part { id, end: machine.code.len(), branch });
-        let next =
-            if branch.yes == branch.no { &[branch.yes][..] } else { &[branch.yes, branch.no] };
-        for &next in next {
-            let state = &mut states[next as usize];
-            *state = Some(match state {
-                // At the end nobody wants to know.
-                Some(state) if next > ACCEPT => state.meet(&machine.state),
-                _ => machine.state,
-            });
+        states[branch.yes as usize].meet(&machine.state);
+        if branch.no != branch.yes {
+            states[branch.no as usize].meet(&machine.state);
         }
     }
-    let (code, parts) = (&mut machine.code, parts.as_mut_slice());
+    let code = &mut machine.code;
     if optimise {
         drop_dead_stores(code, &mut prologue, parts);
     }
-    per_block!(places: Places = Places::default(); count.max(2));
-    let mut buckets: SmallVec<[u32; 32]> = SmallVec::new();
+    places.clear();
+    places.resize(count, Places::default());
+    buckets.clear();
     buckets.resize(parts.len().next_power_of_two().max(4), 0);
-    let mut layout = Layout {
-        out: Vec::with_capacity(code.len() + parts.len() + 2),
-        places,
-        made: PerBlock::with_capacity(parts.len()),
-        buckets: &mut buckets,
-    };
-    let reached = |id: BlockId| root == id || states.get(id as usize).is_some_and(Option::is_some);
-    if reached(REJECT) {
-        layout.ret(REJECT, 0);
-    }
-    if reached(ACCEPT) {
-        layout.ret(ACCEPT, meaning.snaplen);
+    made.clear();
+    made.reserve(parts.len());
+    out.clear();
+    out.reserve(code.len() + parts.len());
+    let mut layout = Layout { out, places, made, buckets };
+    for (id, k) in [(REJECT, 0), (ACCEPT, meaning.snaplen)] {
+        if !states[id as usize].is_nowhere() {
+            layout.ret(id, k);
+        }
     }
     for at in (0..parts.len()).rev() {
         let Part { id, end, branch } = parts[at];
@@ -135,11 +153,12 @@ fn emit_with(
         layout.jump(root, meaning.snaplen);
     }
     layout.out.extend(code[..prologue].iter().rev());
-    finish(layout.out)
+    *kept = machine.code;
+    finish(out)
 }
 
 /// Takes out stores of cells that nothing loads.
-fn drop_dead_stores(code: &mut Insns, prologue: &mut usize, parts: &mut [Part]) {
+fn drop_dead_stores(code: &mut Vec<Insn>, prologue: &mut usize, parts: &mut [Part]) {
     let is_store = |insn: &Insn| matches!(insn, Insn::Store { .. });
     let jumps = |insn: &Insn| matches!(insn, Insn::Jump { .. } | Insn::JumpIf { .. });
     // Jumps inside of straight code count what is between. What a table is asked for is read by no instruction.
@@ -158,7 +177,7 @@ fn drop_dead_stores(code: &mut Insns, prologue: &mut usize, parts: &mut [Part]) 
         code.get(at).is_some_and(is_dead_store)
             || is_constant && code.get(at + 1).is_some_and(is_dead_store)
     };
-    let mut kept = Insns::with_capacity(code.len());
+    let mut kept = Vec::with_capacity(code.len());
     let mut begin = 0;
     for end in std::iter::once(prologue).chain(parts.iter_mut().map(|part| &mut part.end)) {
         let part = &code[begin..*end];
@@ -229,14 +248,14 @@ fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
     asked
 }
 
-fn finish(mut insns: Vec<Insn>) -> Result<Program, Error> {
-    insns.reverse();
+/// The program, from its instructions, the last first.
+fn finish(insns: &[Insn]) -> Result<Program, Error> {
     if insns.len() > MAX_INSNS {
         let kind = ErrorKind::TooLong { insns: insns.len(), most: MAX_INSNS };
         return Err(Error::new(Span::default(), kind));
     }
     let len = insns.len();
-    check_insns(insns).map_err(|err| {
+    check_insns(insns.iter().rev().copied().collect()).map_err(|err| {
         let kind = match err {
             // Of a jump that is short here, but long when the kernel has translated it.
             CheckError::JumpTooLong { .. } => ErrorKind::TooLong { insns: len, most: MAX_INSNS },
@@ -298,10 +317,10 @@ struct Places {
 
 /// The program from its end.
 struct Layout<'a> {
-    out: Vec<Insn>,
+    out: &'a mut Vec<Insn>,
     places: &'a mut [Places],
     /// What is laid out, and for each hash the last of it.
-    made: PerBlock<Made>,
+    made: &'a mut Vec<Made>,
     buckets: &'a mut [u32],
 }
 

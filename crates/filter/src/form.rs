@@ -163,8 +163,23 @@ pub(crate) struct Values {
 const SEARCHED: usize = 24;
 
 impl Values {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { list: Vec::with_capacity(capacity), ..Self::default() }
+    /// Room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.list.reserve(more);
+    }
+
+    /// Forgets all; the memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        if !self.index.is_empty() {
+            self.index.clear();
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        const ENTRY: usize = size_of::<(Value, ValueId)>() + 1;
+        crate::memory::bytes(&self.list) + self.index.capacity() * ENTRY
     }
 
     pub(crate) fn get(&self, id: ValueId) -> Value {

@@ -19,10 +19,10 @@ mod thread;
 use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
+use crate::memory::bytes;
 use build::Builder;
 pub(crate) use plain::PlainHeader;
 use skep_cbpf::AluOp;
-use smallvec::SmallVec;
 use std::cell::Cell;
 
 /// Position of a [`Block`].
@@ -36,18 +36,39 @@ pub(crate) const ACCEPT: BlockId = 1;
 /// Blocks that are searched one by one.
 const SEARCHED: usize = 20;
 
-/// Something for each block; for those of most expressions without an allocation.
-pub(crate) type PerBlock<T> = SmallVec<[T; 24]>;
-
-/// The same for so many blocks, made where it stays: it is large.
-macro_rules! per_block {
-    ($name:ident: $of:ty = $first:expr; $count:expr) => {
-        let mut $name: crate::graph::PerBlock<$of> = crate::graph::PerBlock::new();
-        $name.resize($count, $first);
-        let $name = $name.as_mut_slice();
-    };
+/// Memory of graphs, one after the other: what passes have for each block, and blocks.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    blocks: Vec<Block>,
+    spare: Vec<Block>,
+    needs: Vec<u32>,
+    table: Vec<BlockId>,
+    made: Vec<BlockId>,
+    counts: Vec<u32>,
+    ways: Vec<(BlockId, BlockId)>,
+    bits: Vec<u64>,
+    few: few::Memory,
+    thread: thread::Memory,
+    regroup: regroup::Memory,
 }
-pub(crate) use per_block;
+
+impl Memory {
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { blocks, spare, needs, table, made, counts, ways, bits, .. } = self;
+        let own = bytes(blocks) + bytes(spare) + bytes(needs) + bytes(table) + bytes(made);
+        let more = bytes(counts) + bytes(ways) + bytes(bits);
+        own + more + self.few.bytes() + self.thread.bytes() + self.regroup.bytes()
+    }
+}
+
+/// A vector's memory for so many elements, all the same. Whoever takes it puts it back.
+pub(crate) fn filled<T: Clone>(memory: &mut Vec<T>, count: usize, element: T) -> Vec<T> {
+    let mut vec = std::mem::take(memory);
+    vec.clear();
+    vec.resize(count, element);
+    vec
+}
 
 /// What a block does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,12 +98,11 @@ impl Block {
 /// Blocks; those a block leads to stand before it.
 #[derive(Debug)]
 pub(crate) struct Graph<'a> {
+    memory: &'a mut Memory,
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
     /// For each block, the bytes that a packet has at least which is accepted from there on.
-    needs: PerBlock<u32>,
-    /// Memory of blocks before the last pass, for the next one.
-    spare: Vec<Block>,
+    needs: Vec<u32>,
     table: Vec<BlockId>,
     /// Whether the blocks are in the table: few are searched one by one.
     has_table: bool,
@@ -114,17 +134,18 @@ pub(crate) enum Splits {
 
 impl<'a> Graph<'a> {
     /// The graph of a meaning, and its first block.
-    pub(crate) fn of(meaning: &'a Meaning, optimise: bool, splits: Splits) -> (Self, BlockId) {
-        let end = Block { step: Step::End, yes: REJECT, no: REJECT };
-        let capacity = meaning.forms.len() + 2;
-        let mut blocks = Vec::with_capacity(capacity);
-        blocks.extend([end, end]);
+    pub(crate) fn of(
+        meaning: &'a Meaning,
+        optimise: bool,
+        splits: Splits,
+        memory: &'a mut Memory,
+    ) -> (Self, BlockId) {
         let mut graph = Self {
             values: &meaning.values,
-            blocks,
-            needs: SmallVec::from_slice(&[u32::MAX, 0]),
-            spare: Vec::new(),
-            table: Vec::new(),
+            blocks: std::mem::take(&mut memory.blocks),
+            needs: std::mem::take(&mut memory.needs),
+            table: std::mem::take(&mut memory.table),
+            memory,
             has_table: false,
             optimise,
             reserved: Vec::new(),
@@ -136,14 +157,20 @@ impl<'a> Graph<'a> {
             splits,
             was_split: Cell::new(false),
         };
+        // Every third form of a long expression is a test that is not there already.
+        graph.blocks.reserve(meaning.forms.len() / 3);
+        graph.needs.reserve(meaning.forms.len() / 3);
+        graph.begin();
         let root = Builder::new(&mut graph, meaning).build(meaning.root, ACCEPT, REJECT);
         (graph, root)
     }
 
     /// Blocks from `root` on.
-    pub(crate) fn len(&self, root: BlockId) -> usize {
-        let blocks = self.ways(root);
-        blocks.iter().skip(ACCEPT as usize + 1).filter(|&&ways| ways > 0).count()
+    pub(crate) fn len(&mut self, root: BlockId) -> usize {
+        let ways = self.ways(root);
+        let len = ways.iter().skip(ACCEPT as usize + 1).filter(|&&ways| ways > 0).count();
+        self.memory.counts = ways;
+        len
     }
 
     /// Whether ways were split, and tests look like copies that another graph may do without.
@@ -153,7 +180,7 @@ impl<'a> Graph<'a> {
         if !self.was_split.get() || root > MOST {
             return false;
         }
-        let mut tests: PerBlock<Test> = PerBlock::new();
+        let mut tests: Vec<Test> = Vec::new();
         for block in self.blocks.iter().take(root as usize + 1) {
             let Step::Test(test) = block.step else { continue };
             // Bounds of different values are the same instruction, if they lead to the same.
@@ -170,10 +197,9 @@ impl<'a> Graph<'a> {
         false
     }
 
-    /// How many ways from `root` lead to each block.
-    fn ways(&self, root: BlockId) -> PerBlock<u32> {
-        let mut ways: PerBlock<u32> = PerBlock::new();
-        ways.resize(root as usize + 1, 0);
+    /// How many ways from `root` lead to each block. The caller gives it back as [`Memory::counts`].
+    fn ways(&mut self, root: BlockId) -> Vec<u32> {
+        let mut ways = filled(&mut self.memory.counts, root as usize + 1, 0);
         ways[root as usize] = 1;
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] == 0 {
@@ -211,12 +237,12 @@ impl<'a> Graph<'a> {
         mut replace: impl FnMut(&mut Self, BlockId, &[BlockId]) -> Option<BlockId>,
     ) -> BlockId {
         let old = self.clear();
-        per_block!(made: BlockId = REJECT; root as usize + 1);
+        let mut made = filled(&mut self.memory.made, root as usize + 1, REJECT);
         made[ACCEPT as usize] = ACCEPT;
         for id in ACCEPT + 1..=root {
             let block = &old[id as usize];
             let Some((yes, no)) = leads(id, block) else { continue };
-            made[id as usize] = match replace(self, id, made) {
+            made[id as usize] = match replace(self, id, &made) {
                 Some(new) => new,
                 None => {
                     let is_same = (yes, no) == (block.yes, block.no);
@@ -224,14 +250,16 @@ impl<'a> Graph<'a> {
                 }
             };
         }
-        self.spare = old;
-        made[root as usize]
+        let root = made[root as usize];
+        (self.memory.spare, self.memory.made) = (old, made);
+        root
     }
 
     /// Takes out all blocks but those that end.
     fn clear(&mut self) -> Vec<Block> {
         let room = self.blocks.len();
-        let old = std::mem::replace(&mut self.blocks, std::mem::take(&mut self.spare));
+        let new = std::mem::take(&mut self.memory.spare);
+        let old = std::mem::replace(&mut self.blocks, new);
         self.blocks.clear();
         self.blocks.reserve(room);
         self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
@@ -240,11 +268,13 @@ impl<'a> Graph<'a> {
         old
     }
 
-    /// Gives back what only passes need; there are none after it.
-    pub(crate) fn settle(&mut self) {
-        self.spare = Vec::new();
-        self.table = Vec::new();
-        self.has_table = false;
+    /// The blocks that end, and no others.
+    fn begin(&mut self) {
+        let end = Block { step: Step::End, yes: REJECT, no: REJECT };
+        self.blocks.clear();
+        self.blocks.extend([end, end]);
+        self.needs.clear();
+        self.needs.extend([u32::MAX, 0]);
     }
 
     /// A block with other ways on.
@@ -453,8 +483,8 @@ impl<'a> Graph<'a> {
         let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
         if self.shares {
             let there = if self.blocks.len() < SEARCHED {
-                let mut blocks = (0..).zip(&self.blocks).skip(ACCEPT as usize + 1);
-                blocks.find(|(_, other)| block.is(other)).map(|(there, _)| there)
+                let tests = self.blocks.get(ACCEPT as usize + 1..).unwrap_or(&[]);
+                (ACCEPT + 1..).zip(tests).find(|(_, other)| block.is(other)).map(|found| found.0)
             } else {
                 self.find_or_note(&block, id)
             };
@@ -498,6 +528,15 @@ impl<'a> Graph<'a> {
             self.table[slot] = id;
         }
         self.has_table = true;
+    }
+}
+
+impl Drop for Graph<'_> {
+    /// The memory is for the next one.
+    fn drop(&mut self) {
+        self.memory.blocks = std::mem::take(&mut self.blocks);
+        self.memory.needs = std::mem::take(&mut self.needs);
+        self.memory.table = std::mem::take(&mut self.table);
     }
 }
 

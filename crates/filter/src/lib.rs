@@ -43,6 +43,7 @@ mod implies;
 mod lex;
 mod link;
 mod lower;
+mod memory;
 mod names;
 mod parse;
 mod table;

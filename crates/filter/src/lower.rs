@@ -20,6 +20,7 @@ use crate::ast::{Expr, NodeId, NodeKind, Proto, Scope};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cell, Cmp, Effect, Form, FormId, Init, Rhs, Test, Value, ValueId, Values};
 use crate::link::LinkType;
+use crate::memory::bytes;
 use crate::names::{Numeric, Resolver};
 use crate::table::Prefixes;
 use skep_cbpf::Size;
@@ -106,7 +107,7 @@ impl std::fmt::Debug for Options<'_> {
 }
 
 /// What an expression means on a link type: which packets match.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Meaning {
     pub(crate) values: Values,
     pub(crate) forms: Vec<Form>,
@@ -170,7 +171,7 @@ struct Headers {
 struct Lowering<'a> {
     expr: &'a Expr,
     options: &'a Options<'a>,
-    meaning: Meaning,
+    meaning: &'a mut Meaning,
     headers: Headers,
     /// Cells that libpcap would hold now.
     registers: u32,
@@ -188,39 +189,58 @@ impl Expr {
     /// [`Error`] for words that go with no packet of the link type, names that the resolver does not
     /// know, numbers out of range: whatever libpcap refuses.
     pub fn meaning(&self, options: &Options<'_>) -> Result<Meaning, Error> {
+        let mut meaning = Meaning::default();
+        self.lower(options, &mut meaning)?;
+        Ok(meaning)
+    }
+
+    /// The same in the memory of a meaning that was cleared.
+    pub(crate) fn lower(&self, options: &Options<'_>, meaning: &mut Meaning) -> Result<(), Error> {
         if options.snaplen == 0 {
             return Err(Error::new(Span::default(), ErrorKind::SnapLen));
         }
         let count = self.nodes.len();
-        let meaning = Meaning {
-            values: Values::with_capacity(count + 14),
-            forms: Vec::with_capacity(count * 9 + 24),
-            cells: Vec::new(),
-            effects: Vec::new(),
-            nodes: Vec::with_capacity(count),
-            sides: Vec::new(),
-            root: 0,
-            snaplen: options.snaplen,
-            folded: None,
-            fast: options.fast,
-            sets: Vec::new(),
-            prefixes: Vec::new(),
-            as_it_stands: false,
-        };
-        let headers = Headers::of(options.link);
+        meaning.values.reserve(count + 14);
+        meaning.forms.reserve(count * 9 + 24);
+        meaning.nodes.reserve(count);
+        (meaning.snaplen, meaning.fast) = (options.snaplen, options.fast);
         let mut lowering = Lowering {
             expr: self,
             options,
             meaning,
-            headers,
+            headers: Headers::of(options.link),
             registers: 0,
             used: Vec::new(),
             span: Span::default(),
             deep: deep::Deep::default(),
         };
         lowering.cells_of_link();
-        lowering.run()?;
-        Ok(lowering.meaning)
+        lowering.run()
+    }
+}
+
+impl Meaning {
+    /// Forgets all; the memory stays, but for that of tables.
+    pub(crate) fn clear(&mut self) {
+        let Self { values, forms, cells, effects, nodes, sides, sets, prefixes, .. } = self;
+        values.clear();
+        forms.clear();
+        cells.clear();
+        effects.clear();
+        nodes.clear();
+        sides.clear();
+        sets.clear();
+        prefixes.clear();
+        self.root = 0;
+        self.folded = None;
+        self.as_it_stands = false;
+    }
+
+    /// Bytes that it takes when it was cleared.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { values, forms, cells, effects, nodes, sides, .. } = self;
+        let conditions = bytes(forms) + bytes(nodes) + bytes(sides);
+        values.bytes() + conditions + bytes(cells) + bytes(effects)
     }
 }
 

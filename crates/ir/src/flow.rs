@@ -31,10 +31,15 @@ impl Flow {
     #[must_use]
     pub fn new<C>(f: &Func<C>) -> Self {
         let mut this = Self::default();
-        this.find_order(f);
-        this.find_preds(f);
-        this.find_dominators(f.blocks.len());
+        this.renew(f);
         this
+    }
+
+    /// Finds it anew, where edges have changed.
+    pub fn renew<C>(&mut self, f: &Func<C>) {
+        self.find_order(f);
+        self.find_preds(f);
+        self.find_dominators(f.blocks.len());
     }
 
     /// Where edges to a block come from, as far as control gets there.
@@ -69,7 +74,8 @@ impl Flow {
 
     fn find_order<C>(&mut self, f: &Func<C>) {
         let len = f.blocks.len();
-        self.place = vec![NOWHERE; len];
+        refill(&mut self.place, NOWHERE, len);
+        self.order.clear();
         if len == 0 {
             return;
         }
@@ -104,14 +110,15 @@ impl Flow {
 
     fn find_preds<C>(&mut self, f: &Func<C>) {
         // First where those of each block end; they are filled in from there.
-        let mut starts = vec![0u32; f.blocks.len() + 1];
+        let mut starts = core::mem::take(&mut self.starts);
+        refill(&mut starts, 0, f.blocks.len() + 1);
         for &block in &self.order {
             f.edges(block, |edge| starts[edge.to.index()] += 1);
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        self.preds = vec![BlockId(0); starts.last().copied().unwrap_or(0) as usize];
+        refill(&mut self.preds, BlockId(0), starts.last().copied().unwrap_or(0) as usize);
         for &block in self.order.iter().rev() {
             f.edges(block, |edge| {
                 let at = &mut starts[edge.to.index()];
@@ -125,8 +132,9 @@ impl Flow {
     /// By Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm", 2001.
     fn find_dominators(&mut self, len: usize) {
         const UNKNOWN: BlockId = BlockId(NOWHERE);
-        let mut idom = vec![UNKNOWN; len];
-        self.span = vec![(NOWHERE, 0); len];
+        let mut idom = core::mem::take(&mut self.idom);
+        refill(&mut idom, UNKNOWN, len);
+        refill(&mut self.span, (NOWHERE, 0), len);
         let Some(&entry) = self.order.first() else { return };
         idom[entry.index()] = entry;
         let mut changes = true;
@@ -204,11 +212,16 @@ impl Flow {
     pub fn find_depths(&mut self) {
         const NONE: BlockId = BlockId(NOWHERE);
         let len = self.place.len();
+        refill(&mut self.depth, 0, len);
+        let is_head =
+            |block: &&BlockId| self.preds(**block).iter().any(|p| self.is_back(*p, **block));
+        if !self.order.iter().any(|block| is_head(&block)) {
+            return;
+        }
         // The closest start of a loop around each block other than itself, and the farthest that is known.
         let mut around = vec![NONE; len];
         let mut outer: Vec<BlockId> = (0..).map(BlockId).take(len).collect();
         let mut next = Vec::new();
-        self.depth = vec![0; len];
         for &head in self.order.iter().rev() {
             let preds = self.preds(head).iter();
             next.extend(preds.filter(|pred| self.is_back(**pred, head)));
@@ -233,6 +246,12 @@ impl Flow {
             }
         }
     }
+}
+
+/// Makes a vector one of so many of a value, in the room that it has.
+fn refill<T: Copy>(all: &mut Vec<T>, value: T, len: usize) {
+    all.clear();
+    all.resize(len, value);
 }
 
 /// The end of a chain, which becomes shorter.

@@ -61,6 +61,7 @@ pub fn compute_un(op: UnOp, a: u64) -> u64 {
             if width == Width::W32 { low(extended).into() } else { extended }
         }
         UnOp::Bswap(size) => a.swap_bytes() >> (64 - u32::from(size.bits())),
+        UnOp::Hold => a,
     }
 }
 
@@ -124,6 +125,7 @@ pub(crate) fn bits<C>(f: &Func<C>, inst: &Inst) -> u8 {
         Inst::Un { op, a } => match op {
             UnOp::Zext(size) => of(a).min(size.bits()),
             UnOp::Bswap(size) => size.bits(),
+            UnOp::Hold => of(a),
             UnOp::Neg(Width::W32) | UnOp::Sext(_, Width::W32) => 32,
             UnOp::Sext(size, _) if of(a) < size.bits() => of(a),
             _ => 64,
@@ -210,6 +212,7 @@ fn un<C>(f: &mut Func<C>, block: BlockId, op: UnOp, a: Value, origin: u32) -> Re
             Err(Inst::Un { op: UnOp::Sext(size, width), a })
         }
         UnOp::Bswap(size) => Err(Inst::Un { op, a: stripped(f, a, size.bits()) }),
+        UnOp::Hold => Ok(a),
         UnOp::Neg(width) => {
             let a = if width == Width::W32 { stripped(f, a, 32) } else { a };
             Err(Inst::Un { op, a })

@@ -71,6 +71,8 @@ pub enum UnOp {
     Sext(Size, Width),
     /// The low bytes of a size the other way round, the rest 0.
     Bswap(Size),
+    /// The same: a number that is best held in a register; see [`Func::hold_numbers`](crate::Func::hold_numbers).
+    Hold,
 }
 
 /// A comparison.

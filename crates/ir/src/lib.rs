@@ -33,6 +33,7 @@ mod eval;
 mod flow;
 pub mod fold;
 mod func;
+mod hold;
 mod inst;
 mod numbering;
 mod params;

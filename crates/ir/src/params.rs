@@ -146,7 +146,9 @@ impl<C> Func<C> {
         let mut live = vec![false; self.insts.len()];
         let mut next: Vec<Value> = Vec::with_capacity(self.insts.len());
         // Where each parameter is.
-        let mut places = vec![(BlockId(0), 0u32); self.insts.len()];
+        let has_params = |block: &BlockId| !self.blocks[block.index()].params.is_empty();
+        let has_params = flow.order.iter().skip(1).any(has_params);
+        let mut places = vec![(BlockId(0), 0u32); if has_params { self.insts.len() } else { 0 }];
         let mark = |value: Value, live: &mut Vec<bool>, next: &mut Vec<Value>| {
             if value != Value::NONE && !core::mem::replace(&mut live[value.index()], true) {
                 next.push(value);
@@ -154,7 +156,9 @@ impl<C> Func<C> {
         };
         for &block in &flow.order {
             for (n, param) in (0..).zip(&self.blocks[block.index()].params) {
-                places[param.index()] = (block, n);
+                if let Some(place) = places.get_mut(param.index()) {
+                    *place = (block, n);
+                }
             }
             for &value in &self.blocks[block.index()].insts {
                 if self.inst(value).has_effect() {
@@ -166,8 +170,9 @@ impl<C> Func<C> {
         while let Some(value) = next.pop() {
             let inst = self.insts[value.index()];
             inst.operands(|used| mark(used, &mut live, &mut next));
-            if inst == Inst::Param {
-                let (block, n) = places[value.index()];
+            if inst == Inst::Param
+                && let Some(&(block, n)) = places.get(value.index())
+            {
                 for &pred in flow.preds(block) {
                     self.edges(pred, |edge| {
                         if edge.to == block

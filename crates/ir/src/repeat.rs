@@ -236,7 +236,7 @@ impl<C> Func<C> {
 }
 
 /// The blocks of the loop that starts at a block, which is the first of them, if there is one and they are few.
-fn body_of(flow: &Flow, head: BlockId) -> Option<Vec<BlockId>> {
+pub(crate) fn body_of(flow: &Flow, head: BlockId) -> Option<Vec<BlockId>> {
     let backs = flow.preds(head).iter().filter(|pred| flow.is_back(**pred, head));
     let mut next: Vec<BlockId> = backs.copied().collect();
     if next.is_empty() {

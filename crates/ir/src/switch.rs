@@ -49,6 +49,9 @@ type Way = (Edge, i32);
 impl<C> Func<C> {
     /// Puts tables in place of comparisons; whether there were any, so that [`Flow`] is to be found anew.
     pub fn recover_switches(&mut self, flow: &Flow) -> bool {
+        if flow.order.iter().filter(|block| self.test(**block).is_some()).count() < LEAST_NUMBERS {
+            return false;
+        }
         // Which blocks belong to the decision at hand, and which to one that has a table.
         let mut part_of = vec![BlockId(u32::MAX); flow.place.len()];
         let mut is_done = vec![false; flow.place.len()];

@@ -139,6 +139,10 @@ impl<C> Func<C> {
         let params = core::mem::take(&mut self.blocks[block.index()].params);
         let insts = core::mem::take(&mut self.blocks[block.index()].insts);
         let args: Vec<Value> = self.args(back).to_vec();
+        // Most instructions come with a number at most.
+        let all = insts.len().saturating_mul(usize::try_from(copies).unwrap_or(0));
+        self.reserve(2 * all + params.len());
+        self.blocks[block.index()].insts.reserve(all);
         let mut now: Vec<Value> = params
             .iter()
             .map(|param| {

@@ -243,6 +243,9 @@ fn passes_keep_what_functions_mean() {
             assert!(loops_ask(f), "seed {seed}:\n{f}");
         });
         passes("addresses", &mut |f| f.fold_addresses(&Flow::new(f)));
+        passes("hold", &mut |f| {
+            f.hold_numbers(&Flow::new(f));
+        });
         passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
     }
     assert!(ended > 2_000, "{ended} functions came to an end");
@@ -459,6 +462,49 @@ fn comparisons_of_numbers_are_decided() {
     assert_eq!(f.blocks[1].term, Term::Jump(on));
     assert_eq!(f.blocks[2].term, Term::Return(args[0]));
     assert_eq!(check(&f), Ok(()));
+}
+
+/// Numbers of a loop that take more than 32 bits, or are chosen, are given before it, each once; small ones stay.
+#[test]
+fn numbers_of_loops_are_held_before_them() {
+    for calls in [false, true] {
+        let mut f: Func<()> = Func::new();
+        let (entry, body, end) = (f.block(), f.block(), f.block());
+        let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+        let (i, sum) = (f.param(body, 0), f.param(body, 0));
+        let [zero, one, ten, seven, large] =
+            [0, 1, 10, 7, 0x1234_5678_9abc].map(|number| f.number(number, 0));
+        let edge = f.edge(body, [zero, args[0]]);
+        f.blocks[0].term = Term::Jump(edge);
+        let width = Width::W64;
+        let bin = |op, a, b| Inst::Bin { op, width, a, b };
+        let new = f.push(body, bin(BinOp::Mul, sum, large), 0);
+        let new = f.push(body, bin(BinOp::Xor, new, large), 0);
+        let cmp = Cmp { cond: Cond::Gt, width, a: new, b: large };
+        let chosen = f.push(body, Inst::Select { cmp, yes: seven, no: i }, 0);
+        let bit = f.push(body, Inst::Select { cmp, yes: one, no: zero }, 0);
+        let new = f.push(body, bin(BinOp::Add, new, chosen), 0);
+        let new = f.push(body, bin(BinOp::Add, new, bit), 0);
+        if calls {
+            f.push(body, Inst::Call { callee: 3, args: [new; 5] }, 0);
+        }
+        let next = f.push(body, bin(BinOp::Add, i, one), 0);
+        let (yes, no) = (f.edge(body, [next, new]), f.edge(end, []));
+        let cmp = Cmp { cond: Cond::Lt, width, a: next, b: ten };
+        f.blocks[1].term = Term::Branch { cmp, yes, no };
+        f.blocks[2].term = Term::Return(new);
+        assert_eq!(check(&f), Ok(()));
+        let want = run(&f, [5, 0, 0, 0, 0]);
+        assert_eq!(f.hold_numbers(&Flow::new(&f)), !calls);
+        assert_eq!(check(&f), Ok(()), "{f}");
+        assert_eq!(run(&f, [5, 0, 0, 0, 0]), want, "{f}");
+        let held = f.blocks[0].insts.iter().map(|value| match *f.inst(*value) {
+            Inst::Un { op: UnOp::Hold, a } => f.known(a).unwrap(),
+            other => panic!("{other:?}"),
+        });
+        let held: Vec<u64> = held.collect();
+        assert_eq!(held, if calls { vec![] } else { vec![0x1234_5678_9abc, 7] }, "{f}");
+    }
 }
 
 /// Loops that count, with an account and a value that comes out of them.

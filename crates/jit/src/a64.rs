@@ -25,22 +25,29 @@
 
 mod alu;
 mod atomic;
+mod best;
 mod blind;
 mod call;
+mod checked;
 mod frame;
 mod fuse;
+mod hoist;
 mod jump;
 mod lengths;
 mod mem;
 mod meter;
 mod regs;
+mod turns;
 
 use crate::ahead::Ahead;
 use crate::blind::Keys;
+use crate::checks::{Checks, check_frame_pointer};
 use crate::code::{Code, CompileError, Entry, positions};
+use crate::counted::Counted;
 use crate::meter::Meter;
-use crate::shape::{Function, Shape};
+use crate::shape::{Function, Shape, Target};
 use crate::surroundings::Surroundings;
+pub use best::compile_best;
 use regs::ENV;
 use skep_a64::{Assembler, Label, Mem};
 use skep_isa::{Insn, Insns, Pc};
@@ -72,12 +79,13 @@ pub fn compile<O: Surroundings + ?Sized>(
         return Err(CompileError::Flow { pc: Pc(0) });
     }
     if outside.checks() {
-        let what = "code that checks, on AArch64";
-        return Err(CompileError::Unsupported { pc: Pc(0), what });
+        check_frame_pointer(&prog.insns)?;
     }
     let shape = Shape::new::<A64, O>(&prog.insns, outside)?;
     let most = shape.most.last().copied().unwrap_or(u32::MAX);
-    if most > REACH - lengths::STUBS {
+    // There may be more copies of what is checked.
+    let reach = if outside.checks() { REACH / 4 } else { REACH };
+    if most > reach - lengths::STUBS {
         return Err(CompileError::TooLong);
     }
     Compiler::new(&prog.insns, outside, features, &shape).run()
@@ -110,8 +118,12 @@ struct Compiler<'a, O: ?Sized> {
     epilogue: Option<Label>,
     /// Where numbers are blinded.
     keys: Option<Keys>,
+    /// The loop at hand whose turns are told from a register, and what lies before it.
+    turns: Option<(Counted, Label)>,
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
+    /// Where accesses are checked.
+    checks: Option<Checks<Label>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -150,7 +162,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             is_main: true,
             epilogue: None,
             keys: outside.style().blinding.map(Keys::new),
+            turns: None,
             meter: outside.style().metered.then(Meter::new),
+            checks: outside.checks().then(Checks::new),
         }
     }
 
@@ -162,6 +176,12 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let mut slot = 0;
         while slot < len {
             let pc = Pc(slot);
+            if slot != start && shape.is_target.get(pc.index()) == Some(&Target::Loop) {
+                match self.checks {
+                    Some(_) => self.begin_hoisted(pc),
+                    None => self.begin_turns(pc),
+                }
+            }
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {
                     self.begin(next, *function);
@@ -173,13 +193,15 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             if let Some(insn) = self.insns.get(pc) {
                 self.count(pc, insn);
             }
+            // What ends a loop that has something before it was reckoned there.
+            let is_reckoned = self.turns.is_none() && !self.is_hoisted();
             let start = self.asm.here();
             slot += match self.insns.get(pc) {
                 Some(insn) => self.insn(pc, insn)?,
                 None => 1,
             };
             debug_assert!(
-                self.asm.here() - start <= shape.between(pc, Pc(slot)),
+                !is_reckoned || self.asm.here() - start <= shape.between(pc, Pc(slot)),
                 "bug: insn {pc} is longer than was reckoned"
             );
         }
@@ -190,7 +212,8 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let entry = self.entry;
         let (bytes, labels) = self.asm.finish_with_labels()?;
         let at = positions(shape, labels, len as usize, end);
-        Ok(Code { entry, enter, at, bytes, checks: Default::default() })
+        let checks = self.checks.map(|checks| checks.pcs).unwrap_or_default();
+        Ok(Code { entry, enter, at, bytes, checks })
     }
 
     /// What comes behind instructions.
@@ -223,6 +246,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
             Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
+            insn if self.checks.is_some() && insn.is_access() => self.checked_access(pc, insn),
             Insn::Load { size, dst, base, off } => self.load(pc, size, dst, base, off),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),

@@ -26,10 +26,14 @@ extern crate alloc;
 
 pub mod a64;
 mod ahead;
+mod best;
 mod blind;
+mod checks;
 mod code;
 mod counted;
 mod env;
+mod grouped;
+mod hoisted;
 mod lift;
 mod meter;
 mod optimise;

@@ -79,7 +79,7 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
     // Registers that each function reads before it writes them.
     let reads = parts.iter().map(|part| (part.function.start, part.blocks.entry_reads()));
     let reads: Vec<(u32, u64)> = reads.collect();
-    let each = parts.into_iter().map(|Part { function, vars, blocks, f, flow }| {
+    let each = parts.into_iter().map(|Part { function, vars, blocks, f, mut flow }| {
         let has_calls = function.has_calls;
         let lifter = |f, rounds| {
             Lifter::new((insns, outside, &reads), (&vars, &blocks), (f, &flow), rounds, has_calls)
@@ -95,7 +95,9 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
             }
         };
         let (f, ways) = lifted;
-        let flow = if ways { Flow::new(&f) } else { flow };
+        if ways {
+            flow.renew(&f);
+        }
         Ok((f, flow))
     });
     each.collect()

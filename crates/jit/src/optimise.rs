@@ -1,6 +1,7 @@
 //! Which passes a function goes through.
 
 use crate::lift::Lifted;
+use crate::surroundings::Style;
 use skep_ir::Flow;
 
 /// Times that values are numbered, at most: once more where branches are decided.
@@ -10,13 +11,13 @@ const MOST_ROUNDS: usize = 4;
 ///
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow {
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
     let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
     if is_new {
         for _ in 0..MOST_ROUNDS {
             let ways = f.number_values(&flow);
             if ways {
-                flow = Flow::new(f);
+                flow.renew(f);
             }
             f.prune_params(&flow);
             if !ways {
@@ -26,27 +27,34 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, has_tables: bool) -> Flow
     }
     flow = straighten(f, flow);
     if f.choose_numbers(&flow) {
-        flow = numbered_anew(f);
+        flow = numbered_anew(f, flow);
         is_new = true;
     }
     is_new |= f.unroll(&flow);
     if f.repeat_turns(&flow) {
-        flow = numbered_anew(f);
+        flow.renew(f);
+        f.prune_params(&flow);
+        flow = straighten(f, flow);
         is_new = true;
     }
     is_new |= f.multiply_to_divide(&flow);
     // Numbers that are compared were so when that was lifted, unless something has changed since.
     if is_new && f.decide_comparisons(&flow) {
-        flow = Flow::new(f);
+        flow.renew(f);
     }
-    if has_tables && f.recover_switches(&flow) {
-        flow = Flow::new(f);
+    if !style.retpolines && f.recover_switches(&flow) {
+        flow.renew(f);
     }
     f.balance_sums(&flow);
-    if f.gather_charges(&flow) {
-        flow = Flow::new(f);
+    if style.metered {
+        if f.gather_charges(&flow) {
+            flow.renew(f);
+        }
+        // What only charged may be left with nothing but a jump.
+        flow = straighten(f, flow);
     }
     f.fold_addresses(&flow);
+    f.hold_numbers(&flow);
     f.drop_dead(&flow);
     flow.find_depths();
     check(f);
@@ -60,19 +68,19 @@ fn straighten(f: &mut Lifted, mut flow: Flow) -> Flow {
         if !f.skip_jumps(&flow) {
             break;
         }
-        flow = Flow::new(f);
+        flow.renew(f);
     }
     f.join_blocks(&mut flow);
     flow
 }
 
 /// Takes up what a pass has left for others to simplify, where ways have changed.
-fn numbered_anew(f: &mut Lifted) -> Flow {
-    let mut flow = Flow::new(f);
+fn numbered_anew(f: &mut Lifted, mut flow: Flow) -> Flow {
+    flow.renew(f);
     f.prune_params(&flow);
     flow = straighten(f, flow);
     if f.number_values(&flow) {
-        flow = Flow::new(f);
+        flow.renew(f);
         f.prune_params(&flow);
     }
     flow

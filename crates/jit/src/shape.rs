@@ -118,8 +118,7 @@ impl Shape {
                 (function.frame, function.calls) = (true, true);
             });
         }
-        if outside.has_tail_calls() {
-            // What replaces a program gets the frame of the function that it replaces.
+        if outside.keeps_frames() {
             this.functions.iter_mut().for_each(|function| function.frame = true);
         }
         // The main function sets the frame pointer that the others go down from.

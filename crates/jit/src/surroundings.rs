@@ -125,6 +125,12 @@ pub trait Surroundings {
         false
     }
 
+    /// Whether each function has a frame of its own, used or not, so that r10 tells how many are active: what replaces a
+    /// program gets the frame of the function that it replaces, and callbacks are called below any.
+    fn keeps_frames(&self) -> bool {
+        self.has_tail_calls()
+    }
+
     /// What a cast of the instruction adds to a position in an arena.
     ///
     /// # Errors
@@ -145,7 +151,7 @@ pub trait Surroundings {
     }
 
     /// Whether code checks each access, with addresses being those of regions, and calls for room on the stack.
-    /// Programs that have not been verified need that; x86-64 only.
+    /// Programs that have not been verified need that.
     fn checks(&self) -> bool {
         false
     }

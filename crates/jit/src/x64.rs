@@ -26,7 +26,6 @@ mod blind;
 mod call;
 mod checked;
 mod fuse;
-mod grouped;
 mod hoist;
 mod jump;
 mod lengths;
@@ -37,6 +36,7 @@ mod turns;
 
 use crate::ahead::Ahead;
 use crate::blind::Keys;
+use crate::checks::{Checks, check_frame_pointer};
 use crate::code::{Code, CompileError, Entry, positions};
 use crate::counted::Counted;
 use crate::env::{Env, FRAME, MAX_LOOPS};
@@ -44,7 +44,6 @@ use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
 pub use best::{compile_best, functions};
-use checked::Checks;
 use core::mem::offset_of;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
@@ -79,7 +78,7 @@ pub fn compile<O: Surroundings + ?Sized>(
         return Err(CompileError::Flow { pc: Pc(0) });
     }
     if outside.checks() {
-        checked::check_frame_pointer(&prog.insns)?;
+        check_frame_pointer(&prog.insns)?;
     }
     let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
     Compiler::new(&prog.insns, outside, features, &shape).run()
@@ -119,7 +118,7 @@ struct Compiler<'a, O: ?Sized> {
     /// Where instructions are counted.
     meter: Option<Meter<Label>>,
     /// Where accesses are checked.
-    checks: Option<Checks>,
+    checks: Option<Checks<Label>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -162,7 +161,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             keys: outside.style().blinding.map(Keys::new),
             turns: None,
             meter: outside.style().metered.then(Meter::new),
-            checks: outside.checks().then(Checks::default),
+            checks: outside.checks().then(Checks::new),
         }
     }
 

@@ -48,13 +48,9 @@ b:
 #[test]
 fn tail_calls_and_callbacks_do_not_leave_the_stack() {
     let image = read_image(include_bytes!("../../../corpus/run/deep.o"), "deep.o").unwrap().image;
-    // Optimised, the callback's functions have no stack.
-    let tiers = [("tail_call", true), ("bare_tail_call", true)];
-    for (prog, optimised) in ["tail_call", "bare_tail_call", "callback"]
-        .map(|prog| (prog, false))
-        .into_iter()
-        .chain(tiers)
-    {
+    // Optimised, the callback's functions use no stack, and have a frame all the same.
+    let progs = ["tail_call", "bare_tail_call", "callback"];
+    for (prog, optimised) in progs.into_iter().flat_map(|prog| [(prog, false), (prog, true)]) {
         let mut session = Session::load(&image, Some(prog), Options::default()).unwrap();
         let mut code = CodeOptions::default();
         code.optimised = optimised;
@@ -65,6 +61,35 @@ fn tail_calls_and_callbacks_do_not_leave_the_stack() {
         let fault = run.expect_err(&format!("{prog}, {optimised}"));
         assert!(matches!(fault.kind, FaultKind::CallDepth { .. }), "{prog}: {fault}");
     }
+}
+
+#[test]
+fn the_stack_is_as_deep_as_the_functions_are() {
+    struct See;
+    impl skep::Observer for See {
+        fn before(&mut self, _: &skep_vm::Moment<'_>) {}
+    }
+    // Each function has 4 bytes at the end of its frame, and 160 in all: what it leaves there, callees do not change.
+    let function = |n: u32, calls: &str| {
+        format!(
+            "f{n}:\n r6 = r1\n r6 += {n}\n *(u32 *)(r10 - 160) = r6\n *(u32 *)(r10 - 4) = r6\n r1 = r6\n{calls} \
+             r1 = *(u32 *)(r10 - 160)\n r2 = *(u32 *)(r10 - 4)\n r0 += r1\n r0 += r2\n exit\n"
+        )
+    };
+    let text = format!(
+        ".section \"xdp\"\nrun:\n r1 = 7\n call f1\n exit\n{}{}{}",
+        function(1, " call f2\n"),
+        function(2, " call f3\n"),
+        function(3, " r0 = 0\n")
+    );
+    does_as_interpreted(&text, 2);
+    let (mut session, compiled) = load(&text, "run", Options::default());
+    compiled.unwrap();
+    let native = session.run(&mut packet()).unwrap();
+    let observed = session.run_observed(&mut packet(), &mut See).unwrap();
+    let again = session.run(&mut packet()).unwrap();
+    let codes = [native, observed, again].map(|outcome| outcome.verdict.code);
+    assert_eq!(codes, [2 * (8 + 10 + 13); 3]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn random_programs_do_as_interpreted() {
 
 fn optimised() -> CodeOptions {
     let mut code = CodeOptions::default();
-    code.optimised = cfg!(target_arch = "x86_64");
+    code.optimised = true;
     code
 }
 
@@ -64,7 +64,6 @@ fn random_programs_that_differed_once_do_as_interpreted() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn random_programs_that_nobody_has_verified_do_as_interpreted() {
     let (mut compiled, mut tail_calls) = (0, 0);
     for seed in 6_000_000..6_000_600 {

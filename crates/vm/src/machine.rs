@@ -7,7 +7,8 @@ use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::run;
 use crate::memory::{
-    HalfField, Heap, HostRange, Memory, PacketBuf, RegionStorage, STACK_SIZE, cells, host_ranges,
+    FRAME_SIZE, HalfField, Heap, HostRange, MAX_FRAMES, Memory, PacketBuf, RegionStorage, cells,
+    host_ranges,
 };
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
@@ -156,22 +157,17 @@ pub struct Output {
 
 /// One thread's scratch memory, and the objects that its programs make. Runs follow each other in it
 /// without allocation.
+#[derive(Default)]
 pub struct Vm {
+    /// The end of the stack, as far as a run has needed it.
     stack: Box<[u8]>,
     regions: RegionStorage,
     /// Objects that programs have made.
     heap: Heap,
 }
 
-impl Default for Vm {
-    fn default() -> Self {
-        let stack = alloc::vec![0; STACK_SIZE].into();
-        Self { stack, regions: RegionStorage::default(), heap: Heap::default() }
-    }
-}
-
 impl Vm {
-    /// A stack of its own.
+    /// Nothing yet: the first run makes its stack.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -189,7 +185,7 @@ impl Vm {
         input: Input<'_>,
     ) -> Output {
         let args = input.args;
-        self.enter(machine, state, input, None, |cx| {
+        self.enter(machine, state, input, MAX_FRAMES, None, |cx| {
             let machine = cx.machine;
             run::<S, false>(cx, &machine.codes[prog], args)
         })
@@ -208,7 +204,7 @@ impl Vm {
         prepare: impl FnOnce(&mut Cx<'_, S>),
     ) -> Output {
         let args = input.args;
-        self.enter(machine, state, input, None, |cx| {
+        self.enter(machine, state, input, MAX_FRAMES, None, |cx| {
             prepare(cx);
             let machine = cx.machine;
             run::<S, false>(cx, &machine.codes[prog], args)
@@ -229,7 +225,7 @@ impl Vm {
         observer: &mut dyn Observer,
     ) -> Output {
         let args = input.args;
-        self.enter(machine, state, input, Some(Watch::new(observer)), |cx| {
+        self.enter(machine, state, input, MAX_FRAMES, Some(Watch::new(observer)), |cx| {
             let machine = cx.machine;
             run::<S, true>(cx, &machine.codes[prog], args)
         })
@@ -244,7 +240,7 @@ impl Vm {
         timer: &Expired,
         input: Input<'_>,
     ) -> Output {
-        self.enter(machine, state, input, None, |cx| builtin::fire(cx, timer))
+        self.enter(machine, state, input, MAX_FRAMES, None, |cx| builtin::fire(cx, timer))
     }
 
     /// The same under an observer.
@@ -256,20 +252,33 @@ impl Vm {
         input: Input<'_>,
         observer: &mut dyn Observer,
     ) -> Output {
-        self.enter(machine, state, input, Some(Watch::new(observer)), |cx| builtin::fire(cx, timer))
+        self.enter(machine, state, input, MAX_FRAMES, Some(Watch::new(observer)), |cx| {
+            builtin::fire(cx, timer)
+        })
     }
 
+    /// Makes sure that the stack has so many frames, [`MAX_FRAMES`] at most.
+    fn reserve(&mut self, frames: u32) {
+        let len = (FRAME_SIZE * frames.min(MAX_FRAMES)) as usize;
+        if self.stack.len() < len {
+            self.stack = alloc::vec![0; len].into();
+        }
+    }
+
+    /// A run of the machine on a stack of so many frames at least.
     pub(crate) fn enter<'r, S>(
         &'r mut self,
         machine: &'r Machine<S>,
         state: &'r mut S,
         input: Input<'r>,
+        frames: u32,
         watch: Option<Watch<'r>>,
         body: impl FnOnce(&mut Cx<'r, S>) -> Result<u64, Box<Fault>>,
     ) -> Output {
+        self.reserve(frames);
         let stack = cells(&mut self.stack);
         let mut cx = Cx {
-            mem: Memory::new(core::mem::take(&mut self.regions), stack),
+            mem: Memory::new(core::mem::take(&mut self.regions), stack, &mut self.heap),
             state,
             machine,
             cpu: Cpu(input.cpu),
@@ -284,13 +293,13 @@ impl Vm {
             native: None,
             frame: None,
         };
+        cx.mem.set_frames(stack, MAX_FRAMES);
         cx.mem.set_ctx(input.ctx, input.ctx_writable);
         if input.ctx_writable && !input.ctx_halves.is_empty() {
             cx.mem.set_ctx_of_halves(input.ctx, input.ctx_halves);
         }
         cx.mem.set_mem(input.mem);
         cx.mem.packet = input.packet;
-        cx.mem.heap = core::mem::take(&mut self.heap);
         for map in &machine.maps {
             cx.mem.push_map(map);
         }
@@ -303,8 +312,7 @@ impl Vm {
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
-        self.heap = core::mem::take(&mut cx.mem.heap);
-        self.regions = cx.mem.into_storage();
+        self.regions = cx.mem.take_storage();
         Output { result, packet, insns }
     }
 }

@@ -12,7 +12,7 @@ use crate::fault::{AccessError, Denied, Fault, FaultKind};
 use crate::helper::{Helper, Stop};
 use crate::interp::stopped;
 use crate::machine::{Input, Machine, Output, Vm};
-use crate::memory::{self, FRAME_SIZE, STACK_SIZE};
+use crate::memory::{self, FRAME_SIZE, MAX_FRAMES};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use skep_isa::Pc;
@@ -38,6 +38,12 @@ pub trait Native<S> {
     /// Whether it counts instructions, by [`Cx::set_left`].
     fn is_metered(&self) -> bool {
         false
+    }
+
+    /// Frames of the stack that a run takes at most, whatever it calls. Where that turns out to be wrong, an engine
+    /// finds no room ([`Cx::has_room`]).
+    fn frames(&self) -> u32 {
+        MAX_FRAMES
     }
 
     /// Whether it has the interpreter's addresses and checks all accesses, so that it runs by [`Vm::run_checked`].
@@ -155,11 +161,11 @@ impl Vm {
         native: &'r dyn Native<S>,
     ) -> Output {
         let args = input.args;
-        let output = self.enter(machine, state, input, None, |cx| {
+        let frames = native.frames().max(1);
+        let output = self.enter(machine, state, input, frames, None, |cx| {
             if native.is_checked() {
                 return Err(cx.has_other_addresses(prog));
             }
-            cx.mem.set_frames(cx.stack, memory::MAX_FRAMES);
             if !cx.mem.go_native(&machine.ranges, pointers.slots, pointers.fields) {
                 let what = "machine code in memory at low addresses".into();
                 return Err(cx.fault_at(Place { prog, pc: Pc(0) }, FaultKind::Unsupported { what }));
@@ -327,8 +333,7 @@ impl<'r, S> Cx<'r, S> {
     /// The frame pointer of a program's first function.
     #[must_use]
     pub fn stack_top(&self) -> u64 {
-        let top = FRAME_SIZE * memory::MAX_FRAMES;
-        debug_assert_eq!(top as usize, STACK_SIZE);
+        let top = FRAME_SIZE * MAX_FRAMES;
         // The end of the stack is no byte of it.
         self.mem.seen(memory::address(memory::STACK, top - 8)) + 8
     }
@@ -336,7 +341,7 @@ impl<'r, S> Cx<'r, S> {
     /// The lowest byte of the stack.
     #[must_use]
     pub fn stack_bottom(&self) -> u64 {
-        self.stack_top() - STACK_SIZE as u64
+        self.stack_top() - self.stack.len() as u64
     }
 
     /// Whether a function whose caller's stack ends at `above` finds room for so many frames there.
@@ -349,7 +354,7 @@ impl<'r, S> Cx<'r, S> {
     /// The fault of a function that finds none.
     #[cold]
     pub fn too_deep(&self, at: Place) -> Box<Fault> {
-        self.fault_at(at, FaultKind::CallDepth { max: memory::MAX_FRAMES })
+        self.fault_at(at, FaultKind::CallDepth { max: MAX_FRAMES })
     }
 
     /// Loads what a program may not follow itself: a pointer to an object of the kernel, which reads as zero

@@ -69,12 +69,10 @@ impl Assembler {
     /// Without code, with room for so many bytes and so many labels that are there at once.
     #[must_use]
     pub fn with_room(bytes: usize, labels: u32) -> Self {
-        Self {
-            bytes: alloc::vec![0; bytes],
-            len: 0,
-            labels: alloc::vec![UNBOUND; labels as usize],
-            fixups: Vec::new(),
-        }
+        // And a few for what is not known before.
+        let mut all = Vec::with_capacity(labels as usize + 16);
+        all.resize(labels as usize, UNBOUND);
+        Self { bytes: alloc::vec![0; bytes], len: 0, labels: all, fixups: Vec::new() }
     }
 
     /// A new label, not yet bound.

@@ -364,6 +364,7 @@ fn the_stack() {
         }
     }
     book.reads(|asm| asm.free(16), "add sp, sp, #0x10");
+    book.reads(|asm| asm.take(48), "sub sp, sp, #0x30");
     book.reads(Assembler::ret, "ret");
     book.reads(Assembler::trap, "brk #0x0");
     book.reads(Assembler::nop, "nop");

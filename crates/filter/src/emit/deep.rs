@@ -121,7 +121,7 @@ impl Code {
 impl Machine<'_> {
     fn run(&mut self, code: Code) {
         self.code.extend(code.finish());
-        self.state = State::default();
+        self.state = State::NOTHING;
     }
 
     fn store(&self, cell: Cell) -> Insn {

@@ -22,36 +22,78 @@ pub(crate) const PREFIX_CELL: u32 = 28;
 /// Left operands in each other that are many.
 const DEEP: usize = 6;
 
+/// No value, and no cell.
+const NO_VALUE: ValueId = ValueId::MAX;
+const NO_CELL: Cell = Cell::MAX;
+
 /// What the registers hold, where that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// A value and a mask on it.
-    a: Option<(ValueId, u32)>,
-    x: Option<ValueId>,
-    /// A cell that has this value.
-    cell: Option<(Cell, u32)>,
+    /// The value in `A`, and the mask on it.
+    a: ValueId,
+    mask: u32,
+    x: ValueId,
+    /// A cell, and the value that it has.
+    cell: Cell,
+    constant: u32,
+    is_nowhere: bool,
 }
 
 impl State {
-    /// What holds both here and there.
-    pub(super) fn meet(self, other: &Self) -> Self {
-        Self {
-            a: self.a.filter(|_| self.a == other.a),
-            x: self.x.filter(|_| self.x == other.x),
-            cell: self.cell.filter(|_| self.cell == other.cell),
+    pub(super) const NOTHING: Self = Self {
+        a: NO_VALUE,
+        mask: u32::MAX,
+        x: NO_VALUE,
+        cell: NO_CELL,
+        constant: 0,
+        is_nowhere: false,
+    };
+    /// Where no way leads.
+    pub(super) const NOWHERE: Self = Self { is_nowhere: true, ..Self::NOTHING };
+
+    pub(super) const fn is_nowhere(&self) -> bool {
+        self.is_nowhere
+    }
+
+    /// One more way leads here, with what holds on it.
+    pub(super) fn meet(&mut self, other: &Self) {
+        if self.is_nowhere {
+            *self = *other;
+            return;
+        }
+        if (self.a, self.mask) != (other.a, other.mask) {
+            self.a = NO_VALUE;
+        }
+        if self.x != other.x {
+            self.x = NO_VALUE;
+        }
+        if (self.cell, self.constant) != (other.cell, other.constant) {
+            self.cell = NO_CELL;
         }
     }
-}
 
-/// Instructions; those of most expressions without an allocation.
-pub(super) type Insns = SmallVec<[Insn; 32]>;
+    /// Whether the value is in `A`, with the mask on it.
+    const fn has(&self, id: ValueId, mask: u32) -> bool {
+        self.a == id && self.mask == mask
+    }
+
+    /// `A` has the value now, with the mask on it.
+    const fn put(&mut self, id: ValueId, mask: u32) {
+        (self.a, self.mask) = (id, mask);
+    }
+
+    /// What the cell has, if that is a known constant.
+    fn constant(&self, cell: Cell) -> Option<u32> {
+        (self.cell == cell && cell != NO_CELL).then_some(self.constant)
+    }
+}
 
 /// Makes the instructions of blocks, one after the other.
 pub(super) struct Machine<'a> {
     meaning: &'a Meaning,
     values: &'a Values,
     pub(super) state: State,
-    pub(super) code: Insns,
+    pub(super) code: Vec<Insn>,
     /// Cells of scratch memory: those of the meaning come first.
     slots: SmallVec<[Option<u32>; 8]>,
     free: u32,
@@ -60,7 +102,9 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(meaning: &'a Meaning, optimise: bool) -> Self {
+    /// `code` is memory for the instructions.
+    pub(super) fn new(meaning: &'a Meaning, optimise: bool, mut code: Vec<Insn>) -> Self {
+        code.clear();
         let mut free = 0;
         let slots = meaning.cells.iter().map(|cell| {
             cell.is_some().then(|| {
@@ -70,7 +114,7 @@ impl<'a> Machine<'a> {
         });
         let slots = slots.collect();
         let values = &meaning.values;
-        Self { meaning, values, state: State::default(), code: Insns::new(), slots, free, optimise }
+        Self { meaning, values, state: State::NOTHING, code, slots, free, optimise }
     }
 
     pub(super) fn slot(&self, cell: u8) -> u32 {
@@ -87,42 +131,39 @@ impl<'a> Machine<'a> {
     }
 
     fn known(&self) -> &State {
-        const NOTHING: &State = &State { a: None, x: None, cell: None };
-        if self.optimise { &self.state } else { NOTHING }
+        if self.optimise { &self.state } else { &State::NOTHING }
     }
 
     /// `A = value`
     pub(super) fn value(&mut self, id: ValueId) -> Result<(), Error> {
-        if self.known().a == Some((id, u32::MAX)) {
+        if self.known().has(id, u32::MAX) {
             return Ok(());
         }
-        if self.known().x == Some(id) {
+        if self.known().x == id {
             self.code.push(Insn::Txa);
         } else {
             self.compute(id)?;
         }
-        self.state.a = Some((id, u32::MAX));
+        self.state.put(id, u32::MAX);
         Ok(())
     }
 
     /// `A` with the bits of the value that are in the mask; others may be there, too.
     pub(super) fn bits(&mut self, id: ValueId, mask: u32) -> Result<(), Error> {
-        match self.known().a {
-            Some((value, kept)) if value == id && mask & !kept == 0 => Ok(()),
-            _ => self.value(id),
-        }
+        let known = self.known();
+        if known.a == id && mask & !known.mask == 0 { Ok(()) } else { self.value(id) }
     }
 
     /// `A = value & mask`
     pub(super) fn masked(&mut self, id: ValueId, mask: u32) -> Result<(), Error> {
-        if self.known().a == Some((id, mask)) {
+        if self.known().has(id, mask) {
             return Ok(());
         }
         self.bits(id, mask)?;
         if mask != u32::MAX {
             self.code.push(alu(AluOp::And, mask));
         }
-        self.state.a = Some((id, mask));
+        self.state.put(id, mask);
         Ok(())
     }
 
@@ -135,7 +176,7 @@ impl<'a> Machine<'a> {
             }
             operations.push((op, right));
             leaf = left;
-            if self.known().a == Some((leaf, u32::MAX)) {
+            if self.known().has(leaf, u32::MAX) {
                 break;
             }
         }
@@ -144,28 +185,31 @@ impl<'a> Machine<'a> {
             for (op, right) in operations.into_iter().rev() {
                 self.code.push(alu(op, self.values.constant(right).unwrap_or(0)));
             }
-            self.state.a = None;
+            self.state.a = NO_VALUE;
             return Ok(());
         }
         match self.values.get(id) {
             Value::Const(k) => self.code.push(Insn::LoadImm { reg: Reg::A, k }),
             Value::Len => self.code.push(Insn::LoadLen { reg: Reg::A }),
             Value::Abs(size, k) => self.code.push(Insn::LoadAbs { size, k }),
-            Value::Ind(size, base, k) => match (self.known().cell, self.values.get(base)) {
-                (Some((known, at)), Value::Cell(cell))
-                    if known == cell && k.wrapping_add(at) <= i32::MAX.cast_unsigned() =>
-                {
-                    self.code.push(Insn::LoadAbs { size, k: k.wrapping_add(at) });
+            Value::Ind(size, base, k) => {
+                let place = match self.values.get(base) {
+                    Value::Cell(cell) => self.known().constant(cell),
+                    _ => None,
+                };
+                let place = place.map(|at| k.wrapping_add(at));
+                match place.filter(|&at| at <= i32::MAX.cast_unsigned()) {
+                    Some(k) => self.code.push(Insn::LoadAbs { size, k }),
+                    None => {
+                        self.index(base)?;
+                        self.code.push(Insn::LoadInd { size, k });
+                    }
                 }
-                _ => {
-                    self.index(base)?;
-                    self.code.push(Insn::LoadInd { size, k });
-                }
-            },
+            }
             Value::Msh(k) => {
                 self.code.push(Insn::LoadMsh { k });
                 self.code.push(Insn::Txa);
-                self.state.x = Some(id);
+                self.state.x = id;
             }
             Value::Anc(anc) => self.code.push(Insn::LoadAnc { size: Size::W, anc }),
             Value::Cell(cell) => {
@@ -180,14 +224,13 @@ impl<'a> Machine<'a> {
                 self.value(operand)?;
                 self.code.push(Insn::LoadImm { reg: Reg::X, k: set });
                 self.code.push(MEMBER);
-                self.state.x = None;
+                self.state.x = NO_VALUE;
             }
             Value::Prefix(set, base, off) => self.prefix(set, base, off)?,
             Value::Alu(..) if self.is_deep(id) => self.long(id)?,
             Value::Alu(op @ AluOp::Add, left, right)
-                if let (Value::Cell(cell), Some((known, k))) =
-                    (self.values.get(right), self.known().cell)
-                    && cell == known =>
+                if let Value::Cell(cell) = self.values.get(right)
+                    && let Some(k) = self.known().constant(cell) =>
             {
                 self.value(left)?;
                 if k != 0 {
@@ -203,7 +246,7 @@ impl<'a> Machine<'a> {
             Value::Chain(chain) => self.chain(chain)?,
             Value::Fault => {}
         }
-        self.state.a = None;
+        self.state.a = NO_VALUE;
         Ok(())
     }
 
@@ -227,7 +270,7 @@ impl<'a> Machine<'a> {
                 let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
                 self.code.push(alu(AluOp::And, mask));
             }
-            self.state.a = None;
+            self.state.a = NO_VALUE;
             if word + 1 < words {
                 let slot = self.scratch()?;
                 self.code.push(Insn::Store { reg: Reg::A, k: slot });
@@ -236,7 +279,7 @@ impl<'a> Machine<'a> {
         self.free -= words - 1;
         self.code.push(Insn::LoadImm { reg: Reg::X, k: set | first << PREFIX_CELL });
         self.code.push(PREFIX);
-        self.state.x = None;
+        self.state.x = NO_VALUE;
         Ok(())
     }
 
@@ -263,7 +306,7 @@ impl<'a> Machine<'a> {
         self.value(leaf)?;
         for (op, right) in operations.into_iter().rev() {
             // The result so far is no value with a name.
-            self.state.a = None;
+            self.state.a = NO_VALUE;
             if let Some(k) = self.values.constant(right) {
                 self.code.push(alu(op, k));
                 continue;
@@ -298,7 +341,7 @@ impl<'a> Machine<'a> {
                 self.simple_index(in_x)?;
                 return Ok(swapped);
             }
-            if self.known().x == Some(in_x) && self.keeps_x(in_a, in_x) {
+            if self.known().x == in_x && self.keeps_x(in_a, in_x) {
                 self.value(in_a)?;
                 return Ok(swapped);
             }
@@ -316,14 +359,14 @@ impl<'a> Machine<'a> {
         self.code.push(Insn::Store { reg: Reg::A, k: slot });
         self.value(left)?;
         self.code.push(Insn::LoadMem { reg: Reg::X, k: slot });
-        self.state.x = Some(right);
+        self.state.x = right;
         self.free -= 1;
         Ok(false)
     }
 
     /// `X = value`
     fn index(&mut self, id: ValueId) -> Result<(), Error> {
-        if self.known().x == Some(id) {
+        if self.known().x == id {
             return Ok(());
         }
         if self.is_simple(id) {
@@ -331,7 +374,7 @@ impl<'a> Machine<'a> {
         }
         self.value(id)?;
         self.code.push(Insn::Tax);
-        self.state.x = Some(id);
+        self.state.x = id;
         Ok(())
     }
 
@@ -341,7 +384,7 @@ impl<'a> Machine<'a> {
     }
 
     fn simple_index(&mut self, id: ValueId) -> Result<(), Error> {
-        if self.known().x == Some(id) {
+        if self.known().x == id {
             return Ok(());
         }
         let insn = match self.values.get(id) {
@@ -352,7 +395,7 @@ impl<'a> Machine<'a> {
             _ => return self.index(id),
         };
         self.code.push(insn);
-        self.state.x = Some(id);
+        self.state.x = id;
         Ok(())
     }
 
@@ -417,7 +460,8 @@ impl<'a> Machine<'a> {
                 Init::Later => continue,
                 Init::Const(k) => {
                     self.code.extend([Insn::LoadImm { reg: Reg::A, k }, store]);
-                    self.state.cell = Some((u8::try_from(cell).unwrap_or(u8::MAX), k));
+                    self.state.cell = Cell::try_from(cell).unwrap_or(NO_CELL);
+                    self.state.constant = k;
                     continue;
                 }
                 Init::Radiotap => self.code.extend([
@@ -438,11 +482,12 @@ impl<'a> Machine<'a> {
                 ]),
                 Init::Wlan { header, pads } => {
                     self.wlan_payload(header, pads, slot);
-                    self.state.x = None;
+                    self.state.x = NO_VALUE;
                     continue;
                 }
             }
-            self.state.x = self.values.find(Value::Cell(u8::try_from(cell).unwrap_or(u8::MAX)));
+            let value = Value::Cell(Cell::try_from(cell).unwrap_or(NO_CELL));
+            self.state.x = self.values.find(value).unwrap_or(NO_VALUE);
         }
         Ok(self.state)
     }
@@ -502,7 +547,7 @@ impl<'a> Machine<'a> {
     /// What a condition does besides.
     pub(super) fn effect(&mut self, effect: u32) -> Result<(), Error> {
         const ETHERNET: u32 = 0x6558;
-        let mut known = None;
+        let mut known = State::NOTHING;
         match self.meaning.effects.get(effect as usize).copied() {
             Some(Effect::Tag(cell)) => {
                 let slot = self.slot(cell);
@@ -510,7 +555,7 @@ impl<'a> Machine<'a> {
                     Insn::LoadImm { reg: Reg::A, k: 4 },
                     Insn::Store { reg: Reg::A, k: slot },
                 ]);
-                known = Some((cell, 4));
+                (known.cell, known.constant) = (cell, 4);
             }
             Some(Effect::Set(cell, value)) => {
                 self.value(value)?;
@@ -548,7 +593,7 @@ impl<'a> Machine<'a> {
             Some(Effect::Payload(level, to)) => self.payload(level, to),
             None => {}
         }
-        self.state = State { cell: known, ..State::default() };
+        self.state = known;
         Ok(())
     }
 
@@ -615,7 +660,7 @@ impl<'a> Machine<'a> {
         });
         self.code.extend(steps);
         self.free -= 1;
-        self.state = State::default();
+        self.state = State::NOTHING;
         Ok(())
     }
 }

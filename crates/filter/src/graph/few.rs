@@ -3,27 +3,67 @@
 //! The same as in `thread.rs`, which serves all sizes, but nothing is looked for that is not there: which
 //! tests may decide another one is a set of bits, and so is what two ways have in common.
 
-use super::thread::{Known, is_touch};
-use super::{ACCEPT, Block, BlockId, Graph, Step, per_block};
-use crate::form::{Rhs, Test, ValueId};
+use super::thread::{LAST_BIT, Loads, is_touch, number_bit};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
+use crate::form::{Cmp, Rhs, Test, ValueId};
 use crate::implies::Fact;
-use smallvec::SmallVec;
+use crate::memory::bytes;
 
 /// Blocks, at most.
 pub(super) const FEW: usize = 64;
 
 /// What is known at a place.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     /// What was loaded.
-    loads: Known,
+    loads: Loads,
     /// Tests that hold, and tests that do not.
     holds: u64,
     fails: u64,
 }
 
+impl Place {
+    const NOTHING: Self = Self { loads: Loads::NOTHING, holds: 0, fails: 0 };
+    /// Where no way leads: told by the block that is no test.
+    const NOWHERE: Self = Self { loads: Loads::ALL, holds: bit(REJECT), fails: 0 };
+
+    const fn is_nowhere(&self) -> bool {
+        self.holds & bit(REJECT) != 0
+    }
+}
+
+/// Values that are asked for on ways to a block, as bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    /// Which number it is, where it is none that was asked for.
+    is_not: u64,
+    /// Anything else.
+    others: u64,
+}
+
+impl Asked {
+    fn join(&mut self, other: Self) {
+        self.is_not |= other.is_not;
+        self.others |= other.others;
+    }
+}
+
+/// Memory of the walks.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    places: Vec<Place>,
+    askers: Vec<u64>,
+    asked: Vec<Asked>,
+}
+
+impl Memory {
+    pub(super) fn bytes(&self) -> usize {
+        bytes(&self.places) + bytes(&self.askers) + bytes(&self.asked)
+    }
+}
+
 /// Which tests ask for a value, for each value.
-type Askers = SmallVec<[u64; 32]>;
+type Askers = [u64];
 
 const fn bit(id: BlockId) -> u64 {
     1 << (id & 63)
@@ -39,22 +79,72 @@ fn blocks(mut set: u64) -> impl Iterator<Item = BlockId> {
 }
 
 impl Graph<'_> {
+    /// Whether there may be a test on some way that those before it decide, or a load that need not be.
+    ///
+    /// Most graphs have none: they ask for a value again only where it was not what they asked for.
+    pub(super) fn may_be_decided(&mut self, root: BlockId) -> bool {
+        let mut asked = filled(&mut self.memory.few.asked, root as usize + 1, Asked::default());
+        let found = self.is_decided_perhaps(root, &mut asked);
+        self.memory.few.asked = asked;
+        found
+    }
+
+    /// `asked` has, for each block, the values that blocks before it ask for.
+    fn is_decided_perhaps(&self, root: BlockId, asked: &mut [Asked]) -> bool {
+        let mut numbers = 0;
+        for id in (ACCEPT + 1..=root).rev() {
+            let Block { step, yes, no } = self.blocks[id as usize];
+            let before = asked[id as usize];
+            let (mut there, mut elsewhere) = (before, before);
+            if let Step::Test(test) = step {
+                if yes == no || test.value > LAST_BIT {
+                    return true;
+                }
+                let value = bit(test.value);
+                if let Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } = test {
+                    let number = number_bit(k.wrapping_add(test.value));
+                    let is_there = |other: &Block| other.step == step;
+                    if before.others & value != 0
+                        || numbers & number != 0
+                            && self.blocks[id as usize + 1..=root as usize].iter().any(is_there)
+                    {
+                        return true;
+                    }
+                    numbers |= number;
+                    there.others |= value;
+                    elsewhere.is_not |= value;
+                } else {
+                    if (before.others | before.is_not) & value != 0 {
+                        return true;
+                    }
+                    there.others |= value;
+                    elsewhere.others |= value;
+                }
+            }
+            asked[yes as usize].join(there);
+            asked[no as usize].join(elsewhere);
+        }
+        false
+    }
+
     /// One walk; nothing if it found nothing.
     pub(super) fn thread_few(&mut self, root: BlockId) -> Option<BlockId> {
         let count = root as usize + 1;
-        let mut askers = Askers::new();
-        askers.resize(self.values.len(), 0);
+        let mut askers = filled(&mut self.memory.few.askers, self.values.len(), 0);
         for (id, block) in (0..).zip(&self.blocks[..count]) {
             if let Step::Test(test) = block.step {
                 askers[test.value as usize] |= bit(id);
             }
         }
-        per_block!(places: Option<Place> = None; count);
-        per_block!(ways: (BlockId, BlockId) = (0, 0); count);
-        places[root as usize] = Some(Place { loads: Known::NOTHING, holds: 0, fails: 0 });
+        let mut places = filled(&mut self.memory.few.places, count, Place::NOWHERE);
+        let mut ways = filled(&mut self.memory.ways, count, (REJECT, REJECT));
+        places[root as usize] = Place::NOTHING;
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
-            let Some(mut here) = places[id as usize] else { continue };
+            let mut here = places[id as usize];
+            if here.is_nowhere() {
+                continue;
+            }
             let Block { step, yes, no } = self.blocks[id as usize];
             let way = if let Step::Test(test) = step {
                 here.loads.learn(self.values, test.value);
@@ -90,10 +180,14 @@ impl Graph<'_> {
             changed |= way != (yes, no);
             ways[id as usize] = way;
         }
-        changed.then(|| {
-            let leads = |id: BlockId| places[id as usize].map(|_| ways[id as usize]);
+        let new = changed.then(|| {
+            let leads =
+                |id: BlockId| (!places[id as usize].is_nowhere()).then(|| ways[id as usize]);
             self.renew(root, |id, _| leads(id), |_, _, _| None)
-        })
+        });
+        self.memory.ways = ways;
+        (self.memory.few.places, self.memory.few.askers) = (places, askers);
+        new
     }
 
     /// Where a way leads, past what is decided on it.
@@ -154,16 +248,16 @@ impl Graph<'_> {
     }
 
     /// One more way leads to a block.
-    fn arrive(&self, place: &mut Option<Place>, id: BlockId, way: &Place, askers: &Askers) {
+    fn arrive(&self, there: &mut Place, id: BlockId, way: &Place, askers: &Askers) {
         if id <= ACCEPT {
             return;
         }
-        let Some(there) = place else {
-            *place = Some(*way);
+        if there.is_nowhere() {
+            *there = *way;
             return;
-        };
+        }
         let mut both = Place {
-            loads: there.loads.meet_loads(&way.loads),
+            loads: there.loads.meet(&way.loads),
             holds: there.holds & way.holds,
             fails: there.fails & way.fails,
         };
@@ -184,8 +278,15 @@ impl Graph<'_> {
     }
 
     /// Whether a value is asked for, then another one, then the first again, on some way.
-    pub(super) fn leaves_and_returns(&self, root: BlockId) -> bool {
-        per_block!(asked: u64 = 0; root as usize + 1);
+    pub(super) fn leaves_and_returns(&mut self, root: BlockId) -> bool {
+        let mut asked = filled(&mut self.memory.bits, root as usize + 1, 0);
+        let found = self.is_asked_again(root, &mut asked);
+        self.memory.bits = asked;
+        found
+    }
+
+    /// `asked` has, for each block, bits of the values that blocks before it ask for.
+    fn is_asked_again(&self, root: BlockId, asked: &mut [u64]) -> bool {
         let value = |id: BlockId| match self.blocks[id as usize].step {
             Step::Test(test) => Some(test.value),
             _ => None,

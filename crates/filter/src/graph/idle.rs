@@ -5,8 +5,8 @@
 //! The ways are followed one by one, so a few steps must do; a touch that takes more stays.
 
 use super::ends::ends_behind;
-use super::thread::{Known, is_touch};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
+use super::thread::{Loads, is_touch};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId};
 use crate::implies::Fact;
 use smallvec::SmallVec;
@@ -42,14 +42,14 @@ impl Graph<'_> {
         if !self.has_touches || root <= ACCEPT || count > MOST {
             return root;
         }
-        per_block!(gone: bool = false; count);
+        let mut gone = vec![false; count];
         let mut is_any = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
                 continue;
             };
             if is_touch(&test, yes, no)
-                && self.search(test.value, gone, STEPS_IN_ALL).is_idle(root, id)
+                && self.search(test.value, &gone, STEPS_IN_ALL).is_idle(root, id)
             {
                 gone[id as usize] = true;
                 is_any = true;
@@ -92,7 +92,7 @@ impl Graph<'_> {
         &self,
         value: ValueId,
         next: BlockId,
-        loads: Known,
+        loads: Loads,
         facts: impl Iterator<Item = Fact>,
     ) -> bool {
         let mut search = self.search(value, &[], STEPS);
@@ -102,7 +102,7 @@ impl Graph<'_> {
 
     /// How a test comes out on packets of which so much was loaded: they are at least as long.
     #[inline]
-    pub(super) fn by_length(&self, loads: &Known, test: &Test) -> Option<bool> {
+    pub(super) fn by_length(&self, loads: &Loads, test: &Test) -> Option<bool> {
         if self.len_value != Some(test.value) || test.mask != u32::MAX {
             return None;
         }
@@ -118,11 +118,11 @@ impl Graph<'_> {
 impl Search<'_, '_> {
     /// Whether all ways from `root` on that lead through the touch reject.
     fn is_idle(&mut self, root: BlockId, touch: BlockId) -> bool {
-        self.rejects(root, touch, Known::NOTHING)
+        self.rejects(root, touch, Loads::NOTHING)
     }
 
     /// Whether all ways from a block on reject, if only those count that lead through another, which may be [`REJECT`].
-    fn rejects(&mut self, mut id: BlockId, mut through: BlockId, mut loads: Known) -> bool {
+    fn rejects(&mut self, mut id: BlockId, mut through: BlockId, mut loads: Loads) -> bool {
         while id > ACCEPT {
             if id < through {
                 return true;
@@ -167,7 +167,7 @@ impl Search<'_, '_> {
     }
 
     /// Whether the values of a test cannot be loaded either; if they can, `loads` knows.
-    fn fails(&self, test: &Test, loads: &mut Known) -> bool {
+    fn fails(&self, test: &Test, loads: &mut Loads) -> bool {
         let values = self.graph.values;
         loads.learn(values, test.value);
         if let Rhs::Value(rhs) = test.rhs {
@@ -178,7 +178,7 @@ impl Search<'_, '_> {
             || ends_behind(values, test.value, self.value)
     }
 
-    fn decides(&self, test: &Test, loads: &Known) -> Option<bool> {
+    fn decides(&self, test: &Test, loads: &Loads) -> Option<bool> {
         let mut facts = self.facts.iter().rev();
         facts
             .find_map(|fact| fact.decides(test))

@@ -220,14 +220,14 @@ impl Graph<'_> {
     fn specialise_for(&mut self, root: BlockId, header: &PlainHeader) -> BlockId {
         let changes = |step: Step| matches!(step, Step::Test(test) if header.changes(&test));
         let ways = self.ways(root);
-        let is_there =
-            |id: BlockId| ways[id as usize] > 0 && changes(self.blocks[id as usize].step);
-        if self.len(root) > MOST || !(ACCEPT + 1..=root).any(is_there) {
+        let reached: Vec<BlockId> =
+            (ACCEPT + 1..=root).filter(|&id| ways[id as usize] > 0).collect();
+        self.memory.counts = ways;
+        if reached.len() > MOST || !reached.iter().any(|&id| changes(self.blocks[id as usize].step))
+        {
             return root;
         }
         let old = self.clear();
-        let reached: Vec<BlockId> =
-            (ACCEPT + 1..=root).filter(|&id| ways[id as usize] > 0).collect();
         // Where it is known that the header is not plain, where it is known that it is, and where neither is; one
         // after the other, so that the blocks of a way stand together, and go on to each other without jumps.
         let mut other: Vec<BlockId> = (0..=root).collect();

@@ -5,9 +5,10 @@
 //! beyond the packet rejects, too. If it is another one, a test may go before others as long as nothing that
 //! changes places may reject, which is so when it was loaded before.
 
-use super::thread::{Known, VERY_FEW};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, per_block};
+use super::thread::{Loads, VERY_FEW};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Rhs, Test, ValueId};
+use crate::memory::bytes;
 
 /// Tests of a chain to something else than an end, at most.
 const LONGEST: usize = 16;
@@ -19,6 +20,48 @@ struct Link {
     test: Test,
     /// Whether the way to the end is the one of a test that holds.
     ends_if: bool,
+}
+
+/// Memory of the pass.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    held: Vec<Held>,
+    safe: Vec<Loads>,
+    /// Blocks that are done with.
+    pub(super) done: Vec<bool>,
+}
+
+impl Memory {
+    pub(super) fn bytes(&self) -> usize {
+        bytes(&self.held) + bytes(&self.safe) + bytes(&self.done)
+    }
+}
+
+/// The value in the register where a block begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// No way leads there.
+    Nowhere,
+    /// None, or not the same on all ways.
+    Nothing,
+    Value(ValueId),
+}
+
+impl Held {
+    fn meet(self, other: Self) -> Self {
+        match self {
+            Self::Nowhere => other,
+            held if held == other => held,
+            _ => Self::Nothing,
+        }
+    }
+
+    const fn value(self) -> Option<ValueId> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Nowhere | Self::Nothing => None,
+        }
+    }
 }
 
 impl Graph<'_> {
@@ -36,40 +79,41 @@ impl Graph<'_> {
             return None;
         }
         let mut ways = self.ways(root);
-        self.regroup_with(root, &mut ways)
+        let new = self.regroup_with(root, &mut ways);
+        self.memory.counts = ways;
+        new
     }
 
     fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
         let count = root as usize + 1;
-        // The value in the register where a block begins, the same on all ways to it.
-        per_block!(held: Option<Option<ValueId>> = None; count);
-        per_block!(safe: Option<Known> = None; count);
-        held[root as usize] = Some(None);
-        safe[root as usize] = Some(Known::NOTHING);
+        let mut held = filled(&mut self.memory.regroup.held, count, Held::Nowhere);
+        let mut safe = filled(&mut self.memory.regroup.safe, count, Loads::ALL);
+        held[root as usize] = Held::Nothing;
+        safe[root as usize] = Loads::NOTHING;
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] == 0 {
                 continue;
             }
             let Block { step, yes, no } = self.blocks[id as usize];
-            let mut here = safe[id as usize].unwrap_or(Known::NOTHING);
+            let mut here = safe[id as usize];
             let holds = match step {
                 Step::Test(test) => {
                     here.learn(self.values, test.value);
                     if let Rhs::Value(rhs) = test.rhs {
                         here.learn(self.values, rhs);
                     }
-                    Some(test.value)
+                    Held::Value(test.value)
                 }
-                _ => None,
+                _ => Held::Nothing,
             };
             let nexts = [yes, no];
             for &next in if yes == no { &nexts[..1] } else { &nexts[..] } {
                 let next = next as usize;
-                held[next] = Some(held[next].map_or(holds, |held| held.filter(|_| held == holds)));
-                safe[next] = Some(safe[next].map_or(here, |safe| safe.meet_loads(&here)));
+                held[next] = held[next].meet(holds);
+                safe[next] = safe[next].meet(&here);
             }
         }
-        per_block!(done: bool = false; count);
+        let mut done = filled(&mut self.memory.regroup.done, count, false);
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
         let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
@@ -77,12 +121,11 @@ impl Graph<'_> {
             if ways[id as usize] == 0 || done[id as usize] {
                 continue;
             }
-            let Some((end, next)) = self.chain_from(id, ways, &mut chain, done) else {
+            let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
                 continue;
             };
-            let known = safe[id as usize].unwrap_or(Known::NOTHING);
-            let first = held[id as usize].flatten();
-            if let Some(ordered) = self.order(&chain, end, known, first) {
+            let first = held[id as usize].value();
+            if let Some(ordered) = self.order(&chain, end, safe[id as usize], first) {
                 // All but the first are made with it.
                 for link in &chain[1..] {
                     ways[link.id as usize] = 0;
@@ -91,6 +134,7 @@ impl Graph<'_> {
                 chains.push((id, end, ordered, next));
             }
         }
+        self.memory.regroup = Memory { held, safe, done };
         if chains.is_empty() {
             return None;
         }
@@ -150,7 +194,7 @@ impl Graph<'_> {
         &self,
         chain: &[Link],
         end: BlockId,
-        mut known: Known,
+        mut known: Loads,
         mut held: Option<ValueId>,
     ) -> Option<Vec<Link>> {
         // What is compared with another value may reject for that, too.
@@ -194,7 +238,7 @@ impl Graph<'_> {
             }
             let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
             // Those of the value at hand go first, if those before them may wait.
-            let may_go = |at: usize, known: &Known| {
+            let may_go = |at: usize, known: &Loads| {
                 end == REJECT
                     || queues.iter().all(|(value, queue)| {
                         queue.front().is_none_or(|&front| front >= at)

@@ -5,7 +5,7 @@
 //! once, and at most one test holds. A packet then needs as many tests as the tree is deep, and the program one more
 //! for each [`LEAF`] numbers.
 
-use super::{ACCEPT, Block, BlockId, Graph, Step};
+use super::{ACCEPT, Block, BlockId, Graph, Step, filled};
 use crate::form::{Cmp, Rhs, Test, ValueId};
 use crate::table::LARGE;
 
@@ -31,7 +31,7 @@ impl Graph<'_> {
         let count = root as usize + 1;
         let mut ways = self.ways(root);
         let mut sets: Vec<(BlockId, Set)> = Vec::new();
-        let mut inside = vec![false; count];
+        let mut inside = filled(&mut self.memory.regroup.done, count, false);
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] > 0
                 && !inside[id as usize]
@@ -46,11 +46,13 @@ impl Graph<'_> {
                 sets.push((id, set));
             }
         }
+        self.memory.regroup.done = inside;
         if sets.is_empty() {
+            self.memory.counts = ways;
             return root;
         }
         let mut sets = sets.into_iter().rev().peekable();
-        self.rebuild(root, &ways, |graph, id, made| {
+        let root = self.rebuild(root, &ways, |graph, id, made| {
             let (_, mut set) = sets.next_if(|set| set.0 == id)?;
             set.numbers.sort_unstable();
             set.numbers.dedup();
@@ -65,7 +67,9 @@ impl Graph<'_> {
                 return Some(graph.add(Block { step, yes: set.yes, no: set.no }));
             }
             Some(graph.tree(&set, 0..set.numbers.len()))
-        })
+        });
+        self.memory.counts = ways;
+        root
     }
 
     /// The set that begins at a block, if it is large enough.

@@ -7,9 +7,10 @@
 
 use super::ends::{ends_behind, is_near};
 use super::few::FEW as FEWEST;
-use super::{ACCEPT, Block, BlockId, Graph, PerBlock, Splits, Step, per_block};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step, filled};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
+use crate::memory::bytes;
 use skep_cbpf::Size;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -25,24 +26,44 @@ const APART: usize = 256;
 /// Walks, at most: what one leaves out may let another leave out more, but seldom does.
 const ROUNDS: usize = 6;
 
-/// What is known at a place.
+/// What was loaded before a place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
+pub(crate) struct Loads {
     /// The packet has at least so many bytes.
     len: u32,
     /// Values computed before, of the first 64.
     values: u64,
+}
+
+/// What is known at a place.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    loads: Loads,
     /// The latest fact that says what a value is, as a position in [`Facts`].
     is: u32,
     /// The latest fact that says what a value is not, or how large it is.
     is_not: u32,
 }
 
+/// Memory of a walk.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    known: Vec<Option<Known>>,
+    facts: Facts,
+}
+
+impl Memory {
+    pub(super) fn bytes(&self) -> usize {
+        bytes(&self.known) + bytes(&self.facts.list)
+    }
+}
+
 /// Facts, each with the one that was known before it.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    list: PerBlock<Row>,
-    splits: Splits,
+#[derive(Debug, Default)]
+struct Facts {
+    list: Vec<Row>,
+    /// As [`Graph::goes_past`] would have it.
+    is_split: bool,
     was_split: Cell<bool>,
 }
 
@@ -82,7 +103,7 @@ fn excluded(fact: &Fact) -> Option<u32> {
 }
 
 /// A bit for a number.
-const fn number_bit(k: u32) -> u64 {
+pub(super) const fn number_bit(k: u32) -> u64 {
     1 << (k.wrapping_mul(0x9e37_79b1) >> 26)
 }
 
@@ -135,7 +156,7 @@ impl Facts {
             return true;
         }
         self.was_split.set(true);
-        self.splits == Splits::Yes
+        self.is_split
     }
 
     fn decides_from(&self, from: u32, test: &Test) -> Option<bool> {
@@ -210,22 +231,26 @@ const FEW: usize = 20_000;
 pub(super) const VERY_FEW: usize = 200;
 
 impl Known {
-    pub(crate) const NOTHING: Self = Self { len: 0, values: 0, is: NONE, is_not: NONE };
+    const NOTHING: Self = Self { loads: Loads::NOTHING, is: NONE, is_not: NONE };
 
     /// What is known here and there.
     fn meet(self, other: &Self, facts: &mut Facts) -> Self {
         Self {
-            len: self.len.min(other.len),
-            values: self.values & other.values,
+            loads: self.loads.meet(&other.loads),
             is: facts.meet(self.is, other.is, [*other, self]),
             is_not: facts.meet(self.is_not, other.is_not, [*other, self]),
         }
     }
+}
+
+impl Loads {
+    pub(crate) const NOTHING: Self = Self { len: 0, values: 0 };
+    /// Where no way leads.
+    pub(crate) const ALL: Self = Self { len: u32::MAX, values: u64::MAX };
 
     /// What was loaded here and there.
-    pub(crate) fn meet_loads(self, other: &Self) -> Self {
-        let (len, values) = (self.len.min(other.len), self.values & other.values);
-        Self { len, values, ..Self::NOTHING }
+    pub(crate) fn meet(self, other: &Self) -> Self {
+        Self { len: self.len.min(other.len), values: self.values & other.values }
     }
 
     /// Computing the value did not reject.
@@ -306,7 +331,7 @@ impl Known {
 }
 
 /// The last value that has a bit.
-const LAST_BIT: ValueId = 63;
+pub(super) const LAST_BIT: ValueId = 63;
 
 /// The bit of a value.
 const fn bit(id: ValueId) -> u64 {
@@ -317,7 +342,8 @@ impl Graph<'_> {
     /// The graph from `root` on without what is known already.
     pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
-        if !self.asks_again(root) {
+        let is_few = (root as usize) < FEWEST;
+        if !if is_few { self.may_be_decided(root) } else { self.asks_again(root) } {
             return root;
         }
         for round in 1..=ROUNDS {
@@ -342,7 +368,7 @@ impl Graph<'_> {
     }
 
     /// Whether two blocks test the same value, or one only loads. If not, nothing that is known decides anything.
-    pub(super) fn asks_again(&self, root: BlockId) -> bool {
+    fn asks_again(&self, root: BlockId) -> bool {
         let mut asked = 0u64;
         (ACCEPT + 1..=root).any(|id| {
             let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
@@ -359,23 +385,23 @@ impl Graph<'_> {
             return root;
         }
         let count = root as usize + 1;
-        per_block!(known: Option<Known> = None; count);
-        per_block!(ways: (BlockId, BlockId) = (0, 0); count);
+        let mut known = filled(&mut self.memory.thread.known, count, None);
+        let mut ways = filled(&mut self.memory.ways, count, (REJECT, REJECT));
         known[root as usize] = Some(Known::NOTHING);
-        let mut facts = Facts {
-            list: PerBlock::with_capacity(count),
-            splits: self.splits,
-            was_split: Cell::new(false),
-        };
+        let mut facts = std::mem::take(&mut self.memory.thread.facts);
+        facts.list.clear();
+        facts.list.reserve(count);
+        facts.is_split = self.splits == Splits::Yes;
+        facts.was_split.set(false);
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
             let Block { step, yes, no } = self.blocks[id as usize];
             let way = match step {
                 Step::Test(test) => {
-                    here.learn(self.values, test.value);
+                    here.loads.learn(self.values, test.value);
                     if let Rhs::Value(rhs) = test.rhs {
-                        here.learn(self.values, rhs);
+                        here.loads.learn(self.values, rhs);
                     }
                     let (mut there, mut elsewhere) = (here, here);
                     // At the end nobody wants to know.
@@ -392,36 +418,35 @@ impl Graph<'_> {
                         .then(|| self.follow(yes, &here, &facts))
                         .filter(|&both| both == self.follow(no, &here, &facts));
                     if let Some(both) = both {
-                        meet_at(known, both, &here, &mut facts);
+                        meet_at(&mut known, both, &here, &mut facts);
                         (both, both)
                     } else {
-                        meet_at(known, ways.0, &there, &mut facts);
-                        meet_at(known, ways.1, &elsewhere, &mut facts);
+                        meet_at(&mut known, ways.0, &there, &mut facts);
+                        meet_at(&mut known, ways.1, &elsewhere, &mut facts);
                         ways
                     }
                 }
                 Step::Effect(_) | Step::End => {
                     let next = self.follow(yes, &here, &facts);
-                    meet_at(known, next, &here, &mut facts);
+                    meet_at(&mut known, next, &here, &mut facts);
                     (next, next)
                 }
             };
             changed |= way != (yes, no);
             ways[id as usize] = way;
         }
-        if !changed {
-            return root;
-        }
         if facts.was_split.get() {
             self.was_split.set(true);
         }
-        // Their memory is what the blocks are made anew in.
-        drop(facts);
-        self.renew(
-            root,
-            |id, _| known[id as usize].is_some().then(|| ways[id as usize]),
-            |_, _, _| None,
-        )
+        let new = if changed {
+            let leads = |id: BlockId| known[id as usize].is_some().then(|| ways[id as usize]);
+            self.renew(root, |id, _| leads(id), |_, _, _| None)
+        } else {
+            root
+        };
+        self.memory.ways = ways;
+        self.memory.thread = Memory { known, facts };
+        new
     }
 
     /// Where a way leads, past what is decided on it.
@@ -434,14 +459,14 @@ impl Graph<'_> {
                 let facts = || {
                     [known.is, known.is_not].map(|from| facts.chain(from).take(LEARNED).copied())
                 };
-                if !known.is_safe(self, test.value)
-                    && !self.is_idle(test.value, yes, *known, facts().into_iter().flatten())
+                if !known.loads.is_safe(self, test.value)
+                    && !self.is_idle(test.value, yes, known.loads, facts().into_iter().flatten())
                 {
                     return id;
                 }
                 yes
             } else {
-                match facts.decides(known, &test).or_else(|| self.by_length(known, &test)) {
+                match facts.decides(known, &test).or_else(|| self.by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => return id,

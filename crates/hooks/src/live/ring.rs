@@ -84,7 +84,6 @@ pub struct RingStats {
 
 /// A ring of packets of an interface, or of all. Needs CAP_NET_RAW.
 pub struct PacketRing {
-    device: Device,
     fd: OwnedFd,
     ring: sys::Mapping,
     interface: [Interface; 1],
@@ -99,6 +98,8 @@ pub struct PacketRing {
     left: u32,
     at: usize,
     held: bool,
+    /// Whether the interface has gone down: it may come up again, or be gone.
+    down: bool,
     stats: RingStats,
     scratch: Vec<u8>,
     read: u64,
@@ -132,7 +133,6 @@ impl PacketRing {
         let name = Some(name.to_owned());
         let snaplen = options.snaplen;
         Ok(Self {
-            device,
             fd,
             ring,
             interface: [Interface { ifindex, name, link, nanos: true, snaplen }],
@@ -145,6 +145,7 @@ impl PacketRing {
             left: 0,
             at: 0,
             held: false,
+            down: false,
             stats: RingStats::default(),
             scratch: Vec::new(),
             read: 0,
@@ -197,6 +198,7 @@ impl PacketRing {
                 self.left = self.word(block + PACKETS);
                 self.at = block + self.word(block + FIRST) as usize;
                 if self.left > 0 {
+                    self.down = false;
                     return Ok(true);
                 }
             }
@@ -204,23 +206,22 @@ impl PacketRing {
             if waited {
                 self.check()?;
             } else if !sys::wait(&self.fd, self.timeout)? {
-                return Ok(false);
+                // The kernel says that an interface goes down, and not that it is gone then.
+                return if self.down { self.check().map(|()| false) } else { Ok(false) };
             }
         }
         Ok(false)
     }
 
     /// What is wrong with the socket. An interface that goes down may come up again, one that is gone does not.
-    fn check(&self) -> io::Result<()> {
+    fn check(&mut self) -> io::Result<()> {
         match sys::take_error(&self.fd) {
-            Err(err) if err.kind() == io::ErrorKind::NetworkDown => {
-                let [interface] = &self.interface;
-                match sys::ifindex(&self.device.c_name) {
-                    Ok(index) if index == interface.ifindex => Ok(()),
-                    _ => Err(err),
-                }
-            }
-            other => other,
+            Err(err) if err.kind() == io::ErrorKind::NetworkDown => self.down = true,
+            other => other?,
+        }
+        match sys::bound_to(&self.fd)? {
+            (..0, _) => Err(io::ErrorKind::NetworkDown.into()),
+            _ => Ok(()),
         }
     }
 

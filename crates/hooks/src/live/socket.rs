@@ -175,7 +175,7 @@ pub(super) fn promiscuous(fd: &OwnedFd, ifindex: u32) -> io::Result<()> {
 
 /// What frames of the bound interface start with.
 pub(super) fn link_of(device: &Device, fd: &OwnedFd) -> Result<LinkType, DeviceError> {
-    let hardware = sys::hardware(fd).map_err(device.failed("reading the address", NEEDS))?;
+    let (_, hardware) = sys::bound_to(fd).map_err(device.failed("reading the address", NEEDS))?;
     match hardware {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Ok(LinkType::ETHERNET),
         libc::ARPHRD_NONE

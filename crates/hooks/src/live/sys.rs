@@ -45,15 +45,19 @@ pub(super) fn bind(fd: impl AsFd, ifindex: u32, protocol: u16) -> io::Result<()>
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// `ARPHRD_` number of the interface that a socket is bound to.
-pub(super) fn hardware(fd: impl AsFd) -> io::Result<u16> {
+/// What a packet socket is bound to: the interface's index and its `ARPHRD_` number (packet(7)). The index is -1 when the
+/// interface is gone (`packet_notifier`), 0 for all of them.
+pub(super) fn bound_to(fd: impl AsFd) -> io::Result<(i32, u16)> {
     let mut addr = link_addr(0, 0)?;
     let mut len = link_addr_len();
     // SAFETY: the kernel writes at most `len` bytes, the size of `addr`, any of which it may hold.
     let rc = unsafe {
         libc::getsockname(fd.as_fd().as_raw_fd(), ptr::from_mut(&mut addr).cast(), &raw mut len)
     };
-    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(addr.sll_hatype) }
+    if rc < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((addr.sll_ifindex, addr.sll_hatype))
 }
 
 /// Sets a socket option whose value is the given bytes.

@@ -28,6 +28,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Arithmetic, with what follows where they fuse; how many slots that were.
     #[inline]
     pub(super) fn alu(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) -> u32 {
+        if self.checks.is_some() && src == Src::Reg(Reg::FP) {
+            self.copy_frame_pointer(dst);
+            return 1;
+        }
         match self.fuse(pc, width, op, dst, src) {
             0 => {
                 let reg = regs::of(dst);

@@ -16,6 +16,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             op if op.fetches() => value,
             _ => S1,
         };
+        self.change(op, width, old, value, at);
+    }
+
+    /// Changes what is there by a value; what was there comes to `old`, which for a comparison is r0's.
+    pub(super) fn change(&mut self, op: AtomicOp, width: Width, old: Gpr, value: Gpr, at: Gpr) {
         if self.features.lse {
             self.at_once(op, width, old, value, at);
         } else {

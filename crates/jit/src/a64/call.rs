@@ -1,29 +1,34 @@
 //! Calls.
 
-use super::regs::{ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, S1};
+use super::regs::{self, ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, S1};
 use super::{Compiler, env, unsupported};
 use crate::code::CompileError;
-use crate::env::Env;
-use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, Surroundings};
+use crate::env::{Env, FRAME, MAX_TAIL_CALLS, MAX_TURNS};
+use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
 use core::mem::offset_of;
-use skep_a64::{Cond, Gpr, Mem, MemSize, Reach, Width};
-use skep_isa::{Call, Pc};
+use skep_a64::{Add, Cond, Gpr, Logic, Mem, MemSize, Reach, Width};
+use skep_isa::{Call, Pc, Reg, Size};
 
 /// The number of a bridged call: the seventh argument.
 const ID: Gpr = Gpr::X6;
+
+/// r1 to r5, and where the stub of bridged calls returns to, by pairs.
+const KEPT: [(Gpr, Gpr); 3] = [(Gpr::X0, Gpr::X1), (Gpr::X2, Gpr::X3), (Gpr::X4, Gpr::X30)];
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn call(&mut self, pc: Pc, call: Call) -> Result<(), CompileError> {
         match call {
             Call::Local(off) => {
+                self.check_depth(pc);
                 let label = self.function_label(pc.jump(off).unwrap_or_default().0);
                 self.asm.bl(label);
             }
             Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => self.function(address),
-                Callee::Bridge(id) | Callee::Loop(CallbackLoop { id, .. }) => self.bridge(id),
-                Callee::TailCall { id, .. } => self.tail_call(id),
+                Callee::Bridge(id) => self.bridge(id),
+                Callee::TailCall { id, array } => self.tail_call(id, array),
+                Callee::Loop(calls) => self.call_loop(pc, calls),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.asm.mov_imm(Gpr::X4, context);
@@ -38,13 +43,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// A C function.
-    fn function(&mut self, address: u64) {
+    pub(super) fn function(&mut self, address: u64) {
         self.asm.mov_imm(S0, address);
         self.asm.blr(S0);
         self.asm.mov(Width::W64, RESULT, Gpr::X0);
     }
 
-    fn bridge(&mut self, id: u32) {
+    pub(super) fn bridge(&mut self, id: u32) {
         self.asm.mov_imm(ID, id.into());
         self.asm.bl(self.stubs.bridge);
     }
@@ -53,13 +58,29 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn add_bridge(&mut self) {
         self.asm.bind(self.stubs.bridge);
         self.save_meter();
-        self.asm.push(Gpr::X30, 16);
+        // Programs that have not been verified may go on with what they gave.
+        let keeps = self.checks.is_some();
+        if keeps {
+            let [(first, second), (a, b), (c, d)] = KEPT;
+            self.asm.push_pair(first, second, 48);
+            self.asm.store_pair(a, b, 16);
+            self.asm.store_pair(c, d, 32);
+        } else {
+            self.asm.push(Gpr::X30, 16);
+        }
         self.asm.store(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, frame)));
         self.asm.mov(Width::W64, ENV_ARG, ENV);
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, bridge)));
         self.asm.blr(S0);
         self.asm.mov(Width::W64, RESULT, Gpr::X0);
-        self.asm.pop(Gpr::X30, 16);
+        if keeps {
+            let [(first, second), (a, b), (c, d)] = KEPT;
+            self.asm.load_pair(c, d, 32);
+            self.asm.load_pair(a, b, 16);
+            self.asm.pop_pair(first, second, 48);
+        } else {
+            self.asm.pop(Gpr::X30, 16);
+        }
         self.load_meter();
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, stop)));
         self.asm.cb(false, Width::W64, S0, self.stubs.abort, Reach::Near);
@@ -68,7 +89,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
     /// function's caller. Kernel: `bpf_tail_call`.
-    fn tail_call(&mut self, id: u32) {
+    pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
+        if let Some(array) = array {
+            self.jump_by(array);
+        }
         self.bridge(id);
         let on = self.asm.label();
         self.asm.load(MemSize::B8, S1, env(offset_of!(Env, tail)));
@@ -77,6 +101,98 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.restore_saved();
         self.asm.br(S1);
         self.asm.bind(on);
+    }
+
+    /// Jumps to the program at r3 of an array. What is not the common case is left to the bridge: no program, no code
+    /// that may be gone to from here, too many tail calls, a stack that others use as well.
+    fn jump_by(&mut self, array: ProgSlots) {
+        const INDEX: Gpr = Gpr::X2;
+        const S: Gpr = S0;
+        const TARGET: Gpr = S1;
+        let bridge = self.asm.label();
+        self.number(S, array.len.into());
+        self.asm.mov(Width::W32, TARGET, INDEX);
+        self.asm.cmp(Width::W64, TARGET, S);
+        self.asm.b_cond(Cond::Hs, bridge, Reach::Near);
+        self.asm.mov_imm(S, array.base);
+        self.load_word(TARGET, S, TARGET);
+        // Without a program in it, a word becomes more than any number.
+        self.asm.mov_imm(S, ProgSlots::SET);
+        self.asm.add(Add::Sub, Width::W64, TARGET, TARGET, S);
+        self.asm.load(MemSize::B8, S, env(offset_of!(Env, progs)));
+        self.asm.cmp(Width::W64, TARGET, S);
+        self.asm.b_cond(Cond::Hs, bridge, Reach::Near);
+        self.asm.load(MemSize::B8, S, env(offset_of!(Env, top)));
+        self.asm.cmp(Width::W64, FRAME_POINTER, S);
+        self.asm.b_cond(Cond::Lo, bridge, Reach::Near);
+        self.asm.load(MemSize::B8, S, env(offset_of!(Env, mains)));
+        self.load_word(TARGET, S, TARGET);
+        self.asm.cb(true, Width::W64, TARGET, bridge, Reach::Near);
+        let calls = env(offset_of!(Env, tail_calls));
+        self.asm.load(MemSize::B8, S, calls);
+        self.asm.cmp_imm(Width::W64, S, MAX_TAIL_CALLS.into());
+        self.asm.b_cond(Cond::Hs, bridge, Reach::Near);
+        self.asm.add_imm(Width::W64, S, S, 1);
+        self.asm.store(MemSize::B8, S, calls);
+        self.restore_saved();
+        self.asm.br(TARGET);
+        self.asm.bind(bridge);
+    }
+
+    /// `dst = base[index]`, in words of 8 bytes; the base is lost.
+    fn load_word(&mut self, dst: Gpr, base: Gpr, index: Gpr) {
+        self.asm.add_shifted(base, base, index, 3);
+        self.asm.load(MemSize::B8, dst, Mem::new(base, 0));
+    }
+
+    /// `bpf_loop`: the number of the turn, the argument and the number of turns lie on the host's stack. What is an error
+    /// and what finds no room on the program's stack is the bridge's.
+    pub(super) fn call_loop(&mut self, pc: Pc, calls: CallbackLoop) {
+        const COUNT: Gpr = Gpr::X0;
+        const ARG: Gpr = Gpr::X2;
+        const FLAGS: Gpr = Gpr::X3;
+        const TURN: Gpr = S0;
+        // The fourth word aligns the stack.
+        const BYTES: u16 = 32;
+        let [bridge, again, out, end] = core::array::from_fn(|_| self.asm.label());
+        let below = i64::from(calls.frames).saturating_add(1) * -i64::from(FRAME);
+        self.asm.add_imm(Width::W64, S0, FRAME_POINTER, below);
+        self.asm.load(MemSize::B8, S1, env(offset_of!(Env, bottom)));
+        self.asm.cmp(Width::W64, S0, S1);
+        self.asm.b_cond(Cond::Lo, bridge, Reach::Near);
+        self.asm.cb(false, Width::W64, FLAGS, bridge, Reach::Near);
+        self.asm.cmp_imm(Width::W32, COUNT, MAX_TURNS.into());
+        self.asm.b_cond(Cond::Hi, bridge, Reach::Near);
+        self.asm.mov(Width::W32, RESULT, COUNT);
+        self.asm.cb(true, Width::W32, RESULT, end, Reach::Near);
+        self.asm.push_pair(Gpr::Zr, ARG, BYTES.into());
+        self.asm.store(MemSize::B8, RESULT, Mem::sp(16));
+        self.asm.bind(again);
+        self.asm.load_pair(regs::of(Reg::R1), regs::of(Reg::R2), 0);
+        if self.meter.is_none() {
+            let counted = self.asm.label();
+            let some = u64::from(Env::SOME_TURNS - 1);
+            self.asm.logic_imm(Logic::Ands, Width::W32, Gpr::Zr, COUNT, some);
+            self.asm.b_cond(Cond::Ne, counted, Reach::Near);
+            self.bridged(pc, Env::TURNS, Size::B);
+            self.asm.bind(counted);
+        }
+        let function = self.function_label(calls.start.0);
+        self.asm.bl(function);
+        self.asm.load(MemSize::B8, TURN, Mem::sp(0));
+        self.asm.add_imm(Width::W64, TURN, TURN, 1);
+        self.asm.store(MemSize::B8, TURN, Mem::sp(0));
+        self.asm.cb(false, Width::W64, RESULT, out, Reach::Near);
+        self.asm.load(MemSize::B8, S1, Mem::sp(16));
+        self.asm.cmp(Width::W64, TURN, S1);
+        self.asm.b_cond(Cond::Lo, again, Reach::Near);
+        self.asm.bind(out);
+        self.asm.mov(Width::W64, RESULT, TURN);
+        self.asm.free(BYTES);
+        self.asm.b(end);
+        self.asm.bind(bridge);
+        self.bridge(calls.id);
+        self.asm.bind(end);
     }
 
     /// `r0 = &array[*(u32 *)r2]`, or null.

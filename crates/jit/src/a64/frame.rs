@@ -59,17 +59,20 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if self.is_main && self.entry == Entry::WithEnv {
             self.save_all();
             self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
+            self.zero_registers();
             self.zero_stack();
             if function.may_goto {
                 self.asm.mov_imm(S0, MAX_LOOPS.into());
                 self.asm.push(S0, 16);
             }
+            self.make_room();
             return;
         }
         if function.may_goto {
             self.asm.mov_imm(S0, MAX_LOOPS.into());
         }
         self.keep(&self.kept());
+        self.make_room();
         if function.frame {
             if self.is_main {
                 let stack = i32::try_from(offset_of!(Env, stack)).unwrap_or_default();
@@ -79,6 +82,23 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 self.asm.add_imm(Width::W64, FRAME_POINTER, FRAME_POINTER, down);
             }
             self.zero_stack();
+        }
+    }
+
+    /// Bytes of the host's stack for values that have no register, below all that is kept.
+    pub(super) fn room(&self) -> u16 {
+        u16::try_from(self.function.spills.next_multiple_of(2) * 8).unwrap_or(u16::MAX)
+    }
+
+    fn make_room(&mut self) {
+        if self.room() > 0 {
+            self.asm.take(self.room());
+        }
+    }
+
+    fn free_room(&mut self) {
+        if self.room() > 0 {
+            self.asm.free(self.room());
         }
     }
 
@@ -150,6 +170,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.mov(Width::W64, Gpr::X0, RESULT);
         }
         if self.is_main && self.entry == Entry::WithEnv {
+            self.free_room();
             if self.function.may_goto {
                 self.asm.free(16);
             }
@@ -161,12 +182,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     pub(super) fn restore_saved(&mut self) {
+        self.free_room();
         self.take_back(&self.kept());
     }
 
     /// `exit`: the first of a function restores, the others go there unless there is nothing to do.
     pub(super) fn exit(&mut self) {
-        let is_short = self.kept().len == 0 && self.entry != Entry::WithEnv;
+        let is_short = self.kept().len == 0 && self.room() == 0 && self.entry != Entry::WithEnv;
         if let Some(label) = self.epilogue
             && !is_short
         {
@@ -187,6 +209,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.bind(self.stubs.enter);
         self.save_all();
         self.asm.load(MemSize::B8, FRAME_POINTER, env(offset_of!(Env, stack)));
+        self.zero_registers();
         self.asm.load(MemSize::B8, S0, env(offset_of!(Env, target)));
         self.asm.blr(S0);
         self.asm.mov(Width::W64, Gpr::X0, RESULT);
@@ -200,6 +223,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.add_bridge();
         self.add_access();
         self.add_asks();
+        self.add_slow();
+        self.add_slow_clusters();
+        self.add_misses();
         self.asm.trap();
     }
 }

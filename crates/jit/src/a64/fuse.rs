@@ -69,7 +69,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     fn fuse_load(&mut self, pc: Pc, sum: Reg, base: Reg, index: Reg, slots: u32) -> u32 {
         let Some(load) = self.ahead().load_of(pc, sum) else { return 0 };
-        if load.off != 0 || self.outside.access(load.pc) != Access::Plain {
+        let is_plain = self.checks.is_none() && self.outside.access(load.pc) == Access::Plain;
+        if load.off != 0 || !is_plain {
             return 0;
         }
         let mem = Mem::indexed(regs::of(base), regs::of(index));

@@ -11,8 +11,8 @@ use skep_isa::{CondOp, Pc, Reg, Src, StaticBranch, Width};
 
 /// A jump's target, and the most bytes that can be between.
 #[derive(Clone, Copy)]
-struct Target {
-    label: Label,
+pub(super) struct Target {
+    pub(super) label: Label,
     most: u32,
 }
 
@@ -22,7 +22,7 @@ impl Target {
         if self.most < reach - 64 { Reach::Near } else { Reach::Far }
     }
 
-    const fn near(self) -> Reach {
+    pub(super) const fn near(self) -> Reach {
         self.within(1 << 20)
     }
 }
@@ -30,7 +30,7 @@ impl Target {
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump, seen from behind slot `pc`.
     #[inline]
-    fn target(&self, pc: Pc, off: i32) -> Target {
+    pub(super) fn target(&self, pc: Pc, off: i32) -> Target {
         // The first pass has seen that it is there.
         let to = pc.jump(off).unwrap_or_default();
         Target { label: Label(to.0), most: self.shape.between(Pc(pc.0 + 1), to) }
@@ -59,6 +59,12 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
+        if let Some(slots) = self.end_hoisted(pc) {
+            return slots;
+        }
+        if let Some(slots) = self.end_turns(pc, off) {
+            return slots;
+        }
         let over = self.ahead().jump_over(pc, off);
         let (target, is_opposite, slots) = match over {
             Some((next, over)) => (self.target(next, over), true, 2),
@@ -111,7 +117,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Sets the flags, and says by which condition the comparison holds.
     #[inline]
-    fn compare(&mut self, width: Width, op: CondOp, dst: Reg, src: Src) -> Cond {
+    pub(super) fn compare(&mut self, width: Width, op: CondOp, dst: Reg, src: Src) -> Cond {
         let (reg, wide) = (regs::of(dst), regs::width(width));
         match (op, self.operand(width, None, src)) {
             (CondOp::Set, Operand::Register(src)) => {

@@ -9,17 +9,19 @@ pub(super) const STUBS: u32 = 512;
 
 impl Lengths for A64 {
     const ALIGN: u32 = 0;
-    const PROLOGUE: u32 = 20 * 4;
+    const PROLOGUE: u32 = 28 * 4;
+    /// The check and what is left to the environment, out of the way; or what is asked before a loop, and its slow way.
+    const CHECKED: u32 = 64 * 4;
     /// The address, a value, kind and size, the call, and the result.
-    /// There is no such code.
-    const CHECKED: u32 = 0;
     const BRIDGED: u32 = 10 * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.
     const HARDENED: u32 = 10 * 4;
-    const COUNTED: u32 = 0;
+    const COUNTED: u32 = 64 * 4;
+    /// The words and what is asked of them, with the address of the array and its length.
+    const TAIL_CALL: u32 = (32 + 4 + 4 + EXIT) * 4;
+    /// With a kind of four parts, where turns are reported.
+    const CALLBACK_LOOP: u32 = (32 + 4 + 5) * 4;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
-    const TAIL_CALL: u32 = 0;
-    const CALLBACK_LOOP: u32 = 0;
     const CHARGE: u32 = (3 + 2 + 6) * 4;
 
     #[inline(always)]

@@ -13,9 +13,9 @@ use skep_a64::{Add, Cond, Gpr, Logic, Mem, MemSize, Reach, Width as Wide};
 use skep_isa::{Pc, Reg, Size, Src, Width};
 
 /// Address, kind and value of a bridged access.
-const ADDR: Gpr = S0;
-const KIND: Gpr = S1;
-const VALUE: Gpr = S2;
+pub(super) const ADDR: Gpr = S0;
+pub(super) const KIND: Gpr = S1;
+pub(super) const VALUE: Gpr = S2;
 
 /// Registers of the program that a C function may change, and where the stub returns to, by pairs.
 const VOLATILE: [(Gpr, Gpr); 4] =
@@ -84,19 +84,23 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         let src = match src {
             Src::Reg(src) => regs::of(src),
-            Src::Imm(0) => Gpr::Zr,
-            Src::Imm(imm) => {
-                let width = if size == Size::Dw { Width::W64 } else { Width::W32 };
-                let bits = number(width, imm) & (u64::MAX >> (64 - size.bits()));
-                if self.keys.is_some() {
-                    self.number(VALUE, i64::from(imm).cast_unsigned());
-                } else {
-                    self.asm.mov_imm(VALUE, bits);
-                }
-                VALUE
-            }
+            Src::Imm(imm) => self.stored(VALUE, size, imm),
         };
         self.asm.store(regs::size(size), src, place(base, off));
+    }
+
+    /// The register that holds a number that is stored.
+    pub(super) fn stored(&mut self, scratch: Gpr, size: Size, imm: i32) -> Gpr {
+        if imm == 0 {
+            return Gpr::Zr;
+        }
+        if self.keys.is_some() {
+            self.number(scratch, i64::from(imm).cast_unsigned());
+        } else {
+            let width = if size == Size::Dw { Width::W64 } else { Width::W32 };
+            self.asm.mov_imm(scratch, number(width, imm) & (u64::MAX >> (64 - size.bits())));
+        }
+        scratch
     }
 
     fn bridged_load(&mut self, pc: Pc, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
@@ -130,7 +134,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.csel(Cond::Eq, Wide::W64, dst, Gpr::Zr, S0);
     }
 
-    fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
+    pub(super) fn bridged(&mut self, pc: Pc, kind: u32, size: Size) {
         self.asm.mov_imm(KIND, Env::kind(kind, size.bytes(), self.outside.number(), pc));
         self.asm.bl(self.stubs.access);
     }
@@ -161,6 +165,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn add_access(&mut self) {
         self.asm.bind(self.stubs.access);
         self.save_meter();
+        if self.checks.is_some() {
+            self.asm.store(MemSize::B8, regs::FRAME_POINTER, env(offset_of!(Env, frame)));
+        }
         let [(first, second), rest @ ..] = VOLATILE;
         self.asm.push_pair(first, second, 64);
         for ((a, b), at) in rest.into_iter().zip([16, 32, 48]) {

@@ -4,6 +4,7 @@
 //! a loop and each function looks whether some are left. Where there are none, code out of the way asks for more. The
 //! stubs of the bridge keep the account in the environment, where the engine looks at it and changes it.
 
+use super::lengths::STUBS;
 use super::regs::METER;
 use super::{Compiler, env};
 use crate::env::Env;
@@ -16,15 +17,17 @@ use skep_isa::{Insn, Pc};
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Counts at the start of blocks and at jumps back; `pc` is what comes next.
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
+        let is_hoisted = self.is_hoisted();
         let Some(meter) = &mut self.meter else { return };
         let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        if self.turns.is_some() || is_hoisted {
+            return;
+        }
         let Some(Charge { insns, asks }) = charge else { return };
         self.asm.subs_imm(Width::W64, METER, METER, insns.unsigned_abs());
         if asks {
             let (ask, back) = (self.asm.label(), self.asm.label());
-            // What asks lies behind the program.
-            let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
-            let reach = if most < 1 << 20 { Reach::Near } else { Reach::Far };
+            let reach = self.behind();
             self.asm.b_cond(Cond::Lt, ask, reach);
             self.asm.bind(back);
             if let Some(meter) = &mut self.meter {
@@ -63,5 +66,12 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.ask_meter(pc);
             self.asm.b(back);
         }
+    }
+
+    /// How far code behind the program is, from anywhere in it. There may be up to three more copies of what is checked.
+    pub(super) fn behind(&self) -> Reach {
+        let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
+        let reach = if self.checks.is_some() { 1 << 18 } else { 1 << 20 };
+        if most < reach - STUBS { Reach::Near } else { Reach::Far }
     }
 }

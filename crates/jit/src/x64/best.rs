@@ -7,29 +7,23 @@
 
 mod alu;
 mod call;
+mod host;
 mod mem;
-mod moves;
-mod place;
 mod term;
 
 use super::{Compiler, Features, X64};
+use crate::best::place::{Asked, Set};
+use crate::best::{Part, all_positions, find_frames, layout, moves, optimised, place_all};
 use crate::code::{Code, CompileError};
-use crate::lift::{Lifted, Outer, lift};
+use crate::lift::{Lifted, Outer};
 use crate::shape::{Function, Shape};
 use crate::surroundings::Surroundings;
 use alloc::vec;
 use alloc::vec::Vec;
-use place::{ARGS, Asked, Loc, Places};
-use skep_ir::{BlockId, Flow, Func, Inst, Term, Value};
-use skep_isa::Pc;
+use host::{ARGS, Loc, Places};
+use skep_ir::{BlockId, Edge, Flow, Func, Inst, Term, Value};
 use skep_prog::Prog;
-use skep_x64::{Gpr, Label, Reach};
-
-/// Slots of a program at most: longer ones are the first tier's.
-const MOST_SLOTS: usize = 1 << 17;
-/// Words on the host's stack that a function takes for values, at most: less than a page, so that none is stepped over
-/// that guards the end of the stack.
-const MOST_SPILLS: u32 = 480;
+use skep_x64::{Gpr, Label, Reach, Width};
 
 /// Functions of a program, in order of their start, as the second tier has them before it makes code of them.
 ///
@@ -39,31 +33,8 @@ pub fn functions<O: Surroundings + ?Sized>(
     prog: &Prog,
     outside: &O,
 ) -> Result<Vec<Func<Outer>>, CompileError> {
-    let (_, functions) = optimised(prog, outside)?;
+    let (_, functions) = optimised::<X64, O>(prog, outside)?;
     Ok(functions.into_iter().map(|(f, _)| f).collect())
-}
-
-/// The same, each with the way control goes through it, and their shape.
-fn optimised<O: Surroundings + ?Sized>(
-    prog: &Prog,
-    outside: &O,
-) -> Result<(Shape, Vec<(Lifted, Flow)>), CompileError> {
-    let unsupported = |what| CompileError::Unsupported { pc: Pc(0), what };
-    if prog.insns.is_empty() {
-        return Err(CompileError::Flow { pc: Pc(0) });
-    }
-    if outside.style().blinding.is_some() {
-        return Err(unsupported("blinded numbers in the second tier"));
-    }
-    if prog.insns.len() > MOST_SLOTS {
-        return Err(unsupported("a program too long for the second tier"));
-    }
-    let shape = Shape::new::<X64, O>(&prog.insns, outside)?;
-    let mut functions = lift(&prog.insns, &shape, outside)?;
-    for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow), !outside.style().retpolines);
-    }
-    Ok((shape, functions))
 }
 
 /// Compiles a program as the second tier does.
@@ -75,33 +46,15 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     outside: &O,
     features: Features,
 ) -> Result<Code, CompileError> {
-    let (mut shape, functions) = optimised(prog, outside)?;
-    for (function, (f, _)) in shape.functions.iter_mut().zip(&functions) {
-        function.frame = uses_frame(f) || outside.has_tail_calls();
-    }
-    // The main function sets the frame pointer that the others go down from, and the bridge hands on.
-    let has_frame = shape.env || shape.functions.iter().any(|function| function.frame);
-    if let Some(main) = shape.functions.first_mut() {
-        main.frame |= has_frame;
-    }
-    let mut taken = 0u16;
-    let mut take = |reg: Gpr, is_taken: bool| taken |= u16::from(is_taken) << reg.num();
+    let (mut shape, functions) = optimised::<X64, O>(prog, outside)?;
+    let has_frame = find_frames(&mut shape, &functions, outside.keeps_frames());
+    let mut taken = 0;
+    let mut take = |reg: Gpr, is_taken: bool| taken |= Set::from(is_taken) << reg.num();
     take(Gpr::Rbp, has_frame);
     take(Gpr::R12, shape.env);
     take(Gpr::R9, outside.style().metered);
-    let asked = Asked { taken, bmi2: features.bmi2 };
-    let mut parts = Vec::with_capacity(functions.len());
-    for (function, (f, flow)) in shape.functions.iter_mut().zip(&functions) {
-        let places = Places::new(f, flow, asked)?;
-        #[cfg(debug_assertions)]
-        assert_eq!(place::check(f, flow, asked, &places), Ok(()), "bug: {f}");
-        if places.slots > MOST_SPILLS {
-            let what = "a function with so many values at once in the second tier";
-            return Err(CompileError::Unsupported { pc: Pc(0), what });
-        }
-        (function.saved, function.spills) = (places.saved, places.slots);
-        parts.push((f, flow, places));
-    }
+    let asked = Asked { taken, counts_anywhere: features.bmi2 };
+    let parts = place_all(&mut shape, &functions, asked)?;
     let attempt = |is_far| Best::new(prog, outside, features, &shape, is_far).run(&parts);
     match attempt(false) {
         // Some block is longer than it looked.
@@ -110,27 +63,6 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     }
 }
 
-/// Whether a function needs its frame pointer.
-fn uses_frame(f: &Lifted) -> bool {
-    let Some(frame) = f.frame else { return false };
-    let uses = |value: &Value| {
-        let mut found = false;
-        f.inst(*value).operands(|used| found |= used == frame);
-        found
-    };
-    let is_used = |at: usize| {
-        let block = BlockId(u32::try_from(at).unwrap_or(u32::MAX));
-        let mut found = f.blocks[at].insts.iter().any(uses);
-        f.term_operands(block, |used| found |= used == frame);
-        f.edges(block, |edge| found |= f.args(edge).contains(&frame));
-        found
-    };
-    (0..f.blocks.len()).any(is_used)
-}
-
-/// A function with what is known of it.
-type Part<'f> = (&'f Lifted, &'f Flow, Places);
-
 struct Best<'a, O: ?Sized> {
     c: Compiler<'a, O>,
     shape: &'a Shape,
@@ -138,6 +70,10 @@ struct Best<'a, O: ?Sized> {
     at: Vec<u32>,
     /// Whether all jumps ahead are long.
     is_far: bool,
+    /// Where code stood when flags had been left that tell whether a register is 0, on a width.
+    flags: Option<(u32, Gpr, Width)>,
+    /// Ways of branches that have moves of their own behind the function, by the places of the branches.
+    asides: Vec<(usize, Edge, Label)>,
     /// Tables of jumps, which lie behind the program.
     tables: Vec<(Label, Vec<Label>)>,
 }
@@ -159,7 +95,7 @@ struct Cur<'f> {
 
 impl Cur<'_> {
     fn loc(&self, value: Value) -> Loc {
-        self.places.locs.get(value.index()).copied().unwrap_or_default()
+        self.places.loc(value)
     }
 
     fn label(&self, block: BlockId) -> Label {
@@ -176,10 +112,11 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         is_far: bool,
     ) -> Self {
         let c = Compiler::new(&prog.insns, outside, features, shape);
-        Self { c, shape, at: vec![u32::MAX; prog.insns.len()], is_far, tables: Vec::new() }
+        let at = vec![u32::MAX; prog.insns.len()];
+        Self { c, shape, at, is_far, flags: None, asides: Vec::new(), tables: Vec::new() }
     }
 
-    fn run(mut self, parts: &[Part<'_>]) -> Result<Code, CompileError> {
+    fn run(mut self, parts: &[Part<'_, X64>]) -> Result<Code, CompileError> {
         for (n, (function, part)) in self.shape.functions.iter().zip(parts).enumerate() {
             self.function(n, *function, part)?;
         }
@@ -191,14 +128,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         let enter = self.c.asm.position(self.c.stubs.enter);
         let entry = self.c.entry;
         let bytes = self.c.asm.finish()?;
-        // Instructions that became nothing are at the position of what follows them.
-        let mut at = self.at;
-        let mut next = end;
-        for slot in at.iter_mut().rev() {
-            *slot = next.min(*slot);
-            next = *slot;
-        }
-        at.push(end);
+        let at = all_positions(self.at, end);
         Ok(Code { entry, enter, at, bytes, checks: Vec::new() })
     }
 
@@ -206,10 +136,9 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         &mut self,
         n: usize,
         function: Function,
-        (f, flow, places): &Part<'_>,
+        (f, flow, places): &Part<'_, X64>,
     ) -> Result<(), CompileError> {
-        let mut layout = flow.order.clone();
-        layout.sort_unstable_by_key(|block| (f.blocks[block.index()].place, block.0));
+        let layout = layout(f, flow);
         let labels = self.c.asm.label();
         for _ in 1..f.blocks.len() {
             self.c.asm.label();
@@ -233,6 +162,10 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         for at in 0..cur.layout.len() {
             self.block(&cur, at)?;
         }
+        for (at, edge, label) in core::mem::take(&mut self.asides) {
+            self.c.asm.bind(label);
+            self.go(&cur, at, edge, None);
+        }
         Ok(())
     }
 
@@ -251,6 +184,8 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             self.c.asm.align(super::ALIGN.0, super::ALIGN.1);
         }
         self.c.asm.bind(cur.label(block));
+        // Control comes here from elsewhere as well.
+        self.flags = None;
         let insts = &cur.f.blocks[block.index()].insts;
         let mut n = 0;
         while let Some(&value) = insts.get(n) {
@@ -293,7 +228,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
     }
 
     /// Moves that happen at once; flags stay.
-    fn moves(&mut self, cur: &Cur<'_>, moves: &mut Vec<moves::Move>) {
+    fn moves(&mut self, cur: &Cur<'_>, moves: &mut Vec<host::Move>) {
         moves::in_order(moves, Gpr::R11, |to, from| self.copy(cur, to, from));
     }
 }

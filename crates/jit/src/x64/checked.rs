@@ -1,108 +1,21 @@
-//! Accesses that code checks itself, for programs that nobody has verified.
+//! Accesses that code checks itself, for programs that nobody has verified: see `checks.rs`.
 //!
-//! Addresses are those of regions. Each access has a [`Check`]: the part of memory that it found last, where most
-//! accesses stay. The address less its start is compared with the positions at which the access fits, and what leads from
-//! there to the host is added. What lies elsewhere is left to [`Env::access`], which does what the interpreter does, and
-//! notes the part where it was. All that is compared with lies at fixed places, so that a load waits for no more than the
-//! address itself.
-//!
-//! r10 is the host's address of the frame, which is always there: accesses to a function's own stack need no check.
+//! All that is compared with lies at fixed places, so that a load waits for no more than the address itself.
 
-use super::grouped::{Cluster, Way};
-use super::hoist::Hoisted;
 use super::mem::{ADDR, KIND, VALUE};
-use super::{Compiler, env, regs, unsupported};
-use crate::code::{Checked, CompileError};
+use super::{Compiler, env, regs};
+use crate::checks::{Miss, is_own_stack, left_access, left_result};
 use crate::env::{Check, Env, FRAME};
+use crate::grouped::Way;
 use crate::surroundings::Surroundings;
-use alloc::vec::Vec;
 use core::mem::{offset_of, size_of};
-use skep_isa::{AluOp, AtomicOp, Insn, Insns, Pc, Reg, Size, Src, Width};
+use skep_isa::{Insn, Pc, Reg, Size, Src};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, MemSize, Reach, Width as Wide};
 
 /// What leads from an address to the host's.
 const TO_HOST: Gpr = Gpr::R11;
 /// A number that is stored.
 const NUMBER: Gpr = Gpr::R10;
-
-/// What there is of checks.
-#[derive(Debug, Default)]
-pub(super) struct Checks {
-    /// The accesses that have one.
-    pub(super) pcs: Vec<Checked>,
-    /// The accesses at hand that have checks in common.
-    pub(super) cluster: Option<Cluster>,
-    /// Such accesses that are over.
-    pub(super) clusters: Vec<Cluster>,
-    /// Those whose second copy is made.
-    pub(super) slow_cluster: Option<Cluster>,
-    /// The loop at hand that was checked before it began.
-    pub(super) quick: Option<Hoisted>,
-    /// Such loops that are over.
-    pub(super) hoisted: Vec<Hoisted>,
-    /// The one whose slow way is made.
-    pub(super) slow: Option<Hoisted>,
-    /// Where code out of the way is to come.
-    misses: Vec<Miss>,
-}
-
-impl Checks {
-    /// The number of the check of an access that has its own.
-    fn number(&mut self, pc: Pc, insn: &Insn, size: Size) -> usize {
-        if let Some(number) = self.slow.as_ref().and_then(|slow| slow.number(pc)) {
-            return number;
-        }
-        let bytes = size.bytes().into();
-        self.pcs.push(Checked { pc, bytes });
-        let is_store = matches!(insn, Insn::Store { .. });
-        Check::number(self.pcs.len() - 1, bytes as usize, is_store)
-    }
-}
-
-/// What is left to the environment.
-#[derive(Debug)]
-struct Miss {
-    at: Label,
-    back: Label,
-    pc: Pc,
-    insn: Option<Insn>,
-}
-
-/// As code has another r10 than programs, it must be named where that makes no difference.
-pub(super) fn check_frame_pointer(insns: &Insns) -> Result<(), CompileError> {
-    const FP: Reg = Reg::FP;
-    for (pc, insn) in insns.iter() {
-        let is_named = match insn {
-            Insn::Alu { width: Width::W64, op: AluOp::Mov, dst, .. } => dst == FP,
-            Insn::Alu { dst, src, .. } => dst == FP || src == Src::Reg(FP),
-            Insn::MovSx { dst, src, .. } | Insn::AddrSpaceCast { dst, src, .. } => {
-                dst == FP || src == FP
-            }
-            Insn::JumpIf { dst, src, .. } => dst == FP || src == Src::Reg(FP),
-            Insn::LoadInd { src, .. } => src == FP,
-            Insn::Store { src: Src::Reg(src), size, .. } => src == FP && size != Size::Dw,
-            Insn::StoreRelease { src, .. } | Insn::Atomic { src, .. } => src == FP,
-            insn => insn.writes() == Some(FP),
-        };
-        if is_named {
-            return Err(unsupported(pc, "what is done with r10"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether it is an access to the function's own stack, which needs no check.
-pub(super) fn is_own_stack(insn: &Insn) -> bool {
-    match *insn {
-        Insn::Load { size, base, off, .. }
-        | Insn::LoadSx { size, base, off, .. }
-        | Insn::Store { size, base, off, .. } => {
-            let off = i32::from(off);
-            base == Reg::FP && off >= -FRAME && off + i32::from(size.bytes()) <= 0
-        }
-        _ => false,
-    }
-}
 
 const fn place(base: Reg, off: i16) -> Mem {
     Mem::new(regs::of(base), off as i32)
@@ -136,7 +49,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if let Some(host) = self.checked_before(pc) {
             return self.access_at(insn, place(base, off).with_index(host, 0));
         }
-        match self.way(pc) {
+        let program = (self.insns, self.shape);
+        let way = self.checks.as_mut().and_then(|all| all.way(program, pc, || self.asm.label()));
+        match way {
             Some(Way::Free(number)) => {
                 self.lead_to_host(TO_HOST, number);
                 self.access_at(insn, place(base, off).with_index(TO_HOST, 0));
@@ -151,6 +66,12 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 checks.misses.push(Miss { at, back, pc, insn: Some(insn) });
                 let (number, low) = match way {
                     Some(Way::Checked(number, low, _)) => (number, low),
+                    Some(Way::Again(number, low, entry)) => {
+                        if let Some(entry) = entry {
+                            self.asm.bind(entry);
+                        }
+                        (number, low)
+                    }
                     _ => (checks.number(pc, &insn, size), off.into()),
                 };
                 self.check(number, base, low, at);
@@ -158,7 +79,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 self.asm.bind(back);
             }
         }
-        self.end_cluster(pc);
+        if let Some(back) = self.checks.as_mut().and_then(|all| all.end_cluster(pc)) {
+            self.asm.bind(back);
+        }
     }
 
     /// Whether what begins so far from a register lies where a check has found memory; if so, what leads to the host.
@@ -227,18 +150,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// An access that the environment does.
     fn missed(&mut self, pc: Pc, insn: Insn) {
         debug_assert!(!self.is_hoisted(), "bug: the environment keeps no register of a loop");
+        let Some((base, off, src)) = left_access(&insn) else { return };
         self.save_meter();
-        let (base, off, src) = match insn {
-            Insn::Load { base, off, .. }
-            | Insn::LoadSx { base, off, .. }
-            | Insn::LoadAcquire { base, off, .. } => (base, off, None),
-            Insn::Store { base, off, src: Src::Reg(src), .. }
-            | Insn::StoreRelease { base, off, src, .. }
-            | Insn::Atomic { base, off, src, .. } => (base, off, Some(src)),
-            // It stands in the instruction.
-            Insn::Store { base, off, src: Src::Imm(_), .. } => (base, off, None),
-            _ => return,
-        };
         if let Some(src) = src {
             let src = self.source(VALUE, src);
             self.asm.mov(Wide::W64, VALUE, src);
@@ -249,15 +162,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.address(base, off.into());
         self.asm.mov_imm(KIND, Env::kind(Env::CHECKED, 0, self.outside.number(), pc));
         self.asm.call(self.stubs.access);
-        let result = match insn {
-            Insn::Load { dst, .. } | Insn::LoadSx { dst, .. } | Insn::LoadAcquire { dst, .. } => {
-                Some(dst)
-            }
-            Insn::Atomic { op: AtomicOp::CmpXchg, .. } => Some(Reg::R0),
-            Insn::Atomic { op, src, .. } if op.fetches() => Some(src),
-            _ => None,
-        };
-        if let Some(dst) = result {
+        if let Some(dst) = left_result(&insn) {
             self.asm.mov(Wide::W64, regs::of(dst), ADDR);
         }
     }
@@ -279,6 +184,26 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             for reg in [Reg::R0, Reg::R6, Reg::R7, Reg::R8, Reg::R9] {
                 self.asm.zero(regs::of(reg));
             }
+        }
+    }
+
+    /// The second copies of accesses that have checks in common, behind the program.
+    pub(super) fn add_slow_clusters(&mut self) {
+        let Some(checks) = &mut self.checks else { return };
+        for cluster in core::mem::take(&mut checks.clusters) {
+            let (mut pc, last, back) = (cluster.start, cluster.last, cluster.back);
+            if let Some(checks) = &mut self.checks {
+                checks.slow_cluster = Some(cluster);
+            }
+            while pc <= last {
+                let Some(insn) = self.insns.get(pc) else { break };
+                // Nothing of it is refused, as it has been compiled once.
+                pc = Pc(pc.0 + self.insn(pc, insn).unwrap_or(1));
+            }
+            self.asm.jmp(back, Reach::Long);
+        }
+        if let Some(checks) = &mut self.checks {
+            checks.slow_cluster = None;
         }
     }
 

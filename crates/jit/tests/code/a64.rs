@@ -1,8 +1,8 @@
 //! What programs become on AArch64, read back by an independent disassembler.
 
-use crate::programs::{ALL, HARDENED, everything, prog};
+use crate::programs::{self, ALL, CHECKED, HARDENED, everything, prog};
 use skep_isa::{AluOp, Call, CondOp, Insn, Insns, Reg, Size, Src, Width};
-use skep_jit::a64::{Features, compile};
+use skep_jit::a64::{Features, compile, compile_best};
 use skep_jit::{Code, CompileError, Entry, NoSurroundings};
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::InstDecoder;
@@ -58,6 +58,31 @@ fn everything_becomes_instructions() {
         assert_eq!(insns.iter().any(|text| text.starts_with("ldxr")), !features.lse);
         let code = compile(&prog(everything()), &HARDENED, features).unwrap();
         check(&code, "everything, hardened");
+        for outside in [&CHECKED, &programs::BOTH] {
+            let code = compile(&prog(everything()), outside, features).unwrap();
+            check(&code, "everything, checked");
+            assert!(code.checks.is_sorted_by_key(|check| check.pc) && code.checks.len() > 200);
+        }
+    }
+}
+
+/// Slots keep their number: others stand where what the second tier does not take was.
+#[test]
+fn everything_but_what_is_ordered_becomes_optimised_instructions() {
+    let nothing = Insn::Jump { off: 0 };
+    let is_ordered =
+        |insn: &Insn| matches!(insn, Insn::LoadAcquire { .. } | Insn::StoreRelease { .. });
+    let all = everything();
+    let pick = |(_, insn): (_, Insn)| if is_ordered(&insn) { nothing } else { insn };
+    let plain: Insns = all.iter().map(pick).collect();
+    for features in BOTH {
+        let code = compile_best(&prog(plain.clone()), &ALL, features).unwrap();
+        check(&code, "everything, optimised");
+        assert_eq!(code.entry, Entry::AsFunction);
+        assert!(matches!(
+            compile_best(&prog(all.clone()), &ALL, features),
+            Err(CompileError::Unsupported { .. })
+        ));
     }
 }
 
@@ -181,11 +206,37 @@ fn no_instruction_is_longer_than_is_reckoned() {
             for before in 0..3 {
                 let pad = core::iter::repeat_n(Insn::JumpLong { off: 0 }, before);
                 let list: Insns = pad.chain([insn, Insn::Jump { off: 0 }, Insn::Exit]).collect();
-                for outside in [&ALL, &HARDENED] {
+                for outside in [&ALL, &HARDENED, &CHECKED, &programs::BOTH] {
                     let code = compile(&prog(list.clone()), outside, features);
                     assert!(code.is_ok(), "{insn:?}: {code:?}");
                 }
             }
         }
     }
+}
+
+/// What a program becomes in the second tier, up to where the result is moved to where C has it.
+#[track_caller]
+fn becomes_best(text: &str, want: &str) {
+    let prog = prog(skep_asm::assemble(&format!("{text}\nexit")).unwrap());
+    let code = compile_best(&prog, &NoSurroundings, BOTH[1]).unwrap();
+    let insns = check(&code, text);
+    assert_eq!(insns[..insns.len() - 3].join("; "), want, "{text}");
+}
+
+#[test]
+fn optimised_programs_have_short_loops_and_few_branches() {
+    becomes_best(
+        "r0 = 0\nr3 = 0\nl:\nr4 = r1\nr4 += r3\nr5 = *(u8 *)(r4 + 0)\nr0 += r5\nr3 += 1\nif r3 < r2 goto l",
+        "mov w8, #0x0; mov w13, #0x0; ldrb w14, [x0, x13]; add x8, x8, x14; add x13, x13, #0x1; \
+         cmp x13, x1; b.lo $-0x10; mov x7, x8",
+    );
+    becomes_best(
+        "r0 = 0\nl:\nr5 = *(u64 *)(r1 + 0)\nif r5 == 0 goto e\nr0 ^= r5\nr1 = r5\ngoto l\ne:",
+        "mov w7, #0x0; ldr x0, [x0]; cbz x0, $+0xc; eor x7, x7, x0; b $-0xc",
+    );
+    becomes_best(
+        "r0 = 1\nif r1 > 7 goto e\nr0 = 2\ne:",
+        "cmp x0, #0x7; mov w10, #0x1; mov w9, #0x2; csel x7, x10, x9, hi",
+    );
 }

@@ -9,10 +9,14 @@ use skep_prog::Prog;
 pub(crate) struct All {
     /// Its instructions are counted, its numbers blinded, its jumps guarded.
     pub(crate) is_hardened: bool,
+    /// Its accesses are checked.
+    pub(crate) is_checked: bool,
 }
 
-pub(crate) const ALL: All = All { is_hardened: false };
-pub(crate) const HARDENED: All = All { is_hardened: true };
+pub(crate) const ALL: All = All { is_hardened: false, is_checked: false };
+pub(crate) const HARDENED: All = All { is_hardened: true, is_checked: false };
+pub(crate) const CHECKED: All = All { is_hardened: false, is_checked: true };
+pub(crate) const BOTH: All = All { is_hardened: true, is_checked: true };
 
 impl Surroundings for All {
     fn imm(&self, _: Pc, _: ImmSrc) -> Result<u64, &'static str> {
@@ -51,6 +55,10 @@ impl Surroundings for All {
 
     fn zeroes_stack(&self) -> bool {
         true
+    }
+
+    fn checks(&self) -> bool {
+        self.is_checked
     }
 
     fn style(&self) -> Style {

@@ -38,7 +38,7 @@ impl Vm {
         prepare: impl FnOnce(&mut Cx<'_, S>),
     ) -> Output {
         let args = input.args;
-        let output = self.enter(machine, state, input, None, |cx| {
+        let output = self.enter(machine, state, input, MAX_FRAMES, None, |cx| {
             if !native.is_checked() {
                 return Err(cx.has_other_addresses(prog));
             }

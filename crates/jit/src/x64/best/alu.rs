@@ -1,7 +1,7 @@
 //! Arithmetic and comparisons.
 
+use super::host::{Loc, wide};
 use super::mem::{S1, other, short};
-use super::place::{Loc, wide};
 use super::{Best, Cur};
 use crate::surroundings::Surroundings;
 use crate::x64::regs;
@@ -32,6 +32,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             },
         }
         self.done(cur, value, target);
+    }
+
+    /// What an operation has left is told by flags, until anything else is emitted.
+    fn leaves_flags(&mut self, wide: Wide, target: Gpr) {
+        self.flags = Some((self.c.asm.here(), target, wide));
     }
 
     fn with_number(
@@ -80,6 +85,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             BinOp::Ror => asm.shift_imm(Shift::Ror, wide, target, count),
             BinOp::Div | BinOp::Mod | BinOp::SDiv | BinOp::SMod => {}
         }
+        if matches!(op, BinOp::Add | BinOp::Sub | BinOp::And | BinOp::Or | BinOp::Xor) {
+            self.leaves_flags(wide, target);
+        }
     }
 
     fn with_reg(
@@ -112,7 +120,8 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         if b == Loc::Reg(target) && op == BinOp::Sub && a != b {
             self.c.asm.unary(Unary::Neg, wide, target);
             let a = self.operand(a, S1);
-            return self.c.asm.alu(Alu::Add, wide, target, a);
+            self.c.asm.alu(Alu::Add, wide, target, a);
+            return self.leaves_flags(wide, target);
         }
         self.bring(target, a);
         let plain = match op {
@@ -127,10 +136,12 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             }
         };
         if let Loc::Slot(slot) = b {
-            return self.c.asm.alu_load(plain, wide, target, self.slot(slot));
+            self.c.asm.alu_load(plain, wide, target, self.slot(slot));
+        } else {
+            let b = self.operand(b, other(cur.places));
+            self.c.asm.alu(plain, wide, target, b);
         }
-        let b = self.operand(b, other(cur.places));
-        self.c.asm.alu(plain, wide, target, b);
+        self.leaves_flags(wide, target);
     }
 
     /// A register that holds what is at a place.
@@ -228,6 +239,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     }
 
     pub(super) fn un(&mut self, cur: &Cur<'_>, value: Value, op: UnOp, a: Value) {
+        if op == UnOp::Hold {
+            return self.copy(cur, cur.loc(value), cur.loc(a));
+        }
         let target = self.target(cur, value);
         let from = self.reg(cur, a, target);
         let asm = &mut self.c.asm;
@@ -238,6 +252,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
                 self.bring(target, Loc::Reg(from));
                 self.c.asm.unary(Unary::Neg, wide(width), target);
             }
+            UnOp::Hold => {}
             UnOp::Bswap(size) => {
                 self.bring(target, Loc::Reg(from));
                 let asm = &mut self.c.asm;
@@ -292,12 +307,23 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         self.done(cur, value, target);
     }
 
+    /// Whether the flags as they are tell whether a register is 0, if that is all that is asked.
+    fn tells(&self, cond: IrCond, wide: Wide, reg: Gpr) -> bool {
+        // The upper half of what has been made on 32 bits is 0.
+        let is_as_wide = |of: Wide| of == wide || of == Wide::W32;
+        matches!(cond, IrCond::Eq | IrCond::Ne)
+            && self.flags.is_some_and(|(at, of, width)| {
+                at == self.c.asm.here() && of == reg && is_as_wide(width)
+            })
+    }
+
     /// Sets the flags, and says by which condition the comparison holds.
     pub(super) fn compare_values(&mut self, cur: &Cur<'_>, cmp: Cmp) -> Cond {
         let wide = wide(cmp.width);
         let a = self.reg(cur, cmp.a, S1);
         let is_test = matches!(cmp.cond, IrCond::Set | IrCond::Clear);
         match cur.loc(cmp.b) {
+            Loc::Number(0) if self.tells(cmp.cond, wide, a) => {}
             Loc::Number(0) if !is_test => self.c.asm.test(wide, a, a),
             Loc::Number(number) if short(wide, number).is_some() => {
                 let imm = short(wide, number).unwrap_or_default();

@@ -1,8 +1,7 @@
 //! Calls, what goes by the bridge, and the account.
 
+use super::host::{ARGS, Loc, Move};
 use super::mem::{S1, S2};
-use super::moves::Move;
-use super::place::{ARGS, Loc};
 use super::{Best, Cur};
 use crate::code::CompileError;
 use crate::env::Env;

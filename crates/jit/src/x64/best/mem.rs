@@ -1,6 +1,6 @@
 //! Places of values, and memory.
 
-use super::place::{Loc, Places};
+use super::host::{Loc, Places};
 use super::{Best, Cur};
 use crate::surroundings::Surroundings;
 use crate::x64::regs;
@@ -126,7 +126,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             && *cur.f.inst(next) == (Inst::Un { op: UnOp::Bswap(size), a: value })
             && matches!(size, Size::W | Size::Dw)
             && !signed
-            && cur.places.uses[value.index()] == 1
+            && cur.places.uses(value) == 1
         {
             let at = self.mem(cur, mem);
             let target = self.target(cur, next);

@@ -1,9 +1,9 @@
 //! Ends of blocks.
 
+use super::host::{Loc, Move};
 use super::mem::{S1, S2};
-use super::moves::Move;
-use super::place::Loc;
 use super::{Best, Cur, reach};
+use crate::best::moves;
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
 use skep_ir::{BlockId, Cmp, Edge, Table, Term, Value};
@@ -32,16 +32,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
 
     /// Moves of an edge.
     fn moves_of(&self, cur: &Cur<'_>, edge: Edge) -> Vec<Move> {
-        let params = &cur.f.blocks[edge.to.index()].params;
-        let pairs = params.iter().zip(cur.f.args(edge));
-        pairs
-            .map(|(&param, &arg)| (cur.loc(param), cur.loc(arg)))
-            .filter(|(to, from)| to != from && *to != Loc::Nowhere)
-            .collect()
+        moves::of_edge(cur.f, cur.places, edge)
     }
 
     /// Follows an edge, by a jump if its block is not the next.
-    fn go(&mut self, cur: &Cur<'_>, at: usize, edge: Edge, next: Option<BlockId>) {
+    pub(super) fn go(&mut self, cur: &Cur<'_>, at: usize, edge: Edge, next: Option<BlockId>) {
         let mut moves = self.moves_of(cur, edge);
         self.moves(cur, &mut moves);
         if next != Some(edge.to) {
@@ -77,15 +72,20 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             (cond, yes, no, yes_moves, no_moves)
         };
         if far_moves.is_empty() {
+            let is_aside = near.to != far.to && next != Some(near.to) && next == Some(far.to);
             // Moves on the way to a loop's start may come first, where they change nothing for the other way.
-            if near.to != far.to
-                && next != Some(near.to)
-                && next == Some(far.to)
-                && self.are_harmless(cur, &near_moves, far)
-            {
+            if is_aside && self.are_harmless(cur, &near_moves, far) {
                 self.moves(cur, &mut near_moves);
                 let reach = self.reach_to(cur, at, near.to);
                 return self.c.asm.jcc(cond.not(), cur.label(near.to), reach);
+            }
+            // A way that only hands on numbers leads out of what is done most often, as do those of errors.
+            let is_back = cur.flow.is_back(cur.layout[at], near.to);
+            let is_number = |(_, from): &Move| matches!(from, Loc::Number(_));
+            if is_aside && !is_back && near_moves.iter().all(is_number) {
+                let aside = self.c.asm.label();
+                self.c.asm.jcc(cond.not(), aside, Reach::Long);
+                return self.asides.push((at, near, aside));
             }
             let reach = self.reach_to(cur, at, far.to);
             self.c.asm.jcc(cond, cur.label(far.to), reach);

@@ -7,23 +7,57 @@
 //! used there. Values that follow each other as a block's parameter are given the same register where it is free, so that
 //! most of them need no move.
 
-use super::super::regs::SAVED;
 use crate::code::CompileError;
 use crate::lift::{Lifted, Outer};
 use crate::surroundings::Callee;
 use alloc::vec;
 use alloc::vec::Vec;
-use skep_ir::{BinOp, BlockId, Cmp, Flow, Inst, Mem, Term, Value};
-use skep_isa::{AtomicOp, Pc, Width};
-use skep_x64::Gpr;
+use core::fmt::Debug;
+use skep_ir::{BlockId, Cmp, Flow, Inst, Mem, Term, UnOp, Value};
+use skep_isa::Pc;
+
+/// A processor, as far as its registers are places of values.
+pub(crate) trait Host {
+    /// A register.
+    type Gpr: Copy + Debug + Eq + 'static;
+
+    /// Where arguments of functions are.
+    const ARGS: [Self::Gpr; 5];
+    /// Where the result of a function is.
+    const RESULT: Self::Gpr;
+    /// What functions may change.
+    const VOLATILE: Set;
+    /// What stubs for accesses change.
+    const STUBS: Set;
+    /// In which order registers are taken: those first that cost nothing, then those that functions save.
+    const ORDER: &'static [Self::Gpr];
+    /// What functions save where they change it, by the bits of [`Places::saved`].
+    const SAVED: &'static [Self::Gpr];
+    /// What never holds a value.
+    const RESERVED: Set;
+    /// What holds none where not all values have registers.
+    const SPARE: Set;
+
+    /// The number of a register.
+    fn num(reg: Self::Gpr) -> u8;
+
+    /// Registers that an instruction other than a call changes beside its result, and whether its operands must not be in
+    /// them either; also tells `wish` what its values would like.
+    fn clobbers(
+        f: &Lifted,
+        value: Value,
+        asked: Asked,
+        wish: impl FnMut(Value, Self::Gpr),
+    ) -> (Set, bool);
+}
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Loc {
+pub(crate) enum Loc<R> {
     /// It is used nowhere.
     #[default]
     Nowhere,
-    Reg(Gpr),
+    Reg(R),
     /// A word of the host's stack.
     Slot(u32),
     Number(u64),
@@ -32,67 +66,34 @@ pub(super) enum Loc {
 }
 
 /// A set of registers, by their numbers.
-pub(super) type Set = u16;
+pub(crate) type Set = u32;
 
-const fn one(reg: Gpr) -> Set {
-    1 << reg.num()
+fn one<H: Host>(reg: H::Gpr) -> Set {
+    1 << H::num(reg)
 }
-
-const fn set(regs: &[Gpr]) -> Set {
-    let (mut all, mut n) = (0, 0);
-    while n < regs.len() {
-        all |= one(regs[n]);
-        n += 1;
-    }
-    all
-}
-
-/// Where arguments of functions are.
-pub(super) const ARGS: [Gpr; 5] = [Gpr::Rdi, Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8];
-
-/// What functions may change.
-const VOLATILE: Set =
-    set(&[Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rsi, Gpr::Rdi, Gpr::R8, Gpr::R9, Gpr::R10, Gpr::R11]);
-
-/// In which order registers are taken: those first that cost nothing, then those that functions save.
-const ORDER: [Gpr; 14] = [
-    Gpr::Rax,
-    Gpr::Rcx,
-    Gpr::Rdx,
-    Gpr::Rsi,
-    Gpr::Rdi,
-    Gpr::R8,
-    Gpr::R9,
-    Gpr::R10,
-    Gpr::Rbx,
-    Gpr::Rbp,
-    Gpr::R12,
-    Gpr::R13,
-    Gpr::R14,
-    Gpr::R15,
-];
 
 /// Where all values of a function are.
-pub(super) struct Places {
-    pub(super) locs: Vec<Loc>,
+pub(crate) struct Places<H: Host> {
+    pub(crate) locs: Vec<Loc<H::Gpr>>,
     /// Words of the stack.
-    pub(super) slots: u32,
-    /// Those of [`SAVED`] that are written, by their bits.
-    pub(super) saved: u8,
-    /// Whether r10 holds no value.
-    pub(super) two: bool,
-    /// How often each value is used.
-    pub(super) uses: Vec<u32>,
+    pub(crate) slots: u32,
+    /// Those of [`Host::SAVED`] that are written, by their bits.
+    pub(crate) saved: u8,
+    /// Whether [`Host::SPARE`] holds no value.
+    pub(crate) two: bool,
+    /// What is known of each value.
+    lives: Vec<Life<H::Gpr>>,
     /// Values that come into each block.
     live_in: Rows,
 }
 
 /// What is asked of places.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Registers that hold no values.
-    pub(super) taken: Set,
-    pub(super) bmi2: bool,
+    pub(crate) taken: Set,
+    /// Whether shifts count in any register.
+    pub(crate) counts_anywhere: bool,
 }
 
 /// About as many values are alive at once in most functions, at most.
@@ -133,40 +134,73 @@ impl Rows {
     }
 }
 
-impl Places {
+impl<H: Host> Places<H> {
+    /// Where a value is.
+    pub(crate) fn loc(&self, value: Value) -> Loc<H::Gpr> {
+        self.locs.get(value.index()).copied().unwrap_or(Loc::Nowhere)
+    }
+
     /// Values that come into a block, other than its parameters.
-    pub(super) fn comes_in(&self, block: BlockId) -> &[Value] {
+    pub(crate) fn comes_in(&self, block: BlockId) -> &[Value] {
         self.live_in.of(block)
+    }
+
+    /// How often a value is used.
+    pub(crate) fn uses(&self, value: Value) -> u32 {
+        self.lives.get(value.index()).map_or(0, |life| life.uses)
     }
 
     /// Places for the values of a function.
     ///
     /// # Errors
     /// [`CompileError`] if the function is too large.
-    pub(super) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
-        let lives = Lives::new(f, flow, asked)?;
+    pub(crate) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
+        let lives = Lives::<H>::new(f, flow, asked)?;
         let two = lives.needs_two;
         let places = lives.color(asked.taken, two);
         let mut places =
             if places.slots == 0 || two { places } else { lives.color(asked.taken, true) };
-        (places.uses, places.live_in) = (lives.uses, lives.live_in);
+        (places.lives, places.live_in) = (lives.each, lives.live_in);
         Ok(places)
     }
 }
 
+/// What is known of a value.
+#[derive(Clone, Copy)]
+struct Life<R> {
+    /// Registers it cannot have.
+    forbidden: Set,
+    /// The one it would like.
+    wish: Option<R>,
+    /// How much it is used, and how long it lives, by turns of loops.
+    weight: u32,
+    span: u32,
+    /// How often it is used.
+    uses: u32,
+    /// What parameter it becomes.
+    becomes: Value,
+}
+
+impl<R> Life<R> {
+    const NONE: Self =
+        Self { forbidden: 0, wish: None, weight: 0, span: 0, uses: 0, becomes: Value::NONE };
+
+    /// It is used once more, or given, where there are so many turns.
+    const fn weighs(&mut self, weight: u32) {
+        self.weight = self.weight.saturating_add(weight);
+    }
+}
+
+/// Of how many uses of a number that is held one counts: without a register, it is made anew for each.
+const HELD_PARTS: u32 = 4;
+
 /// Which values are alive where.
-struct Lives<'a> {
+struct Lives<'a, H: Host> {
     f: &'a Lifted,
     flow: &'a Flow,
-    bmi2: bool,
-    /// Of each value: registers it cannot have, how much it is used, how long it lives, which register it would like, and
-    /// what parameter it becomes.
-    forbidden: Vec<Set>,
-    weight: Vec<u32>,
-    span: Vec<u32>,
-    wish: Vec<Option<Gpr>>,
-    becomes: Vec<Value>,
-    uses: Vec<u32>,
+    asked: Asked,
+    /// What is known of each value.
+    each: Vec<Life<H::Gpr>>,
     /// Values that come into each block.
     live_in: Rows,
     /// Values whose last use in their block is at an instruction, by its position, from the end of each block; the
@@ -177,19 +211,14 @@ struct Lives<'a> {
     needs_two: bool,
 }
 
-impl<'a> Lives<'a> {
+impl<'a, H: Host> Lives<'a, H> {
     fn new(f: &'a Lifted, flow: &'a Flow, asked: Asked) -> Result<Self, CompileError> {
         let len = f.insts.len();
         let mut this = Self {
             f,
             flow,
-            bmi2: asked.bmi2,
-            forbidden: vec![0; len],
-            weight: vec![0; len],
-            span: vec![0; len],
-            wish: vec![None; len],
-            becomes: vec![Value::NONE; len],
-            uses: vec![0; len],
+            asked,
+            each: vec![Life::NONE; len],
             live_in: Rows::default(),
             deaths: Vec::with_capacity(len),
             ranges: vec![(0, 0); f.blocks.len()],
@@ -282,8 +311,9 @@ impl<'a> Lives<'a> {
             let params = &f.blocks[edge.to.index()].params;
             for (&arg, &param) in f.args(edge).iter().zip(params) {
                 if self.is_placed(arg) {
-                    if self.becomes[arg.index()] == Value::NONE {
-                        self.becomes[arg.index()] = param;
+                    let becomes = &mut self.each[arg.index()].becomes;
+                    if *becomes == Value::NONE {
+                        *becomes = param;
                     }
                     self.used(arg, end, weight, now);
                 }
@@ -294,7 +324,7 @@ impl<'a> Lives<'a> {
             if self.is_placed(value) {
                 self.used(value, end, weight, now);
                 if matches!(f.blocks[block.index()].term, Term::Return(_)) {
-                    self.wish[value.index()] = Some(Gpr::Rax);
+                    self.each[value.index()].wish = Some(H::RESULT);
                 }
             }
         });
@@ -306,15 +336,15 @@ impl<'a> Lives<'a> {
             let (clobbers, operands_too) = self.clobbers(value, inst);
             if clobbers != 0 {
                 for &value in &now.values {
-                    self.forbidden[value.index()] |= clobbers;
+                    self.each[value.index()].forbidden |= clobbers;
                 }
             }
-            self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
+            self.each[value.index()].weighs(weight);
             inst.operands(|operand| {
                 if self.is_placed(operand) {
                     self.used(operand, at, weight, now);
                     if operands_too {
-                        self.forbidden[operand.index()] |= clobbers;
+                        self.each[operand.index()].forbidden |= clobbers;
                     }
                 }
             });
@@ -328,31 +358,36 @@ impl<'a> Lives<'a> {
         }
         let first = if block == BlockId(0) { u32::MAX } else { 0 };
         for (n, &param) in f.blocks[block.index()].params.iter().enumerate() {
-            self.weight[param.index()] = self.weight[param.index()].saturating_add(weight);
+            let life = &mut self.each[param.index()];
+            life.weighs(weight);
             if first != 0 {
-                self.wish[param.index()] = ARGS.get(n).copied();
+                life.wish = H::ARGS.get(n).copied();
             }
         }
         self.ranges[block.index()] = (start, self.deaths.len());
     }
 
     fn used(&mut self, value: Value, at: u32, weight: u32, now: &mut Now) {
-        self.uses[value.index()] += 1;
-        self.weight[value.index()] = self.weight[value.index()].saturating_add(weight);
+        let life = &mut self.each[value.index()];
+        life.uses += 1;
+        life.weighs(weight);
         if now.add(value, at) {
             self.deaths.push((at, value));
         }
     }
 
     fn lives_for(&mut self, value: Value, insts: u32, weight: u32) {
-        let span = &mut self.span[value.index()];
+        let span = &mut self.each[value.index()].span;
         *span = span.saturating_add(insts.saturating_mul(weight));
     }
 
     /// Whether a value would be missed less in a register than another: by uses for as long as it lives.
     fn is_less(&self, value: Value, than: Value) -> bool {
         let of = |value: Value| {
-            (u64::from(self.weight[value.index()]), u64::from(self.span[value.index()].max(1)))
+            let life = &self.each[value.index()];
+            // A number needs no memory where it has no register.
+            let parts = if self.held(value).is_some() { HELD_PARTS } else { 1 };
+            (u64::from(life.weight / parts), u64::from(life.span.max(1)))
         };
         let ((weight, span), (other_weight, other_span)) = (of(value), of(than));
         weight * other_span < other_weight * span
@@ -382,69 +417,52 @@ impl<'a> Lives<'a> {
 
     /// 1 for a number that does not stand in instructions.
     fn is_large(&self, value: Value) -> u32 {
-        let number = self.f.known(value);
+        let number = self.f.known(value).or_else(|| self.held(value));
         u32::from(number.is_some_and(|number| i32::try_from(number.cast_signed()).is_err()))
     }
 
     /// 1 for what has no register of its own.
     fn is_number(&self, value: Value) -> u32 {
         let is_frame = matches!(self.f.insts.get(value.index()), Some(Inst::Frame));
-        u32::from(self.f.known(value).is_some() || is_frame)
+        u32::from(self.f.known(value).or_else(|| self.held(value)).is_some() || is_frame)
+    }
+
+    /// The number that a value holds.
+    fn held(&self, value: Value) -> Option<u64> {
+        match self.f.insts.get(value.index()) {
+            Some(&Inst::Un { op: UnOp::Hold, a }) => self.f.known(a),
+            _ => None,
+        }
     }
 
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
     /// notes what its values would like.
     fn clobbers(&mut self, value: Value, inst: &Inst) -> (Set, bool) {
-        let mut wish = |value: Value, reg: Gpr| {
-            if let Some(wish) = self.wish.get_mut(value.index()) {
-                *wish = Some(reg);
+        let mut wish = |value: Value, reg: H::Gpr| {
+            if let Some(life) = self.each.get_mut(value.index()) {
+                life.wish = Some(reg);
             }
         };
-        match *inst {
-            Inst::Bin { op: BinOp::Div | BinOp::SDiv, a, .. } => {
-                wish(value, Gpr::Rax);
-                wish(a, Gpr::Rax);
-                (one(Gpr::Rax) | one(Gpr::Rdx), false)
-            }
-            Inst::Bin { op: BinOp::Mod | BinOp::SMod, a, .. } => {
-                wish(value, Gpr::Rdx);
-                wish(a, Gpr::Rax);
-                (one(Gpr::Rax) | one(Gpr::Rdx), false)
-            }
-            Inst::Bin { op: BinOp::Shl | BinOp::Shr | BinOp::Sar, b, .. }
-                if !self.bmi2 && self.f.known(b).is_none() =>
-            {
-                wish(b, Gpr::Rcx);
-                (one(Gpr::Rcx), false)
-            }
-            Inst::Atomic {
-                op: AtomicOp::CmpXchg | AtomicOp::FetchOr | AtomicOp::FetchAnd | AtomicOp::FetchXor,
-                ..
-            } => {
-                wish(value, Gpr::Rax);
-                (one(Gpr::Rax), true)
-            }
-            Inst::Call { callee, args } => match self.f.callees[callee as usize] {
-                Outer::Callee(Callee::Cpu) => (0, false),
-                Outer::Load { .. } | Outer::Store { .. } | Outer::Packet { .. } => {
-                    (one(Gpr::R9) | one(Gpr::R10), false)
+        let Inst::Call { callee, args } = *inst else {
+            return H::clobbers(self.f, value, self.asked, wish);
+        };
+        match self.f.callees[callee as usize] {
+            Outer::Callee(Callee::Cpu) => (0, false),
+            Outer::Load { .. } | Outer::Store { .. } | Outer::Packet { .. } => (H::STUBS, false),
+            Outer::Local(_) | Outer::Callee(_) => {
+                wish(value, H::RESULT);
+                for (arg, reg) in args.into_iter().zip(H::ARGS) {
+                    wish(arg, reg);
                 }
-                Outer::Local(_) | Outer::Callee(_) => {
-                    wish(value, Gpr::Rax);
-                    for (arg, reg) in args.into_iter().zip(ARGS) {
-                        wish(arg, reg);
-                    }
-                    (VOLATILE, false)
-                }
-            },
-            _ => (0, false),
+                (H::VOLATILE, false)
+            }
         }
     }
 
     /// Registers for all values.
-    fn color(&self, taken: Set, two: bool) -> Places {
+    fn color(&self, taken: Set, two: bool) -> Places<H> {
         let f = self.f;
-        let reserved = taken | one(Gpr::Rsp) | one(Gpr::R11) | if two { one(Gpr::R10) } else { 0 };
+        let reserved = taken | H::RESERVED | if two { H::SPARE } else { 0 };
         let locs = (0..f.insts.len())
             .map(|at| match f.insts[at] {
                 Inst::Const(number) => Loc::Number(number),
@@ -459,11 +477,11 @@ impl<'a> Lives<'a> {
                 slots: 0,
                 saved: 0,
                 two,
-                uses: Vec::new(),
+                lives: Vec::new(),
                 live_in: Rows::default(),
             },
             reserved,
-            held: [Value::NONE; 16],
+            held: [Value::NONE; 32],
             shared: vec![None; f.insts.len()],
         };
         for &block in &colors.lives.flow.order {
@@ -524,27 +542,27 @@ impl Now {
     }
 }
 
-struct Colors<'a, 'f> {
-    lives: &'a Lives<'f>,
-    places: Places,
+struct Colors<'a, 'f, H: Host> {
+    lives: &'a Lives<'f, H>,
+    places: Places<H>,
     reserved: Set,
     /// What each register holds.
-    held: [Value; 16],
+    held: [Value; 32],
     /// The register of those that become a parameter, by the parameter.
-    shared: Vec<Option<Gpr>>,
+    shared: Vec<Option<H::Gpr>>,
 }
 
-impl Colors<'_, '_> {
+impl<H: Host> Colors<'_, '_, H> {
     fn block(&mut self, block: BlockId) {
-        self.held = [Value::NONE; 16];
+        self.held = [Value::NONE; 32];
         for &value in self.lives.live_in.of(block) {
             if let Loc::Reg(reg) = self.places.locs[value.index()] {
-                self.held[usize::from(reg.num())] = value;
+                self.held[usize::from(H::num(reg))] = value;
             }
         }
         let f = self.lives.f;
         for &param in &f.blocks[block.index()].params {
-            if self.lives.uses[param.index()] > 0 {
+            if self.lives.each[param.index()].uses > 0 {
                 self.choose(param, [Value::NONE; 2]);
             }
         }
@@ -562,7 +580,7 @@ impl Colors<'_, '_> {
                     self.free(dead);
                 }
             }
-            if inst.gives() && self.lives.uses[value.index()] > 0 {
+            if inst.gives() && self.lives.each[value.index()].uses > 0 {
                 let like = match *inst {
                     Inst::Bin { op, a, b, .. } if op.is_commutative() => [a, b],
                     Inst::Bin { a, .. } | Inst::Un { a, .. } => [a, Value::NONE],
@@ -577,17 +595,17 @@ impl Colors<'_, '_> {
 
     fn free(&mut self, value: Value) {
         if let Loc::Reg(reg) = self.places.locs[value.index()]
-            && self.held[usize::from(reg.num())] == value
+            && self.held[usize::from(H::num(reg))] == value
         {
-            self.held[usize::from(reg.num())] = Value::NONE;
+            self.held[usize::from(H::num(reg))] = Value::NONE;
         }
     }
 
     /// A place for a value, best where one of `like` was.
     fn choose(&mut self, value: Value, like: [Value; 2]) {
         let at = value.index();
-        let forbidden = self.lives.forbidden[at] | self.reserved;
-        let becomes = self.lives.becomes[at];
+        let Life { forbidden, wish, becomes, .. } = self.lives.each[at];
+        let forbidden = forbidden | self.reserved;
         let shared = |this: &Self, param: Value| this.shared.get(param.index()).copied().flatten();
         let was = |this: &Self, value: Value| match this.places.locs.get(value.index()) {
             Some(Loc::Reg(reg)) => Some(*reg),
@@ -596,33 +614,32 @@ impl Colors<'_, '_> {
         let wishes = [
             shared(self, value),
             shared(self, becomes),
-            self.lives.wish[at],
+            wish,
             was(self, like[0]),
             was(self, like[1]),
         ];
-        let is_free = |this: &Self, reg: Gpr| {
-            one(reg) & forbidden == 0 && this.held[usize::from(reg.num())] == Value::NONE
+        let is_free = |this: &Self, reg: H::Gpr| {
+            one::<H>(reg) & forbidden == 0 && this.held[usize::from(H::num(reg))] == Value::NONE
         };
-        let found = wishes.into_iter().flatten().chain(ORDER).find(|&reg| is_free(self, reg));
+        let found = wishes
+            .into_iter()
+            .flatten()
+            .chain(H::ORDER.iter().copied())
+            .find(|&reg| is_free(self, reg));
         let reg = match found {
             Some(reg) => reg,
             None => match self.least(value, forbidden) {
                 Some((other, reg)) => {
-                    self.places.locs[other.index()] = Loc::Slot(self.places.slots);
-                    self.places.slots += 1;
+                    self.put_away(other);
                     reg
                 }
-                None => {
-                    self.places.locs[at] = Loc::Slot(self.places.slots);
-                    self.places.slots += 1;
-                    return;
-                }
+                None => return self.put_away(value),
             },
         };
-        self.held[usize::from(reg.num())] = value;
+        self.held[usize::from(H::num(reg))] = value;
         self.places.locs[at] = Loc::Reg(reg);
-        for (bit, saved) in SAVED.into_iter().enumerate() {
-            if saved == reg {
+        for (bit, saved) in H::SAVED.iter().enumerate() {
+            if *saved == reg {
                 self.places.saved |= 1 << bit;
             }
         }
@@ -633,10 +650,21 @@ impl Colors<'_, '_> {
         }
     }
 
+    /// Gives a value a place that is no register.
+    fn put_away(&mut self, value: Value) {
+        self.places.locs[value.index()] = match self.lives.held(value) {
+            Some(number) => Loc::Number(number),
+            None => {
+                self.places.slots += 1;
+                Loc::Slot(self.places.slots - 1)
+            }
+        };
+    }
+
     /// The value that is missed least of those in registers that another may have, if less than that.
-    fn least(&self, value: Value, forbidden: Set) -> Option<(Value, Gpr)> {
-        let may = ORDER.into_iter().filter(|&reg| one(reg) & forbidden == 0);
-        let held = may.map(|reg| (self.held[usize::from(reg.num())], reg));
+    fn least(&self, value: Value, forbidden: Set) -> Option<(Value, H::Gpr)> {
+        let may = H::ORDER.iter().copied().filter(|&reg| one::<H>(reg) & forbidden == 0);
+        let held = may.map(|reg| (self.held[usize::from(H::num(reg))], reg));
         let (other, reg) = held
             .filter(|(other, _)| *other != Value::NONE)
             .reduce(|least, next| if self.lives.is_less(next.0, least.0) { next } else { least })?;
@@ -647,8 +675,13 @@ impl Colors<'_, '_> {
 /// Whether values in one register are never alive at once, and none is where it is changed: the checker of
 /// allocations, which goes by what is alive alone.
 #[cfg(any(test, debug_assertions))]
-pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> Result<(), Value> {
-    let mut lives = Lives::new(f, flow, asked).map_err(|_| Value::NONE)?;
+pub(crate) fn check<H: Host>(
+    f: &Lifted,
+    flow: &Flow,
+    asked: Asked,
+    places: &Places<H>,
+) -> Result<(), Value> {
+    let mut lives = Lives::<H>::new(f, flow, asked).map_err(|_| Value::NONE)?;
     let mut now = Now::new(f.insts.len());
     let reg = |value: Value| match places.locs[value.index()] {
         Loc::Reg(reg) => Some(reg),
@@ -677,8 +710,8 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
                     (Loc::Nowhere, _) => true,
                     (_, Some(reg)) => {
                         let was = seen;
-                        seen |= one(reg);
-                        was & one(reg) != 0
+                        seen |= one::<H>(reg);
+                        was & one::<H>(reg) != 0
                     }
                     _ => false,
                 })
@@ -697,7 +730,8 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
                 return Err(wrong);
             }
             let (clobbers, _) = lives.clobbers(value, &inst);
-            let is_hit = |value: &&Value| reg(**value).is_some_and(|reg| one(reg) & clobbers != 0);
+            let is_hit =
+                |value: &&Value| reg(**value).is_some_and(|reg| one::<H>(reg) & clobbers != 0);
             if let Some(&wrong) = now.values.iter().find(is_hit) {
                 return Err(wrong);
             }
@@ -712,9 +746,4 @@ pub(super) fn check(f: &Lifted, flow: &Flow, asked: Asked, places: &Places) -> R
         }
     }
     Ok(())
-}
-
-/// The width of an operation as the host has it.
-pub(super) const fn wide(width: Width) -> skep_x64::Width {
-    super::super::regs::width(width)
 }
