@@ -4,7 +4,7 @@ use crate::ast::Expr;
 use crate::emit::{MEMBER, PREFIX, PREFIX_CELL, emit};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
-use crate::graph::{Graph, PlainHeader, REJECT};
+use crate::graph::{Graph, PlainHeader, REJECT, Splits};
 use crate::lower::{Meaning, Options};
 use crate::memory::{Memory, Workspace};
 use crate::table::{LARGE, Prefixes, Table};
@@ -71,7 +71,7 @@ impl Meaning {
         let specialises = optimise && meaning.fast;
         let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
         let reserved = meaning.reserve_sets(&plain);
-        let (mut graph, mut root) = Graph::of(&meaning, optimise, &mut memory.graph);
+        let (mut graph, mut root) = Graph::of(&meaning, optimise, Splits::Yes, &mut memory.graph);
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
@@ -204,8 +204,27 @@ impl Meaning {
         plain: &[PlainHeader],
         memory: &mut Memory,
     ) -> Result<Program, Error> {
+        let (program, may_be_smaller) = self.compile_once(optimise, plain, Splits::Yes, memory)?;
+        if !may_be_smaller {
+            return Ok(program);
+        }
+        // Copies that a split makes may be more than what it leaves out.
+        match self.compile_once(optimise, plain, Splits::No, memory) {
+            Ok((other, _)) if other.insns().len() < program.insns().len() => Ok(other),
+            _ => Ok(program),
+        }
+    }
+
+    /// The program, and whether one without split ways may be smaller.
+    fn compile_once(
+        &self,
+        optimise: bool,
+        plain: &[PlainHeader],
+        splits: Splits,
+        memory: &mut Memory,
+    ) -> Result<(Program, bool), Error> {
         let refuses = optimise && !self.as_it_stands;
-        let (mut graph, mut root) = Graph::of(self, optimise, &mut memory.graph);
+        let (mut graph, mut root) = Graph::of(self, optimise, splits, &mut memory.graph);
         if optimise {
             root = graph.thread(root);
             // Blocks share instructions, but not so many.
@@ -217,12 +236,15 @@ impl Meaning {
                 }
             }
             root = graph.in_order(root);
+            root = graph.without_idle(root);
             root = graph.specialise(root, plain);
             root = graph.trees(root);
         }
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
-        emit(self, &graph, root, optimise, &mut memory.emit)
+        let may_be_smaller = !self.fast && graph.may_be_smaller(root);
+        let program = emit(self, &graph, root, optimise, &mut memory.emit)?;
+        Ok((program, may_be_smaller))
     }
 }

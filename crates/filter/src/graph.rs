@@ -8,7 +8,9 @@
 //! matter any more but which may reject stays as a *touch*, a test with mask 0 that only loads.
 
 mod build;
+mod ends;
 mod few;
+mod idle;
 mod plain;
 mod regroup;
 mod sets;
@@ -20,6 +22,8 @@ use crate::lower::Meaning;
 use crate::memory::bytes;
 use build::Builder;
 pub(crate) use plain::PlainHeader;
+use skep_cbpf::AluOp;
+use std::cell::Cell;
 
 /// Position of a [`Block`].
 pub(crate) type BlockId = u32;
@@ -111,6 +115,21 @@ pub(crate) struct Graph<'a> {
     pub(crate) found: Vec<(ValueId, Vec<u32>)>,
     /// How often a test turned out to lead to one place only.
     folded: u32,
+    /// Whether a touch was made.
+    has_touches: bool,
+    /// The length of the packet, if it is one of the first values.
+    len_value: Option<ValueId>,
+    splits: Splits,
+    /// Whether it made a difference.
+    was_split: Cell<bool>,
+}
+
+/// Whether ways go on past tests that only they decide, though other ways that meet them before do not: each then has a
+/// copy of what is between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Splits {
+    Yes,
+    No,
 }
 
 impl<'a> Graph<'a> {
@@ -118,6 +137,7 @@ impl<'a> Graph<'a> {
     pub(crate) fn of(
         meaning: &'a Meaning,
         optimise: bool,
+        splits: Splits,
         memory: &'a mut Memory,
     ) -> (Self, BlockId) {
         let mut graph = Self {
@@ -132,6 +152,10 @@ impl<'a> Graph<'a> {
             found: Vec::new(),
             folded: 0,
             shares: optimise,
+            has_touches: false,
+            len_value: meaning.values.find(Value::Len),
+            splits,
+            was_split: Cell::new(false),
         };
         // Every third form of a long expression is a test that is not there already.
         graph.blocks.reserve(meaning.forms.len() / 3);
@@ -147,6 +171,30 @@ impl<'a> Graph<'a> {
         let len = ways.iter().skip(ACCEPT as usize + 1).filter(|&&ways| ways > 0).count();
         self.memory.counts = ways;
         len
+    }
+
+    /// Whether ways were split, and tests look like copies that another graph may do without.
+    pub(crate) fn may_be_smaller(&self, root: BlockId) -> bool {
+        /// Blocks, at most, that are worth another look.
+        const MOST: BlockId = 256;
+        if !self.was_split.get() || root > MOST {
+            return false;
+        }
+        let mut tests: Vec<Test> = Vec::new();
+        for block in self.blocks.iter().take(root as usize + 1) {
+            let Step::Test(test) = block.step else { continue };
+            // Bounds of different values are the same instruction, if they lead to the same.
+            let is_copy = |other: &Test| match test.cmp {
+                Cmp::Eq if other.mask == 0 || test.mask == 0 => other.value == test.value,
+                Cmp::Eq => *other == test,
+                Cmp::Ge | Cmp::Gt => (other.cmp, other.rhs) == (test.cmp, test.rhs),
+            };
+            if tests.iter().any(is_copy) {
+                return true;
+            }
+            tests.push(test);
+        }
+        false
     }
 
     /// How many ways from `root` lead to each block. The caller gives it back as [`Memory::counts`].
@@ -274,12 +322,31 @@ impl<'a> Graph<'a> {
             Some(false) => return self.touch(test.value, no),
             None => {}
         }
-        let yes = self.skip(yes, Fact { test, holds: true });
-        let no = self.skip(no, Fact { test, holds: false });
+        let (mut yes, mut no) = (yes, no);
+        if self.asks(yes, test.value) {
+            yes = self.skip(yes, Fact { test, holds: true });
+        }
+        if self.asks(no, test.value) {
+            no = self.skip(no, Fact { test, holds: false });
+        }
         self.finish(test, yes, no)
     }
 
+    /// Whether a block tests the value.
+    fn asks(&self, id: BlockId, value: ValueId) -> bool {
+        matches!(self.blocks[id as usize].step, Step::Test(test) if test.value == value)
+    }
+
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        let (mut yes, mut no) = (yes, no);
+        if let (true, Rhs::Const(k)) = (self.len_value == Some(test.value), test.rhs) {
+            // What is accepted is at least as long as what is loaded of it.
+            match test.cmp {
+                Cmp::Ge if self.needed(no) >= k => no = REJECT,
+                Cmp::Eq if test.mask == u32::MAX && self.needed(yes) > k => yes = REJECT,
+                _ => {}
+            }
+        }
         if yes == no {
             self.folded += 1;
             let next = match test.rhs {
@@ -290,7 +357,7 @@ impl<'a> Graph<'a> {
         }
         // The next block loads the value, too, and comes to the same without what is tested here.
         if matches!(test.rhs, Rhs::Const(_)) {
-            let asks = |id: BlockId| matches!(self.blocks[id as usize].step, Step::Test(next) if next.value == test.value);
+            let asks = |id| self.asks(id, test.value);
             if asks(no) && self.leads(no, Fact { test, holds: true }, yes) {
                 return no;
             }
@@ -329,48 +396,42 @@ impl<'a> Graph<'a> {
         (test, always)
     }
 
-    /// Goes on to `next` if the value can be computed.
+    /// Goes on to `next` if the value can be computed, which it can if what it is made of can.
     fn touch(&mut self, value: ValueId, next: BlockId) -> BlockId {
+        let (Value::Neg(_) | Value::Alu(..)) = self.values.get(value) else {
+            return self.touch_one(value, next);
+        };
+        // As deep as the expression is long.
+        let (mut next, mut pending) = (next, vec![value]);
+        while let Some(value) = pending.pop() {
+            match self.values.get(value) {
+                Value::Neg(operand) => pending.push(operand),
+                Value::Alu(op, left, right)
+                    if !matches!(op, AluOp::Div | AluOp::Mod)
+                        || self.values.constant(right).is_some() =>
+                {
+                    pending.extend([left, right]);
+                }
+                _ => next = self.touch_one(value, next),
+            }
+        }
+        next
+    }
+
+    fn touch_one(&mut self, value: ValueId, next: BlockId) -> BlockId {
         if next == REJECT || !self.values.may_fail(value) || self.is_touched(value, next) {
             return next;
         }
         let test = Test { value, mask: 0, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
+        self.has_touches = true;
         self.add(Block { step: Step::Test(test), yes: next, no: next })
     }
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.
     fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
-        self.end(value).is_some_and(|end| end <= self.needed(block))
+        self.end_at_most(value).is_some_and(|end| end <= self.needed(block))
             || matches!(self.block(block).step, Step::Test(test)
-                if test.value == value || thread::ends_behind(self.values, test.value, value))
-    }
-
-    /// The bytes that a packet has at least which is accepted from a block on.
-    pub(crate) fn needed(&self, block: BlockId) -> u32 {
-        self.needs.get(block as usize).copied().unwrap_or(0)
-    }
-
-    /// What [`Graph::needs`] says of a block.
-    fn need(&self, block: &Block) -> u32 {
-        let after = self.needed(block.yes).min(self.needed(block.no));
-        let Step::Test(Test { mut value, .. }) = block.step else { return after };
-        let end = loop {
-            match self.values.get(value) {
-                Value::Ind(_, base, _) | Value::Neg(base) | Value::Member(_, base) => value = base,
-                Value::Alu(_, left, _) => value = left,
-                _ => break self.end(value),
-            }
-        };
-        after.max(end.unwrap_or(0))
-    }
-
-    /// The byte behind the last one that the value is loaded from, if the place is constant.
-    pub(crate) fn end(&self, value: ValueId) -> Option<u32> {
-        match self.values.get(value) {
-            Value::Abs(size, at) => Some(at.saturating_add(size.bytes().into())),
-            Value::Msh(at) => Some(at.saturating_add(1)),
-            _ => None,
-        }
+                if test.value == value || ends::ends_behind(self.values, test.value, value))
     }
 
     /// The first block from here on that the fact does not decide.
@@ -386,6 +447,16 @@ impl<'a> Graph<'a> {
             };
         }
         id
+    }
+
+    /// Whether a way goes on past a test that a fact decides.
+    #[inline]
+    fn goes_past(&self, fact: &Fact, test: &Test) -> bool {
+        if fact.is_plain(test) {
+            return true;
+        }
+        self.was_split.set(true);
+        self.splits == Splits::Yes
     }
 
     /// Whether a few tests from a block on, all decided by the fact, lead to another.
@@ -497,3 +568,6 @@ fn hash(block: &Block) -> usize {
     let mixed = (ways.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ own).wrapping_mul(ODD);
     (mixed >> 29) as usize
 }
+
+#[cfg(test)]
+mod tests;

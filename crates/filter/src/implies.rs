@@ -39,6 +39,12 @@ impl Fact {
         self.decides_more(other)
     }
 
+    /// Whether what [`Fact::decides`] says is plain: it is the same test, or both ask whether the value is some number.
+    pub(crate) fn is_plain(&self, other: &Test) -> bool {
+        let is_number = |test: &Test| test.cmp == Cmp::Eq && test.mask == self.test.mask;
+        self.test == *other || self.holds && is_number(&self.test) && is_number(other)
+    }
+
     fn decides_more(&self, other: &Test) -> Option<bool> {
         let this = &self.test;
         let (Rhs::Const(known), Rhs::Const(asked)) = (this.rhs, other.rhs) else {

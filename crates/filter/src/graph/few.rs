@@ -195,12 +195,15 @@ impl Graph<'_> {
         while id > ACCEPT {
             let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else { break };
             id = if is_touch(&test, yes, no) {
-                if !known.loads.is_safe(self, test.value) {
+                if !known.loads.is_safe(self, test.value)
+                    && !self.is_idle(test.value, yes, known.loads, self.facts(known))
+                {
                     break;
                 }
                 yes
             } else {
-                match self.decided_by(known, &test, askers) {
+                let decided = self.decided_by(known, &test, askers);
+                match decided.or_else(|| self.by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => break,
@@ -210,15 +213,38 @@ impl Graph<'_> {
         id
     }
 
+    #[inline]
     fn decided_by(&self, known: &Place, test: &Test, askers: &Askers) -> Option<bool> {
         let others = askers[test.value as usize];
+        if (known.holds | known.fails) & others == 0 {
+            return None;
+        }
+        self.decided_by_any(known, test, others)
+    }
+
+    /// How a test comes out by those of the blocks that came out.
+    fn decided_by_any(&self, known: &Place, test: &Test, others: u64) -> Option<bool> {
         let says = |id: BlockId, holds: bool| match self.blocks[id as usize].step {
-            Step::Test(other) => Fact { test: other, holds }.decides(test),
+            Step::Test(other) => {
+                let fact = Fact { test: other, holds };
+                let decided = fact.decides(test)?;
+                self.goes_past(&fact, test).then_some(decided)
+            }
             _ => None,
         };
         blocks(known.holds & others)
             .find_map(|id| says(id, true))
             .or_else(|| blocks(known.fails & others).find_map(|id| says(id, false)))
+    }
+
+    /// All that came out.
+    fn facts(&self, known: &Place) -> impl Iterator<Item = Fact> {
+        let fact = |id: BlockId, holds| match self.blocks[id as usize].step {
+            Step::Test(test) => Some(Fact { test, holds }),
+            _ => None,
+        };
+        let holds = blocks(known.holds).filter_map(move |id| fact(id, true));
+        holds.chain(blocks(known.fails).filter_map(move |id| fact(id, false)))
     }
 
     /// One more way leads to a block.

@@ -5,16 +5,20 @@
 //! own test decide; past touches of what was loaded on every way. Blocks are never copied for it: a way that
 //! knows more than others stays with them where it meets them, and the graph only shrinks.
 
+use super::ends::{ends_behind, is_near};
 use super::few::FEW as FEWEST;
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step, filled};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 use crate::memory::bytes;
 use skep_cbpf::Size;
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 12;
+/// Facts that a touch may contradict.
+const LEARNED: usize = 32;
 /// Facts of either way that are tried where ways meet.
 const TRIED: usize = 8;
 /// Facts gone back over to find where ways parted.
@@ -58,6 +62,9 @@ impl Memory {
 #[derive(Debug, Default)]
 struct Facts {
     list: Vec<Row>,
+    /// As [`Graph::goes_past`] would have it.
+    is_split: bool,
+    was_split: Cell<bool>,
 }
 
 /// A fact, and how others are found from it.
@@ -143,6 +150,15 @@ impl Facts {
         self.decides_from(known.is, test).or_else(|| self.decides_from(known.is_not, test))
     }
 
+    /// As [`Graph::goes_past`].
+    fn goes_past(&self, fact: &Fact, test: &Test) -> bool {
+        if fact.is_plain(test) {
+            return true;
+        }
+        self.was_split.set(true);
+        self.is_split
+    }
+
     fn decides_from(&self, from: u32, test: &Test) -> Option<bool> {
         let number = match test {
             Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } => Some(number_bit(*k)),
@@ -157,7 +173,7 @@ impl Facts {
             } else if row.run > 0 && number.is_some_and(|bit| row.numbers & bit == 0) {
                 row.skip
             } else {
-                let decided = row.fact.decides(test);
+                let decided = row.fact.decides(test).filter(|_| self.goes_past(&row.fact, test));
                 if decided.is_some() {
                     return decided;
                 }
@@ -238,14 +254,27 @@ impl Loads {
     }
 
     /// Computing the value did not reject.
+    #[inline]
     pub(crate) fn learn(&mut self, values: &Values, id: ValueId) {
+        if let Value::Abs(size, at) = values.get(id) {
+            self.values |= bit(id);
+            self.reaches(at, size.bytes());
+        } else {
+            self.learn_more(values, id);
+        }
+    }
+
+    fn learn_more(&mut self, values: &Values, id: ValueId) {
         let mut id = id;
         loop {
             self.values |= bit(id);
             match values.get(id) {
                 Value::Abs(size, at) => return self.reaches(at, size.bytes()),
                 Value::Msh(at) => return self.reaches(at, 1),
-                Value::Ind(_, base, _) => id = base,
+                Value::Ind(size, base, off) => {
+                    self.reaches_behind_some(values, size, base, off);
+                    id = base;
+                }
                 Value::Neg(operand) | Value::Member(_, operand) => id = operand,
                 Value::Alu(_, left, right) => {
                     self.values |= bit(right);
@@ -263,6 +292,23 @@ impl Loads {
         self.len = self.len.max(at.saturating_add(size.into()));
     }
 
+    /// A load behind a header reaches at least as far as if that began at 0.
+    fn reaches_behind_some(&mut self, values: &Values, size: Size, base: ValueId, off: u32) {
+        if is_near(values, base, off) {
+            self.reaches(off, size.bytes());
+        }
+    }
+
+    /// The bytes that the packet has at least.
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether the value was computed.
+    pub(super) const fn has(&self, id: ValueId) -> bool {
+        self.values & bit(id) != 0
+    }
+
     /// Whether something was loaded that ends as far behind the same header.
     fn reaches_behind(&self, values: &Values, id: ValueId) -> bool {
         let mut rest = if matches!(values.get(id), Value::Ind(..)) { self.values } else { 0 };
@@ -278,29 +324,10 @@ impl Loads {
     /// Whether computing the value cannot reject.
     pub(crate) fn is_safe(&self, graph: &Graph<'_>, id: ValueId) -> bool {
         self.values & bit(id) != 0
-            || graph.end(id).is_some_and(|end| end <= self.len)
+            || graph.end_at_most(id).is_some_and(|end| end <= self.len)
             || self.reaches_behind(graph.values, id)
             || !graph.values.may_fail(id)
     }
-}
-
-/// Whether a load ends no earlier than another one behind the same header, so that it rejects where that does.
-///
-/// Places behind a header do not wrap: it begins behind a few others, whose lengths have 16 bits, and is of
-/// at most 60 bytes if it is its own length that is counted from.
-pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool {
-    const FAR: u32 = u16::MAX as u32;
-    let (Value::Ind(size, base, off), Value::Ind(other_size, other_base, other)) =
-        (values.get(id), values.get(later))
-    else {
-        return false;
-    };
-    let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
-    base == other_base
-        && off <= FAR
-        && other <= FAR
-        && end(other, other_size) >= end(off, size)
-        && matches!(values.get(base), Value::Msh(_) | Value::Cell(_))
 }
 
 /// The last value that has a bit.
@@ -364,6 +391,8 @@ impl Graph<'_> {
         let mut facts = std::mem::take(&mut self.memory.thread.facts);
         facts.list.clear();
         facts.list.reserve(count);
+        facts.is_split = self.splits == Splits::Yes;
+        facts.was_split.set(false);
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
@@ -406,6 +435,9 @@ impl Graph<'_> {
             changed |= way != (yes, no);
             ways[id as usize] = way;
         }
+        if facts.was_split.get() {
+            self.was_split.set(true);
+        }
         let new = if changed {
             let leads = |id: BlockId| known[id as usize].is_some().then(|| ways[id as usize]);
             self.renew(root, |id, _| leads(id), |_, _, _| None)
@@ -424,12 +456,17 @@ impl Graph<'_> {
                 return id;
             };
             id = if is_touch(&test, yes, no) {
-                if !known.loads.is_safe(self, test.value) {
+                let facts = || {
+                    [known.is, known.is_not].map(|from| facts.chain(from).take(LEARNED).copied())
+                };
+                if !known.loads.is_safe(self, test.value)
+                    && !self.is_idle(test.value, yes, known.loads, facts().into_iter().flatten())
+                {
                     return id;
                 }
                 yes
             } else {
-                match facts.decides(known, &test) {
+                match facts.decides(known, &test).or_else(|| self.by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => return id,

@@ -9,6 +9,9 @@ use skep_cbpf::{AluOp, Size};
 use skep_diag::Span;
 use smallvec::SmallVec;
 
+/// Operations in each other that are looked into for such as need not be done.
+const SETTLED_DEPTH: u32 = 16;
+
 /// A number, its value known for each packet.
 #[derive(Clone, Copy)]
 struct Term {
@@ -68,8 +71,53 @@ impl Lowering<'_> {
         })
     }
 
-    /// A comparison, brought into the form with a mask and a constant if it can be.
+    /// A comparison of what the operands come to, if all that they are made of can be loaded.
     fn comparison(&mut self, cmp: Cmp, left: ValueId, right: ValueId) -> FormId {
+        let mut loads = Vec::new();
+        let left = self.settled(left, &mut loads, SETTLED_DEPTH);
+        let right = self.settled(right, &mut loads, SETTLED_DEPTH);
+        let mut form = self.compared(cmp, left, right);
+        for value in loads {
+            let is_loaded = self.masked(value, 0, 0);
+            form = self.and(is_loaded, form);
+        }
+        form
+    }
+
+    /// A value without operations whose result does not depend on an operand, such as multiplication by 0. Operands
+    /// that are left out, but may reject the packet, are added to `loads`.
+    fn settled(&mut self, value: ValueId, loads: &mut Vec<ValueId>, depth: u32) -> ValueId {
+        use AluOp::{Add, And, Div, Lsh, Mod, Mul, Or, Rsh, Sub, Xor};
+        let (Some(depth), known) = (depth.checked_sub(1), self.meaning.values.get(value)) else {
+            return value;
+        };
+        let (op, left, right) = match known {
+            Value::Neg(operand) => {
+                let settled = self.settled(operand, loads, depth);
+                return if settled == operand { value } else { self.meaning.values.neg(settled) };
+            }
+            Value::Alu(op, left, right) => (op, left, right),
+            _ => return value,
+        };
+        let (l, r) = (self.settled(left, loads, depth), self.settled(right, loads, depth));
+        let values = &mut self.meaning.values;
+        let (kept, left_out) = match (op, values.constant(l), values.constant(r)) {
+            (Mul | And, _, Some(0)) | (Add | Or | Xor, Some(0), _) => (r, l),
+            (Mul | And | Lsh | Rsh, Some(0), _)
+            | (Add | Sub | Or | Xor | Lsh | Rsh, _, Some(0)) => (l, r),
+            // Unless the divisor is 0.
+            (Div | Mod, Some(0), None) => (l, values.alu(op, l, r)),
+            _ if (l, r) == (left, right) => return value,
+            _ => return values.alu(op, l, r),
+        };
+        if values.may_fail(left_out) {
+            loads.push(left_out);
+        }
+        kept
+    }
+
+    /// A comparison, brought into the form with a mask and a constant if it can be.
+    fn compared(&mut self, cmp: Cmp, left: ValueId, right: ValueId) -> FormId {
         let values = &mut self.meaning.values;
         let (l, r) = (values.get(left), values.get(right));
         match (l, r) {
@@ -112,8 +160,12 @@ impl Lowering<'_> {
         if cmp != Cmp::Eq {
             return self.test(value, u32::MAX, cmp, Rhs::Const(constant));
         }
-        let Value::Alu(op, inner, by) = values.get(value) else {
-            return self.equals(value, constant);
+        let (op, inner, by) = match values.get(value) {
+            Value::Neg(operand) => {
+                return self.against_constant(cmp, operand, constant.wrapping_neg());
+            }
+            Value::Alu(op, inner, by) => (op, inner, by),
+            _ => return self.equals(value, constant),
         };
         match (op, values.constant(by)) {
             (AluOp::And, Some(mask)) => self.masked(inner, mask, constant),

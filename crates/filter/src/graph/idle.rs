@@ -1,0 +1,224 @@
+//! Loads that are left of tests whose outcome does not matter, and whether they matter.
+//!
+//! A touch rejects packets that end before what it loads. It may go if what follows rejects those as well: on every
+//! way from it to an acceptance something as far is loaded, or what is known where it stands contradicts the way.
+//! The ways are followed one by one, so a few steps must do; a touch that takes more stays.
+
+use super::ends::ends_behind;
+use super::thread::{Loads, is_touch};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use crate::form::{Cmp, Rhs, Test, Value, ValueId};
+use crate::implies::Fact;
+use smallvec::SmallVec;
+
+/// Blocks looked at from a touch on, at most.
+const STEPS: u32 = 64;
+/// Blocks looked at from the first one on, at most.
+const STEPS_IN_ALL: u32 = 400;
+/// Blocks of a graph that is looked at from the first one on, at most.
+const MOST: usize = 128;
+
+/// The packets on which a value cannot be loaded, where a certain way led.
+struct Search<'g, 'a> {
+    graph: &'g Graph<'a>,
+    /// The value, and the byte that they end before, if there is one.
+    value: ValueId,
+    end: Option<u32>,
+    /// What came out so far.
+    facts: SmallVec<[Fact; 32]>,
+    /// Bits of bytes at constant places: place, which bits, and what they are.
+    bits: SmallVec<[(u32, u8, u8); 32]>,
+    /// Touches that are not there any more.
+    gone: &'g [bool],
+    left: u32,
+}
+
+impl Graph<'_> {
+    /// The graph from `root` on without touches of values that, on all ways to them, are idle.
+    ///
+    /// Unlike in [`Graph::thread`], nothing is forgotten where ways meet: each is followed from the first block on.
+    pub(crate) fn without_idle(&mut self, root: BlockId) -> BlockId {
+        let count = root as usize + 1;
+        if !self.has_touches || root <= ACCEPT || count > MOST {
+            return root;
+        }
+        let mut gone = vec![false; count];
+        let mut is_any = false;
+        for id in (ACCEPT + 1..=root).rev() {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
+                continue;
+            };
+            if is_touch(&test, yes, no)
+                && self.search(test.value, &gone, STEPS_IN_ALL).is_idle(root, id)
+            {
+                gone[id as usize] = true;
+                is_any = true;
+            }
+        }
+        if !is_any {
+            return root;
+        }
+        let past = |id: BlockId, blocks: &[Block]| {
+            let mut id = id;
+            while gone[id as usize] {
+                id = blocks[id as usize].yes;
+            }
+            id
+        };
+        let blocks = self.blocks.clone();
+        let first = past(root, &blocks);
+        let root = self.renew(
+            first,
+            |_, block| Some((past(block.yes, &blocks), past(block.no, &blocks))),
+            |_, _, _| None,
+        );
+        self.thread(root)
+    }
+
+    fn search<'g>(&'g self, value: ValueId, gone: &'g [bool], steps: u32) -> Search<'g, 'g> {
+        Search {
+            graph: self,
+            value,
+            end: self.end_at_most(value),
+            facts: SmallVec::new(),
+            bits: SmallVec::new(),
+            gone,
+            left: steps,
+        }
+    }
+
+    /// Whether packets on which the value cannot be loaded are rejected from a block on, too, after what is known.
+    pub(super) fn is_idle(
+        &self,
+        value: ValueId,
+        next: BlockId,
+        loads: Loads,
+        facts: impl Iterator<Item = Fact>,
+    ) -> bool {
+        let mut search = self.search(value, &[], STEPS);
+        facts.for_each(|fact| search.learn(fact));
+        search.rejects(next, REJECT, loads)
+    }
+
+    /// How a test comes out on packets of which so much was loaded: they are at least as long.
+    #[inline]
+    pub(super) fn by_length(&self, loads: &Loads, test: &Test) -> Option<bool> {
+        if self.len_value != Some(test.value) || test.mask != u32::MAX {
+            return None;
+        }
+        let Rhs::Const(k) = test.rhs else { return None };
+        match test.cmp {
+            Cmp::Ge if k <= loads.len() => Some(true),
+            Cmp::Eq if k < loads.len() => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl Search<'_, '_> {
+    /// Whether all ways from `root` on that lead through the touch reject.
+    fn is_idle(&mut self, root: BlockId, touch: BlockId) -> bool {
+        self.rejects(root, touch, Loads::NOTHING)
+    }
+
+    /// Whether all ways from a block on reject, if only those count that lead through another, which may be [`REJECT`].
+    fn rejects(&mut self, mut id: BlockId, mut through: BlockId, mut loads: Loads) -> bool {
+        while id > ACCEPT {
+            if id < through {
+                return true;
+            }
+            let Some(left) = self.left.checked_sub(1) else { return false };
+            self.left = left;
+            let Block { step, yes, no } = self.graph.blocks[id as usize];
+            let Step::Test(test) = step else {
+                id = yes;
+                continue;
+            };
+            if id == through || self.gone.get(id as usize) == Some(&true) {
+                through = if id == through { REJECT } else { through };
+                id = yes;
+                continue;
+            }
+            if self.fails(&test, &mut loads) {
+                return true;
+            }
+            id = match self.decides(&test, &loads) {
+                Some(true) => yes,
+                Some(false) => no,
+                None if yes == no => yes,
+                None => {
+                    let (facts, bits) = (self.facts.len(), self.bits.len());
+                    self.learn(Fact { test, holds: true });
+                    let is_rejected = self.rejects(yes, through, loads);
+                    self.facts.truncate(facts);
+                    self.bits.truncate(bits);
+                    if !is_rejected {
+                        return false;
+                    }
+                    self.learn(Fact { test, holds: false });
+                    let is_rejected = self.rejects(no, through, loads);
+                    self.facts.truncate(facts);
+                    self.bits.truncate(bits);
+                    return is_rejected;
+                }
+            };
+        }
+        id == REJECT || through != REJECT
+    }
+
+    /// Whether the values of a test cannot be loaded either; if they can, `loads` knows.
+    fn fails(&self, test: &Test, loads: &mut Loads) -> bool {
+        let values = self.graph.values;
+        loads.learn(values, test.value);
+        if let Rhs::Value(rhs) = test.rhs {
+            loads.learn(values, rhs);
+        }
+        loads.has(self.value)
+            || self.end.is_some_and(|end| loads.len() >= end)
+            || ends_behind(values, test.value, self.value)
+    }
+
+    fn decides(&self, test: &Test, loads: &Loads) -> Option<bool> {
+        let mut facts = self.facts.iter().rev();
+        facts
+            .find_map(|fact| fact.decides(test))
+            .or_else(|| self.by_bits(test))
+            .or_else(|| self.graph.by_length(loads, test))
+    }
+
+    fn learn(&mut self, fact: Fact) {
+        self.facts.push(fact);
+        let Fact { test: Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(k) }, holds } = fact
+        else {
+            return;
+        };
+        let k = match holds {
+            true => k,
+            // A single bit that is not the one is the other.
+            false if mask.is_power_of_two() => k ^ mask,
+            false => return,
+        };
+        self.bits.extend(bytes(self.graph.values.get(value), mask, k));
+    }
+
+    /// What the bytes that are known say, whatever they were loaded with.
+    fn by_bits(&self, test: &Test) -> Option<bool> {
+        let &Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(k) } = test else { return None };
+        bytes(self.graph.values.get(value), mask, k)
+            .any(|(at, mask, value)| {
+                let mut known = self.bits.iter().filter(|known| known.0 == at);
+                known.any(|known| (known.2 ^ value) & known.1 & mask != 0)
+            })
+            .then_some(false)
+    }
+}
+
+/// The bytes of a load from a constant place, with the bits in a mask, which are those of a number.
+fn bytes(value: Value, mask: u32, k: u32) -> impl Iterator<Item = (u32, u8, u8)> {
+    let (size, at) = match value {
+        Value::Abs(size, at) => (usize::from(size.bytes()), at),
+        _ => (0, 0),
+    };
+    let (mask, k) = (mask.to_be_bytes(), k.to_be_bytes());
+    (0..).zip(4 - size..4).map(move |(more, byte)| (at + more, mask[byte], k[byte]))
+}

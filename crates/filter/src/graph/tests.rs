@@ -1,0 +1,107 @@
+//! Programs that are no larger than libpcap 1.10's, by what it takes, and that mean what they say.
+
+use crate::{Difference, Effort, ErrorKind, Expr, LinkType, Options, diff};
+
+/// Link type, instructions of libpcap's optimised program, expression.
+type Row = (&'static str, usize, &'static str);
+
+/// A packet is at least as long as what was loaded of it.
+const LENGTHS: &[Row] = &[
+    ("EN10MB", 6, "not ip src net 0.0.0.0/0 || less 0"),
+    ("EN10MB", 5, "(sctp[20:1]) != 5 && (vlan 10) || less 0"),
+    ("EN10MB", 12, "less 0 and (rarp host 224.0.0.1 or 80)"),
+    ("LINUX_SLL", 8, "less 0 && snp or (not sca)"),
+    ("LINUX_SLL", 15, "rarp src host 224.0.0.1 and ip[0:2] >= sctp[16:2] or less 0 or tcp"),
+    ("LINUX_SLL2", 5, "not pim || not pppoes 3 && less 0"),
+    ("LOOP", 23, "dst host 10.0.0.2 && 6081 or (less 0 and (sctp port 53 || csnp) || psnp || stp)"),
+];
+
+/// Loads whose values do not matter, and which reject no packet that what follows does not reject, too.
+const LOADS: &[Row] = &[
+    ("EN10MB", 9, "sctp src port 1024 && pppoes 3 || (arp src or dst host 10.0.0.2)"),
+    ("EN10MB", 12, "byte 12 = 8 or (ip6 src and dst host fe80::2 && vlan or src host 10.1.2.3)"),
+    ("EN10MB", 17, "not dst host ff02::1 and pppoes or src host 2001:db8::1 && not mpls"),
+    ("EN10MB", 17, "tcp src or dst portrange 0-65535 && arp || ! ((link[12:2] <= link[8] || tcp))"),
+    ("EN10MB", 37, "host 10.1.2.3 or less 60 || proto 44 || ! dst or src host ::1"),
+    ("EN10MB", 46, "dst or src host ::1 or ! ::1 or src portrange 80 or tcp"),
+    ("NULL", 15, "udp src and dst port 22 and pppoes 3 || (src or dst host 10.1.2.3)"),
+    ("PPP", 19, "net 10.0.0.0/30 && arp host 10.0.0.2 || byte 0 > 4 && pppoes"),
+    (
+        "EN10MB",
+        29,
+        "sctp src and dst portrange 50-90 and (greater 100 && ((not sca)) or tcp src portrange 80) || ! mopdl",
+    ),
+];
+
+/// Operations whose result does not depend on an operand.
+const NUMBERS: &[Row] = &[
+    ("EN10MB", 1, "tcp-syn > 0 * len || less 0"),
+    ("EN10MB", 11, "ip6[20:2] * ip6[12:2] >= 0 & ip[1]"),
+    ("EN10MB", 11, "- icmp-echo < 0 << len | sctp[icmptype:4] or not stp"),
+    ("EN10MB", 10, "(len > 50 && (4 % arp[6:2] & 15) != 2 / 4 >> len)"),
+    (
+        "EN10MB",
+        15,
+        "icmp6 || rarp host 10.0.0.1 || not ip src or dst host 10.0.0.1 and tcp-syn == - link[8:2]",
+    ),
+    ("NULL", 10, "len | 0x45 = 0 << link[13:2] | icmp[12:2]"),
+    ("RAW", 6, "- 0 * tcp[0:2] == link[100]"),
+    ("PFLOG", 14, "ip broadcast && link[12:2] < 6 * icmp-echo & 0 >> icmp[icmptype]"),
+];
+
+/// Ways that go on past more tests than others, and so do not join them.
+const SPLITS: &[Row] = &[
+    ("EN10MB", 22, "((src port 22) or not (byte 20 < 7))"),
+    ("EN10MB", 29, "not dst or src portrange 50-90 || byte 20 < 7"),
+    ("EN10MB", 19, "! tcp dst portrange 80-80 && byte 20 < 7"),
+    ("EN10MB", 45, "! portrange 80-80 or arp host 10.0.0.2 or pppoes || sctp port 6081"),
+    (
+        "IEEE802_11",
+        20,
+        "not ether dst host 02:00:00:00:00:01 || type mgt subtype probe-req && len = 54",
+    ),
+    ("IEEE802_11_RADIO", 25, "broadcast || subtype beacon"),
+];
+
+#[test]
+fn programs_are_no_larger_than_libpcaps() {
+    for &(link, most, text) in [LENGTHS, LOADS, NUMBERS, SPLITS].into_iter().flatten() {
+        let link = LinkType::by_name(link).unwrap();
+        let options = Options { link, netmask: Some(0), ..Options::default() };
+        let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
+        let plain = meaning.compile(false).unwrap();
+        let program = match meaning.compile(true) {
+            Ok(program) => program,
+            Err(error) if error.kind == ErrorKind::RejectsAll => {
+                crate::program_of_all(false, options.snaplen)
+            }
+            Err(error) => panic!("{text}: {error}"),
+        };
+        let insns = program.insns().len();
+        assert!(insns <= most, "{text}: {insns} instructions, libpcap {most}");
+        let difference = diff(&plain, &program, Effort::default());
+        assert!(matches!(difference, Difference::Equal(_)), "{text}: {difference:?}");
+    }
+}
+
+/// A load that rejects packets which what follows accepts stays.
+#[test]
+fn loads_that_matter_stay() {
+    for (text, len) in [
+        // Cut inside of the ports, which do not matter.
+        ("tcp src or dst portrange 0-65535 && arp || ip6", 55),
+        ("not ip src net 0.0.0.0/0 || ip", 29),
+    ] {
+        let options = Options { netmask: Some(0), ..Options::default() };
+        let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
+        let program = meaning.compile(true).unwrap();
+        let mut bytes = vec![0; len + 1];
+        (bytes[12], bytes[13]) = if len > 40 { (0x86, 0xdd) } else { (8, 0) };
+        bytes[20] = 6;
+        for (len, keeps) in [(len, false), (len + 1, true)] {
+            let packet = skep_cbpf::Packet::new(&bytes[..len]);
+            assert_eq!(program.run(&packet) != 0, keeps, "{text}, {len} bytes");
+            assert_eq!(meaning.matches(&packet), keeps, "{text}, {len} bytes");
+        }
+    }
+}
