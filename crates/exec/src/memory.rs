@@ -1,16 +1,20 @@
 //! Memory for code: written once, then executable and no longer writable.
+//!
+//! Code has pages of its own, so that nothing else is ever written to them or goes with them. Small programs take theirs from
+//! a run of pages that have been mapped at once, and are there already: what is left to do for each is to make
+//! them executable.
 
 use core::ptr::NonNull;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::io;
+use std::sync::Mutex;
 
 /// Code that lies in memory of its own, to be executed and read.
 #[derive(Debug)]
 pub struct ExecMemory {
-    base: NonNull<u8>,
+    pages: Pages,
     len: usize,
-    mapped: usize,
 }
 
 // SAFETY: nobody writes to the memory, and it stays until the value is dropped.
@@ -22,6 +26,74 @@ unsafe impl Sync for ExecMemory {}
 /// What is behind the code up to the end of the page: `int3`, or `udf` four bytes each.
 const TRAP: u8 = if cfg!(target_arch = "aarch64") { 0 } else { 0xcc };
 const PAGE: usize = 4096;
+/// Pages that are mapped at once, at most.
+const RUN: usize = 16;
+
+/// Whole pages of a private anonymous mapping that nobody else refers to.
+#[derive(Debug)]
+struct Pages {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: they are this value's own, as those of a vector are.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    /// New writable pages, of zeroes; `flags` may have them there at once.
+    fn new(len: usize, flags: MapFlags) -> io::Result<Self> {
+        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | flags);
+        // SAFETY: a new anonymous mapping at an address of the system's choice overlaps nothing.
+        let base = unsafe { mmap_anonymous(core::ptr::null_mut(), len, prot, flags) }?;
+        let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        Ok(Self { base, len })
+    }
+
+    /// Gives up the first of them, whole pages, if there are as many.
+    fn split_off(&mut self, len: usize) -> Option<Self> {
+        let rest = self.len.checked_sub(len)?;
+        let first = Self { base: self.base, len };
+        // SAFETY: at most the end of the mapping.
+        self.base = unsafe { self.base.add(len) };
+        self.len = rest;
+        Some(first)
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: the pages are this value's own, and code in them runs only while it is borrowed.
+            let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+            debug_assert!(unmapped.is_ok(), "bug: the mapping is not what it was");
+        }
+    }
+}
+
+/// Writable pages that nobody has had, and how many have been given out.
+struct Spare {
+    pages: Pages,
+    given: usize,
+}
+
+static SPARE: Mutex<Spare> =
+    Mutex::new(Spare { pages: Pages { base: NonNull::dangling(), len: 0 }, given: 0 });
+
+/// Writable pages of so many bytes. A process that has a few programs gets few pages beyond those.
+fn writable(len: usize) -> io::Result<Pages> {
+    // Whoever finds others at it maps pages alone, and so does a child of a process that was at it when it forked.
+    if len > RUN / 2 * PAGE {
+        return Pages::new(len, MapFlags::empty());
+    }
+    let Ok(mut spare) = SPARE.try_lock() else { return Pages::new(len, MapFlags::empty()) };
+    let spare = &mut *spare;
+    if spare.pages.len < len {
+        let run = (spare.given.min(RUN) * PAGE).max(len);
+        spare.pages = Pages::new(run, MapFlags::POPULATE)?;
+    }
+    spare.given = spare.given.saturating_add(len / PAGE);
+    Ok(spare.pages.split_off(len).ok_or(Errno::NOMEM)?)
+}
 
 impl ExecMemory {
     /// Memory that holds these bytes.
@@ -29,21 +101,18 @@ impl ExecMemory {
     /// # Errors
     /// What the system says to the mapping.
     pub fn new(code: &[u8]) -> io::Result<Self> {
-        let mapped = code.len().max(1).next_multiple_of(PAGE);
-        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-        // SAFETY: a new anonymous mapping at an address of the system's choice overlaps nothing.
-        let base = unsafe { mmap_anonymous(core::ptr::null_mut(), mapped, prot, flags) }?;
-        let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        let this = Self { base, len: code.len(), mapped };
-        // SAFETY: the mapping has `mapped` bytes, all of them writable, and nobody else knows of it yet.
+        let pages = writable(code.len().max(1).next_multiple_of(PAGE))?;
+        let (base, mapped) = (pages.base, pages.len);
+        // SAFETY: the pages are writable, and nobody else knows of them yet.
         let bytes = unsafe { core::slice::from_raw_parts_mut(base.as_ptr(), mapped) };
         let (start, rest) = bytes.split_at_mut(code.len());
         start.copy_from_slice(code);
         rest.fill(TRAP);
-        // SAFETY: these are whole pages of this mapping, and the slice above is not used any more.
+        // SAFETY: these are whole pages of one mapping, and the slice above is not used any more.
         unsafe {
             mprotect(base.as_ptr().cast(), mapped, MprotectFlags::READ | MprotectFlags::EXEC)
         }?;
+        let this = Self { pages, len: code.len() };
         #[cfg(target_arch = "aarch64")]
         crate::sync::instructions(&this);
         Ok(this)
@@ -65,15 +134,65 @@ impl ExecMemory {
     #[must_use]
     pub fn address(&self, at: u32) -> Option<NonNull<u8>> {
         let at = at as usize;
-        // SAFETY: the position is inside the mapping.
-        (at < self.len).then(|| unsafe { self.base.add(at) })
+        // SAFETY: the position is inside the pages.
+        (at < self.len).then(|| unsafe { self.pages.base.add(at) })
     }
 }
 
-impl Drop for ExecMemory {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and code in it runs only while the value is borrowed.
-        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.mapped) };
-        debug_assert!(unmapped.is_ok(), "bug: the mapping is not what it was");
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    /// A function that returns a number: `mov eax, n; ret`, and so many bytes behind it.
+    fn returns(n: u32, behind: usize) -> ExecMemory {
+        let mut code = vec![0xb8];
+        code.extend(n.to_le_bytes());
+        code.push(0xc3);
+        code.resize(code.len() + behind, 0x90);
+        ExecMemory::new(&code).unwrap()
+    }
+
+    fn call(memory: &ExecMemory) -> u32 {
+        let address = memory.address(0).unwrap();
+        // SAFETY: `returns` has put a function of this type there.
+        let function =
+            unsafe { core::mem::transmute::<*mut u8, extern "C" fn() -> u32>(address.as_ptr()) };
+        function()
+    }
+
+    #[test]
+    fn code_stays_when_its_neighbours_go() {
+        let make = |from: u32| {
+            let sizes = [0, 5000, 100, 40_000, 0, 9000].into_iter().cycle();
+            let code = (from..from + 200).zip(sizes);
+            let mut all: Vec<_> = code.map(|(n, size)| (n, returns(n, size))).collect();
+            all.retain(|&(n, _)| n % 3 != 0);
+            all.extend((from + 200..from + 250).map(|n| (n, returns(n, 0))));
+            all
+        };
+        let threads: Vec<_> = (0..4).map(|n| std::thread::spawn(move || make(1000 * n))).collect();
+        let all = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+        for (n, memory) in all.collect::<Vec<_>>() {
+            assert_eq!(call(&memory), n);
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_executable_is_writable() {
+        let all: Vec<_> = (0..50).map(|n| returns(n, 0)).collect();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut found = 0;
+        for line in maps.lines() {
+            let (start, rest) = line.split_once('-').unwrap();
+            let (end, rights) = rest.split_once(' ').unwrap();
+            let [start, end] = [start, end].map(|at| usize::from_str_radix(at, 16).unwrap());
+            let is_inside =
+                |memory: &&ExecMemory| (start..end).contains(&memory.pages.base.as_ptr().addr());
+            let here = all.iter().filter(is_inside).count();
+            assert!(!rights.starts_with("rwx"), "{line}");
+            assert!(here == 0 || rights.starts_with("r-xp"), "{line}");
+            found += here;
+        }
+        assert_eq!(found, 50);
     }
 }

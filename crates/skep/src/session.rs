@@ -114,9 +114,8 @@ pub struct Session {
     pub(crate) linked: Arc<Linked>,
     pub(crate) host: Host,
     pub(crate) vm: Vm,
+    /// The context, and before it room for addresses of the packet.
     ctx: Vec<u8>,
-    /// The same with addresses of the packet before it.
-    native_ctx: Vec<u8>,
     pub(crate) options: Options,
     pub(crate) compiled: Option<Arc<Compiled>>,
 }
@@ -143,7 +142,6 @@ impl Session {
             host,
             vm: Vm::new(),
             ctx: Vec::new(),
-            native_ctx: Vec::new(),
             options,
             compiled: None,
         })
@@ -183,7 +181,6 @@ impl Session {
             host: self.host.sibling(),
             vm: Vm::new(),
             ctx: Vec::new(),
-            native_ctx: Vec::new(),
             options: self.options,
             compiled: self.compiled.clone(),
         }
@@ -458,7 +455,8 @@ impl Session {
             packet.untag();
         }
         hook.enter(packet);
-        hook.write_ctx(packet, PACKET_BASE, &mut self.ctx);
+        self.ctx.resize(POINTERS, 0);
+        hook.append_ctx(packet, PACKET_BASE, &mut self.ctx);
         std::mem::swap(&mut self.host.packet, packet);
         self.host.redirect = None;
         self.host.tunnel = None;
@@ -472,15 +470,7 @@ impl Session {
         let counts = compiled.is_none_or(Compiled::is_metered);
         // Code that checks has the interpreter's addresses.
         let in_host = compiled.is_some_and(|compiled| !compiled.is_checked());
-        let (slots, ctx) = match in_host {
-            true => {
-                // Addresses of the packet stand before the context.
-                self.native_ctx.resize(POINTERS, 0);
-                self.native_ctx.extend_from_slice(&self.ctx);
-                cells(&mut self.native_ctx).split_at(POINTERS)
-            }
-            false => (&[][..], cells(&mut self.ctx)),
-        };
+        let (slots, ctx) = cells(&mut self.ctx).split_at(POINTERS);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             packet: self.host.lend(),
@@ -503,13 +493,10 @@ impl Session {
             }
             (None, None) => self.vm.run(machine, 0, host, input),
         };
-        if let Some(after) = self.native_ctx.get(POINTERS..).filter(|_| in_host) {
-            self.ctx.copy_from_slice(after);
-        }
         drop(lease);
         self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);
-        hook.read_ctx(packet, &self.ctx);
+        hook.read_ctx(packet, &self.ctx[POINTERS..]);
         let clones = std::mem::take(&mut self.host.clones);
         let verdict = hook.verdict(output.result?);
         if let (Action::Pass, Some(keep)) = (verdict.action, verdict.keep) {

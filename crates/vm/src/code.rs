@@ -3,9 +3,12 @@
 //! One [`Op`] per instruction (`lddw` included), so that the distance between two ops is the number
 //! of instructions between them; [`Code::pc`] leads back to slots. Jumps hold the index of their target.
 
+use crate::fuse::fuse;
 use crate::helper::Helper;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use once_cell::race::OnceBox;
 use skep_isa::{AluOp, AtomicOp, CondOp, Pc, Size};
 use skep_prog::Prog;
 
@@ -228,10 +231,11 @@ pub(crate) struct Code<S> {
     pub(crate) prog: Prog,
     /// Its place in the machine.
     pub(crate) index: usize,
-    /// What runs: several instructions in one op where `fuse` found such.
-    pub(crate) ops: Vec<Op>,
-    /// The same, each instruction an op of its own.
+    /// The ops, each instruction one of its own.
     pub(crate) plain: Vec<Op>,
+    /// What runs: several instructions in one op where `fuse` found such. The first run asks for them, as machine code
+    /// needs none.
+    pub(crate) fused: OnceBox<Vec<Op>>,
     /// Slot of each op.
     pub(crate) pcs: Vec<Pc>,
     /// Helpers by the `imm` of [`OpCode::Helper`].
@@ -250,7 +254,18 @@ impl<S> Code<S> {
     /// The ops of a run with or without an observer.
     #[inline(always)]
     pub(crate) fn ops_of<const OBSERVED: bool>(&self) -> &[Op] {
-        if OBSERVED { &self.plain } else { &self.ops }
+        if OBSERVED {
+            return &self.plain;
+        }
+        match self.fused.get() {
+            Some(ops) => ops,
+            None => self.fuse(),
+        }
+    }
+
+    #[cold]
+    fn fuse(&self) -> &[Op] {
+        self.fused.get_or_init(|| Box::new(fuse(&self.plain, &self.prog.insns)))
     }
 
     /// The slot of an op.

@@ -278,7 +278,7 @@ impl Vm {
         self.reserve(frames);
         let stack = cells(&mut self.stack);
         let mut cx = Cx {
-            mem: Memory::new(core::mem::take(&mut self.regions), stack),
+            mem: Memory::new(core::mem::take(&mut self.regions), stack, &mut self.heap),
             state,
             machine,
             cpu: Cpu(input.cpu),
@@ -300,7 +300,6 @@ impl Vm {
         }
         cx.mem.set_mem(input.mem);
         cx.mem.packet = input.packet;
-        cx.mem.heap = core::mem::take(&mut self.heap);
         for map in &machine.maps {
             cx.mem.push_map(map);
         }
@@ -313,8 +312,7 @@ impl Vm {
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
-        self.heap = core::mem::take(&mut cx.mem.heap);
-        self.regions = cx.mem.into_storage();
+        self.regions = cx.mem.take_storage();
         Output { result, packet, insns }
     }
 }

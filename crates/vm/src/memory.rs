@@ -149,7 +149,7 @@ pub struct Memory<'m> {
     /// The packet; helpers may move its bounds and exchange its bytes.
     pub packet: PacketBuf,
     /// Objects that programs have made.
-    pub(crate) heap: Heap,
+    pub(crate) heap: &'m mut Heap,
     /// Bytes that helpers have copied since somebody asked.
     copied: Cell<u64>,
     /// Fields of a context that may be written, but not as plain memory.
@@ -175,7 +175,7 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 }
 
 impl<'m> Memory<'m> {
-    pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>]) -> Self {
+    pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>], heap: &'m mut Heap) -> Self {
         let mut regions = storage.reuse();
         regions
             .extend(["packet", "stack", "context", "memory"].iter().map(|name| Kind::Bytes(name)));
@@ -184,15 +184,16 @@ impl<'m> Memory<'m> {
             bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
             regions,
             packet: PacketBuf::default(),
-            heap: Heap::default(),
+            heap,
             copied: Cell::new(0),
             halves: &[],
             host: None,
         }
     }
 
-    pub(crate) fn into_storage(self) -> RegionStorage {
-        RegionStorage::keep(self.regions)
+    /// The allocation of the regions, of which there are none any more.
+    pub(crate) fn take_storage(&mut self) -> RegionStorage {
+        RegionStorage::keep(core::mem::take(&mut self.regions))
     }
 
     /// Gives a byte region its content, from position `lo` of the region.

@@ -3,12 +3,12 @@
 use crate::Cx;
 use crate::code::{Code, Op, OpCode as O};
 use crate::fault::FaultKind;
-use crate::fuse::fuse;
 use crate::helper::{Helper, Helpers, IntoHelper, Stop};
 use crate::memory::{self, MAPS};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use once_cell::race::OnceBox;
 use skep_abi::helper_name;
 use skep_isa::{Call, ImmSrc, Insn, Pc, Reg, Size, Src, StaticBranch, Swap, Width};
 use skep_map::Map;
@@ -81,8 +81,8 @@ pub(crate) fn translate<S: 'static>(
     let code = Code {
         prog: prog.clone(),
         index,
-        ops: Vec::new(),
         plain: Vec::with_capacity(pcs.len()),
+        fused: OnceBox::new(),
         pcs,
         helpers: Vec::new(),
         atomics: Vec::new(),
@@ -96,7 +96,6 @@ pub(crate) fn translate<S: 'static>(
         let op = cx.insn(pc, insn)?;
         cx.code.plain.push(op);
     }
-    cx.code.ops = fuse(&cx.code.plain, &prog.insns);
     Ok(cx.code)
 }
 

@@ -62,8 +62,14 @@ impl Hook {
     /// its kin are 0.
     pub fn write_ctx(self, packet: &Packet, base: u32, ctx: &mut Vec<u8>) {
         ctx.clear();
-        ctx.resize(self.ctx_len(), 0);
-        let mut ctx = Ctx(ctx);
+        self.append_ctx(packet, base, ctx);
+    }
+
+    /// The same behind what is there already.
+    pub fn append_ctx(self, packet: &Packet, base: u32, ctx: &mut Vec<u8>) {
+        let before = ctx.len();
+        ctx.resize(before + self.ctx_len(), 0);
+        let mut ctx = Ctx(&mut ctx[before..]);
         let addrs = packet.addrs(base);
         if self == Self::Xdp {
             write_xdp_md(&mut ctx, packet, addrs);

@@ -77,11 +77,13 @@ impl<'m> Memory<'m> {
         let fixed = self.regions.len();
         self.host = Some(Host { maps, fixed, pointers, fields, packet: 0, stale });
         self.refresh();
-        let fixed = [STACK, CTX, MEM].map(|region| self.bytes_at(region));
-        let all = fixed.into_iter().chain([address_of(&self.packet.bytes)]);
         let low = if (self.regions.len() as u64) < LOW >> 32 { LOW } else { MANY };
-        all.chain(maps.iter().map(|range| range.base))
-            .all(|base| base < 4096 || (low..HIGH).contains(&base))
+        let fits = |base: u64| base < 4096 || (low..HIGH).contains(&base);
+        fits(self.bytes_at(STACK))
+            && fits(self.bytes_at(CTX))
+            && fits(self.bytes_at(MEM))
+            && fits(address_of(&self.packet.bytes))
+            && maps.iter().all(|range| fits(range.base))
     }
 
     pub(crate) fn native_ctx(&self) -> (u64, usize) {
