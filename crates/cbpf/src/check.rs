@@ -96,6 +96,7 @@ pub fn check_insns(insns: Vec<Insn>) -> Result<Program, CheckError> {
     check_whole(insns)
 }
 
+#[inline]
 fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
     match insns.last() {
         Some(Insn::RetK { .. } | Insn::RetA) => {}
@@ -106,6 +107,7 @@ fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
     Ok(Program { insns })
 }
 
+#[inline]
 fn check_insn(pc: usize, insn: Insn, len: usize) -> Result<(), CheckError> {
     match insn {
         Insn::Alu { op: AluOp::Div | AluOp::Mod, src: Src::K(0) } => {

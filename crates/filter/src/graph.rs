@@ -412,8 +412,8 @@ impl<'a> Graph<'a> {
         let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
         if self.shares {
             let there = if self.blocks.len() < SEARCHED {
-                let mut blocks = (0..).zip(&self.blocks).skip(ACCEPT as usize + 1);
-                blocks.find(|(_, other)| block.is(other)).map(|(there, _)| there)
+                let tests = self.blocks.get(ACCEPT as usize + 1..).unwrap_or(&[]);
+                (ACCEPT + 1..).zip(tests).find(|(_, other)| block.is(other)).map(|found| found.0)
             } else {
                 self.find_or_note(&block, id)
             };

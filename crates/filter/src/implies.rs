@@ -27,6 +27,15 @@ impl Fact {
                 return None;
             }
         }
+        // Or say which number it is, where others are asked for.
+        if self.holds
+            && let (
+                Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(known), .. },
+                Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(asked), .. },
+            ) = (this, other)
+        {
+            return Some(known == asked);
+        }
         self.decides_more(other)
     }
 

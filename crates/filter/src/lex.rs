@@ -264,7 +264,10 @@ fn name_len(text: &[u8]) -> usize {
     if !text[0].is_ascii_alphanumeric() {
         return 0;
     }
-    let mut len = text.iter().take_while(|&&byte| INNER[usize::from(byte)]).count();
+    let mut len = 1;
+    while text.get(len).is_some_and(|&byte| INNER[usize::from(byte)]) {
+        len += 1;
+    }
     while matches!(text[len - 1], b'-' | b'_') {
         len -= 1;
     }

@@ -56,152 +56,153 @@ macro_rules! words {
         /// The meaning of a word.
         pub(crate) fn word(text: &str) -> Option<Word> {
             use Word::*;
-            Some(match text {
+            // Byte by byte, not word by word.
+            Some(match text.as_bytes() {
                 $($($text)|+ => $word,)*
                 _ => return None,
             })
         }
 
-        const ALL: &[&str] = &[$($($text,)+)*];
+        const ALL: &[&[u8]] = &[$($($text,)+)*];
     };
 }
 
 /// All words, for suggestions.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    ALL.iter().copied()
+    ALL.iter().filter_map(|word| std::str::from_utf8(word).ok())
 }
 
 words! {
-    "src" => Src;
-    "dst" => Dst;
-    "link" | "ether" | "ppp" | "slip" | "fddi" | "tr" | "wlan" => Proto(crate::ast::Proto::Link);
-    "arp" => Proto(crate::ast::Proto::Arp);
-    "rarp" => Proto(crate::ast::Proto::Rarp);
-    "ip" => Proto(crate::ast::Proto::Ip);
-    "ip6" => Proto(crate::ast::Proto::Ip6);
-    "tcp" => Proto(crate::ast::Proto::Tcp);
-    "udp" => Proto(crate::ast::Proto::Udp);
-    "sctp" => Proto(crate::ast::Proto::Sctp);
-    "icmp" => Proto(crate::ast::Proto::Icmp);
-    "icmp6" => Proto(crate::ast::Proto::Icmp6);
-    "igmp" => Proto(crate::ast::Proto::Igmp);
-    "igrp" => Proto(crate::ast::Proto::Igrp);
-    "pim" => Proto(crate::ast::Proto::Pim);
-    "vrrp" => Proto(crate::ast::Proto::Vrrp);
-    "carp" => Proto(crate::ast::Proto::Carp);
-    "radio" => Proto(crate::ast::Proto::Radio);
-    "ah" => Proto(crate::ast::Proto::Ah);
-    "esp" => Proto(crate::ast::Proto::Esp);
-    "atalk" => Proto(crate::ast::Proto::Atalk);
-    "aarp" => Proto(crate::ast::Proto::Aarp);
-    "decnet" => Proto(crate::ast::Proto::Decnet);
-    "lat" => Proto(crate::ast::Proto::Lat);
-    "sca" => Proto(crate::ast::Proto::Sca);
-    "moprc" => Proto(crate::ast::Proto::Moprc);
-    "mopdl" => Proto(crate::ast::Proto::Mopdl);
-    "iso" => Proto(crate::ast::Proto::Iso);
-    "esis" | "es-is" => Proto(crate::ast::Proto::Esis);
-    "isis" | "is-is" => Proto(crate::ast::Proto::Isis);
-    "l1" => Proto(crate::ast::Proto::IsisL1);
-    "l2" => Proto(crate::ast::Proto::IsisL2);
-    "iih" => Proto(crate::ast::Proto::IsisIih);
-    "lsp" => Proto(crate::ast::Proto::IsisLsp);
-    "snp" => Proto(crate::ast::Proto::IsisSnp);
-    "csnp" => Proto(crate::ast::Proto::IsisCsnp);
-    "psnp" => Proto(crate::ast::Proto::IsisPsnp);
-    "clnp" => Proto(crate::ast::Proto::Clnp);
-    "stp" => Proto(crate::ast::Proto::Stp);
-    "ipx" => Proto(crate::ast::Proto::Ipx);
-    "netbeui" => Proto(crate::ast::Proto::Netbeui);
-    "host" => Host;
-    "net" => Net;
-    "mask" => Mask;
-    "port" => Port;
-    "portrange" => PortRange;
-    "proto" => ProtoKind;
-    "protochain" => ProtoChain;
-    "gateway" => Gateway;
-    "type" => Type;
-    "subtype" => Subtype;
-    "direction" | "dir" => WlanDirection;
-    "address1" | "addr1" => WlanDir(Dir::Addr1);
-    "address2" | "addr2" => WlanDir(Dir::Addr2);
-    "address3" | "addr3" => WlanDir(Dir::Addr3);
-    "address4" | "addr4" => WlanDir(Dir::Addr4);
-    "ra" => WlanDir(Dir::Ra);
-    "ta" => WlanDir(Dir::Ta);
-    "less" => Less;
-    "greater" => Greater;
-    "byte" => Byte;
-    "broadcast" => Broadcast;
-    "multicast" => Multicast;
-    "and" => And;
-    "or" => Or;
-    "not" => Not;
-    "len" | "length" => Len;
-    "inbound" => Inbound;
-    "outbound" => Outbound;
-    "ifindex" => IfIndex;
-    "vlan" => Vlan;
-    "mpls" => Mpls;
-    "pppoed" => PppoeD;
-    "pppoes" => PppoeS;
-    "geneve" => Geneve;
-    "llc" => Llc;
-    "on" | "ifname" => PfIfname;
-    "rset" | "ruleset" => PfRuleset;
-    "rnr" | "rulenum" => PfRule;
-    "srnr" | "subrulenum" => PfSubrule;
-    "reason" => PfReason;
-    "action" => PfAction;
-    "lane" | "metac" | "bcc" | "oam" | "oamf4" | "oamf4ec" | "oamf4sc" | "sc" | "ilmic" | "vpi"
-        | "vci" | "connectmsg" | "metaconnect" | "fisu" | "lssu" | "lsu" | "msu" | "hfisu"
-        | "hlssu" | "hmsu" | "sio" | "opc" | "dpc" | "sls" | "hsio" | "hopc" | "hdpc" | "hsls"
+    b"src" => Src;
+    b"dst" => Dst;
+    b"link" | b"ether" | b"ppp" | b"slip" | b"fddi" | b"tr" | b"wlan" => Proto(crate::ast::Proto::Link);
+    b"arp" => Proto(crate::ast::Proto::Arp);
+    b"rarp" => Proto(crate::ast::Proto::Rarp);
+    b"ip" => Proto(crate::ast::Proto::Ip);
+    b"ip6" => Proto(crate::ast::Proto::Ip6);
+    b"tcp" => Proto(crate::ast::Proto::Tcp);
+    b"udp" => Proto(crate::ast::Proto::Udp);
+    b"sctp" => Proto(crate::ast::Proto::Sctp);
+    b"icmp" => Proto(crate::ast::Proto::Icmp);
+    b"icmp6" => Proto(crate::ast::Proto::Icmp6);
+    b"igmp" => Proto(crate::ast::Proto::Igmp);
+    b"igrp" => Proto(crate::ast::Proto::Igrp);
+    b"pim" => Proto(crate::ast::Proto::Pim);
+    b"vrrp" => Proto(crate::ast::Proto::Vrrp);
+    b"carp" => Proto(crate::ast::Proto::Carp);
+    b"radio" => Proto(crate::ast::Proto::Radio);
+    b"ah" => Proto(crate::ast::Proto::Ah);
+    b"esp" => Proto(crate::ast::Proto::Esp);
+    b"atalk" => Proto(crate::ast::Proto::Atalk);
+    b"aarp" => Proto(crate::ast::Proto::Aarp);
+    b"decnet" => Proto(crate::ast::Proto::Decnet);
+    b"lat" => Proto(crate::ast::Proto::Lat);
+    b"sca" => Proto(crate::ast::Proto::Sca);
+    b"moprc" => Proto(crate::ast::Proto::Moprc);
+    b"mopdl" => Proto(crate::ast::Proto::Mopdl);
+    b"iso" => Proto(crate::ast::Proto::Iso);
+    b"esis" | b"es-is" => Proto(crate::ast::Proto::Esis);
+    b"isis" | b"is-is" => Proto(crate::ast::Proto::Isis);
+    b"l1" => Proto(crate::ast::Proto::IsisL1);
+    b"l2" => Proto(crate::ast::Proto::IsisL2);
+    b"iih" => Proto(crate::ast::Proto::IsisIih);
+    b"lsp" => Proto(crate::ast::Proto::IsisLsp);
+    b"snp" => Proto(crate::ast::Proto::IsisSnp);
+    b"csnp" => Proto(crate::ast::Proto::IsisCsnp);
+    b"psnp" => Proto(crate::ast::Proto::IsisPsnp);
+    b"clnp" => Proto(crate::ast::Proto::Clnp);
+    b"stp" => Proto(crate::ast::Proto::Stp);
+    b"ipx" => Proto(crate::ast::Proto::Ipx);
+    b"netbeui" => Proto(crate::ast::Proto::Netbeui);
+    b"host" => Host;
+    b"net" => Net;
+    b"mask" => Mask;
+    b"port" => Port;
+    b"portrange" => PortRange;
+    b"proto" => ProtoKind;
+    b"protochain" => ProtoChain;
+    b"gateway" => Gateway;
+    b"type" => Type;
+    b"subtype" => Subtype;
+    b"direction" | b"dir" => WlanDirection;
+    b"address1" | b"addr1" => WlanDir(Dir::Addr1);
+    b"address2" | b"addr2" => WlanDir(Dir::Addr2);
+    b"address3" | b"addr3" => WlanDir(Dir::Addr3);
+    b"address4" | b"addr4" => WlanDir(Dir::Addr4);
+    b"ra" => WlanDir(Dir::Ra);
+    b"ta" => WlanDir(Dir::Ta);
+    b"less" => Less;
+    b"greater" => Greater;
+    b"byte" => Byte;
+    b"broadcast" => Broadcast;
+    b"multicast" => Multicast;
+    b"and" => And;
+    b"or" => Or;
+    b"not" => Not;
+    b"len" | b"length" => Len;
+    b"inbound" => Inbound;
+    b"outbound" => Outbound;
+    b"ifindex" => IfIndex;
+    b"vlan" => Vlan;
+    b"mpls" => Mpls;
+    b"pppoed" => PppoeD;
+    b"pppoes" => PppoeS;
+    b"geneve" => Geneve;
+    b"llc" => Llc;
+    b"on" | b"ifname" => PfIfname;
+    b"rset" | b"ruleset" => PfRuleset;
+    b"rnr" | b"rulenum" => PfRule;
+    b"srnr" | b"subrulenum" => PfSubrule;
+    b"reason" => PfReason;
+    b"action" => PfAction;
+    b"lane" | b"metac" | b"bcc" | b"oam" | b"oamf4" | b"oamf4ec" | b"oamf4sc" | b"sc" | b"ilmic" | b"vpi"
+        | b"vci" | b"connectmsg" | b"metaconnect" | b"fisu" | b"lssu" | b"lsu" | b"msu" | b"hfisu"
+        | b"hlssu" | b"hmsu" | b"sio" | b"opc" | b"dpc" | b"sls" | b"hsio" | b"hopc" | b"hdpc" | b"hsls"
         => Other;
-    "icmptype" | "icmp6type" | "icmp-echoreply" => Number(0);
-    "icmpcode" | "icmp6code" | "icmp6-destinationunreach" | "tcp-fin" => Number(1);
-    "icmp6-packettoobig" | "tcp-syn" => Number(2);
-    "icmp-unreach" | "icmp6-timeexceeded" => Number(3);
-    "icmp-sourcequench" | "icmp6-parameterproblem" | "tcp-rst" => Number(4);
-    "icmp-redirect" => Number(5);
-    "icmp-echo" | "tcp-push" => Number(8);
-    "icmp-routeradvert" => Number(9);
-    "icmp-routersolicit" => Number(10);
-    "icmp-timxceed" => Number(11);
-    "icmp-paramprob" => Number(12);
-    "icmp-tstamp" | "tcpflags" => Number(13);
-    "icmp-tstampreply" => Number(14);
-    "icmp-ireq" => Number(15);
-    "icmp-ireqreply" | "tcp-ack" => Number(16);
-    "icmp-maskreq" => Number(17);
-    "icmp-maskreply" => Number(18);
-    "tcp-urg" => Number(32);
-    "tcp-ece" => Number(64);
-    "tcp-cwr" | "icmp6-echo" => Number(128);
-    "icmp6-echoreply" => Number(129);
-    "icmp6-multicastlistenerquery" => Number(130);
-    "icmp6-multicastlistenerreportv1" => Number(131);
-    "icmp6-multicastlistenerdone" => Number(132);
-    "icmp6-routersolicit" => Number(133);
-    "icmp6-routeradvert" => Number(134);
-    "icmp6-neighborsolicit" => Number(135);
-    "icmp6-neighboradvert" => Number(136);
-    "icmp6-redirect" => Number(137);
-    "icmp6-routerrenum" => Number(138);
-    "icmp6-nodeinformationquery" => Number(139);
-    "icmp6-nodeinformationresponse" => Number(140);
-    "icmp6-ineighbordiscoverysolicit" => Number(141);
-    "icmp6-ineighbordiscoveryadvert" => Number(142);
-    "icmp6-multicastlistenerreportv2" => Number(143);
-    "icmp6-homeagentdiscoveryrequest" => Number(144);
-    "icmp6-homeagentdiscoveryreply" => Number(145);
-    "icmp6-mobileprefixsolicit" => Number(146);
-    "icmp6-mobileprefixadvert" => Number(147);
-    "icmp6-certpathsolicit" => Number(148);
-    "icmp6-certpathadvert" => Number(149);
-    "icmp6-multicastrouteradvert" => Number(151);
-    "icmp6-multicastroutersolicit" => Number(152);
-    "icmp6-multicastrouterterm" => Number(153);
+    b"icmptype" | b"icmp6type" | b"icmp-echoreply" => Number(0);
+    b"icmpcode" | b"icmp6code" | b"icmp6-destinationunreach" | b"tcp-fin" => Number(1);
+    b"icmp6-packettoobig" | b"tcp-syn" => Number(2);
+    b"icmp-unreach" | b"icmp6-timeexceeded" => Number(3);
+    b"icmp-sourcequench" | b"icmp6-parameterproblem" | b"tcp-rst" => Number(4);
+    b"icmp-redirect" => Number(5);
+    b"icmp-echo" | b"tcp-push" => Number(8);
+    b"icmp-routeradvert" => Number(9);
+    b"icmp-routersolicit" => Number(10);
+    b"icmp-timxceed" => Number(11);
+    b"icmp-paramprob" => Number(12);
+    b"icmp-tstamp" | b"tcpflags" => Number(13);
+    b"icmp-tstampreply" => Number(14);
+    b"icmp-ireq" => Number(15);
+    b"icmp-ireqreply" | b"tcp-ack" => Number(16);
+    b"icmp-maskreq" => Number(17);
+    b"icmp-maskreply" => Number(18);
+    b"tcp-urg" => Number(32);
+    b"tcp-ece" => Number(64);
+    b"tcp-cwr" | b"icmp6-echo" => Number(128);
+    b"icmp6-echoreply" => Number(129);
+    b"icmp6-multicastlistenerquery" => Number(130);
+    b"icmp6-multicastlistenerreportv1" => Number(131);
+    b"icmp6-multicastlistenerdone" => Number(132);
+    b"icmp6-routersolicit" => Number(133);
+    b"icmp6-routeradvert" => Number(134);
+    b"icmp6-neighborsolicit" => Number(135);
+    b"icmp6-neighboradvert" => Number(136);
+    b"icmp6-redirect" => Number(137);
+    b"icmp6-routerrenum" => Number(138);
+    b"icmp6-nodeinformationquery" => Number(139);
+    b"icmp6-nodeinformationresponse" => Number(140);
+    b"icmp6-ineighbordiscoverysolicit" => Number(141);
+    b"icmp6-ineighbordiscoveryadvert" => Number(142);
+    b"icmp6-multicastlistenerreportv2" => Number(143);
+    b"icmp6-homeagentdiscoveryrequest" => Number(144);
+    b"icmp6-homeagentdiscoveryreply" => Number(145);
+    b"icmp6-mobileprefixsolicit" => Number(146);
+    b"icmp6-mobileprefixadvert" => Number(147);
+    b"icmp6-certpathsolicit" => Number(148);
+    b"icmp6-certpathadvert" => Number(149);
+    b"icmp6-multicastrouteradvert" => Number(151);
+    b"icmp6-multicastroutersolicit" => Number(152);
+    b"icmp6-multicastrouterterm" => Number(153);
 }
 
 /// A name and its number, looked up without regard to case.

@@ -26,6 +26,8 @@ pub(super) struct Builder<'g, 'a> {
     meaning: &'a Meaning,
     /// What holds where the condition at hand is asked, the latest last.
     facts: SmallVec<[Fact; LOOKED_AT]>,
+    /// A test as [`Graph::normal`] makes it, of the form that is built next.
+    ready: Option<(FormId, Test, Option<bool>)>,
 }
 
 /// What a condition begins with: whether a value is a number.
@@ -41,7 +43,7 @@ struct Item {
 
 impl<'g, 'a> Builder<'g, 'a> {
     pub(super) fn new(graph: &'g mut Graph<'a>, meaning: &'a Meaning) -> Self {
-        Self { graph, meaning, facts: SmallVec::new() }
+        Self { graph, meaning, facts: SmallVec::new(), ready: None }
     }
 
     fn form(&self, form: FormId) -> Form {
@@ -78,7 +80,7 @@ impl<'g, 'a> Builder<'g, 'a> {
                     form = operand;
                 }
                 Form::Const(value) => return if value { yes } else { no },
-                Form::Test(test) => return self.test(test, yes, no),
+                Form::Test(test) => return self.test_of(form, test, yes, no),
                 Form::Effect(effect) => {
                     if self.graph.optimise && self.meaning.is_idle(effect) {
                         return yes;
@@ -89,11 +91,29 @@ impl<'g, 'a> Builder<'g, 'a> {
         }
     }
 
+    /// The test that a form is.
+    fn test_of(&mut self, form: FormId, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        match self.ready.take() {
+            Some((of, test, always)) if of == form => self.normal_test(test, always, yes, no),
+            _ => self.test(test, yes, no),
+        }
+    }
+
     fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         if self.facts.is_empty() || self.graph.values.get(test.value) == Value::Fault {
             return self.graph.test(test, yes, no);
         }
         let (test, always) = self.graph.normal(test);
+        self.normal_test(test, always, yes, no)
+    }
+
+    fn normal_test(
+        &mut self,
+        test: Test,
+        always: Option<bool>,
+        yes: BlockId,
+        no: BlockId,
+    ) -> BlockId {
         match self.decides(&test).filter(|_| always.is_none()) {
             Some(true) => yes,
             Some(false) => no,
@@ -118,6 +138,7 @@ impl<'g, 'a> Builder<'g, 'a> {
         while let Form::Not(operand) = self.form(left) {
             (left, holds) = (operand, !holds);
         }
+        let mut ready = None;
         if let Form::Test(test) = self.form(left) {
             let (test, always) = self.graph.normal(test);
             if always.is_none() {
@@ -125,6 +146,10 @@ impl<'g, 'a> Builder<'g, 'a> {
                     return REJECT;
                 }
                 self.facts.push(Fact { test, holds });
+            }
+            // No value that fails is tested.
+            if self.graph.values.get(test.value) != Value::Fault {
+                ready = Some((left, test, always));
             }
         } else {
             if before > 0 && self.is_never(left, holds) {
@@ -134,6 +159,7 @@ impl<'g, 'a> Builder<'g, 'a> {
         }
         let first = self.knowing(form, before, yes, no);
         self.facts.truncate(before);
+        self.ready = ready;
         first
     }
 
@@ -309,6 +335,17 @@ impl<'g, 'a> Builder<'g, 'a> {
         next
     }
 
+    /// A condition whose beginning holds.
+    fn behind_beginning(&mut self, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+        match self.form(form) {
+            // Most have nothing to the left but that.
+            Form::And(left, right) if matches!(self.form(left), Form::Test(_)) => {
+                self.build(right, yes, no)
+            }
+            _ => self.build(form, yes, no),
+        }
+    }
+
     /// Conditions, the last first, that begin with a test whether the value is one of the numbers.
     fn run(
         &mut self,
@@ -327,7 +364,7 @@ impl<'g, 'a> Builder<'g, 'a> {
             let (there, mut rest) = (self.follow(yes), self.follow(no));
             for item in run {
                 if always.is_none() && item.beginning == Some((value, number)) {
-                    rest = self.build(item.form, there, rest);
+                    rest = self.behind_beginning(item.form, there, rest);
                 }
             }
             self.facts.truncate(known);

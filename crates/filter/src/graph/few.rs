@@ -3,9 +3,9 @@
 //! The same as in `thread.rs`, which serves all sizes, but nothing is looked for that is not there: which
 //! tests may decide another one is a set of bits, and so is what two ways have in common.
 
-use super::thread::{Loads, is_touch};
+use super::thread::{LAST_BIT, Loads, is_touch, number_bit};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
-use crate::form::{Rhs, Test, ValueId};
+use crate::form::{Cmp, Rhs, Test, ValueId};
 use crate::implies::Fact;
 use crate::memory::bytes;
 
@@ -32,16 +32,33 @@ impl Place {
     }
 }
 
-/// Memory of the walk.
+/// Values that are asked for on ways to a block, as bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    /// Which number it is, where it is none that was asked for.
+    is_not: u64,
+    /// Anything else.
+    others: u64,
+}
+
+impl Asked {
+    fn join(&mut self, other: Self) {
+        self.is_not |= other.is_not;
+        self.others |= other.others;
+    }
+}
+
+/// Memory of the walks.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     places: Vec<Place>,
     askers: Vec<u64>,
+    asked: Vec<Asked>,
 }
 
 impl Memory {
     pub(super) fn bytes(&self) -> usize {
-        bytes(&self.places) + bytes(&self.askers)
+        bytes(&self.places) + bytes(&self.askers) + bytes(&self.asked)
     }
 }
 
@@ -62,6 +79,54 @@ fn blocks(mut set: u64) -> impl Iterator<Item = BlockId> {
 }
 
 impl Graph<'_> {
+    /// Whether there may be a test on some way that those before it decide, or a load that need not be.
+    ///
+    /// Most graphs have none: they ask for a value again only where it was not what they asked for.
+    pub(super) fn may_be_decided(&mut self, root: BlockId) -> bool {
+        let mut asked = filled(&mut self.memory.few.asked, root as usize + 1, Asked::default());
+        let found = self.is_decided_perhaps(root, &mut asked);
+        self.memory.few.asked = asked;
+        found
+    }
+
+    /// `asked` has, for each block, the values that blocks before it ask for.
+    fn is_decided_perhaps(&self, root: BlockId, asked: &mut [Asked]) -> bool {
+        let mut numbers = 0;
+        for id in (ACCEPT + 1..=root).rev() {
+            let Block { step, yes, no } = self.blocks[id as usize];
+            let before = asked[id as usize];
+            let (mut there, mut elsewhere) = (before, before);
+            if let Step::Test(test) = step {
+                if yes == no || test.value > LAST_BIT {
+                    return true;
+                }
+                let value = bit(test.value);
+                if let Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } = test {
+                    let number = number_bit(k.wrapping_add(test.value));
+                    let is_there = |other: &Block| other.step == step;
+                    if before.others & value != 0
+                        || numbers & number != 0
+                            && self.blocks[id as usize + 1..=root as usize].iter().any(is_there)
+                    {
+                        return true;
+                    }
+                    numbers |= number;
+                    there.others |= value;
+                    elsewhere.is_not |= value;
+                } else {
+                    if (before.others | before.is_not) & value != 0 {
+                        return true;
+                    }
+                    there.others |= value;
+                    elsewhere.others |= value;
+                }
+            }
+            asked[yes as usize].join(there);
+            asked[no as usize].join(elsewhere);
+        }
+        false
+    }
+
     /// One walk; nothing if it found nothing.
     pub(super) fn thread_few(&mut self, root: BlockId) -> Option<BlockId> {
         let count = root as usize + 1;
@@ -121,7 +186,7 @@ impl Graph<'_> {
             self.renew(root, |id, _| leads(id), |_, _, _| None)
         });
         self.memory.ways = ways;
-        self.memory.few = Memory { places, askers };
+        (self.memory.few.places, self.memory.few.askers) = (places, askers);
         new
     }
 

@@ -96,7 +96,7 @@ fn excluded(fact: &Fact) -> Option<u32> {
 }
 
 /// A bit for a number.
-const fn number_bit(k: u32) -> u64 {
+pub(super) const fn number_bit(k: u32) -> u64 {
     1 << (k.wrapping_mul(0x9e37_79b1) >> 26)
 }
 
@@ -304,7 +304,7 @@ pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool 
 }
 
 /// The last value that has a bit.
-const LAST_BIT: ValueId = 63;
+pub(super) const LAST_BIT: ValueId = 63;
 
 /// The bit of a value.
 const fn bit(id: ValueId) -> u64 {
@@ -315,7 +315,8 @@ impl Graph<'_> {
     /// The graph from `root` on without what is known already.
     pub(crate) fn thread(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
-        if !self.asks_again(root) {
+        let is_few = (root as usize) < FEWEST;
+        if !if is_few { self.may_be_decided(root) } else { self.asks_again(root) } {
             return root;
         }
         for round in 1..=ROUNDS {
@@ -340,7 +341,7 @@ impl Graph<'_> {
     }
 
     /// Whether two blocks test the same value, or one only loads. If not, nothing that is known decides anything.
-    pub(super) fn asks_again(&self, root: BlockId) -> bool {
+    fn asks_again(&self, root: BlockId) -> bool {
         let mut asked = 0u64;
         (ACCEPT + 1..=root).any(|id| {
             let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
