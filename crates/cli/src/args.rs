@@ -4,7 +4,7 @@ use crate::{
     asm::Asm, check::Check, completions::Completions, dis::Dis, dump::Dump, explain::Explain,
     filter::Filter, inspect::Inspect, link::Link, man::Man, run::Run,
 };
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use std::path::Path;
 
 /// All of BPF: run, read and write BPF programs without a kernel.
@@ -48,7 +48,11 @@ pub(crate) fn parse() -> Cli {
     } else {
         ["skep".into(), "dump".into()].into_iter().chain(args).collect()
     };
-    let mut cli = Cli::try_parse_from(words).unwrap_or_else(|err| {
+    // As getopt_long(3) does: the beginning of an option will do.
+    let command = Cli::command().mut_subcommand("dump", |dump| dump.infer_long_args(true));
+    let matches = command.try_get_matches_from(words);
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    let mut cli = parsed.unwrap_or_else(|err| {
         // There is nowhere left to complain to.
         let _ = err.print();
         std::process::exit(i32::from(err.use_stderr()))

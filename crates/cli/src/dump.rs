@@ -263,16 +263,17 @@ impl Dump {
         if self.list_interfaces {
             return Ok(devices::list(&mut term.out)?);
         }
+        let read = self.captures()?;
         let expression = Expression {
             text: self.text()?,
             optimise: !self.no_optimize,
             names: self.shows_names(),
             snaplen: self.snaplen(),
+            netmask: if read.is_empty() { self.netmask() } else { 0 },
         };
         if self.listing > 0 {
-            return self.list_program(&expression, term);
+            return self.list_program(&expression, &read, term);
         }
-        let read = self.captures()?;
         // Of a capture tcpdump does not list them, either.
         if read.is_empty() && (self.list_data_link_types || self.list_time_stamp_types) {
             let interface = self.interface.first().map(String::as_str);
@@ -390,7 +391,13 @@ impl Dump {
     /// The expression, from the file or the arguments.
     fn text(&self) -> Result<String, Failure> {
         let Some(path) = &self.filter_file else { return Ok(self.expression.join(" ")) };
-        let bytes = file::read(path)?;
+        let mut bytes = file::read(path)?;
+        // As tcpdump does: a comment ends with its line. Places in the file stay where they are.
+        for line in bytes.split_mut(|&byte| byte == b'\n') {
+            if let Some(at) = line.iter().position(|&byte| byte == b'#') {
+                line[at..].fill(b' ');
+            }
+        }
         String::from_utf8(bytes).map_err(|err| Failure::at(Kind::Input, &file::name(path), &err))
     }
 
@@ -409,8 +416,21 @@ impl Dump {
         }
     }
 
-    fn list_program(&self, expression: &Expression, term: &mut Term<'_>) -> Result<(), Failure> {
-        let read = self.captures()?;
+    /// Of the network that is listened to: of several the first.
+    fn netmask(&self) -> u32 {
+        let name = match self.interface.first() {
+            Some(name) => Some(devices::named(name)),
+            None => devices::default(),
+        };
+        name.map_or(0, |name| devices::netmask(&name))
+    }
+
+    fn list_program(
+        &self,
+        expression: &Expression,
+        read: &[PathBuf],
+        term: &mut Term<'_>,
+    ) -> Result<(), Failure> {
         let link = expression::link_of(self.linktype.as_deref(), read.first(), &self.interface)?;
         expression.list(link, self.listing, read.is_empty(), &mut term.out)
     }

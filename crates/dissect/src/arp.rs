@@ -1,6 +1,6 @@
 //! Address resolution (RFC 826), reverse (RFC 903) and inverse (RFC 2390).
 
-use crate::cx::{Cx, Printed};
+use crate::cx::{Cut, Cx, Printed};
 use crate::ether::{ETHERTYPES, IPV4, TRAIL};
 use crate::tok::Toks;
 
@@ -29,8 +29,7 @@ const HARDWARE: &Toks = &[
 pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Printed {
     cx.proto = "arp";
     if !cx.has(at, 8) {
-        cx.trunc();
-        return Ok(());
+        return Err(Cut);
     }
     let (hardware, protocol) = (cx.u16(at)?, cx.u16(at + 2)?);
     if hardware == ATM {
@@ -42,8 +41,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Pr
     let tha = spa + plen;
     let tpa = tha + hlen;
     if !cx.has(tpa, plen) {
-        cx.trunc();
-        return Ok(());
+        return Err(Cut);
     }
     if !cx.o.link {
         cx.s("ARP, ");
@@ -118,8 +116,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Pr
 /// ATM numbers and subaddresses, each of a length of its own.
 fn atm(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Printed {
     if !cx.has(at, 12) {
-        cx.trunc();
-        return Ok(());
+        return Err(Cut);
     }
     let (hardware, protocol, operation) = (cx.u16(at)?, cx.u16(at + 2)?, cx.u16(at + 6)?);
     let masked = |at| -> Printed<usize> { Ok(cx.u8(at)? & 0x3f) };
@@ -129,8 +126,7 @@ fn atm(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Printed {
     let target = source + sha + ssa + spa;
     let (source_ip, target_ip) = (source + sha + ssa, target + tha + tsa);
     if !cx.has(target_ip, tpa) {
-        cx.trunc();
-        return Ok(());
+        return Err(Cut);
     }
     if !cx.o.link {
         cx.s("ARP, ");

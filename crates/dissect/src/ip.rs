@@ -12,7 +12,7 @@ pub(crate) const TCP: usize = 6;
 pub(crate) const UDP: usize = 17;
 pub(crate) const ICMPV6: usize = 58;
 pub(crate) const SCTP: usize = 132;
-pub(crate) const DCCP: usize = 33;
+const DCCP: usize = 33;
 
 pub(crate) const PROTOCOLS: &Toks = &[
     (0, "Options"),
@@ -207,7 +207,7 @@ fn datagram(cx: &mut Cx<'_>, at: usize, length: usize) -> Printed {
         return Ok(());
     }
     if off & 0x1fff == 0 {
-        if !matches!(protocol, TCP | UDP | SCTP | DCCP) {
+        if !matches!(protocol, TCP | UDP | SCTP) {
             around.addrs(cx)?;
             cx.s(": ");
         }

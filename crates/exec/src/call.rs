@@ -24,7 +24,9 @@ impl Entered {
     ///
     /// # Errors
     /// What the system says to the mapping.
-    pub fn new(code: Code) -> io::Result<Self> {
+    pub fn new(mut code: Code) -> io::Result<Self> {
+        // It has grown to what it might have needed.
+        code.bytes.shrink_to_fit();
         Ok(Self { memory: ExecMemory::new(&code.bytes)?, code })
     }
 

@@ -153,7 +153,10 @@ impl Compiled {
         let host = Processor::host().ok_or(Refused::Host)?;
         let Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised } =
             compile(machine, verified, maps, ctx, options, host)?;
-        let progs = codes.into_iter().map(Entered::new).collect::<io::Result<Vec<_>>>()?;
+        let mut progs = Vec::with_capacity(codes.len());
+        for code in codes {
+            progs.push(Entered::new(code)?);
+        }
         let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
         let machine = machine.id();
         Ok(Self {
@@ -278,7 +281,9 @@ fn compile<S>(
         |verified: &Verified<'_>| verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn));
     let has_tail_calls = verified.iter().any(calls);
     let is_metered = options.metered || has_loops(verified, has_tail_calls);
-    let (mut bridged, mut codes, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+    let mut bridged = Vec::new();
+    let (mut codes, mut frames) =
+        (Vec::with_capacity(verified.len()), Vec::with_capacity(verified.len()));
     let mut not_optimised = Vec::new();
     let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
     for (prog, verified) in verified.iter().enumerate() {

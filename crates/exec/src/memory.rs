@@ -7,6 +7,7 @@
 use core::ptr::NonNull;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use rustix::param::page_size;
 use std::io;
 use std::sync::Mutex;
 
@@ -25,7 +26,6 @@ unsafe impl Sync for ExecMemory {}
 
 /// What is behind the code up to the end of the page: `int3`, or `udf` four bytes each.
 const TRAP: u8 = if cfg!(target_arch = "aarch64") { 0 } else { 0xcc };
-const PAGE: usize = 4096;
 /// Pages that are mapped at once, at most.
 const RUN: usize = 16;
 
@@ -82,16 +82,17 @@ static SPARE: Mutex<Spare> =
 /// Writable pages of so many bytes. A process that has a few programs gets few pages beyond those.
 fn writable(len: usize) -> io::Result<Pages> {
     // Whoever finds others at it maps pages alone, and so does a child of a process that was at it when it forked.
-    if len > RUN / 2 * PAGE {
+    let page = page_size();
+    if len > RUN / 2 * page {
         return Pages::new(len, MapFlags::empty());
     }
     let Ok(mut spare) = SPARE.try_lock() else { return Pages::new(len, MapFlags::empty()) };
     let spare = &mut *spare;
     if spare.pages.len < len {
-        let run = (spare.given.min(RUN) * PAGE).max(len);
+        let run = (spare.given.min(RUN) * page).max(len);
         spare.pages = Pages::new(run, MapFlags::POPULATE)?;
     }
-    spare.given = spare.given.saturating_add(len / PAGE);
+    spare.given = spare.given.saturating_add(len / page);
     Ok(spare.pages.split_off(len).ok_or(Errno::NOMEM)?)
 }
 
@@ -101,7 +102,7 @@ impl ExecMemory {
     /// # Errors
     /// What the system says to the mapping.
     pub fn new(code: &[u8]) -> io::Result<Self> {
-        let pages = writable(code.len().max(1).next_multiple_of(PAGE))?;
+        let pages = writable(code.len().max(1).next_multiple_of(page_size()))?;
         let (base, mapped) = (pages.base, pages.len);
         // SAFETY: the pages are writable, and nobody else knows of them yet.
         let bytes = unsafe { core::slice::from_raw_parts_mut(base.as_ptr(), mapped) };

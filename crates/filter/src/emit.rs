@@ -7,16 +7,18 @@
 
 mod deep;
 mod machine;
+mod state;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Effect, Init, Rhs, Test, Value};
 use crate::graph::{ACCEPT, BlockId, Graph, REJECT, Step};
 use crate::lower::Meaning;
 use crate::memory::bytes;
+use machine::Machine;
 pub(crate) use machine::{MEMBER, PREFIX, PREFIX_CELL};
-use machine::{Machine, State};
 use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, check_insns};
 use skep_diag::Span;
+use state::State;
 
 /// How a block ends.
 #[derive(Clone, Copy, Debug)]

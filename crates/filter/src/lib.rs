@@ -24,6 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Compilations on a thread work in the same memory, of which it keeps at most 4 MiB for the next one.
+//!
 //! Start reading at [`Expr`]. Source: pcap-filter(7), and libpcap itself for what it does not say.
 #![forbid(unsafe_code)]
 

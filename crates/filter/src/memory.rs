@@ -54,3 +54,67 @@ impl Workspace {
 pub(crate) const fn bytes<T>(vec: &Vec<T>) -> usize {
     vec.capacity() * size_of::<T>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, Expr, LinkType, Options};
+    use skep_cbpf::Program;
+
+    fn compiled(text: &str, link: LinkType, optimise: bool) -> Result<Program, Error> {
+        let options = Options { link, optimise, ..Options::default() };
+        Expr::parse(text).and_then(|expr| expr.compile(&options))
+    }
+
+    fn hosts(count: u32) -> String {
+        let host = |at: u32| format!("host {}", std::net::Ipv4Addr::from_bits(at.wrapping_mul(97)));
+        (1..=count).map(host).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// What another compilation left behind, one that failed too, changes no program.
+    #[test]
+    fn what_was_there_before_changes_nothing() {
+        let (few, many) = (hosts(3), hosts(300));
+        let texts = [
+            ("tcp port 80", LinkType::Ethernet),
+            (&*few, LinkType::Ethernet),
+            ("tcp[13] & 2 != 0 and (len > 99 or ip[ip[0] & 15] = 7)", LinkType::Ethernet),
+            ("vlan 5 and geneve and ip6 host 2001:db8::1", LinkType::Ethernet),
+            ("type mgt and ether host 0:1:2:3:4:5", LinkType::Ieee80211Radio),
+            ("ip and ip6", LinkType::Ethernet),
+            ("host nowhere.invalid", LinkType::Ethernet),
+            ("ip[0] / 0 = 1", LinkType::Ethernet),
+            (&*many, LinkType::Ethernet),
+        ];
+        for optimise in [true, false] {
+            let fresh = texts.map(|(text, link)| {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| compiled(text, link, optimise)).join().unwrap()
+                })
+            });
+            assert!(fresh.iter().any(Result::is_err) && fresh.iter().any(Result::is_ok));
+            for (before, before_link) in texts {
+                for ((text, link), fresh) in texts.iter().zip(&fresh) {
+                    let _ = compiled(before, before_link, optimise);
+                    assert_eq!(&compiled(text, *link, optimise), fresh, "{before}, then {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn little_is_kept() {
+        let kept = || {
+            let kept = KEPT.take();
+            let bytes = kept.as_ref().map(|workspace| workspace.bytes());
+            KEPT.set(kept);
+            bytes
+        };
+        compiled("tcp port 80", LinkType::Ethernet, true).unwrap();
+        assert!(kept().is_some_and(|bytes| bytes < 1 << 14), "{:?}", kept());
+        compiled(&hosts(1000), LinkType::Ethernet, true).unwrap();
+        assert!(kept().is_some_and(|bytes| bytes > 1 << 18), "{:?}", kept());
+        let _ = compiled(&hosts(20_000), LinkType::Ethernet, true);
+        assert!(kept().is_none_or(|bytes| bytes <= MOST), "{:?}", kept());
+    }
+}

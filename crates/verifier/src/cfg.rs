@@ -343,6 +343,9 @@ impl Verifier<'_> {
     /// Kernel: `compute_scc`.
     pub(crate) fn compute_scc(&mut self) {
         const OFF_STACK: u32 = u32::MAX;
+        if !self.goes_back() {
+            return;
+        }
         let len = self.insns.len();
         let (mut pre, mut low) = (vec![0_u32; len], vec![0_u32; len]);
         let (mut stack, mut dfs) = (Vec::new(), Vec::new());

@@ -13,6 +13,9 @@ const CALLER_SAVED: u16 = 0x3f;
 impl Verifier<'_> {
     /// Fills in [`crate::aux::Aux::fastcall_pattern`] and its like.
     pub(crate) fn mark_fastcall_patterns(&mut self) {
+        if !self.insns.iter().flatten().any(|insn| matches!(insn, Insn::Call(_))) {
+            return;
+        }
         let targets = self.jump_targets();
         for at in 0..self.subprogs.len() {
             let (start, end) = (self.subprogs[at].start, self.subprogs[at].end);

@@ -16,20 +16,22 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// The lists of `count` instructions, from pairs of an instruction and what stands in its list.
-    fn new(count: usize, pairs: &[(u32, u32)]) -> Self {
-        let mut starts = vec![0; count + 1];
-        for &(of, _) in pairs {
-            starts[of as usize + 1] += 1;
+    /// The lists of `count` instructions, from pairs of an instruction and what stands in its list, which are gone through
+    /// twice.
+    fn new<I: Iterator<Item = (u32, u32)>>(count: usize, pairs: impl Fn() -> I) -> Self {
+        // Of each list, its length stands two behind its number, then its start one behind, which moves along as it is filled.
+        let mut starts = vec![0; count + 2];
+        for (of, _) in pairs() {
+            starts[of as usize + 2] += 1;
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut items = vec![0; starts[count] as usize];
-        let mut free = starts.clone();
-        for &(of, item) in pairs {
-            items[free[of as usize] as usize] = item;
-            free[of as usize] += 1;
+        let mut items = vec![0; starts[count + 1] as usize];
+        for (of, item) in pairs() {
+            let free = &mut starts[of as usize + 1];
+            items[*free as usize] = item;
+            *free += 1;
         }
         Self { starts, items }
     }
@@ -41,13 +43,44 @@ impl Lists {
     }
 }
 
+/// The way back over instructions. Only what is done to the stack flows along it, so that programs without stack need none.
+#[derive(Debug)]
+pub(crate) struct Backwards {
+    /// Place of each instruction in the postorder.
+    pub(crate) place: Vec<u32>,
+    /// Instructions that can come before each inside the same function.
+    pub(crate) predecessors: Lists,
+}
+
+impl Backwards {
+    pub(crate) fn new(insns: &[Option<Insn>], postorder: &[u32]) -> Self {
+        let mut place = vec![0; insns.len()];
+        for (at, &pc) in (0..).zip(postorder) {
+            place[pc as usize] = at;
+        }
+        let edges = |&pc: &u32| successors(insns, pc).map(move |next| (next, pc));
+        let predecessors = Lists::new(insns.len(), || postorder.iter().flat_map(edges));
+        Self { place, predecessors }
+    }
+}
+
+/// Instructions that can follow inside the same function. Kernel: `bpf_insn_successors`.
+fn successors(insns: &[Option<Insn>], pc: u32) -> impl Iterator<Item = u32> + use<> {
+    let insn = insns[pc as usize];
+    let next = insn.filter(Insn::falls_through).map(|insn| pc + insn.slots());
+    let jump = insn.and_then(|insn| Pc(pc).jump(insn.jump_off()?));
+    next.into_iter().chain(jump.map(|to| to.0))
+}
+
 impl Verifier<'_> {
-    /// Instructions that can follow inside the same function. Kernel: `bpf_insn_successors`.
+    /// Instructions that can follow inside the same function.
     pub(crate) fn successors(&self, pc: u32) -> impl Iterator<Item = u32> + use<> {
-        let insn = self.insns[pc as usize];
-        let next = insn.filter(Insn::falls_through).map(|insn| pc + insn.slots());
-        let jump = insn.and_then(|insn| Pc(pc).jump(insn.jump_off()?));
-        next.into_iter().chain(jump.map(|to| to.0))
+        successors(self.insns, pc)
+    }
+
+    /// Whether any instruction can be followed by itself or one before it in the same function.
+    pub(crate) fn goes_back(&self) -> bool {
+        self.insns.iter().flatten().any(|insn| insn.jump_off().is_some_and(|off| off < 0))
     }
 
     /// Instructions of each function, each after its successors where there is no loop.
@@ -74,13 +107,6 @@ impl Verifier<'_> {
                 state[top as usize] |= EXPLORED;
             }
         }
-        self.postorder_place = vec![0; self.insns.len()];
-        for (place, &pc) in (0..).zip(&order) {
-            self.postorder_place[pc as usize] = place;
-        }
-        let edges = |&pc: &u32| self.successors(pc).map(move |next| (next, pc));
-        let edges: Vec<_> = order.iter().flat_map(edges).collect();
-        self.predecessors = Lists::new(self.insns.len(), &edges);
         self.postorder = order;
     }
 

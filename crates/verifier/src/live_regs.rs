@@ -64,6 +64,8 @@ impl Verifier<'_> {
             })
             .collect();
         let mut live = vec![0_u16; self.insns.len()];
+        // Without a way back, what follows an instruction is known when it is its turn.
+        let goes_back = self.goes_back();
         loop {
             let mut changed = false;
             for &pc in &self.postorder {
@@ -73,7 +75,7 @@ impl Verifier<'_> {
                 changed |= before != live[pc as usize];
                 live[pc as usize] = before;
             }
-            if !changed {
+            if !changed || !goes_back {
                 break;
             }
         }

@@ -5,7 +5,6 @@
 use crate::aux::Aux;
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
-use crate::flow::Lists;
 use crate::frame::{Frame, MAIN};
 use crate::load::maps_of;
 use crate::reg::Base;
@@ -22,7 +21,7 @@ use crate::waiting::Waiting;
 use skep_abi::ProgType;
 use skep_isa::Pc;
 use skep_prog::Prog;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 
 /// Whether the kernel would take `prog`.
@@ -111,8 +110,7 @@ impl<'a> Verifier<'a> {
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
             postorder: Vec::new(),
-            postorder_place: Vec::new(),
-            predecessors: Lists::default(),
+            backwards: OnceCell::new(),
             bpf_capable: caps.bpf || caps.sys_admin,
             allow_ptr_leaks: perfmon,
             allow_uninit_stack: perfmon,

@@ -8,11 +8,13 @@
 //!
 //! Kernel: `kernel/bpf/liveness.c` of Linux 6.18.
 
+use crate::flow::Backwards;
 use crate::frame::Activation;
 use crate::kept::KeptState;
 use crate::paged::Paged;
 use crate::verifier::Verifier;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Slots of one frame, one bit each.
 pub(crate) type Slots = u64;
@@ -319,6 +321,8 @@ impl Verifier<'_> {
         if !marks.any {
             return;
         }
+        let backwards = || Rc::new(Backwards::new(self.insns, &self.postorder));
+        let way = Rc::clone(self.backwards.get_or_init(backwards));
         let mut stale = PlaceSet::new(order.len());
         if instance.must_write_dropped {
             marks.must_write_after = Paged::default();
@@ -326,7 +330,7 @@ impl Verifier<'_> {
             (0..order.len()).for_each(|place| stale.insert(place));
         }
         for pc in marks.stale.drain(..) {
-            stale.insert(self.postorder_place[pc as usize] as usize - order.start);
+            stale.insert(way.place[pc as usize] as usize - order.start);
         }
         loop {
             let mut next = 0;
@@ -335,8 +339,8 @@ impl Verifier<'_> {
                 stale.remove(place);
                 let pc = self.postorder[order.start + place];
                 if self.update_insn(at, frame, pc, is_callers) {
-                    for &before in self.predecessors.of(pc) {
-                        stale.insert(self.postorder_place[before as usize] as usize - order.start);
+                    for &before in way.predecessors.of(pc) {
+                        stale.insert(way.place[before as usize] as usize - order.start);
                     }
                 }
             }

@@ -4,7 +4,7 @@ use crate::aux::{AluLimit, Aux};
 use crate::call::{NoProto, Proto};
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
-use crate::flow::Lists;
+use crate::flow::Backwards;
 use crate::frame::Frame;
 use crate::map_info::MapInfo;
 use crate::reg::RegState;
@@ -18,6 +18,7 @@ use skep_btf::Btf;
 use skep_isa::{Insn, Reg};
 use skep_prog::Prog;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Slot before the first.
 pub(crate) const NO_PC: u32 = u32::MAX;
@@ -61,10 +62,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) maps: Vec<MapInfo<'a>>,
     /// Instructions, each after its successors where there is no loop.
     pub(crate) postorder: Vec<u32>,
-    /// Place of each instruction in it.
-    pub(crate) postorder_place: Vec<u32>,
-    /// Instructions that can come before each inside the same function.
-    pub(crate) predecessors: Lists,
+    /// The way back, once something is asked of it.
+    pub(crate) backwards: std::cell::OnceCell<Rc<Backwards>>,
 
     pub(crate) bpf_capable: bool,
     pub(crate) allow_ptr_leaks: bool,

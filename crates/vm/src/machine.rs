@@ -94,7 +94,12 @@ impl<S> Machine<S> {
     where
         S: 'static,
     {
-        self.codes.push(translate(prog, self.codes.len(), &self.helpers, &self.maps)?);
+        let code = translate(prog, self.codes.len(), &self.helpers, &self.maps)?;
+        if self.codes.is_empty() {
+            // Most machines have one program.
+            self.codes.reserve_exact(1);
+        }
+        self.codes.push(code);
         Ok(self.codes.len() - 1)
     }
 
@@ -266,6 +271,7 @@ impl Vm {
     }
 
     /// A run of the machine on a stack of so many frames at least.
+    #[inline]
     pub(crate) fn enter<'r, S>(
         &'r mut self,
         machine: &'r Machine<S>,

@@ -175,6 +175,7 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 }
 
 impl<'m> Memory<'m> {
+    #[inline]
     pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>], heap: &'m mut Heap) -> Self {
         let mut regions = storage.reuse();
         regions
@@ -192,6 +193,7 @@ impl<'m> Memory<'m> {
     }
 
     /// The allocation of the regions, of which there are none any more.
+    #[inline]
     pub(crate) fn take_storage(&mut self) -> RegionStorage {
         RegionStorage::keep(core::mem::take(&mut self.regions))
     }
@@ -225,6 +227,7 @@ impl<'m> Memory<'m> {
 
     /// The part of the stack that `depth` active functions may touch; the deepest has the lowest
     /// addresses. `stack` is its end, as long as the run needs.
+    #[inline]
     pub(crate) fn set_frames(&mut self, stack: &'m [Cell<u8>], depth: u32) {
         let unused = stack.len().saturating_sub((FRAME_SIZE * depth) as usize);
         let frames = stack.get(unused..).unwrap_or(&[]);
@@ -233,6 +236,7 @@ impl<'m> Memory<'m> {
     }
 
     /// The values of the next map, readable and writable as its flags say.
+    #[inline]
     pub(crate) fn push_map(&mut self, map: &'m Map) {
         let values = match map {
             Map::KeyValue(map) => Some(map.values()),

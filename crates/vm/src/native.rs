@@ -151,6 +151,7 @@ impl Vm {
     /// Runs a program of the machine by an engine. Unless that counts instructions, each callback and each turn of
     /// an iterator is taken for a few, so that budget and deadline end them. Addresses of regions among the
     /// arguments become those of the host.
+    #[inline]
     pub fn run_native<'r, S>(
         &'r mut self,
         machine: &'r Machine<S>,
@@ -333,9 +334,7 @@ impl<'r, S> Cx<'r, S> {
     /// The frame pointer of a program's first function.
     #[must_use]
     pub fn stack_top(&self) -> u64 {
-        let top = FRAME_SIZE * MAX_FRAMES;
-        // The end of the stack is no byte of it.
-        self.mem.seen(memory::address(memory::STACK, top - 8)) + 8
+        self.stack.as_ptr_range().end.expose_provenance() as u64
     }
 
     /// The lowest byte of the stack.

@@ -5,6 +5,7 @@ use crate::term::Out;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags as Flags;
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 
 /// An interface of this process's network namespace.
 pub(crate) struct Device {
@@ -99,6 +100,16 @@ pub(crate) fn default() -> Option<String> {
     devices.retain(|device| device.is(Flags::IFF_UP));
     devices.sort_by_key(|device| device.is(Flags::IFF_LOOPBACK));
     devices.into_iter().next().map(|device| device.name)
+}
+
+/// The mask of an interface's first IPv4 address; 0 if it has none, as libpcap has it (`pcap_lookupnet`).
+pub(crate) fn netmask(name: &str) -> u32 {
+    let Ok(mut addresses) = getifaddrs() else { return 0 };
+    let masks = addresses.find_map(|one| {
+        let mask = one.netmask?;
+        (one.interface_name == name).then(|| mask.as_sockaddr_in().map(|mask| mask.ip()))?
+    });
+    masks.map_or(0, Ipv4Addr::to_bits)
 }
 
 /// The name for a name or a number as `-D` gives them.

@@ -16,6 +16,8 @@ pub(crate) struct Expression {
     pub(crate) optimise: bool,
     pub(crate) names: bool,
     pub(crate) snaplen: u32,
+    /// What `ip broadcast` goes by.
+    pub(crate) netmask: u32,
 }
 
 impl Expression {
@@ -61,6 +63,7 @@ impl Expression {
             link,
             snaplen: self.snaplen,
             source,
+            netmask: Some(self.netmask),
             optimise: self.optimise,
             fast,
             process,

@@ -112,7 +112,10 @@ pub(crate) fn open_capture(path: &Path) -> Result<Box<dyn PacketSource>, Failure
 /// What is wrong with a capture, for people.
 fn failure(path: &Path, err: &CaptureError) -> Failure {
     match err {
-        CaptureError::Io { at: 0, source } => Failure::file(&file::name(path), source),
+        // What the system says is of the file, anything else of its bytes.
+        CaptureError::Io { at: 0, source } if source.raw_os_error().is_some() => {
+            Failure::file(&file::name(path), source)
+        }
         err => Failure::at(Kind::Input, &file::name(path), err),
     }
 }

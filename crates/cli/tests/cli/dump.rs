@@ -126,6 +126,7 @@ fn packets_are_those_of_tcpdump() {
         "tcp[tcpflags] & tcp-syn != 0",
         "ip[8] < 10",
         "ether broadcast",
+        "ip broadcast",
         "multicast",
         "mpls",
         "pppoes",
@@ -139,6 +140,49 @@ fn packets_are_those_of_tcpdump() {
             same(&ours, &format!("-nn -# -r {capture} {expression}"));
         }
     }
+}
+
+/// Packets of which the capture holds a part, of every length.
+#[test]
+fn parts_of_packets_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    const HEADER: usize = 24;
+    let dir = scratch("dump-parts");
+    let ours = link(&dir);
+    let whole = fs::read(root().join(CAPTURES[0])).unwrap();
+    let (header, mut rest) = whole.split_at(HEADER);
+    let mut parts = header.to_vec();
+    while let Some((record, packets)) = rest.split_at_checked(16) {
+        let captured = u32::from_le_bytes(record[8..12].try_into().unwrap()) as usize;
+        for len in 1..captured.min(160) {
+            parts.extend_from_slice(&record[..8]);
+            parts.extend(u32::try_from(len).unwrap().to_le_bytes());
+            parts.extend_from_slice(&record[12..]);
+            parts.extend_from_slice(&packets[..len]);
+        }
+        rest = &packets[captured..];
+    }
+    let path = dir.join("parts.pcap");
+    fs::write(&path, parts).unwrap();
+    for options in ["-nn", "-nn -e -v", "-nn -vv -x", "-nn -q -A"] {
+        same(&ours, &format!("{options} -r {}", path.display()));
+    }
+}
+
+/// Expressions in files have comments, and options may be told by how they begin.
+#[test]
+fn arguments_are_read_as_tcpdump_does() {
+    if !tcpdump() {
+        return;
+    }
+    let dir = scratch("dump-arguments");
+    let ours = link(&dir);
+    let path = dir.join("expression");
+    fs::write(&path, "# two kinds\ntcp # the one\n  or arp\n#").unwrap();
+    same(&ours, &format!("-nn -r {} -F {}", CAPTURES[0], path.display()));
+    same(&ours, &format!("-nn --numb -r {} --absol", CAPTURES[0]));
 }
 
 /// What there is on standard output, said on standard error, and the exit code.

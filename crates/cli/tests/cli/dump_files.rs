@@ -279,6 +279,17 @@ fn interfaces_come_and_go() {
     }
 }
 
+/// What a broadcast is depends on the network: that of the interface, or of none in a capture.
+#[test]
+fn broadcasts_are_those_of_the_network() {
+    let Some(way) = namespace() else { return };
+    let cable = "ip link add one type veth peer name two; ip addr add 10.9.0.1/20 dev one; ip link set one up; ip link set two up";
+    let list = |of| in_namespace(way, &format!("{cable}; $SKEP dump -d {of} ip broadcast")).0;
+    assert!(list("-i one").contains("#0xfff\n"), "{}", list("-i one"));
+    assert!(list("-i two").contains("#0xffffffff"), "{}", list("-i two"));
+    assert!(list("-r examples/traffic.pcap").contains("#0xffffffff"));
+}
+
 /// Packets of several interfaces come in the order of their times, and none from before the signal is lost.
 #[test]
 fn several_interfaces_in_order() {

@@ -1,7 +1,8 @@
 //! The walk along headers, as straight code with jumps inside; `crate::eval` says plainly what it does.
 
 use super::alu;
-use super::machine::{Machine, State};
+use super::machine::Machine;
+use super::state::State;
 use crate::deep::{
     EXTENSION_STEPS, INNER_TAGS, LABELS, Level, NO_PLACE, NO_PROTO, Start, TAGS, ether, ip, ppp,
     tunnel,

@@ -1,6 +1,7 @@
 //! Values into registers.
 
 use super::alu;
+use super::state::{NO_CELL, NO_VALUE, State};
 use crate::error::{Error, ErrorKind};
 use crate::form::{
     AUTH, CHAIN_STEPS, Cell, Chain, EXTENSIONS, Effect, Init, NO_NEXT, Value, ValueId, Values,
@@ -21,72 +22,6 @@ pub(crate) const PREFIX_CELL: u32 = 28;
 
 /// Left operands in each other that are many.
 const DEEP: usize = 6;
-
-/// No value, and no cell.
-const NO_VALUE: ValueId = ValueId::MAX;
-const NO_CELL: Cell = Cell::MAX;
-
-/// What the registers hold, where that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct State {
-    /// The value in `A`, and the mask on it.
-    a: ValueId,
-    mask: u32,
-    x: ValueId,
-    /// A cell, and the value that it has.
-    cell: Cell,
-    constant: u32,
-    is_nowhere: bool,
-}
-
-impl State {
-    pub(super) const NOTHING: Self = Self {
-        a: NO_VALUE,
-        mask: u32::MAX,
-        x: NO_VALUE,
-        cell: NO_CELL,
-        constant: 0,
-        is_nowhere: false,
-    };
-    /// Where no way leads.
-    pub(super) const NOWHERE: Self = Self { is_nowhere: true, ..Self::NOTHING };
-
-    pub(super) const fn is_nowhere(&self) -> bool {
-        self.is_nowhere
-    }
-
-    /// One more way leads here, with what holds on it.
-    pub(super) fn meet(&mut self, other: &Self) {
-        if self.is_nowhere {
-            *self = *other;
-            return;
-        }
-        if (self.a, self.mask) != (other.a, other.mask) {
-            self.a = NO_VALUE;
-        }
-        if self.x != other.x {
-            self.x = NO_VALUE;
-        }
-        if (self.cell, self.constant) != (other.cell, other.constant) {
-            self.cell = NO_CELL;
-        }
-    }
-
-    /// Whether the value is in `A`, with the mask on it.
-    const fn has(&self, id: ValueId, mask: u32) -> bool {
-        self.a == id && self.mask == mask
-    }
-
-    /// `A` has the value now, with the mask on it.
-    const fn put(&mut self, id: ValueId, mask: u32) {
-        (self.a, self.mask) = (id, mask);
-    }
-
-    /// What the cell has, if that is a known constant.
-    fn constant(&self, cell: Cell) -> Option<u32> {
-        (self.cell == cell && cell != NO_CELL).then_some(self.constant)
-    }
-}
 
 /// Makes the instructions of blocks, one after the other.
 pub(super) struct Machine<'a> {

@@ -86,15 +86,18 @@ impl<'m> Memory<'m> {
             && maps.iter().all(|range| fits(range.base))
     }
 
+    #[inline]
     pub(crate) fn native_ctx(&self) -> (u64, usize) {
         (self.bytes_at(CTX), self.bytes.get(CTX as usize).map_or(0, |bytes| bytes.rd.len()))
     }
 
     /// Slots that are both there and filled.
+    #[inline]
     pub(crate) fn native_slots(&self) -> usize {
         self.host.as_ref().map_or(0, |host| host.fields.len().min(host.pointers.len() / 8))
     }
 
+    #[inline]
     fn bytes_at(&self, region: u32) -> u64 {
         self.bytes.get(region as usize).map_or(0, |bytes| address_of(bytes.rd))
     }
@@ -116,12 +119,9 @@ impl<'m> Memory<'m> {
         }
         host.packet = base;
         host.stale.set(false);
-        for (&field, slot) in host.fields.iter().zip(host.pointers.chunks_exact(8)) {
-            let mut value = [0; 4];
-            let cells = ctx.get(field as usize..).unwrap_or_default();
-            for (byte, cell) in value.iter_mut().zip(cells) {
-                *byte = cell.get();
-            }
+        for (&field, slot) in host.fields.iter().zip(host.pointers.as_chunks::<8>().0) {
+            let cells = ctx.get(field as usize..).and_then(<[_]>::first_chunk::<4>);
+            let value = cells.map_or([0; 4], |cells| cells.each_ref().map(Cell::get));
             let at = u32::from_le_bytes(value).wrapping_sub(PACKET_BASE);
             let pointer = base.wrapping_add(at.into());
             for (byte, cell) in pointer.to_le_bytes().into_iter().zip(slot) {

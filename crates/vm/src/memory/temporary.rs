@@ -82,6 +82,7 @@ impl<'m> Memory<'m> {
     }
 
     /// Takes back all records that are still open.
+    #[inline]
     pub(crate) fn close_records(&mut self) {
         for kind in &mut self.regions {
             if let Kind::Record { ring, record } = *kind {
