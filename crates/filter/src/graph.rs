@@ -173,28 +173,11 @@ impl<'a> Graph<'a> {
         len
     }
 
-    /// Whether ways were split, and tests look like copies that another graph may do without.
+    /// Whether ways were split, so that another graph may be smaller.
     pub(crate) fn may_be_smaller(&self, root: BlockId) -> bool {
         /// Blocks, at most, that are worth another look.
         const MOST: BlockId = 256;
-        if !self.was_split.get() || root > MOST {
-            return false;
-        }
-        let mut tests: Vec<Test> = Vec::new();
-        for block in self.blocks.iter().take(root as usize + 1) {
-            let Step::Test(test) = block.step else { continue };
-            // Bounds of different values are the same instruction, if they lead to the same.
-            let is_copy = |other: &Test| match test.cmp {
-                Cmp::Eq if other.mask == 0 || test.mask == 0 => other.value == test.value,
-                Cmp::Eq => *other == test,
-                Cmp::Ge | Cmp::Gt => (other.cmp, other.rhs) == (test.cmp, test.rhs),
-            };
-            if tests.iter().any(is_copy) {
-                return true;
-            }
-            tests.push(test);
-        }
-        false
+        self.was_split.get() && root <= MOST
     }
 
     /// How many ways from `root` lead to each block. The caller gives it back as [`Memory::counts`].

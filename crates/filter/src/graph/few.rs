@@ -203,7 +203,7 @@ impl Graph<'_> {
                 yes
             } else {
                 let decided = self.decided_by(known, &test, askers);
-                match decided.or_else(|| self.by_length(&known.loads, &test)) {
+                match decided.or_else(|| self.past_by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => break,

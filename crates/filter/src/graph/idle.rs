@@ -6,7 +6,7 @@
 
 use super::ends::ends_behind;
 use super::thread::{Loads, is_touch};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId};
 use crate::implies::Fact;
 use smallvec::SmallVec;
@@ -100,9 +100,17 @@ impl Graph<'_> {
         search.rejects(next, REJECT, loads)
     }
 
+    /// As [`Graph::by_length`], if a way is to go on past such a test.
+    #[inline]
+    pub(super) fn past_by_length(&self, loads: &Loads, test: &Test) -> Option<bool> {
+        let decided = self.by_length(loads, test)?;
+        self.was_split.set(true);
+        (self.splits == Splits::Yes).then_some(decided)
+    }
+
     /// How a test comes out on packets of which so much was loaded: they are at least as long.
     #[inline]
-    pub(super) fn by_length(&self, loads: &Loads, test: &Test) -> Option<bool> {
+    fn by_length(&self, loads: &Loads, test: &Test) -> Option<bool> {
         if self.len_value != Some(test.value) || test.mask != u32::MAX {
             return None;
         }

@@ -466,7 +466,10 @@ impl Graph<'_> {
                 }
                 yes
             } else {
-                match facts.decides(known, &test).or_else(|| self.by_length(&known.loads, &test)) {
+                match facts
+                    .decides(known, &test)
+                    .or_else(|| self.past_by_length(&known.loads, &test))
+                {
                     Some(true) => yes,
                     Some(false) => no,
                     None => return id,
