@@ -9,6 +9,7 @@ mod packets;
 mod privilege;
 mod process;
 mod rate;
+mod requests;
 mod save;
 mod source;
 mod strftime;
@@ -25,6 +26,7 @@ use kernel::What;
 use packets::{Capture, Use};
 use process::Processes;
 use rate::Rate;
+use requests::Requests;
 use save::Saver;
 use skep_dissect::{Bytes, Carried, Dissector, Field, Options, Time};
 use skep_hooks::Direction;
@@ -32,6 +34,7 @@ use source::Sources;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use world::World;
 
 /// Show, filter, count and save packets, from captures or as they come.
 ///
@@ -251,7 +254,8 @@ impl Dump {
         match self.dump(term) {
             // Only the expression is a text.
             Err(Failure::Text(text)) => {
-                text.show(&mut term.err)?;
+                // There is nowhere else to complain to.
+                let _ = text.show(&mut term.err);
                 Err(Failure::Said(Kind::Usage))
             }
             other => other,
@@ -269,6 +273,7 @@ impl Dump {
             optimise: !self.no_optimize,
             names: self.shows_names(),
             snaplen: self.snaplen(),
+            world: World::default(),
             netmask: if read.is_empty() { self.netmask() } else { 0 },
         };
         if self.listing > 0 {
@@ -296,12 +301,10 @@ impl Dump {
         let filters_process = sources.are_live() && expression.asks_process();
         let asks = filters_process || sources.are_live() && self.process;
         let processes = if asks { Some(Processes::start()?) } else { None };
-        if sources.are_live() || self.relinquish_privileges.is_some() {
-            let more = self.rotates();
-            let first = saver.as_ref().and_then(Saver::file);
-            let files = first.map(|first| privilege::Files { first, more });
-            privilege::drop(self.relinquish_privileges.as_deref(), files)?;
-        }
+        let path = self.write.as_deref().filter(|path| !file::is_std(path));
+        let first = saver.as_ref().and_then(Saver::file);
+        let files = path.map(|path| privilege::Files { path, first, more: self.rotates() });
+        privilege::drop(self.relinquish_privileges.as_deref(), files)?;
         stop::on_signals();
         let shows = saver.is_none() || self.print;
         let mut capture = Capture {
@@ -310,6 +313,7 @@ impl Dump {
             uses: self.uses(shows)?,
             expression,
             processes,
+            requests: Requests::by_signals()?,
             shows_process: self.process,
             filters_process,
             most: self.count_packets.unwrap_or(u64::MAX),
@@ -318,7 +322,7 @@ impl Dump {
             counted: 0,
             begun: source::now(),
         };
-        let ended = capture.run(&mut term.out);
+        let ended = capture.run(term, self.as_tcpdump);
         capture.conclude(ended, term, self.as_tcpdump)
     }
 
@@ -450,6 +454,7 @@ impl Dump {
                 _ => Direction::Both,
             },
             linktype: self.linktype.as_deref(),
+            gives_up_root: privilege::is_given_up(self.relinquish_privileges.as_deref()),
             time_stamp_type: self.time_stamp_type.as_deref().filter(|&kind| kind != "host"),
             count,
         }

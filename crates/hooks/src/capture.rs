@@ -85,7 +85,12 @@ pub fn open(reader: impl Read + Send + 'static) -> Result<Box<dyn PacketSource>,
 /// Opens a capture file. Unlike [`open`] it knows the [`Progress::total`].
 pub fn open_file(path: &Path) -> Result<Box<dyn PacketSource>, CaptureError> {
     let io = |source| CaptureError::Io { at: 0, source };
-    let file = File::open(path).map_err(io)?;
+    open_opened(File::open(path).map_err(io)?)
+}
+
+/// The same of a file that is open already.
+pub fn open_opened(file: File) -> Result<Box<dyn PacketSource>, CaptureError> {
+    let io = |source| CaptureError::Io { at: 0, source };
     let meta = file.metadata().map_err(io)?;
     let total = meta.is_file().then_some(meta.len());
     open_counted(Counted::new(Box::new(file), total))

@@ -36,7 +36,9 @@ mod local;
 mod packet;
 mod sink;
 
-pub use capture::{CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file};
+pub use capture::{
+    CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file, open_opened,
+};
 pub use hook::{Action, Hook, Verdict};
 pub use link::{LinkType, PktType};
 pub use live::{

@@ -19,6 +19,11 @@ pub trait PacketSink {
     /// Writes the packet's [`Packet::frame`], its time and its length on the wire.
     fn write(&mut self, packet: &Packet) -> Result<(), SinkError>;
 
+    /// Hands on what is buffered so far; more may follow. There is nothing to do where nothing is kept back.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Writes what is buffered. A file that was not finished may lack its end.
     fn finish(&mut self) -> Result<(), SinkError>;
 }

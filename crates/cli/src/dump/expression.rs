@@ -6,7 +6,9 @@ use crate::diags::Text;
 use crate::failure::{Failure, Kind};
 use crate::term::Out;
 use skep_cbpf::{Format, Program};
-use skep_filter::{ErrorKind, Expr, LinkType, Options, Process, Resolver, Source, program_of_all};
+use skep_filter::{
+    ErrorKind, Expr, LinkType, Meaning, Options, Process, Resolver, Source, program_of_all,
+};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -18,25 +20,40 @@ pub(crate) struct Expression {
     pub(crate) snaplen: u32,
     /// What `ip broadcast` goes by.
     pub(crate) netmask: u32,
+    /// Who knows names.
+    pub(crate) world: World,
+}
+
+/// What decides whether a packet matches.
+pub(crate) enum Filter {
+    /// A program that the kernel can run as well.
+    Program(Program),
+    /// What is too long for that.
+    Long(Box<Meaning>),
+}
+
+impl Filter {
+    pub(crate) fn matches(&self, packet: &skep_cbpf::Packet<'_>) -> bool {
+        match self {
+            Self::Program(program) => program.run(packet) != 0,
+            Self::Long(meaning) => meaning.matches(packet),
+        }
+    }
 }
 
 impl Expression {
-    /// The program for a link type, made to be fast; nothing if all packets match.
-    pub(crate) fn program(
-        &self,
-        link: LinkType,
-        source: Source,
-    ) -> Result<Option<Program>, Failure> {
-        self.program_of(link, source, None)
+    /// The filter for a link type, made to be fast; nothing if all packets match.
+    pub(crate) fn filter(&self, link: LinkType, source: Source) -> Result<Option<Filter>, Failure> {
+        self.filter_of(link, source, None)
     }
 
     /// The same for the packets of a process.
-    pub(crate) fn program_of(
+    pub(crate) fn filter_of(
         &self,
         link: LinkType,
         source: Source,
         process: Option<&Process>,
-    ) -> Result<Option<Program>, Failure> {
+    ) -> Result<Option<Filter>, Failure> {
         if self.text.trim().is_empty() {
             return Ok(None);
         }
@@ -54,11 +71,10 @@ impl Expression {
         source: Source,
         fast: bool,
         process: Option<&Process>,
-    ) -> Result<Program, Failure> {
-        let world = World::default();
+    ) -> Result<Filter, Failure> {
         let numeric = skep_filter::Numeric;
         let resolver: &dyn Resolver =
-            if self.names || self.has_words() { &world } else { &numeric };
+            if self.names || self.has_words() { &self.world } else { &numeric };
         let options = Options {
             link,
             snaplen: self.snaplen,
@@ -81,9 +97,13 @@ impl Expression {
         match expr.compile(&options) {
             // Of another process it may accept some.
             Err(err) if process.is_some() && err.kind == ErrorKind::RejectsAll => {
-                Ok(program_of_all(false, self.snaplen))
+                Ok(Filter::Program(program_of_all(false, self.snaplen)))
             }
-            compiled => compiled.map_err(failure),
+            Err(err) if matches!(err.kind, ErrorKind::TooLong { .. }) => {
+                let meaning = expr.meaning(&Options { tables: true, ..options });
+                Ok(Filter::Long(Box::new(meaning.map_err(failure)?)))
+            }
+            compiled => Ok(Filter::Program(compiled.map_err(failure)?)),
         }
     }
 
@@ -104,7 +124,14 @@ impl Expression {
         let program = if self.text.trim().is_empty() {
             self.everything()?
         } else {
-            self.compile(link, source, false, None)?
+            match self.compile(link, source, false, None)? {
+                Filter::Program(program) => program,
+                Filter::Long(_) => {
+                    let text = "the expression makes a longer program than the kernel takes";
+                    return Err(Failure::new(Kind::Unsupported, text)
+                        .help("`skep filter --ebpf` has tables for long lists"));
+                }
+            }
         };
         let format = match form {
             1 => Format::Text,

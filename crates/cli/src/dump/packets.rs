@@ -1,15 +1,15 @@
 //! Packet after packet.
 
 use super::count::{Histogram, Top};
-use super::expression::{self, Expression};
+use super::expression::{self, Expression, Filter};
 use super::process::Processes;
 use super::rate::Rate;
+use super::requests::Requests;
 use super::save::Saver;
 use super::source::{Got, Sources, now};
 use crate::failure::{Failure, Kind};
 use crate::run::stop;
 use crate::term::{Out, Term};
-use skep_cbpf::Program;
 use skep_dissect::{Dissector, Packet as Shown, Record};
 use skep_filter::{Process, Source as Origin};
 use skep_hooks::{LinkType, Packet};
@@ -41,6 +41,7 @@ pub(crate) struct Capture {
     /// Finds the processes of packets, and whether these are shown.
     pub(crate) processes: Option<Processes>,
     pub(crate) shows_process: bool,
+    pub(crate) requests: Requests,
     /// Whether the expression asks for them.
     pub(crate) filters_process: bool,
     /// Packets after which to stop.
@@ -55,19 +56,19 @@ pub(crate) struct Capture {
     pub(crate) begun: u64,
 }
 
-/// Programs by link type and process, if the expression asks for that; nothing where all packets match.
-type Programs = HashMap<(LinkType, Option<Process>), Option<Program>>;
-/// Programs kept at most.
+/// Filters by link type and process, if the expression asks for that; nothing where all packets match.
+type Filters = HashMap<(LinkType, Option<Process>), Option<Filter>>;
+/// Filters kept at most.
 const MOST: usize = 1 << 12;
 
 impl Capture {
-    pub(crate) fn run(&mut self, out: &mut Out<'_>) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self, term: &mut Term<'_>, as_tcpdump: bool) -> Result<(), Failure> {
         let mut packet = Packet::new();
         let mut lines = Vec::with_capacity(CHUNK * 2);
-        let mut programs = Programs::new();
-        let done = self.packets(&mut packet, &mut lines, &mut programs, out);
+        let mut filters = Filters::new();
+        let done = self.packets(&mut packet, &mut lines, &mut filters, term, as_tcpdump);
         // What was found before a failure comes first.
-        out.write_all(&lines)?;
+        term.out.write_all(&lines)?;
         done
     }
 
@@ -75,11 +76,22 @@ impl Capture {
         &mut self,
         packet: &mut Packet,
         lines: &mut Vec<u8>,
-        programs: &mut Programs,
-        out: &mut Out<'_>,
+        filters: &mut Filters,
+        term: &mut Term<'_>,
+        as_tcpdump: bool,
     ) -> Result<(), Failure> {
         let live = self.sources.are_live();
         while self.seen < self.most {
+            if self.requests.take_counts() && live {
+                let who = if as_tcpdump { "tcpdump: " } else { "" };
+                writeln!(term.err, "{who}{}", self.counts(as_tcpdump).join(", "))?;
+            }
+            if self.requests.take_flush()
+                && let Some(saver) = &mut self.saver
+            {
+                saver.flush()?;
+            }
+            let out = &mut term.out;
             match self.sources.next(packet, stop::asked())? {
                 Got::End => break,
                 Got::Idle => {
@@ -100,7 +112,7 @@ impl Capture {
                 }
                 Got::Packet { filtered } => {
                     self.cut(packet);
-                    if !filtered && !self.matches(packet, programs)? {
+                    if !filtered && !self.matches(packet, filters)? {
                         continue;
                     }
                 }
@@ -174,25 +186,25 @@ impl Capture {
         packet.reset(&bytes, meta);
     }
 
-    fn matches(&mut self, packet: &Packet, programs: &mut Programs) -> Result<bool, Failure> {
+    fn matches(&mut self, packet: &Packet, filters: &mut Filters) -> Result<bool, Failure> {
         if self.expression.text.trim().is_empty() {
             return Ok(true);
         }
         let link = packet.meta.link;
         let process = if self.filters_process { Some(self.process(packet)) } else { None };
-        if programs.len() >= MOST {
-            programs.clear();
+        if filters.len() >= MOST {
+            filters.clear();
         }
-        let program = match programs.entry((link, process)) {
+        let filter = match filters.entry((link, process)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let process = new.key().1.as_ref();
                 let link = expression::of_file(link)?;
-                let program = self.expression.program_of(link, Origin::File, process)?;
-                new.insert(program)
+                let filter = self.expression.filter_of(link, Origin::File, process)?;
+                new.insert(filter)
             }
         };
-        let Some(program) = program else { return Ok(true) };
+        let Some(filter) = filter else { return Ok(true) };
         Ok(with_bytes(packet, |bytes| {
             let packet = if link == LinkType::ETHERNET {
                 skep_cbpf::Packet::ethernet(bytes, packet.meta.wire_len)
@@ -201,7 +213,7 @@ impl Capture {
                 this.len = packet.meta.wire_len;
                 this
             };
-            program.run(&packet) != 0
+            filter.matches(&packet)
         }))
     }
 
@@ -281,33 +293,34 @@ impl Capture {
         }
         out.flush()?;
         if self.sources.are_live() {
-            self.summary(&mut term.err, as_tcpdump)?;
+            writeln!(term.err, "{}", self.counts(as_tcpdump).join("\n"))?;
         }
         ended.and(finished)
     }
 
-    /// What was captured and what was lost.
-    fn summary(&mut self, err: &mut Out<'_>, as_tcpdump: bool) -> io::Result<()> {
+    /// What was captured and what was lost so far.
+    fn counts(&mut self, as_tcpdump: bool) -> Vec<String> {
         let seen = self.seen;
         let stats = self.sources.stats();
-        writeln!(err, "{seen} packet{} captured", plural(seen))?;
         let several = stats.len() > 1 && !as_tcpdump;
+        let mut counts = vec![format!("{seen} packet{} captured", plural(seen))];
         for (name, stats) in stats {
             let of = if several { format!("{name}: ") } else { String::new() };
             let (received, dropped) = (stats.received + self.counted, stats.dropped);
-            writeln!(err, "{of}{received} packet{} received by filter", plural(received))?;
-            write!(err, "{of}{dropped} packet{} dropped by kernel", plural(dropped))?;
-            if dropped > 0 && !as_tcpdump {
-                let times = stats.full;
-                write!(
-                    err,
-                    ": the buffer was full {times} time{}, -B makes it larger",
-                    plural(times)
-                )?;
-            }
-            writeln!(err)?;
+            counts.push(format!("{of}{received} packet{} received by filter", plural(received)));
+            let times = stats.full;
+            let why = match dropped > 0 && !as_tcpdump {
+                true => {
+                    format!(
+                        ": the buffer was full {times} time{}, -B makes it larger",
+                        plural(times)
+                    )
+                }
+                false => String::new(),
+            };
+            counts.push(format!("{of}{dropped} packet{} dropped by kernel{why}", plural(dropped)));
         }
-        Ok(())
+        counts
     }
 }
 

@@ -18,10 +18,17 @@ const NOBODY: u32 = 65_534;
 /// What is still to be done with files after that.
 #[derive(Clone, Copy)]
 pub(crate) struct Files<'a> {
+    /// What they are called, perhaps by a pattern.
+    pub(crate) path: &'a Path,
     /// The one that is written now.
-    pub(crate) first: &'a Path,
+    pub(crate) first: Option<&'a Path>,
     /// Whether others are to be created beside it.
     pub(crate) more: bool,
+}
+
+/// Whether root runs this, and is not to stay.
+pub(crate) fn is_given_up(user: Option<&str>) -> bool {
+    getuid().is_root() && user != Some("root")
 }
 
 /// Becomes a user, if root runs this: the one that is named, else the owner of the directory where more files are to be
@@ -30,7 +37,7 @@ pub(crate) struct Files<'a> {
 ///
 /// Only the calling thread changes: it is the only one yet, but for one that finds the sockets of processes and sees no packet.
 pub(crate) fn drop(user: Option<&str>, files: Option<Files<'_>>) -> Result<(), Failure> {
-    if !getuid().is_root() || user == Some("root") {
+    if !is_given_up(user) {
         return Ok(());
     }
     let failed = |err: Errno| {
@@ -38,11 +45,11 @@ pub(crate) fn drop(user: Option<&str>, files: Option<Files<'_>>) -> Result<(), F
         Failure::new(Kind::Environment, text).help("-Z root keeps them")
     };
     let (uid, gid) = match files.filter(|files| files.more && user.is_none()) {
-        Some(files) => owner(files.first).map_err(|err| Failure::file(files.first, &err))?,
+        Some(files) => owner(files.path).map_err(|err| Failure::file(files.path, &err))?,
         None => ids(user)?,
     };
     if !uid.is_root() {
-        if let Some(Files { first, more }) = files
+        if let Some(Files { first: Some(first), more, .. }) = files
             && (more || user.is_some())
         {
             let owned = chown(first, Some(uid.as_raw()), Some(gid.as_raw()));
@@ -60,9 +67,10 @@ pub(crate) fn drop(user: Option<&str>, files: Option<Files<'_>>) -> Result<(), F
     set_no_new_privs(true).map_err(failed)
 }
 
-/// Who owns the directory of a file.
+/// Who owns the directory of a file, or the last one on the way there.
 fn owner(file: &Path) -> io::Result<(Uid, Gid)> {
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_there = |dir: &&Path| !dir.as_os_str().is_empty() && dir.exists();
+    let dir = file.ancestors().skip(1).find(is_there).unwrap_or(Path::new("."));
     let dir = fs::metadata(dir)?;
     Ok((Uid::from_raw(dir.uid()), Gid::from_raw(dir.gid())))
 }

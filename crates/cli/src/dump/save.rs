@@ -171,6 +171,11 @@ impl Saver {
         Ok(true)
     }
 
+    /// Has the packets so far in their file.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.sink.flush().map_err(|err| failure(&self.name, &err))
+    }
+
     /// Goes on to the next file if it is time, whether packets come or not; `false` if there may be no more files.
     /// tcpdump waits for a packet.
     pub(crate) fn tick(&mut self) -> Result<bool, Failure> {
@@ -334,6 +339,10 @@ impl PacketSink for Flushing {
             plain.flush()?;
         }
         Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.0.flush()
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

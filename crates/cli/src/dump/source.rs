@@ -1,7 +1,7 @@
 //! Where packets come from: captures one after another, or interfaces side by side.
 
 use super::devices;
-use super::expression::{self, Expression};
+use super::expression::{self, Expression, Filter};
 use super::kernel::{Counter, Place, What};
 use crate::failure::{Failure, Kind};
 use crate::file;
@@ -14,6 +14,7 @@ use skep_hooks::{
     PacketSource, RingOptions, RingStats,
 };
 use std::collections::{HashMap, VecDeque};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -41,6 +42,8 @@ pub(crate) struct Options<'a> {
     pub(crate) immediate: bool,
     pub(crate) direction: Direction,
     pub(crate) linktype: Option<&'a str>,
+    /// Whether root is given up once all is open.
+    pub(crate) gives_up_root: bool,
     /// Where times are to come from, if not from the host's clock.
     pub(crate) time_stamp_type: Option<&'a str>,
     /// What the kernel is to count, if it can.
@@ -57,7 +60,8 @@ pub(crate) enum Sources {
 pub(crate) struct Files {
     current: Box<dyn PacketSource>,
     path: PathBuf,
-    rest: VecDeque<PathBuf>,
+    /// The others, open already if root is given up before their turn.
+    rest: VecDeque<(PathBuf, Option<File>)>,
     direction: Direction,
 }
 
@@ -129,15 +133,21 @@ impl Sources {
         if let Some(name) = options.linktype {
             expression::by_name(name)?;
         }
-        let mut rest: VecDeque<PathBuf> = read.iter().cloned().collect();
-        if let Some(path) = rest.pop_front() {
-            let current = open_capture(&path)?;
+        if let [path, rest @ ..] = read {
+            let current = open_capture(path)?;
+            let early = |path: &PathBuf| -> Result<_, Failure> {
+                let opens = options.gives_up_root && !file::is_std(path);
+                let opened = opens.then(|| File::open(path)).transpose();
+                Ok((path.clone(), opened.map_err(|err| Failure::file(&file::name(path), &err))?))
+            };
+            let rest = rest.iter().map(early).collect::<Result<_, _>>()?;
             // What is wrong with the expression is said before any packet is shown.
             let link = current.interfaces().first().map(|interface| interface.link);
             if let Some(link) = link.filter(|_| !expression.text.trim().is_empty()) {
-                expression.program(expression::of_file(link)?, Origin::File)?;
+                expression.filter(expression::of_file(link)?, Origin::File)?;
             }
-            return Ok(Self::Files(Files { current, path, rest, direction: options.direction }));
+            let (path, direction) = (path.clone(), options.direction);
+            return Ok(Self::Files(Files { current, path, rest, direction }));
         }
         Rings::open(options, expression).map(Self::Rings)
     }
@@ -257,8 +267,13 @@ impl Files {
                 Next::Idle => return Ok(Got::Idle),
                 Next::End => match self.rest.pop_front() {
                     None => return Ok(Got::End),
-                    Some(path) => {
-                        self.current = open_capture(&path)?;
+                    Some((path, opened)) => {
+                        self.current = match opened {
+                            Some(file) => {
+                                skep_hooks::open_opened(file).map_err(|err| failure(&path, &err))?
+                            }
+                            None => open_capture(&path)?,
+                        };
                         self.path = path;
                     }
                 },
@@ -268,7 +283,7 @@ impl Files {
 
     /// What is read, and what will be.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.path].into_iter().chain(&self.rest)
+        [&self.path].into_iter().chain(self.rest.iter().map(|(path, _)| path))
     }
 
     fn goes_right(&self, packet: &Packet) -> bool {
@@ -429,7 +444,11 @@ impl Ring {
         expression: &Expression,
         what: &What,
     ) -> Result<Option<(Self, Counter)>, Failure> {
-        let filter = expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?;
+        let filter = match expression.filter(skep_filter::LinkType::Ethernet, Origin::Live)? {
+            None => None,
+            Some(Filter::Program(program)) => Some(program),
+            Some(Filter::Long(_)) => return Ok(None),
+        };
         let place = Place {
             filter: filter.as_ref(),
             snaplen: options.snaplen,
@@ -463,15 +482,25 @@ impl Ring {
     ) -> Result<Self, Failure> {
         // Packets of all interfaces at once have no link header while the kernel filters them.
         let program = if name == "any" {
+            // What is wrong with the expression is said now.
+            expression.filter(skep_filter::LinkType::LinuxSll2, Origin::File)?;
             None
         } else if expression.asks_process() {
             let link = skep_filter::LinkType::Ethernet;
-            // What is wrong with it is said now.
-            expression.program_of(link, Origin::Live, Some(&Process::default()))?;
+            expression.filter_of(link, Origin::Live, Some(&Process::default()))?;
             remarks.push(format!("{name}: packets are filtered here, where processes are known"));
             None
         } else {
-            expression.program(skep_filter::LinkType::Ethernet, Origin::Live)?
+            match expression.filter(skep_filter::LinkType::Ethernet, Origin::Live)? {
+                None => None,
+                Some(Filter::Program(program)) => Some(program),
+                Some(Filter::Long(_)) => {
+                    remarks.push(format!(
+                        "{name}: packets are filtered here: the program is too long for the kernel"
+                    ));
+                    None
+                }
+            }
         };
         let insns = program.as_ref().map(raw);
         let ring_options = RingOptions {

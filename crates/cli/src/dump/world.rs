@@ -1,12 +1,17 @@
 //! Names in expressions, as the files of this host and its resolver know them.
 
 use skep_filter::{Port, Resolver};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
 
 /// Who knows names here.
 #[derive(Default)]
-pub(crate) struct World {}
+pub(crate) struct World {
+    /// Lists that have been read, or could not be: after root is given up they may be out of reach.
+    lists: RefCell<HashMap<String, Option<String>>>,
+}
 
 /// Lines of a file in /etc as words, without remarks.
 fn lines(path: &str) -> Vec<Vec<String>> {
@@ -59,7 +64,8 @@ impl Resolver for World {
     }
 
     fn list(&self, name: &str) -> Option<String> {
-        fs::read_to_string(name).ok()
+        let mut lists = self.lists.borrow_mut();
+        lists.entry(name.to_owned()).or_insert_with(|| fs::read_to_string(name).ok()).clone()
     }
 
     fn ether(&self, name: &str) -> Option<[u8; 6]> {

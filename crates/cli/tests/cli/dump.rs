@@ -261,6 +261,33 @@ fn captures_of_a_list() {
     assert_eq!(ran.out, skep(both).out);
 }
 
+/// The kernel's limit is none where the kernel does not filter.
+#[test]
+fn long_lists_filter_captures() {
+    let list = scratch("dump-long").join("list");
+    let mut hosts: String =
+        (0..10_000).map(|n| format!("172.{}.{}.9\n", n % 100, n / 100)).collect();
+    hosts.push_str("10.0.0.13\n");
+    fs::write(&list, hosts).unwrap();
+    let count =
+        |expression: &str| skep(&format!("dump -r examples/traffic.pcap --count {expression}"));
+    let ran = count(&format!("host in @{}", list.display()));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.out, count("host 10.0.0.13").out);
+    let listing = skep(&format!("dump -d host in @{}", list.display()));
+    assert_eq!(listing.code, 4, "{}", listing.err);
+}
+
+/// Whoever reads the words of an error, or does not, the exit code is the same.
+#[test]
+fn errors_that_nobody_reads_are_errors() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let args = ["dump", "-r", "examples/traffic.pcap", "foo bar"];
+    let status = command(args).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
 /// Names of hosts, ports and protocols, without -n; the resolver is the host's, so only what its files know.
 #[test]
 fn names_are_those_of_tcpdump() {

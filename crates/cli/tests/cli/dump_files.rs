@@ -4,7 +4,8 @@ use crate::bin::{command, root, scratch, skep};
 use crate::dump::{link, run, tcpdump};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -381,22 +382,78 @@ fn a_capture_ends_with_its_count() {
     assert!(err.contains("2 packets captured"), "{err}");
 }
 
+/// The value of a field of proc_pid_status(5), up to the first space.
+#[track_caller]
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("{status}")).split_whitespace().next().unwrap()
+}
+
 /// Root is given up once all is open.
 #[test]
 fn privileges_are_dropped() {
     let Some(way) = namespace() else { return };
-    let (out, err) = listen(way, "dump-live-user", "-i lo -c 100", "cat /proc/$pid/status >status");
+    let (_, err) = listen(way, "dump-live-user", "-i lo -c 100", "cat /proc/$pid/status >status");
     let status = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-live-user/status");
     let status = fs::read_to_string(status).unwrap();
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("{status}{out}{err}")).split_whitespace().next().unwrap()
-    };
-    assert_eq!(field("CapEff:"), "0000000000000000", "{err}");
-    assert_eq!(field("CapPrm:"), "0000000000000000", "{err}");
+    assert_eq!(field(&status, "CapEff:"), "0000000000000000", "{err}");
+    assert_eq!(field(&status, "CapPrm:"), "0000000000000000", "{err}");
     if way == "-n" {
-        assert_ne!(field("Uid:"), "0", "{err}");
+        assert_ne!(field(&status, "Uid:"), "0", "{err}");
     }
+}
+
+/// So it is where packets come from captures, of which those to come may be files that root alone may read.
+#[test]
+fn privileges_are_dropped_for_captures() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root has privileges to drop");
+        return;
+    }
+    let dir = scratch("dump-read-user");
+    let secret = dir.join("secret.pcap");
+    fs::copy(root().join("examples/traffic.pcap"), &secret).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut child = command(["dump", "-r", "-", "-r"])
+        .arg(&secret)
+        .args(["-nn", "-l"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&fs::read(&secret).unwrap()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    assert_ne!(field(&status, "Uid:"), "0");
+    assert_eq!(field(&status, "CapEff:"), "0000000000000000");
+    drop(input);
+    let rest = lines.map_while(Result::ok).count();
+    assert!(child.wait().unwrap().success());
+    let once = skep("dump -nn -r examples/traffic.pcap").out.lines().count();
+    assert_eq!(1 + rest, 2 * once);
+}
+
+/// SIGUSR1 asks for the counts so far, SIGUSR2 for the packets so far to be in their file; neither ends anything.
+#[test]
+fn signals_ask_for_counts_and_packets() {
+    let Some(way) = namespace() else { return };
+    let meanwhile = format!(
+        "{SEND}; sleep 0.5; kill -USR1 $pid; sleep 0.3; stat -c %s f.pcap >before; kill -USR2 $pid; sleep 0.3; \
+         stat -c %s f.pcap >after; {SEND}"
+    );
+    let (_, err) = listen(way, "dump-live-asked", "-i lo -w f.pcap udp port 9999", &meanwhile);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump-live-asked");
+    let number =
+        |name| -> u64 { fs::read_to_string(dir.join(name)).unwrap().trim().parse().unwrap() };
+    assert_eq!(number("before"), 0);
+    // A header and three packets of six bytes.
+    assert_eq!(number("after"), 24 + 3 * (16 + 14 + 20 + 8 + 6));
+    // Of the loopback the kernel counts both ways.
+    let counts = "3 packets captured, 6 packets received by filter, 0 packets dropped by kernel\n";
+    assert!(err.contains(counts) && err.contains("6 packets captured\n"), "{err}");
 }
 
 /// Runs it as nobody, who has no capabilities; nothing where others may not look into the build directory.

@@ -67,6 +67,10 @@ impl<W: Finish> PacketSink for PcapWriter<W> {
         Ok(packet.frame().write_to(&mut self.out)?)
     }
 
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(&mut self) -> Result<(), SinkError> {
         if self.link.is_none() {
             self.header(LinkType::ETHERNET)?;

@@ -96,6 +96,10 @@ impl<W: Finish> PacketSink for PcapngWriter<W> {
         Ok(self.block(6, &[&head, &frame, &tail])?)
     }
 
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(self.out.finish()?)
     }
