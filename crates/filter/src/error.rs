@@ -1,5 +1,6 @@
 //! Why an expression has no meaning.
 
+use crate::ast::{Expr, Id, Node, NodeKind};
 use skep_diag::{Diagnostic, Span};
 
 /// Why an expression has no meaning, and which words of it are to blame.
@@ -83,6 +84,9 @@ pub enum ErrorKind {
     /// `any` and `inner` in each other.
     #[error("`any` and `inner` do not go into each other")]
     Nested,
+    /// `any` or `inner` before what is no condition.
+    #[error("`{word}` stands before a condition")]
+    ScopeAlone { word: String, negated: bool },
     /// Words that do not go with `any` and `inner`.
     #[error("these words do not go with `any` and `inner`")]
     NotScoped,
@@ -157,7 +161,7 @@ impl ErrorKind {
             Self::Size(_) => "filter.size",
             Self::Registers => "filter.registers",
             Self::SnapLen => "filter.snaplen",
-            Self::Nested | Self::NotScoped => "filter.scope",
+            Self::Nested | Self::ScopeAlone { .. } | Self::NotScoped => "filter.scope",
             Self::NoList | Self::EmptyList | Self::Item { .. } => "filter.list",
             Self::Text(_) => "filter.text",
             Self::NoProcess => "filter.process",
@@ -171,7 +175,33 @@ impl ErrorKind {
     /// What to write beside the words, and what would do.
     fn advice(&self) -> (String, String) {
         let (label, help) = match self {
+            Self::Unexpected {
+                expected: crate::parse::TEXT | crate::parse::QUOTED_NAME,
+                found,
+            } => {
+                let help = format!(
+                    "put it in quotes, and the whole in others that the shell takes away: '… \"{found}\"'"
+                );
+                return ("in quotes".into(), help);
+            }
+            Self::Unexpected { found, .. } if found == "in" => (
+                "before a list",
+                "it stands behind `host`, `net`, `port`, `src`, `dst` or `vlan`: `host in {10.0.0.0/8}`",
+            ),
             Self::Unexpected { found, .. } => return (suggestion(found), String::new()),
+            Self::Character(',') => ("", "several stand in a list: `port in {80, 443}`"),
+            Self::Character('{' | '}') => ("", "a list has `in` before it: `port in {80, 443}`"),
+            Self::ScopeAlone { word, negated: true } => {
+                let help =
+                    format!("put `not` first, `not {word} tcp`, or inside, `{word} (not tcp)`");
+                return (String::new(), help);
+            }
+            Self::ScopeAlone { word, .. } => {
+                return (
+                    String::new(),
+                    format!("as in `{word} tcp port 80`, `{word} (tcp and net 10)`"),
+                );
+            }
             Self::NoQualifier(text) => {
                 let help = match text.parse::<u32>() {
                     Ok(_) => format!("say what it is: `port {text}`, `host {text}`, `net {text}`"),
@@ -199,13 +229,32 @@ impl ErrorKind {
             Self::NotScoped => {
                 ("", "protocols, addresses, ports, fields and `payload contains` do")
             }
-            Self::Nested => ("", "`any` looks at all headers, `inner` at those in tunnels"),
+            Self::Nested => {
+                ("", "one of them, once: `any` looks at all headers, `inner` at those in tunnels")
+            }
             Self::Item { what: "port" | "VLAN", .. } => {
                 ("", "numbers and ranges, as in {80, 8000-8999}")
             }
             Self::Item { .. } => ("", "as in {10.0.0.0/8, 192.0.2.1-192.0.2.9, 2001:db8::/32}"),
             Self::Name { what: "host", .. } => ("", "give its address"),
             Self::Name { what: "port", .. } => ("", "give its number"),
+            Self::Name { what: "protocol", name } => {
+                let label = match skep_diag::closest(name, crate::names::protocols()) {
+                    Some(protocol) if protocol != name => format!("did you mean `{protocol}`?"),
+                    _ => String::new(),
+                };
+                return (label, "give its number".into());
+            }
+            Self::Name { what: "network" | "Ethernet host", .. } => ("", "give its address"),
+            Self::TooLarge { most, .. } => return (format!("0 to {most}"), String::new()),
+            Self::Size(size) => {
+                let help = if *size == 3 {
+                    "three bytes are four, shifted: `tcp[4:4] >> 8`"
+                } else {
+                    "compare them in parts"
+                };
+                return ("1, 2 or 4".into(), help.into());
+            }
             Self::NotInFiles { .. } => ("", "use it on a live capture, or capture from `any`"),
             Self::AfterMpls(_) => ("", "move it before `mpls`: what follows `mpls` looks inside"),
             Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
@@ -221,6 +270,34 @@ impl ErrorKind {
     }
 }
 
+impl Expr {
+    /// An error of a condition, with the word that is to blame, where it is one.
+    pub(crate) fn at_word(&self, node: &Node, error: Error) -> Error {
+        let text = self.slice(error.span);
+        let (before, word) = match (&error.kind, node.kind) {
+            (ErrorKind::Name { .. }, NodeKind::Id(_, Id::Name(span))) => {
+                return Error::new(span, error.kind);
+            }
+            // A size stands behind the colon.
+            (ErrorKind::Size(_), _) => match text.rsplit_once(':') {
+                Some((before, word)) => (before.len() + 1, word.trim_end_matches([']', ')', ' '])),
+                None => return error,
+            },
+            // A number is the last word of a condition, perhaps in parentheses.
+            (ErrorKind::TooLarge { .. }, _) if error.span == node.span => {
+                let words = text.trim_end_matches([')', ' ']);
+                let start =
+                    words.rfind(|c: char| c.is_whitespace() || c == '(').map_or(0, |at| at + 1);
+                (start, &words[start..])
+            }
+            _ => return error,
+        };
+        let trimmed = word.trim_start();
+        let start = error.span.start + before + (word.len() - trimmed.len());
+        Error::new(Span::new(start, start + trimmed.len()), error.kind)
+    }
+}
+
 /// What a mistyped word may have meant.
 fn suggestion(found: &str) -> String {
     match skep_diag::closest(found, crate::words::all()) {
@@ -228,3 +305,6 @@ fn suggestion(found: &str) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,28 @@
 //! What an expression means, by following it: the reference for every program made of it.
 
 mod deep;
+mod facts;
 
+use crate::ast::Expr;
+use crate::fact::Fact;
 use crate::form::{
     AUTH, CHAIN_STEPS, Chain, EXTENSIONS, Effect, Form, FormId, Init, NO_NEXT, Rhs, Test, Value,
     ValueId, compare,
 };
+use crate::link::LinkType;
 use crate::lower::Meaning;
 use skep_cbpf::{Ancillary, Packet, Size};
 
-/// The packet is rejected: it is too short, or something is divided by zero.
+/// Why the packet is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rejected;
+enum Rejected {
+    /// It ends before so many bytes at a place.
+    Ends { at: u32, len: u32 },
+    /// Something is divided by zero.
+    Division,
+    /// No packet has what is asked for.
+    Nowhere,
+}
 
 impl Meaning {
     /// Whether a packet matches. What the kernel alone knows is taken from [`Packet::meta`].
@@ -24,47 +35,89 @@ impl Meaning {
     /// division by zero, which is no match, but not the opposite of one under `not` either.
     #[must_use]
     pub fn evaluate(&self, packet: &Packet<'_>) -> Option<bool> {
-        let mut run = Run { meaning: self, packet, cells: Vec::new() };
+        let mut run = Run::new(self, packet);
         run.begin().ok()?;
         run.form(self.root).ok()
     }
 
-    /// What each node of the expression is by itself, in the order of [`Expr::nodes`].
-    ///
-    /// [`Expr::nodes`]: crate::Expr::nodes
+    /// Why a packet is rejected, where [`Meaning::evaluate`] says nothing.
     #[must_use]
-    pub fn reasons(&self, packet: &Packet<'_>) -> Vec<Reason> {
-        let mut run = Run { meaning: self, packet, cells: Vec::new() };
-        let begun = run.begin();
+    pub fn rejection(&self, packet: &Packet<'_>) -> Option<Fact> {
+        let mut run = Run::new(self, packet);
+        let rejected = run.begin().and_then(|()| run.form(self.root)).err()?;
+        Some(run.rejection(rejected, None))
+    }
+
+    /// What each node of the expression is by itself, in the order of [`Expr::nodes`]. The expression and the
+    /// link type are those that the meaning was made of: their words name what is read.
+    #[must_use]
+    pub fn reasons(&self, expr: &Expr, link: LinkType, packet: &Packet<'_>) -> Vec<Reason> {
+        let mut run = Run::new(self, packet);
+        run.seen = Some(Vec::new());
+        let mut begun = run.begin();
         // The whole first, so that headers are where they are for what follows in the text.
-        let _ = begun.and_then(|()| run.form(self.root));
+        let whole = begun.and_then(|()| run.form(self.root));
+        // Rejected before the first test: the headers at any depth are not there.
+        if run.take_seen().is_empty() {
+            begun = begun.and(whole.map(drop));
+        }
         let mut sides = self.sides.iter().peekable();
-        let nodes = self.nodes.iter().enumerate().map(|(at, &form)| {
-            let holds = begun.and_then(|()| run.form(form)).ok();
+        let nodes = self.nodes.iter().zip(expr.nodes()).enumerate().map(|(at, (&form, node))| {
+            let held = begun.and_then(|()| run.form(form));
+            let seen = run.take_seen();
             let sides = sides.next_if(|side| side.0 as usize == at);
             let sides = sides.map(|&(_, left, right)| [left, right].map(|id| run.value(id).ok()));
-            Reason { holds, sides }
+            let has = if begun.is_ok() {
+                run.facts(node, form, link, &seen, held.err())
+            } else {
+                Vec::new()
+            };
+            Reason { holds: held.ok(), sides, has }
         });
         nodes.collect()
     }
 }
 
 /// Why a packet matches or does not: what one node of the expression is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// Whether the condition holds; nothing if it rejects the packet.
     pub holds: Option<bool>,
     /// Of a comparison, the numbers that are compared; nothing for one that the packet does not have.
     pub sides: Option<[Option<u32>; 2]>,
+    /// What the packet has that decides the condition, as far as it was read: of the innermost header that was
+    /// reached. Nothing for `and`, `or`, `not`, and for a comparison that was made.
+    pub has: Vec<Fact>,
+}
+
+/// A test that was made.
+struct Seen {
+    form: FormId,
+    test: Test,
+    /// What was read, before its mask.
+    value: Result<u32, Rejected>,
+    holds: bool,
 }
 
 struct Run<'a> {
     meaning: &'a Meaning,
     packet: &'a Packet<'a>,
     cells: Vec<u32>,
+    /// The tests that were made, if anybody asks.
+    seen: Option<Vec<Seen>>,
+}
+
+impl<'a> Run<'a> {
+    const fn new(meaning: &'a Meaning, packet: &'a Packet<'a>) -> Self {
+        Self { meaning, packet, cells: Vec::new(), seen: None }
+    }
 }
 
 impl Run<'_> {
+    fn take_seen(&mut self) -> Vec<Seen> {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn begin(&mut self) -> Result<(), Rejected> {
         for init in &self.meaning.cells {
             let value = match *init {
@@ -119,11 +172,12 @@ impl Run<'_> {
 
     fn load(&self, size: Size, at: u32) -> Result<u32, Rejected> {
         if at > i32::MAX.cast_unsigned() {
-            return Err(Rejected);
+            return Err(Rejected::Nowhere);
         }
-        let start = self.packet.data.checked_add(at as usize).ok_or(Rejected)?;
-        let rest = self.packet.bytes.get(start..).ok_or(Rejected)?;
-        let bytes = rest.get(..size.bytes().into()).ok_or(Rejected)?;
+        let rejected = Rejected::Ends { at, len: size.bytes().into() };
+        let start = self.packet.data.checked_add(at as usize).ok_or(rejected)?;
+        let rest = self.packet.bytes.get(start..).ok_or(rejected)?;
+        let bytes = rest.get(..size.bytes().into()).ok_or(rejected)?;
         Ok(bytes.iter().fold(0, |value, &byte| value << 8 | u32::from(byte)))
     }
 
@@ -140,7 +194,7 @@ impl Run<'_> {
                         current = left;
                     }
                     Some(Form::Const(value)) => break value,
-                    Some(Form::Test(test)) => break self.test(test)?,
+                    Some(Form::Test(test)) => break self.test(current, test)?,
                     Some(Form::Effect(effect)) => {
                         self.effect(effect)?;
                         break true;
@@ -161,13 +215,19 @@ impl Run<'_> {
         }
     }
 
-    fn test(&mut self, test: Test) -> Result<bool, Rejected> {
-        let value = self.value(test.value)?;
-        let rhs = match test.rhs {
-            Rhs::Const(value) => value,
-            Rhs::Value(id) => self.value(id)?,
-        };
-        Ok(compare(test.cmp, value & test.mask, rhs))
+    fn test(&mut self, form: FormId, test: Test) -> Result<bool, Rejected> {
+        let value = self.value(test.value);
+        let holds = value.and_then(|value| {
+            let rhs = match test.rhs {
+                Rhs::Const(value) => value,
+                Rhs::Value(id) => self.value(id)?,
+            };
+            Ok(compare(test.cmp, value & test.mask, rhs))
+        });
+        if let Some(seen) = &mut self.seen {
+            seen.push(Seen { form, test, value, holds: holds == Ok(true) });
+        }
+        holds
     }
 
     fn effect(&mut self, effect: u32) -> Result<(), Rejected> {
@@ -235,11 +295,11 @@ impl Run<'_> {
             Value::Anc(anc) => self.ancillary(anc)?,
             Value::Cell(cell) => self.cell(cell),
             Value::Chain(chain) => self.chain(chain)?,
-            Value::Fault | Value::Alu(..) => return Err(Rejected),
+            Value::Fault | Value::Alu(..) => return Err(Rejected::Nowhere),
         };
         for (op, right) in operations.into_iter().rev() {
             let right = self.value(right)?;
-            value = op.apply(value, right).ok_or(Rejected)?;
+            value = op.apply(value, right).ok_or(Rejected::Division)?;
         }
         Ok(value)
     }
@@ -248,11 +308,13 @@ impl Run<'_> {
         let meta = &self.packet.meta;
         Ok(match anc {
             Ancillary::PktType => (meta.pkt_type & 7).into(),
-            Ancillary::IfIndex => meta.device.map(|device| device.index).ok_or(Rejected)?,
+            Ancillary::IfIndex => {
+                meta.device.map(|device| device.index).ok_or(Rejected::Nowhere)?
+            }
             Ancillary::VlanTagPresent => self.packet.has_vlan_tag().into(),
             Ancillary::VlanTag => meta.vlan_tci.into(),
             // No word of the language asks for the others.
-            _ => return Err(Rejected),
+            _ => return Err(Rejected::Nowhere),
         })
     }
 

@@ -38,6 +38,7 @@ mod emit;
 mod error;
 mod eval;
 mod explain;
+mod fact;
 mod field;
 mod form;
 mod graph;
@@ -60,6 +61,7 @@ pub use diff::{Difference, Effort, LONGEST_WITNESS, Proof, Undecided, Witness, d
 pub use dot::{Run, dot, runs};
 pub use error::{Error, ErrorKind};
 pub use eval::Reason;
+pub use fact::Fact;
 pub use field::Field;
 pub use link::LinkType;
 pub use lower::{Meaning, Options, Process, Source};

@@ -248,10 +248,12 @@ impl Lowering<'_> {
     fn run(&mut self) -> Result<(), Error> {
         for node in &self.expr.nodes {
             self.span = node.span;
+            let expr = self.expr;
+            let at_word = |error| expr.at_word(node, error);
             let id = u32::try_from(self.meaning.nodes.len()).unwrap_or(NodeId::MAX);
             let form = match node.kind {
                 kind if node.scope.is_some() => {
-                    self.scoped(id, node.scope.unwrap_or(Scope::Any), kind)?
+                    self.scoped(id, node.scope.unwrap_or(Scope::Any), kind).map_err(at_word)?
                 }
                 NodeKind::Deep(scope, operand) => self.of_levels(scope, operand)?,
                 NodeKind::And(left, right) => {
@@ -266,7 +268,7 @@ impl Lowering<'_> {
                     let operand = self.done(operand);
                     self.not(operand)
                 }
-                kind => self.primitive(kind)?,
+                kind => self.primitive(kind).map_err(at_word)?,
             };
             self.meaning.nodes.push(form);
         }

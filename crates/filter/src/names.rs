@@ -76,6 +76,17 @@ pub fn protocol_number(name: &str) -> Option<u8> {
     PROTOCOLS.iter().find(|row| row.0 == name).map(|row| row.1)
 }
 
+/// The names of common protocols, of IP and Ethernet.
+pub(crate) fn protocols() -> impl Iterator<Item = &'static str> {
+    let names = PROTOCOLS.iter().map(|row| row.0);
+    names.chain(ETHER_PROTOCOLS.iter().map(|row| row.0))
+}
+
+/// The name of an IP protocol. 0 is not IP but the options of IPv6, and has none.
+pub(crate) fn protocol_name(number: u32) -> Option<&'static str> {
+    PROTOCOLS.iter().find(|row| number != 0 && u32::from(row.1) == number).map(|row| row.0)
+}
+
 /// Ethernet types and LLC service access points by name, for `ether proto`.
 const ETHER_PROTOCOLS: &[(&str, u32)] = &[
     ("aarp", 0x80f3),
@@ -98,4 +109,9 @@ const ETHER_PROTOCOLS: &[(&str, u32)] = &[
 
 pub(crate) fn ether_protocol(name: &str) -> Option<u32> {
     ETHER_PROTOCOLS.iter().find(|row| row.0 == name).map(|row| row.1)
+}
+
+/// The name of an Ethernet type.
+pub(crate) fn ether_name(number: u32) -> Option<&'static str> {
+    ETHER_PROTOCOLS.iter().find(|row| row.1 == number).map(|row| row.0)
 }

@@ -13,6 +13,8 @@ mod arith;
 mod beyond;
 mod primitive;
 
+pub(crate) use beyond::{QUOTED_NAME, TEXT};
+
 use crate::ast::{Expr, Id, Node, NodeId, NodeKind, Qual, RelOp, Scope};
 use crate::error::{Error, ErrorKind};
 use crate::lex::{Lexer, Tok, Token};
@@ -191,11 +193,17 @@ impl Parser<'_> {
                 if let Some(operand) = self.beyond()? {
                     return Ok(operand);
                 }
+                let scope = self.scope_word();
                 let id = self.id()?;
                 let Some(qual) = outer.filter(|_| may_be_id) else {
                     let span = Span::new(start, self.last_end);
                     let text = self.expr.slice(span).into();
-                    return Err(Error::new(span, ErrorKind::NoQualifier(text)));
+                    let kind = if scope.is_some() {
+                        self.scope_alone(text)
+                    } else {
+                        ErrorKind::NoQualifier(text)
+                    };
+                    return Err(Error::new(span, kind));
                 };
                 let node = self.push(start, NodeKind::Id(qual, id));
                 Ok(Operand::Id(Cond { node, qual: outer }))

@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     let Ok(meaning) = expr.meaning(&options) else { return };
     let packet = Packet::new(packet.get(1..).unwrap_or_default());
     let want = meaning.matches(&packet);
-    let _ = meaning.reasons(&packet);
+    let _ = meaning.reasons(&expr, link, &packet);
     for optimise in [false, true] {
         match meaning.compile(optimise) {
             Ok(program) => {

@@ -29,11 +29,11 @@ pub(super) fn run(
     packet.meta.pkt_type = one.pkt_type;
     packet.meta.device = Some(Device { index: one.ifindex, hardware: 1 });
     let answer = meaning.evaluate(&packet);
-    let reasons = meaning.reasons(&packet);
+    let reasons = meaning.reasons(expr, options.link, &packet);
     let verdict = match answer {
         Some(true) => "matches",
         Some(false) => "does not match",
-        None => "does not match: it is too short, or something is divided by zero",
+        None => "does not match",
     };
     let lines = lines(expr, &reasons);
     if as_json {
@@ -43,6 +43,7 @@ pub(super) fn run(
                 "words": line.words,
                 "holds": line.reason.holds,
                 "sides": line.reason.sides,
+                "has": line.reason.has.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })
         });
         let object = json!({
@@ -59,7 +60,11 @@ pub(super) fn run(
         if captured < one.len as usize {
             write!(term.out, ", {captured} captured")?;
         }
-        writeln!(term.out, ": {verdict}")?;
+        write!(term.out, ": {verdict}")?;
+        if let Some(rejection) = meaning.rejection(&packet) {
+            write!(term.out, ": {rejection}")?;
+        }
+        writeln!(term.out)?;
         for line in lines {
             let holds = match line.reason.holds {
                 Some(true) => "yes",
@@ -67,9 +72,8 @@ pub(super) fn run(
                 None => "short",
             };
             write!(term.out, "{holds:<6}{:indent$}{}", "", line.words, indent = 2 * line.depth)?;
-            if let Some(sides) = line.reason.sides {
-                let side = |side: Option<u32>| side.map_or("?".into(), |value| value.to_string());
-                write!(term.out, "   ({} and {})", side(sides[0]), side(sides[1]))?;
+            for (at, value) in values(line.reason).enumerate() {
+                write!(term.out, "{}{value}", if at == 0 { ": " } else { ", " })?;
             }
             writeln!(term.out)?;
         }
@@ -80,16 +84,26 @@ pub(super) fn run(
 struct Line<'a> {
     depth: usize,
     words: &'a str,
-    reason: Reason,
+    reason: &'a Reason,
+}
+
+/// What the packet has: the sides of a comparison, unless it was not made, and what decided.
+fn values(reason: &Reason) -> impl Iterator<Item = String> {
+    let is_compared = reason.has.is_empty() || reason.holds.is_none();
+    let sides = reason.sides.filter(|_| is_compared).map(|[left, right]| {
+        let side = |side: Option<u32>| side.map_or("?".into(), |value| value.to_string());
+        format!("{} and {}", side(left), side(right))
+    });
+    sides.into_iter().chain(reason.has.iter().map(ToString::to_string))
 }
 
 /// Each condition under what it is an operand of.
-fn lines<'a>(expr: &'a Expr, reasons: &[Reason]) -> Vec<Line<'a>> {
+fn lines<'a>(expr: &'a Expr, reasons: &'a [Reason]) -> Vec<Line<'a>> {
     let Some(root) = expr.nodes().len().checked_sub(1) else { return Vec::new() };
     let mut lines = Vec::new();
     let mut pending = vec![(NodeId::try_from(root).unwrap_or(NodeId::MAX), 0)];
     while let Some((id, depth)) = pending.pop() {
-        let (Some(node), Some(&reason)) = (expr.nodes().get(id as usize), reasons.get(id as usize))
+        let (Some(node), Some(reason)) = (expr.nodes().get(id as usize), reasons.get(id as usize))
         else {
             continue;
         };

@@ -240,6 +240,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "filter --why examples/traffic.pcap:3 tcp dst port 443 or ip[8] > 5 and not net 10",
     ),
     ("filter-why-not", "", "filter --why examples/traffic.pcap:1 ip6 or udp[2:2] = tcp[100]"),
+    (
+        "filter-why-values",
+        "",
+        "filter --why examples/tunnels.pcap:3 tcp dst port 443 or vlan 5 or arp",
+    ),
+    (
+        "filter-why-short",
+        "",
+        "filter --why examples/traffic.pcap:1 tcp and tcp[100:2] = 1 or host 10.0.0.1",
+    ),
     ("filter-why-json", "", "filter --json --why examples/traffic.pcap:1 tcp"),
     ("filter-why-beyond", "", "filter --why examples/traffic.pcap:1000000 tcp"),
     ("filter-ebpf", "", "filter --ebpf=xdp ip"),

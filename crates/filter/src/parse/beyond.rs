@@ -17,6 +17,11 @@ const WITHIN: u32 = 256;
 /// Most that can be said.
 const MOST_WITHIN: u32 = 1024;
 
+/// What follows `payload contains`.
+pub(crate) const TEXT: &str = "a text in quotes, as in \"GET \"";
+/// What follows `process.name`.
+pub(crate) const QUOTED_NAME: &str = "a name in quotes, as in \"curl\"";
+
 impl Parser<'_> {
     /// The text of the current name, if it is one and has no `\` before it.
     fn current_name(&self) -> Option<&str> {
@@ -38,12 +43,7 @@ impl Parser<'_> {
     pub(super) fn beyond(&mut self) -> Result<Option<Operand>, Error> {
         let start = self.current.span.start;
         let Some(name) = self.current_name() else { return Ok(None) };
-        let scope = match name {
-            "any" => Some(Scope::Any),
-            "inner" => Some(Scope::Inner),
-            _ => None,
-        };
-        if let Some(scope) = scope
+        if let Some(scope) = self.scope_word()
             && self.begins_condition()
         {
             return self.scope(start, scope).map(Some);
@@ -100,6 +100,24 @@ impl Parser<'_> {
             .is_ok_and(|token| token.tok == Tok::Name && self.expr.slice(token.span) == wanted)
     }
 
+    /// What `any` and `inner` say, if the current word is one of them.
+    pub(super) fn scope_word(&self) -> Option<Scope> {
+        match self.current_name()? {
+            "any" => Some(Scope::Any),
+            "inner" => Some(Scope::Inner),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with `any` or `inner`, of which the current word is what follows and begins no condition.
+    pub(super) fn scope_alone(&self, word: String) -> ErrorKind {
+        if self.scope_word().is_some() {
+            return ErrorKind::Nested;
+        }
+        let negated = self.is_word(Word::Not);
+        ErrorKind::ScopeAlone { word, negated }
+    }
+
     /// `any` or `inner` before a condition.
     fn scope(&mut self, start: usize, scope: Scope) -> Result<Operand, Error> {
         let word = self.advance()?.span;
@@ -148,7 +166,7 @@ impl Parser<'_> {
         self.advance()?;
         let Some(text) = self.lexer.text()? else {
             self.advance()?;
-            return Err(self.unexpected("a text in quotes, as in \"GET \""));
+            return Err(self.unexpected(TEXT));
         };
         self.current = self.lexer.next()?;
         self.last_end = text.end + 1;
@@ -175,7 +193,7 @@ impl Parser<'_> {
         }
         let Some(text) = self.lexer.text()? else {
             self.advance()?;
-            return Err(self.unexpected("a name in quotes, as in \"curl\""));
+            return Err(self.unexpected(QUOTED_NAME));
         };
         self.current = self.lexer.next()?;
         self.last_end = text.end + 1;
