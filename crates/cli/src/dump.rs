@@ -192,7 +192,7 @@ pub(crate) struct Dump {
     #[arg(long, value_name = "FIELDS", help_heading = "Counting", value_delimiter = ',', value_parser = field, conflicts_with_all = ["hist", "rate"])]
     top: Vec<Field>,
     /// How the values of a field are spread, in powers of two.
-    #[arg(long, value_name = "FIELD", help_heading = "Counting", value_parser = field, conflicts_with = "rate")]
+    #[arg(long, value_name = "FIELD", help_heading = "Counting", value_parser = number, conflicts_with = "rate")]
     hist: Option<Field>,
     /// Packets and bits in each second.
     #[arg(long, help_heading = "Counting")]
@@ -247,6 +247,17 @@ fn field(name: &str) -> Result<Field, String> {
         let names: Vec<_> = Field::names().collect();
         format!("no such field, there are {}", names.join(" "))
     })
+}
+
+/// A field whose values lie on a scale.
+fn number(name: &str) -> Result<Field, String> {
+    let field = field(name)?;
+    if field.is_number() {
+        return Ok(field);
+    }
+    let is_number = |name: &&str| Field::named(name).is_some_and(Field::is_number);
+    let names: Vec<_> = Field::names().filter(is_number).collect();
+    Err(format!("its values are no numbers (--top counts them); those of {} are", names.join(" ")))
 }
 
 impl Dump {

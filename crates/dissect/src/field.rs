@@ -67,6 +67,35 @@ impl Field {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, field)| *field)
     }
 
+    /// Whether its values are numbers, which [`Record::number`] tells.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        match self {
+            Self::Length
+            | Self::Captured
+            | Self::Ethertype
+            | Self::Vlan
+            | Self::Protocol
+            | Self::Ttl
+            | Self::SourcePort
+            | Self::DestinationPort
+            | Self::Window
+            | Self::Payload
+            | Self::IcmpType
+            | Self::DnsType => true,
+            Self::Interface
+            | Self::SourceMac
+            | Self::DestinationMac
+            | Self::Source
+            | Self::Destination
+            | Self::Flags
+            | Self::DnsName
+            | Self::Server
+            | Self::FirstLine
+            | Self::Tunnel => false,
+        }
+    }
+
     /// The names of all fields.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)

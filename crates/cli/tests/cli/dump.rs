@@ -278,6 +278,15 @@ fn long_lists_filter_captures() {
     assert_eq!(listing.code, 4, "{}", listing.err);
 }
 
+/// What has no scale is not spread over one.
+#[test]
+fn histograms_are_of_numbers() {
+    let ran = skep("dump -r examples/traffic.pcap --hist src");
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("no numbers (--top counts them)"), "{}", ran.err);
+    assert_eq!(skep("dump -r examples/traffic.pcap --hist ttl").code, 0);
+}
+
 /// Whoever reads the words of an error, or does not, the exit code is the same.
 #[test]
 fn errors_that_nobody_reads_are_errors() {
