@@ -99,6 +99,9 @@ pub enum ErrorKind {
     /// Something in a list that does not belong there.
     #[error("`{text}` in the list is no {what}")]
     Item { text: String, what: &'static str },
+    /// What is wrong with an item of a list that a file has.
+    #[error("{file}, line {line}: {kind}")]
+    InFile { file: String, line: u64, kind: Box<ErrorKind> },
     /// A text that cannot be looked for.
     #[error("{0}")]
     Text(&'static str),
@@ -142,6 +145,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::InFile { kind, .. } => kind.code(),
             Self::Unexpected { .. } | Self::Ends { .. } => "filter.syntax",
             Self::Character(_) => "filter.character",
             Self::Number { .. } => "filter.number",
@@ -223,6 +227,7 @@ impl ErrorKind {
                         .into(),
                 );
             }
+            Self::InFile { kind, .. } => return kind.advice(),
             Self::Name { what: "list", .. } => {
                 ("", "it is a file that cannot be read, or nobody reads files here")
             }
