@@ -99,6 +99,9 @@ pub enum ErrorKind {
     /// Something in a list that does not belong there.
     #[error("`{text}` in the list is no {what}")]
     Item { text: String, what: &'static str },
+    /// A file with a list cannot be read.
+    #[error("{file}: {why}")]
+    Unread { file: String, why: String },
     /// What is wrong with an item of a list that a file has.
     #[error("{file}, line {line}: {kind}")]
     InFile { file: String, line: u64, kind: Box<ErrorKind> },
@@ -166,6 +169,7 @@ impl ErrorKind {
             Self::Registers => "filter.registers",
             Self::SnapLen => "filter.snaplen",
             Self::Nested | Self::ScopeAlone { .. } | Self::NotScoped => "filter.scope",
+            Self::Unread { .. } => "filter.unread",
             Self::NoList | Self::EmptyList | Self::Item { .. } => "filter.list",
             Self::Text(_) => "filter.text",
             Self::NoProcess => "filter.process",
@@ -228,9 +232,6 @@ impl ErrorKind {
                 );
             }
             Self::InFile { kind, .. } => return kind.advice(),
-            Self::Name { what: "list", .. } => {
-                ("", "it is a file that cannot be read, or nobody reads files here")
-            }
             Self::NotScoped => {
                 ("", "protocols, addresses, ports, fields and `payload contains` do")
             }

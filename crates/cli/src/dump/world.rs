@@ -2,6 +2,7 @@
 
 use skep_filter::{Port, Resolver};
 use std::fs;
+use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 
 /// Who knows names here.
@@ -58,8 +59,8 @@ impl Resolver for World {
         line.get(1)?.parse().ok()
     }
 
-    fn list(&self, name: &str) -> Option<String> {
-        fs::read_to_string(name).ok()
+    fn list(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(name)
     }
 
     fn ether(&self, name: &str) -> Option<[u8; 6]> {

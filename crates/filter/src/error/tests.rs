@@ -1,4 +1,5 @@
 use crate::{Expr, Options, Resolver};
+use std::io;
 
 /// The words that are to blame, and what is written beside and below them.
 #[track_caller]
@@ -71,10 +72,27 @@ fn the_word_is_blamed_and_not_the_condition() {
 struct Files;
 
 impl Resolver for Files {
-    fn list(&self, name: &str) -> Option<String> {
-        let wrong = if name == "hosts" { "10.0.0.1, garbage" } else { "80 99999" };
-        Some(format!("# comment\n\n{wrong} # garbage\n"))
+    fn list(&self, name: &str) -> io::Result<String> {
+        let wrong = match name {
+            "hosts" => "10.0.0.1, garbage",
+            "ports" => "80 99999",
+            _ => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(format!("# comment\n\n{wrong} # garbage\n"))
     }
+}
+
+#[test]
+fn a_file_that_is_not_read_is_told_with_the_reason() {
+    let text = "ip and host in @nothing";
+    let expr = Expr::parse(text).unwrap();
+    let read = |resolver: &dyn Resolver| {
+        let error = expr.meaning(&Options { resolver, ..Options::default() }).unwrap_err();
+        assert_eq!(&text[error.span.start..error.span.end], "nothing");
+        error.to_string()
+    };
+    assert_eq!(read(&Files), "nothing: entity not found");
+    assert_eq!(read(&crate::Numeric), "nothing: no files are read here");
 }
 
 #[test]

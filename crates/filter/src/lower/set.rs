@@ -50,11 +50,10 @@ impl Lowering<'_> {
         let expr = self.expr;
         let name = expr.slice(list.span);
         let text = if list.is_file {
-            let Some(text) = self.options.resolver.list(name) else {
-                let kind = ErrorKind::Name { what: "list", name: name.into() };
-                return Err(Error::new(list.span, kind));
-            };
-            text
+            self.options.resolver.list(name).map_err(|err| {
+                let kind = ErrorKind::Unread { file: name.into(), why: err.to_string() };
+                Error::new(list.span, kind)
+            })?
         } else {
             name.to_owned()
         };
