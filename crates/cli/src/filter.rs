@@ -10,7 +10,7 @@ use crate::dis::classic::{self, Ebpf};
 use crate::failure::{Failure, Kind};
 use crate::term::Term;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use names::System;
+use names::{FilesOnly, System};
 use serde_json::{Value, json};
 use skep_abi::MapType;
 use skep_asm::{PrintOptions, print};
@@ -157,6 +157,7 @@ impl Filter {
             },
             optimise: !self.no_optimise,
             fast: self.fast,
+            resolver: &FilesOnly,
             ..Options::default()
         };
         if !self.numeric {
@@ -313,6 +314,9 @@ fn refusal(text: &str, err: &skep_filter::Error) -> Failure {
         return Failure::of(Kind::Unsupported, err).help(
             "--ebpf has tables for long lists; say less, or search less of the payload (within N)",
         );
+    }
+    if let ErrorKind::Unread { .. } = err.kind {
+        return Failure::of(Kind::Environment, err);
     }
     Failure::Text(Box::new(Text {
         name: "expression".into(),

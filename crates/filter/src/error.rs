@@ -99,6 +99,12 @@ pub enum ErrorKind {
     /// Something in a list that does not belong there.
     #[error("`{text}` in the list is no {what}")]
     Item { text: String, what: &'static str },
+    /// A file with a list cannot be read.
+    #[error("{file}: {why}")]
+    Unread { file: String, why: String },
+    /// What is wrong with an item of a list that a file has.
+    #[error("{file}, line {line}: {kind}")]
+    InFile { file: String, line: u64, kind: Box<ErrorKind> },
     /// A text that cannot be looked for.
     #[error("{0}")]
     Text(&'static str),
@@ -142,6 +148,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::InFile { kind, .. } => kind.code(),
             Self::Unexpected { .. } | Self::Ends { .. } => "filter.syntax",
             Self::Character(_) => "filter.character",
             Self::Number { .. } => "filter.number",
@@ -162,6 +169,7 @@ impl ErrorKind {
             Self::Registers => "filter.registers",
             Self::SnapLen => "filter.snaplen",
             Self::Nested | Self::ScopeAlone { .. } | Self::NotScoped => "filter.scope",
+            Self::Unread { .. } => "filter.unread",
             Self::NoList | Self::EmptyList | Self::Item { .. } => "filter.list",
             Self::Text(_) => "filter.text",
             Self::NoProcess => "filter.process",
@@ -223,9 +231,7 @@ impl ErrorKind {
                         .into(),
                 );
             }
-            Self::Name { what: "list", .. } => {
-                ("", "it is a file that cannot be read, or nobody reads files here")
-            }
+            Self::InFile { kind, .. } => return kind.advice(),
             Self::NotScoped => {
                 ("", "protocols, addresses, ports, fields and `payload contains` do")
             }

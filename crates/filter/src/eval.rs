@@ -12,6 +12,7 @@ use crate::form::{
 use crate::link::LinkType;
 use crate::lower::Meaning;
 use skep_cbpf::{Ancillary, Packet, Size};
+use std::collections::HashSet;
 
 /// Why the packet is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,9 @@ impl Meaning {
         let mut begun = run.begin();
         // The whole first, so that headers are where they are for what follows in the text.
         let whole = begun.and_then(|()| run.form(self.root));
+        let made: HashSet<FormId> = run.take_seen().iter().map(|seen| seen.form).collect();
         // Rejected before the first test: the headers at any depth are not there.
-        if run.take_seen().is_empty() {
+        if made.is_empty() {
             begun = begun.and(whole.map(drop));
         }
         let mut sides = self.sides.iter().peekable();
@@ -72,7 +74,9 @@ impl Meaning {
             } else {
                 Vec::new()
             };
-            Reason { holds: held.ok(), sides, has }
+            // Each condition has tests of its own.
+            let reached = seen.is_empty() || seen.iter().any(|seen| made.contains(&seen.form));
+            Reason { holds: held.ok(), reached, sides, has }
         });
         nodes.collect()
     }
@@ -83,6 +87,8 @@ impl Meaning {
 pub struct Reason {
     /// Whether the condition holds; nothing if it rejects the packet.
     pub holds: Option<bool>,
+    /// Whether it was looked at to decide the whole; what stands left of it may have done.
+    pub reached: bool,
     /// Of a comparison, the numbers that are compared; nothing for one that the packet does not have.
     pub sides: Option<[Option<u32>; 2]>,
     /// What the packet has that decides the condition, as far as it was read: of the innermost header that was

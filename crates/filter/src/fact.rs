@@ -201,7 +201,7 @@ fn has(f: &mut fmt::Formatter<'_>, role: Role, bits: u128) -> fmt::Result {
 
 fn ethernet_type(f: &mut fmt::Formatter<'_>, value: u32) -> fmt::Result {
     if value <= ETHER_MTU {
-        return write!(f, "802.3 frame of {value} bytes");
+        return write!(f, "802.3 length {value}");
     }
     write!(f, "ether proto {value:#06x}")?;
     match names::ether_name(value) {

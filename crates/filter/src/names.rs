@@ -1,5 +1,6 @@
 //! Names in expressions: who knows them.
 
+use std::io;
 use std::net::IpAddr;
 
 /// A port that a name stands for.
@@ -36,8 +37,11 @@ pub trait Resolver {
     }
 
     /// What a file holds that a list is read from: `host in @file`.
-    fn list(&self, _name: &str) -> Option<String> {
-        None
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn list(&self, _name: &str) -> io::Result<String> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "no files are read here"))
     }
 
     /// An Ethernet address, as `/etc/ethers` has them.

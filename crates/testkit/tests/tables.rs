@@ -9,14 +9,16 @@ use skep_prog::{DataKind, Image, Initial, MapDef, Prog};
 use skep_testkit::traffic::{HOSTS4, HOSTS6, Traffic, traffic};
 use skep_testkit::{Frame, Host, Outcome, Ran, host, kernel, user};
 use std::fmt::Write as _;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A file of addresses: those of the packets among many others. The word that is asked for comes first.
 struct Lists(String);
 
 impl Resolver for Lists {
-    fn list(&self, name: &str) -> Option<String> {
-        self.0.starts_with(&format!("# {name}\n")).then(|| self.0.clone())
+    fn list(&self, name: &str) -> io::Result<String> {
+        let is_this = self.0.starts_with(&format!("# {name}\n"));
+        if is_this { Ok(self.0.clone()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 

@@ -4,13 +4,14 @@ use skep_filter::{Port, Resolver};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 
 /// Who knows names here.
 #[derive(Default)]
 pub(crate) struct World {
-    /// Lists that have been read, or could not be: after root is given up they may be out of reach.
-    lists: RefCell<HashMap<String, Option<String>>>,
+    /// Lists that have been read: after root is given up they may be out of reach.
+    lists: RefCell<HashMap<String, String>>,
 }
 
 /// Lines of a file in /etc as words, without remarks.
@@ -63,9 +64,14 @@ impl Resolver for World {
         line.get(1)?.parse().ok()
     }
 
-    fn list(&self, name: &str) -> Option<String> {
+    fn list(&self, name: &str) -> io::Result<String> {
         let mut lists = self.lists.borrow_mut();
-        lists.entry(name.to_owned()).or_insert_with(|| fs::read_to_string(name).ok()).clone()
+        if let Some(text) = lists.get(name) {
+            return Ok(text.clone());
+        }
+        let text = fs::read_to_string(name)?;
+        lists.insert(name.to_owned(), text.clone());
+        Ok(text)
     }
 
     fn ether(&self, name: &str) -> Option<[u8; 6]> {

@@ -4,6 +4,7 @@ use skep_diag::Span;
 use skep_filter::{Expr, Id, Kind, NodeKind, Port, Proto, Resolver};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
@@ -78,6 +79,15 @@ fn hosts_in(expr: &Expr) -> BTreeSet<String> {
     names
 }
 
+/// Looks up no names, but reads the files that an expression names.
+pub(crate) struct FilesOnly;
+
+impl Resolver for FilesOnly {
+    fn list(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(name)
+    }
+}
+
 fn ask(name: &str) -> Vec<IpAddr> {
     let mut addrs: Vec<IpAddr> = Vec::new();
     for addr in (name, 0).to_socket_addrs().into_iter().flatten() {
@@ -140,8 +150,8 @@ impl Resolver for System {
         })
     }
 
-    fn list(&self, name: &str) -> Option<String> {
-        fs::read_to_string(name).ok()
+    fn list(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(name)
     }
 
     fn ether(&self, name: &str) -> Option<[u8; 6]> {

@@ -42,6 +42,7 @@ pub(super) fn run(
                 "depth": line.depth,
                 "words": line.words,
                 "holds": line.reason.holds,
+                "reached": line.reason.reached,
                 "sides": line.reason.sides,
                 "has": line.reason.has.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })
@@ -75,7 +76,8 @@ pub(super) fn run(
             for (at, value) in values(line.reason).enumerate() {
                 write!(term.out, "{}{value}", if at == 0 { ": " } else { ", " })?;
             }
-            writeln!(term.out)?;
+            let note = if line.reason.reached { "" } else { " (not reached)" };
+            writeln!(term.out, "{note}")?;
         }
     }
     if answer == Some(true) { Ok(()) } else { Err(Failure::Said(Kind::Input)) }

@@ -42,6 +42,8 @@ const CASES: &[(&str, i32, &str)] = &[
     ("dis examples/count.s --ebpf", 2, "error: examples/count.s: eBPF already, --ebpf translates classic BPF"),
     ("completions tcsh", 2, "error: invalid value 'tcsh' for '<SHELL>'"),
     // The environment.
+    ("filter host in @nowhere", 3, "error: nowhere: No such file or directory"),
+    ("filter --ebpf port in @examples/traffic.pcap", 3, "error: examples/traffic.pcap: stream did not contain valid UTF-8"),
     ("run nowhere.o -r examples/traffic.pcap", 3, "error: nowhere.o: No such file or directory"),
     ("run examples/count.s -r nowhere.pcap", 3, "error: nowhere.pcap: No such file or directory"),
     ("run examples/count.s -r examples/traffic.pcap -r nowhere.pcap", 3, "error: nowhere.pcap: No such file or directory"),

@@ -271,6 +271,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("filter-list-hosts", "", "filter ip host in {10.0.0.0/9 10.128.0.0/9 192.0.2.7}"),
     ("filter-list-file", "", "filter ip src host in @corpus/cli/hosts.lst"),
     ("filter-list-nobody", "", "filter host in @nothing"),
+    ("filter-list-line", "", "filter -n host in @corpus/cli/garbage.lst"),
     ("filter-list-open", "", "filter port in {80"),
     ("filter-list-wrong", "", "filter port in {80, http-x}"),
     ("filter-tables", "", "filter --ebpf=tc ip src in @corpus/cli/many_hosts.lst"),

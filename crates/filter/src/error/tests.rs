@@ -1,4 +1,5 @@
-use crate::{Expr, Options};
+use crate::{Expr, Options, Resolver};
+use std::io;
 
 /// The words that are to blame, and what is written beside and below them.
 #[track_caller]
@@ -65,4 +66,53 @@ fn the_word_is_blamed_and_not_the_condition() {
     let shifted = "three bytes are four, shifted: `tcp[4:4] >> 8`";
     check("ip and tcp[0:3]=1", "3", "1, 2 or 4", shifted);
     check("tcp[0: 8 ] = 1", "8", "1, 2 or 4", "compare them in parts");
+}
+
+/// Files with something wrong in the third line.
+struct Files;
+
+impl Resolver for Files {
+    fn list(&self, name: &str) -> io::Result<String> {
+        let wrong = match name {
+            "hosts" => "10.0.0.1, garbage",
+            "ports" => "80 99999",
+            _ => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(format!("# comment\n\n{wrong} # garbage\n"))
+    }
+}
+
+#[test]
+fn a_file_that_is_not_read_is_told_with_the_reason() {
+    let text = "ip and host in @nothing";
+    let expr = Expr::parse(text).unwrap();
+    let read = |resolver: &dyn Resolver| {
+        let error = expr.meaning(&Options { resolver, ..Options::default() }).unwrap_err();
+        assert_eq!(&text[error.span.start..error.span.end], "nothing");
+        error.to_string()
+    };
+    assert_eq!(read(&Files), "nothing: entity not found");
+    assert_eq!(read(&crate::Numeric), "nothing: no files are read here");
+}
+
+#[test]
+fn files_are_named_with_the_line() {
+    for (text, code, want) in [
+        ("host in @hosts", "filter.unknown-name", "hosts, line 3: unknown host `garbage`"),
+        (
+            "tcp and port in @ports",
+            "filter.too-large",
+            "ports, line 3: port 99999 is greater than 65535",
+        ),
+        (
+            "src in @ports",
+            "filter.list",
+            "ports, line 3: `80` in the list is no address, network or range",
+        ),
+    ] {
+        let options = Options { resolver: &Files, ..Options::default() };
+        let error = Expr::parse(text).unwrap().meaning(&options).unwrap_err();
+        assert_eq!((error.kind.code(), error.to_string().as_str()), (code, want));
+        assert_eq!(&text[error.span.start - 1..error.span.start], "@");
+    }
 }

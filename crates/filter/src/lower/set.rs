@@ -19,6 +19,15 @@ const LEAF: usize = 8;
 /// Both ends of a range are in it.
 pub(super) type Range = (u32, u32);
 
+/// A word of a list.
+struct Item {
+    word: String,
+    /// The word, or the name of the file that it is in.
+    span: Span,
+    /// Where in the file.
+    line: Option<u64>,
+}
+
 /// Addresses, in order.
 #[derive(Debug, Default)]
 struct Hosts {
@@ -37,21 +46,20 @@ impl Lowering<'_> {
     }
 
     /// Words of a list, and where they stand.
-    fn items(&self, list: List) -> Result<Vec<(String, Span)>, Error> {
+    fn items(&self, list: List) -> Result<Vec<Item>, Error> {
         let expr = self.expr;
         let name = expr.slice(list.span);
         let text = if list.is_file {
-            let Some(text) = self.options.resolver.list(name) else {
-                let kind = ErrorKind::Name { what: "list", name: name.into() };
-                return Err(Error::new(list.span, kind));
-            };
-            text
+            self.options.resolver.list(name).map_err(|err| {
+                let kind = ErrorKind::Unread { file: name.into(), why: err.to_string() };
+                Error::new(list.span, kind)
+            })?
         } else {
             name.to_owned()
         };
         let mut items = Vec::new();
         let mut at = 0;
-        for line in text.split_inclusive('\n') {
+        for (row, line) in (1..).zip(text.split_inclusive('\n')) {
             let code = line.split('#').next().unwrap_or("");
             let mut start = 0;
             for part in code.split_inclusive(|c: char| c == ',' || c.is_whitespace()) {
@@ -59,7 +67,11 @@ impl Lowering<'_> {
                 if !word.is_empty() {
                     let begin = list.span.start + at + start;
                     let span = Span::new(begin, begin + word.len());
-                    items.push((word.to_owned(), if list.is_file { list.span } else { span }));
+                    items.push(if list.is_file {
+                        Item { word: word.to_owned(), span: list.span, line: Some(row) }
+                    } else {
+                        Item { word: word.to_owned(), span, line: None }
+                    });
                 }
                 start += part.len();
             }
@@ -71,6 +83,18 @@ impl Lowering<'_> {
         Ok(items)
     }
 
+    /// What is wrong with an item.
+    fn wrong_item(&self, item: &Item, kind: ErrorKind) -> Error {
+        let kind = match item.line {
+            Some(line) => {
+                let file = self.expr.slice(item.span).into();
+                ErrorKind::InFile { file, line, kind: Box::new(kind) }
+            }
+            None => kind,
+        };
+        Error::new(item.span, kind)
+    }
+
     /// Numbers and ranges of them, up to a greatest one.
     fn numbers(
         &self,
@@ -80,22 +104,23 @@ impl Lowering<'_> {
         named: impl Fn(&str) -> Option<u32>,
     ) -> Result<Vec<Range>, Error> {
         let mut ranges = Vec::new();
-        for (word, span) in self.items(list)? {
+        for item in self.items(list)? {
             let number = |text: &str| number(text).or_else(|| named(text));
-            let range = match number(&word) {
+            let range = match number(&item.word) {
                 Some(one) => Some((one, one)),
-                None => word
+                None => item
+                    .word
                     .split_once('-')
                     .and_then(|(first, last)| Some((number(first)?, number(last)?))),
             };
             let Some((first, last)) = range else {
-                let kind = ErrorKind::Item { text: word, what };
-                return Err(Error::new(span, kind));
+                let kind = ErrorKind::Item { text: item.word.clone(), what };
+                return Err(self.wrong_item(&item, kind));
             };
             let greatest = first.max(last);
             if greatest > most {
                 let kind = ErrorKind::TooLarge { what, value: greatest.into(), most: most.into() };
-                return Err(Error::new(span, kind));
+                return Err(self.wrong_item(&item, kind));
             }
             ranges.push((first.min(last), greatest));
         }
@@ -167,20 +192,21 @@ impl Lowering<'_> {
 
     fn hosts(&self, list: List) -> Result<Hosts, Error> {
         let mut hosts = Hosts::default();
-        for (word, span) in self.items(list)? {
-            if hosts.add(&word) {
+        for item in self.items(list)? {
+            let word = &item.word;
+            if hosts.add(word) {
                 continue;
             }
-            let wrong = |what| Error::new(span, ErrorKind::Item { text: word.clone(), what });
             let is_name =
                 word.bytes().any(|byte| byte.is_ascii_alphabetic()) && !word.contains([':', '/']);
             if !is_name {
-                return Err(wrong("address, network or range"));
+                let what = "address, network or range";
+                return Err(self.wrong_item(&item, ErrorKind::Item { text: word.clone(), what }));
             }
-            let found = self.options.resolver.host(&word);
+            let found = self.options.resolver.host(word);
             if found.is_empty() {
-                let kind = ErrorKind::Name { what: "host", name: word };
-                return Err(Error::new(span, kind));
+                let kind = ErrorKind::Name { what: "host", name: word.clone() };
+                return Err(self.wrong_item(&item, kind));
             }
             for addr in found {
                 match addr {

@@ -63,7 +63,7 @@ fn ports_protocols_and_types() {
     check("iso", &tcp, false, "ether proto 0x0800 (ip)");
     check("geneve", &tcp, false, "protocol tcp");
     check("geneve", &frame("0800", &ip4("0000", "11", PORTS)), false, "dst port 443");
-    check("iso", &frame("0026", "4242 03"), false, "802.3 frame of 38 bytes");
+    check("iso", &frame("0026", "4242 03"), false, "802.3 length 38");
     let fragment = frame("0800", &ip4("0010", "11", PORTS));
     check("udp port 53", &fragment, false, "fragment from byte 128");
     check("udp", &fragment, true, "protocol udp");
@@ -195,4 +195,19 @@ fn what_only_the_kernel_knows() {
         let got: Vec<String> = reasons[0].has.iter().map(ToString::to_string).collect();
         assert_eq!(got.join(", "), want, "{text}");
     }
+}
+
+#[test]
+fn what_was_decided_before_was_not_reached() {
+    let tcp = frame("0800", &ip4("0000", "06", PORTS));
+    let reached = |text: &str| {
+        let expr = Expr::parse(text).unwrap();
+        let meaning = expr.meaning(&Options::default()).unwrap();
+        let reasons = meaning.reasons(&expr, LinkType::Ethernet, &Packet::new(&tcp));
+        reasons.iter().map(|reason| reason.reached).collect::<Vec<_>>()
+    };
+    assert_eq!(reached("tcp or arp"), [true, false, true]);
+    assert_eq!(reached("udp or arp"), [true, true, true]);
+    assert_eq!(reached("udp and not arp"), [true, false, false, true]);
+    assert_eq!(reached("len / (len - 54) = 1 or ip"), [true, false, true]);
 }
