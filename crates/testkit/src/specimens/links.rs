@@ -57,6 +57,21 @@ pub(super) fn all() -> Vec<Specimen> {
     add("ppp echo", 9, hex("ff03 c021 09 07 000c a1b2c3d4 01020304"));
     add("ppp reject", 9, hex("ff03 c021 08 07 0010 8057 01 06 000a 0106 0011 2233"));
 
+    add("ppp serial", 50, cat(&[&hex("ff03 0021"), ip]));
+    add("ppp serial lcp", 50, hex("ff03 c021 09 07 000c a1b2c3d4 01020304"));
+    add("ppp serial unknown", 50, hex("4500 0021 45000014"));
+    for link in [50, 104] {
+        add("chdlc", link, cat(&[&hex("0f00 0800"), ip]));
+        add("chdlc broadcast", link, cat(&[&hex("8f00 86dd"), ip6]));
+        add("chdlc mpls", link, cat(&[&hex("0f00 8847 00064140"), ip]));
+        add("chdlc unknown", link, cat(&[&hex("0f00 8021"), ip]));
+        add("slarp request", link, hex("8f00 8035 00000000 00000000 00000000 ffff"));
+        add("slarp reply", link, hex("0f00 8035 00000001 0a000001 ffffff00 ffff 00000000"));
+        add("slarp", link, hex("8f00 8035 00000002 00000007 00000006 ffff 2f323538 0000"));
+        add("slarp code", link, hex("8f00 8035 00000003 00000007 00000006 ffff"));
+    }
+    add("chdlc address", 104, cat(&[&hex("4500 0800"), ip]));
+
     let mut add = |name: &str, bytes: Vec<u8>| all.push(Specimen::new(name, 1, bytes));
     add(
         "arp request",
