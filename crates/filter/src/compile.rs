@@ -82,7 +82,7 @@ impl Meaning {
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
-        let program = emit(&meaning, &graph, root, optimise, &mut memory.emit)?;
+        let program = emit(&meaning, &mut graph, root, optimise, &mut memory.emit)?;
         let mut sets = meaning.sets.clone();
         for (member, numbers) in std::mem::take(&mut graph.found) {
             if let Value::Member(set, _) = meaning.values.get(member)
@@ -243,8 +243,8 @@ impl Meaning {
         if refuses && root == REJECT {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
-        let may_be_smaller = !self.fast && graph.may_be_smaller(root);
-        let program = emit(self, &graph, root, optimise, &mut memory.emit)?;
+        let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
+        let program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
         Ok((program, may_be_smaller))
     }
 }

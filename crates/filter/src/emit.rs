@@ -65,7 +65,7 @@ impl Memory {
 /// memory is written at the start.
 pub(crate) fn emit(
     meaning: &Meaning,
-    graph: &Graph<'_>,
+    graph: &mut Graph<'_>,
     root: BlockId,
     optimise: bool,
     memory: &mut Memory,
@@ -80,7 +80,7 @@ pub(crate) fn emit(
 
 fn emit_with(
     meaning: &Meaning,
-    graph: &Graph<'_>,
+    graph: &mut Graph<'_>,
     root: BlockId,
     optimise: bool,
     writes_all: bool,
@@ -95,8 +95,10 @@ fn emit_with(
     // What is in the registers where a block begins.
     states.clear();
     states.resize(count, State::NOWHERE);
-    let needed = if optimise { graph.needed(root) } else { 0 };
-    let start = machine.prologue(asked(meaning, graph, root), needed)?;
+    let has_cells = meaning.cells.iter().any(Option::is_some);
+    let needed = if optimise && has_cells { graph.needed(root) } else { 0 };
+    let asked = if has_cells { asked(meaning, graph, root) } else { 0 };
+    let start = machine.prologue(asked, needed)?;
     states[root as usize] = start;
     let mut prologue = machine.code.len();
     parts.clear();
@@ -191,9 +193,6 @@ fn drop_dead_stores(code: &mut Vec<Insn>, prologue: &mut usize, parts: &mut [Par
 
 /// The cells that the blocks from the root on read or set, as bits.
 fn asked(meaning: &Meaning, graph: &Graph<'_>, root: BlockId) -> u64 {
-    if meaning.cells.iter().all(Option::is_none) {
-        return 0;
-    }
     let mut reached = vec![false; root as usize + 1];
     if let Some(first) = reached.last_mut() {
         *first = true;

@@ -156,6 +156,8 @@ impl Effect {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values {
     list: Vec<Value>,
+    /// [`Value::Len`], if it is there.
+    len: Option<ValueId>,
     index: std::collections::HashMap<Value, ValueId, std::hash::BuildHasherDefault<Mixer>>,
 }
 
@@ -171,6 +173,7 @@ impl Values {
     /// Forgets all; the memory stays.
     pub(crate) fn clear(&mut self) {
         self.list.clear();
+        self.len = None;
         if !self.index.is_empty() {
             self.index.clear();
         }
@@ -197,6 +200,18 @@ impl Values {
     /// Where a value is, if it is one of the first.
     pub(crate) fn find(&self, value: Value) -> Option<ValueId> {
         self.list.iter().take(SEARCHED).position(|&other| other == value).map(id)
+    }
+
+    /// The length of the packet, which is added.
+    pub(crate) fn packet_len(&mut self) -> ValueId {
+        let len = self.add(Value::Len);
+        self.len = Some(len);
+        len
+    }
+
+    /// The length of the packet, if it is there.
+    pub(crate) const fn known_len(&self) -> Option<ValueId> {
+        self.len
     }
 
     pub(crate) fn add(&mut self, value: Value) -> ValueId {

@@ -101,7 +101,7 @@ pub(crate) struct Graph<'a> {
     memory: &'a mut Memory,
     pub(crate) values: &'a Values,
     pub(crate) blocks: Vec<Block>,
-    /// For each block, the bytes that a packet has at least which is accepted from there on.
+    /// For each of the first blocks, the bytes that a packet has at least which is accepted from there on.
     needs: Vec<u32>,
     table: Vec<BlockId>,
     /// Whether the blocks are in the table: few are searched one by one.
@@ -117,8 +117,6 @@ pub(crate) struct Graph<'a> {
     folded: u32,
     /// Whether a touch was made.
     has_touches: bool,
-    /// The length of the packet, if it is one of the first values.
-    len_value: Option<ValueId>,
     splits: Splits,
     /// Whether it made a difference.
     was_split: Cell<bool>,
@@ -153,13 +151,11 @@ impl<'a> Graph<'a> {
             folded: 0,
             shares: optimise,
             has_touches: false,
-            len_value: meaning.values.find(Value::Len),
             splits,
             was_split: Cell::new(false),
         };
         // Every third form of a long expression is a test that is not there already.
         graph.blocks.reserve(meaning.forms.len() / 3);
-        graph.needs.reserve(meaning.forms.len() / 3);
         graph.begin();
         let root = Builder::new(&mut graph, meaning).build(meaning.root, ACCEPT, REJECT);
         (graph, root)
@@ -322,7 +318,7 @@ impl<'a> Graph<'a> {
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         let (mut yes, mut no) = (yes, no);
-        if let (true, Rhs::Const(k)) = (self.len_value == Some(test.value), test.rhs) {
+        if let (true, Rhs::Const(k)) = (self.values.known_len() == Some(test.value), test.rhs) {
             // What is accepted is at least as long as what is loaded of it.
             match test.cmp {
                 Cmp::Ge if self.needed(no) >= k => no = REJECT,
@@ -411,7 +407,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.
-    fn is_touched(&self, value: ValueId, block: BlockId) -> bool {
+    fn is_touched(&mut self, value: ValueId, block: BlockId) -> bool {
         self.end_at_most(value).is_some_and(|end| end <= self.needed(block))
             || matches!(self.block(block).step, Step::Test(test)
                 if test.value == value || ends::ends_behind(self.values, test.value, value))
@@ -475,7 +471,6 @@ impl<'a> Graph<'a> {
                 return there;
             }
         }
-        self.needs.push(self.need(&block));
         self.blocks.push(block);
         id
     }

@@ -218,13 +218,7 @@ impl<'g, 'a> Builder<'g, 'a> {
     }
 
     fn decides(&self, test: &Test) -> Option<bool> {
-        self.decided_by(test).map(|(_, holds)| holds)
-    }
-
-    /// How a test comes out, and by which fact.
-    fn decided_by(&self, test: &Test) -> Option<(&Fact, bool)> {
-        let facts = self.facts.iter().rev().take(LOOKED_AT);
-        facts.filter_map(|fact| Some((fact, fact.decides(test)?))).next()
+        self.facts.iter().rev().take(LOOKED_AT).find_map(|fact| fact.decides(test))
     }
 
     /// The first block from here on that what holds does not decide.
@@ -232,11 +226,13 @@ impl<'g, 'a> Builder<'g, 'a> {
     /// The values of facts were loaded to know them, so leaving out other tests of them leaves out no load.
     fn follow(&self, mut id: BlockId) -> BlockId {
         while let Block { step: Step::Test(test), yes, no } = self.graph.blocks[id as usize] {
-            let Some((fact, holds)) = self.decided_by(&test) else { break };
-            if !self.graph.goes_past(fact, &test) {
-                break;
-            }
-            id = if holds { yes } else { no };
+            let mut facts = self.facts.iter().rev().take(LOOKED_AT);
+            let decided = facts.find_map(|fact| Some((fact, fact.decides(&test)?)));
+            id = match decided.filter(|(fact, _)| self.graph.goes_past(fact, &test)) {
+                Some((_, true)) => yes,
+                Some((_, false)) => no,
+                None => break,
+            };
         }
         id
     }

@@ -5,14 +5,18 @@ use crate::form::{Rhs, Test, Value, ValueId, Values};
 use skep_cbpf::Size;
 
 impl Graph<'_> {
-    /// The bytes that a packet has at least which is accepted from a block on.
-    pub(crate) fn needed(&self, block: BlockId) -> u32 {
-        self.needs.get(block as usize).copied().unwrap_or(0)
+    /// The bytes that a packet has at least which is accepted from a block on. Few ask, so it is computed for them.
+    pub(crate) fn needed(&mut self, block: BlockId) -> u32 {
+        for id in self.needs.len()..=block as usize {
+            let need = self.blocks.get(id).map_or(0, |block| self.need(block));
+            self.needs.push(need);
+        }
+        self.needs[block as usize]
     }
 
-    /// What [`Graph::needs`] says of a block.
-    pub(super) fn need(&self, block: &Block) -> u32 {
-        let after = self.needed(block.yes).min(self.needed(block.no));
+    /// What [`Graph::needs`] says of a block that leads to those that it is known of.
+    fn need(&self, block: &Block) -> u32 {
+        let after = self.needs[block.yes as usize].min(self.needs[block.no as usize]);
         let Step::Test(Test { value, rhs, .. }) = block.step else { return after };
         let rhs = match rhs {
             Rhs::Value(rhs) => self.least(rhs),

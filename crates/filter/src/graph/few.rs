@@ -202,7 +202,8 @@ impl Graph<'_> {
                 }
                 yes
             } else {
-                let decided = self.decided_by(known, &test, askers);
+                let goes_past = |fact: &Fact| self.goes_past(fact, &test);
+                let decided = self.decided_by(known, &test, askers, goes_past);
                 match decided.or_else(|| self.past_by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
@@ -213,22 +214,34 @@ impl Graph<'_> {
         id
     }
 
+    /// How a test comes out by a fact that is known, if that may say so.
     #[inline]
-    fn decided_by(&self, known: &Place, test: &Test, askers: &Askers) -> Option<bool> {
+    fn decided_by(
+        &self,
+        known: &Place,
+        test: &Test,
+        askers: &Askers,
+        may_say: impl Fn(&Fact) -> bool,
+    ) -> Option<bool> {
         let others = askers[test.value as usize];
         if (known.holds | known.fails) & others == 0 {
             return None;
         }
-        self.decided_by_any(known, test, others)
+        self.decided_by_any(known, test, others, may_say)
     }
 
-    /// How a test comes out by those of the blocks that came out.
-    fn decided_by_any(&self, known: &Place, test: &Test, others: u64) -> Option<bool> {
+    /// The same, by those of the blocks that came out.
+    fn decided_by_any(
+        &self,
+        known: &Place,
+        test: &Test,
+        others: u64,
+        may_say: impl Fn(&Fact) -> bool,
+    ) -> Option<bool> {
         let says = |id: BlockId, holds: bool| match self.blocks[id as usize].step {
             Step::Test(other) => {
                 let fact = Fact { test: other, holds };
-                let decided = fact.decides(test)?;
-                self.goes_past(&fact, test).then_some(decided)
+                fact.decides(test).filter(|_| may_say(&fact))
             }
             _ => None,
         };
@@ -265,7 +278,7 @@ impl Graph<'_> {
         for (one, other) in [(*there, way), (*way, &*there)] {
             let follows = |id: BlockId, holds: bool| {
                 matches!(self.blocks[id as usize].step, Step::Test(test)
-                    if self.decided_by(other, &test, askers) == Some(holds))
+                    if self.decided_by(other, &test, askers, |_| true) == Some(holds))
             };
             for id in blocks(one.holds & !both.holds).filter(|&id| follows(id, true)) {
                 both.holds |= bit(id);

@@ -111,7 +111,7 @@ impl Graph<'_> {
     /// How a test comes out on packets of which so much was loaded: they are at least as long.
     #[inline]
     fn by_length(&self, loads: &Loads, test: &Test) -> Option<bool> {
-        if self.len_value != Some(test.value) || test.mask != u32::MAX {
+        if self.values.known_len() != Some(test.value) || test.mask != u32::MAX {
             return None;
         }
         let Rhs::Const(k) = test.rhs else { return None };

@@ -7,13 +7,12 @@
 
 use super::ends::{ends_behind, is_near};
 use super::few::FEW as FEWEST;
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step, filled};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 use crate::memory::bytes;
 use skep_cbpf::Size;
 use smallvec::SmallVec;
-use std::cell::Cell;
 
 /// Facts looked at, the latest first.
 const LOOKED_AT: usize = 12;
@@ -62,9 +61,6 @@ impl Memory {
 #[derive(Debug, Default)]
 struct Facts {
     list: Vec<Row>,
-    /// As [`Graph::goes_past`] would have it.
-    is_split: bool,
-    was_split: Cell<bool>,
 }
 
 /// A fact, and how others are found from it.
@@ -146,20 +142,23 @@ impl Facts {
         })
     }
 
-    fn decides(&self, known: &Known, test: &Test) -> Option<bool> {
-        self.decides_from(known.is, test).or_else(|| self.decides_from(known.is_not, test))
+    /// How a test comes out by a fact that is known, if that may say so.
+    fn decides(
+        &self,
+        known: &Known,
+        test: &Test,
+        may_say: impl Fn(&Fact) -> bool + Copy,
+    ) -> Option<bool> {
+        let from = |from| self.decides_from(from, test, may_say);
+        from(known.is).or_else(|| from(known.is_not))
     }
 
-    /// As [`Graph::goes_past`].
-    fn goes_past(&self, fact: &Fact, test: &Test) -> bool {
-        if fact.is_plain(test) {
-            return true;
-        }
-        self.was_split.set(true);
-        self.is_split
-    }
-
-    fn decides_from(&self, from: u32, test: &Test) -> Option<bool> {
+    fn decides_from(
+        &self,
+        from: u32,
+        test: &Test,
+        may_say: impl Fn(&Fact) -> bool,
+    ) -> Option<bool> {
         let number = match test {
             Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } => Some(number_bit(*k)),
             _ => None,
@@ -173,7 +172,7 @@ impl Facts {
             } else if row.run > 0 && number.is_some_and(|bit| row.numbers & bit == 0) {
                 row.skip
             } else {
-                let decided = row.fact.decides(test).filter(|_| self.goes_past(&row.fact, test));
+                let decided = row.fact.decides(test).filter(|_| may_say(&row.fact));
                 if decided.is_some() {
                     return decided;
                 }
@@ -214,7 +213,7 @@ impl Facts {
             let tried: SmallVec<[Fact; TRIED]> =
                 self.chain(from).take((parted as usize).min(TRIED)).copied().collect();
             for fact in tried {
-                if self.decides(&against, &fact.test) == Some(fact.holds)
+                if self.decides(&against, &fact.test, |_| true) == Some(fact.holds)
                     && !self.chain(common).take(TRIED).any(|known| known.test == fact.test)
                 {
                     common = self.after(common, fact);
@@ -391,8 +390,6 @@ impl Graph<'_> {
         let mut facts = std::mem::take(&mut self.memory.thread.facts);
         facts.list.clear();
         facts.list.reserve(count);
-        facts.is_split = self.splits == Splits::Yes;
-        facts.was_split.set(false);
         let mut changed = false;
         for id in (ACCEPT + 1..=root).rev() {
             let Some(mut here) = known[id as usize] else { continue };
@@ -435,9 +432,6 @@ impl Graph<'_> {
             changed |= way != (yes, no);
             ways[id as usize] = way;
         }
-        if facts.was_split.get() {
-            self.was_split.set(true);
-        }
         let new = if changed {
             let leads = |id: BlockId| known[id as usize].is_some().then(|| ways[id as usize]);
             self.renew(root, |id, _| leads(id), |_, _, _| None)
@@ -467,7 +461,7 @@ impl Graph<'_> {
                 yes
             } else {
                 match facts
-                    .decides(known, &test)
+                    .decides(known, &test, |fact| self.goes_past(fact, &test))
                     .or_else(|| self.past_by_length(&known.loads, &test))
                 {
                     Some(true) => yes,

@@ -211,7 +211,7 @@ impl Lowering<'_> {
                 }
                 ArithKind::Len => {
                     self.register()?;
-                    let value = self.meaning.values.add(Value::Len);
+                    let value = self.meaning.values.packet_len();
                     Term { value, guard: None, first: None, fields: None }
                 }
                 ArithKind::Field(field) => {

@@ -389,7 +389,7 @@ impl Lowering<'_> {
             // Where it was found before, it is found again.
             let found = this.effect(Effect::Payload(level, cell));
             let begin = this.cell(cell)?;
-            let end = this.meaning.values.add(Value::Len);
+            let end = this.meaning.values.packet_len();
             let room = this.meaning.values.alu(AluOp::Sub, end, begin);
             let mut all: Option<FormId> = None;
             for off in 0..=within - len {

@@ -15,13 +15,13 @@ const PF_NAME: u32 = 16;
 
 impl Lowering<'_> {
     pub(super) fn length_above(&mut self, limit: u32, opposite: bool) -> FormId {
-        let len = self.meaning.values.add(Value::Len);
+        let len = self.meaning.values.packet_len();
         let above = self.above(len, limit);
         if opposite { self.not(above) } else { above }
     }
 
     pub(super) fn length_at_least(&mut self, limit: u32) -> FormId {
-        let len = self.meaning.values.add(Value::Len);
+        let len = self.meaning.values.packet_len();
         self.at_least(len, limit)
     }
 
