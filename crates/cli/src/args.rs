@@ -5,6 +5,7 @@ use crate::{
     filter::Filter, inspect::Inspect, link::Link, man::Man, run::Run,
 };
 use clap::{CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// All of BPF: run, read and write BPF programs without a kernel.
@@ -43,7 +44,11 @@ pub(crate) fn parse() -> Cli {
     }
     let args: Vec<_> = args.collect();
     // The one option that is not of `skep dump`: some ask for it to find out whether there is a tcpdump.
-    let words = if args.iter().any(|arg| arg == "--version") {
+    let is_version = |arg: &OsString| {
+        let arg = arg.as_encoded_bytes();
+        arg.len() > 2 && b"--version".starts_with(arg)
+    };
+    let words = if args.iter().any(is_version) {
         vec!["skep".into(), "--version".into()]
     } else {
         ["skep".into(), "dump".into()].into_iter().chain(args).collect()

@@ -409,7 +409,12 @@ impl Dump {
         let mut bytes = file::read(path)?;
         // As tcpdump does: a comment ends with its line. Places in the file stay where they are.
         for line in bytes.split_mut(|&byte| byte == b'\n') {
-            if let Some(at) = line.iter().position(|&byte| byte == b'#') {
+            let mut quoted = false;
+            let begins = line.iter().position(|&byte| {
+                quoted ^= byte == b'"';
+                byte == b'#' && !quoted
+            });
+            if let Some(at) = begins {
                 line[at..].fill(b' ');
             }
         }

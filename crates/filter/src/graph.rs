@@ -278,7 +278,8 @@ impl<'a> Graph<'a> {
 
     /// A test, decided where it can be.
     pub(crate) fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
-        if self.values.get(test.value) == Value::Fault {
+        let faults = |id| self.values.get(id) == Value::Fault;
+        if faults(test.value) || matches!(test.rhs, Rhs::Value(rhs) if faults(rhs)) {
             return REJECT;
         }
         if !self.optimise {
@@ -321,7 +322,7 @@ impl<'a> Graph<'a> {
         if let (true, Rhs::Const(k)) = (self.values.known_len() == Some(test.value), test.rhs) {
             // What is accepted is at least as long as what is loaded of it.
             match test.cmp {
-                Cmp::Ge if self.needed(no) >= k => no = REJECT,
+                Cmp::Ge if test.mask == u32::MAX && self.needed(no) >= k => no = REJECT,
                 Cmp::Eq if test.mask == u32::MAX && self.needed(yes) > k => yes = REJECT,
                 _ => {}
             }
@@ -495,7 +496,7 @@ impl<'a> Graph<'a> {
 
     /// All blocks into the table, and room for as many again.
     fn fill_table(&mut self) {
-        let len = (self.blocks.len() * 4).next_power_of_two().max(self.table.len());
+        let len = (self.blocks.len() * 4).next_power_of_two();
         self.table.clear();
         self.table.resize(len, 0);
         for (id, block) in (0..).zip(&self.blocks).skip(ACCEPT as usize + 1) {

@@ -102,7 +102,7 @@ pub(crate) fn default() -> Option<String> {
     devices.into_iter().next().map(|device| device.name)
 }
 
-/// The mask of an interface's first IPv4 address; 0 if it has none, as libpcap has it (`pcap_lookupnet`).
+/// The mask of an interface's first IPv4 address; 0 if it has none.
 pub(crate) fn netmask(name: &str) -> u32 {
     let Ok(mut addresses) = getifaddrs() else { return 0 };
     let masks = addresses.find_map(|one| {

@@ -278,6 +278,19 @@ fn interfaces_come_and_go() {
         assert!(err.contains("2 packets captured"), "{err}");
         assert!(err.ends_with("error: one: the interface is gone\n"), "{err}");
     }
+
+    // A packet of before comes when the kernel hands over what it has, which is after the interface went down.
+    let dir = scratch("dump-live-late");
+    let (out, err) = in_namespace(
+        way,
+        &format!(
+            "{cable}; {up}; cd {}; $SKEP dump -i one -nn -t udp port 9999 >out 2>err & pid=$!; {WAIT}; \
+             {send}; ip link set one down; sleep 1; ip link del one; wait $pid || echo $?; cat err >&2",
+            dir.display()
+        ),
+    );
+    assert_eq!(out, "3\n", "{err}");
+    assert!(err.ends_with("error: one: the interface is gone\n"), "{err}");
 }
 
 /// What a broadcast is depends on the network: that of the interface, or of none in a capture.

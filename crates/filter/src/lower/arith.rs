@@ -297,7 +297,12 @@ impl Lowering<'_> {
             (Some(left), Some(right)) => Some(self.and(left, right)),
             (left, right) => left.or(right),
         };
-        Ok(Term { value, guard: left.guard, first: left.first, fields })
+        let guard = match (left.guard, right.guard) {
+            // In libpcap's words the left operand alone says what must be there.
+            (guard, Some(right)) if self.level().is_some() => Some(self.with_guard(guard, right)),
+            (guard, _) => guard,
+        };
+        Ok(Term { value, guard, first: left.first, fields })
     }
 
     /// `proto[index:size]`

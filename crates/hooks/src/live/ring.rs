@@ -98,7 +98,7 @@ pub struct PacketRing {
     left: u32,
     at: usize,
     held: bool,
-    /// Whether the interface has gone down: it may come up again, or be gone.
+    /// Whether the interface has ever gone down, since when it may be gone: packets from before come after that.
     down: bool,
     stats: RingStats,
     scratch: Vec<u8>,
@@ -198,7 +198,6 @@ impl PacketRing {
                 self.left = self.word(block + PACKETS);
                 self.at = block + self.word(block + FIRST) as usize;
                 if self.left > 0 {
-                    self.down = false;
                     return Ok(true);
                 }
             }
