@@ -1,7 +1,8 @@
 //! What is known where a block begins, for graphs of few blocks: a bit for each test that came out on all ways there.
 //!
 //! The same as in `thread.rs`, which serves all sizes, but nothing is looked for that is not there: which
-//! tests may decide another one is a set of bits, and so is what two ways have in common.
+//! tests may decide another one is a set of bits, and so is what two ways have in common. Where ways meet that know of
+//! a value which number it is, a different one on each, it is known to be one of them.
 
 use super::thread::{LAST_BIT, Loads, is_touch, number_bit};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
@@ -20,12 +21,58 @@ struct Place {
     /// Tests that hold, and tests that do not.
     holds: u64,
     fails: u64,
+    /// What a value is on some ways or others.
+    one_of: OneOf,
+}
+
+/// Numbers of which a value is one, each on some of the ways to a place.
+#[derive(Clone, Copy, Debug)]
+struct OneOf {
+    value: ValueId,
+    numbers: [u32; ONE_OF],
+    /// How many they are.
+    count: usize,
+}
+
+/// Numbers, at most: of the protocols that have ports, and of the families that are IPv6.
+const ONE_OF: usize = 3;
+
+impl OneOf {
+    const NOTHING: Self = Self { value: ValueId::MAX, numbers: [0; ONE_OF], count: 0 };
+
+    fn numbers(&self) -> &[u32] {
+        &self.numbers[..self.count]
+    }
+
+    /// The numbers of both, if they are not too many.
+    fn join(mut self, other: &Self) -> Option<Self> {
+        for &number in other.numbers() {
+            if !self.numbers().contains(&number) {
+                *self.numbers.get_mut(self.count)? = number;
+                self.count += 1;
+            }
+        }
+        Some(self)
+    }
+
+    /// A fact for each of the numbers.
+    fn facts(&self) -> impl Iterator<Item = Fact> {
+        self.numbers().iter().map(|&k| {
+            let rhs = Rhs::Const(k);
+            Fact {
+                test: Test { value: self.value, mask: u32::MAX, cmp: Cmp::Eq, rhs },
+                holds: true,
+            }
+        })
+    }
 }
 
 impl Place {
-    const NOTHING: Self = Self { loads: Loads::NOTHING, holds: 0, fails: 0 };
+    const NOTHING: Self =
+        Self { loads: Loads::NOTHING, holds: 0, fails: 0, one_of: OneOf::NOTHING };
     /// Where no way leads: told by the block that is no test.
-    const NOWHERE: Self = Self { loads: Loads::ALL, holds: bit(REJECT), fails: 0 };
+    const NOWHERE: Self =
+        Self { loads: Loads::ALL, holds: bit(REJECT), fails: 0, one_of: OneOf::NOTHING };
 
     const fn is_nowhere(&self) -> bool {
         self.holds & bit(REJECT) != 0
@@ -224,10 +271,19 @@ impl Graph<'_> {
         may_say: impl Fn(&Fact) -> bool,
     ) -> Option<bool> {
         let others = askers[test.value as usize];
-        if (known.holds | known.fails) & others == 0 {
+        let is_one_of = known.one_of.value == test.value;
+        if (known.holds | known.fails) & others == 0 && !is_one_of {
             return None;
         }
-        self.decided_by_any(known, test, others, may_say)
+        let decided = self.decided_by_any(known, test, others, &may_say);
+        if decided.is_some() || !is_one_of {
+            return decided;
+        }
+        let mut facts = known.one_of.facts();
+        let first = facts.next()?;
+        let decided = first.decides(test)?;
+        let is_all = facts.all(|fact| fact.decides(test) == Some(decided));
+        (is_all && may_say(&first)).then_some(decided)
     }
 
     /// The same, by those of the blocks that came out.
@@ -273,6 +329,7 @@ impl Graph<'_> {
             loads: there.loads.meet(&way.loads),
             holds: there.holds & way.holds,
             fails: there.fails & way.fails,
+            one_of: self.one_of(there, way, askers),
         };
         // What is known on one way may follow from what is known on the other.
         for (one, other) in [(*there, way), (*way, &*there)] {
@@ -288,6 +345,37 @@ impl Graph<'_> {
             }
         }
         *there = both;
+    }
+
+    /// What a value is on one way and on another.
+    fn one_of(&self, one: &Place, other: &Place, askers: &Askers) -> OneOf {
+        let (lost, other_lost) = (one.holds & !other.holds, other.holds & !one.holds);
+        if one.one_of.count + other.one_of.count == 0 && (lost == 0 || other_lost == 0) {
+            return OneOf::NOTHING;
+        }
+        let lost = blocks(lost).filter_map(|id| self.number(id));
+        let mut values = [one.one_of, other.one_of].into_iter().chain(lost).map(|from| from.value);
+        let both = |value: ValueId| {
+            let others = askers.get(value as usize)?;
+            let numbers = |place: &Place| {
+                if place.one_of.value == value {
+                    return Some(place.one_of);
+                }
+                blocks(place.holds & others).find_map(|id| self.number(id))
+            };
+            numbers(one)?.join(&numbers(other)?)
+        };
+        values.find_map(both).unwrap_or(OneOf::NOTHING)
+    }
+
+    /// What the value is if the block's test holds.
+    fn number(&self, id: BlockId) -> Option<OneOf> {
+        match self.blocks[id as usize].step {
+            Step::Test(Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k) }) => {
+                Some(OneOf { value, numbers: [k, 0, 0], count: 1 })
+            }
+            _ => None,
+        }
     }
 
     /// Whether a value is asked for, then another one, then the first again, on some way.
