@@ -4,6 +4,7 @@ use crate::cx::{Cut, Cx, Printed};
 use crate::ether::{ETHERTYPES, IPV4, TRAIL};
 use crate::tok::Toks;
 
+const FRAME_RELAY: usize = 15;
 /// RFC 2225.
 const ATM: usize = 19;
 const OPERATIONS: &Toks = &[
@@ -19,7 +20,7 @@ const HARDWARE: &Toks = &[
     (1, "Ethernet"),
     (6, "TokenRing"),
     (7, "ArcNet"),
-    (15, "FrameRelay"),
+    (FRAME_RELAY, "FrameRelay"),
     (23, "Strip"),
     (24, "IEEE 1394"),
     (ATM, "ATM"),
@@ -79,7 +80,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Pr
             addr(cx, tpa)?;
             if cx.bytes(tha, hlen)?.iter().any(|&byte| byte != 0) {
                 cx.s(" (");
-                cx.link_addr(tha, hlen)?;
+                station(cx, hardware, tha, hlen)?;
                 cx.s(")");
             }
             cx.s(" tell ");
@@ -88,21 +89,21 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Pr
         2 => {
             addr(cx, spa)?;
             cx.s(" is-at ");
-            cx.link_addr(sha, hlen)?;
+            station(cx, hardware, sha, hlen)?;
         }
         3 | 8 => {
             cx.s("who-is ");
-            cx.link_addr(tha, hlen)?;
+            station(cx, hardware, tha, hlen)?;
             cx.s(" tell ");
-            cx.link_addr(sha, hlen)?;
+            station(cx, hardware, sha, hlen)?;
         }
         4 => {
-            cx.link_addr(tha, hlen)?;
+            station(cx, hardware, tha, hlen)?;
             cx.s(" at ");
             addr(cx, tpa)?;
         }
         9 => {
-            cx.link_addr(sha, hlen)?;
+            station(cx, hardware, sha, hlen)?;
             cx.s(" at ");
             addr(cx, spa)?;
         }
@@ -111,6 +112,55 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, caplen: usize) -> Pr
     cx.s(", length ");
     cx.u(len);
     Ok(())
+}
+
+/// A hardware address: of Frame Relay the number of a circuit.
+fn station(cx: &mut Cx<'_>, hardware: usize, at: usize, len: usize) -> Printed {
+    if hardware != FRAME_RELAY || len == 0 {
+        return cx.link_addr(at, len);
+    }
+    match circuit(cx.bytes(at, len)?) {
+        Circuit::Number(number) => put!(cx, "DLCI {number}"),
+        Circuit::Cut => cx.s("<Truncated>"),
+        Circuit::Invalid => cx.s("<Invalid DLCI>"),
+    }
+    Ok(())
+}
+
+/// What a Frame Relay address says.
+enum Circuit {
+    Number(u32),
+    /// It goes on beyond its last byte.
+    Cut,
+    Invalid,
+}
+
+/// The circuit of an address of two to four bytes (ITU-T Q.922, section 3.2): the last one is odd.
+fn circuit(addr: &[u8]) -> Circuit {
+    let mut bytes = addr.iter().map(|&byte| u32::from(byte));
+    let is_last = |byte| byte & 1 == 1;
+    match bytes.next() {
+        Some(first) if !is_last(first) => {
+            let Some(second) = bytes.next() else { return Circuit::Cut };
+            let number = (first >> 2) << 4 | second >> 4;
+            if is_last(second) {
+                return Circuit::Number(number);
+            }
+            let Some(third) = bytes.next() else { return Circuit::Cut };
+            if is_last(third) {
+                return Circuit::Number(number << 6 | third >> 2);
+            }
+            match bytes.next() {
+                Some(last) if is_last(last) => {
+                    Circuit::Number((number << 7 | third >> 1) << 6 | last >> 2)
+                }
+                Some(_) => Circuit::Invalid,
+                None => Circuit::Cut,
+            }
+        }
+        Some(_) => Circuit::Invalid,
+        None => Circuit::Cut,
+    }
 }
 
 /// ATM numbers and subaddresses, each of a length of its own.

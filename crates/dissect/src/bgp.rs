@@ -146,7 +146,8 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, _len: usize) -> Printed {
 fn message(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed {
     match kind {
         1 => open(cx, p, len),
-        2 | 4 => Ok(()),
+        2 => update(cx, p, len),
+        4 => Ok(()),
         3 => notification(cx, p, len),
         5 => {
             if !cx.has(p, 23) {
@@ -167,6 +168,29 @@ fn message(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed {
             cx.unknown_data(p, "\n\t  ", len)
         }
     }
+}
+
+/// The lists of an update, by their lengths; without any it ends what is sent at first (RFC 4724, section 2).
+fn update(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
+    let (mut p, mut left) = (at + HEADER, len - HEADER);
+    let mut attributes = 0;
+    for _ in ["withdrawn routes", "path attributes"] {
+        if left < 2 {
+            cx.trunc();
+            return Ok(());
+        }
+        attributes = cx.u16(p)?;
+        (p, left) = (p + 2, left - 2);
+        if attributes > left {
+            cx.trunc();
+            return Ok(());
+        }
+        (p, left) = (p + attributes, left - attributes);
+    }
+    if attributes == 0 && left == 0 {
+        cx.s("\n\t  End-of-Rib Marker (empty NLRI)");
+    }
+    Ok(())
 }
 
 /// An address family and a subsequent one.

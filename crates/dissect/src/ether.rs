@@ -244,12 +244,12 @@ pub(crate) fn payload(
 fn loopback(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed {
     const FUNCTIONS: &Toks = &[(1, "Reply"), (2, "Forward Data")];
     cx.proto = "loopback";
+    cx.s("Loopback");
     if len < 2 {
         cx.invalid();
         return cx.need(p, len);
     }
     let le16 = |cx: &Cx<'_>, at| -> Result<usize, Cut> { Ok(cx.u8(at)? | cx.u8(at + 1)? << 8) };
-    cx.s("Loopback");
     put!(cx, ", skipCount {}", le16(cx, p)?);
     let skip = le16(cx, p)?;
     if skip % 8 != 0 {

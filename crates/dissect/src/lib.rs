@@ -28,6 +28,7 @@ mod af;
 mod arp;
 mod asn1;
 mod bgp;
+mod chdlc;
 mod cx;
 mod dhcp;
 mod dhcp6;

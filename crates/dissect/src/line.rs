@@ -4,7 +4,7 @@ use crate::cx::Cx;
 use crate::options::{Names, Options};
 use crate::tcp::Flows;
 use crate::time::Clock;
-use crate::{ether, link, ppp, pppoe};
+use crate::{chdlc, ether, link, ppp, pppoe};
 use std::fmt;
 use std::io::Write;
 
@@ -79,6 +79,7 @@ impl Dissector {
             50 => ppp::captured_hdlc(&mut cx, len),
             51 => pppoe::print(&mut cx, 0, len),
             12 | 14 | 101 | 228 | 229 => link::raw(&mut cx, len),
+            104 => chdlc::captured(&mut cx, len),
             113 => link::sll(&mut cx, len),
             276 => link::sll2(&mut cx, len, packet.interface),
             _ => cx.default_print(0, caplen).map(|()| 0),
@@ -98,7 +99,7 @@ impl Dissector {
 /// Whether packets that start with a `LINKTYPE_` number are understood.
 #[must_use]
 pub fn knows_link(link: u16) -> bool {
-    matches!(link, 0 | 1 | 9 | 12 | 14 | 50 | 51 | 101 | 108 | 113 | 228 | 229 | 276)
+    matches!(link, 0 | 1 | 9 | 12 | 14 | 50 | 51 | 101 | 104 | 108 | 113 | 228 | 229 | 276)
 }
 
 /// The line of a packet whose lengths cannot be.

@@ -1,4 +1,4 @@
-//! OSPF version 3 (RFC 5340): hello and database description; of other packets their kind.
+//! OSPF version 3 (RFC 5340): hello, database description, requests and acknowledgements; of updates their kind.
 
 use crate::cx::{Cx, Printed};
 use crate::ospf::TYPES;
@@ -17,7 +17,30 @@ const OPTIONS: &Toks = &[
 ];
 const LLS: usize = 0x0200;
 const DATABASE_FLAGS: &Toks = &[(4, "Init"), (2, "More"), (1, "Master"), (0x10, "IPv6 MTU")];
+const LSAS: &Toks = &[
+    (1, "Router"),
+    (2, "Network"),
+    (3, "Inter-Area Prefix"),
+    (4, "Inter-Area Router"),
+    (5, "External"),
+    (6, "Deprecated"),
+    (7, "NSSA"),
+    (8, "Link"),
+    (9, "Intra-Area Prefix"),
+    (10, "Intra-Area TE"),
+    (11, "Grace"),
+    (12, "Router Information"),
+    (13, "Inter-AS-TE"),
+    (14, "Layer 1 VPN"),
+];
+const SCOPES: &Toks =
+    &[(0, "Link Local"), (0x2000, "Area Local"), (0x4000, "Domain Wide"), (SCOPE, "Unknown")];
+const SCOPE: usize = 0x6000;
+/// Advertisements of an unknown type go on to other routers (RFC 5340, A.4.2.1).
+const TRANSITIVE: usize = 0x8000;
 const HEADER: usize = 16;
+const LSA_HEADER: usize = 20;
+const REQUEST: usize = 12;
 
 pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
     cx.proto = "ospf3";
@@ -47,12 +70,14 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         return Ok(());
     }
     let p = at + HEADER;
+    let end = at + said;
     let options = match kind {
-        1 => hello(cx, p, at + said)?,
+        1 => hello(cx, p, end)?,
         2 => description(cx, p)?,
         _ => 0,
     };
-    if !trailer(cx, at + said, len - said, options & LLS != 0)? {
+    let whole = cx.o.verbose < 2 || list(cx, kind, p, end)?;
+    if !whole || !trailer(cx, end, len - said, options & LLS != 0)? {
         cx.trunc();
     }
     Ok(())
@@ -97,8 +122,61 @@ fn description(cx: &mut Cx<'_>, p: usize) -> Printed<usize> {
     let flags = cx.u8(p + 7)?;
     cx.s(", DD Flags [");
     cx.bits(DATABASE_FLAGS, flags, ", ", "none");
-    put!(cx, "], MTU {}, DD-Sequence 0x{:08x}", cx.u16(p + 4)?, cx.u32(p + 8)?);
+    cx.s("]");
+    put!(cx, ", MTU {}, DD-Sequence 0x{:08x}", cx.u16(p + 4)?, cx.u32(p + 8)?);
     Ok(options)
+}
+
+/// What descriptions, requests and acknowledgements list; whether it was all there. That of updates only has to be.
+fn list(cx: &mut Cx<'_>, kind: usize, p: usize, end: usize) -> Printed<bool> {
+    match kind {
+        2 => lsa_headers(cx, p + 12, end),
+        3 => requests(cx, p, end),
+        4 => cx.need(p, end.saturating_sub(p)).map(|()| true),
+        5 => lsa_headers(cx, p, end),
+        _ => Ok(true),
+    }
+}
+
+fn requests(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed<bool> {
+    for at in (p..end).step_by(REQUEST) {
+        if !cx.has(at, REQUEST) {
+            return Ok(false);
+        }
+        cx.after("\n\t  Advertising Router ", |cx| cx.ip(at + 8))?;
+        lsa_name(cx, at + 2)?;
+    }
+    Ok(true)
+}
+
+fn lsa_headers(cx: &mut Cx<'_>, p: usize, end: usize) -> Printed<bool> {
+    for at in (p..end).step_by(LSA_HEADER) {
+        if at + LSA_HEADER > end {
+            return Ok(false);
+        }
+        cx.need(at, LSA_HEADER)?;
+        cx.after("\n\t  Advertising Router ", |cx| cx.ip(at + 8))?;
+        let (seq, age, len) = (cx.u32(at + 12)?, cx.u16(at)?, cx.u16(at + 18)?);
+        // Lengths below that of the header are not looked for.
+        let body = len.wrapping_sub(LSA_HEADER);
+        put!(cx, ", seq 0x{seq:08x}, age {age}s, length {body}");
+        lsa_name(cx, at + 2)?;
+    }
+    Ok(true)
+}
+
+/// Type, scope and number of an advertisement.
+fn lsa_name(cx: &mut Cx<'_>, at: usize) -> Printed {
+    let kind = cx.u16(at)?;
+    let number = kind & !(SCOPE | TRANSITIVE);
+    put!(
+        cx,
+        "\n\t    {} LSA ({number}), {} Scope{}",
+        tok(LSAS, number).unwrap_or("Unknown"),
+        tok(SCOPES, kind & SCOPE).unwrap_or("Unknown"),
+        if kind & TRANSITIVE == 0 { "" } else { ", transitive" }
+    );
+    cx.after(", LSA-ID ", |cx| cx.ip(at + 2))
 }
 
 /// Link-local signalling (RFC 5613) and authentication (RFC 7166) after the packet; whether they were all there.
@@ -108,8 +186,9 @@ fn trailer(cx: &mut Cx<'_>, at: usize, len: usize, signalling: bool) -> Printed<
         if left < 4 {
             return Ok(false);
         }
+        put!(cx, "\n\tLLS Checksum 0x{:04x}", cx.u16(p)?);
         let size = cx.u16(p + 2)?;
-        put!(cx, "\n\tLLS Checksum 0x{:04x}, Data Length {size}", cx.u16(p)?);
+        put!(cx, ", Data Length {size}");
         if size < 4 || size > left || !cx.has(p + 4, size - 4) {
             return Ok(false);
         }
@@ -122,17 +201,18 @@ fn trailer(cx: &mut Cx<'_>, at: usize, len: usize, signalling: bool) -> Printed<
     if left < 16 {
         return Ok(false);
     }
-    cx.s("\n\tAuthentication Type ");
     match cx.u16(p)? {
-        1 => cx.s("HMAC"),
-        kind => put!(cx, "unknown (0x{kind:04x})"),
+        1 => cx.s("\n\tAuthentication Type HMAC"),
+        kind => put!(cx, "\n\tAuthentication Type unknown (0x{kind:04x})"),
     }
     let size = cx.u16(p + 2)?;
     put!(cx, ", Length {size}");
     if size < 16 || size > left {
         return Ok(false);
     }
-    put!(cx, ", SAID {}, CSN 0x{:08x}:{:08x}", cx.u16(p + 6)?, cx.u32(p + 8)?, cx.u32(p + 12)?);
+    put!(cx, ", SAID {}", cx.u16(p + 6)?);
+    put!(cx, ", CSN 0x{:08x}", cx.u32(p + 8)?);
+    put!(cx, ":{:08x}", cx.u32(p + 12)?);
     if !cx.has(p + 16, size - 16) {
         return Ok(false);
     }

@@ -3,7 +3,7 @@
 use crate::cx::{Cx, Printed};
 use crate::ppp_options;
 use crate::tok::Toks;
-use crate::{ip, ip6, mpls};
+use crate::{chdlc, ip, ip6, mpls};
 
 pub(crate) const LCP: usize = 0xc021;
 pub(crate) const IPCP: usize = 0x8021;
@@ -12,6 +12,8 @@ pub(crate) const CCP: usize = 0x80fd;
 pub(crate) const BACP: usize = 0xc02b;
 pub(crate) const CHAP: usize = 0xc223;
 const PAP: usize = 0xc023;
+/// The address of all frames (RFC 1662, section 3.1).
+const ALL_STATIONS: usize = 0xff;
 
 pub(crate) const PROTOCOLS: &Toks = &[
     (0x0021, "IP"),
@@ -112,23 +114,33 @@ pub(crate) fn captured(cx: &mut Cx<'_>, len: usize) -> Printed<usize> {
     Ok(4)
 }
 
-/// A captured frame of type `PPP_SERIAL`.
+/// A captured frame of type `PPP_SERIAL`: in HDLC-like framing (RFC 1662), or in Cisco's.
 pub(crate) fn captured_hdlc(cx: &mut Cx<'_>, len: usize) -> Printed<usize> {
     cx.proto = "ppp_hdlc";
-    if cx.end < 4 {
+    if cx.end < 2 {
         cx.trunc();
         return Ok(cx.end);
     }
     let (first, second) = (cx.u8(0)?, cx.u8(1)?);
+    if chdlc::is_address(first) {
+        return chdlc::captured(cx, len);
+    }
+    if cx.end < 4 {
+        cx.trunc();
+        return Ok(cx.end);
+    }
     if cx.o.link {
         put!(cx, "{first:02x} {second:02x} {len} ");
+    }
+    if first != ALL_STATIONS {
+        // tcpdump names the two bytes that follow those it means.
+        put!(cx, "unknown addr {:02x}; ctrl {:02x}", cx.u8(2)?, cx.u8(3)?);
+        return Ok(2);
     }
     let protocol = cx.u16(2)?;
     tok!(cx, PROTOCOLS, protocol, "unknown PPP protocol (0x{protocol:04x})");
     cx.s(": ");
-    // Without address and control, tcpdump's length does not count the two bytes that it skips.
-    let head = if first == 0xff { 4 } else { 2 };
-    payload(cx, protocol, 4, crate::cx::sub32(len, head))?;
+    payload(cx, protocol, 4, crate::cx::sub32(len, 4))?;
     Ok(4)
 }
 

@@ -79,7 +79,7 @@ fn files_by_the_clock() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let files = files(&dir);
     let names: Vec<_> = files.keys().map(String::as_str).collect();
-    assert_eq!(names, ["000115.pcap", "010141.pcap", "221320.pcap", "230049.pcap"]);
+    assert_eq!(names, ["000115.pcap", "010141.pcap", "020207.pcap", "221320.pcap", "230049.pcap"]);
     let mut packets = 0;
     for name in names {
         let ran = skep(&format!("dump --count -r {}/{name}", dir.display()));

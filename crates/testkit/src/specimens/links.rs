@@ -57,6 +57,21 @@ pub(super) fn all() -> Vec<Specimen> {
     add("ppp echo", 9, hex("ff03 c021 09 07 000c a1b2c3d4 01020304"));
     add("ppp reject", 9, hex("ff03 c021 08 07 0010 8057 01 06 000a 0106 0011 2233"));
 
+    add("ppp serial", 50, cat(&[&hex("ff03 0021"), ip]));
+    add("ppp serial lcp", 50, hex("ff03 c021 09 07 000c a1b2c3d4 01020304"));
+    add("ppp serial unknown", 50, hex("4500 0021 45000014"));
+    for link in [50, 104] {
+        add("chdlc", link, cat(&[&hex("0f00 0800"), ip]));
+        add("chdlc broadcast", link, cat(&[&hex("8f00 86dd"), ip6]));
+        add("chdlc mpls", link, cat(&[&hex("0f00 8847 00064140"), ip]));
+        add("chdlc unknown", link, cat(&[&hex("0f00 8021"), ip]));
+        add("slarp request", link, hex("8f00 8035 00000000 00000000 00000000 ffff"));
+        add("slarp reply", link, hex("0f00 8035 00000001 0a000001 ffffff00 ffff 00000000"));
+        add("slarp", link, hex("8f00 8035 00000002 00000007 00000006 ffff 2f323538 0000"));
+        add("slarp code", link, hex("8f00 8035 00000003 00000007 00000006 ffff"));
+    }
+    add("chdlc address", 104, cat(&[&hex("4500 0800"), ip]));
+
     let mut add = |name: &str, bytes: Vec<u8>| all.push(Specimen::new(name, 1, bytes));
     add(
         "arp request",
@@ -94,6 +109,29 @@ pub(super) fn all() -> Vec<Specimen> {
         "arp of token ring",
         ether(0x0806, &hex("0006 0800 06 04 0001 020000000001 0a000001 020000000002 0a000002")),
     );
+    for (name, circuits) in [
+        ("arp of frame relay", "0002 1841 0a000001 1845 0a000002"),
+        ("arp of frame relay odd", "0001 1845 0a000001 1945 0a000002"),
+        ("arp of frame relay cut", "0008 1842 0a000001 1842 0a000002"),
+    ] {
+        add(name, ether(0x0806, &hex(&format!("000f 0800 02 04 {circuits}"))));
+    }
+    add(
+        "arp of frame relay with four",
+        ether(0x0806, &hex("000f 0800 04 04 0009 fcf2f4ff 0a000001 18407e02 0a000002")),
+    );
+    add(
+        "arp of frame relay with three",
+        ether(0x0806, &hex("000f 0800 03 04 0008 187efd 0a000001 187efe 0a000002")),
+    );
+    add(
+        "arp of frame relay with one",
+        ether(0x0806, &hex("000f 0800 01 04 0002 18 0a000001 18 0a000002")),
+    );
+    add(
+        "arp of frame relay with six",
+        ether(0x8035, &hex("000f 0800 06 04 0002 004e51100240 0a000001 ff4539c080fe 0a000002")),
+    );
     add(
         "arp unknown",
         ether(0x0806, &hex("0001 0800 06 04 0077 020000000001 0a000001 020000000002 0a000002")),
@@ -124,6 +162,7 @@ pub(super) fn all() -> Vec<Specimen> {
         ),
     );
     add("unknown ethertype", ether(0x1234, b"whatever this may be"));
+    add("loopback of nothing", ether(0x9000, &[]));
     add("loopback", ether(0x9000, &hex("0000 0002 020000000001 0001 0000 00000000")));
     add(
         "stp",
