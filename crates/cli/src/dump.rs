@@ -520,7 +520,8 @@ impl Dump {
         if self.json {
             return Ok(Use::Json);
         }
-        let dissector = Dissector::new(self.options()?);
+        let interfaces = devices::all().into_iter().map(|one| (one.index, one.name)).collect();
+        let dissector = Dissector::new(self.options()?).with_interfaces(interfaces);
         let dissector = if self.shows_names() {
             dissector.with_names(names::system(self.no_domains))
         } else {

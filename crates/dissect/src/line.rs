@@ -5,6 +5,7 @@ use crate::options::{Names, Options};
 use crate::tcp::Flows;
 use crate::time::Clock;
 use crate::{chdlc, ether, link, ppp, pppoe};
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
 
@@ -22,7 +23,7 @@ pub struct Packet<'a> {
     pub time: u64,
     /// What it starts with, a `LINKTYPE_` number.
     pub link: u16,
-    /// The interface, where known.
+    /// The interface, where known, for records: lines take what [`Dissector::with_interfaces`] knows.
     pub interface: Option<&'a str>,
 }
 
@@ -33,6 +34,7 @@ pub struct Dissector {
     clock: Clock,
     flows: Flows,
     names: Option<Box<dyn Names>>,
+    interfaces: HashMap<u32, String>,
 }
 
 impl fmt::Debug for Dissector {
@@ -45,13 +47,20 @@ impl Dissector {
     /// Shows packets in a way, with numbers for names.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, clock: Clock::default(), flows: Flows::default(), names: None }
+        let (clock, flows, interfaces) = (Clock::default(), Flows::default(), HashMap::new());
+        Self { options, clock, flows, names: None, interfaces }
     }
 
     /// Shows names where there are some.
     #[must_use]
     pub fn with_names(self, names: Box<dyn Names>) -> Self {
         Self { names: Some(names), ..self }
+    }
+
+    /// Knows names of interfaces by their index, which Linux's cooked headers have (version 2).
+    #[must_use]
+    pub fn with_interfaces(self, interfaces: HashMap<u32, String>) -> Self {
+        Self { interfaces, ..self }
     }
 
     /// Appends the lines of the packet with a number. Whatever the packet holds, the work is bounded by a multiple of
@@ -81,7 +90,7 @@ impl Dissector {
             12 | 14 | 101 | 228 | 229 => link::raw(&mut cx, len),
             104 => chdlc::captured(&mut cx, len),
             113 => link::sll(&mut cx, len),
-            276 => link::sll2(&mut cx, len, packet.interface),
+            276 => link::sll2(&mut cx, len, &self.interfaces),
             _ => cx.default_print(0, caplen).map(|()| 0),
         };
         let header = header.unwrap_or_else(|_| {

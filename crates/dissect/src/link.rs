@@ -4,6 +4,7 @@ use crate::cx::{Cx, Printed};
 use crate::ether::{self, ETHERTYPES, MAX_LENGTH, VLAN};
 use crate::tok::{Toks, tok};
 use crate::{ip, ip6, llc};
+use std::collections::HashMap;
 
 const FAMILIES: &Toks = &[
     (2, "IPv4"),
@@ -98,14 +99,14 @@ fn sll_header(cx: &mut Cx<'_>, len: usize) -> Printed {
     rest_of_header(cx, SLL, hlen, len)
 }
 
-/// Linux's cooked header, second version. `name` is that of the interface, if known.
-pub(crate) fn sll2(cx: &mut Cx<'_>, len: usize, name: Option<&str>) -> Printed<usize> {
+/// Linux's cooked header, second version. `names` are those of interfaces by index.
+pub(crate) fn sll2(cx: &mut Cx<'_>, len: usize, names: &HashMap<u32, String>) -> Printed<usize> {
     cx.proto = "sll2";
     if !cx.has(0, SLL2.len) {
         cx.trunc();
         return Ok(0);
     }
-    put!(cx, "{:<5} ", name.unwrap_or("?"));
+    put!(cx, "{:<5} ", names.get(&cx.word(4)?).map_or("?", String::as_str));
     put!(cx, "{:<3} ", tok(SLL_TYPES, cx.u8(10)?).unwrap_or("?"));
     if cx.o.link {
         sll2_header(cx, len)?;

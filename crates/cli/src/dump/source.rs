@@ -173,11 +173,15 @@ impl Sources {
                 let snaplen = interface.map_or(0, |interface| interface.snaplen);
                 let snaplen = if snaplen == 0 { 262_144 } else { snaplen };
                 let name = files.path.display();
-                let link = link_words(link);
+                let words = link_words(link);
                 writeln!(
                     err,
-                    "reading from file {name}, link-type {link}, snapshot length {snaplen}"
-                )
+                    "reading from file {name}, link-type {words}, snapshot length {snaplen}"
+                )?;
+                if link == LinkType::LINUX_SLL2 {
+                    writeln!(err, "Warning: interface names might be incorrect")?;
+                }
+                Ok(())
             }
             Self::Rings(rings) => {
                 let kinds = rings.rings.iter().flat_map(|ring| ring.ring.interfaces());

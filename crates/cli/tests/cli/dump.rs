@@ -308,6 +308,35 @@ fn names_are_those_of_tcpdump() {
     same(&ours, "-n -r corpus/dump/protocols.pcap tcp");
 }
 
+/// Cooked headers of a file have the index of an interface, which is looked up here.
+#[test]
+fn interfaces_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let dir = scratch("dump-interfaces");
+    let mut capture = Vec::new();
+    for word in [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 65535, 276] {
+        capture.extend(u32::to_le_bytes(word));
+    }
+    for index in [1_u32, 0x7fff_fff0] {
+        capture.extend([0, 0, 40, 40].map(u32::to_le_bytes).as_flattened());
+        capture.extend([8, 0, 0, 0]);
+        capture.extend(index.to_be_bytes());
+        capture.extend([3, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        capture.extend([0x45, 0, 0, 20, 0, 1, 0, 0, 64, 253, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    }
+    let path = dir.join("any.pcap");
+    fs::write(&path, capture).unwrap();
+    let ours = link(&dir);
+    for options in ["-nn", "-nn -e", "-nn -vx"] {
+        same(&ours, &format!("{options} -r {}", path.display()));
+    }
+    // The first interface of a network namespace is its loopback.
+    let lines = skep(&format!("dump -t -r {}", path.display())).out;
+    assert!(lines.starts_with("lo    Out IP ") && lines.contains("\n?     Out IP "), "{lines}");
+}
+
 #[test]
 fn a_link_of_tcpdumps_name_says_its_version() {
     let ran = run(&link(&scratch("dump-version")), "--version");
