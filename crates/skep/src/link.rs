@@ -9,6 +9,7 @@ use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_map::{CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Why a program of an image cannot run here.
@@ -162,7 +163,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         if let Some(pc) = exception_callback(image, &prog) {
             machine.set_exception_callback(id, pc);
         }
-        ids.insert(prog.name, u32::try_from(id).unwrap_or(u32::MAX));
+        ids.insert(&image.progs[at].name, u32::try_from(id).unwrap_or(u32::MAX));
     }
     for map in machine.maps() {
         let (Map::Progs(progs), Initial::Progs(entries)) = (map, &map.def().initial) else {
@@ -308,7 +309,10 @@ impl Reach<'_> {
     }
 
     /// The program with map indices of the machine instead of the image.
-    fn renumbered(&self, prog: &Prog) -> Prog {
+    fn renumbered<'p>(&self, prog: &'p Prog) -> Cow<'p, Prog> {
+        if prog.insns.iter().all(|(_, insn)| map_idx(&insn).is_none()) {
+            return Cow::Borrowed(prog);
+        }
         let mut prog = prog.clone();
         let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
         for pc in pcs {
@@ -319,7 +323,7 @@ impl Reach<'_> {
                 *idx = at.and_then(|at| i32::try_from(at).ok()).unwrap_or(i32::MAX);
             }
         }
-        prog
+        Cow::Owned(prog)
     }
 }
 
