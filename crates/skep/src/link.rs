@@ -6,11 +6,14 @@ use crate::host::{Host, monotonic};
 use skep_abi::{AttachType, Errno, Helper, Kfunc, ProgType};
 use skep_btf::Body;
 use skep_isa::{Call, ImmSrc, Insn, Pc};
-use skep_map::{CpuPool, Limits, Map, MapError};
+use skep_map::{CpuLease, CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::thread;
 
 /// Why a program of an image cannot run here.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +135,24 @@ pub(crate) struct Linked {
     pub(crate) progs: Vec<usize>,
     /// The CPUs that runs take turns on.
     pub(crate) cpus: CpuPool,
+}
+
+impl Linked {
+    /// The CPU of a run, nobody else's while this lives. None is taken, and the run is on CPU 0, where the session that
+    /// has `this` is alone with the machine: whoever runs has the session to itself, so that nobody shares it meanwhile.
+    pub(crate) fn lease(this: &Arc<Self>) -> Option<CpuLease<'_>> {
+        if Arc::strong_count(this) == 1 {
+            // The last of the others has let go of the machine after its last run, perhaps on another thread.
+            fence(Ordering::Acquire);
+            return None;
+        }
+        Some(this.cpus.lease(thread::yield_now))
+    }
+}
+
+/// The number of the CPU that a run has.
+pub(crate) fn cpu_of(lease: Option<&CpuLease<'_>>) -> u32 {
+    lease.map_or(0, |lease| lease.cpu().0)
 }
 
 /// Loads a program, the programs in its prog arrays, and the maps that these use.
