@@ -105,7 +105,7 @@ impl Resolver<'_, '_> {
         let mut prog = Prog::new(&name, self.prog.prog_type, insns);
         prog.section.clone_from(&self.prog.section);
         prog.attach_type = self.prog.attach_type;
-        (prog.subprogs, prog.lines) = (subprogs, lines);
+        (prog.subprogs, prog.lines) = (subprogs, lines.into());
         prog
     }
 

@@ -10,6 +10,7 @@ use skep_diag::{Renderer, Source};
 use skep_prog::{Image, Initial, MapDef, Prog};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 
 const INDENT: &str = "    ";
@@ -155,6 +156,6 @@ fn lists_are_read_again(image: &Image, dialect: Dialect, title: &str) {
 
 /// All of an image but its line information.
 fn plain(image: &Image) -> (Vec<Prog>, &[MapDef], &str) {
-    let without = |prog: &Prog| Prog { lines: Vec::new(), ..prog.clone() };
+    let without = |prog: &Prog| Prog { lines: Arc::default(), ..prog.clone() };
     (image.progs.iter().map(without).collect(), &image.maps, &image.license)
 }

@@ -22,7 +22,7 @@ fn image() -> Image {
         line: 7 + pc,
         col: 1,
     };
-    prog.lines = vec![line(0, "\tf(x); /* a\nb"), line(2, ""), line(3, "exit")];
+    prog.lines = [line(0, "\tf(x); /* a\nb"), line(2, ""), line(3, "exit")].into();
     Image { progs: vec![prog], ..Image::default() }
 }
 

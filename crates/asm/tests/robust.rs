@@ -9,6 +9,7 @@ use skep_diag::{Renderer, Source, to_json};
 use skep_prog::{Image, MapDef, Prog};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Reads a text; shows what is wrong with it, or reads what is printed of it.
@@ -36,7 +37,7 @@ fn same_again(image: &Image, text: &str) {
 }
 
 fn plain(image: &Image) -> (Vec<Prog>, &[MapDef], &str) {
-    let without = |prog: &Prog| Prog { lines: Vec::new(), ..prog.clone() };
+    let without = |prog: &Prog| Prog { lines: Arc::default(), ..prog.clone() };
     (image.progs.iter().map(without).collect(), &image.maps, &image.license)
 }
 

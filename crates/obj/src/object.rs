@@ -174,7 +174,7 @@ fn progs(
             prog.section = section.into();
             prog.attach_type = attach_type;
             prog.subprogs = linked.subprogs;
-            prog.lines = linked.lines;
+            prog.lines = linked.lines.into();
             prog.externs = linked.externs;
             prog.core_relocs = linked.core_relocs;
             if undecodable == Undecodable::Refused {

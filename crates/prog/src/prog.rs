@@ -2,6 +2,7 @@
 
 use crate::{CoreReloc, Extern, LineInfo};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::TypeId;
@@ -22,8 +23,8 @@ pub struct Prog {
     pub insns: Insns,
     /// Functions by ascending start; the first is the entry at slot 0 where names are known.
     pub subprogs: Vec<Subprog>,
-    /// Source lines by ascending `pc`.
-    pub lines: Vec<LineInfo>,
+    /// Source lines by ascending `pc`; copies of the program share them.
+    pub lines: Arc<[LineInfo]>,
     /// Kernel functions and variables that instructions refer to by index.
     pub externs: Vec<Extern>,
     /// Instructions that depend on the kernel's types, by ascending `pc`.
@@ -52,7 +53,7 @@ impl Prog {
             attach_type: None,
             insns,
             subprogs: Vec::new(),
-            lines: Vec::new(),
+            lines: Arc::default(),
             externs: Vec::new(),
             core_relocs: Vec::new(),
         }

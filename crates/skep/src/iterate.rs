@@ -10,7 +10,7 @@
 use crate::helper::socket;
 use crate::host::Host;
 use crate::layout::object as layout;
-use crate::link::LoadError;
+use crate::link::{Linked, LoadError, cpu_of};
 use crate::network::Transport;
 use crate::process::{self, Area, OpenFile, Symbol};
 use crate::session::{Runs, Session};
@@ -22,7 +22,6 @@ use skep_vm::{
     CTX, Cx, Fault, Input, KernelObject, SeqFile, address, borrow_cgroup, borrow_task, cells,
 };
 use std::sync::Arc;
-use std::thread;
 
 /// What an iterator goes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,13 +317,13 @@ impl Session {
         self.host.held.clear();
         let mut ctx = vec![0; 8 * (1 + over.args())];
         let limits = self.limits(self.options.insns);
-        let lease = self.linked.cpus.lease(thread::yield_now);
+        let lease = Linked::lease(&self.linked);
         let linked = Arc::clone(&self.linked);
         let image = Arc::clone(&self.image);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             ctx: cells(&mut ctx),
-            cpu: lease.cpu().0,
+            cpu: cpu_of(lease.as_ref()),
             limits,
             ..Input::default()
         };

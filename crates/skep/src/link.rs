@@ -6,10 +6,14 @@ use crate::host::{Host, monotonic};
 use skep_abi::{AttachType, Errno, Helper, Kfunc, ProgType};
 use skep_btf::Body;
 use skep_isa::{Call, ImmSrc, Insn, Pc};
-use skep_map::{CpuPool, Limits, Map, MapError};
+use skep_map::{CpuLease, CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::thread;
 
 /// Why a program of an image cannot run here.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +137,24 @@ pub(crate) struct Linked {
     pub(crate) cpus: CpuPool,
 }
 
+impl Linked {
+    /// The CPU of a run, nobody else's while this lives. None is taken, and the run is on CPU 0, where the session that
+    /// has `this` is alone with the machine: whoever runs has the session to itself, so that nobody shares it meanwhile.
+    pub(crate) fn lease(this: &Arc<Self>) -> Option<CpuLease<'_>> {
+        if Arc::strong_count(this) == 1 {
+            // The last of the others has let go of the machine after its last run, perhaps on another thread.
+            fence(Ordering::Acquire);
+            return None;
+        }
+        Some(this.cpus.lease(thread::yield_now))
+    }
+}
+
+/// The number of the CPU that a run has.
+pub(crate) fn cpu_of(lease: Option<&CpuLease<'_>>) -> u32 {
+    lease.map_or(0, |lease| lease.cpu().0)
+}
+
 /// Loads a program, the programs in its prog arrays, and the maps that these use.
 pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, LoadError> {
     let mut reach = Reach { image, maps: Vec::new(), progs: Vec::new() };
@@ -162,7 +184,7 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         if let Some(pc) = exception_callback(image, &prog) {
             machine.set_exception_callback(id, pc);
         }
-        ids.insert(prog.name, u32::try_from(id).unwrap_or(u32::MAX));
+        ids.insert(&image.progs[at].name, u32::try_from(id).unwrap_or(u32::MAX));
     }
     for map in machine.maps() {
         let (Map::Progs(progs), Initial::Progs(entries)) = (map, &map.def().initial) else {
@@ -308,7 +330,10 @@ impl Reach<'_> {
     }
 
     /// The program with map indices of the machine instead of the image.
-    fn renumbered(&self, prog: &Prog) -> Prog {
+    fn renumbered<'p>(&self, prog: &'p Prog) -> Cow<'p, Prog> {
+        if prog.insns.iter().all(|(_, insn)| map_idx(&insn).is_none()) {
+            return Cow::Borrowed(prog);
+        }
         let mut prog = prog.clone();
         let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
         for pc in pcs {
@@ -319,7 +344,7 @@ impl Reach<'_> {
                 *idx = at.and_then(|at| i32::try_from(at).ok()).unwrap_or(i32::MAX);
             }
         }
-        prog
+        Cow::Owned(prog)
     }
 }
 

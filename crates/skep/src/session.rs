@@ -6,7 +6,7 @@ use crate::event::{self, Event};
 use crate::helper::conntrack;
 use crate::host::{Clock, Host, half_fields, monotonic};
 use crate::iterate::Over;
-use crate::link::{Linked, LoadError, link};
+use crate::link::{Linked, LoadError, cpu_of, link};
 use crate::native::{self, Engine, NotNative, POINTERS, pointer_fields};
 use crate::network::{Connection, Network};
 use crate::view::MapView;
@@ -21,7 +21,6 @@ use skep_vm::{
     cells,
 };
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 /// How a program is run.
@@ -368,12 +367,12 @@ impl Session {
         }
         self.fire_timers(monotonic())?;
         let limits = self.limits(self.options.insns);
-        let lease = self.linked.cpus.lease(thread::yield_now);
+        let lease = Linked::lease(&self.linked);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             ctx: cells(ctx),
             ctx_writable: true,
-            cpu: lease.cpu().0,
+            cpu: cpu_of(lease.as_ref()),
             limits,
             ..Input::default()
         };
@@ -465,7 +464,7 @@ impl Session {
         conntrack::forget(&mut self.host);
         self.host.assigned = None;
         let limits = self.limits(self.options.insns);
-        let lease = self.linked.cpus.lease(thread::yield_now);
+        let lease = Linked::lease(&self.linked);
         let compiled = self.compiled.as_deref().filter(|_| observer.is_none());
         let counts = compiled.is_none_or(Compiled::is_metered);
         // Code that checks has the interpreter's addresses.
@@ -477,7 +476,7 @@ impl Session {
             ctx,
             ctx_writable: hook.is_skb(),
             ctx_halves: half_fields(hook),
-            cpu: lease.cpu().0,
+            cpu: cpu_of(lease.as_ref()),
             limits,
             ..Input::default()
         };
@@ -538,8 +537,8 @@ impl Session {
         for _ in 0..MAX_TIMERS {
             let Some(timer) = self.host.timers.expire(now) else { break };
             self.host.packet.meta.timestamp = timer.due;
-            let lease = self.linked.cpus.lease(thread::yield_now);
-            let input = Input { cpu: lease.cpu().0, limits, ..Input::default() };
+            let lease = Linked::lease(&self.linked);
+            let input = Input { cpu: cpu_of(lease.as_ref()), limits, ..Input::default() };
             let output = self.vm.fire(&self.linked.machine, &mut self.host, &timer, input);
             drop(lease);
             output.result?;

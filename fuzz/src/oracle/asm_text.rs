@@ -5,6 +5,7 @@ use skep_abi::ProgType;
 use skep_asm::{Dialect, ListOptions, PrintOptions, list, parse, print};
 use skep_diag::{Diagnostic, Renderer, Source, to_json};
 use skep_prog::{Image, MapDef, Prog};
+use std::sync::Arc;
 
 /// Diagnostics rendered of one text.
 const SHOWN: usize = 4;
@@ -52,6 +53,6 @@ pub fn prints_as_itself(image: &Image) {
 
 /// What a text says of an image: all but source lines.
 fn content(image: &Image) -> (Vec<Prog>, &[MapDef], &str) {
-    let without = |prog: &Prog| Prog { lines: Vec::new(), ..prog.clone() };
+    let without = |prog: &Prog| Prog { lines: Arc::default(), ..prog.clone() };
     (image.progs.iter().map(without).collect(), &image.maps, &image.license)
 }

@@ -18,6 +18,7 @@ use skep_sys::{Bpf, Kernel, SysError};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes that every header looked at is in.
@@ -128,7 +129,7 @@ impl Counter {
         if let Some(filter) = place.filter {
             prog.insns = behind(filter, &prog.insns)?;
         }
-        prog.lines.clear();
+        prog.lines = Arc::default();
         let loaded = Loaded::load(Kernel, &image, "count").ok()?;
         Some(Self { loaded, asked: Instant::now(), open: BTreeMap::new() })
     }

@@ -3,6 +3,7 @@
 use crate::agreement::{Answer, Judge, Mode, Oracle, Ours, Prepared, Subject, judge_one};
 use skep_isa::{Insns, RawInsn, SlotError};
 use skep_prog::{Image, Prog};
+use std::sync::Arc;
 
 /// A subject in the kernel, whose instructions are replaced by others.
 pub struct Field {
@@ -63,7 +64,7 @@ impl Field {
     #[must_use]
     pub fn image(&self, insns: &[RawInsn]) -> Option<Image> {
         let mut prog = self.prog(insns).ok()?;
-        prog.lines.clear();
+        prog.lines = Arc::default();
         Some(Image { progs: vec![prog], ..(*self.subject.image).clone() })
     }
 
