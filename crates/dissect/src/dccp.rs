@@ -76,12 +76,12 @@ const ACK: usize = 8;
 
 pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, around: Around) -> Printed {
     cx.proto = "dccp";
-    if len < SHORT_HEADER {
-        missing(cx, "dccp", SHORT_HEADER - len);
+    if !cx.has(at, SHORT_HEADER) {
+        cx.trunc();
         return Ok(());
     }
-    if !cx.has(at, 9) {
-        cx.trunc();
+    if len < SHORT_HEADER {
+        missing(cx, "dccp", SHORT_HEADER - len);
         return Ok(());
     }
     let kind = cx.u8(at + 8)?;
