@@ -4,7 +4,8 @@ use crate::cx::{Cx, Printed};
 use crate::sum::{should_be, sum};
 use crate::tok::{Toks, tok};
 use crate::{
-    esp, ether, gre, icmp, icmp6, igmp, ip_options, ip6, netdb, ospf, ospf6, sctp, tcp, udp, vrrp,
+    dccp, esp, ether, gre, icmp, icmp6, igmp, ip_options, ip6, netdb, ospf, ospf6, sctp, tcp, udp,
+    vrrp,
 };
 
 pub(crate) const ICMP: usize = 1;
@@ -12,7 +13,7 @@ pub(crate) const TCP: usize = 6;
 pub(crate) const UDP: usize = 17;
 pub(crate) const ICMPV6: usize = 58;
 pub(crate) const SCTP: usize = 132;
-const DCCP: usize = 33;
+pub(crate) const DCCP: usize = 33;
 
 pub(crate) const PROTOCOLS: &Toks = &[
     (0, "Options"),
@@ -207,7 +208,7 @@ fn datagram(cx: &mut Cx<'_>, at: usize, length: usize) -> Printed {
         return Ok(());
     }
     if off & 0x1fff == 0 {
-        if !matches!(protocol, TCP | UDP | SCTP) {
+        if !matches!(protocol, TCP | UDP | SCTP | DCCP) {
             around.addrs(cx)?;
             cx.s(": ");
         }
@@ -304,6 +305,7 @@ pub(crate) fn payload(
         89 => ospf::print(cx, at, len),
         112 => vrrp::print(cx, at, len, around),
         SCTP => sctp::print(cx, at, len, around),
+        DCCP => dccp::print(cx, at, len, around),
         59 => {
             cx.s("no next header");
             Ok(())

@@ -1,7 +1,7 @@
 //! IPv6 (RFC 8200) with its extension headers.
 
 use crate::cx::{Cx, Printed, sub32};
-use crate::ip::{self, Around, PROTOCOLS, SCTP, TCP, UDP};
+use crate::ip::{self, Around, DCCP, PROTOCOLS, SCTP, TCP, UDP};
 use crate::ip6_options::{Jumbo, options};
 use crate::tok::tok;
 
@@ -61,7 +61,7 @@ fn datagram(cx: &mut Cx<'_>, at: usize, length: usize) -> Printed {
         }
         p += advance;
         len -= advance;
-        if p == at + HEADER && !matches!(walk.next, TCP | UDP | SCTP) {
+        if p == at + HEADER && !matches!(walk.next, TCP | UDP | SCTP | DCCP) {
             Around { ip: at, v6: true, fragment: false, ttl: 0 }.addrs(cx)?;
             cx.s(": ");
         }

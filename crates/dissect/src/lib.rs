@@ -30,6 +30,7 @@ mod asn1;
 mod bgp;
 mod chdlc;
 mod cx;
+mod dccp;
 mod dhcp;
 mod dhcp6;
 mod dhcp_options;

@@ -10,6 +10,8 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
     let sctp = |text: &str| {
         ether(0x0800, &ip4(132, &cat(&[&hex("1f90 2328 01020304 00000000"), &hex(text)])))
     };
+    let dccp = |text: &str| ether(0x0800, &ip4(33, &hex(&format!("1388 1389 {text}"))));
+    let dccp6 = |text: &str| ether(0x86dd, &ip6(33, &hex(&format!("1388 1389 {text}"))));
     vec![
         (
             "ospf hello",
@@ -123,6 +125,51 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("sctp error", sctp("0900 000c 0001 0008 0005 0000")),
         ("sctp cookie", sctp("0a00 0008 01020304 0b00 0004")),
         ("sctp unknown", sctp("c100 0008 01020304")),
+        ("dccp request", dccp("07 00 0000 01 00 000000000007 0000002a 2004 0102 2105 0302 0300")),
+        (
+            "dccp response",
+            dccp("08 31 0000 03 00 000000000008 0000000000000007 0000002a 2304 0102"),
+        ),
+        ("dccp data", dccp("04 02 0000 05 00 000000000009 68656c6c6f")),
+        ("dccp data short", dccp("03 00 0000 04 000009 68656c6c6f")),
+        (
+            "dccp acknowledgement",
+            dccp(
+                "0a 00 0000 07 00 00000000000a 0000000000000009 2604 4142 2906 00000001 2504 0001 0000",
+            ),
+        ),
+        (
+            "dccp data with acknowledgement",
+            dccp(
+                "0a 03 0000 09 00 00000000000b 0000000000000009 2a08 00000001 0002 2b04 0003 2c06 01020304 c004 0102 68656c6c6f",
+            ),
+        ),
+        ("dccp close request", dccp("06 00 0000 0b 00 00000000000c 0000000000000009")),
+        ("dccp close", dccp6("06 00 0000 0d 00 00000000000d 0000000000000009")),
+        ("dccp reset", dccp6("07 00 0000 0f 00 00000000000e 0000000000000009 03 010203")),
+        ("dccp sync", dccp6("07 00 0000 11 00 00000000000f 0000000000000009 0102 2700")),
+        (
+            "dccp acknowledged sync",
+            dccp("07 00 0000 13 00 000000000010 0000000000000009 2403 0a03"),
+        ),
+        (
+            "dccp behind options",
+            ether(
+                0x86dd,
+                &ip6(0, &hex("2100 0104 00000000 1388 1389 04 00 0000 05 00 000000000009")),
+            ),
+        ),
+        (
+            "dccp behind authentication",
+            ether(
+                0x0800,
+                &ip4(
+                    51,
+                    &hex("2101 0000 00000001 00000001 1388 1389 04 00 0000 05 00 000000000009"),
+                ),
+            ),
+        ),
+        ("dccp unknown", dccp("04 00 0000 15 00 000000000011")),
         ("sctp length", sctp("0300 0002")),
     ]
 }
