@@ -67,13 +67,39 @@ fn no_update_of_a_per_cpu_value_is_lost() {
             });
         }
     });
-    let sums: Vec<(u64, usize)> = session
-        .maps()
-        .map(|map| {
-            let value = map.entries().next().unwrap().value;
-            let words = value.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-            (words.sum(), value.len())
-        })
-        .collect();
-    assert_eq!(sums, [(4 * RUNS, 16), (4 * RUNS, 8)]);
+    assert_eq!(sums(&session), [(4 * RUNS, 16), (4 * RUNS, 8)]);
+}
+
+/// Each of three threads ends before the next, and the last is alone with the machine then.
+#[test]
+fn no_update_is_lost_where_sessions_end_before_others() {
+    const RUNS: u64 = 5_000;
+    let image = read_image(COUNT.as_bytes(), "count.s").unwrap().image;
+    let options = Options { cpus: 2, ..Options::default() };
+    let session = Session::load(&image, None, options).unwrap();
+    let sessions = [session.share(), session.share(), session];
+    let last = std::thread::scope(|scope| {
+        let threads = (1..).zip(sessions).map(|(times, mut session)| {
+            scope.spawn(move || {
+                let mut packet = packet();
+                for _ in 0..times * RUNS {
+                    session.run(&mut packet).unwrap();
+                }
+                (times == 3).then_some(session)
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads.into_iter().find_map(|thread| thread.join().unwrap()).unwrap()
+    });
+    assert_eq!(sums(&last), [(6 * RUNS, 16), (6 * RUNS, 8)]);
+}
+
+/// Of each map the sum of the words of its only value, and the length of that.
+fn sums(session: &Session) -> Vec<(u64, usize)> {
+    let maps = session.maps().map(|map| {
+        let value = map.entries().next().unwrap().value;
+        let words = value.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        (words.sum(), value.len())
+    });
+    maps.collect()
 }
