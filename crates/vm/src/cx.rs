@@ -136,19 +136,20 @@ impl<'r, S> Cx<'r, S> {
         result.map_err(Stop::Nested)
     }
 
-    /// Opens a frame and returns its r10.
+    /// Opens a frame and returns its r10; nothing if the stack has no room for it.
     pub(crate) fn enter(&mut self) -> Option<u64> {
         if self.depth == MAX_FRAMES {
             return None;
         }
-        self.depth += 1;
-        self.mem.set_frames(self.stack, self.depth);
-        let top = FRAME_SIZE * (MAX_FRAMES - self.depth + 1);
-        let frame = (top - FRAME_SIZE) as usize..top as usize;
-        for cell in self.stack.get(frame).unwrap_or_default() {
+        // Frames lie from the end of the stack downwards.
+        let below = (FRAME_SIZE * (self.depth + 1)) as usize;
+        let (_, frames) = self.stack.split_at_checked(self.stack.len().checked_sub(below)?)?;
+        for cell in frames.get(..FRAME_SIZE as usize)? {
             cell.set(0);
         }
-        Some(memory::address(memory::STACK, top))
+        self.depth += 1;
+        self.mem.set_frames(self.stack, self.depth);
+        Some(memory::address(memory::STACK, FRAME_SIZE * (MAX_FRAMES - self.depth + 1)))
     }
 
     /// Closes the frame opened last.
