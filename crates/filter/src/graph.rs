@@ -278,15 +278,21 @@ impl<'a> Graph<'a> {
 
     /// A test, decided where it can be.
     pub(crate) fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
+        if self.optimise {
+            let (test, always) = self.normal(test);
+            return self.normal_test(test, always, yes, no);
+        }
+        if self.faults(&test) {
+            REJECT
+        } else {
+            self.add(Block { step: Step::Test(test), yes, no })
+        }
+    }
+
+    /// Whether one of the values cannot be computed, whatever the packet.
+    fn faults(&self, test: &Test) -> bool {
         let faults = |id| self.values.get(id) == Value::Fault;
-        if faults(test.value) || matches!(test.rhs, Rhs::Value(rhs) if faults(rhs)) {
-            return REJECT;
-        }
-        if !self.optimise {
-            return self.add(Block { step: Step::Test(test), yes, no });
-        }
-        let (test, always) = self.normal(test);
-        self.normal_test(test, always, yes, no)
+        faults(test.value) || matches!(test.rhs, Rhs::Value(rhs) if faults(rhs))
     }
 
     /// A test as [`Graph::normal`] makes it, and whether that decides it.
@@ -297,6 +303,9 @@ impl<'a> Graph<'a> {
         yes: BlockId,
         no: BlockId,
     ) -> BlockId {
+        if self.faults(&test) {
+            return REJECT;
+        }
         match always {
             Some(true) => return self.touch(test.value, yes),
             Some(false) => return self.touch(test.value, no),

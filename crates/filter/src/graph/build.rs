@@ -100,7 +100,7 @@ impl<'g, 'a> Builder<'g, 'a> {
     }
 
     fn test(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
-        if self.facts.is_empty() || self.graph.values.get(test.value) == Value::Fault {
+        if self.facts.is_empty() {
             return self.graph.test(test, yes, no);
         }
         let (test, always) = self.graph.normal(test);
@@ -147,10 +147,7 @@ impl<'g, 'a> Builder<'g, 'a> {
                 }
                 self.facts.push(Fact { test, holds });
             }
-            // No value that fails is tested.
-            if self.graph.values.get(test.value) != Value::Fault {
-                ready = Some((left, test, always));
-            }
+            ready = Some((left, test, always));
         } else {
             if before > 0 && self.is_never(left, holds) {
                 return REJECT;
