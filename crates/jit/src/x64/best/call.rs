@@ -128,7 +128,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
 
     /// Takes instructions off the account, and looks if any are left.
     pub(super) fn charge(&mut self, slot: u32, insns: i32, asks: bool) {
-        let Some(_) = self.c.meter else { return };
+        if self.c.meter.is_none() || insns == 0 && !asks {
+            return;
+        }
         if insns == 0 {
             self.c.asm.test(Width::W64, R9, R9);
         } else {
