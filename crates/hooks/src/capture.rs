@@ -85,11 +85,11 @@ pub fn open(reader: impl Read + Send + 'static) -> Result<Box<dyn PacketSource>,
 /// Opens a capture file. Unlike [`open`] it knows the [`Progress::total`].
 pub fn open_file(path: &Path) -> Result<Box<dyn PacketSource>, CaptureError> {
     let io = |source| CaptureError::Io { at: 0, source };
-    open_opened(File::open(path).map_err(io)?)
+    open_handle(File::open(path).map_err(io)?)
 }
 
 /// The same of a file that is open already.
-pub fn open_opened(file: File) -> Result<Box<dyn PacketSource>, CaptureError> {
+pub fn open_handle(file: File) -> Result<Box<dyn PacketSource>, CaptureError> {
     let io = |source| CaptureError::Io { at: 0, source };
     let meta = file.metadata().map_err(io)?;
     let total = meta.is_file().then_some(meta.len());

@@ -37,7 +37,7 @@ mod packet;
 mod sink;
 
 pub use capture::{
-    CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file, open_opened,
+    CaptureError, Interface, Next, PacketSource, Progress, Unit, open, open_file, open_handle,
 };
 pub use hook::{Action, Hook, Verdict};
 pub use link::{LinkType, PktType};

@@ -274,7 +274,7 @@ impl Files {
                     Some((path, opened)) => {
                         self.current = match opened {
                             Some(file) => {
-                                skep_hooks::open_opened(file).map_err(|err| failure(&path, &err))?
+                                skep_hooks::open_handle(file).map_err(|err| failure(&path, &err))?
                             }
                             None => open_capture(&path)?,
                         };
