@@ -3,6 +3,7 @@
 use crate::activation;
 use crate::call::Entered;
 use crate::checked;
+use crate::dead_code::without_dead_code;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside};
@@ -301,14 +302,15 @@ fn compile<S>(
             &fast_maps,
             &mut bridged,
         );
-        let best = options.optimised.then(|| processor.compile_best(verified.prog(), &outside));
+        let lowered = without_dead_code(verified);
+        let best = options.optimised.then(|| processor.compile_best(&lowered, &outside));
         let code = match best {
             Some(Ok(code)) => Ok(code),
             Some(Err(why)) => {
                 not_optimised.push((prog, why));
-                processor.compile(verified.prog(), &outside)
+                processor.compile(&lowered, &outside)
             }
-            None => processor.compile(verified.prog(), &outside),
+            None => processor.compile(&lowered, &outside),
         };
         let name = || verified.prog().name.clone();
         codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);

@@ -19,6 +19,7 @@ mod allowed;
 mod call;
 mod checked;
 mod compiled;
+mod dead_code;
 mod debug_elf;
 mod fast_map;
 mod fast_text;
