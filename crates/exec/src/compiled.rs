@@ -6,7 +6,7 @@ use crate::checked;
 use crate::dead_code::without_dead_code;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
-use crate::outside::{Bridged, Outside};
+use crate::outside::{Bridged, Outside, cpus_of};
 use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, Style};
@@ -130,6 +130,8 @@ pub struct Compiled {
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
+    /// CPUs that arrays have values for.
+    pub(crate) cpus: u32,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
     /// Programs that were to be optimised and are not, by their number.
@@ -159,7 +161,6 @@ impl Compiled {
             progs.push(Entered::new(code)?);
         }
         let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
-        let machine = machine.id();
         Ok(Self {
             progs,
             frames,
@@ -167,8 +168,9 @@ impl Compiled {
             mains,
             bridged,
             fast_maps,
-            machine,
+            machine: machine.id(),
             ctx,
+            cpus: fewest_cpus(machine.maps()),
             is_metered,
             not_optimised,
             is_checked: false,
@@ -206,6 +208,7 @@ impl Compiled {
             fast_maps,
             machine: 0,
             ctx,
+            cpus: u32::MAX,
             is_metered: false,
             not_optimised,
             is_checked: false,
@@ -248,6 +251,15 @@ impl Compiled {
     pub fn code(&self) -> impl Iterator<Item = &Code> {
         self.progs.iter().map(Entered::code)
     }
+}
+
+/// CPUs that all arrays have values for.
+fn fewest_cpus(maps: &[Map]) -> u32 {
+    let arrays = maps.iter().filter_map(|map| match map {
+        Map::KeyValue(map) => cpus_of(map.as_ref()).filter(|&cpus| cpus > 0),
+        _ => None,
+    });
+    arrays.min().unwrap_or(u32::MAX)
 }
 
 /// Where a tail call goes that has the whole stack, or 0.
