@@ -178,7 +178,7 @@ impl Compiled {
     }
 
     /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
-    /// with addresses of this process.
+    /// with addresses of this process; and why it is not optimised, if it was to be.
     ///
     /// # Errors
     /// As [`Compiled::new`].
@@ -189,8 +189,12 @@ impl Compiled {
         ctx: CtxShape,
         options: CodeOptions,
         processor: Processor,
-    ) -> Result<Vec<Code>, Refused> {
-        compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
+    ) -> Result<Vec<(Code, Option<CompileError>)>, Refused> {
+        let parts = compile(machine, verified, maps, ctx, options, processor)?;
+        let mut whys = parts.not_optimised.into_iter().peekable();
+        let why = |prog| whys.next_if(|&(at, _)| at == prog).map(|(_, why)| why);
+        let whys: Vec<_> = (0..parts.codes.len()).map(why).collect();
+        Ok(parts.codes.into_iter().zip(whys).collect())
     }
 
     /// One without programs, for tests of what calls come to.

@@ -41,5 +41,5 @@ pub use jitdump::JitDump;
 pub use memory::ExecMemory;
 pub use perf_map::write_perf_map;
 pub use processor::{Features, Processor, features};
-pub use skep_jit::Code;
+pub use skep_jit::{Code, CompileError};
 pub use symbol::{Line, Symbol};
