@@ -47,6 +47,18 @@ const NUMBERS: &[Row] = &[
     ("NULL", 10, "len | 0x45 = 0 << link[13:2] | icmp[12:2]"),
     ("RAW", 6, "- 0 * tcp[0:2] == link[100]"),
     ("PFLOG", 14, "ip broadcast && link[12:2] < 6 * icmp-echo & 0 >> icmp[icmptype]"),
+    ("PFLOG", 15, "- len < 15 % 2 and udp"),
+];
+
+/// Divisors that are never 0, or need only be compared with it.
+const DIVISORS: &[Row] = &[
+    ("C_HDLC", 20, "udp[20] >= ether[16:4] ^ 0 % len || rarp src or dst host 10.0.0.1"),
+    ("LINUX_SLL2", 24, "src port 53 && (0) / len >= link[icmptype]"),
+    (
+        "EN10MB",
+        21,
+        "ip src host 10.1.2.3 || 0 >> 15 % 6 | 255 + 6 << ether[9] = sctp[13] << tcp[icmptype:1] + 255",
+    ),
 ];
 
 /// Ways that go on past more tests than others, and so do not join them.
@@ -86,7 +98,9 @@ const ONE_OF: &[Row] = &[
 
 #[test]
 fn programs_are_no_larger_than_libpcaps() {
-    for &(link, most, text) in [LENGTHS, LOADS, NUMBERS, SPLITS, ONE_OF].into_iter().flatten() {
+    for &(link, most, text) in
+        [LENGTHS, LOADS, NUMBERS, DIVISORS, SPLITS, ONE_OF].into_iter().flatten()
+    {
         let link = LinkType::by_name(link).unwrap();
         let options = Options { link, netmask: Some(0), ..Options::default() };
         let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();

@@ -157,6 +157,12 @@ impl Lowering<'_> {
     /// `value cmp constant`
     fn against_constant(&mut self, cmp: Cmp, value: ValueId, constant: u32) -> FormId {
         let values = &mut self.meaning.values;
+        let is_any = matches!((cmp, constant), (Cmp::Gt, 0) | (Cmp::Ge, 1));
+        if is_any && matches!(values.get(value), Value::Neg(_) | Value::Alu(..)) {
+            // Only 0 is below 1, and what comes to 0 may be told by what it is made of.
+            let none = self.against_constant(Cmp::Eq, value, 0);
+            return self.not(none);
+        }
         if cmp != Cmp::Eq {
             return self.test(value, u32::MAX, cmp, Rhs::Const(constant));
         }
