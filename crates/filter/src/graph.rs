@@ -11,6 +11,7 @@ mod build;
 mod ends;
 mod few;
 mod idle;
+mod merge;
 mod plain;
 mod regroup;
 mod sets;
