@@ -14,7 +14,9 @@ use smallvec::SmallVec;
 /// Blocks looked at from a touch on, at most.
 const STEPS: u32 = 64;
 /// Blocks looked at from the first one on, at most.
-const STEPS_IN_ALL: u32 = 400;
+const STEPS_IN_ALL: u32 = 2_000;
+/// Walks over a graph, at most.
+const WALKS: usize = 4;
 /// Blocks of a graph that is looked at from the first one on, at most.
 const MOST: usize = 128;
 
@@ -38,9 +40,22 @@ impl Graph<'_> {
     ///
     /// Unlike in [`Graph::thread`], nothing is forgotten where ways meet: each is followed from the first block on.
     pub(crate) fn without_idle(&mut self, root: BlockId) -> BlockId {
+        let mut root = root;
+        // What one walk leaves out may leave more to the next one.
+        for _ in 0..WALKS {
+            match self.without_idle_once(root) {
+                Some(new) => root = new,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// The same, in one walk; nothing if it found nothing.
+    fn without_idle_once(&mut self, root: BlockId) -> Option<BlockId> {
         let count = root as usize + 1;
         if !self.has_touches || root <= ACCEPT || count > MOST {
-            return root;
+            return None;
         }
         let mut gone = vec![false; count];
         let mut is_any = false;
@@ -56,7 +71,7 @@ impl Graph<'_> {
             }
         }
         if !is_any {
-            return root;
+            return None;
         }
         let past = |id: BlockId, blocks: &[Block]| {
             let mut id = id;
@@ -72,7 +87,7 @@ impl Graph<'_> {
             |_, block| Some((past(block.yes, &blocks), past(block.no, &blocks))),
             |_, _, _| None,
         );
-        self.thread(root)
+        Some(self.thread(root))
     }
 
     fn search<'g>(&'g self, value: ValueId, gone: &'g [bool], steps: u32) -> Search<'g, 'g> {
@@ -211,13 +226,46 @@ impl Search<'_, '_> {
 
     /// What the bytes that are known say, whatever they were loaded with.
     fn by_bits(&self, test: &Test) -> Option<bool> {
-        let &Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(k) } = test else { return None };
-        bytes(self.graph.values.get(value), mask, k)
-            .any(|(at, mask, value)| {
-                let mut known = self.bits.iter().filter(|known| known.0 == at);
-                known.any(|known| (known.2 ^ value) & known.1 & mask != 0)
-            })
-            .then_some(false)
+        let value = self.graph.values.get(test.value);
+        let decided = by_bytes(value, test, |at| {
+            let rows = self.bits.iter().filter(move |row| row.0 == at);
+            rows.fold((0, 0), |(bits, known), row| (bits | row.1, known | row.2 & row.1))
+        });
+        let &Test { mask, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } = test else { return decided };
+        if decided.is_some() {
+            return decided;
+        }
+        // Bytes that are compared with numbers are not these.
+        let asked = |at: u32| {
+            let mut bytes = bytes(value, mask, k);
+            bytes.find(|byte| byte.0 == at).map_or((0, 0), |byte| (byte.1, byte.2))
+        };
+        let differs = |fact: &Fact| {
+            fact.test.cmp == Cmp::Ge
+                && by_bytes(self.graph.values.get(fact.test.value), &fact.test, asked)
+                    == Some(!fact.holds)
+        };
+        self.facts.iter().any(differs).then_some(false)
+    }
+}
+
+/// How a test of a load from a constant place comes out, by the bits that are known of its bytes, and what they are.
+fn by_bytes(value: Value, test: &Test, byte: impl Fn(u32) -> (u8, u8)) -> Option<bool> {
+    let (Value::Abs(..), &Test { mask, cmp, rhs: Rhs::Const(k), .. }) = (value, test) else {
+        return None;
+    };
+    let (mut all, mut bits, mut known) = (0u32, 0u32, 0u32);
+    for (at, _, _) in bytes(value, 0, 0) {
+        let (more, is) = byte(at);
+        all = all << 8 | 0xff;
+        bits = bits << 8 | u32::from(more);
+        known = known << 8 | u32::from(is);
+    }
+    match cmp {
+        Cmp::Eq if (known ^ k) & bits & mask != 0 => Some(false),
+        Cmp::Ge if known & mask >= k => Some(true),
+        Cmp::Ge if (known | all & !bits) & mask < k => Some(false),
+        _ => None,
     }
 }
 

@@ -47,6 +47,18 @@ const NUMBERS: &[Row] = &[
     ("NULL", 10, "len | 0x45 = 0 << link[13:2] | icmp[12:2]"),
     ("RAW", 6, "- 0 * tcp[0:2] == link[100]"),
     ("PFLOG", 14, "ip broadcast && link[12:2] < 6 * icmp-echo & 0 >> icmp[icmptype]"),
+    ("PFLOG", 15, "- len < 15 % 2 and udp"),
+];
+
+/// Divisors that are never 0, or need only be compared with it.
+const DIVISORS: &[Row] = &[
+    ("C_HDLC", 20, "udp[20] >= ether[16:4] ^ 0 % len || rarp src or dst host 10.0.0.1"),
+    ("LINUX_SLL2", 24, "src port 53 && (0) / len >= link[icmptype]"),
+    (
+        "EN10MB",
+        21,
+        "ip src host 10.1.2.3 || 0 >> 15 % 6 | 255 + 6 << ether[9] = sctp[13] << tcp[icmptype:1] + 255",
+    ),
 ];
 
 /// Ways that go on past more tests than others, and so do not join them.
@@ -61,6 +73,45 @@ const SPLITS: &[Row] = &[
         "not ether dst host 02:00:00:00:00:01 || type mgt subtype probe-req && len = 54",
     ),
     ("IEEE802_11_RADIO", 25, "broadcast || subtype beacon"),
+];
+
+/// Tests that decide nothing but what is known, and copies of others that ask for what is known.
+const COPIES: &[Row] = &[
+    (
+        "EN10MB",
+        10,
+        "(dst or src host 10.0.0.2 || rarp src host 10.0.0.1) || arp && src and dst host 224.0.0.1",
+    ),
+    (
+        "EN10MB",
+        30,
+        "(arp dst host 255.255.255.255 || src and dst host 255.255.255.255 || udp port 443)",
+    ),
+    ("C_HDLC", 14, "not arp dst host 255.255.255.255 && src and dst host 255.255.255.255"),
+    ("IEEE802_11", 14, "multicast || dir tods"),
+    (
+        "IEEE802_11",
+        43,
+        "ether dst or src host ff:ff:ff:ff:ff:ff || wlan addr4 01:80:c2:00:00:00 and ifindex 2",
+    ),
+    ("PPI", 36, "ether src host 00:01:02:03:04:05 or wlan addr4 02:00:00:00:00:01"),
+];
+
+/// Numbers that bytes which are known make, and ones that they do not.
+const BYTES: &[Row] = &[
+    ("LOOP", 5, "dst port 1024 && sca || byte 0 > 4"),
+    (
+        "NULL",
+        22,
+        "byte 0 > 4 && ((portrange 80 || ! (carp))) or dst or src host 224.0.0.1 && dst or src host 10.0.0.2",
+    ),
+    ("EN10MB", 17, "byte 12 = 8 and ! icmp6 && dst host 255.255.255.255 || ether broadcast"),
+];
+
+/// Indices that do not depend on an operand.
+const INDICES: &[Row] = &[
+    ("EN10MB", 11, "tcp[0 << ip[icmptype]:2] != 0x45 & 255"),
+    ("EN10MB", 19, "udp[0 >> len:1] < icmp-echo / icmp6[-1:2] | 80"),
 ];
 
 /// A value that is one of some numbers, whichever way was gone.
@@ -86,7 +137,8 @@ const ONE_OF: &[Row] = &[
 
 #[test]
 fn programs_are_no_larger_than_libpcaps() {
-    for &(link, most, text) in [LENGTHS, LOADS, NUMBERS, SPLITS, ONE_OF].into_iter().flatten() {
+    let kinds = [LENGTHS, LOADS, NUMBERS, DIVISORS, SPLITS, COPIES, BYTES, INDICES, ONE_OF];
+    for &(link, most, text) in kinds.into_iter().flatten() {
         let link = LinkType::by_name(link).unwrap();
         let options = Options { link, netmask: Some(0), ..Options::default() };
         let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();

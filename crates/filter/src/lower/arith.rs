@@ -73,7 +73,8 @@ impl Lowering<'_> {
 
     /// A comparison of what the operands come to, if all that they are made of can be loaded.
     fn comparison(&mut self, cmp: Cmp, left: ValueId, right: ValueId) -> FormId {
-        let mut loads = Vec::new();
+        // Those of operands that are left out of indices come first.
+        let mut loads = std::mem::take(&mut self.left_out);
         let left = self.settled(left, &mut loads, SETTLED_DEPTH);
         let right = self.settled(right, &mut loads, SETTLED_DEPTH);
         let mut form = self.compared(cmp, left, right);
@@ -157,6 +158,12 @@ impl Lowering<'_> {
     /// `value cmp constant`
     fn against_constant(&mut self, cmp: Cmp, value: ValueId, constant: u32) -> FormId {
         let values = &mut self.meaning.values;
+        let is_any = matches!((cmp, constant), (Cmp::Gt, 0) | (Cmp::Ge, 1));
+        if is_any && matches!(values.get(value), Value::Neg(_) | Value::Alu(..)) {
+            // Only 0 is below 1, and what comes to 0 may be told by what it is made of.
+            let none = self.against_constant(Cmp::Eq, value, 0);
+            return self.not(none);
+        }
         if cmp != Cmp::Eq {
             return self.test(value, u32::MAX, cmp, Rhs::Const(constant));
         }
@@ -315,6 +322,10 @@ impl Lowering<'_> {
             4 => Size::W,
             _ => return Err(self.error(ErrorKind::Size(size))),
         };
+        let mut left_out = std::mem::take(&mut self.left_out);
+        let value = self.settled(index.value, &mut left_out, SETTLED_DEPTH);
+        let index = Term { value, ..index };
+        self.left_out = left_out;
         let (base, at, guard) = match proto {
             Proto::Radio => {
                 if self.headers.link != LinkType::Ieee80211Radio {
