@@ -35,6 +35,7 @@ pub mod fold;
 mod func;
 mod hold;
 mod inst;
+mod invariant;
 mod numbering;
 mod params;
 mod repeat;

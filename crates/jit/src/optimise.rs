@@ -54,8 +54,11 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
         flow = straighten(f, flow);
     }
     f.fold_addresses(&flow);
-    f.hold_numbers(&flow);
     f.drop_dead(&flow);
+    if f.hoist_invariants(&flow) {
+        flow.renew(f);
+    }
+    f.hold_numbers(&flow);
     flow.find_depths();
     check(f);
     flow
