@@ -12,7 +12,6 @@ use crate::flow::Flow;
 use crate::func::Func;
 use crate::inst::{BlockId, Edge, Inst, Mem, Term, Value};
 use crate::repeat::body_of;
-use alloc::vec;
 use alloc::vec::Vec;
 use skep_isa::Size;
 
@@ -127,7 +126,7 @@ impl<C> Func<C> {
                     Some(range) => effects.writes.push(range),
                     None => effects.writes_anywhere = true,
                 },
-                Inst::Atomic { .. } => effects.writes_anywhere = true,
+                Inst::Copy { .. } | Inst::Atomic { .. } => effects.writes_anywhere = true,
                 _ => {}
             }
         }

@@ -43,6 +43,7 @@ mod straighten;
 mod switch;
 mod text;
 mod unroll;
+mod widen;
 
 pub use check::{CheckError, check};
 pub use eval::{Ended, World, eval};

@@ -228,6 +228,9 @@ fn passes_keep_what_functions_mean() {
         passes("divide", &mut |f| {
             f.multiply_to_divide(&Flow::new(f));
         });
+        passes("widen", &mut |f| {
+            f.widen_loops(&Flow::new(f));
+        });
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
         });
@@ -510,125 +513,6 @@ fn numbers_of_loops_are_held_before_them() {
     }
 }
 
-/// A loop below a branch, in which something happens: what it does is in the frame, or in memory that others see.
-#[test]
-fn what_does_not_change_in_loops_is_computed_before_them() {
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    enum What {
-        Nothing,
-        StoreBeside,
-        StoreThere,
-        StoreAnywhere,
-        Call,
-    }
-    use What::{Call, Nothing, StoreAnywhere, StoreBeside, StoreThere};
-    for what in [Nothing, StoreBeside, StoreThere, StoreAnywhere, Call] {
-        let mut f: Func<()> = Func::new();
-        let (entry, body, rare, back, end) =
-            (f.block(), f.block(), f.block(), f.block(), f.block());
-        let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
-        let (i, sum, more) = (f.param(body, 0), f.param(body, 0), f.param(back, 0));
-        let [zero, one, ten] = [0, 1, 10].map(|number| f.number(number, 0));
-        let frame = f.add(Inst::Frame, 0);
-        f.frame = Some(frame);
-        let width = Width::W64;
-        let bin = |op, a, b| Inst::Bin { op, width, a, b };
-        let (enter, leave) = (f.edge(body, [zero, args[0]]), f.edge(end, [args[0]]));
-        let cmp = Cmp { cond: Cond::Ne, width, a: args[0], b: zero };
-        f.blocks[0].term = Term::Branch { cmp, yes: enter, no: leave };
-        // Two that go together, each because the other does, and a load of 4 bytes.
-        let scaled = f.push(body, bin(BinOp::Mul, args[1], args[2]), 0);
-        let scaled = f.push(body, bin(BinOp::Xor, scaled, args[3]), 0);
-        let mem = Mem::new(frame, -16);
-        let slot = f.push(body, Inst::Load { size: Size::W, signed: false, mem }, 0);
-        let shared = Inst::Load { size: Size::W, signed: false, mem: Mem::new(args[4], 0) };
-        let shared = f.push(body, shared, 0);
-        let store = |base, disp| Inst::Store { size: Size::H, mem: Mem::new(base, disp), value: i };
-        match what {
-            Nothing => None,
-            StoreBeside => Some(store(frame, -18)),
-            StoreThere => Some(store(frame, -17)),
-            StoreAnywhere => Some(store(args[4], 100)),
-            Call => Some(Inst::Call { callee: 3, args: [sum; 5] }),
-        }
-        .map(|inst| f.push(body, inst, 0));
-        let mut new = sum;
-        for value in [scaled, slot, shared] {
-            new = f.push(body, bin(BinOp::Add, new, value), 0);
-        }
-        let cmp = Cmp { cond: Cond::Set, width, a: i, b: one };
-        let (yes, no) = (f.edge(rare, []), f.edge(back, [new]));
-        f.blocks[1].term = Term::Branch { cmp, yes, no };
-        // This does not happen in each turn.
-        let quotient = f.push(rare, bin(BinOp::Div, args[1], args[2]), 0);
-        let other = f.push(rare, bin(BinOp::Add, new, quotient), 0);
-        let edge = f.edge(back, [other]);
-        f.blocks[2].term = Term::Jump(edge);
-        let next = f.push(back, bin(BinOp::Add, i, one), 0);
-        let cmp = Cmp { cond: Cond::Lt, width, a: next, b: ten };
-        let (yes, no) = (f.edge(body, [next, more]), f.edge(end, [more]));
-        f.blocks[3].term = Term::Branch { cmp, yes, no };
-        let result = f.param(end, 0);
-        f.blocks[4].term = Term::Return(result);
-        assert_eq!(check(&f), Ok(()));
-        let inputs = [[5, 7, 3, 11, 190], [0; 5], [1, u64::MAX, 0, 1, 20]];
-        let want = inputs.map(|args| run(&f, args));
-        // More is alive in this loop than calls keep registers for.
-        assert_eq!(f.hoist_invariants(&Flow::new(&f)), what != Call, "{f}");
-        assert_eq!(check(&f), Ok(()), "{f}");
-        assert_eq!(inputs.map(|args| run(&f, args)), want, "{f}");
-        if what == Call {
-            continue;
-        }
-        let before = &f.blocks.last().unwrap().insts;
-        let loads = matches!(what, Nothing | StoreBeside);
-        assert_eq!(before.len(), 2 + usize::from(loads), "{what:?}: {f}");
-        assert_eq!(before.contains(&slot), loads, "{what:?}: {f}");
-        assert!(
-            f.blocks[2].insts.contains(&quotient) && f.blocks[1].insts.contains(&shared),
-            "{f}"
-        );
-    }
-}
-
-/// A loop that uses so many values of outside has no register for one more.
-#[test]
-fn what_has_no_register_stays_in_its_loop() {
-    for used in 1..16 {
-        let mut f: Func<()> = Func::new();
-        let (entry, body, end) = (f.block(), f.block(), f.block());
-        let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
-        let (i, sum) = (f.param(body, 0), f.param(body, 0));
-        let [zero, one, ten] = [0, 1, 10].map(|number| f.number(number, 0));
-        let width = Width::W64;
-        let bin = |op, a, b| Inst::Bin { op, width, a, b };
-        let others: Vec<Value> = (0..used)
-            .map(|n| {
-                let number = f.number(0x10 + n, 0);
-                f.push(entry, bin(BinOp::Xor, args[0], number), 0)
-            })
-            .collect();
-        let enter = f.edge(body, [zero, zero]);
-        f.blocks[0].term = Term::Jump(enter);
-        let product = f.push(body, bin(BinOp::Mul, others[0], ten), 0);
-        let mut new = f.push(body, bin(BinOp::Xor, sum, product), 0);
-        for &other in &others {
-            new = f.push(body, bin(BinOp::Add, new, other), 0);
-        }
-        let next = f.push(body, bin(BinOp::Add, i, one), 0);
-        let cmp = Cmp { cond: Cond::Lt, width, a: next, b: ten };
-        let (yes, no) = (f.edge(body, [next, new]), f.edge(end, []));
-        f.blocks[1].term = Term::Branch { cmp, yes, no };
-        f.blocks[2].term = Term::Return(new);
-        let want = run(&f, [5, 0, 0, 0, 0]);
-        f.hoist_invariants(&Flow::new(&f));
-        assert_eq!((check(&f), run(&f, [5, 0, 0, 0, 0])), (Ok(()), want), "{f}");
-        // Two parameters, the sum between, and one for the product itself.
-        let moves = used + 4 <= 11;
-        assert_eq!(f.blocks[0].insts.contains(&product), moves, "{used}: {f}");
-    }
-}
-
 /// Loops that count, with an account and a value that comes out of them.
 #[test]
 fn loops_whose_turns_are_known_mean_the_same_unrolled() {
@@ -901,4 +785,15 @@ fn the_checker_finds_what_is_wrong() {
     f.blocks[1].insts.clear();
     f.blocks[0].insts.push(arg);
     assert_eq!(check(&f), Err(CheckError::Kind { value: arg.0 }));
+    let mem = Mem::new(arg, 0);
+    let copy = |len| Inst::Copy { len, to: mem, from: arg, disp: 0 };
+    let sum = |size, len| Inst::Sum { size, len, mem };
+    let wide = [copy(16), copy(64), sum(Size::B, 16), sum(Size::H, 128), sum(Size::W, 48)];
+    let odd = [copy(0), copy(8), copy(80), sum(Size::Dw, 64), sum(Size::B, 144), sum(Size::H, 0)];
+    for (inst, is_odd) in wide.map(|i| (i, false)).into_iter().chain(odd.map(|i| (i, true))) {
+        let (mut f, entry, ..) = start();
+        let value = f.push(entry, inst, 0).0;
+        let want = if is_odd { Err(CheckError::Bytes { value }) } else { Ok(()) };
+        assert_eq!(check(&f), want, "{f}");
+    }
 }
