@@ -15,6 +15,8 @@ use smallvec::SmallVec;
 const STEPS: u32 = 64;
 /// Blocks looked at from the first one on, at most.
 const STEPS_IN_ALL: u32 = 2_000;
+/// Blocks looked at to see whether a test may be moved, at most.
+const STEPS_TO_MOVE: u32 = 400;
 /// Walks over a graph, at most.
 const WALKS: usize = 4;
 /// Blocks of a graph that is looked at from the first one on, at most.
@@ -32,6 +34,8 @@ struct Search<'g, 'a> {
     bits: SmallVec<[(u32, u8, u8); 32]>,
     /// Touches that are not there any more.
     gone: &'g [bool],
+    /// Where the way goes on from the block that it must lead through, if not as usual, and what came out by then.
+    detour: Option<(BlockId, SmallVec<[Fact; 8]>)>,
     left: u32,
 }
 
@@ -98,6 +102,7 @@ impl Graph<'_> {
             facts: SmallVec::new(),
             bits: SmallVec::new(),
             gone,
+            detour: None,
             left: steps,
         }
     }
@@ -113,6 +118,21 @@ impl Graph<'_> {
         let mut search = self.search(value, &[], STEPS);
         facts.for_each(|fact| search.learn(fact));
         search.rejects(next, REJECT, loads)
+    }
+
+    /// Whether packets on which the value cannot be loaded are rejected, too, if they go on from the block `at` to `end`
+    /// after what is told of other tests.
+    pub(super) fn is_idle_at(
+        &self,
+        root: BlockId,
+        at: BlockId,
+        end: BlockId,
+        value: ValueId,
+        facts: impl Iterator<Item = Fact>,
+    ) -> bool {
+        let mut search = self.search(value, &[], STEPS_TO_MOVE);
+        search.detour = Some((end, facts.collect()));
+        search.rejects(root, at, Loads::NOTHING)
     }
 
     /// As [`Graph::by_length`], if a way is to go on past such a test.
@@ -157,6 +177,13 @@ impl Search<'_, '_> {
                 id = yes;
                 continue;
             };
+            if id == through
+                && let Some((end, facts)) = self.detour.take()
+            {
+                let is_rejected = self.rejects_after(&facts, end, loads);
+                self.detour = Some((end, facts));
+                return is_rejected;
+            }
             if id == through || self.gone.get(id as usize) == Some(&true) {
                 through = if id == through { REJECT } else { through };
                 id = yes;
@@ -187,6 +214,19 @@ impl Search<'_, '_> {
             };
         }
         id == REJECT || through != REJECT
+    }
+
+    /// The same from a block on, after tests that came out in a certain way.
+    fn rejects_after(&mut self, facts: &[Fact], id: BlockId, mut loads: Loads) -> bool {
+        for &fact in facts {
+            let is_never = self.fails(&fact.test, &mut loads)
+                || self.decides(&fact.test, &loads) == Some(!fact.holds);
+            if is_never {
+                return true;
+            }
+            self.learn(fact);
+        }
+        self.rejects(id, REJECT, loads)
     }
 
     /// Whether the values of a test cannot be loaded either; if they can, `loads` knows.
