@@ -22,6 +22,12 @@ const WALKS: usize = 4;
 /// Blocks of a graph that is looked at from the first one on, at most.
 const MOST: usize = 128;
 
+/// Where a byte is: behind a value, if it is not at a constant place, and how far.
+type Spot = (ValueId, u32);
+
+/// No value.
+const NOTHING: ValueId = ValueId::MAX;
+
 /// The packets on which a value cannot be loaded, where a certain way led.
 struct Search<'g, 'a> {
     graph: &'g Graph<'a>,
@@ -30,8 +36,8 @@ struct Search<'g, 'a> {
     end: Option<u32>,
     /// What came out so far.
     facts: SmallVec<[Fact; 32]>,
-    /// Bits of bytes at constant places: place, which bits, and what they are.
-    bits: SmallVec<[(u32, u8, u8); 32]>,
+    /// Bits of bytes: where, which bits, and what they are.
+    bits: SmallVec<[(Spot, u8, u8); 32]>,
     /// Touches that are not there any more.
     gone: &'g [bool],
     /// Where the way goes on from the block that it must lead through, if not as usual, and what came out by then.
@@ -238,6 +244,7 @@ impl Search<'_, '_> {
         }
         loads.has(self.value)
             || self.end.is_some_and(|end| loads.len() >= end)
+            || loads.reaches_behind(values, self.value)
             || ends_behind(values, test.value, self.value)
     }
 
@@ -276,7 +283,7 @@ impl Search<'_, '_> {
             return decided;
         }
         // Bytes that are compared with numbers are not these.
-        let asked = |at: u32| {
+        let asked = |at: Spot| {
             let mut bytes = bytes(value, mask, k);
             bytes.find(|byte| byte.0 == at).map_or((0, 0), |byte| (byte.1, byte.2))
         };
@@ -289,9 +296,11 @@ impl Search<'_, '_> {
     }
 }
 
-/// How a test of a load from a constant place comes out, by the bits that are known of its bytes, and what they are.
-fn by_bytes(value: Value, test: &Test, byte: impl Fn(u32) -> (u8, u8)) -> Option<bool> {
-    let (Value::Abs(..), &Test { mask, cmp, rhs: Rhs::Const(k), .. }) = (value, test) else {
+/// How a test of a load comes out, by the bits that are known of its bytes, and what they are.
+fn by_bytes(value: Value, test: &Test, byte: impl Fn(Spot) -> (u8, u8)) -> Option<bool> {
+    let (Value::Abs(..) | Value::Ind(..), &Test { mask, cmp, rhs: Rhs::Const(k), .. }) =
+        (value, test)
+    else {
         return None;
     };
     let (mut all, mut bits, mut known) = (0u32, 0u32, 0u32);
@@ -309,12 +318,15 @@ fn by_bytes(value: Value, test: &Test, byte: impl Fn(u32) -> (u8, u8)) -> Option
     }
 }
 
-/// The bytes of a load from a constant place, with the bits in a mask, which are those of a number.
-fn bytes(value: Value, mask: u32, k: u32) -> impl Iterator<Item = (u32, u8, u8)> {
-    let (size, at) = match value {
-        Value::Abs(size, at) => (usize::from(size.bytes()), at),
-        _ => (0, 0),
+/// The bytes of a load, with the bits in a mask, which are those of a number.
+fn bytes(value: Value, mask: u32, k: u32) -> impl Iterator<Item = (Spot, u8, u8)> {
+    let (size, base, at) = match value {
+        Value::Abs(size, at) => (usize::from(size.bytes()), NOTHING, at),
+        Value::Ind(size, base, at) => (usize::from(size.bytes()), base, at),
+        _ => (0, NOTHING, 0),
     };
     let (mask, k) = (mask.to_be_bytes(), k.to_be_bytes());
-    (0..).zip(4 - size..4).map(move |(more, byte)| (at + more, mask[byte], k[byte]))
+    (0..)
+        .zip(4 - size..4)
+        .map(move |(more, byte)| ((base, at.wrapping_add(more)), mask[byte], k[byte]))
 }

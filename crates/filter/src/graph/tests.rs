@@ -7,6 +7,7 @@ type Row = (&'static str, usize, &'static str);
 
 /// A packet is at least as long as what was loaded of it.
 const LENGTHS: &[Row] = &[
+    ("EN10MB", 9, "! less 0 and ip proto 0x86dd && ether[tcpflags:1] = arp[12:2] || llc i"),
     ("EN10MB", 6, "not ip src net 0.0.0.0/0 || less 0"),
     ("EN10MB", 5, "(sctp[20:1]) != 5 && (vlan 10) || less 0"),
     ("EN10MB", 12, "less 0 and (rarp host 224.0.0.1 or 80)"),
@@ -48,6 +49,13 @@ const NUMBERS: &[Row] = &[
     ("RAW", 6, "- 0 * tcp[0:2] == link[100]"),
     ("PFLOG", 14, "ip broadcast && link[12:2] < 6 * icmp-echo & 0 >> icmp[icmptype]"),
     ("PFLOG", 15, "- len < 15 % 2 and udp"),
+    ("PFLOG", 30, "(- sctp[tcpflags:2] + 80 * icmp6[icmptype:4] == 0 & link[0] >> tcp[8:1])"),
+    ("EN10MB", 9, "- 0x45 / arp[2] > arp[2]"),
+    (
+        "EN10MB",
+        24,
+        "host 255.255.255.255 && src or dst host 255.255.255.255 and arp net 10.0.0.0/8 or - ether[9:2] ^ 0x45 ^ 80 == - ether[9:2]",
+    ),
 ];
 
 /// Divisors that are never 0, or need only be compared with it.
