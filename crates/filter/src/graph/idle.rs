@@ -258,6 +258,9 @@ impl Search<'_, '_> {
 
     fn learn(&mut self, fact: Fact) {
         self.facts.push(fact);
+        if !self.graph.values.may_overlap() {
+            return;
+        }
         let Fact { test: Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(k) }, holds } = fact
         else {
             return;
@@ -273,6 +276,9 @@ impl Search<'_, '_> {
 
     /// What the bytes that are known say, whatever they were loaded with.
     fn by_bits(&self, test: &Test) -> Option<bool> {
+        if !self.graph.values.may_overlap() {
+            return None;
+        }
         let value = self.graph.values.get(test.value);
         let decided = by_bytes(value, test, |at| {
             let rows = self.bits.iter().filter(move |row| row.0 == at);

@@ -11,6 +11,7 @@ use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Rhs, Test, ValueId};
 use crate::implies::Fact;
 use crate::memory::bytes;
+use smallvec::SmallVec;
 
 /// Tests of a chain to something else than an end, at most.
 const LONGEST: usize = 16;
@@ -229,7 +230,7 @@ impl Graph<'_> {
             loads += usize::from(before != Some(link.test.value));
             before = Some(link.test.value);
         }
-        let mut distinct: Vec<ValueId> = Vec::new();
+        let mut distinct: SmallVec<[ValueId; 8]> = SmallVec::new();
         for link in chain {
             if !distinct.contains(&link.test.value) {
                 distinct.push(link.test.value);
@@ -242,34 +243,35 @@ impl Graph<'_> {
         {
             return None;
         }
-        // Tests by value, in the order in which they stand.
-        let mut queues: Vec<(ValueId, std::collections::VecDeque<usize>)> =
-            distinct.iter().map(|&value| (value, std::collections::VecDeque::new())).collect();
-        for (at, link) in chain.iter().enumerate() {
-            if let Some(queue) = queues.iter_mut().find(|queue| queue.0 == link.test.value) {
-                queue.1.push_back(at);
-            }
-        }
+        // Values, and the first test of each that is not in the new order yet.
+        let first = |value: ValueId, from: usize| {
+            chain[from..].iter().position(|link| link.test.value == value).map(|at| from + at)
+        };
+        let mut queues: SmallVec<[(ValueId, Option<usize>); 8]> =
+            distinct.iter().map(|&value| (value, first(value, 0))).collect();
         let mut ordered: Vec<Link> = Vec::with_capacity(chain.len());
         let mut was_proved = false;
         while ordered.len() < chain.len() {
             if queues.iter().all(|(value, _)| known.is_safe(self, *value)) {
                 // Nothing is in the way of anything any more.
-                queues.sort_by_key(|(value, queue)| (Some(*value) != held, queue.front().copied()));
-                ordered.extend(queues.iter().flat_map(|(_, queue)| queue).map(|&at| chain[at]));
+                queues.sort_by_key(|&(value, front)| (Some(value) != held, front));
+                for &(value, front) in &queues {
+                    let rest = &chain[front.unwrap_or(chain.len())..];
+                    ordered.extend(rest.iter().filter(|link| link.test.value == value));
+                }
                 break;
             }
-            let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
+            let earliest = queues.iter().filter_map(|queue| queue.1).min()?;
             // Those of the value at hand go first, if those before them may wait.
             let may_go = |at: usize, known: &Loads| {
-                let mut waiting = queues.iter().filter(|(value, queue)| {
+                let mut waiting = queues.iter().filter(|(value, front)| {
                     end != REJECT
-                        && queue.front().is_some_and(|&front| front < at)
+                        && front.is_some_and(|front| front < at)
                         && !known.is_safe(self, *value)
                 });
                 let Some(first) = waiting.next() else { return Some(false) };
                 // They need not be loaded where what goes before them leads, if such packets are rejected there anyway.
-                let is_idle = |&(value, _): &(ValueId, _)| {
+                let is_idle = |&(value, _): &(ValueId, Option<usize>)| {
                     let fact =
                         |link: &Link, ends| Fact { test: link.test, holds: link.ends_if == ends };
                     let facts = ordered.iter().map(|link| fact(link, false));
@@ -282,14 +284,14 @@ impl Graph<'_> {
             let same = queues
                 .iter()
                 .find(|queue| Some(queue.0) == held)
-                .and_then(|queue| queue.1.front().copied())
+                .and_then(|queue| queue.1)
                 .filter(|&at| at != earliest)
                 .and_then(|at| Some((at, may_go(at, &known)?)));
             let (at, is_proved) = same.unwrap_or((earliest, false));
             was_proved |= is_proved;
             let link = chain[at];
             if let Some(queue) = queues.iter_mut().find(|queue| queue.0 == link.test.value) {
-                queue.1.pop_front();
+                queue.1 = first(queue.0, at + 1);
             }
             known.learn(self.values, link.test.value);
             if let Rhs::Value(rhs) = link.test.rhs {
