@@ -158,9 +158,6 @@ pub(crate) struct Values {
     list: Vec<Value>,
     /// [`Value::Len`], if it is there.
     len: Option<ValueId>,
-    /// Bytes that are loaded, as bits that they share with others, and whether some may be loaded by two values.
-    bytes: u64,
-    overlap: bool,
     index: std::collections::HashMap<Value, ValueId, std::hash::BuildHasherDefault<Mixer>>,
 }
 
@@ -177,7 +174,6 @@ impl Values {
     pub(crate) fn clear(&mut self) {
         self.list.clear();
         self.len = None;
-        (self.bytes, self.overlap) = (0, false);
         if !self.index.is_empty() {
             self.index.clear();
         }
@@ -240,18 +236,8 @@ impl Values {
             }
             self.index.insert(value, id(self.list.len()));
         }
-        if let Value::Abs(size, at) | Value::Ind(size, _, at) = value {
-            let bytes = ((1 << size.bytes()) - 1u64).rotate_left(at & 63);
-            self.overlap |= self.bytes & bytes != 0;
-            self.bytes |= bytes;
-        }
         self.list.push(value);
         id(self.list.len() - 1)
-    }
-
-    /// Whether two values may be loaded from the same bytes.
-    pub(crate) const fn may_overlap(&self) -> bool {
-        self.overlap
     }
 
     pub(crate) fn constant(&self, id: ValueId) -> Option<u32> {
