@@ -72,6 +72,8 @@ pub(crate) trait Lengths {
     const CHECKED: u32;
     /// What a tail call takes more by an array that is known.
     const TAIL_CALL: u32;
+    /// What a call takes more that copies.
+    const PROBE: u32;
     /// What a loop of calls takes more.
     const CALLBACK_LOOP: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
@@ -215,7 +217,7 @@ impl Shape {
                 Insn::Alu { op: AluOp::Mov, src: Src::Reg(Reg::FP), .. } => most += checked,
                 insn if insn.is_access() => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
-                    Access::Bridged | Access::Arena => {
+                    Access::Bridged | Access::Probed { .. } | Access::Arena => {
                         (self.env, function.calls, function.has_calls) = (true, true, true);
                         most += L::BRIDGED;
                     }
@@ -238,6 +240,9 @@ impl Shape {
                     function.has_calls |= !is_inline;
                     if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
                         most += L::TAIL_CALL;
+                    }
+                    if let Some(Ok(Callee::Probe(_))) = callee {
+                        most += L::PROBE;
                     }
                     if let Some(Ok(Callee::Loop(_))) = callee {
                         most += L::CALLBACK_LOOP;

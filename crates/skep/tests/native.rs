@@ -211,6 +211,78 @@ inner:
     }
 }
 
+/// What code has found of the packet and of a record is gone when they are: the numbers of their addresses are in a map.
+#[test]
+fn copies_of_what_is_gone_are_refused_as_interpreted() {
+    for size in [1, 3, 4, 8, 15, 16, 33, 48, 57, 63, 64] {
+        let copy = format!(
+            " *(u64 *)(r10 - 80) = 1\n r1 = r10\n r1 += -80\n r2 = {size}\n r3 = *(u64 *)(r9 + 0)\n \
+             call bpf_probe_read_kernel\n r8 *= 3\n r8 += r0\n r1 = *(u8 *)(r10 - 80)\n r8 ^= r1\n"
+        );
+        let text = format!(
+            "\
+.license \"GPL\"
+.map seen, array, key=4, value=128, entries=2
+.map ring, ringbuf, entries=4096
+.section \"xdp\"
+run:
+ r6 = r1
+ *(u32 *)(r10 - 4) = 0
+ r1 = seen ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r9 = r0
+ r8 = 0
+ r7 = 0
+again:
+ r2 = *(u32 *)(r6 + 0)
+ *(u64 *)(r9 + 0) = r2
+{copy}{copy}
+ *(u64 *)(r9 + 64) = 9
+ r2 = r9
+ r2 += 64
+ *(u64 *)(r9 + 0) = r2
+{copy}
+ *(u64 *)(r9 + 0) = 5
+{copy}
+ r1 = ring ll
+ r2 = 128
+ r3 = 0
+ call bpf_ringbuf_reserve
+ if r0 == 0 goto none
+ *(u64 *)(r0 + 0) = 77
+ *(u64 *)(r0 + 8) = r7
+ *(u64 *)(r9 + 0) = r0
+ *(u64 *)(r10 - 16) = r0
+{copy}
+ r1 = *(u64 *)(r10 - 16)
+ r2 = 1
+ call bpf_ringbuf_discard
+{copy}
+ r1 = r6
+ r2 = 9
+ call bpf_xdp_adjust_head
+ r8 += r0
+ r7 += 1
+ if r7 != 4 goto again
+ r0 = r8
+ exit
+none:
+ r0 = 1
+ exit
+"
+        );
+        does_as_interpreted(&text, 2);
+        // One call for all, which finds now this and now that.
+        let calls = text.replace(&copy, " r1 = r9\n r2 = r8\n call copy\n r8 = r0\n");
+        let function = copy.replace("r9", "r6").replace("r8", "r7");
+        let function = format!("copy:\n r6 = r1\n r7 = r2\n{function} r0 = r7\n exit\n");
+        does_as_interpreted(&format!("{calls}{function}"), 2);
+    }
+}
+
 /// The program `run` gives the same in several runs by the interpreter and by machine code of all kinds.
 #[track_caller]
 fn does_as_interpreted(text: &str, runs: usize) {

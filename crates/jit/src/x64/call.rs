@@ -32,6 +32,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 Callee::Bridge(id) => self.bridge(id),
                 Callee::TailCall { id, array } => self.tail_call(id, array),
                 Callee::Loop(calls) => self.call_loop(pc, calls),
+                Callee::Probe(probe) => self.probe(pc, probe),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.save_meter();
