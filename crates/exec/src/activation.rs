@@ -258,6 +258,13 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
             Ok(()) => 0,
             Err(fault) => activation.end(fault),
         },
+        Env::EACH => cx.show_key(bytes),
+        Env::EACH_END => {
+            cx.mem.drop_copy(addr);
+            // What was found there is gone.
+            activation.forget();
+            0
+        }
         Env::PACKET => load_packet(cx, &mut activation.env, addr, bytes),
         _ => activation.end(bug(cx, at, "an access of a kind that does not exist")),
     }

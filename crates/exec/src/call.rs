@@ -181,9 +181,11 @@ impl Surroundings for Alone<'_> {
 
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
         match self.outside.call(pc, call)? {
-            Callee::Bridge(_) | Callee::TailCall { .. } | Callee::Probe(_) => {
-                Err("a call of an interpreter's helper")
-            }
+            Callee::Bridge(_)
+            | Callee::TailCall { .. }
+            | Callee::Probe(_)
+            | Callee::Loop(_)
+            | Callee::Each(..) => Err("a call of an interpreter's helper"),
             callee => Ok(callee),
         }
     }

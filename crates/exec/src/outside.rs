@@ -242,6 +242,8 @@ const LOOKUP: Call = Call::Helper(1);
 const STRNCMP: Call = Call::Helper(182);
 /// `bpf_loop`.
 const LOOP: Call = Call::Helper(181);
+/// `bpf_for_each_map_elem`.
+const FOR_EACH: Call = Call::Helper(164);
 /// `bpf_tail_call`.
 const TAIL_CALL: Call = Call::Helper(12);
 
@@ -291,11 +293,16 @@ impl<S> Surroundings for Outside<'_, S> {
         if call == TAIL_CALL {
             return Ok(Callee::TailCall { id, array: self.progs(pc) });
         }
-        if call == LOOP
+        if matches!(call, LOOP | FOR_EACH)
             && let Some(&start) = self.callbacks.get(&pc)
             && let Some(&frames) = self.frames.get(&start)
         {
-            return Ok(Callee::Loop(CallbackLoop { id, start, frames }));
+            let calls = CallbackLoop { id, start, frames };
+            return Ok(match self.array(pc) {
+                _ if call == LOOP => Callee::Loop(calls),
+                Some(array) => Callee::Each(calls, array),
+                None => Callee::Bridge(id),
+            });
         }
         Ok(Callee::Bridge(id))
     }

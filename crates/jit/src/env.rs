@@ -148,6 +148,10 @@ impl Env {
     pub const TURNS: u32 = 0xa0;
     /// How many.
     pub const SOME_TURNS: u32 = 64;
+    /// Before a loop over a map: gives memory for keys of so many bytes.
+    pub const EACH: u32 = 0xd0;
+    /// After it: takes it back.
+    pub const EACH_END: u32 = 0xe0;
     /// An access of code that checks, where that has not found the part of memory: the instruction says which.
     pub const CHECKED: u32 = 0xb0;
     /// A call that finds no room on the stack.

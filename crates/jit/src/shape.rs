@@ -76,6 +76,8 @@ pub(crate) trait Lengths {
     const PROBE: u32;
     /// What a loop of calls takes more.
     const CALLBACK_LOOP: u32;
+    /// The same over a map.
+    const EACH: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
     const HARDENED: u32;
     /// What surrounds a loop whose turns are told from a register.
@@ -246,6 +248,9 @@ impl Shape {
                     }
                     if let Some(Ok(Callee::Loop(_))) = callee {
                         most += L::CALLBACK_LOOP;
+                    }
+                    if let Some(Ok(Callee::Each(..))) = callee {
+                        most += L::EACH;
                     }
                 }
                 insn => {

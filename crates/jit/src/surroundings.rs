@@ -19,6 +19,9 @@ pub enum Callee {
     },
     /// `bpf_loop` with a function that is known; what it is not made for is left to [`Callee::Bridge`].
     Loop(CallbackLoop),
+    /// `bpf_for_each_map_elem` over an array and with a function that are known; what it is not made for is left to
+    /// [`Callee::Bridge`].
+    Each(CallbackLoop, ArrayLookup),
     /// To a helper that copies a few bytes from where there may be none.
     Probe(Probe),
     /// To an array's value, without a call.
@@ -61,7 +64,8 @@ impl ProgSlots {
     pub const SET: u64 = 1 << 32;
 }
 
-/// Calls of a function of the program, `r1` of them, each with its number and `r3`, until one gives something.
+/// Calls of a function of the program until one gives something: for `bpf_loop`, `r1` of them, each with its number and
+/// `r3`; for `bpf_for_each_map_elem`, one for each entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackLoop {
     /// The number for the bridge.

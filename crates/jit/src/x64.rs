@@ -24,6 +24,7 @@ mod atomic;
 mod best;
 mod blind;
 mod call;
+mod callback;
 mod checked;
 mod fuse;
 mod hoist;

@@ -26,7 +26,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => self.function(address),
-                Callee::Bridge(id) | Callee::Probe(Probe { id, .. }) => self.bridge(id),
+                Callee::Bridge(id)
+                | Callee::Probe(Probe { id, .. })
+                | Callee::Each(CallbackLoop { id, .. }, _) => self.bridge(id),
                 Callee::TailCall { id, array } => self.tail_call(id, array),
                 Callee::Loop(calls) => self.call_loop(pc, calls),
                 Callee::Array(array) => self.array_lookup(array),

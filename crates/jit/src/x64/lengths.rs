@@ -12,6 +12,7 @@ impl Lengths for X64 {
     const TAIL_CALL: u32 = 176;
     const PROBE: u32 = 96;
     const CALLBACK_LOOP: u32 = 144;
+    const EACH: u32 = 256;
     const CHARGE: u32 = 32;
     const COUNTED: u32 = 128;
     /// A number that is made by two instructions; look-ups in arrays have two.

@@ -63,6 +63,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Callee::Bridge(id) => self.c.bridge(id),
             Callee::TailCall { id, array } => self.c.tail_call(id, array),
             Callee::Loop(calls) => self.c.call_loop(pc, calls),
+            Callee::Each(calls, array) => self.c.call_each(pc, calls, array),
             Callee::Probe(probe) => self.c.probe(pc, probe),
             Callee::WithContext { function, context } => {
                 self.c.save_meter();
