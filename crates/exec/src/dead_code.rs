@@ -6,7 +6,7 @@ use skep_verifier::Verified;
 use std::borrow::Cow;
 
 /// The program without what is never reached, as under a condition on a configuration that is known when it is loaded. Branches
-/// that always go one way are jumps. Slots keep their numbers, and each way has as many instructions as before.
+/// that always go one way are jumps, wherever the other leads. Slots keep their numbers, and each way has as many instructions as before.
 /// Kernel: `opt_hard_wire_dead_code_branches`, `opt_remove_dead_code`.
 pub(crate) fn without_dead_code<'p>(verified: &Verified<'p>) -> Cow<'p, Prog> {
     let prog = verified.prog();
@@ -20,20 +20,21 @@ pub(crate) fn without_dead_code<'p>(verified: &Verified<'p>) -> Cow<'p, Prog> {
         }
         _ => false,
     };
-    if dead.is_empty() || prog.insns.iter().any(names_dead) {
+    let only = |(pc, insn): (Pc, Insn)| match insn {
+        Insn::JumpIf { off, .. } => {
+            let jumps = verified.only_way(pc)?;
+            Some((pc, Insn::Jump { off: if jumps { off } else { 0 } }))
+        }
+        _ => None,
+    };
+    let decided: Vec<(Pc, Insn)> = prog.insns.iter().filter_map(only).collect();
+    if (dead.is_empty() && decided.is_empty()) || prog.insns.iter().any(names_dead) {
         return Cow::Borrowed(prog);
     }
     let mut lowered = prog.clone();
-    for (pc, insn) in prog.insns.iter() {
-        let Insn::JumpIf { off, .. } = insn else { continue };
-        let only = match (pc.jump(0).is_some_and(is_dead), pc.jump(off.into()).is_some_and(is_dead))
-        {
-            (true, false) => off,
-            (false, true) => 0,
-            _ => continue,
-        };
+    for (pc, jump) in decided {
         if let Some(slot) = lowered.insns.get_mut(pc) {
-            *slot = Insn::Jump { off: only };
+            *slot = jump;
         }
     }
     dead.into_iter().for_each(|pc| lowered.insns.clear(pc));
@@ -81,6 +82,19 @@ mod tests {
     fn functions_that_are_pointed_to_stay() {
         let text =
             "r1 = 0\nr2 = f ll\nr3 = 0\nr4 = 0\ncall bpf_loop\nr0 = 0\nexit\nf:\nr0 = 0\nexit";
+        becomes(text, text, &[]);
+    }
+
+    #[test]
+    fn branches_that_always_go_one_way_are_jumps() {
+        // Where they would lead to is reached by others.
+        let text = "r0 = *(u32 *)(r1 + 16)\nif r0 > 5 goto e\nif r0 > 9 goto e\nr0 = 3\ne:\nexit";
+        becomes(text, &text.replace("if r0 > 9 goto e", "goto +0"), &[]);
+        let text = "r0 = *(u32 *)(r1 + 16)\nif r0 > 5 goto e\nif r0 < 9 goto e\nr0 = 3\ne:\nexit";
+        becomes(text, &text.replace("if r0 < 9 goto e", "goto e"), &[3]);
+        // One path decides it one way, and the other otherwise.
+        let text = "r2 = *(u32 *)(r1 + 16)\nr3 = 1\nif r2 > 5 goto l\nr3 = 2\nl:\n\
+                    r0 = 1\nif r3 == 1 goto e\nr0 = 2\ne:\nexit";
         becomes(text, text, &[]);
     }
 
