@@ -153,7 +153,9 @@ impl Graph<'_> {
             let before = asked[id as usize];
             let (mut there, mut elsewhere) = (before, before);
             if let Step::Test(test) = step {
-                if yes == no || test.value > LAST_BIT {
+                // The length is told by what was loaded, too.
+                let is_len = self.values.known_len() == Some(test.value);
+                if yes == no || test.value > LAST_BIT || is_len && id != root {
                     return true;
                 }
                 let value = bit(test.value);
