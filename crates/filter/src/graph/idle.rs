@@ -14,9 +14,9 @@ use smallvec::SmallVec;
 /// Blocks looked at from a touch on, at most.
 const STEPS: u32 = 64;
 /// Blocks looked at from the first one on, at most.
-const STEPS_IN_ALL: u32 = 800;
+const STEPS_IN_ALL: u32 = 400;
 /// Blocks looked at to see whether a test may be moved, at most.
-const STEPS_TO_MOVE: u32 = 128;
+const STEPS_TO_MOVE: u32 = 40;
 /// Walks over a graph, at most.
 const WALKS: usize = 4;
 /// Blocks of a graph that is looked at from the first one on, at most.
@@ -252,7 +252,14 @@ impl Search<'_, '_> {
         let mut known = Bits { which: 0, are: 0 };
         let asked_bits = Bits::of(test, true);
         for fact in &self.facts {
+            // What it says of the value itself is looked at before.
+            if fact.test.value == test.value {
+                continue;
+            }
             let Some(bytes) = Bytes::of(values.get(fact.test.value)) else { continue };
+            if !bytes.are_near(&asked) {
+                continue;
+            }
             if let Some(bits) = Bits::of(&fact.test, fact.holds) {
                 known = known.and(bytes.as_of(&asked, bits));
             } else if let Some(bits) = asked_bits
@@ -307,6 +314,12 @@ impl Bytes {
             }
             _ => None,
         }
+    }
+
+    /// Whether some of them may be the same.
+    fn are_near(&self, other: &Self) -> bool {
+        let after = self.at.wrapping_sub(other.at);
+        (after < other.size || after.wrapping_neg() < self.size) && self.base == other.base
     }
 
     const fn all(&self) -> u32 {
