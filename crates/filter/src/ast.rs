@@ -209,6 +209,19 @@ pub enum RelOp {
     Ne,
 }
 
+impl RelOp {
+    /// The same with its sides changed.
+    pub(crate) const fn mirrored(self) -> Self {
+        match self {
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+            Self::Le => Self::Ge,
+            Self::Lt => Self::Gt,
+            Self::Eq | Self::Ne => self,
+        }
+    }
+}
+
 /// Arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the type says it")]

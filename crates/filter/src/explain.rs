@@ -1,7 +1,7 @@
 //! An expression in words, and what about it may not be what was meant.
 
 use crate::ast::{
-    ArithKind, Dir, Expr, Id, Kind, List, Node, NodeId, NodeKind, Proto, Qual, Scope,
+    ArithKind, Dir, Expr, Id, Kind, List, Node, NodeId, NodeKind, Proto, Qual, RelOp, Scope,
 };
 use skep_diag::{Diagnostic, Span};
 
@@ -196,8 +196,9 @@ impl Expr {
                 | NodeKind::Geneve(_) => {
                     warnings.extend(self.shifts(at, node));
                 }
-                NodeKind::Relation(_, left, right) => {
+                NodeKind::Relation(op, left, right) => {
                     warnings.extend(self.accessors(left, right));
+                    warnings.extend(self.out_of_range(op, left, right));
                 }
                 _ => {}
             }
@@ -271,6 +272,35 @@ impl Expr {
         warnings
             .sort_by_key(|diag| diag.labels.first().map_or(Span::default(), |label| label.span));
         warnings
+    }
+}
+
+impl Expr {
+    /// A number that what it is compared with never comes to.
+    fn out_of_range(&self, op: RelOp, left: u32, right: u32) -> Option<Diagnostic> {
+        let (left, right) = (self.ariths().get(left as usize)?, self.ariths().get(right as usize)?);
+        let (arith, number, op) = match (left.kind, right.kind) {
+            (_, ArithKind::Number(number)) => (left, number, op),
+            (ArithKind::Number(number), _) => (right, number, op.mirrored()),
+            _ => return None,
+        };
+        let most = match arith.kind {
+            ArithKind::Field(field) => field.most(),
+            ArithKind::Load(_, _, 1) => u8::MAX.into(),
+            ArithKind::Load(_, _, 2) => u16::MAX.into(),
+            _ => return None,
+        };
+        let is_never = match op {
+            RelOp::Eq | RelOp::Ge => number > most,
+            RelOp::Gt => number >= most,
+            RelOp::Lt | RelOp::Le | RelOp::Ne => false,
+        };
+        is_never.then(|| {
+            let what = self.slice(arith.span);
+            Diagnostic::warning("filter.never", format!("`{what}` is at most {most}"))
+                .label(arith.span, "the comparison never holds")
+                .help("compare with a number that it may be")
+        })
     }
 }
 
@@ -351,6 +381,9 @@ mod tests {
         assert_eq!(codes("tcp[13] & 2 != 0"), ["filter.only-ipv4"]);
         assert_eq!(codes("1 + ip[0] = 5"), ["filter.unchecked"]);
         assert_eq!(codes("vlan in {5} and ip"), ["filter.shifts"]);
+        assert_eq!(codes("ip.ttl = 300 or ip.header > 60"), ["filter.never"; 2]);
+        assert_eq!(codes("ip.ttl = 255 or ip.header >= 60 or ip.ttl != 300"), [""; 0]);
+        assert_eq!(codes("256 <= ip[8] or 256 >= ip[8] or ip[2:2] > 65534"), ["filter.never"]);
         assert_eq!(codes("any vlan 5 and any tcp[13] & 2 != 0"), [""; 0]);
     }
 

@@ -155,6 +155,14 @@ impl Field {
         self.0.mask.is_power_of_two()
     }
 
+    /// The greatest number that it may be.
+    #[must_use]
+    pub const fn most(self) -> u32 {
+        let Row { size, mask, unit, .. } = *self.0;
+        let loaded = u32::MAX >> (32 - 8 * size.bytes() as u32) & mask;
+        (loaded >> mask.trailing_zeros()) * unit
+    }
+
     pub(crate) const fn row(self) -> &'static Row {
         self.0
     }
@@ -176,5 +184,7 @@ mod tests {
         assert!(!Field::looks_like_one("www.example.org"));
         assert!(Field::by_name("tcp.flags.syn").unwrap().is_flag());
         assert!(!Field::by_name("ip.ttl").unwrap().is_flag());
+        let most = |name| Field::by_name(name).unwrap().most();
+        assert_eq!(["ip.ttl", "ip.header", "tcp.seq"].map(most), [255, 60, u32::MAX]);
     }
 }

@@ -48,6 +48,7 @@ pub(crate) struct Memory {
     counts: Vec<u32>,
     ways: Vec<(BlockId, BlockId)>,
     bits: Vec<u64>,
+    facts: Vec<build::Row>,
     few: few::Memory,
     thread: thread::Memory,
     regroup: regroup::Memory,
@@ -56,9 +57,9 @@ pub(crate) struct Memory {
 impl Memory {
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { blocks, spare, needs, table, made, counts, ways, bits, .. } = self;
+        let Self { blocks, spare, needs, table, made, counts, ways, bits, facts, .. } = self;
         let own = bytes(blocks) + bytes(spare) + bytes(needs) + bytes(table) + bytes(made);
-        let more = bytes(counts) + bytes(ways) + bytes(bits);
+        let more = bytes(counts) + bytes(ways) + bytes(bits) + bytes(facts);
         own + more + self.few.bytes() + self.thread.bytes() + self.regroup.bytes()
     }
 }
@@ -158,7 +159,7 @@ impl<'a> Graph<'a> {
         // Every third form of a long expression is a test that is not there already.
         graph.blocks.reserve(meaning.forms.len() / 3);
         graph.begin();
-        let root = Builder::new(&mut graph, meaning).build(meaning.root, ACCEPT, REJECT);
+        let root = Builder::new(&mut graph, meaning).root();
         (graph, root)
     }
 

@@ -4,7 +4,7 @@
 //! tests of the condition, and tests that ways out of it lead to: those are left out here, before there are blocks for them.
 //! What only meets on some ways is left to [`Graph::thread`].
 
-use super::{Block, BlockId, Graph, REJECT, Step};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step};
 use crate::form::{Cmp, Form, FormId, Rhs, Test, Value, ValueId};
 use crate::implies::Fact;
 use crate::lower::Meaning;
@@ -21,13 +21,25 @@ const SHORTEST: usize = 36;
 /// Beginnings that a list may have: protocols, for all practical purposes.
 const BEGINNINGS: usize = 8;
 
+/// The bit of a value.
+const fn bit(value: ValueId) -> u64 {
+    1 << (value & 63)
+}
+
 pub(super) struct Builder<'g, 'a> {
     graph: &'g mut Graph<'a>,
     meaning: &'a Meaning,
     /// What holds where the condition at hand is asked, the latest last.
-    facts: SmallVec<[Fact; LOOKED_AT]>,
+    facts: Vec<Row>,
     /// A test as [`Graph::normal`] makes it, of the form that is built next.
     ready: Option<(FormId, Test, Option<bool>)>,
+}
+
+/// A fact, and which values it and those before it are about, as bits that others share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    fact: Fact,
+    values: u64,
 }
 
 /// What a condition begins with: whether a value is a number.
@@ -43,7 +55,29 @@ struct Item {
 
 impl<'g, 'a> Builder<'g, 'a> {
     pub(super) fn new(graph: &'g mut Graph<'a>, meaning: &'a Meaning) -> Self {
-        Self { graph, meaning, facts: SmallVec::new(), ready: None }
+        let mut facts = std::mem::take(&mut graph.memory.facts);
+        facts.clear();
+        Self { graph, meaning, facts, ready: None }
+    }
+
+    /// The graph of the meaning: its first block.
+    pub(super) fn root(mut self) -> BlockId {
+        let root = self.build(self.meaning.root, ACCEPT, REJECT);
+        self.graph.memory.facts = self.facts;
+        root
+    }
+
+    fn note(&mut self, fact: Fact) {
+        let before = self.facts.last().map_or(0, |row| row.values);
+        self.facts.push(Row { fact, values: before | bit(fact.test.value) });
+    }
+
+    /// The latest facts, if some are about the value.
+    #[inline]
+    fn about(&self, value: ValueId) -> impl Iterator<Item = &Fact> {
+        let is_any = self.facts.last().is_some_and(|row| row.values & bit(value) != 0);
+        let known = if is_any { &self.facts[..] } else { &[] };
+        known.iter().rev().take(LOOKED_AT).map(|row| &row.fact)
     }
 
     fn form(&self, form: FormId) -> Form {
@@ -52,7 +86,7 @@ impl<'g, 'a> Builder<'g, 'a> {
 
     /// The condition `form`, which leads to `yes` or `no`. Left operands are gone along, right ones, which
     /// are nested no deeper than parentheses, are entered.
-    pub(super) fn build(&mut self, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
+    fn build(&mut self, form: FormId, yes: BlockId, no: BlockId) -> BlockId {
         let (mut form, mut yes, mut no) = (form, yes, no);
         let mut may_be_list = self.graph.optimise && self.meaning.forms.len() >= SHORTEST;
         loop {
@@ -145,7 +179,7 @@ impl<'g, 'a> Builder<'g, 'a> {
                 if self.decides(&test) == Some(!holds) {
                     return REJECT;
                 }
-                self.facts.push(Fact { test, holds });
+                self.note(Fact { test, holds });
             }
             ready = Some((left, test, always));
         } else {
@@ -196,7 +230,7 @@ impl<'g, 'a> Builder<'g, 'a> {
                 Form::Test(test) => {
                     let (test, always) = self.graph.normal(test);
                     if always.is_none() {
-                        self.facts.push(Fact { test, holds });
+                        self.note(Fact { test, holds });
                     }
                     return;
                 }
@@ -215,7 +249,7 @@ impl<'g, 'a> Builder<'g, 'a> {
     }
 
     fn decides(&self, test: &Test) -> Option<bool> {
-        self.facts.iter().rev().take(LOOKED_AT).find_map(|fact| fact.decides(test))
+        self.about(test.value).find_map(|fact| fact.decides(test))
     }
 
     /// The first block from here on that what holds does not decide.
@@ -223,7 +257,7 @@ impl<'g, 'a> Builder<'g, 'a> {
     /// The values of facts were loaded to know them, so leaving out other tests of them leaves out no load.
     fn follow(&self, mut id: BlockId) -> BlockId {
         while let Block { step: Step::Test(test), yes, no } = self.graph.blocks[id as usize] {
-            let mut facts = self.facts.iter().rev().take(LOOKED_AT);
+            let mut facts = self.about(test.value);
             let decided = facts.find_map(|fact| Some((fact, fact.decides(&test)?)));
             id = match decided.filter(|(fact, _)| self.graph.goes_past(fact, &test)) {
                 Some((_, true)) => yes,
@@ -359,7 +393,7 @@ impl<'g, 'a> Builder<'g, 'a> {
         for &number in numbers {
             let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(number) };
             let (normal, always) = self.graph.normal(test);
-            self.facts.push(Fact { test: normal, holds: true });
+            self.note(Fact { test: normal, holds: true });
             let (there, mut rest) = (self.follow(yes), self.follow(no));
             for item in run {
                 if always.is_none() && item.beginning == Some((value, number)) {

@@ -153,7 +153,9 @@ impl Graph<'_> {
             let before = asked[id as usize];
             let (mut there, mut elsewhere) = (before, before);
             if let Step::Test(test) = step {
-                if yes == no || test.value > LAST_BIT {
+                // The length is told by what was loaded, too.
+                let is_len = self.values.known_len() == Some(test.value);
+                if yes == no || test.value > LAST_BIT || is_len && id != root {
                     return true;
                 }
                 let value = bit(test.value);
@@ -247,6 +249,14 @@ impl Graph<'_> {
                     self.follow_few(yes, &there, &askers),
                     self.follow_few(no, &elsewhere, &askers),
                 );
+                // Only a way that does not meet the other may leave what both would lead to.
+                let ways = match ways {
+                    (one, other) if one == other => ways,
+                    (one, other) => (
+                        self.past_both(one, &there, &askers),
+                        self.past_both(other, &elsewhere, &askers),
+                    ),
+                };
                 // What is known without the test may lead to one place, too.
                 let both = (ways != (yes, no) && ways.0 != ways.1)
                     .then(|| self.follow_few(yes, &here, &askers))
@@ -294,36 +304,20 @@ impl Graph<'_> {
                 match decided.or_else(|| self.past_by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
-                    None => match self.past_both(&test, yes, no, known, askers) {
-                        Some(next) => next,
-                        None => break,
-                    },
+                    None => break,
                 }
             };
         }
         id
     }
 
-    /// Where a test leads either way, if that is the same place, and what it loads rejects nothing.
-    fn past_both(
-        &self,
-        test: &Test,
-        yes: BlockId,
-        no: BlockId,
-        known: &Place,
-        askers: &Askers,
-    ) -> Option<BlockId> {
+    /// Where a way leads, past tests that lead to the same place either way, if what they load rejects nothing.
+    fn past_both(&self, mut id: BlockId, known: &Place, askers: &Askers) -> BlockId {
         let known_of = known.holds | known.fails;
         let is_known = |id: BlockId| match self.blocks[id as usize].step {
             Step::Test(test) => known_of & askers[test.value as usize] != 0,
             _ => false,
         };
-        if !(is_known(yes) || is_known(no)) || !known.loads.is_safe(self, test.value) {
-            return None;
-        }
-        if let Rhs::Value(_) = test.rhs {
-            return None;
-        }
         let past = |mut id: BlockId| {
             while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
                 id = match self.decided_by(known, &test, askers, |_| true) {
@@ -334,8 +328,18 @@ impl Graph<'_> {
             }
             id
         };
-        let next = past(yes);
-        (next == past(no)).then_some(next)
+        while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
+            let may_pass = (is_known(yes) || is_known(no))
+                && yes != no
+                && matches!(test.rhs, Rhs::Const(_))
+                && known.loads.is_safe(self, test.value);
+            let next = if may_pass { past(yes) } else { break };
+            if next != past(no) {
+                break;
+            }
+            id = self.follow_few(next, known, askers);
+        }
+        id
     }
 
     /// How a test comes out by a fact that is known, if that may say so.

@@ -14,9 +14,9 @@ use smallvec::SmallVec;
 /// Blocks looked at from a touch on, at most.
 const STEPS: u32 = 64;
 /// Blocks looked at from the first one on, at most.
-const STEPS_IN_ALL: u32 = 800;
+const STEPS_IN_ALL: u32 = 400;
 /// Blocks looked at to see whether a test may be moved, at most.
-const STEPS_TO_MOVE: u32 = 128;
+const STEPS_TO_MOVE: u32 = 40;
 /// Walks over a graph, at most.
 const WALKS: usize = 4;
 /// Blocks of a graph that is looked at from the first one on, at most.
@@ -34,6 +34,8 @@ struct Search<'g, 'a> {
     gone: &'g [bool],
     /// Where the way goes on from the block that it must lead through, if not as usual, and what came out by then.
     detour: Option<(BlockId, SmallVec<[Fact; 8]>)>,
+    /// Blocks from which a way leads to the one that it must lead through, as bits.
+    lead_there: u128,
     left: u32,
 }
 
@@ -100,6 +102,7 @@ impl Graph<'_> {
             facts: SmallVec::new(),
             gone,
             detour: None,
+            lead_there: 0,
             left: steps,
         }
     }
@@ -129,7 +132,7 @@ impl Graph<'_> {
     ) -> bool {
         let mut search = self.search(value, &[], STEPS_TO_MOVE);
         search.detour = Some((end, facts.collect()));
-        search.rejects(root, at, Loads::NOTHING)
+        search.is_idle(root, at)
     }
 
     /// As [`Graph::by_length`], if a way is to go on past such a test.
@@ -158,13 +161,18 @@ impl Graph<'_> {
 impl Search<'_, '_> {
     /// Whether all ways from `root` on that lead through the touch reject.
     fn is_idle(&mut self, root: BlockId, touch: BlockId) -> bool {
+        self.lead_there = 1 << touch;
+        for id in touch + 1..=root {
+            let Block { yes, no, .. } = self.graph.blocks[id as usize];
+            self.lead_there |= (self.lead_there >> yes & 1 | self.lead_there >> no & 1) << id;
+        }
         self.rejects(root, touch, Loads::NOTHING)
     }
 
     /// Whether all ways from a block on reject, if only those count that lead through another, which may be [`REJECT`].
     fn rejects(&mut self, mut id: BlockId, mut through: BlockId, mut loads: Loads) -> bool {
         while id > ACCEPT {
-            if id < through {
+            if through != REJECT && self.lead_there >> id & 1 == 0 {
                 return true;
             }
             let Some(left) = self.left.checked_sub(1) else { return false };
@@ -252,7 +260,14 @@ impl Search<'_, '_> {
         let mut known = Bits { which: 0, are: 0 };
         let asked_bits = Bits::of(test, true);
         for fact in &self.facts {
+            // What it says of the value itself is looked at before.
+            if fact.test.value == test.value {
+                continue;
+            }
             let Some(bytes) = Bytes::of(values.get(fact.test.value)) else { continue };
+            if !bytes.are_near(&asked) {
+                continue;
+            }
             if let Some(bits) = Bits::of(&fact.test, fact.holds) {
                 known = known.and(bytes.as_of(&asked, bits));
             } else if let Some(bits) = asked_bits
@@ -307,6 +322,12 @@ impl Bytes {
             }
             _ => None,
         }
+    }
+
+    /// Whether some of them may be the same.
+    fn are_near(&self, other: &Self) -> bool {
+        let after = self.at.wrapping_sub(other.at);
+        (after < other.size || after.wrapping_neg() < self.size) && self.base == other.base
     }
 
     const fn all(&self) -> u32 {

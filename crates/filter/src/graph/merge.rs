@@ -28,7 +28,7 @@ impl Graph<'_> {
             let Some((one, other)) = self.copy(root, copies) else { break };
             merged = Some(self.replaced(root, one, other));
         }
-        merged
+        merged.map(|root| self.in_order(root))
     }
 
     /// Blocks that are the same test as others, so that one may do for another.

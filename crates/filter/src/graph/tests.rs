@@ -97,6 +97,7 @@ const COPIES: &[Row] = &[
     ),
     ("C_HDLC", 14, "not arp dst host 255.255.255.255 && src and dst host 255.255.255.255"),
     ("IEEE802_11", 14, "multicast || dir tods"),
+    ("EN10MB", 9, "not (not esis || esis and (multicast)) and not llc"),
     (
         "IEEE802_11",
         43,
