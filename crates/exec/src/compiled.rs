@@ -6,7 +6,7 @@ use crate::checked;
 use crate::dead_code::without_dead_code;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
-use crate::outside::{Bridged, Outside, cpus_of};
+use crate::outside::{Bridged, Outside, Probes, cpus_of};
 use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, Style};
@@ -124,6 +124,7 @@ pub struct Compiled {
     /// Of each program, the address of its main function, or 0 where a tail call must look whether there is room.
     pub(crate) mains: Vec<u64>,
     pub(crate) bridged: Vec<Bridged>,
+    pub(crate) probes: Probes,
     /// What code has addresses of, beside map values.
     #[expect(dead_code, reason = "kept alive for the code")]
     pub(crate) fast_maps: Vec<Option<Box<FastMap>>>,
@@ -154,8 +155,9 @@ impl Compiled {
         options: CodeOptions,
     ) -> Result<Self, Refused> {
         let host = Processor::host().ok_or(Refused::Host)?;
-        let Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised } =
-            compile(machine, verified, maps, ctx, options, host)?;
+        let parts = compile(machine, verified, maps, ctx, options, host)?;
+        let Parts { codes, frames, most_frames, bridged, probes, .. } = parts;
+        let Parts { fast_maps, is_metered, not_optimised, .. } = parts;
         let mut progs = Vec::with_capacity(codes.len());
         for code in codes {
             progs.push(Entered::new(code)?);
@@ -167,6 +169,7 @@ impl Compiled {
             most_frames,
             mains,
             bridged,
+            probes,
             fast_maps,
             machine: machine.id(),
             ctx,
@@ -209,6 +212,7 @@ impl Compiled {
             most_frames: MAX_FRAMES,
             mains,
             bridged,
+            probes: Probes::default(),
             fast_maps,
             machine: 0,
             ctx,
@@ -279,6 +283,7 @@ struct Parts {
     frames: Vec<BTreeMap<Pc, u32>>,
     most_frames: u32,
     bridged: Vec<Bridged>,
+    probes: Probes,
     fast_maps: Vec<Option<Box<FastMap>>>,
     is_metered: bool,
     not_optimised: Vec<(usize, CompileError)>,
@@ -298,7 +303,7 @@ fn compile<S>(
         |verified: &Verified<'_>| verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn));
     let has_tail_calls = verified.iter().any(calls);
     let is_metered = options.metered || has_loops(verified, has_tail_calls);
-    let mut bridged = Vec::new();
+    let (mut bridged, mut probes) = (Vec::new(), Probes::default());
     let (mut codes, mut frames) =
         (Vec::with_capacity(verified.len()), Vec::with_capacity(verified.len()));
     let mut not_optimised = Vec::new();
@@ -317,6 +322,7 @@ fn compile<S>(
             &needed,
             &fast_maps,
             &mut bridged,
+            &mut probes,
         );
         let lowered = without_dead_code(verified);
         let best = options.optimised.then(|| processor.compile_best(&lowered, &outside));
@@ -336,7 +342,7 @@ fn compile<S>(
     let piles_up = has_tail_calls || verified.iter().any(has_callbacks);
     let most = frames.iter().filter_map(|frames| frames.get(&Pc(0)).copied()).max();
     let most_frames = most.filter(|_| !piles_up).unwrap_or(MAX_FRAMES);
-    Ok(Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised })
+    Ok(Parts { codes, frames, most_frames, bridged, probes, fast_maps, is_metered, not_optimised })
 }
 
 /// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,

@@ -336,6 +336,11 @@ impl<'a> Graph<'a> {
                 Cmp::Eq if test.mask == u32::MAX && self.needed(yes) > k => yes = REJECT,
                 _ => {}
             }
+            match test.cmp {
+                Cmp::Ge if no == REJECT && self.needed(yes) >= k => return yes,
+                Cmp::Eq if yes == REJECT && self.needed(no) > k => return no,
+                _ => {}
+            }
         }
         if yes == no {
             self.folded += 1;

@@ -74,8 +74,12 @@ pub(crate) trait Lengths {
     const TAIL_CALL: u32;
     /// What a look-up in an array takes more whose values differ by CPU.
     const PER_CPU: u32;
+    /// What a call takes more that copies.
+    const PROBE: u32;
     /// What a loop of calls takes more.
     const CALLBACK_LOOP: u32;
+    /// The same over a map.
+    const EACH: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
     const HARDENED: u32;
     /// What surrounds a loop whose turns are told from a register.
@@ -217,7 +221,7 @@ impl Shape {
                 Insn::Alu { op: AluOp::Mov, src: Src::Reg(Reg::FP), .. } => most += checked,
                 insn if insn.is_access() => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
-                    Access::Bridged | Access::Arena => {
+                    Access::Bridged | Access::Probed { .. } | Access::Arena => {
                         (self.env, function.calls, function.has_calls) = (true, true, true);
                         most += L::BRIDGED;
                     }
@@ -244,8 +248,14 @@ impl Shape {
                     if callee.is_some_and(is_per_cpu) {
                         most += L::PER_CPU;
                     }
+                    if let Some(Ok(Callee::Probe(_))) = callee {
+                        most += L::PROBE;
+                    }
                     if let Some(Ok(Callee::Loop(_))) = callee {
                         most += L::CALLBACK_LOOP;
+                    }
+                    if let Some(Ok(Callee::Each(..))) = callee {
+                        most += L::EACH;
                     }
                 }
                 insn => {

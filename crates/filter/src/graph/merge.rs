@@ -33,13 +33,14 @@ impl Graph<'_> {
 
     /// Blocks that are the same test as others, so that one may do for another.
     fn copies(&self, root: BlockId) -> u64 {
-        let (mut seen, mut copies) = (0, 0);
+        let (mut seen, mut copies) = ([0u64; 4], 0);
         for id in ACCEPT + 1..=root {
             let step = self.blocks[id as usize].step;
             let Step::Test(Test { value, mask, cmp, rhs: Rhs::Const(k) }) = step else { continue };
             let other = if (mask, cmp) == (u32::MAX, Cmp::Eq) { 0 } else { mask ^ cmp as u32 };
-            let number = number_bit(k.wrapping_add(value) ^ other.rotate_left(7));
-            if seen & number != 0 {
+            let number = k.wrapping_add(value.wrapping_mul(0x0101)) ^ other.rotate_left(7);
+            let (seen, number) = (&mut seen[value as usize & 3], number_bit(number));
+            if *seen & number != 0 {
                 for before in ACCEPT + 1..id {
                     if self.blocks[before as usize].step == step
                         && (self.may_do_for(id, before, root) || self.may_do_for(before, id, root))
@@ -48,7 +49,7 @@ impl Graph<'_> {
                     }
                 }
             }
-            seen |= number;
+            *seen |= number;
         }
         copies
     }

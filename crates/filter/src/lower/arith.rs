@@ -131,6 +131,17 @@ impl Lowering<'_> {
             (_, Value::Const(r)) => return self.against_constant(cmp, left, r),
             _ => {}
         }
+        if let (Cmp::Eq, Value::Neg(l), Value::Neg(r)) = (cmp, l, r) {
+            return self.compared(cmp, l, r);
+        }
+        if cmp == Cmp::Eq && (self.is_another(left, right) || self.is_another(right, left)) {
+            // Not equal, if it can be loaded.
+            let loads = self.masked(left, 0, 0);
+            let loads_both = self.masked(right, 0, 0);
+            let loads = self.and(loads, loads_both);
+            let never = self.constant(false);
+            return self.and(loads, never);
+        }
         if left == right {
             // Equal, if it can be loaded.
             let loads = self.masked(left, 0, 0);
@@ -138,6 +149,13 @@ impl Lowering<'_> {
             return self.and(loads, holds);
         }
         self.test(left, u32::MAX, cmp, Rhs::Value(right))
+    }
+
+    /// Whether a value is another one with something added, and so never the same.
+    fn is_another(&self, value: ValueId, other: ValueId) -> bool {
+        let values = &self.meaning.values;
+        matches!(values.get(value), Value::Alu(AluOp::Add | AluOp::Xor, inner, more)
+            if inner == other && values.constant(more).is_some_and(|more| more != 0))
     }
 
     /// `constant cmp value`

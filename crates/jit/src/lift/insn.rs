@@ -224,8 +224,8 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
             Access::Arena if signed => Env::LOAD_ARENA_SX,
             Access::Arena => Env::LOAD_ARENA,
             // The first pass lets none be refused.
-            Access::Bridged | Access::Refused if signed => Env::LOAD_SX,
-            Access::Bridged | Access::Refused => Env::LOAD,
+            _ if signed => Env::LOAD_SX,
+            _ => Env::LOAD,
         };
         let at = self.f.number(i64::from(off).cast_unsigned(), pc.0);
         let address = self.bin(pc, BinOp::Add, Width::W64, base, at);
