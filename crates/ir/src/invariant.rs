@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use skep_isa::Size;
 
 /// Loops of a function at most, as each takes some time.
-const MOST_LOOPS: usize = 64;
+const MOST_LOOPS: u8 = 64;
 /// Values that are in registers in a loop, at most: one less than the host with the fewest has for values, for what is in
 /// between.
 const REGISTERS: usize = 11;
@@ -39,8 +39,8 @@ impl<C> Func<C> {
     /// Instructions that nothing uses are to be gone before, and sums to be in the addresses that take them.
     pub fn hoist_invariants(&mut self, flow: &Flow) -> bool {
         let (mut splits, mut left) = (false, MOST_LOOPS);
-        // Which values are given in the loop at hand.
-        let mut inside: Vec<bool> = Vec::new();
+        // The last loop that each value is given in, by how many are left then.
+        let mut inside: Vec<u8> = Vec::new();
         // Values in new blocks, with the blocks before these: both are part of the same loops.
         let mut beside: Vec<(BlockId, Value)> = Vec::new();
         // Inner loops come behind those around them, so that what leaves one may leave the next.
@@ -49,10 +49,9 @@ impl<C> Func<C> {
             let Some(less) = left.checked_sub(1) else { break };
             left = less;
             body.sort_unstable_by_key(|block| flow.place[block.index()]);
-            inside.resize(self.insts.len(), false);
-            self.mark(&body, &beside, &mut inside, true);
-            let moved = self.invariants(flow, &body, &inside);
-            self.mark(&body, &beside, &mut inside, false);
+            inside.resize(self.insts.len(), MOST_LOOPS);
+            self.mark(&body, &beside, &mut inside, left);
+            let moved = self.invariants(flow, &body, |value| inside[value.index()] == left);
             if !moved.is_empty() {
                 splits |= self.move_before(flow, &body, &moved, &mut beside);
             }
@@ -60,27 +59,25 @@ impl<C> Func<C> {
         splits
     }
 
-    /// Notes of all values of a loop that they are given in it, or not.
-    fn mark(
-        &self,
-        body: &[BlockId],
-        beside: &[(BlockId, Value)],
-        inside: &mut [bool],
-        is_inside: bool,
-    ) {
+    /// Notes of all values of a loop that they are given in it.
+    fn mark(&self, body: &[BlockId], beside: &[(BlockId, Value)], inside: &mut [u8], as_of: u8) {
         for block in body {
             let of_block = &self.blocks[block.index()];
-            for value in of_block.params.iter().chain(&of_block.insts) {
-                inside[value.index()] = is_inside;
-            }
+            of_block.params.iter().for_each(|value| inside[value.index()] = as_of);
+            of_block.insts.iter().for_each(|value| inside[value.index()] = as_of);
         }
         for (_, value) in beside.iter().filter(|(before, _)| body.contains(before)) {
-            inside[value.index()] = is_inside;
+            inside[value.index()] = as_of;
         }
     }
 
     /// The values of a loop that may be computed before it, in order, as many as there is room for.
-    fn invariants(&self, flow: &Flow, body: &[BlockId], inside: &[bool]) -> Vec<Value> {
+    fn invariants(
+        &self,
+        flow: &Flow,
+        body: &[BlockId],
+        is_inside: impl Fn(Value) -> bool,
+    ) -> Vec<Value> {
         let mut found: Vec<Value> = Vec::new();
         let mut effects = None;
         let is_back = |block: &&BlockId| {
@@ -94,7 +91,7 @@ impl<C> Func<C> {
                 let inst = self.inst(value);
                 let mut stays = true;
                 inst.operands(|used| {
-                    stays &= !inside[used.index()] || found.contains(&used);
+                    stays &= !is_inside(used) || found.contains(&used);
                 });
                 let may_move = stays
                     && match *inst {

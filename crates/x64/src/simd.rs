@@ -36,18 +36,18 @@ impl Xmm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Simd {
-    /// Elements of 2 bytes of the lower halves in turns, those of `dst` first.
-    Punpcklwd = 0x61,
-    /// The same of 4 bytes.
+    /// Elements of 4 bytes of the lower halves in turns, those of `dst` first.
     Punpckldq = 0x62,
-    /// Elements of 2 bytes of the upper halves in turns.
-    Punpckhwd = 0x69,
-    /// The same of 4 bytes.
+    /// The same of the upper halves.
     Punpckhdq = 0x6a,
+    /// All bits set in elements of 2 bytes that are equal.
+    Pcmpeqw = 0x75,
     /// Sums of 8 bytes.
     Paddq = 0xd4,
     /// All bits that are in one of them.
     Pxor = 0xef,
+    /// For each 4 bytes, the sum of the products of two signed numbers of 2 bytes.
+    Pmaddwd = 0xf5,
     /// For each half, the sum of how far its 8 bytes are apart, which are numbers from 0 to 255.
     Psadbw = 0xf6,
     /// Sums of 4 bytes.
@@ -76,6 +76,13 @@ impl Assembler {
     /// `movups [mem], src`
     pub fn store_xmm(&mut self, mem: Mem, src: Xmm) {
         self.reg_mem(None, 0, 0x0f11, src.bits(), mem, false);
+    }
+
+    /// `psrlw dst, count` or, to the left, `psllw`: shifts each element of 2 bytes.
+    pub fn shift_words(&mut self, left: bool, dst: Xmm, count: u8) {
+        let op = if left { 6 } else { 2 };
+        self.reg_reg(Some(PREFIX), 0, 0x0f71, op, dst.bits(), false);
+        self.put(count.into(), 1);
     }
 
     /// `pshufd dst, src, order`: each element of 4 bytes is the one of `src` that its two bits of the order say.

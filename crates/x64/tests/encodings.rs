@@ -370,10 +370,10 @@ const XMMS: [Xmm; 16] = [
 #[test]
 fn vectors() {
     let ops = [
-        (Simd::Punpcklwd, "punpcklwd"),
         (Simd::Punpckldq, "punpckldq"),
-        (Simd::Punpckhwd, "punpckhwd"),
         (Simd::Punpckhdq, "punpckhdq"),
+        (Simd::Pcmpeqw, "pcmpeqw"),
+        (Simd::Pmaddwd, "pmaddwd"),
         (Simd::Paddq, "paddq"),
         (Simd::Pxor, "pxor"),
         (Simd::Psadbw, "psadbw"),
@@ -390,6 +390,8 @@ fn vectors() {
                 reads(|asm| asm.shuffle(dst, src, order.try_into().unwrap()), &text);
             }
         }
+        reads(|asm| asm.shift_words(false, dst, 15), &format!("psrlw xmm{a},0Fh"));
+        reads(|asm| asm.shift_words(true, dst, 7), &format!("psllw xmm{a},7"));
         for (place, text) in mems() {
             reads(|asm| asm.load_xmm(dst, place), &format!("movups xmm{a},{text}"));
             reads(|asm| asm.store_xmm(place, dst), &format!("movups {text},xmm{a}"));
