@@ -63,6 +63,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Src::Imm(128) if plain == Alu::Sub => self.asm.alu_imm(Alu::Add, wide, reg, -128),
             Src::Imm(imm) => self.asm.alu_imm(plain, wide, reg, imm),
         }
+        self.flags = (self.asm.here(), reg, wide);
     }
 
     #[inline]
