@@ -237,8 +237,13 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         Label(self.functions + u32::try_from(at).unwrap_or_default())
     }
 
+    /// [`Compiler::insn`] for second copies, which are few.
+    fn insn_again(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
+        self.insn(pc, insn)
+    }
+
     /// Code for an instruction and those behind it that become one with it; how many slots that were.
-    #[inline]
+    #[inline(always)]
     fn insn(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
         match *insn {
             Insn::Alu { width, op, dst, src } => return Ok(self.alu(pc, width, op, dst, src)),
