@@ -74,12 +74,14 @@ pub(crate) fn run<S>(
     fault.map_or(Ok(r0), Err)
 }
 
-/// Whether the run has what the code was made for: map values at its addresses, and a context behind r1.
+/// Whether the run has what the code was made for: map values at its addresses, those of its CPU among them, and a context
+/// behind r1.
 fn is_fit<S>(compiled: &Compiled, cx: &Cx<'_, S>, is_main: bool, r1: u64) -> bool {
     let ctx = &compiled.ctx;
     let (base, len) = cx.native_ctx();
     let slots = ctx.pointers.len();
     compiled.machine == cx.machine_id()
+        && cx.cpu().0 < compiled.cpus
         && (!is_main || (r1 == base && len >= ctx.len && cx.native_slots() >= slots))
 }
 

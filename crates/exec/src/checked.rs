@@ -52,6 +52,7 @@ impl Compiled {
             ctx: CtxShape::default(),
             is_metered: options.metered,
             not_optimised: Vec::new(),
+            cpus: u32::MAX,
             is_checked: true,
         })
     }

@@ -3,9 +3,10 @@
 use crate::activation;
 use crate::call::Entered;
 use crate::checked;
+use crate::dead_code::without_dead_code;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
-use crate::outside::{Bridged, Outside, Probes};
+use crate::outside::{Bridged, Outside, Probes, cpus_of};
 use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, Style};
@@ -130,6 +131,8 @@ pub struct Compiled {
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
+    /// CPUs that arrays have values for.
+    pub(crate) cpus: u32,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
     /// Programs that were to be optimised and are not, by their number.
@@ -160,7 +163,6 @@ impl Compiled {
             progs.push(Entered::new(code)?);
         }
         let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
-        let machine = machine.id();
         Ok(Self {
             progs,
             frames,
@@ -169,8 +171,9 @@ impl Compiled {
             bridged,
             probes,
             fast_maps,
-            machine,
+            machine: machine.id(),
             ctx,
+            cpus: fewest_cpus(machine.maps()),
             is_metered,
             not_optimised,
             is_checked: false,
@@ -178,7 +181,7 @@ impl Compiled {
     }
 
     /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
-    /// with addresses of this process.
+    /// with addresses of this process; and why it is not optimised, if it was to be.
     ///
     /// # Errors
     /// As [`Compiled::new`].
@@ -189,8 +192,12 @@ impl Compiled {
         ctx: CtxShape,
         options: CodeOptions,
         processor: Processor,
-    ) -> Result<Vec<Code>, Refused> {
-        compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
+    ) -> Result<Vec<(Code, Option<CompileError>)>, Refused> {
+        let parts = compile(machine, verified, maps, ctx, options, processor)?;
+        let mut whys = parts.not_optimised.into_iter().peekable();
+        let why = |prog| whys.next_if(|&(at, _)| at == prog).map(|(_, why)| why);
+        let whys: Vec<_> = (0..parts.codes.len()).map(why).collect();
+        Ok(parts.codes.into_iter().zip(whys).collect())
     }
 
     /// One without programs, for tests of what calls come to.
@@ -209,6 +216,7 @@ impl Compiled {
             fast_maps,
             machine: 0,
             ctx,
+            cpus: u32::MAX,
             is_metered: false,
             not_optimised,
             is_checked: false,
@@ -251,6 +259,15 @@ impl Compiled {
     pub fn code(&self) -> impl Iterator<Item = &Code> {
         self.progs.iter().map(Entered::code)
     }
+}
+
+/// CPUs that all arrays have values for.
+fn fewest_cpus(maps: &[Map]) -> u32 {
+    let arrays = maps.iter().filter_map(|map| match map {
+        Map::KeyValue(map) => cpus_of(map.as_ref()).filter(|&cpus| cpus > 0),
+        _ => None,
+    });
+    arrays.min().unwrap_or(u32::MAX)
 }
 
 /// Where a tail call goes that has the whole stack, or 0.
@@ -307,14 +324,15 @@ fn compile<S>(
             &mut bridged,
             &mut probes,
         );
-        let best = options.optimised.then(|| processor.compile_best(verified.prog(), &outside));
+        let lowered = without_dead_code(verified);
+        let best = options.optimised.then(|| processor.compile_best(&lowered, &outside));
         let code = match best {
             Some(Ok(code)) => Ok(code),
             Some(Err(why)) => {
                 not_optimised.push((prog, why));
-                processor.compile(verified.prog(), &outside)
+                processor.compile(&lowered, &outside)
             }
-            None => processor.compile(verified.prog(), &outside),
+            None => processor.compile(&lowered, &outside),
         };
         let name = || verified.prog().name.clone();
         codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);

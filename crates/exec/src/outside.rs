@@ -11,7 +11,7 @@ use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 use skep_jit::{
     Access, ArrayLookup, CallbackLoop, Callee, PROBES, Probe, ProgSlots, Style, Surroundings,
 };
-use skep_map::{Map, ProgArray};
+use skep_map::{KeyValue, Map, ProgArray};
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
@@ -159,20 +159,31 @@ impl<'a, S> Outside<'a, S> {
     fn array(&self, pc: Pc) -> Option<ArrayLookup> {
         let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
         let Map::KeyValue(map) = self.machine.maps().get(index)? else { return None };
-        if map.def().map_type != MapType::Array {
-            return None;
-        }
-        let values = map.values();
-        let len = u32::try_from(values.len() / values.stride()).ok()?;
-        let stride =
-            u32::try_from(values.stride()).ok().filter(|&stride| i32::try_from(stride).is_ok())?;
+        let (values, len) = (map.values(), map.def().max_entries);
+        let cpus = cpus_of(map.as_ref())?;
+        let number = |number: usize| i32::try_from(number).ok()?.try_into().ok();
+        let stride: u32 = number(values.stride())?;
+        let of_cpu = number(values.stride().checked_mul(len as usize)?);
+        let cpu_stride = if cpus == u32::MAX { 0 } else { of_cpu? };
         let base = values.as_ptr().as_ptr().expose_provenance() as u64;
         // Access through the map's flags is the verifier's business.
-        (len == map.def().max_entries && i32::try_from(len).is_ok()).then_some(ArrayLookup {
+        (cpus > 0 && i32::try_from(len).is_ok()).then_some(ArrayLookup {
             base,
             stride,
             len,
+            cpu_stride,
         })
+    }
+}
+
+/// CPUs that an array has values for: any number where they are the same for all. Nothing for other maps.
+pub(crate) fn cpus_of(map: &dyn KeyValue) -> Option<u32> {
+    let (values, len) = (map.values(), map.def().max_entries as usize);
+    let copies = values.len().checked_div(values.stride())?.checked_div(len)?;
+    match map.def().map_type {
+        MapType::Array | MapType::PercpuArray if copies == 1 => Some(u32::MAX),
+        MapType::PercpuArray => u32::try_from(copies).ok(),
+        _ => None,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct ArrayLookup {
     pub stride: u32,
     /// Values.
     pub len: u32,
+    /// Bytes from the value for a CPU to that for the next ([`Env::cpu`](crate::Env::cpu)); 0 if it is the same for all.
+    pub cpu_stride: u32,
 }
 
 /// An array of programs: words of 8 bytes, each 0 or [`ProgSlots::SET`] and the number of a program in the lower half.

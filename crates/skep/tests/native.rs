@@ -436,6 +436,27 @@ fn does_as_interpreted(text: &str, runs: usize) {
     }
 }
 
+#[test]
+fn what_is_never_reached_is_not_compiled_and_changes_nothing() {
+    let text = |dead: &str| {
+        format!(
+            ".map settings, array, key=4, value=4, entries=1\n.section \"xdp\"\nrun:\n r6 = 3\n r0 = 1\nl:\n \
+             r0 += r6\n r7 = 5\n if r7 == 5 goto on\n{dead}\non:\n r6 += -1\n if r6 != 0 goto l\n \
+             if r6 > 0 goto never\n exit\nnever:\n call f\n exit\nf:\n r0 = 0\n r0 += r1\n exit\n"
+        )
+    };
+    let dead = " r1 = settings ll\n r2 = r10\n r2 += -4\n r0 = 0\n *(u32 *)(r10 - 4) = r0\n call bpf_map_lookup_elem\n r0 = 0\n";
+    does_as_interpreted(&text(" r0 = 0"), 2);
+    does_as_interpreted(&text(dead), 2);
+    // Nothing is left of either.
+    let bytes = |text: &str| {
+        let (session, compiled) = load(text, "run", Options::default());
+        compiled.unwrap();
+        session.machine_code().unwrap().bytes.len()
+    };
+    assert_eq!(bytes(&text(" r0 = 0")), bytes(&text(dead)));
+}
+
 /// Loops within loops whose turns nothing but the budget bounds.
 const NESTED: &str = "\
 .section \"xdp\"

@@ -82,6 +82,9 @@ enum Value {
     Slot(u8),
 }
 
+/// r0 to r10.
+const ALL_REGS: u16 = 0x7ff;
+
 /// Whether `old` covers `cur`. `missed` is where `old` did not cover the last state that it was
 /// compared with; it is looked at first.
 pub(crate) fn states_equal(
@@ -104,36 +107,44 @@ pub(crate) fn states_equal(
     if !alike {
         return false;
     }
-    let compare = |place: Place, ids: &mut IdMap| {
-        let at = usize::from(place.frame);
-        let (a, b) = (&old.frames[at], &cur.frames[at]);
-        match place.value {
-            Value::Reg(reg) => {
-                let reg = usize::from(reg);
-                let live = cx.aux[old.frame_pc(at) as usize].live_regs >> reg & 1 != 0;
-                !live || reg_safe(cx, &a.regs[reg], a.precise.reg(reg), &b.regs[reg], exact, ids)
-            }
-            Value::Slot(slot) => slot_at_safe(cx, a, b, usize::from(slot), exact, ids),
-        }
+    let reg_covers = |frame: usize, at: usize, ids: &mut IdMap| {
+        let (a, b) = (&old.frames[frame], &cur.frames[frame]);
+        reg_safe(cx, &a.regs[at], a.precise.reg(at), &b.regs[at], exact, ids)
     };
+    let slot_covers = |frame: usize, at: usize, ids: &mut IdMap| {
+        slot_at_safe(cx, &old.frames[frame], &cur.frames[frame], at, exact, ids)
+    };
+    let live_regs = |frame: usize| cx.aux[old.frame_pc(frame) as usize].live_regs & ALL_REGS;
     // Without knowing of other ids, values only seem more alike than they are.
-    if let Some(place) = missed.get()
-        && !compare(place, &mut IdMap::new(ids.next))
-    {
-        return false;
+    if let Some(Place { frame, value }) = missed.get() {
+        let (frame, ids) = (usize::from(frame), &mut IdMap::new(ids.next));
+        let covers = match value {
+            Value::Reg(at) => live_regs(frame) >> at & 1 == 0 || reg_covers(frame, at.into(), ids),
+            Value::Slot(at) => slot_covers(frame, at.into(), ids),
+        };
+        if !covers {
+            return false;
+        }
     }
-    (0..).zip(&old.frames).all(|(frame, old)| {
-        let regs = (0..11).map(Value::Reg);
-        let slots = (0..).take(old.stack.len()).map(Value::Slot);
-        regs.chain(slots).all(|value| {
-            let place = Place { frame, value };
-            let covers = compare(place, ids);
-            if !covers {
-                missed.set(Some(place));
+    for (number, frame) in (0..).zip(0..old.frames.len()) {
+        let mut live = live_regs(frame);
+        while live != 0 {
+            let at = live.trailing_zeros() as usize;
+            live &= live - 1;
+            if !reg_covers(frame, at, ids) {
+                let value = Value::Reg(u8::try_from(at).unwrap_or(u8::MAX));
+                missed.set(Some(Place { frame: number, value }));
+                return false;
             }
-            covers
-        })
-    })
+        }
+        for (slot, at) in (0..).zip(0..old.frames[frame].stack.len()) {
+            if !slot_covers(frame, at, ids) {
+                missed.set(Some(Place { frame: number, value: Value::Slot(slot) }));
+                return false;
+            }
+        }
+    }
+    true
 }
 
 fn refs_safe(old: &KeptState, cur: &State, ids: &mut IdMap) -> bool {

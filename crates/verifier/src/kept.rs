@@ -67,22 +67,50 @@ const MAX_PLACES: usize = 1024;
 /// Values that were kept lately.
 #[derive(Default)]
 pub(crate) struct Pool {
-    regs: Box<[Rc<RegState>]>,
-    slots: Box<[Rc<Slot>]>,
-    /// Frames whose dead values were cleared; there are none at first.
-    cleared: Vec<Option<Rc<Values>>>,
+    regs: Places<RegState>,
+    slots: Places<Slot>,
+    /// Frames whose dead values were cleared.
+    cleared: Places<Values>,
+}
+
+/// Values by a number made of them, each until another takes its place. There are no places until something is kept: programs
+/// that leave the stack alone have no slots.
+struct Places<T> {
+    values: Box<[Option<Rc<T>>]>,
+    count: usize,
+}
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl<T> Places<T> {
+    fn new(count: usize) -> Self {
+        Self { values: Box::default(), count }
+    }
+}
+
+impl<T: PartialEq> Places<T> {
+    /// The value, shared with one that is equal and was met lately.
+    fn keep(&mut self, place: usize, value: T) -> Rc<T> {
+        if self.values.is_empty() {
+            self.values = std::iter::repeat_with(|| None).take(self.count).collect();
+        }
+        let known = &mut self.values[place & (self.count - 1)];
+        match known {
+            Some(known) if **known == value => Rc::clone(known),
+            _ => Rc::clone(known.insert(Rc::new(value))),
+        }
+    }
 }
 
 impl Pool {
     /// Nothing kept of a program of that many slots.
     pub(crate) fn new(slots: usize) -> Self {
         let places = (4 * slots).next_power_of_two().min(MAX_PLACES);
-        let (reg, slot) = (Rc::new(RegState::NOT_INIT), Rc::new(Slot::INVALID));
-        Self {
-            regs: vec![reg; places].into(),
-            slots: vec![slot; places].into(),
-            cleared: vec![None; places],
-        }
+        Self { regs: Places::new(places), slots: Places::new(places), cleared: Places::new(places) }
     }
 
     /// The state in the form that is kept. `before` is one that probably has much in common with it.
@@ -135,34 +163,21 @@ impl Pool {
         let place = cleared.regs.iter().fold(cleared.callsite as usize, |all, reg| {
             all.wrapping_mul(31).wrapping_add(Rc::as_ptr(reg).addr() >> 4)
         });
-        let places = self.cleared.len();
-        let known = &mut self.cleared[place & (places - 1)];
-        frame.values = match known {
-            Some(known) if **known == cleared => Rc::clone(known),
-            _ => Rc::clone(known.insert(Rc::new(cleared))),
-        };
+        frame.values = self.cleared.keep(place, cleared);
     }
 
     /// A register that is kept.
     fn reg(&mut self, mut reg: RegState) -> Rc<RegState> {
         reg.precise = false;
-        find(&mut self.regs, place(&reg), reg)
+        self.regs.keep(place(&reg), reg)
     }
 
     /// A slot that is kept.
     fn slot(&mut self, mut slot: Slot) -> Rc<Slot> {
         slot.reg.precise = false;
         let bytes = slot.bytes.iter().fold(0, |all, &byte| all * 8 + byte as usize);
-        find(&mut self.slots, place(&slot.reg).wrapping_add(bytes), slot)
+        self.slots.keep(place(&slot.reg).wrapping_add(bytes), slot)
     }
-}
-
-fn find<T: PartialEq>(places: &mut [Rc<T>], place: usize, value: T) -> Rc<T> {
-    let known = &mut places[place & (places.len() - 1)];
-    if **known != value {
-        *known = Rc::new(value);
-    }
-    Rc::clone(known)
 }
 
 /// Where a value is looked for.

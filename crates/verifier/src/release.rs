@@ -22,29 +22,29 @@ impl Verifier<'_> {
     pub(crate) fn check_release(&self) -> Res<()> {
         let (prog_type, place) = (self.prog.prog_type, self.prog.attach_type);
         let info = prog_type.info();
-        let known = |since: Release, what: String| match self.is_since(since) {
+        let known = |since: Release, what: &dyn Fn() -> String| match self.is_since(since) {
             true => Ok(()),
-            false => Self::newer(Rule::ProgType, since, &what).stop(),
+            false => Self::newer(Rule::ProgType, since, &what()).stop(),
         };
-        known(info.since, format!("programs of type {}", prog_type.name()))?;
+        known(info.since, &|| format!("programs of type {}", prog_type.name()))?;
         // Of other types the place does not matter, or is asked for when they are attached.
         if let Some(place) =
             place.filter(|place| is_asked(prog_type) && info.attach.contains(place))
         {
-            known(place.since(), format!("programs at {}", place.name()))?;
+            known(place.since(), &|| format!("programs at {}", place.name()))?;
         }
         if let Some(feature) = Feature::sleepable(prog_type, place).filter(|_| self.sleepable) {
-            known(feature.since(), feature.name().into())?;
+            known(feature.since(), &|| feature.name().into())?;
         }
         if self.env.flags.xdp_has_frags {
             let feature = Feature::XdpFrags;
-            known(feature.since(), feature.name().into())?;
+            known(feature.since(), &|| feature.name().into())?;
         }
         let structure = self.env.attach_to.split_once('.').map(|(structure, _)| structure);
         if let Some(ops) =
             structure.and_then(Ops::find).filter(|_| prog_type == ProgType::StructOps)
         {
-            known(ops.since, format!("programs for struct {}", ops.name))?;
+            known(ops.since, &|| format!("programs for struct {}", ops.name))?;
         }
         Ok(())
     }
@@ -53,20 +53,21 @@ impl Verifier<'_> {
     pub(crate) fn check_map_release(&self, map: usize) -> Res<()> {
         let info = &self.maps[map];
         let at = u32::try_from(map).unwrap_or(u32::MAX);
-        let known = |since: Release, what: &str| match self.is_since(since) {
+        let known = |since: Release, what: &dyn Fn() -> String| match self.is_since(since) {
             true => Ok(()),
-            false => Self::newer(Rule::MapUse, since, what).fact(Fact::Map(at)).stop(),
+            false => Self::newer(Rule::MapUse, since, &what()).fact(Fact::Map(at)).stop(),
         };
         if let Some(row) = info.map_type().info() {
-            known(row.since, &format!("maps of type {}", info.map_type().name()))?;
+            known(row.since, &|| format!("maps of type {}", info.map_type().name()))?;
         }
         // Loaders leave away what data sections can do without.
         for flag in MapFlag::of(info.def.flags).filter(|_| info.def.data.is_none()) {
-            known(flag.since(), &format!("maps with {}", flag.name()))?;
+            known(flag.since(), &|| format!("maps with {}", flag.name()))?;
         }
         for field in &info.record.fields {
             if let Some(special) = special(field.kind) {
-                known(special.since(), &format!("values with a field of kind {special:?}"))?;
+                let what = || format!("values with a field of kind {special:?}");
+                known(special.since(), &what)?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use crate::flow::Backwards;
 use crate::frame::Activation;
 use crate::kept::KeptState;
 use crate::paged::Paged;
-use crate::verifier::Verifier;
+use crate::verifier::{MAX_FRAMES, Verifier};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -75,10 +75,12 @@ pub(crate) struct StackLive {
     written: Vec<u64>,
     /// Instances that were updated.
     updated: usize,
-    /// Instance of the current state's innermost frame.
-    current: Option<usize>,
+    /// Instance of the current state's innermost frame, and the frames that are on the stack there.
+    current: Option<(usize, usize)>,
     /// Slots that the current instruction wrote, by frame.
-    write_acc: Vec<Slots>,
+    write_acc: [Slots; MAX_FRAMES],
+    /// Frames that are on the stack at the current instruction.
+    write_frames: usize,
     write_pc: u32,
 }
 
@@ -160,10 +162,10 @@ impl StackLive {
         std::iter::successors(Some(instance), caller).count()
     }
 
-    fn reset_writes(&mut self, instance: usize, pc: u32) {
+    fn reset_writes(&mut self, frames: usize, pc: u32) {
         self.write_pc = pc;
-        self.write_acc.clear();
-        self.write_acc.resize(self.depth(instance), 0);
+        self.write_frames = frames;
+        self.write_acc[..frames].fill(0);
     }
 
     fn commit_writes(&mut self, instance: usize) {
@@ -172,7 +174,7 @@ impl StackLive {
         let (word, bit) = bit_of(written, pc - start);
         let seen = self.written[word] & bit != 0;
         self.written[word] |= bit;
-        for frame in 0..self.write_acc.len() {
+        for frame in 0..self.write_frames {
             let mut slots = self.write_acc[frame];
             if !seen && slots == 0 {
                 continue;
@@ -211,25 +213,29 @@ impl Verifier<'_> {
         self.chain_of(state.frames.iter().map(Activation::call))
     }
 
-    fn current_chain(&mut self) -> Vec<usize> {
-        let calls: Vec<_> = self.cur.frames.iter().map(Activation::call).collect();
-        self.chain_of(calls.into_iter())
-    }
-
     fn chain_of(&mut self, calls: impl Iterator<Item = (u32, u32)>) -> Vec<usize> {
         let mut caller = NO_CALLER;
         calls
-            .map(|(callsite, subprog)| {
-                let callsite = if caller == NO_CALLER { 0 } else { callsite };
-                caller = self.instance(caller, callsite, subprog);
+            .map(|call| {
+                caller = self.callee(caller, call);
                 caller as usize
             })
             .collect()
     }
 
+    /// The instance of a frame whose caller's is known.
+    fn callee(&mut self, caller: u32, (callsite, subprog): (u32, u32)) -> u32 {
+        let callsite = if caller == NO_CALLER { 0 } else { callsite };
+        self.instance(caller, callsite, subprog)
+    }
+
     fn instance(&mut self, caller: u32, callsite: u32, subprog: u32) -> u32 {
         let func = &self.subprogs[subprog as usize];
         let (start, end) = (func.start, func.end);
+        // Most paths are in the function that all of them start in.
+        if caller == NO_CALLER && self.live.instances.first().is_some_and(|it| it.start == start) {
+            return 0;
+        }
         let next = u32::try_from(self.live.instances.len()).unwrap_or(u32::MAX);
         let at = *self.live.by_key.entry((caller, callsite, start)).or_insert(next);
         if at == next {
@@ -249,39 +255,44 @@ impl Verifier<'_> {
         at
     }
 
-    fn current_instance(&mut self) -> usize {
-        if let Some(at) = self.live.current {
-            return at;
+    /// The instance of the innermost frame, and how many frames there are.
+    fn current_instance(&mut self) -> (usize, usize) {
+        if let Some(current) = self.live.current {
+            return current;
         }
-        let at = self.current_chain().last().copied();
-        let at = at.expect("bug: a state has at least one frame");
-        self.live.current = Some(at);
-        at
+        let (mut caller, frames) = (NO_CALLER, self.cur.frames.len());
+        for frame in 0..frames {
+            caller = self.callee(caller, self.cur.frames[frame].call());
+        }
+        let current = (caller as usize, frames);
+        self.live.current = Some(current);
+        current
     }
 
     /// Slots of a frame may be read by the current instruction. Kernel: `bpf_mark_stack_read`.
     pub(crate) fn mark_stack_read(&mut self, frame: u32, slots: Slots) {
-        let instance = self.current_instance();
+        let (instance, _) = self.current_instance();
         let pc = self.pc;
         self.live.mark_read(instance, frame as usize, pc, slots);
     }
 
     /// Slots of a frame are written by the current instruction. Kernel: `bpf_mark_stack_write`.
     pub(crate) fn mark_stack_write(&mut self, frame: u32, slots: Slots) {
-        if let Some(acc) = self.live.write_acc.get_mut(frame as usize) {
+        let frames = self.live.write_frames;
+        if let Some(acc) = self.live.write_acc[..frames].get_mut(frame as usize) {
             *acc |= slots;
         }
     }
 
     /// An instruction begins. Kernel: `bpf_reset_stack_write_marks`.
     pub(crate) fn begin_stack_writes(&mut self) {
-        let instance = self.current_instance();
-        self.live.reset_writes(instance, self.pc);
+        let (_, frames) = self.current_instance();
+        self.live.reset_writes(frames, self.pc);
     }
 
     /// The instruction has ended. Kernel: `bpf_commit_stack_write_marks`.
     pub(crate) fn commit_stack_writes(&mut self) {
-        if let Some(instance) = self.live.current {
+        if let Some((instance, _)) = self.live.current {
             self.live.commit_writes(instance);
         }
     }
@@ -292,7 +303,8 @@ impl Verifier<'_> {
         if self.live.updated == 0 {
             return;
         }
-        for at in self.current_chain().into_iter().rev() {
+        let calls: Vec<_> = self.cur.frames.iter().map(Activation::call).collect();
+        for at in self.chain_of(calls.into_iter()).into_iter().rev() {
             if self.live.instances[at].updated {
                 self.update_instance(at);
                 self.live.updated -= 1;
@@ -380,8 +392,8 @@ impl Verifier<'_> {
     /// What a callee reads and writes of outer frames is read and written by the call.
     fn propagate_to_caller(&mut self, at: usize, caller: usize) {
         let Instance { callsite, .. } = self.live.instances[at];
-        self.live.reset_writes(caller, callsite);
-        for frame in 0..self.live.write_acc.len() {
+        self.live.reset_writes(self.live.depth(caller), callsite);
+        for frame in 0..self.live.write_frames {
             let Some(marks) = self.live.marks(at, frame) else { continue };
             let (read, written) = (marks.live_before.get(0), marks.must_write_after.get(0));
             self.live.write_acc[frame] |= written;

@@ -216,6 +216,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.number(S1, array.stride.into());
             self.asm.madd(Width::W64, RESULT, RESULT, S1, S0);
         }
+        if array.cpu_stride > 0 {
+            self.asm.load(MemSize::B8, S0, env(offset_of!(Env, cpu)));
+            self.number(S1, array.cpu_stride.into());
+            self.asm.madd(Width::W64, RESULT, S0, S1, RESULT);
+        }
         self.asm.csel(Cond::Lo, Width::W64, RESULT, RESULT, Gpr::Zr);
     }
 }

@@ -11,6 +11,7 @@ impl Lengths for NoCode {
     const PROLOGUE: u32 = 0;
     const BRIDGED: u32 = 0;
     const TAIL_CALL: u32 = 0;
+    const PER_CPU: u32 = 0;
     const PROBE: u32 = 0;
     const EACH: u32 = 0;
     const CALLBACK_LOOP: u32 = 0;

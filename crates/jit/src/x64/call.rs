@@ -149,6 +149,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.mov_imm(Gpr::R11, array.base);
         self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
+        if array.cpu_stride > 0 {
+            self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, cpu)));
+            self.asm.imul_imm(Width::W64, Gpr::R11, Gpr::R11, array.cpu_stride.cast_signed());
+            self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
+        }
         self.asm.jmp(end, Reach::Short);
         self.asm.bind(beyond);
         self.asm.zero(Gpr::Rax);

@@ -22,12 +22,12 @@ impl Verifier<'_> {
         if reg.num.smin < 0 {
             return negative_min(base, reg);
         }
-        let outside = format!("R{} offset is outside of the packet", base.num());
+        let outside = || format!("R{} offset is outside of the packet", base.num());
         match u32::try_from(reg.range()) {
             Ok(range) => self
                 .check_fits(base, off, size, range, zero_size_allowed)
-                .map_err(|stop| more(stop, &outside)),
-            Err(_) => Reject::new(Rule::MemPacket, outside)
+                .map_err(|stop| more(stop, &outside())),
+            Err(_) => Reject::new(Rule::MemPacket, outside())
                 .errno(Errno::EINVAL)
                 .fact(Fact::Reg(base, *reg))
                 .stop(),
