@@ -392,6 +392,18 @@ fn decisions_lead_where_they_should() {
     }
 }
 
+/// Control may come to what takes no code at all.
+#[test]
+fn results_of_elsewhere_are_compared_with_zero() {
+    for nothing in ["r6 = r6", "r6 <<= 0", "goto +0"] {
+        let text = format!(
+            "r0 = 0\nr3 = 2\nr4 = 7\nr4 += -7\nl:\n{nothing}\nif r4 == 0 goto y\nr0 += 10\nexit\n\
+             y:\nr0 += 1\nr4 = 5\nr3 -= 1\nif r3 != 0 goto l\nexit"
+        );
+        gives(&text, 11);
+    }
+}
+
 /// What has just been computed is compared with 0: on the same width or the other, with a way to the comparison from elsewhere or
 /// without.
 #[test]

@@ -125,8 +125,8 @@ struct Compiler<'a, O: ?Sized> {
     checks: Option<Checks<Label>>,
     /// What is left to the bridge.
     unread: Vec<Unread>,
-    /// Where code stood when flags had been left that tell whether a register is 0, on a width.
-    flags: (u32, Gpr, Width),
+    /// The instruction before which flags had been left that tell whether a register is 0, on a width, and where code stood.
+    flags: (Pc, u32, Gpr, Width),
 }
 
 const fn env(at: usize) -> Mem {
@@ -171,7 +171,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             meter: outside.style().metered.then(Meter::new),
             checks: outside.checks().then(Checks::new),
             unread: Vec::new(),
-            flags: (u32::MAX, Gpr::Rax, Width::W32),
+            flags: (Pc(0), u32::MAX, Gpr::Rax, Width::W32),
         }
     }
 

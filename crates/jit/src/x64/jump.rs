@@ -66,7 +66,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Whether the instruction before, from which alone control comes, has left flags that tell if the register is 0.
     fn is_computed(&self, pc: Pc, width: Width, reg: Reg) -> bool {
-        self.flags == (self.asm.here(), regs::of(reg), regs::width(width))
+        self.flags == (pc, self.asm.here(), regs::of(reg), regs::width(width))
             && self.shape.is_target.get(pc.index()) == Some(&Target::No)
     }
 
