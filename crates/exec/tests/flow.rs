@@ -391,3 +391,58 @@ fn decisions_lead_where_they_should() {
         }
     }
 }
+
+/// Control may come to what takes no code at all.
+#[test]
+fn results_of_elsewhere_are_compared_with_zero() {
+    for nothing in ["r6 = r6", "r6 <<= 0", "goto +0"] {
+        let text = format!(
+            "r0 = 0\nr3 = 2\nr4 = 7\nr4 += -7\nl:\n{nothing}\nif r4 == 0 goto y\nr0 += 10\nexit\n\
+             y:\nr0 += 1\nr4 = 5\nr3 -= 1\nif r3 != 0 goto l\nexit"
+        );
+        gives(&text, 11);
+    }
+}
+
+/// What has just been computed is compared with 0: on the same width or the other, with a way to the comparison from elsewhere or
+/// without.
+#[test]
+fn results_are_compared_with_zero() {
+    let values =
+        [0u64, 1, u64::MAX, 1 << 32, 0xffff_ffff, 0xffff_ffff_0000_0001, 128, -128i64 as u64];
+    for (sign, of) in [
+        ("+=", u64::wrapping_add as fn(u64, u64) -> u64),
+        ("-=", u64::wrapping_sub),
+        ("|=", std::ops::BitOr::bitor),
+        ("&=", std::ops::BitAnd::bitand),
+        ("^=", std::ops::BitXor::bitxor),
+    ] {
+        for (a, b) in values.into_iter().flat_map(|a| values.map(|b| (a, b))) {
+            for (wide, jump_wide) in [(true, true), (true, false), (false, true), (false, false)] {
+                let reg = |wide| if wide { 'r' } else { 'w' };
+                let cut = |value: u64, wide| if wide { value } else { value & 0xffff_ffff };
+                let result = cut(of(cut(a, wide), cut(b, wide)), wide);
+                let zero = u64::from(cut(result, jump_wide) == 0);
+                let short = i32::try_from(b as i64).ok();
+                for by in [Some(format!("{}5", reg(wide))), short.map(|b| b.to_string())] {
+                    let Some(by) = by else { continue };
+                    for (head, sign_of) in [("", "=="), ("", "!="), ("l:\n", "==")] {
+                        // Where control may come from elsewhere, it does so with other flags.
+                        let again =
+                            if head.is_empty() { "" } else { "r2 += -1\nif r2 == 14 goto l\n" };
+                        let want = if sign_of == "==" { zero } else { 1 - zero };
+                        gives(
+                            &format!(
+                                "r0 = 0\nr4 = {a:#x} ll\nr5 = {b:#x} ll\n{r}4 {sign} {by}\n{head}\
+                                 if {j}4 {sign_of} 0 goto y\n{again}exit\ny:\nr0 = 1\nexit",
+                                r = reg(wide),
+                                j = reg(jump_wide),
+                            ),
+                            want,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

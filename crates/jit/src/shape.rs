@@ -210,6 +210,15 @@ impl Shape {
             let pc = Pc(slot);
             let Some(insn) = insns.get(pc) else { continue };
             last = Some((pc, insn));
+            // Most instructions are such: they neither jump nor call nor touch memory.
+            if let Insn::Alu { dst, src, .. } = insn
+                && checked == 0
+            {
+                function.writes(*dst);
+                function.frame |= *src == Src::Reg(Reg::FP);
+                most += L::most(insn) + more;
+                continue;
+            }
             function.note(insn);
             most += L::most(insn) + more;
             if crate::meter::ends_block(insn) {
@@ -303,13 +312,19 @@ fn is_per_cpu(callee: Result<Callee, &'static str>) -> bool {
 }
 
 impl Function {
+    /// Notes that an instruction writes a register.
+    #[inline(always)]
+    fn writes(&mut self, reg: Reg) {
+        if (6..10).contains(&reg.num()) {
+            self.saved |= 1 << (reg.num() - 6);
+        }
+    }
+
     /// Notes what an instruction needs.
     #[inline(always)]
     fn note(&mut self, insn: &Insn) {
-        if let Some(written) = insn.writes()
-            && (6..10).contains(&written.num())
-        {
-            self.saved |= 1 << (written.num() - 6);
+        if let Some(written) = insn.writes() {
+            self.writes(written);
         }
         self.frame |= match *insn {
             Insn::Alu { src, .. } => src == Src::Reg(Reg::FP),

@@ -125,6 +125,8 @@ struct Compiler<'a, O: ?Sized> {
     checks: Option<Checks<Label>>,
     /// What is left to the bridge.
     unread: Vec<Unread>,
+    /// The instruction before which flags had been left that tell whether a register is 0, on a width, and where code stood.
+    flags: (Pc, u32, Gpr, Width),
 }
 
 const fn env(at: usize) -> Mem {
@@ -169,6 +171,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             meter: outside.style().metered.then(Meter::new),
             checks: outside.checks().then(Checks::new),
             unread: Vec::new(),
+            flags: (Pc(0), u32::MAX, Gpr::Rax, Width::W32),
         }
     }
 
@@ -234,8 +237,13 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         Label(self.functions + u32::try_from(at).unwrap_or_default())
     }
 
+    /// [`Compiler::insn`] for second copies, which are few.
+    fn insn_again(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
+        self.insn(pc, insn)
+    }
+
     /// Code for an instruction and those behind it that become one with it; how many slots that were.
-    #[inline]
+    #[inline(always)]
     fn insn(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
         match *insn {
             Insn::Alu { width, op, dst, src } => return Ok(self.alu(pc, width, op, dst, src)),

@@ -288,11 +288,11 @@ fn entries_are_those_that_the_interpreter_shows() {
     // Each turn sums up what it is shown, by way of a map and of a copy of the key as well, and stops where r4 says so; 77 has a
     // loop of its own in each turn, whose key is another.
     for (stop, flags) in [(0, 0), (3, 0), (200, 0), (3, 1), (77, 0)] {
-        for entries in [1, 5, 100] {
+        for (kind, entries) in [("array", 1), ("array", 5), ("array", 100), ("percpu_array", 7)] {
             let text = format!(
                 "\
 .license \"GPL\"
-.map all, array, key=4, value=12, entries={entries}
+.map all, {kind}, key=4, value=12, entries={entries}
 .map some, hash, key=4, value=8, entries=8
 .section \"xdp\"
 run:

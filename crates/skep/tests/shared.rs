@@ -49,18 +49,29 @@ const COUNT: &str = ".map counts, percpu_array, key=4, value=8, entries=1\n\
     r1 = all ll\n r2 = r10\n r2 += -4\n call bpf_map_lookup_elem\n if r0 == 0 goto out\n \
     r1 = 1\n lock *(u64 *)(r0 + 0) += r1\n out: r0 = 2\n exit\n";
 
+/// The same by a function that is shown the values.
+const COUNT_EACH: &str = ".map counts, percpu_array, key=4, value=8, entries=1\n\
+    .map all, array, key=4, value=8, entries=1\n.section \"xdp\"\np:\n r1 = counts ll\n r2 = add ll\n \
+    r3 = 0\n r4 = 0\n call bpf_for_each_map_elem\n r1 = all ll\n r2 = add_all ll\n r3 = 0\n r4 = 0\n \
+    call bpf_for_each_map_elem\n r0 = 2\n exit\n\
+    add:\n r1 = *(u64 *)(r3 + 0)\n r1 += 1\n *(u64 *)(r3 + 0) = r1\n r0 = 0\n exit\n\
+    add_all:\n r1 = 1\n lock *(u64 *)(r3 + 0) += r1\n r0 = 0\n exit\n";
+
 /// More threads than CPUs; updates without atomics of per-CPU values.
 #[test]
 fn no_update_of_a_per_cpu_value_is_lost() {
-    count_in_threads(|_| ());
+    count_in_threads(COUNT, |_| ());
+    count_in_threads(COUNT_EACH, |_| ());
 }
 
 /// The same by machine code of both tiers.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn no_update_of_a_per_cpu_value_by_machine_code_is_lost() {
-    for optimised in [false, true] {
-        count_in_threads(|session| {
+    for (text, optimised) in
+        [COUNT, COUNT_EACH].into_iter().flat_map(|text| [(text, false), (text, true)])
+    {
+        count_in_threads(text, |session| {
             let mut code = skep::CodeOptions::default();
             code.optimised = optimised;
             let release = skep::Release { major: 6, minor: 18 };
@@ -70,9 +81,9 @@ fn no_update_of_a_per_cpu_value_by_machine_code_is_lost() {
 }
 
 #[track_caller]
-fn count_in_threads(prepare: impl Fn(&mut Session)) {
+fn count_in_threads(text: &str, prepare: impl Fn(&mut Session)) {
     const RUNS: u64 = 20_000;
-    let image = read_image(COUNT.as_bytes(), "count.s").unwrap().image;
+    let image = read_image(text.as_bytes(), "count.s").unwrap().image;
     let options = Options { cpus: 2, ..Options::default() };
     let mut session = Session::load(&image, None, options).unwrap();
     prepare(&mut session);

@@ -23,6 +23,12 @@ const fn bits(reg: Gpr) -> u64 {
     reg as u64
 }
 
+/// An operation on a register and an immediate.
+#[inline(always)]
+const fn head_of_alu(rex: u64, opcode: u32, op: u64, dst: Gpr) -> Head {
+    Head(0, 0).rex(rex, false).opcode(opcode).byte(0xc0 | op << 3 | (bits(dst) & 7))
+}
+
 /// Some bytes of an instruction, first one lowest.
 #[derive(Clone, Copy)]
 struct Head(u64, usize);
@@ -99,9 +105,13 @@ impl Assembler {
         } else {
             head.byte(mode | middle | (base & 7))
         };
-        self.put(head.0, head.1);
-        if disp_len != 0 {
-            self.put(u64::from(mem.disp.cast_unsigned()), disp_len);
+        let disp = u64::from(mem.disp.cast_unsigned());
+        if head.1 + disp_len <= 8 {
+            // Bytes of the displacement beyond its length are overwritten by what comes next.
+            self.put(head.0 | disp << (head.1 * 8), head.1 + disp_len);
+        } else {
+            self.put(head.0, head.1);
+            self.put(disp, disp_len);
         }
     }
 
@@ -120,17 +130,15 @@ impl Assembler {
     #[inline]
     pub fn alu_imm(&mut self, op: Alu, width: Width, dst: Gpr, imm: i32) {
         let op_bits = op as u64;
-        if i8::try_from(imm).is_ok() {
-            self.reg_reg(None, width.rex(), 0x83, op_bits, bits(dst), false);
-            self.imm(imm, 1);
-        } else if dst == Gpr::Rax {
-            let Head(bytes, len) = Head(0, 0).rex(width.rex(), false).byte(op_bits << 3 | 5);
-            self.put(bytes, len);
-            self.imm(imm, 4);
-        } else {
-            self.reg_reg(None, width.rex(), 0x81, op_bits, bits(dst), false);
-            self.imm(imm, 4);
-        }
+        let rex = width.rex() | bits(dst) >> 3;
+        let (head, imm_len) = match (i8::try_from(imm), dst) {
+            (Ok(_), _) => (head_of_alu(rex, 0x83, op_bits, dst), 1),
+            (Err(_), Gpr::Rax) => (Head(0, 0).rex(rex, false).byte(op_bits << 3 | 5), 4),
+            (Err(_), _) => (head_of_alu(rex, 0x81, op_bits, dst), 4),
+        };
+        // At most three bytes before the immediate, so that all fit.
+        let Head(bytes, len) = head;
+        self.put(bytes | u64::from(imm.cast_unsigned()) << (len * 8), len + imm_len);
     }
 
     /// `op dst, [mem]`

@@ -23,7 +23,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         match self.fuse(pc, width, op, dst, src) {
             0 => {
-                self.alu_one(width, op, dst, src);
+                self.alu_one(pc, width, op, dst, src);
                 1
             }
             slots => slots,
@@ -31,7 +31,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     #[inline]
-    pub(super) fn alu_one(&mut self, width: Width, op: AluOp, dst: Reg, src: Src) {
+    pub(super) fn alu_one(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) {
         let (reg, wide) = (regs::of(dst), regs::width(width));
         let plain = match op {
             AluOp::Add => Alu::Add,
@@ -63,6 +63,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Src::Imm(128) if plain == Alu::Sub => self.asm.alu_imm(Alu::Add, wide, reg, -128),
             Src::Imm(imm) => self.asm.alu_imm(plain, wide, reg, imm),
         }
+        self.flags = (Pc(pc.0 + 1), self.asm.here(), reg, wide);
     }
 
     #[inline]

@@ -4,6 +4,7 @@
 //! be. A conditional jump over a jump becomes one jump on the opposite condition: compilers end loops so.
 
 use super::{Compiler, regs};
+use crate::shape::Target;
 use crate::surroundings::Surroundings;
 use skep_isa::{CondOp, Pc, Reg, Src, StaticBranch, Width};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
@@ -47,7 +48,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if let Some(slots) = self.end_turns(pc, off.into(), false) {
             return slots;
         }
-        let cond = self.compare(width, op, dst, src);
+        let cond = match (op, src) {
+            (CondOp::Eq, Src::Imm(0)) if self.is_computed(pc, width, dst) => Cond::E,
+            (CondOp::Ne, Src::Imm(0)) if self.is_computed(pc, width, dst) => Cond::Ne,
+            _ => self.compare(width, op, dst, src),
+        };
         if let Some((next, over)) = self.ahead().jump_over(pc, off) {
             let (label, reach) = self.target(next, over);
             self.asm.jcc(cond.not(), label, reach);
@@ -57,6 +62,12 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let (label, reach) = self.target(pc, off.into());
         self.asm.jcc(cond, label, reach);
         1
+    }
+
+    /// Whether the instruction before, from which alone control comes, has left flags that tell if the register is 0.
+    fn is_computed(&self, pc: Pc, width: Width, reg: Reg) -> bool {
+        self.flags == (pc, self.asm.here(), regs::of(reg), regs::width(width))
+            && self.shape.is_target.get(pc.index()) == Some(&Target::No)
     }
 
     /// Sets the flags, and says by which condition the comparison holds.
