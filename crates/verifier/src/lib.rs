@@ -83,6 +83,7 @@ mod verdict;
 mod verifier;
 mod visited;
 mod waiting;
+mod workspace;
 
 pub use btf_ref::BtfRef;
 pub use encoding::kernel_on_encoding;
