@@ -242,7 +242,7 @@ impl Verifier<'_> {
     }
 
     /// The current state, in the memory of one that is done with if there is some.
-    fn copy(&mut self) -> State {
+    pub(crate) fn copy(&mut self) -> State {
         match self.spare.pop() {
             None => self.cur.clone(),
             Some(mut state) => {
@@ -255,11 +255,23 @@ impl Verifier<'_> {
     /// Leaves a state for later.
     pub(crate) fn push_state(
         &mut self,
-        mut state: State,
+        state: State,
         pc: u32,
         prev_pc: u32,
         speculative: bool,
     ) -> Res<&mut State> {
+        let branch = self.branch(state, pc, prev_pc, speculative)?;
+        Ok(&mut self.pending.push(branch, &mut self.remembered).state)
+    }
+
+    /// A state that is to be left for later, if there is room for it.
+    pub(crate) fn branch(
+        &mut self,
+        mut state: State,
+        pc: u32,
+        prev_pc: u32,
+        speculative: bool,
+    ) -> Res<Pending> {
         state.speculative |= speculative;
         if self.pending.len() >= MAX_PENDING {
             return reject(
@@ -271,8 +283,7 @@ impl Verifier<'_> {
             self.remembered.get_mut(parent).state.branches += 1;
         }
         state.branches = 1;
-        let branch = Pending { state, pc, prev_pc };
-        Ok(&mut self.pending.push(branch, &mut self.remembered).state)
+        Ok(Pending { state, pc, prev_pc })
     }
 
     /// Follows every path from the current state. Kernel: `do_check`.
