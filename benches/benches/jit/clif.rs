@@ -262,7 +262,34 @@ impl Translation<'_, '_> {
                 self.b.ins().store(flags, value, at, mem.disp);
                 None
             }
-            Inst::Atomic { .. } | Inst::Call { .. } | Inst::Charge(_) | Inst::Ask => {
+            Inst::Copy { len, to, from, disp } => {
+                let (to_at, from) = (self.address(to), self.get(from));
+                let parts: Vec<i32> = (0..i32::from(len)).step_by(16).collect();
+                let load = |this: &mut Self, part: &i32| {
+                    this.b.ins().load(types::I8X16, flags, from, disp + part)
+                };
+                let loaded: Vec<Clif> = parts.iter().map(|part| load(self, part)).collect();
+                for (part, vector) in parts.iter().zip(loaded) {
+                    self.b.ins().store(flags, vector, to_at, to.disp + part);
+                }
+                None
+            }
+            Inst::Sum { size, len, mem } => {
+                // Each of them, as Cranelift has it: a sum of parts of vectors would be one of its own making.
+                let at = self.address(mem);
+                let mut sum = self.b.ins().iconst(types::I64, 0);
+                for n in (0..i32::from(len)).step_by(size.bytes().into()) {
+                    let loaded = self.b.ins().load(int(size), flags, at, mem.disp + n);
+                    let loaded = self.extended(loaded);
+                    sum = self.b.ins().iadd(sum, loaded);
+                }
+                Some(sum)
+            }
+            Inst::Atomic { .. }
+            | Inst::Call { .. }
+            | Inst::Charge(_)
+            | Inst::Refund(_)
+            | Inst::Ask => {
                 panic!("the programs here have no {inst:?}")
             }
             Inst::Param | Inst::Const(_) | Inst::Frame => None,

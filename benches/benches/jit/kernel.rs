@@ -89,7 +89,7 @@ pub(crate) fn helpers_table() {
     let columns = ["interpreter", "skep", "metered", "kernel", "skep/kernel"];
     println!("\n{:16}{}", "ns/run", columns.map(|name| format!("{name:>14}")).concat());
     let (mut sum, mut count) = (0.0, 0u32);
-    for name in ["helper_calls", "map_loop", "tail_calls", "bpf_loop"] {
+    for name in ["helper_calls", "map_loop", "tail_calls", "bpf_loop", "for_each"] {
         let Some(image) = object(&format!("helpers/{name}.c")) else { continue };
         let engines = [None, Some(CodeOptions::plain()), Some(CodeOptions::default())];
         let mut times: Vec<f64> = Vec::new();

@@ -4,6 +4,7 @@ pub(crate) mod classic;
 mod json;
 mod native;
 
+use crate::code_args::CodeArgs;
 use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::load;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 /// its content: an ELF object, assembly text, raw little-endian instructions, their bytes in hex, or
 /// what `tcpdump -d`, `-dd` and `-ddd` print.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_group("CodeArgs", |group| group.requires("native")))]
 pub(crate) struct Dis {
     /// The file; - is standard input.
     file: PathBuf,
@@ -45,15 +46,23 @@ pub(crate) struct Dis {
     /// Translate classic BPF into eBPF for a hook.
     #[arg(long, value_name = "HOOK", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "socket")]
     ebpf: Option<Ebpf>,
-    /// Show the machine code that skep run --engine jit makes of each instruction.
-    #[arg(long, conflicts_with_all = ["bytes", "json"])]
-    native: bool,
-    /// The processor to show machine code for [default: this one].
-    #[arg(long, value_name = "ARCH", value_enum, requires = "native")]
-    arch: Option<native::Arch>,
     /// Print JSON, a program on a line.
     #[arg(long, conflicts_with = "bytes")]
     json: bool,
+    /// Show the machine code that skep run --engine jit makes of each instruction.
+    #[arg(long, help_heading = "Machine code", conflicts_with_all = ["bytes", "json"])]
+    native: bool,
+    /// The processor to show machine code for [default: this one].
+    #[arg(
+        long,
+        help_heading = "Machine code",
+        value_name = "ARCH",
+        value_enum,
+        requires = "native"
+    )]
+    arch: Option<native::Arch>,
+    #[command(flatten, next_help_heading = "Machine code")]
+    code: CodeArgs,
 }
 
 /// How instructions are written.
@@ -78,7 +87,7 @@ const EXAMPLES: &str = "\
 Examples:
   skep dis examples/xdp_flows.o --source
   skep dis examples/subprogs.o --bytes
-  skep dis examples/count.s --native
+  skep dis examples/count.s --native --opt 2
   tcpdump -ddd 'tcp port 80' | skep dis - --ebpf=xdp
   echo 'b7 00 00 00 02 00 00 00 95 00 00 00 00 00 00 00' | skep dis -
 
@@ -142,7 +151,8 @@ impl Dis {
                 if at > 0 {
                     writeln!(out)?;
                 }
-                native::show(&self.file, &whole, prog, (dialect, source, self.arch), out)?;
+                let how = (dialect, source, self.arch);
+                native::show(&self.file, &whole, prog, how, self.code.options(), out)?;
             }
         } else if self.json {
             for prog in &image.progs {

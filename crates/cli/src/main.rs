@@ -9,6 +9,7 @@ mod args;
 mod asm;
 mod btf_file;
 mod check;
+mod code_args;
 mod completions;
 mod diags;
 mod dis;

@@ -18,6 +18,7 @@ mod tools;
 mod verify;
 mod world;
 
+use crate::code_args::CodeArgs;
 use crate::failure::{Failure, Kind};
 use crate::file::{self, Program};
 use crate::term::{Out, Term};
@@ -31,8 +32,7 @@ use packets::{Ended, Loop};
 use progress::Progress;
 use report::{How, Report, Summary, reporter};
 use skep::{
-    CheckOptions, Clock, CodeOptions, Engine, Image, LoadError, NotNative, Options, Runs, Session,
-    choose,
+    CheckOptions, Clock, Engine, Image, LoadError, NotNative, Options, Runs, Session, choose,
 };
 use skep_btf::Btf;
 use std::io::Write;
@@ -104,18 +104,8 @@ pub(crate) struct Run {
     /// verifier does not answer for them; auto is jit where it can be and interp otherwise [default: auto].
     #[arg(long, help_heading = "Engine", value_name = "ENGINE", value_enum)]
     engine: Option<WhichEngine>,
-    /// Make machine code that counts no instructions: a little faster, but budget and deadline are kept by
-    /// callbacks and iterators only.
-    #[arg(long, help_heading = "Engine")]
-    unmetered: bool,
-    /// Harden machine code of programs that are not trusted: their numbers do not stand in it, and its indirect jumps
-    /// are not guessed.
-    #[arg(long, help_heading = "Engine")]
-    harden: bool,
-    /// How much is done for quick machine code: 1 compiles fastest; 2 takes five to twenty times as long and optimises,
-    /// without --harden.
-    #[arg(long, help_heading = "Engine", value_name = "LEVEL", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
-    opt: u8,
+    #[command(flatten, next_help_heading = "Engine")]
+    code: CodeArgs,
     /// Most instructions for one packet [default: 2^32].
     #[arg(long, help_heading = "Engine", value_name = "INSNS", default_value_t = Options::default().insns, hide_default_value = true)]
     budget: u64,
@@ -271,10 +261,7 @@ impl Run {
         if self.engine == Some(WhichEngine::Interp) {
             return None;
         }
-        let mut code = CodeOptions::default();
-        code.metered = !self.unmetered;
-        (code.blinding, code.retpolines) = (self.harden, self.harden);
-        code.optimised = self.opt == 2;
+        let mut code = self.code.options();
         let mut options = CheckOptions { types, ..CheckOptions::new(verify::RELEASE) };
         let mut compiled = session.compile_with(&options, code);
         if options.types.is_none() && matches!(compiled, Err(NotNative::NoVerdict { .. })) {

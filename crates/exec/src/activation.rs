@@ -7,9 +7,10 @@
 use crate::call::Function;
 use crate::compiled::Compiled;
 use crate::outside::Bridged;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use skep_isa::Pc;
-use skep_jit::{Entry, Env, FRAME};
+use skep_jit::{Check, Entry, Env, FRAME, PROBES};
 use skep_vm::{AccessError, CodePlace, Cx, Fault, FaultKind, Replaced};
 
 /// One entry into code.
@@ -17,6 +18,8 @@ use skep_vm::{AccessError, CodePlace, Cx, Fault, FaultKind, Replaced};
 struct Activation<'a, 'r, S> {
     /// First, so that its address is that of the activation.
     env: Env,
+    /// Behind the environment, as code wants it. Of those that the code has, the limit is set.
+    checks: [MaybeUninit<Check>; PROBES],
     cx: NonNull<Cx<'r, S>>,
     compiled: &'a Compiled,
     fault: Option<Box<Fault>>,
@@ -51,7 +54,14 @@ pub(crate) fn run<S>(
         bottom: cx.stack_bottom(),
         ..env
     };
-    let mut activation = Activation { env, cx: NonNull::from(&mut *cx), compiled, fault: None };
+    let mut activation = Activation {
+        env,
+        checks: [MaybeUninit::uninit(); PROBES],
+        cx: NonNull::from(&mut *cx),
+        compiled,
+        fault: None,
+    };
+    activation.forget();
     let [r1, r2, r3, r4, r5] = args;
     let env = (&raw mut activation).cast::<Env>();
     let r0 = function(r1, r2, r3, r4, r5, env);
@@ -64,12 +74,14 @@ pub(crate) fn run<S>(
     fault.map_or(Ok(r0), Err)
 }
 
-/// Whether the run has what the code was made for: map values at its addresses, and a context behind r1.
+/// Whether the run has what the code was made for: map values at its addresses, those of its CPU among them, and a context
+/// behind r1.
 fn is_fit<S>(compiled: &Compiled, cx: &Cx<'_, S>, is_main: bool, r1: u64) -> bool {
     let ctx = &compiled.ctx;
     let (base, len) = cx.native_ctx();
     let slots = ctx.pointers.len();
     compiled.machine == cx.machine_id()
+        && cx.cpu().0 < compiled.cpus
         && (!is_main || (r1 == base && len >= ctx.len && cx.native_slots() >= slots))
 }
 
@@ -126,7 +138,14 @@ extern "C" fn bridge<S>(
         return activation.end(fault);
     }
     cx.set_tail_calls(activation.env.tail_calls);
+    let layout = activation.has_checks().then(|| cx.layout());
     let result = cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]);
+    if layout.is_some_and(|layout| layout != cx.layout()) {
+        activation.forget();
+    }
+    if call.is_probe && matches!(result, Ok(0)) {
+        activation.remember(cx, call.at, r3);
+    }
     activation.env.tail_calls = cx.tail_calls().into();
     activation.env.meter = cx.left().cast_unsigned();
     match result {
@@ -173,6 +192,29 @@ pub(crate) extern "C" fn number<S>(
 }
 
 impl<S> Activation<'_, '_, S> {
+    #[inline]
+    fn has_checks(&self) -> bool {
+        self.compiled.probes.len() > 0
+    }
+
+    /// From now on each load and copy of what may not be there looks its part of memory up again.
+    #[inline]
+    fn forget(&mut self) {
+        for check in self.checks.iter_mut().take(self.compiled.probes.len()) {
+            check.write(Check::default());
+        }
+    }
+
+    /// Notes where one was, if the code may go there itself.
+    fn remember(&mut self, cx: &mut Cx<'_, S>, at: CodePlace, addr: u64) {
+        let Some(probe) = self.compiled.probes.get(at) else { return };
+        let Some(window) = cx.host_window(addr) else { return };
+        if let Some(slot) = self.checks.get_mut(probe.check) {
+            let limit = (window.len + 1).saturating_sub(probe.bytes as usize) as u64;
+            slot.write(Check { lo: window.lo, limit, to_host: 0 });
+        }
+    }
+
     /// The code returns from its entry next, and the run ends with this.
     fn end(&mut self, fault: Box<Fault>) -> u64 {
         self.fault = Some(fault);
@@ -190,8 +232,11 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
     let (kind, bytes, prog, pc) = Env::parts(kind);
     let at = CodePlace { prog, pc };
     match kind {
-        Env::LOAD => cx.probe(addr, bytes),
-        Env::LOAD_SX => extended(cx.probe(addr, bytes), bytes),
+        Env::LOAD | Env::LOAD_SX => {
+            activation.remember(cx, at, addr);
+            let value = cx.probe(addr, bytes);
+            if kind == Env::LOAD { value } else { extended(value, bytes) }
+        }
         Env::METER => match refill(cx, &mut activation.env, at) {
             Ok(()) => 0,
             Err(fault) => activation.end(fault),
@@ -215,6 +260,13 @@ extern "C" fn access<S>(env: NonNull<Env>, addr: u64, kind: u64, value: u64) -> 
             Ok(()) => 0,
             Err(fault) => activation.end(fault),
         },
+        Env::EACH => cx.show_key(bytes),
+        Env::EACH_END => {
+            cx.mem.drop_copy(addr);
+            // What was found there is gone.
+            activation.forget();
+            0
+        }
         Env::PACKET => load_packet(cx, &mut activation.env, addr, bytes),
         _ => activation.end(bug(cx, at, "an access of a kind that does not exist")),
     }
@@ -284,7 +336,7 @@ mod tests {
     /// Code of a program that is there, and none of the program itself.
     fn without_code() -> Compiled {
         let at = CodePlace { prog: 0, pc: Pc(0) };
-        Compiled::of_calls(vec![Bridged { at, helper: 0, is_turn: false }])
+        Compiled::of_calls(vec![Bridged { at, helper: 0, is_turn: false, is_probe: false }])
     }
 
     type Act = fn(NonNull<Env>);
@@ -299,7 +351,9 @@ mod tests {
         fn call(&self, cx: &mut Cx<'_, ()>, at: CodePlace, _: [u64; 5]) -> Result<u64, Box<Fault>> {
             assert_eq!(at.prog, 0);
             let (cx, compiled) = (NonNull::from(&mut *cx), &self.compiled);
-            let mut activation = Activation { env: Env::default(), cx, compiled, fault: None };
+            let checks = [MaybeUninit::new(Check::default()); PROBES];
+            let mut activation =
+                Activation { env: Env::default(), checks, cx, compiled, fault: None };
             (self.act)(NonNull::from(&mut activation).cast());
             assert_eq!(activation.env.stop, 1, "the code would go on");
             Err(activation.fault.expect("an end without a fault"))

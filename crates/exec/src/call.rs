@@ -181,13 +181,21 @@ impl Surroundings for Alone<'_> {
 
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
         match self.outside.call(pc, call)? {
-            Callee::Bridge(_) | Callee::TailCall { .. } => Err("a call of an interpreter's helper"),
+            Callee::Bridge(_)
+            | Callee::TailCall { .. }
+            | Callee::Probe(_)
+            | Callee::Loop(_)
+            | Callee::Each(..) => Err("a call of an interpreter's helper"),
             callee => Ok(callee),
         }
     }
 
     fn access(&self, pc: Pc) -> Access {
-        self.outside.access(pc)
+        match self.outside.access(pc) {
+            // Nothing is ever found.
+            Access::Probed { .. } => Access::Bridged,
+            access => access,
+        }
     }
 
     fn has_tail_calls(&self) -> bool {

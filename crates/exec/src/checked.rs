@@ -12,6 +12,7 @@ pub(crate) use run::run;
 use crate::call::Entered;
 use crate::compiled::{CodeOptions, Compiled, CtxShape, Refused};
 use crate::frames::least_depths;
+use crate::outside::Probes;
 use crate::processor::Processor;
 use outside::Outside;
 use skep_isa::Pc;
@@ -45,11 +46,13 @@ impl Compiled {
             most_frames: MAX_FRAMES,
             mains: Vec::new(),
             bridged,
+            probes: Probes::default(),
             fast_maps: Vec::new(),
             machine: machine.id(),
             ctx: CtxShape::default(),
             is_metered: options.metered,
             not_optimised: Vec::new(),
+            cpus: u32::MAX,
             is_checked: true,
         })
     }

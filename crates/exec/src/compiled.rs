@@ -3,9 +3,10 @@
 use crate::activation;
 use crate::call::Entered;
 use crate::checked;
+use crate::dead_code::without_dead_code;
 use crate::fast_map::FastMap;
 use crate::frames::needed;
-use crate::outside::{Bridged, Outside};
+use crate::outside::{Bridged, Outside, Probes, cpus_of};
 use crate::processor::Processor;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, Style};
@@ -123,12 +124,15 @@ pub struct Compiled {
     /// Of each program, the address of its main function, or 0 where a tail call must look whether there is room.
     pub(crate) mains: Vec<u64>,
     pub(crate) bridged: Vec<Bridged>,
+    pub(crate) probes: Probes,
     /// What code has addresses of, beside map values.
     #[expect(dead_code, reason = "kept alive for the code")]
     pub(crate) fast_maps: Vec<Option<Box<FastMap>>>,
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
+    /// CPUs that arrays have values for.
+    pub(crate) cpus: u32,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
     /// Programs that were to be optimised and are not, by their number.
@@ -151,23 +155,25 @@ impl Compiled {
         options: CodeOptions,
     ) -> Result<Self, Refused> {
         let host = Processor::host().ok_or(Refused::Host)?;
-        let Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised } =
-            compile(machine, verified, maps, ctx, options, host)?;
+        let parts = compile(machine, verified, maps, ctx, options, host)?;
+        let Parts { codes, frames, most_frames, bridged, probes, .. } = parts;
+        let Parts { fast_maps, is_metered, not_optimised, .. } = parts;
         let mut progs = Vec::with_capacity(codes.len());
         for code in codes {
             progs.push(Entered::new(code)?);
         }
         let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
-        let machine = machine.id();
         Ok(Self {
             progs,
             frames,
             most_frames,
             mains,
             bridged,
+            probes,
             fast_maps,
-            machine,
+            machine: machine.id(),
             ctx,
+            cpus: fewest_cpus(machine.maps()),
             is_metered,
             not_optimised,
             is_checked: false,
@@ -175,7 +181,7 @@ impl Compiled {
     }
 
     /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
-    /// with addresses of this process.
+    /// with addresses of this process; and why it is not optimised, if it was to be.
     ///
     /// # Errors
     /// As [`Compiled::new`].
@@ -186,8 +192,12 @@ impl Compiled {
         ctx: CtxShape,
         options: CodeOptions,
         processor: Processor,
-    ) -> Result<Vec<Code>, Refused> {
-        compile(machine, verified, maps, ctx, options, processor).map(|parts| parts.codes)
+    ) -> Result<Vec<(Code, Option<CompileError>)>, Refused> {
+        let parts = compile(machine, verified, maps, ctx, options, processor)?;
+        let mut whys = parts.not_optimised.into_iter().peekable();
+        let why = |prog| whys.next_if(|&(at, _)| at == prog).map(|(_, why)| why);
+        let whys: Vec<_> = (0..parts.codes.len()).map(why).collect();
+        Ok(parts.codes.into_iter().zip(whys).collect())
     }
 
     /// One without programs, for tests of what calls come to.
@@ -202,9 +212,11 @@ impl Compiled {
             most_frames: MAX_FRAMES,
             mains,
             bridged,
+            probes: Probes::default(),
             fast_maps,
             machine: 0,
             ctx,
+            cpus: u32::MAX,
             is_metered: false,
             not_optimised,
             is_checked: false,
@@ -249,6 +261,15 @@ impl Compiled {
     }
 }
 
+/// CPUs that all arrays have values for.
+fn fewest_cpus(maps: &[Map]) -> u32 {
+    let arrays = maps.iter().filter_map(|map| match map {
+        Map::KeyValue(map) => cpus_of(map.as_ref()).filter(|&cpus| cpus > 0),
+        _ => None,
+    });
+    arrays.min().unwrap_or(u32::MAX)
+}
+
 /// Where a tail call goes that has the whole stack, or 0.
 fn main_of(prog: &Entered, frames: &BTreeMap<Pc, u32>) -> u64 {
     let main = prog.code().position(Pc(0)).and_then(|at| prog.address(at));
@@ -262,6 +283,7 @@ struct Parts {
     frames: Vec<BTreeMap<Pc, u32>>,
     most_frames: u32,
     bridged: Vec<Bridged>,
+    probes: Probes,
     fast_maps: Vec<Option<Box<FastMap>>>,
     is_metered: bool,
     not_optimised: Vec<(usize, CompileError)>,
@@ -281,7 +303,7 @@ fn compile<S>(
         |verified: &Verified<'_>| verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn));
     let has_tail_calls = verified.iter().any(calls);
     let is_metered = options.metered || has_loops(verified, has_tail_calls);
-    let mut bridged = Vec::new();
+    let (mut bridged, mut probes) = (Vec::new(), Probes::default());
     let (mut codes, mut frames) =
         (Vec::with_capacity(verified.len()), Vec::with_capacity(verified.len()));
     let mut not_optimised = Vec::new();
@@ -300,15 +322,17 @@ fn compile<S>(
             &needed,
             &fast_maps,
             &mut bridged,
+            &mut probes,
         );
-        let best = options.optimised.then(|| processor.compile_best(verified.prog(), &outside));
+        let lowered = without_dead_code(verified);
+        let best = options.optimised.then(|| processor.compile_best(&lowered, &outside));
         let code = match best {
             Some(Ok(code)) => Ok(code),
             Some(Err(why)) => {
                 not_optimised.push((prog, why));
-                processor.compile(verified.prog(), &outside)
+                processor.compile(&lowered, &outside)
             }
-            None => processor.compile(verified.prog(), &outside),
+            None => processor.compile(&lowered, &outside),
         };
         let name = || verified.prog().name.clone();
         codes.push(code.map_err(|source| Refused::Compile { prog: name(), source })?);
@@ -318,7 +342,7 @@ fn compile<S>(
     let piles_up = has_tail_calls || verified.iter().any(has_callbacks);
     let most = frames.iter().filter_map(|frames| frames.get(&Pc(0)).copied()).max();
     let most_frames = most.filter(|_| !piles_up).unwrap_or(MAX_FRAMES);
-    Ok(Parts { codes, frames, most_frames, bridged, fast_maps, is_metered, not_optimised })
+    Ok(Parts { codes, frames, most_frames, bridged, probes, fast_maps, is_metered, not_optimised })
 }
 
 /// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,

@@ -8,12 +8,15 @@ use crate::fast_text;
 use crate::frames::may_pile_up;
 use skep_abi::MapType;
 use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
-use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Style, Surroundings};
-use skep_map::{Map, ProgArray};
+use skep_jit::{
+    Access, ArrayLookup, CallbackLoop, Callee, PROBES, Probe, ProgSlots, Style, Surroundings,
+};
+use skep_map::{KeyValue, Map, ProgArray};
 use skep_verifier::Verified;
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A call that goes through the bridge.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,51 @@ pub(crate) struct Bridged {
     pub(crate) helper: u32,
     /// Whether it is the next turn of an iterator.
     pub(crate) is_turn: bool,
+    /// Whether code copies itself what the call is to copy, where it has found it.
+    pub(crate) is_probe: bool,
+}
+
+/// Whether code copies itself what a call is to copy, and how many bytes, which the call gets as r2.
+pub(crate) fn probe(call: Call, size: Option<i32>) -> Option<u32> {
+    let is_probe = matches!(call, PROBE_READ | PROBE_READ_USER | PROBE_READ_KERNEL);
+    let bytes = u32::try_from(size.filter(|_| is_probe)?).ok()?;
+    Probe::is_short(bytes).then_some(bytes)
+}
+
+/// Accesses and calls of all programs that have a check, by program and instruction.
+#[derive(Debug, Default)]
+pub(crate) struct Probes(BTreeMap<(usize, Pc), Checked>);
+
+/// What the check of one is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked {
+    /// Its number.
+    pub(crate) check: usize,
+    /// Bytes that it is for.
+    pub(crate) bytes: u32,
+}
+
+impl Probes {
+    /// The number for an instruction, while there are any left.
+    fn number(&mut self, prog: usize, pc: Pc, bytes: u32) -> Option<u32> {
+        let check = self.0.len();
+        let probe = match self.0.entry((prog, pc)) {
+            Entry::Occupied(probe) => *probe.get(),
+            Entry::Vacant(_) if check == PROBES => return None,
+            Entry::Vacant(slot) => *slot.insert(Checked { check, bytes }),
+        };
+        u32::try_from(probe.check).ok()
+    }
+
+    /// That of an instruction.
+    pub(crate) fn get(&self, at: CodePlace) -> Option<Checked> {
+        self.0.get(&(at.prog, at.pc)).copied()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// The surroundings of one program.
@@ -49,6 +97,7 @@ pub(crate) struct Outside<'a, S> {
     /// Of each map of the machine.
     fast_maps: &'a [Option<Box<FastMap>>],
     bridged: RefCell<&'a mut Vec<Bridged>>,
+    probes: RefCell<&'a mut Probes>,
 }
 
 impl<'a, S> Outside<'a, S> {
@@ -64,11 +113,12 @@ impl<'a, S> Outside<'a, S> {
         frames: &'a BTreeMap<Pc, u32>,
         fast_maps: &'a [Option<Box<FastMap>>],
         bridged: &'a mut Vec<Bridged>,
+        probes: &'a mut Probes,
     ) -> Self {
         // The machine numbers maps in its own way.
         let Known { maps, callbacks, numbers } =
             machine.prog(prog).map(|prog| Known::of(&prog.insns)).unwrap_or_default();
-        let bridged = RefCell::new(bridged);
+        let (bridged, probes) = (RefCell::new(bridged), RefCell::new(probes));
         let keeps_frames = has_tail_calls || may_pile_up(&verified.prog().insns);
         Self {
             machine,
@@ -85,6 +135,7 @@ impl<'a, S> Outside<'a, S> {
             frames,
             fast_maps,
             bridged,
+            probes,
         }
     }
 
@@ -108,36 +159,47 @@ impl<'a, S> Outside<'a, S> {
     fn array(&self, pc: Pc) -> Option<ArrayLookup> {
         let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
         let Map::KeyValue(map) = self.machine.maps().get(index)? else { return None };
-        if map.def().map_type != MapType::Array {
-            return None;
-        }
-        let values = map.values();
-        let len = u32::try_from(values.len() / values.stride()).ok()?;
-        let stride =
-            u32::try_from(values.stride()).ok().filter(|&stride| i32::try_from(stride).is_ok())?;
+        let (values, len) = (map.values(), map.def().max_entries);
+        let cpus = cpus_of(map.as_ref())?;
+        let number = |number: usize| i32::try_from(number).ok()?.try_into().ok();
+        let stride: u32 = number(values.stride())?;
+        let of_cpu = number(values.stride().checked_mul(len as usize)?);
+        let cpu_stride = if cpus == u32::MAX { 0 } else { of_cpu? };
         let base = values.as_ptr().as_ptr().expose_provenance() as u64;
         // Access through the map's flags is the verifier's business.
-        (len == map.def().max_entries && i32::try_from(len).is_ok()).then_some(ArrayLookup {
+        (cpus > 0 && i32::try_from(len).is_ok()).then_some(ArrayLookup {
             base,
             stride,
             len,
+            cpu_stride,
         })
+    }
+}
+
+/// CPUs that an array has values for: any number where they are the same for all. Nothing for other maps.
+pub(crate) fn cpus_of(map: &dyn KeyValue) -> Option<u32> {
+    let (values, len) = (map.values(), map.def().max_entries as usize);
+    let copies = values.len().checked_div(values.stride())?.checked_div(len)?;
+    match map.def().map_type {
+        MapType::Array | MapType::PercpuArray if copies == 1 => Some(u32::MAX),
+        MapType::PercpuArray => u32::try_from(copies).ok(),
+        _ => None,
     }
 }
 
 /// What calls surely get: loaded in the same block, and untouched since.
 #[derive(Default)]
-struct Known {
+pub(crate) struct Known {
     /// The map as the first argument, of a tail call as the second.
     maps: BTreeMap<Pc, i32>,
     /// The function as the second.
     callbacks: BTreeMap<Pc, Pc>,
     /// The number as the second.
-    numbers: BTreeMap<Pc, i32>,
+    pub(crate) numbers: BTreeMap<Pc, i32>,
 }
 
 impl Known {
-    fn of(insns: &Insns) -> Self {
+    pub(crate) fn of(insns: &Insns) -> Self {
         let mut known = Self::default();
         if !insns.iter().any(|(_, insn)| matches!(insn, Insn::Call(_))) {
             return known;
@@ -182,6 +244,10 @@ impl Known {
     }
 }
 
+/// `bpf_probe_read`, in the kernel without a way to tell addresses of its own from others.
+const PROBE_READ: Call = Call::Helper(4);
+const PROBE_READ_USER: Call = Call::Helper(112);
+const PROBE_READ_KERNEL: Call = Call::Helper(113);
 /// `bpf_get_smp_processor_id`.
 const CPU: Call = Call::Helper(8);
 /// `bpf_map_lookup_elem`.
@@ -190,6 +256,8 @@ const LOOKUP: Call = Call::Helper(1);
 const STRNCMP: Call = Call::Helper(182);
 /// `bpf_loop`.
 const LOOP: Call = Call::Helper(181);
+/// `bpf_for_each_map_elem`.
+const FOR_EACH: Call = Call::Helper(164);
 /// `bpf_tail_call`.
 const TAIL_CALL: Call = Call::Helper(12);
 
@@ -223,20 +291,32 @@ impl<S> Surroundings for Outside<'_, S> {
         }
         let mut bridged = self.bridged.borrow_mut();
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
-        bridged.push(Bridged { at, helper, is_turn });
+        let bytes = probe(call, self.numbers.get(&pc).copied());
+        let check = bytes.and_then(|bytes| {
+            self.probes.borrow_mut().number(self.prog, pc, bytes).map(|check| (bytes, check))
+        });
+        bridged.push(Bridged { at, helper, is_turn, is_probe: check.is_some() });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
         if self.machine.gives_number(at) {
             let function = activation::number::<S> as *const () as u64;
             return Ok(Callee::WithContext { function, context: id.into() });
         }
+        if let Some((bytes, check)) = check {
+            return Ok(Callee::Probe(Probe { id, bytes, check }));
+        }
         if call == TAIL_CALL {
             return Ok(Callee::TailCall { id, array: self.progs(pc) });
         }
-        if call == LOOP
+        if matches!(call, LOOP | FOR_EACH)
             && let Some(&start) = self.callbacks.get(&pc)
             && let Some(&frames) = self.frames.get(&start)
         {
-            return Ok(Callee::Loop(CallbackLoop { id, start, frames }));
+            let calls = CallbackLoop { id, start, frames };
+            return Ok(match self.array(pc) {
+                _ if call == LOOP => Callee::Loop(calls),
+                Some(array) => Callee::Each(calls, array),
+                None => Callee::Bridge(id),
+            });
         }
         Ok(Callee::Bridge(id))
     }
@@ -246,9 +326,12 @@ impl<S> Surroundings for Outside<'_, S> {
         match self.verified.through(pc) {
             None => Access::Plain,
             Some(Through::Kernel) => match self.verified.prog().insns.get(pc) {
-                Some(Insn::Load { .. } | Insn::LoadSx { .. } | Insn::LoadAcquire { .. }) => {
-                    Access::Bridged
+                Some(Insn::Load { size, .. } | Insn::LoadSx { size, .. }) => {
+                    let mut probes = self.probes.borrow_mut();
+                    let check = probes.number(self.prog, pc, size.bytes().into());
+                    check.map_or(Access::Bridged, |check| Access::Probed { check })
                 }
+                Some(Insn::LoadAcquire { .. }) => Access::Bridged,
                 _ => Access::Refused,
             },
             Some(Through::Arena) => match self.verified.prog().insns.get(pc) {

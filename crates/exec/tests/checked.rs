@@ -20,11 +20,24 @@ fn machine(text: &str) -> Machine<()> {
         })
         .with(2, "back", |cx: &mut skep_vm::Cx<'_, ()>, func: u64, arg: u64| {
             cx.call(func, [arg, 2, 3, 4, 5])
-        });
+        })
+        .with(113, "bpf_probe_read_kernel", copy);
     let mut machine = Machine::new(helpers, Vec::new());
     let insns = skep_asm::assemble(text).unwrap();
     machine.load(&Prog::new("case", ProgType::SocketFilter, insns)).unwrap();
     machine
+}
+
+/// As the helper of that name.
+fn copy(cx: &mut skep_vm::Cx<'_, ()>, dst: u64, size: u32, src: u64) -> Result<u64, Stop> {
+    match cx.mem.read_vec(src, size.into()) {
+        Ok(bytes) => cx.mem.write(dst, &bytes)?,
+        Err(_) => {
+            cx.mem.zero(dst, size.into())?;
+            return Ok(skep_abi::Errno::EFAULT.r0());
+        }
+    }
+    Ok(0)
 }
 
 /// What a run comes to, and the memory that it leaves.
@@ -360,4 +373,37 @@ fn groups_of_accesses_fault_where_interpreted_ones_do() {
         }
     }
     assert!(faults * 5 > all && faults < all, "{faults} of {all} faults");
+}
+
+/// What a call copies of a few bytes, of memory and beyond it, onto itself and onto other memory; what code has found once it
+/// copies itself, and leaves r1 to r5 as they are.
+#[test]
+fn short_copies_are_those_of_the_interpreter() {
+    let mem: Vec<u8> = (1..=64).collect();
+    let mut faults = 0;
+    for size in (0..=20).chain([40, 64, 65]) {
+        // The last of them go beyond the memory, and those to r7 may write there.
+        for to in ["r7", "r10\nr1 += -72"] {
+            let text = format!(
+                "r6 = r1\nr9 = 0\nl:\nr7 = r6\nr7 += r9\nr7 += 2\nr1 = {to}\nr2 = {size}\nr3 = r6\nr3 += r9\nr4 = 4\n\
+                 call 113\nr8 ^= r0\nr8 += r2\nr8 += r4\nr3 -= r6\nr8 += r3\nr0 = *(u64 *)(r10 - 72)\n\
+                 r8 += r0\nr9 += 3\nif r9 < 99 goto l\nr0 = r8\nexit"
+            );
+            faults += usize::from(does_as_interpreted(&text, &mem));
+        }
+    }
+    assert!((15..30).contains(&faults), "{faults}");
+}
+
+/// More copies than there are checks.
+#[test]
+fn many_copies_are_those_of_the_interpreter() {
+    let copy = |n: u32| {
+        format!("r1 = r10\nr1 += -8\nr2 = {}\nr3 = r6\nr3 += {n}\ncall 113\nr7 += r0\n", n % 8 + 1)
+    };
+    let copies: String = (0..140).map(copy).collect();
+    let text = format!(
+        "r6 = r1\nr8 = 3\nl:\n{copies}r8 += -1\nif r8 != 0 goto l\nr0 = *(u64 *)(r10 - 8)\nr0 += r7\nexit"
+    );
+    assert!(!does_as_interpreted(&text, &[7; 100]));
 }

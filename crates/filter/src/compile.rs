@@ -244,7 +244,15 @@ impl Meaning {
             return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
         }
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
-        let program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
+        let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
+        if optimise
+            && !self.fast
+            && let Some(root) = graph.merged(root)
+            && let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
+            && other.insns().len() < program.insns().len()
+        {
+            program = other;
+        }
         Ok((program, may_be_smaller))
     }
 }

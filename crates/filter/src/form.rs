@@ -395,6 +395,19 @@ impl Values {
         }
     }
 
+    /// Whether it may come to 0, as far as a look at what it is made of can tell.
+    pub(crate) fn may_be_zero(&self, id: ValueId) -> bool {
+        match self.get(id) {
+            Value::Const(value) => value == 0,
+            Value::Alu(AluOp::Or, _, right) => self.constant(right).is_none_or(|more| more == 0),
+            Value::Alu(AluOp::Add, left, right) => match self.constant(right) {
+                Some(more) => more == 0 || self.most(left).checked_add(more).is_none(),
+                None => true,
+            },
+            _ => true,
+        }
+    }
+
     /// Whether computing it may reject the packet.
     pub(crate) fn may_fail(&self, id: ValueId) -> bool {
         // Values stand after what they are made of, so chains of them end; they may be long.
@@ -410,7 +423,7 @@ impl Values {
                 | Value::Fault => return true,
                 Value::Neg(operand) | Value::Member(_, operand) => pending.push(operand),
                 Value::Alu(op, left, right) => {
-                    if matches!(op, AluOp::Div | AluOp::Mod) && self.constant(right).is_none() {
+                    if matches!(op, AluOp::Div | AluOp::Mod) && self.may_be_zero(right) {
                         return true;
                     }
                     pending.extend([left, right]);

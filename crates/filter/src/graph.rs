@@ -11,6 +11,7 @@ mod build;
 mod ends;
 mod few;
 mod idle;
+mod merge;
 mod plain;
 mod regroup;
 mod sets;
@@ -335,6 +336,11 @@ impl<'a> Graph<'a> {
                 Cmp::Eq if test.mask == u32::MAX && self.needed(yes) > k => yes = REJECT,
                 _ => {}
             }
+            match test.cmp {
+                Cmp::Ge if no == REJECT && self.needed(yes) >= k => return yes,
+                Cmp::Eq if yes == REJECT && self.needed(no) > k => return no,
+                _ => {}
+            }
         }
         if yes == no {
             self.folded += 1;
@@ -395,16 +401,27 @@ impl<'a> Graph<'a> {
         while let Some(value) = pending.pop() {
             match self.values.get(value) {
                 Value::Neg(operand) => pending.push(operand),
-                Value::Alu(op, left, right)
-                    if !matches!(op, AluOp::Div | AluOp::Mod)
-                        || self.values.constant(right).is_some() =>
-                {
+                Value::Alu(op, left, right) => {
                     pending.extend([left, right]);
+                    if matches!(op, AluOp::Div | AluOp::Mod) {
+                        next = self.divides(right, next);
+                    }
                 }
                 _ => next = self.touch_one(value, next),
             }
         }
         next
+    }
+
+    /// Goes on to `next` if the value, which is a divisor, is not 0.
+    fn divides(&mut self, value: ValueId, next: BlockId) -> BlockId {
+        // The length is 0 only where no byte can be loaded.
+        let is_long = self.values.known_len() == Some(value) && self.needed(next) > 0;
+        if next == REJECT || is_long || !self.values.may_be_zero(value) {
+            return next;
+        }
+        let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
+        self.test(test, REJECT, next)
     }
 
     fn touch_one(&mut self, value: ValueId, next: BlockId) -> BlockId {

@@ -175,6 +175,8 @@ struct Lowering<'a> {
     headers: Headers,
     /// Cells that libpcap would hold now.
     registers: u32,
+    /// Values that may reject the packet, of the number at hand, though it does not depend on them.
+    left_out: Vec<ValueId>,
     /// Which of `meaning.cells` are asked for.
     used: Vec<bool>,
     /// The words at hand.
@@ -210,6 +212,7 @@ impl Expr {
             meaning,
             headers: Headers::of(options.link),
             registers: 0,
+            left_out: Vec::new(),
             used: Vec::new(),
             span: Span::default(),
             deep: deep::Deep::default(),

@@ -55,7 +55,7 @@ impl<C> Func<C> {
                 && let Some(number) = self.known(b)
                 && let Some(number) = i32::try_from(number.cast_signed()).ok()
                 && let Some(number) = number.checked_mul(1 << mem.scale)
-                && let Some(disp) = mem.disp.checked_add(number)
+                && let Some(disp) = sum(mem.disp, number)
             {
                 mem = Mem { index: a, disp, ..mem };
                 continue;
@@ -66,10 +66,10 @@ impl<C> Func<C> {
                 return mem;
             };
             if let Some(number) = self.known(b) {
-                let sum = i32::try_from(number.cast_signed())
-                    .ok()
-                    .and_then(|number| mem.disp.checked_add(number));
-                let Some(disp) = sum else { return mem };
+                let number = i32::try_from(number.cast_signed()).ok();
+                let Some(disp) = number.and_then(|number| sum(mem.disp, number)) else {
+                    return mem;
+                };
                 mem = Mem { base: a, disp, ..mem };
                 continue;
             }
@@ -91,4 +91,9 @@ impl<C> Func<C> {
             mem = Mem { base, index, scale, ..mem };
         }
     }
+}
+
+/// The sum of displacements, where all bytes that an instruction accesses have one.
+fn sum(disp: i32, number: i32) -> Option<i32> {
+    disp.checked_add(number).filter(|disp| disp.checked_add(u8::MAX.into()).is_some())
 }

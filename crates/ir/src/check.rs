@@ -5,6 +5,7 @@ use crate::inst::{BlockId, Edge, Inst, Term, Value};
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
+use skep_isa::Size;
 
 /// What is wrong with a function: a bug of whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,13 @@ pub enum CheckError {
     /// An instruction that stands among parameters or a parameter among instructions.
     #[error("value {value} stands where its kind does not")]
     Kind {
+        /// The value.
+        value: u32,
+    },
+    /// An instruction on many bytes that is not on 16 to 128 of them (64 for copies), in steps of 16, or on
+    /// numbers of 8 bytes.
+    #[error("value {value} is on so many bytes at once as no instruction is")]
+    Bytes {
         /// The value.
         value: u32,
     },
@@ -112,6 +120,16 @@ fn given_once<C>(f: &Func<C>, reached: &[bool]) -> Result<Vec<Option<usize>>, Ch
             let floats = matches!(inst, Inst::Const(_) | Inst::Frame);
             if floats || matches!(inst, Inst::Param) != is_param {
                 return Err(kind);
+            }
+            let is_odd = match *inst {
+                Inst::Copy { len, .. } => !matches!(len, 16 | 32 | 48 | 64),
+                Inst::Sum { size, len, .. } => {
+                    size == Size::Dw || !len.is_multiple_of(16) || !(16..=128).contains(&len)
+                }
+                _ => false,
+            };
+            if is_odd {
+                return Err(CheckError::Bytes { value: value.0 });
             }
             if given[value.index()].replace(at).is_some() {
                 return Err(CheckError::Twice { value: value.0 });

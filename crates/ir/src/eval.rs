@@ -123,6 +123,21 @@ impl<C> Run<'_, C> {
                 world.store(self.address(mem), size, self.get(value));
                 0
             }
+            Inst::Copy { len, to, from, disp } => {
+                let (to, from) = (self.address(to), self.address(Mem::new(from, disp)));
+                let at = |address: u64, n: u8| address.wrapping_add(n.into());
+                let bytes: Vec<u64> = (0..len).map(|n| world.load(at(from, n), Size::B)).collect();
+                for (n, byte) in (0..len).zip(bytes) {
+                    world.store(at(to, n), Size::B, byte);
+                }
+                0
+            }
+            Inst::Sum { size, len, mem } => {
+                let address = self.address(mem);
+                let all = (0..len).step_by(size.bytes().into());
+                all.map(|n| world.load(address.wrapping_add(n.into()), size))
+                    .fold(0, u64::wrapping_add)
+            }
             Inst::Atomic { op, size, mem, value, expected } => {
                 let address = self.address(mem);
                 let old = world.load(address, size);

@@ -132,6 +132,8 @@ pub(crate) fn bits<C>(f: &Func<C>, inst: &Inst) -> u8 {
         },
         Inst::Select { yes, no, .. } => of(yes).max(of(no)),
         Inst::Load { size, signed: false, .. } => size.bits(),
+        // One bit more for each time that there are twice as many numbers.
+        Inst::Sum { size, len, .. } => (size.bits() + bits_of(len.into())).min(64),
         _ => 64,
     }
 }

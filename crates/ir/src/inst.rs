@@ -207,6 +207,20 @@ pub enum Inst {
         value: Value,
         expected: Value,
     },
+    /// So many bytes from `from + disp` to a place, all of them read before any is written; see
+    /// [`Func::widen_loops`](crate::Func::widen_loops).
+    Copy {
+        len: u8,
+        to: Mem,
+        from: Value,
+        disp: i32,
+    },
+    /// The sum of the numbers of a size in so many bytes, each zero-extended.
+    Sum {
+        size: Size,
+        len: u8,
+        mem: Mem,
+    },
     /// Something outside, by its number among [`Func::callees`](crate::Func::callees), which may do anything to
     /// memory other than a frame whose address it cannot know. Arguments may be [`Value::NONE`].
     Call {
@@ -228,6 +242,7 @@ impl Inst {
         matches!(
             self,
             Self::Store { .. }
+                | Self::Copy { .. }
                 | Self::Atomic { .. }
                 | Self::Call { .. }
                 | Self::Charge(_)
@@ -248,7 +263,10 @@ impl Inst {
     /// Whether it gives a value.
     #[must_use]
     pub const fn gives(&self) -> bool {
-        !matches!(self, Self::Store { .. } | Self::Charge(_) | Self::Refund(_) | Self::Ask)
+        !matches!(
+            self,
+            Self::Store { .. } | Self::Copy { .. } | Self::Charge(_) | Self::Refund(_) | Self::Ask
+        )
     }
 
     /// Calls `f` with each operand.
@@ -267,10 +285,11 @@ impl Inst {
             }
             Self::Un { a, .. } | Self::Refund(a) => some(a),
             Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(some),
-            Self::Load { mem, .. } => {
+            Self::Load { mem, .. } | Self::Sum { mem, .. } => {
                 some(mem.base);
                 some(mem.index);
             }
+            Self::Copy { to, from, .. } => [to.base, to.index, from].into_iter().for_each(some),
             Self::Store { mem, value, .. } => {
                 [mem.base, mem.index, value].into_iter().for_each(some);
             }
@@ -299,7 +318,12 @@ impl Inst {
             Self::Select { cmp, yes, no } => {
                 [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(some);
             }
-            Self::Load { mem, .. } => [&mut mem.base, &mut mem.index].into_iter().for_each(some),
+            Self::Load { mem, .. } | Self::Sum { mem, .. } => {
+                [&mut mem.base, &mut mem.index].into_iter().for_each(some);
+            }
+            Self::Copy { to, from, .. } => {
+                [&mut to.base, &mut to.index, from].into_iter().for_each(some);
+            }
             Self::Store { mem, value, .. } => {
                 [&mut mem.base, &mut mem.index, value].into_iter().for_each(some);
             }
@@ -310,13 +334,15 @@ impl Inst {
         }
     }
 
-    /// The place in memory that it accesses.
+    /// The place in memory that it accesses; of a copy, where it writes.
     #[must_use]
     pub const fn mem_mut(&mut self) -> Option<&mut Mem> {
         match self {
-            Self::Load { mem, .. } | Self::Store { mem, .. } | Self::Atomic { mem, .. } => {
-                Some(mem)
-            }
+            Self::Load { mem, .. }
+            | Self::Store { mem, .. }
+            | Self::Copy { to: mem, .. }
+            | Self::Sum { mem, .. }
+            | Self::Atomic { mem, .. } => Some(mem),
             _ => None,
         }
     }

@@ -35,6 +35,7 @@ pub mod fold;
 mod func;
 mod hold;
 mod inst;
+mod invariant;
 mod numbering;
 mod params;
 mod repeat;
@@ -42,6 +43,7 @@ mod straighten;
 mod switch;
 mod text;
 mod unroll;
+mod widen;
 
 pub use check::{CheckError, check};
 pub use eval::{Ended, World, eval};

@@ -62,7 +62,7 @@ impl<C> Func<C> {
                 match self.inst(value) {
                     Inst::Charge(_) => charges = true,
                     Inst::Call { .. } => return None,
-                    _ => insts += 1,
+                    _ => insts += self.weight(value),
                 }
             }
             insts += 1;

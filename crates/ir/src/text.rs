@@ -81,6 +81,16 @@ impl<C: fmt::Debug> Func<C> {
                 self.mem_text(out, mem)?;
                 write!(out, " {}", self.name(value))
             }
+            Inst::Copy { len, to, from, disp } => {
+                write!(out, "Copy.{len} ")?;
+                self.mem_text(out, to)?;
+                write!(out, " ")?;
+                self.mem_text(out, Mem::new(from, disp))
+            }
+            Inst::Sum { size, len, mem } => {
+                write!(out, "Sum.{}.{len} ", size.bits())?;
+                self.mem_text(out, mem)
+            }
             Inst::Atomic { op, size, mem, value, expected } => {
                 write!(out, "{op:?}.{} ", size.bits())?;
                 self.mem_text(out, mem)?;

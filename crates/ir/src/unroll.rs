@@ -8,7 +8,7 @@
 use crate::flow::Flow;
 use crate::fold::{compute, holds};
 use crate::func::Func;
-use crate::inst::{BinOp, BlockId, Cond, Edge, Inst, Term, Value};
+use crate::inst::{BinOp, BlockId, Cmp, Cond, Edge, Inst, Term, Value};
 use crate::numbering::Given;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -27,12 +27,17 @@ const MOST_CHARGE: u64 = 1 << 15;
 
 /// A loop of one block.
 #[derive(Clone, Copy)]
-struct Loop {
-    block: BlockId,
-    back: Edge,
+pub(crate) struct Loop {
+    pub(crate) block: BlockId,
+    pub(crate) back: Edge,
     /// Where control comes from.
-    before: BlockId,
-    turns: u64,
+    pub(crate) before: BlockId,
+    /// And how.
+    pub(crate) enter: Edge,
+    /// What it asks at its end.
+    pub(crate) cmp: Cmp,
+    /// Whether it goes on where that holds.
+    pub(crate) goes_on: bool,
 }
 
 impl<C> Func<C> {
@@ -41,13 +46,15 @@ impl<C> Func<C> {
         let mut any = false;
         let mut left = MOST_LOOPS;
         for &block in &flow.order {
-            let Some(found) = self.counted(flow, block) else { continue };
+            let Some(found) = self.loop_of(flow, block) else { continue };
+            let Some((_, turns)) = self.turns_of(&found) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
             left = less;
-            any |= self.charge_before(found);
-            let insts = self.blocks[block.index()].insts.len().max(1);
+            any |= self.charge_before(found, turns);
+            let insts = self.blocks[block.index()].insts.iter();
+            let insts = insts.map(|value| self.weight(*value)).sum::<usize>().max(1);
             let copies = (2..=MOST_COPIES).rev().find(|&copies| {
-                found.turns.is_multiple_of(copies)
+                turns.is_multiple_of(copies)
                     && usize::try_from(copies).is_ok_and(|copies| copies * insts <= MOST_INSTS)
             });
             if let Some(copies) = copies {
@@ -61,8 +68,17 @@ impl<C> Func<C> {
         any
     }
 
-    /// The loop that a block is, if its turns are known.
-    fn counted(&self, flow: &Flow, block: BlockId) -> Option<Loop> {
+    /// For how many instructions an instruction counts, by the code that it becomes.
+    pub(crate) fn weight(&self, value: Value) -> usize {
+        match *self.inst(value) {
+            Inst::Copy { len, .. } => usize::from(len / 8),
+            Inst::Sum { len, .. } => usize::from(len / 4),
+            _ => 1,
+        }
+    }
+
+    /// The loop that a block is, if nothing else is part of it and control comes to it by one other edge.
+    pub(crate) fn loop_of(&self, flow: &Flow, block: BlockId) -> Option<Loop> {
         let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term else { return None };
         let (back, goes_on) = match (yes.to == block, no.to == block) {
             (true, false) => (yes, true),
@@ -77,11 +93,17 @@ impl<C> Func<C> {
                 enters = Some(edge);
             }
         });
+        Some(Loop { block, back, before, enter: enters?, cmp, goes_on })
+    }
+
+    /// How many turns a loop has, if that is known, and the place of the parameter that says so.
+    pub(crate) fn turns_of(&self, found: &Loop) -> Option<(usize, u64)> {
+        let Loop { block, back, enter, cmp, goes_on, .. } = *found;
         let bound = self.known(cmp.b)?;
         let cond = if goes_on { cmp.cond } else { cmp.cond.not() };
         let params = self.blocks[block.index()].params.iter();
-        let all = params.zip(self.args(back)).zip(self.args(enters?));
-        for ((&param, &next), &start) in all {
+        let all = params.zip(self.args(back)).zip(self.args(enter));
+        for (at, ((&param, &next), &start)) in all.enumerate() {
             let Some((width, step)) = self.step(next, param) else { continue };
             let Some(start) = self.known(start) else { continue };
             let compared = if cmp.a == next {
@@ -91,8 +113,7 @@ impl<C> Func<C> {
             } else {
                 continue;
             };
-            let turns = turns((start, step, width), (cond, cmp.width, bound), compared)?;
-            return Some(Loop { block, back, before, turns });
+            return Some((at, turns((start, step, width), (cond, cmp.width, bound), compared)?));
         }
         None
     }
@@ -108,8 +129,7 @@ impl<C> Func<C> {
     }
 
     /// Takes off the account before the loop what its turns take off.
-    fn charge_before(&mut self, found: Loop) -> bool {
-        let Loop { block, before, turns, .. } = found;
+    fn charge_before(&mut self, Loop { block, before, .. }: Loop, turns: u64) -> bool {
         let mut charge = 0i64;
         for &value in &self.blocks[block.index()].insts {
             match *self.inst(value) {

@@ -228,6 +228,9 @@ fn passes_keep_what_functions_mean() {
         passes("divide", &mut |f| {
             f.multiply_to_divide(&Flow::new(f));
         });
+        passes("widen", &mut |f| {
+            f.widen_loops(&Flow::new(f));
+        });
         passes("unroll", &mut |f| {
             f.unroll(&Flow::new(f));
         });
@@ -243,10 +246,13 @@ fn passes_keep_what_functions_mean() {
             assert!(loops_ask(f), "seed {seed}:\n{f}");
         });
         passes("addresses", &mut |f| f.fold_addresses(&Flow::new(f)));
+        passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
+        passes("invariant", &mut |f| {
+            f.hoist_invariants(&Flow::new(f));
+        });
         passes("hold", &mut |f| {
             f.hold_numbers(&Flow::new(f));
         });
-        passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
     }
     assert!(ended > 2_000, "{ended} functions came to an end");
 }
@@ -779,4 +785,15 @@ fn the_checker_finds_what_is_wrong() {
     f.blocks[1].insts.clear();
     f.blocks[0].insts.push(arg);
     assert_eq!(check(&f), Err(CheckError::Kind { value: arg.0 }));
+    let mem = Mem::new(arg, 0);
+    let copy = |len| Inst::Copy { len, to: mem, from: arg, disp: 0 };
+    let sum = |size, len| Inst::Sum { size, len, mem };
+    let wide = [copy(16), copy(64), sum(Size::B, 16), sum(Size::H, 128), sum(Size::W, 48)];
+    let odd = [copy(0), copy(8), copy(80), sum(Size::Dw, 64), sum(Size::B, 144), sum(Size::H, 0)];
+    for (inst, is_odd) in wide.map(|i| (i, false)).into_iter().chain(odd.map(|i| (i, true))) {
+        let (mut f, entry, ..) = start();
+        let value = f.push(entry, inst, 0).0;
+        let want = if is_odd { Err(CheckError::Bytes { value }) } else { Ok(()) };
+        assert_eq!(check(&f), want, "{f}");
+    }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 /// A program's instructions, each at its slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Insns {
-    /// `None` is the second slot of the `lddw` before it.
+    /// `None` is the second slot of the `lddw` before it, or has been cleared.
     slots: Vec<Option<Insn>>,
 }
 
@@ -82,13 +82,13 @@ impl Insns {
         self.slots.is_empty()
     }
 
-    /// The instruction that starts at `pc`; `None` beyond the end and inside `lddw`.
+    /// The instruction that starts at `pc`; `None` beyond the end, inside `lddw` and where it was cleared.
     #[must_use]
     pub fn get(&self, pc: Pc) -> Option<&Insn> {
         self.slots.get(pc.index())?.as_ref()
     }
 
-    /// All slots; `None` is the second half of `lddw`.
+    /// All slots; `None` is the second half of `lddw`, or was cleared.
     #[must_use]
     pub fn slots(&self) -> &[Option<Insn>] {
         &self.slots
@@ -97,6 +97,13 @@ impl Insns {
     /// The instruction that starts at `pc`, to be replaced by one of as many slots.
     pub fn get_mut(&mut self, pc: Pc) -> Option<&mut Insn> {
         self.slots.get_mut(pc.index())?.as_mut()
+    }
+
+    /// Takes the instruction at `pc` away, which control never reaches; its slots stay, and others keep their numbers.
+    pub fn clear(&mut self, pc: Pc) {
+        if let Some(slot) = self.slots.get_mut(pc.index()) {
+            *slot = None;
+        }
     }
 
     /// Appends an instruction and says where.
@@ -114,14 +121,20 @@ impl Insns {
         self.slots.iter().zip(0..).filter_map(|(slot, pc)| Some((Pc(pc), (*slot)?)))
     }
 
-    /// The slots as the kernel and ELF objects hold them.
+    /// The slots as the kernel and ELF objects hold them; those that were cleared are jumps to the next.
     #[must_use]
     pub fn encode(&self) -> Vec<RawInsn> {
         let mut raws = Vec::with_capacity(self.slots.len());
-        for insn in self.slots.iter().flatten() {
-            let (first, second) = insn.encode();
-            raws.push(first);
-            raws.extend(second);
+        for (at, slot) in self.slots.iter().enumerate() {
+            match slot {
+                Some(insn) => {
+                    let (first, second) = insn.encode();
+                    raws.push(first);
+                    raws.extend(second);
+                }
+                None if at < raws.len() => {}
+                None => raws.push(Insn::Jump { off: 0 }.encode().0),
+            }
         }
         raws
     }

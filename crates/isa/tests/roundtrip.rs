@@ -93,3 +93,18 @@ fn lddw_takes_two_slots() {
     assert_eq!(insns.iter().map(|(pc, _)| pc.0).collect::<Vec<_>>(), [0, 2]);
     assert_eq!(insns.to_le_bytes(), bytes);
 }
+
+#[test]
+fn slots_that_were_cleared_are_jumps_to_the_next() {
+    let lddw = [0x18, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
+    let exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
+    let mut insns: Insns = decode(&[&lddw[..], &lddw, &exit].concat()).unwrap();
+    insns.clear(Pc(2));
+    assert_eq!(insns.get(Pc(2)), None);
+    assert_eq!(insns.iter().map(|(pc, _)| pc.0).collect::<Vec<_>>(), [0, 4]);
+    let jump = [0x05, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(insns.to_le_bytes(), [&lddw[..], &jump, &jump, &exit].concat());
+    // Where there is nothing, nothing changes.
+    insns.clear(Pc(9));
+    assert_eq!(insns.len(), 5);
+}

@@ -41,6 +41,13 @@ impl Ahead<'_> {
         self.insns.get(pc).filter(|_| is_alone).copied()
     }
 
+    /// Whether a jump leads to where control comes next, as nothing lies between.
+    #[inline]
+    pub(crate) fn is_next(self, pc: Pc, off: i32) -> bool {
+        let between = (1..).take(usize::try_from(off).unwrap_or(usize::MAX));
+        off >= 0 && between.map(|n| Pc(pc.0 + n)).all(|pc| self.insns.get(pc).is_none())
+    }
+
     /// The jump that a conditional jump leads over, and how far that goes.
     #[inline]
     pub(crate) fn jump_over(self, pc: Pc, off: i16) -> Option<(Pc, i32)> {

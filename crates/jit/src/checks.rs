@@ -59,6 +59,16 @@ impl<L: Copy> Checks<L> {
         let is_store = matches!(insn, Insn::Store { .. });
         Check::number(self.pcs.len() - 1, bytes as usize, is_store)
     }
+
+    /// The numbers of two checks for a call, of what it reads and of what it writes, while there are any of its own.
+    pub(crate) fn pair(&mut self, pc: Pc, bytes: u32) -> Option<(usize, usize)> {
+        let from = self.pcs.len();
+        if Check::is_shared(from + 1) {
+            return None;
+        }
+        self.pcs.extend([Checked { pc, bytes }; 2]);
+        Some((from, from + 1))
+    }
 }
 
 /// What is left to the environment.

@@ -49,7 +49,7 @@ pub struct Code {
     pub checks: Vec<Checked>,
 }
 
-/// An access that remembers what it has found.
+/// An access that remembers what it has found, or one of the two of a call that copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The instruction.

@@ -69,8 +69,9 @@ pub struct Env {
     pub r0: u64,
 }
 
-/// The part of memory that an access of code that checks has found last, so that it need not look it up again. They
-/// lie behind the environment, one for each of [`Code::checks`](crate::Code::checks), and up to [`CHECKS`] in all.
+/// The part of memory that an access has found last, so that it need not look it up again. They lie behind the environment: in
+/// code that checks one for each of [`Code::checks`](crate::Code::checks), and up to [`CHECKS`] in all; else those
+/// that [`Surroundings`](crate::Surroundings) have numbered, up to [`PROBES`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Check {
@@ -78,9 +79,12 @@ pub struct Check {
     pub lo: u64,
     /// Positions in it where the access fits; 0 if nothing has been found.
     pub limit: u64,
-    /// What is added to an address to have the host's.
+    /// What is added to an address to have the host's, in code that checks.
     pub to_host: u64,
 }
+
+/// Accesses and calls that remember what they have found, in code that has addresses of the host.
+pub const PROBES: usize = 32;
 
 /// Accesses that remember what they have found.
 pub const CHECKS: usize = 256;
@@ -144,6 +148,10 @@ impl Env {
     pub const TURNS: u32 = 0xa0;
     /// How many.
     pub const SOME_TURNS: u32 = 64;
+    /// Before a loop over a map: gives memory for keys of so many bytes.
+    pub const EACH: u32 = 0xd0;
+    /// After it: takes it back.
+    pub const EACH_END: u32 = 0xe0;
     /// An access of code that checks, where that has not found the part of memory: the instruction says which.
     pub const CHECKED: u32 = 0xb0;
     /// A call that finds no room on the stack.

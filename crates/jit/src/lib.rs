@@ -43,8 +43,9 @@ mod surroundings;
 pub mod x64;
 
 pub use code::{Checked, Code, CompileError, Entry};
-pub use env::{CHECKS, Check, Env, FRAME};
+pub use env::{CHECKS, Check, Env, FRAME, PROBES};
 pub use lift::Outer;
 pub use surroundings::{
-    Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, ProgSlots, Style, Surroundings,
+    Access, ArrayLookup, CallbackLoop, Callee, NoSurroundings, Probe, ProgSlots, Style,
+    Surroundings,
 };

@@ -10,8 +10,9 @@ const MOST_ROUNDS: usize = 4;
 /// Makes a function quicker; the way control goes through it then.
 ///
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
-/// become tables if the processor may guess where jumps to registers lead.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
+/// become tables if the processor may guess where jumps to registers lead. Loops that copy and add up memory do so many bytes
+/// at once on hosts that are wide.
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bool) -> Flow {
     let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
     if is_new {
         for _ in 0..MOST_ROUNDS {
@@ -28,6 +29,10 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
     flow = straighten(f, flow);
     if f.choose_numbers(&flow) {
         flow = numbered_anew(f, flow);
+        is_new = true;
+    }
+    if is_wide && f.widen_loops(&flow) {
+        flow.renew(f);
         is_new = true;
     }
     is_new |= f.unroll(&flow);
@@ -54,8 +59,11 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
         flow = straighten(f, flow);
     }
     f.fold_addresses(&flow);
-    f.hold_numbers(&flow);
     f.drop_dead(&flow);
+    if f.hoist_invariants(&flow) {
+        flow.renew(f);
+    }
+    f.hold_numbers(&flow);
     flow.find_depths();
     check(f);
     flow

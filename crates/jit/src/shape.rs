@@ -72,8 +72,14 @@ pub(crate) trait Lengths {
     const CHECKED: u32;
     /// What a tail call takes more by an array that is known.
     const TAIL_CALL: u32;
+    /// What a look-up in an array takes more whose values differ by CPU.
+    const PER_CPU: u32;
+    /// What a call takes more that copies.
+    const PROBE: u32;
     /// What a loop of calls takes more.
     const CALLBACK_LOOP: u32;
+    /// The same over a map.
+    const EACH: u32;
     /// What an instruction takes more where numbers are blinded or jumps guarded.
     const HARDENED: u32;
     /// What surrounds a loop whose turns are told from a register.
@@ -215,7 +221,7 @@ impl Shape {
                 Insn::Alu { op: AluOp::Mov, src: Src::Reg(Reg::FP), .. } => most += checked,
                 insn if insn.is_access() => match outside.access(pc) {
                     Access::Plain | Access::Pointer { .. } => {}
-                    Access::Bridged | Access::Arena => {
+                    Access::Bridged | Access::Probed { .. } | Access::Arena => {
                         (self.env, function.calls, function.has_calls) = (true, true, true);
                         most += L::BRIDGED;
                     }
@@ -232,15 +238,24 @@ impl Shape {
                     function.calls = true;
                     most += checked;
                     let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, *call));
+                    let is_alone = matches!(callee, Some(Ok(Callee::Function(_))));
+                    let is_inline = !callee.is_none_or(needs_env) && !is_alone;
                     self.env |= callee.is_some_and(needs_env);
-                    let is_inline =
-                        matches!(callee, Some(Ok(Callee::Array(_) | Callee::Constant(_))));
                     function.has_calls |= !is_inline;
                     if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
                         most += L::TAIL_CALL;
                     }
+                    if callee.is_some_and(is_per_cpu) {
+                        most += L::PER_CPU;
+                    }
+                    if let Some(Ok(Callee::Probe(_))) = callee {
+                        most += L::PROBE;
+                    }
                     if let Some(Ok(Callee::Loop(_))) = callee {
                         most += L::CALLBACK_LOOP;
+                    }
+                    if let Some(Ok(Callee::Each(..))) = callee {
+                        most += L::EACH;
                     }
                 }
                 insn => {
@@ -278,7 +293,13 @@ fn close(
 
 /// Whether a call of something outside needs the environment.
 fn needs_env(callee: Result<Callee, &'static str>) -> bool {
-    !matches!(callee, Ok(Callee::Function(_) | Callee::Array(_) | Callee::Constant(_)))
+    is_per_cpu(callee)
+        || !matches!(callee, Ok(Callee::Function(_) | Callee::Array(_) | Callee::Constant(_)))
+}
+
+/// Whether a call gives what differs by CPU.
+fn is_per_cpu(callee: Result<Callee, &'static str>) -> bool {
+    matches!(callee, Ok(Callee::Array(array)) if array.cpu_stride > 0)
 }
 
 impl Function {

@@ -1,6 +1,6 @@
 //! What the compiler asks of whoever knows the machine.
 
-use skep_isa::{Call, ImmSrc, Pc};
+use skep_isa::{Call, ImmSrc, Pc, Size};
 
 /// Where a call of a helper or kernel function goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub enum Callee {
     },
     /// `bpf_loop` with a function that is known; what it is not made for is left to [`Callee::Bridge`].
     Loop(CallbackLoop),
+    /// `bpf_for_each_map_elem` over an array and with a function that are known; what it is not made for is left to
+    /// [`Callee::Bridge`].
+    Each(CallbackLoop, ArrayLookup),
+    /// To a helper that copies a few bytes from where there may be none.
+    Probe(Probe),
     /// To an array's value, without a call.
     Array(ArrayLookup),
     /// To a C function of four of the program's arguments, this number and the environment.
@@ -43,6 +48,8 @@ pub struct ArrayLookup {
     pub stride: u32,
     /// Values.
     pub len: u32,
+    /// Bytes from the value for a CPU to that for the next ([`Env::cpu`](crate::Env::cpu)); 0 if it is the same for all.
+    pub cpu_stride: u32,
 }
 
 /// An array of programs: words of 8 bytes, each 0 or [`ProgSlots::SET`] and the number of a program in the lower half.
@@ -59,7 +66,8 @@ impl ProgSlots {
     pub const SET: u64 = 1 << 32;
 }
 
-/// Calls of a function of the program, `r1` of them, each with its number and `r3`, until one gives something.
+/// Calls of a function of the program until one gives something: for `bpf_loop`, `r1` of them, each with its number and
+/// `r3`; for `bpf_for_each_map_elem`, one for each entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackLoop {
     /// The number for the bridge.
@@ -68,6 +76,43 @@ pub struct CallbackLoop {
     pub start: Pc,
     /// Frames that it needs on the stack, its own included.
     pub frames: u32,
+}
+
+/// `bpf_probe_read` of so many bytes as are known. Where a [`Check`](crate::Check) says that they are there, code copies
+/// them; else [`Callee::Bridge`] does, which may set the check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The number for the bridge.
+    pub id: u32,
+    /// Bytes; [`Probe::is_short`].
+    pub bytes: u32,
+    /// The number of the check. Code that checks all its accesses numbers them itself.
+    pub check: u32,
+}
+
+impl Probe {
+    /// Whether code copies so many bytes itself.
+    #[must_use]
+    pub const fn is_short(bytes: u32) -> bool {
+        bytes > 0 && bytes / 8 + (bytes % 8).count_ones() <= 6
+    }
+
+    /// Position and size of what is copied at once.
+    pub(crate) fn parts(bytes: u32) -> impl Iterator<Item = (u32, Size)> {
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let left = bytes - at;
+            let (size, step) = match left {
+                0 => return None,
+                8.. => (Size::Dw, 8),
+                4.. => (Size::W, 4),
+                2.. => (Size::H, 2),
+                _ => (Size::B, 1),
+            };
+            at += step;
+            Some((at - step, size))
+        })
+    }
 }
 
 /// How an access to memory is done.
@@ -83,6 +128,12 @@ pub enum Access {
     },
     /// By [`Env::access`](crate::Env::access).
     Bridged,
+    /// A load, as it stands where the [`Check`](crate::Check) of this number says that there is memory, else as
+    /// [`Access::Bridged`].
+    Probed {
+        /// The number.
+        check: u32,
+    },
     /// The same, into an arena.
     Arena,
     /// Not at all: the program is not compiled.

@@ -24,6 +24,7 @@ mod atomic;
 mod best;
 mod blind;
 mod call;
+mod callback;
 mod checked;
 mod fuse;
 mod hoist;
@@ -31,6 +32,7 @@ mod jump;
 mod lengths;
 mod mem;
 mod meter;
+mod probe;
 mod regs;
 mod turns;
 
@@ -43,8 +45,10 @@ use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
+use alloc::vec::Vec;
 pub use best::{compile_best, functions};
 use core::mem::offset_of;
+use probe::Unread;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
 use skep_prog::Prog;
@@ -119,6 +123,8 @@ struct Compiler<'a, O: ?Sized> {
     meter: Option<Meter<Label>>,
     /// Where accesses are checked.
     checks: Option<Checks<Label>>,
+    /// What is left to the bridge.
+    unread: Vec<Unread>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -162,6 +168,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             turns: None,
             meter: outside.style().metered.then(Meter::new),
             checks: outside.checks().then(Checks::new),
+            unread: Vec::new(),
         }
     }
 
@@ -438,6 +445,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.asm.jmp(leave, Reach::Short);
         self.add_bridge();
         self.add_access();
+        self.add_unread();
         self.add_asks();
         self.add_slow();
         self.add_slow_clusters();

@@ -61,7 +61,8 @@ pub use rules::{Example, RuleText, Written, rule_markdown, rule_text, rules_mark
 pub use session::{CallError, Options, Outcome, Runs, Session, choose};
 pub use skep_abi::Release;
 pub use skep_exec::{
-    Code as MachineCode, CodeOptions, GdbSymbols, JitDump, Line, Processor, Symbol, write_perf_map,
+    Code as MachineCode, CodeOptions, CompileError, GdbSymbols, JitDump, Line, Processor, Symbol,
+    write_perf_map,
 };
 pub use skep_hooks::{
     Action, CaptureError, DeviceError, Hook, Interface, LinkType, Next, Packet, PacketMeta,

@@ -4,7 +4,7 @@ use crate::CheckOptions;
 use crate::check::check;
 use crate::host::half_fields;
 use crate::link::Linked;
-use skep_exec::{Code, CodeOptions, Compiled, CtxShape, Processor, Refused};
+use skep_exec::{Code, CodeOptions, CompileError, Compiled, CtxShape, Processor, Refused};
 use skep_hooks::Hook;
 use skep_isa::Pc;
 use skep_prog::Image;
@@ -99,7 +99,7 @@ pub(crate) fn list(
     hook: Hook,
     options: &CheckOptions,
     (code, processor): (CodeOptions, Processor),
-) -> Result<Vec<Code>, NotNative> {
+) -> Result<Vec<(Code, Option<CompileError>)>, NotNative> {
     let verified = verify(image, linked, options)?;
     let Linked { machine, maps, .. } = linked;
     Ok(Compiled::list(machine, &verified, maps, shape(hook), code, processor)?)

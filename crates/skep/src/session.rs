@@ -12,7 +12,7 @@ use crate::network::{Connection, Network};
 use crate::view::MapView;
 use skep_abi::{AttachType, ProgType};
 use skep_btf::Btf;
-use skep_exec::{Code as MachineCode, CodeOptions, Compiled, Processor};
+use skep_exec::{Code as MachineCode, CodeOptions, CompileError, Compiled, Processor};
 use skep_hooks::{Action, Hook, Packet, Verdict};
 use skep_isa::Pc;
 use skep_prog::{Image, Prog};
@@ -252,7 +252,7 @@ impl Session {
     }
 
     /// The program's machine code for a processor of whatever kind, to be read; addresses are those of this
-    /// process.
+    /// process. With it comes why it is not optimised, if it was to be.
     ///
     /// # Errors
     /// [`NotNative`] with the reason.
@@ -261,7 +261,7 @@ impl Session {
         options: &CheckOptions,
         code: CodeOptions,
         processor: Processor,
-    ) -> Result<Option<MachineCode>, NotNative> {
+    ) -> Result<Option<(MachineCode, Option<CompileError>)>, NotNative> {
         let hook = self.packet_hook()?;
         let codes = native::list(&self.image, &self.linked, hook, options, (code, processor))?;
         Ok(codes.into_iter().next())

@@ -211,6 +211,195 @@ inner:
     }
 }
 
+/// What code has found of the packet and of a record is gone when they are: the numbers of their addresses are in a map.
+#[test]
+fn copies_of_what_is_gone_are_refused_as_interpreted() {
+    for size in [1, 3, 4, 8, 15, 16, 33, 48, 57, 63, 64] {
+        let copy = format!(
+            " *(u64 *)(r10 - 80) = 1\n r1 = r10\n r1 += -80\n r2 = {size}\n r3 = *(u64 *)(r9 + 0)\n \
+             call bpf_probe_read_kernel\n r8 *= 3\n r8 += r0\n r1 = *(u8 *)(r10 - 80)\n r8 ^= r1\n"
+        );
+        let text = format!(
+            "\
+.license \"GPL\"
+.map seen, array, key=4, value=128, entries=2
+.map ring, ringbuf, entries=4096
+.section \"xdp\"
+run:
+ r6 = r1
+ *(u32 *)(r10 - 4) = 0
+ r1 = seen ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r9 = r0
+ r8 = 0
+ r7 = 0
+again:
+ r2 = *(u32 *)(r6 + 0)
+ *(u64 *)(r9 + 0) = r2
+{copy}{copy}
+ *(u64 *)(r9 + 64) = 9
+ r2 = r9
+ r2 += 64
+ *(u64 *)(r9 + 0) = r2
+{copy}
+ *(u64 *)(r9 + 0) = 5
+{copy}
+ r1 = ring ll
+ r2 = 128
+ r3 = 0
+ call bpf_ringbuf_reserve
+ if r0 == 0 goto none
+ *(u64 *)(r0 + 0) = 77
+ *(u64 *)(r0 + 8) = r7
+ *(u64 *)(r9 + 0) = r0
+ *(u64 *)(r10 - 16) = r0
+{copy}
+ r1 = *(u64 *)(r10 - 16)
+ r2 = 1
+ call bpf_ringbuf_discard
+{copy}
+ r1 = r6
+ r2 = 9
+ call bpf_xdp_adjust_head
+ r8 += r0
+ r7 += 1
+ if r7 != 4 goto again
+ r0 = r8
+ exit
+none:
+ r0 = 1
+ exit
+"
+        );
+        does_as_interpreted(&text, 2);
+        // One call for all, which finds now this and now that.
+        let calls = text.replace(&copy, " r1 = r9\n r2 = r8\n call copy\n r8 = r0\n");
+        let function = copy.replace("r9", "r6").replace("r8", "r7");
+        let function = format!("copy:\n r6 = r1\n r7 = r2\n{function} r0 = r7\n exit\n");
+        does_as_interpreted(&format!("{calls}{function}"), 2);
+    }
+}
+
+#[test]
+fn entries_are_those_that_the_interpreter_shows() {
+    // Each turn sums up what it is shown, by way of a map and of a copy of the key as well, and stops where r4 says so; 77 has a
+    // loop of its own in each turn, whose key is another.
+    for (stop, flags) in [(0, 0), (3, 0), (200, 0), (3, 1), (77, 0)] {
+        for entries in [1, 5, 100] {
+            let text = format!(
+                "\
+.license \"GPL\"
+.map all, array, key=4, value=12, entries={entries}
+.map some, hash, key=4, value=8, entries=8
+.section \"xdp\"
+run:
+ *(u64 *)(r10 - 8) = 5
+ *(u64 *)(r10 - 16) = {stop}
+ *(u32 *)(r10 - 20) = 3
+ r1 = some ll
+ r2 = r10
+ r2 += -20
+ r3 = r10
+ r3 += -8
+ r4 = 0
+ call bpf_map_update_elem
+ r6 = 3
+again:
+ r1 = all ll
+ r2 = shown ll
+ r3 = r10
+ r3 += -16
+ r4 = {flags}
+ call bpf_for_each_map_elem
+ r1 = *(u64 *)(r10 - 8)
+ r1 *= 17
+ r1 += r0
+ *(u64 *)(r10 - 8) = r1
+ r6 += -1
+ if r6 != 0 goto again
+ r1 = some ll
+ r2 = shown ll
+ r3 = r10
+ r3 += -16
+ r4 = {flags}
+ call bpf_for_each_map_elem
+ r1 = *(u64 *)(r10 - 8)
+ r0 *= 31
+ r0 += r1
+ exit
+shown:
+ r6 = r2
+ r7 = r3
+ r8 = r4
+ r9 = *(u64 *)(r4 + 0)
+ r1 = r10
+ r1 += -4
+ r2 = 4
+ r3 = r6
+ call bpf_probe_read_kernel
+ r1 = *(u32 *)(r10 - 4)
+ r1 += r0
+ r2 = *(u32 *)(r7 + 0)
+ r2 *= 3
+ r2 += r1
+ *(u32 *)(r7 + 0) = r2
+ r1 = *(u64 *)(r8 + 8)
+ r1 *= 7
+ r1 += r2
+ *(u64 *)(r8 + 8) = r1
+ r1 = some ll
+ r2 = r6
+ call bpf_map_lookup_elem
+ if r0 == 0 goto on
+ r1 = *(u64 *)(r0 + 0)
+ r1 += 1
+ *(u64 *)(r0 + 0) = r1
+on:
+ if r9 != 77 goto last
+ *(u64 *)(r10 - 16) = 4
+ *(u64 *)(r10 - 8) = 0
+ r1 = all ll
+ r2 = inner ll
+ r3 = r10
+ r3 += -16
+ r4 = 0
+ call bpf_for_each_map_elem
+ r1 = *(u64 *)(r10 - 8)
+ r1 += r0
+ r2 = *(u32 *)(r6 + 0)
+ r1 += r2
+ r2 = *(u64 *)(r8 + 8)
+ r2 ^= r1
+ *(u64 *)(r8 + 8) = r2
+last:
+ r1 = *(u32 *)(r6 + 0)
+ r0 = 1
+ if r1 == r9 goto out
+ r0 = 0
+out:
+ exit
+inner:
+ r1 = *(u32 *)(r2 + 0)
+ r2 = *(u64 *)(r4 + 8)
+ r2 *= 5
+ r2 += r1
+ *(u64 *)(r4 + 8) = r2
+ r0 = 0
+ r2 = *(u64 *)(r4 + 0)
+ if r1 != r2 goto done
+ r0 = 1
+done:
+ exit
+"
+            );
+            does_as_interpreted(&text, 2);
+        }
+    }
+}
+
 /// The program `run` gives the same in several runs by the interpreter and by machine code of all kinds.
 #[track_caller]
 fn does_as_interpreted(text: &str, runs: usize) {
@@ -245,6 +434,27 @@ fn does_as_interpreted(text: &str, runs: usize) {
         let expected: Vec<_> = expected.map(|run| run.map(counted)).collect();
         assert_eq!(runs, expected);
     }
+}
+
+#[test]
+fn what_is_never_reached_is_not_compiled_and_changes_nothing() {
+    let text = |dead: &str| {
+        format!(
+            ".map settings, array, key=4, value=4, entries=1\n.section \"xdp\"\nrun:\n r6 = 3\n r0 = 1\nl:\n \
+             r0 += r6\n r7 = 5\n if r7 == 5 goto on\n{dead}\non:\n r6 += -1\n if r6 != 0 goto l\n \
+             if r6 > 0 goto never\n exit\nnever:\n call f\n exit\nf:\n r0 = 0\n r0 += r1\n exit\n"
+        )
+    };
+    let dead = " r1 = settings ll\n r2 = r10\n r2 += -4\n r0 = 0\n *(u32 *)(r10 - 4) = r0\n call bpf_map_lookup_elem\n r0 = 0\n";
+    does_as_interpreted(&text(" r0 = 0"), 2);
+    does_as_interpreted(&text(dead), 2);
+    // Nothing is left of either.
+    let bytes = |text: &str| {
+        let (session, compiled) = load(text, "run", Options::default());
+        compiled.unwrap();
+        session.machine_code().unwrap().bytes.len()
+    };
+    assert_eq!(bytes(&text(" r0 = 0")), bytes(&text(dead)));
 }
 
 /// Loops within loops whose turns nothing but the budget bounds.

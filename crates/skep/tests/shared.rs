@@ -52,10 +52,30 @@ const COUNT: &str = ".map counts, percpu_array, key=4, value=8, entries=1\n\
 /// More threads than CPUs; updates without atomics of per-CPU values.
 #[test]
 fn no_update_of_a_per_cpu_value_is_lost() {
+    count_in_threads(|_| ());
+}
+
+/// The same by machine code of both tiers.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn no_update_of_a_per_cpu_value_by_machine_code_is_lost() {
+    for optimised in [false, true] {
+        count_in_threads(|session| {
+            let mut code = skep::CodeOptions::default();
+            code.optimised = optimised;
+            let release = skep::Release { major: 6, minor: 18 };
+            session.compile_with(&skep::CheckOptions::new(release), code).unwrap();
+        });
+    }
+}
+
+#[track_caller]
+fn count_in_threads(prepare: impl Fn(&mut Session)) {
     const RUNS: u64 = 20_000;
     let image = read_image(COUNT.as_bytes(), "count.s").unwrap().image;
     let options = Options { cpus: 2, ..Options::default() };
-    let session = Session::load(&image, None, options).unwrap();
+    let mut session = Session::load(&image, None, options).unwrap();
+    prepare(&mut session);
     let mut threads: Vec<Session> = (0..4).map(|_| session.share()).collect();
     std::thread::scope(|scope| {
         for session in &mut threads {

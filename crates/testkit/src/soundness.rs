@@ -4,7 +4,7 @@
 //! packets, contexts and contents of maps. It must not fault, and before each instruction what is read
 //! later must be in one of the states that the verifier took for possible there: numbers in their
 //! ranges, pointers at their distance from frame, packet, context or map value, bytes of the packet
-//! where they were found to be.
+//! where they were found to be. Conditional jumps that always go one way must go that way.
 
 mod claim;
 mod live;

@@ -1,6 +1,7 @@
 //! What is known of each instruction apart from any path.
 
 use crate::reg::RegType;
+use crate::ways::Ways;
 
 /// What is known of an instruction apart from any path. Kernel: `struct bpf_insn_aux_data`.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Aux {
     pub(crate) leads_to_kernel: bool,
     /// Whether it follows a pointer into an arena.
     pub(crate) leads_to_arena: bool,
+    /// The ways that paths have gone on from a conditional jump.
+    pub(crate) ways: Ways,
     /// Part of a pattern that keeps registers around a call (`bpf_fastcall`).
     pub(crate) fastcall_pattern: bool,
     /// Spills and fills around this call that belong to the pattern.

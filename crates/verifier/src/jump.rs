@@ -13,6 +13,7 @@ use crate::reject::{Fact, Reject, Res};
 use crate::rule::Rule;
 use crate::state::{LinkedRegs, State, StateId, hist};
 use crate::verifier::{Next, Verifier};
+use crate::ways::Ways;
 use skep_domain::{Cmp, is_branch_taken, refine, refine_same};
 use skep_isa::{CondOp, Pc, Reg, Src, Width};
 
@@ -74,8 +75,12 @@ impl Verifier<'_> {
                 let other = if taken { self.pc + 1 } else { target };
                 self.push_speculative(self.insn(self.pc), other)?;
             }
+            if !self.cur.speculative {
+                self.aux[self.pc as usize].ways.note(taken);
+            }
             return if taken { self.jump(i32::from(off)) } else { Ok(Next::Fall) };
         }
+        self.aux[self.pc as usize].ways = Ways::ALL;
         let linked = self.link(&a, &b, src);
         self.fork(width, op, dst, src, target, &linked)?;
         Ok(Next::Fall)

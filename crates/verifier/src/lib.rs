@@ -83,6 +83,7 @@ mod verdict;
 mod verifier;
 mod visited;
 mod waiting;
+mod ways;
 mod workspace;
 
 pub use btf_ref::BtfRef;

@@ -13,7 +13,7 @@ use crate::state::State;
 use crate::subprog::Subprog;
 use crate::trace::Step;
 use crate::verdict::{
-    FuncFacts, Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts,
+    FuncFacts, InsnFacts, Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts,
 };
 use crate::verifier::{NO_PC, Verifier};
 use crate::workspace::Workspace;
@@ -48,7 +48,9 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
     let verdict = match stopped {
         Ok(()) => {
-            let through = verifier.aux.iter().map(through).collect();
+            let facts =
+                verifier.aux.iter().map(|aux| InsnFacts { through: through(aux), ways: aux.ways });
+            let insns = facts.collect();
             let reads_old_stack = verifier.reads_old_stack.get();
             let maps = verifier.env.image.maps.iter().map(map_facts).collect();
             // Functions that no path comes to are taken out.
@@ -62,7 +64,7 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
             });
             let funcs: Vec<_> = funcs.collect();
             let stats = mem::take(&mut verifier.stats);
-            Verdict::Accepted(Verified { prog, stats, through, reads_old_stack, maps, funcs })
+            Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {

@@ -1,6 +1,7 @@
 //! The answer.
 
 use crate::reject::Reject;
+use crate::ways::Ways;
 use skep_abi::MapType;
 use skep_btf::TypeId;
 use skep_isa::Pc;
@@ -22,10 +23,17 @@ pub enum Verdict<'p> {
 pub struct Verified<'p> {
     pub(crate) prog: &'p Prog,
     pub(crate) stats: Stats,
-    pub(crate) through: Vec<Option<Through>>,
+    pub(crate) insns: Vec<InsnFacts>,
     pub(crate) reads_old_stack: bool,
     pub(crate) maps: Vec<MapFacts>,
     pub(crate) funcs: Vec<FuncFacts>,
+}
+
+/// What is known of an instruction of a program that was accepted, on all paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InsnFacts {
+    pub(crate) through: Option<Through>,
+    pub(crate) ways: Ways,
 }
 
 /// What is known of a function of a program that was accepted.
@@ -70,7 +78,14 @@ impl<'p> Verified<'p> {
     /// access.
     #[must_use]
     pub fn through(&self, pc: Pc) -> Option<Through> {
-        self.through.get(pc.index()).copied().flatten()
+        self.insns.get(pc.index()).and_then(|facts| facts.through)
+    }
+
+    /// Whether the conditional jump at a slot always jumps, or never does, where all paths go the same way; see `ways.rs` for
+    /// why that may be built on.
+    #[must_use]
+    pub fn only_way(&self, pc: Pc) -> Option<bool> {
+        self.insns.get(pc.index()).and_then(|facts| facts.ways.only())
     }
 
     /// Whether a map is like the one of this index that the program was verified with.

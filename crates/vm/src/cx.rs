@@ -93,6 +93,11 @@ impl<'r, S> Cx<'r, S> {
         Some(addr)
     }
 
+    /// Memory for the keys that `bpf_for_each_map_elem` shows to a function, until [`Memory::drop_copy`].
+    pub fn show_key(&mut self, size: usize) -> u64 {
+        self.mem.push_copy("map key", alloc::vec![0; size])
+    }
+
     /// The object of the kernel that an address lies in, and where in it.
     #[must_use]
     pub fn object_around(&self, addr: u64) -> Option<(KernelObject, u32)> {

@@ -50,7 +50,7 @@ pub use fault::{AccessError, Denied, Fault, FaultKind};
 pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};
 pub use machine::{Input, Limits, Machine, Output, Vm};
 pub use memory::{
-    CTX, FRAME_SIZE, HalfField, Headers, KernelObject, MAX_FRAMES, MEM, Memory, PACKET,
+    CTX, FRAME_SIZE, HalfField, Headers, KernelObject, Layout, MAX_FRAMES, MEM, Memory, PACKET,
     PACKET_BASE, PacketBuf, Place, STACK, Window, address, cells,
 };
 pub use native::{HostPointers, Native, Place as CodePlace, Replaced};

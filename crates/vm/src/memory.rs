@@ -33,7 +33,7 @@ pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
 pub(crate) use host::{HostRange, host_ranges};
 pub use packet::{Headers, PacketBuf};
-pub use window::Window;
+pub use window::{Layout, Window};
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -152,6 +152,8 @@ pub struct Memory<'m> {
     pub(crate) heap: &'m mut Heap,
     /// Bytes that helpers have copied since somebody asked.
     copied: Cell<u64>,
+    /// Records and copies that have been taken back.
+    taken: u64,
     /// Fields of a context that may be written, but not as plain memory.
     halves: &'static [HalfField],
     /// Where things are for machine code, while such runs.
@@ -187,6 +189,7 @@ impl<'m> Memory<'m> {
             packet: PacketBuf::default(),
             heap,
             copied: Cell::new(0),
+            taken: 0,
             halves: &[],
             host: None,
         }

@@ -12,7 +12,7 @@ use crate::fault::{AccessError, Denied, Fault, FaultKind};
 use crate::helper::{Helper, Stop};
 use crate::interp::stopped;
 use crate::machine::{Input, Machine, Output, Vm};
-use crate::memory::{self, FRAME_SIZE, MAX_FRAMES};
+use crate::memory::{self, FRAME_SIZE, MAX_FRAMES, Window};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use skep_isa::Pc;
@@ -361,6 +361,11 @@ impl<'r, S> Cx<'r, S> {
     #[must_use]
     pub fn probe(&self, addr: u64, size: usize) -> u64 {
         self.mem.load_slow(addr, size).unwrap_or(0)
+    }
+
+    /// The memory around an address of the host that code may read itself, for as long as [`Cx::layout`] stays.
+    pub fn host_window(&mut self, addr: u64) -> Option<Window> {
+        self.mem.host_window(addr)
     }
 
     /// Loads from an arena; from a page that it does not have, zero.

@@ -11,7 +11,7 @@ use crate::operand::{Alu, Bmi, Cond, Gpr, Mem, MemSize, Shift, Unary, Width};
 const W: u64 = 8;
 
 impl Width {
-    const fn rex(self) -> u64 {
+    pub(crate) const fn rex(self) -> u64 {
         match self {
             Self::W32 => 0,
             Self::W64 => W,
@@ -56,7 +56,7 @@ impl Head {
 impl Assembler {
     /// An instruction on two registers: `reg` in the middle of the operand byte, `rm` at its end.
     #[inline(always)]
-    fn reg_reg(
+    pub(crate) fn reg_reg(
         &mut self,
         prefix: Option<u8>,
         rex: u64,
@@ -74,7 +74,7 @@ impl Assembler {
 
     /// An instruction on a register, or an extension of the opcode, and memory.
     #[inline(always)]
-    fn reg_mem(
+    pub(crate) fn reg_mem(
         &mut self,
         prefix: Option<u8>,
         rex: u64,

@@ -21,6 +21,8 @@ extern crate alloc;
 mod buffer;
 mod emit;
 mod operand;
+mod simd;
 
 pub use buffer::{Assembler, FixupError, Label, Reach};
 pub use operand::{Alu, Bmi, Cond, Gpr, Mem, MemSize, Shift, Unary, Width};
+pub use simd::{Simd, Xmm};

@@ -64,6 +64,12 @@ impl Mem {
         Self { base, index: None, disp }
     }
 
+    /// The place so many bytes behind.
+    #[must_use]
+    pub const fn plus(self, bytes: i32) -> Self {
+        Self { disp: self.disp.wrapping_add(bytes), ..self }
+    }
+
     /// The same and a register shifted by `scale`, which counts modulo 4; the index is not `rsp`, which no
     /// encoding has.
     ///

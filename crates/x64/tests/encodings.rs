@@ -1,7 +1,9 @@
 //! Every instruction over all registers, read back by an independent disassembler.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter};
-use skep_x64::{Alu, Assembler, Bmi, Cond, Gpr, Mem, MemSize, Reach, Shift, Unary, Width};
+use skep_x64::{
+    Alu, Assembler, Bmi, Cond, Gpr, Mem, MemSize, Reach, Shift, Simd, Unary, Width, Xmm,
+};
 
 const GPRS: [Gpr; 16] = [
     Gpr::Rax,
@@ -344,6 +346,67 @@ fn jumps() {
     let nowhere = asm.label();
     asm.call(nowhere);
     assert!(asm.finish().is_err(), "a call of a label that is nowhere");
+}
+
+const XMMS: [Xmm; 16] = [
+    Xmm::Xmm0,
+    Xmm::Xmm1,
+    Xmm::Xmm2,
+    Xmm::Xmm3,
+    Xmm::Xmm4,
+    Xmm::Xmm5,
+    Xmm::Xmm6,
+    Xmm::Xmm7,
+    Xmm::Xmm8,
+    Xmm::Xmm9,
+    Xmm::Xmm10,
+    Xmm::Xmm11,
+    Xmm::Xmm12,
+    Xmm::Xmm13,
+    Xmm::Xmm14,
+    Xmm::Xmm15,
+];
+
+#[test]
+fn vectors() {
+    let ops = [
+        (Simd::Punpcklwd, "punpcklwd"),
+        (Simd::Punpckldq, "punpckldq"),
+        (Simd::Punpckhwd, "punpckhwd"),
+        (Simd::Punpckhdq, "punpckhdq"),
+        (Simd::Paddq, "paddq"),
+        (Simd::Pxor, "pxor"),
+        (Simd::Psadbw, "psadbw"),
+        (Simd::Paddd, "paddd"),
+    ];
+    for (a, dst) in XMMS.into_iter().enumerate() {
+        for (b, src) in XMMS.into_iter().enumerate() {
+            for (op, text) in ops {
+                reads(|asm| asm.simd(op, dst, src), &format!("{text} xmm{a},xmm{b}"));
+            }
+            reads(|asm| asm.mov_xmm(dst, src), &format!("movaps xmm{a},xmm{b}"));
+            for order in [0, 9, 0x4e, 0xb1, 0xff] {
+                let text = format!("pshufd xmm{a},xmm{b},{}", hex(order));
+                reads(|asm| asm.shuffle(dst, src, order.try_into().unwrap()), &text);
+            }
+        }
+        for (place, text) in mems() {
+            reads(|asm| asm.load_xmm(dst, place), &format!("movups xmm{a},{text}"));
+            reads(|asm| asm.store_xmm(place, dst), &format!("movups {text},xmm{a}"));
+        }
+        for to in GPRS {
+            for (width, op) in [(Width::W32, "movd"), (Width::W64, "movq")] {
+                let text = format!("{op} {},xmm{a}", wide(to, width));
+                reads(|asm| asm.mov_from_xmm(width, to, dst), &text);
+            }
+        }
+    }
+    for (place, _) in mems() {
+        assert_eq!(place.plus(0), place);
+    }
+    let (place, text) = mem(Gpr::R13, Some((Gpr::Rdx, 1)), 0x75);
+    reads(|asm| asm.load_xmm(Xmm::Xmm9, place), &format!("movups xmm9,{text}"));
+    reads(|asm| asm.load_xmm(Xmm::Xmm9, place.plus(16)), "movups xmm9,[r13+rdx*2+85h]");
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(super) fn show(
     image: &Image,
     prog: &Prog,
     (dialect, source, arch): (Dialect, bool, Option<Arch>),
+    options: CodeOptions,
     out: &mut Out<'_>,
 ) -> Result<(), Failure> {
     let session = Session::load(image, Some(&prog.name), Options::default());
@@ -47,20 +48,17 @@ pub(super) fn show(
         return Err(failure.help("--arch shows that of others"));
     };
     let code = session
-        .machine_code_for(&CheckOptions::new(RELEASE), CodeOptions::default(), processor)
+        .machine_code_for(&CheckOptions::new(RELEASE), options, processor)
         .map_err(|why| Failure::at(Kind::Unsupported, file, &why))?;
-    let Some(code) = code.as_ref() else { return Ok(()) };
+    let Some((code, why)) = &code else { return Ok(()) };
     let native = |range, out: &mut Out<'_>| match processor {
         Processor::A64(_) => a64(code, range, out),
         _ => x64(code, range, out),
     };
     let insns = prog.insns.iter().count();
-    writeln!(
-        out,
-        "{}: {insns} instructions, {} bytes of machine code",
-        prog.name,
-        code.bytes.len()
-    )?;
+    let bytes = code.bytes.len();
+    let why = why.as_ref().map(|why| format!(", not optimised: {why}")).unwrap_or_default();
+    writeln!(out, "{}: {insns} instructions, {bytes} bytes of machine code{why}", prog.name)?;
     let mut from = 0;
     let mut line = None;
     for (pc, insn) in prog.insns.iter() {

@@ -32,6 +32,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("native-dis", "", "dis examples/drop_icmp.s --native"),
     ("dis-aarch64", "", "dis examples/drop_icmp.s --native --arch aarch64"),
+    ("dis-optimised", "", "dis examples/drop_icmp.s --native --arch x86-64 --opt 2 --unmetered"),
     (
         "native-tools-refused",
         "",

@@ -169,3 +169,21 @@ fn listings_have_source_lines_instructions_and_machine_code() {
     let at = |what: &str| rest.iter().position(|line| line.contains(what));
     assert!(at("r3 <<= 0xd").unwrap() < at("shl rdx,0Dh").unwrap(), "{rest:#?}");
 }
+
+#[test]
+fn listings_are_of_the_code_that_is_asked_for() {
+    let list = |how: &str| {
+        let ran = skep(&format!("dis examples/count.s --native --arch x86-64 {how}"));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let (plain, optimised) = (list("--unmetered"), list("--unmetered --opt 2"));
+    assert_ne!(plain, optimised);
+    assert!(list("").lines().count() > plain.lines().count(), "instructions are counted");
+    let hardened = list("--opt 2 --harden");
+    let first = hardened.lines().next().unwrap();
+    assert!(first.contains(" not optimised: ") && first.contains("blinded numbers"), "{first}");
+    for how in ["--opt 2", "--harden", "--unmetered"] {
+        assert_eq!(skep(&format!("dis examples/count.s {how}")).code, 2);
+    }
+}

@@ -1,11 +1,12 @@
 //! What the compiler is told of a machine for code that checks.
 
 use crate::compiled::CodeOptions;
-use crate::outside::Bridged;
+use crate::outside::{Bridged, Known, probe};
 use skep_isa::{Call, ImmSrc, Pc};
-use skep_jit::{Access, Callee, Style, Surroundings};
+use skep_jit::{Access, Callee, Probe, Style, Surroundings};
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// `bpf_tail_call`.
 const TAIL_CALL: Call = Call::Helper(12);
@@ -16,6 +17,8 @@ pub(super) struct Outside<'a, S> {
     prog: usize,
     style: Style,
     bridged: RefCell<&'a mut Vec<Bridged>>,
+    /// Numbers that calls get as r2.
+    numbers: BTreeMap<Pc, i32>,
 }
 
 impl<'a, S> Outside<'a, S> {
@@ -25,7 +28,9 @@ impl<'a, S> Outside<'a, S> {
         options: CodeOptions,
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
-        Self { machine, prog, style: options.style(), bridged: RefCell::new(bridged) }
+        let known = machine.prog(prog).map(|prog| Known::of(&prog.insns)).unwrap_or_default();
+        let (bridged, numbers) = (RefCell::new(bridged), known.numbers);
+        Self { machine, prog, style: options.style(), bridged, numbers }
     }
 }
 
@@ -43,8 +48,12 @@ impl<S> Surroundings for Outside<'_, S> {
         let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
         let mut bridged = self.bridged.borrow_mut();
-        bridged.push(Bridged { at, helper, is_turn });
-        u32::try_from(bridged.len() - 1).map(Callee::Bridge).map_err(|_| "too many calls")
+        let bytes = probe(call, self.numbers.get(&pc).copied());
+        bridged.push(Bridged { at, helper, is_turn, is_probe: bytes.is_some() });
+        let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
+        // The code numbers its checks itself.
+        let probe = bytes.map(|bytes| Callee::Probe(Probe { id, bytes, check: 0 }));
+        Ok(probe.unwrap_or(Callee::Bridge(id)))
     }
 
     fn access(&self, _: Pc) -> Access {

@@ -106,6 +106,30 @@ impl<S> Activation<'_, '_, S> {
         0
     }
 
+    /// Notes where a call has copied from, and where to.
+    fn remember_probe(&mut self, cx: &mut Cx<'_, S>, at: CodePlace, (from, to): (u64, u64)) {
+        let Some(entered) = self.compiled.progs.get(at.prog) else { return };
+        let checks = &entered.code().checks;
+        let first = checks.partition_point(|check| check.pc < at.pc);
+        // There are none where there were too many before it.
+        let pair = checks.get(first..first + 2).unwrap_or_default();
+        let frames = self.compiled.least_depth(at);
+        for (n, (check, (addr, write))) in
+            (first..).zip(pair.iter().zip([(from, false), (to, true)]))
+        {
+            if check.pc == at.pc
+                && let Some(window) = cx.window(addr, write, frames)
+                && let Some(slot) = self.checks.get_mut(n)
+            {
+                slot.write(Check {
+                    lo: window.lo,
+                    limit: (window.len + 1).saturating_sub(check.bytes as usize) as u64,
+                    to_host: window.host.wrapping_sub(window.lo),
+                });
+            }
+        }
+    }
+
     /// Notes where an access was, if the code may go there itself.
     fn remember(&mut self, cx: &mut Cx<'_, S>, at: CodePlace, addr: u64) {
         let Some(entered) = self.compiled.progs.get(at.prog) else { return };
@@ -161,10 +185,13 @@ extern "C" fn bridge<S>(
     if let Err(fault) = begin_call(cx, &activation.env, activation.compiled, call) {
         return activation.end(fault);
     }
-    let packet = cx.packet_place();
+    let layout = cx.layout();
     let result = cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]);
-    if cx.packet_place() != packet {
+    if cx.layout() != layout {
         activation.forget();
+    }
+    if call.is_probe && matches!(result, Ok(0)) {
+        activation.remember_probe(cx, call.at, (r3, r1));
     }
     activation.env.meter = cx.left().cast_unsigned();
     match result {

@@ -354,6 +354,8 @@ impl<'a> Machine<'a> {
                 }
                 Value::Neg(operand) => id = operand,
                 Value::Alu(_, left, right) if self.values.constant(right).is_some() => id = left,
+                // Its own operand is in `X` already.
+                Value::Alu(_, left, right) if right == in_x && self.optimise => id = left,
                 Value::Alu(..) => return false,
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Block, BlockId, Graph, Step};
 use crate::form::{Rhs, Test, Value, ValueId, Values};
-use skep_cbpf::Size;
+use skep_cbpf::{AluOp, Size};
 
 impl Graph<'_> {
     /// The bytes that a packet has at least which is accepted from a block on. Few ask, so it is computed for them.
@@ -80,7 +80,16 @@ impl Graph<'_> {
 /// that is counted from.
 pub(super) fn is_near(values: &Values, base: ValueId, off: u32) -> bool {
     const FAR: u32 = u16::MAX as u32;
-    off <= FAR && matches!(values.get(base), Value::Msh(_) | Value::Cell(_))
+    let is_length = |id| match values.get(id) {
+        Value::Msh(_) | Value::Cell(_) => true,
+        _ => values.most(id) <= FAR,
+    };
+    let is_place = match values.get(base) {
+        Value::Alu(AluOp::Add, left, right) => is_length(left) && is_length(right),
+        Value::Msh(_) | Value::Cell(_) => true,
+        _ => false,
+    };
+    off <= FAR && is_place
 }
 
 /// Whether a load ends no earlier than another one behind the same header, so that it rejects where that does.

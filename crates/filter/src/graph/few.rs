@@ -15,9 +15,9 @@ pub(super) const FEW: usize = 64;
 
 /// What is known at a place.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     /// What was loaded.
-    loads: Loads,
+    pub(super) loads: Loads,
     /// Tests that hold, and tests that do not.
     holds: u64,
     fails: u64,
@@ -74,8 +74,17 @@ impl Place {
     const NOWHERE: Self =
         Self { loads: Loads::ALL, holds: bit(REJECT), fails: 0, one_of: OneOf::NOTHING };
 
-    const fn is_nowhere(&self) -> bool {
+    pub(super) const fn is_nowhere(&self) -> bool {
         self.holds & bit(REJECT) != 0
+    }
+
+    /// The same after a block's test.
+    pub(super) const fn with(mut self, id: BlockId, holds: bool) -> Self {
+        match holds {
+            true => self.holds |= bit(id),
+            false => self.fails |= bit(id),
+        }
+        self
     }
 }
 
@@ -98,8 +107,8 @@ impl Asked {
 /// Memory of the walks.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    places: Vec<Place>,
-    askers: Vec<u64>,
+    pub(super) places: Vec<Place>,
+    pub(super) askers: Vec<u64>,
     asked: Vec<Asked>,
 }
 
@@ -110,14 +119,14 @@ impl Memory {
 }
 
 /// Which tests ask for a value, for each value.
-type Askers = [u64];
+pub(super) type Askers = [u64];
 
-const fn bit(id: BlockId) -> u64 {
+pub(super) const fn bit(id: BlockId) -> u64 {
     1 << (id & 63)
 }
 
 /// The blocks of a set, the last one first.
-fn blocks(mut set: u64) -> impl Iterator<Item = BlockId> {
+pub(super) fn blocks(mut set: u64) -> impl Iterator<Item = BlockId> {
     std::iter::from_fn(move || {
         let id = 63_u32.checked_sub(set.leading_zeros())?;
         set &= !bit(id);
@@ -174,15 +183,47 @@ impl Graph<'_> {
         false
     }
 
-    /// One walk; nothing if it found nothing.
-    pub(super) fn thread_few(&mut self, root: BlockId) -> Option<BlockId> {
-        let count = root as usize + 1;
+    /// Which tests ask for a value, for each value.
+    pub(super) fn askers(&mut self, root: BlockId) -> Vec<u64> {
         let mut askers = filled(&mut self.memory.few.askers, self.values.len(), 0);
-        for (id, block) in (0..).zip(&self.blocks[..count]) {
+        for (id, block) in (0..).zip(&self.blocks[..=root as usize]) {
             if let Step::Test(test) = block.step {
                 askers[test.value as usize] |= bit(id);
             }
         }
+        askers
+    }
+
+    /// What is known where each block begins.
+    pub(super) fn places(&mut self, root: BlockId, askers: &Askers) -> Vec<Place> {
+        let mut places = filled(&mut self.memory.few.places, root as usize + 1, Place::NOWHERE);
+        places[root as usize] = Place::NOTHING;
+        for id in (ACCEPT + 1..=root).rev() {
+            let mut here = places[id as usize];
+            if here.is_nowhere() {
+                continue;
+            }
+            let Block { step, yes, no } = self.blocks[id as usize];
+            if let Step::Test(test) = step {
+                here.loads.learn(self.values, test.value);
+                if let Rhs::Value(rhs) = test.rhs {
+                    here.loads.learn(self.values, rhs);
+                }
+            }
+            if yes == no {
+                self.arrive(&mut places[yes as usize], yes, &here, askers);
+            } else {
+                self.arrive(&mut places[yes as usize], yes, &here.with(id, true), askers);
+                self.arrive(&mut places[no as usize], no, &here.with(id, false), askers);
+            }
+        }
+        places
+    }
+
+    /// One walk; nothing if it found nothing.
+    pub(super) fn thread_few(&mut self, root: BlockId) -> Option<BlockId> {
+        let count = root as usize + 1;
+        let askers = self.askers(root);
         let mut places = filled(&mut self.memory.few.places, count, Place::NOWHERE);
         let mut ways = filled(&mut self.memory.ways, count, (REJECT, REJECT));
         places[root as usize] = Place::NOTHING;
@@ -200,8 +241,7 @@ impl Graph<'_> {
                 }
                 let (mut there, mut elsewhere) = (here, here);
                 if yes != no {
-                    there.holds |= bit(id);
-                    elsewhere.fails |= bit(id);
+                    (there, elsewhere) = (here.with(id, true), here.with(id, false));
                 }
                 let ways = (
                     self.follow_few(yes, &there, &askers),
@@ -254,16 +294,53 @@ impl Graph<'_> {
                 match decided.or_else(|| self.past_by_length(&known.loads, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
-                    None => break,
+                    None => match self.past_both(&test, yes, no, known, askers) {
+                        Some(next) => next,
+                        None => break,
+                    },
                 }
             };
         }
         id
     }
 
+    /// Where a test leads either way, if that is the same place, and what it loads rejects nothing.
+    fn past_both(
+        &self,
+        test: &Test,
+        yes: BlockId,
+        no: BlockId,
+        known: &Place,
+        askers: &Askers,
+    ) -> Option<BlockId> {
+        let known_of = known.holds | known.fails;
+        let is_known = |id: BlockId| match self.blocks[id as usize].step {
+            Step::Test(test) => known_of & askers[test.value as usize] != 0,
+            _ => false,
+        };
+        if !(is_known(yes) || is_known(no)) || !known.loads.is_safe(self, test.value) {
+            return None;
+        }
+        if let Rhs::Value(_) = test.rhs {
+            return None;
+        }
+        let past = |mut id: BlockId| {
+            while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
+                id = match self.decided_by(known, &test, askers, |_| true) {
+                    Some(true) => yes,
+                    Some(false) => no,
+                    None => break,
+                };
+            }
+            id
+        };
+        let next = past(yes);
+        (next == past(no)).then_some(next)
+    }
+
     /// How a test comes out by a fact that is known, if that may say so.
     #[inline]
-    fn decided_by(
+    pub(super) fn decided_by(
         &self,
         known: &Place,
         test: &Test,

@@ -14,7 +14,11 @@ use smallvec::SmallVec;
 /// Blocks looked at from a touch on, at most.
 const STEPS: u32 = 64;
 /// Blocks looked at from the first one on, at most.
-const STEPS_IN_ALL: u32 = 400;
+const STEPS_IN_ALL: u32 = 800;
+/// Blocks looked at to see whether a test may be moved, at most.
+const STEPS_TO_MOVE: u32 = 128;
+/// Walks over a graph, at most.
+const WALKS: usize = 4;
 /// Blocks of a graph that is looked at from the first one on, at most.
 const MOST: usize = 128;
 
@@ -26,10 +30,10 @@ struct Search<'g, 'a> {
     end: Option<u32>,
     /// What came out so far.
     facts: SmallVec<[Fact; 32]>,
-    /// Bits of bytes at constant places: place, which bits, and what they are.
-    bits: SmallVec<[(u32, u8, u8); 32]>,
     /// Touches that are not there any more.
     gone: &'g [bool],
+    /// Where the way goes on from the block that it must lead through, if not as usual, and what came out by then.
+    detour: Option<(BlockId, SmallVec<[Fact; 8]>)>,
     left: u32,
 }
 
@@ -38,9 +42,22 @@ impl Graph<'_> {
     ///
     /// Unlike in [`Graph::thread`], nothing is forgotten where ways meet: each is followed from the first block on.
     pub(crate) fn without_idle(&mut self, root: BlockId) -> BlockId {
+        let mut root = root;
+        // What one walk leaves out may leave more to the next one.
+        for _ in 0..WALKS {
+            match self.without_idle_once(root) {
+                Some(new) => root = new,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// The same, in one walk; nothing if it found nothing.
+    fn without_idle_once(&mut self, root: BlockId) -> Option<BlockId> {
         let count = root as usize + 1;
         if !self.has_touches || root <= ACCEPT || count > MOST {
-            return root;
+            return None;
         }
         let mut gone = vec![false; count];
         let mut is_any = false;
@@ -56,7 +73,7 @@ impl Graph<'_> {
             }
         }
         if !is_any {
-            return root;
+            return None;
         }
         let past = |id: BlockId, blocks: &[Block]| {
             let mut id = id;
@@ -72,7 +89,7 @@ impl Graph<'_> {
             |_, block| Some((past(block.yes, &blocks), past(block.no, &blocks))),
             |_, _, _| None,
         );
-        self.thread(root)
+        Some(self.thread(root))
     }
 
     fn search<'g>(&'g self, value: ValueId, gone: &'g [bool], steps: u32) -> Search<'g, 'g> {
@@ -81,8 +98,8 @@ impl Graph<'_> {
             value,
             end: self.end_at_most(value),
             facts: SmallVec::new(),
-            bits: SmallVec::new(),
             gone,
+            detour: None,
             left: steps,
         }
     }
@@ -96,8 +113,23 @@ impl Graph<'_> {
         facts: impl Iterator<Item = Fact>,
     ) -> bool {
         let mut search = self.search(value, &[], STEPS);
-        facts.for_each(|fact| search.learn(fact));
+        search.facts.extend(facts);
         search.rejects(next, REJECT, loads)
+    }
+
+    /// Whether packets on which the value cannot be loaded are rejected, too, if they go on from the block `at` to `end`
+    /// after what is told of other tests.
+    pub(super) fn is_idle_at(
+        &self,
+        root: BlockId,
+        at: BlockId,
+        end: BlockId,
+        value: ValueId,
+        facts: impl Iterator<Item = Fact>,
+    ) -> bool {
+        let mut search = self.search(value, &[], STEPS_TO_MOVE);
+        search.detour = Some((end, facts.collect()));
+        search.rejects(root, at, Loads::NOTHING)
     }
 
     /// As [`Graph::by_length`], if a way is to go on past such a test.
@@ -142,6 +174,13 @@ impl Search<'_, '_> {
                 id = yes;
                 continue;
             };
+            if id == through
+                && let Some((end, facts)) = self.detour.take()
+            {
+                let is_rejected = self.rejects_after(&facts, end, loads);
+                self.detour = Some((end, facts));
+                return is_rejected;
+            }
             if id == through || self.gone.get(id as usize) == Some(&true) {
                 through = if id == through { REJECT } else { through };
                 id = yes;
@@ -155,23 +194,34 @@ impl Search<'_, '_> {
                 Some(false) => no,
                 None if yes == no => yes,
                 None => {
-                    let (facts, bits) = (self.facts.len(), self.bits.len());
-                    self.learn(Fact { test, holds: true });
+                    let facts = self.facts.len();
+                    self.facts.push(Fact { test, holds: true });
                     let is_rejected = self.rejects(yes, through, loads);
                     self.facts.truncate(facts);
-                    self.bits.truncate(bits);
                     if !is_rejected {
                         return false;
                     }
-                    self.learn(Fact { test, holds: false });
+                    self.facts.push(Fact { test, holds: false });
                     let is_rejected = self.rejects(no, through, loads);
                     self.facts.truncate(facts);
-                    self.bits.truncate(bits);
                     return is_rejected;
                 }
             };
         }
         id == REJECT || through != REJECT
+    }
+
+    /// The same from a block on, after tests that came out in a certain way.
+    fn rejects_after(&mut self, facts: &[Fact], id: BlockId, mut loads: Loads) -> bool {
+        for &fact in facts {
+            let is_never = self.fails(&fact.test, &mut loads)
+                || self.decides(&fact.test, &loads) == Some(!fact.holds);
+            if is_never {
+                return true;
+            }
+            self.facts.push(fact);
+        }
+        self.rejects(id, REJECT, loads)
     }
 
     /// Whether the values of a test cannot be loaded either; if they can, `loads` knows.
@@ -183,6 +233,7 @@ impl Search<'_, '_> {
         }
         loads.has(self.value)
             || self.end.is_some_and(|end| loads.len() >= end)
+            || loads.reaches_behind(values, self.value)
             || ends_behind(values, test.value, self.value)
     }
 
@@ -194,39 +245,101 @@ impl Search<'_, '_> {
             .or_else(|| self.graph.by_length(loads, test))
     }
 
-    fn learn(&mut self, fact: Fact) {
-        self.facts.push(fact);
-        let Fact { test: Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(k) }, holds } = fact
-        else {
-            return;
-        };
-        let k = match holds {
-            true => k,
-            // A single bit that is not the one is the other.
-            false if mask.is_power_of_two() => k ^ mask,
-            false => return,
-        };
-        self.bits.extend(bytes(self.graph.values.get(value), mask, k));
-    }
-
     /// What the bytes that are known say, whatever they were loaded with.
     fn by_bits(&self, test: &Test) -> Option<bool> {
-        let &Test { value, mask, cmp: Cmp::Eq, rhs: Rhs::Const(k) } = test else { return None };
-        bytes(self.graph.values.get(value), mask, k)
-            .any(|(at, mask, value)| {
-                let mut known = self.bits.iter().filter(|known| known.0 == at);
-                known.any(|known| (known.2 ^ value) & known.1 & mask != 0)
-            })
-            .then_some(false)
+        let values = self.graph.values;
+        let asked = Bytes::of(values.get(test.value))?;
+        let mut known = Bits { which: 0, are: 0 };
+        let asked_bits = Bits::of(test, true);
+        for fact in &self.facts {
+            let Some(bytes) = Bytes::of(values.get(fact.test.value)) else { continue };
+            if let Some(bits) = Bits::of(&fact.test, fact.holds) {
+                known = known.and(bytes.as_of(&asked, bits));
+            } else if let Some(bits) = asked_bits
+                && bytes.decides(&fact.test, asked.as_of(&bytes, bits)) == Some(!fact.holds)
+            {
+                // What is compared with a number is not this one.
+                return Some(false);
+            }
+        }
+        asked.decides(test, known)
     }
 }
 
-/// The bytes of a load from a constant place, with the bits in a mask, which are those of a number.
-fn bytes(value: Value, mask: u32, k: u32) -> impl Iterator<Item = (u32, u8, u8)> {
-    let (size, at) = match value {
-        Value::Abs(size, at) => (usize::from(size.bytes()), at),
-        _ => (0, 0),
-    };
-    let (mask, k) = (mask.to_be_bytes(), k.to_be_bytes());
-    (0..).zip(4 - size..4).map(move |(more, byte)| (at + more, mask[byte], k[byte]))
+/// Bits of a number that are known, and what they are.
+#[derive(Clone, Copy)]
+struct Bits {
+    which: u32,
+    are: u32,
+}
+
+impl Bits {
+    /// Those of a value of which it is known how a test came out.
+    fn of(test: &Test, holds: bool) -> Option<Self> {
+        let &Test { mask, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } = test else { return None };
+        match holds {
+            true => Some(Self { which: mask, are: k & mask }),
+            // A single bit that is not the one is the other.
+            false if mask.is_power_of_two() => Some(Self { which: mask, are: (k ^ mask) & mask }),
+            false => None,
+        }
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self { which: self.which | other.which, are: self.are | other.are }
+    }
+}
+
+/// Bytes that are loaded: behind which value, if any, from where, and how many.
+#[derive(Clone, Copy)]
+struct Bytes {
+    base: Option<ValueId>,
+    at: u32,
+    size: u32,
+}
+
+impl Bytes {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Abs(size, at) => Some(Self { base: None, at, size: size.bytes().into() }),
+            Value::Ind(size, base, at) => {
+                Some(Self { base: Some(base), at, size: size.bytes().into() })
+            }
+            _ => None,
+        }
+    }
+
+    const fn all(&self) -> u32 {
+        u32::MAX >> (32 - 8 * self.size)
+    }
+
+    /// Bits of the number that these bytes are, as bits of the one that others are.
+    fn as_of(&self, other: &Self, bits: Bits) -> Bits {
+        const FAR: u32 = 4;
+        let end = |bytes: &Self| bytes.at.wrapping_add(bytes.size);
+        let (after, before) =
+            (end(other).wrapping_sub(end(self)), end(self).wrapping_sub(end(other)));
+        let moved = |bits: u32| match (after, before) {
+            _ if self.base != other.base => 0,
+            (0..FAR, _) => bits << (8 * after),
+            (_, 0..FAR) => bits >> (8 * before),
+            _ => 0,
+        };
+        let all = other.all();
+        Bits {
+            which: moved(bits.which & self.all()) & all,
+            are: moved(bits.are & self.all()) & all,
+        }
+    }
+
+    /// How a test of the number comes out, by the bits that are known.
+    fn decides(&self, test: &Test, bits: Bits) -> Option<bool> {
+        let &Test { mask, cmp, rhs: Rhs::Const(k), .. } = test else { return None };
+        match cmp {
+            Cmp::Eq if (bits.are ^ k) & bits.which & mask != 0 => Some(false),
+            Cmp::Ge if bits.are & mask >= k => Some(true),
+            Cmp::Ge if (bits.are | self.all() & !bits.which) & mask < k => Some(false),
+            _ => None,
+        }
+    }
 }

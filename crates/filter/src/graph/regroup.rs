@@ -3,15 +3,22 @@
 //! A *chain* is a run of tests each of which is reached only from the one before it, and all of which
 //! have one way to the same block, their end. If that is [`REJECT`], the order of the tests does not matter: a load
 //! beyond the packet rejects, too. If it is another one, a test may go before others as long as nothing that
-//! changes places may reject, which is so when it was loaded before.
+//! changes places may reject, which is so when it was loaded before, or when packets that end before it are rejected from
+//! the end on, too.
 
 use super::thread::{Loads, VERY_FEW};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Rhs, Test, ValueId};
+use crate::implies::Fact;
 use crate::memory::bytes;
+use smallvec::SmallVec;
 
 /// Tests of a chain to something else than an end, at most.
 const LONGEST: usize = 16;
+/// Blocks of a graph whose ways are followed from the first one on, at most.
+const MOST: BlockId = 100;
+/// Rounds, at most, if what one changes may let another one change more.
+const ROUNDS: usize = 8;
 
 /// A test of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -68,13 +75,18 @@ impl Graph<'_> {
     /// The graph from `root` on with chains in a better order. Tests that are next to each other now may decide each
     /// other.
     pub(crate) fn in_order(&mut self, root: BlockId) -> BlockId {
-        match self.regroup(root) {
-            Some(root) if root as usize <= VERY_FEW => self.thread(root),
-            new => new.unwrap_or(root),
+        let mut root = root;
+        for _ in 0..ROUNDS {
+            let Some((new, was_proved)) = self.regroup(root) else { break };
+            root = if new as usize <= VERY_FEW { self.thread(new) } else { new };
+            if !was_proved {
+                break;
+            }
         }
+        root
     }
 
-    fn regroup(&mut self, root: BlockId) -> Option<BlockId> {
+    fn regroup(&mut self, root: BlockId) -> Option<(BlockId, bool)> {
         if root <= ACCEPT || !self.leaves_and_returns(root) {
             return None;
         }
@@ -84,7 +96,7 @@ impl Graph<'_> {
         new
     }
 
-    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<BlockId> {
+    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<(BlockId, bool)> {
         let count = root as usize + 1;
         let mut held = filled(&mut self.memory.regroup.held, count, Held::Nowhere);
         let mut safe = filled(&mut self.memory.regroup.safe, count, Loads::ALL);
@@ -114,6 +126,7 @@ impl Graph<'_> {
             }
         }
         let mut done = filled(&mut self.memory.regroup.done, count, false);
+        let mut was_proved = false;
         let mut chain: Vec<Link> = Vec::new();
         // From the root on, so that a chain is found at its first test; made from the end.
         let mut chains: Vec<(BlockId, BlockId, Vec<Link>, BlockId)> = Vec::new();
@@ -125,13 +138,20 @@ impl Graph<'_> {
                 continue;
             };
             let first = held[id as usize].value();
-            if let Some(ordered) = self.order(&chain, end, safe[id as usize], first) {
+            let safe = safe[id as usize];
+            let order = self.order(root, &chain, end, safe, first);
+            if let Some((ordered, is_proved)) = order {
+                was_proved = is_proved;
                 // All but the first are made with it.
                 for link in &chain[1..] {
                     ways[link.id as usize] = 0;
                     done[link.id as usize] = true;
                 }
                 chains.push((id, end, ordered, next));
+            }
+            if was_proved {
+                // What is known behind it is not known any more.
+                break;
             }
         }
         self.memory.regroup = Memory { held, safe, done };
@@ -147,7 +167,7 @@ impl Graph<'_> {
                 graph.finish(link.test, yes, no)
             }))
         });
-        Some(root)
+        Some((root, was_proved))
     }
 
     /// The chain that begins at a block: its end, and where it goes on.
@@ -190,13 +210,16 @@ impl Graph<'_> {
     }
 
     /// A better order, if there is one.
+    ///
+    /// Says also whether that takes what the ways from `root` on tell: then less is loaded on some ways behind it.
     fn order(
         &self,
+        root: BlockId,
         chain: &[Link],
         end: BlockId,
         mut known: Loads,
         mut held: Option<ValueId>,
-    ) -> Option<Vec<Link>> {
+    ) -> Option<(Vec<Link>, bool)> {
         // What is compared with another value may reject for that, too.
         if end != REJECT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
             return None;
@@ -207,7 +230,7 @@ impl Graph<'_> {
             loads += usize::from(before != Some(link.test.value));
             before = Some(link.test.value);
         }
-        let mut distinct: Vec<ValueId> = Vec::new();
+        let mut distinct: SmallVec<[ValueId; 8]> = SmallVec::new();
         for link in chain {
             if !distinct.contains(&link.test.value) {
                 distinct.push(link.test.value);
@@ -220,40 +243,55 @@ impl Graph<'_> {
         {
             return None;
         }
-        // Tests by value, in the order in which they stand.
-        let mut queues: Vec<(ValueId, std::collections::VecDeque<usize>)> =
-            distinct.iter().map(|&value| (value, std::collections::VecDeque::new())).collect();
-        for (at, link) in chain.iter().enumerate() {
-            if let Some(queue) = queues.iter_mut().find(|queue| queue.0 == link.test.value) {
-                queue.1.push_back(at);
-            }
-        }
-        let mut ordered = Vec::with_capacity(chain.len());
+        // Values, and the first test of each that is not in the new order yet.
+        let first = |value: ValueId, from: usize| {
+            chain[from..].iter().position(|link| link.test.value == value).map(|at| from + at)
+        };
+        let mut queues: SmallVec<[(ValueId, Option<usize>); 8]> =
+            distinct.iter().map(|&value| (value, first(value, 0))).collect();
+        let mut ordered: Vec<Link> = Vec::with_capacity(chain.len());
+        let mut was_proved = false;
         while ordered.len() < chain.len() {
             if queues.iter().all(|(value, _)| known.is_safe(self, *value)) {
                 // Nothing is in the way of anything any more.
-                queues.sort_by_key(|(value, queue)| (Some(*value) != held, queue.front().copied()));
-                ordered.extend(queues.iter().flat_map(|(_, queue)| queue).map(|&at| chain[at]));
+                queues.sort_by_key(|&(value, front)| (Some(value) != held, front));
+                for &(value, front) in &queues {
+                    let rest = &chain[front.unwrap_or(chain.len())..];
+                    ordered.extend(rest.iter().filter(|link| link.test.value == value));
+                }
                 break;
             }
-            let earliest = queues.iter().filter_map(|queue| queue.1.front().copied()).min()?;
+            let earliest = queues.iter().filter_map(|queue| queue.1).min()?;
             // Those of the value at hand go first, if those before them may wait.
             let may_go = |at: usize, known: &Loads| {
-                end == REJECT
-                    || queues.iter().all(|(value, queue)| {
-                        queue.front().is_none_or(|&front| front >= at)
-                            || known.is_safe(self, *value)
-                    })
+                let mut waiting = queues.iter().filter(|(value, front)| {
+                    end != REJECT
+                        && front.is_some_and(|front| front < at)
+                        && !known.is_safe(self, *value)
+                });
+                let Some(first) = waiting.next() else { return Some(false) };
+                // They need not be loaded where what goes before them leads, if such packets are rejected there anyway.
+                let is_idle = |&(value, _): &(ValueId, Option<usize>)| {
+                    let fact =
+                        |link: &Link, ends| Fact { test: link.test, holds: link.ends_if == ends };
+                    let facts = ordered.iter().map(|link| fact(link, false));
+                    let facts = facts.chain([fact(&chain[at], true)]);
+                    self.is_idle_at(root, chain[0].id, end, value, facts)
+                };
+                let is_idle = root <= MOST && is_idle(first) && waiting.all(is_idle);
+                is_idle.then_some(true)
             };
             let same = queues
                 .iter()
                 .find(|queue| Some(queue.0) == held)
-                .and_then(|queue| queue.1.front().copied())
-                .filter(|&at| may_go(at, &known));
-            let at = same.unwrap_or(earliest);
+                .and_then(|queue| queue.1)
+                .filter(|&at| at != earliest)
+                .and_then(|at| Some((at, may_go(at, &known)?)));
+            let (at, is_proved) = same.unwrap_or((earliest, false));
+            was_proved |= is_proved;
             let link = chain[at];
             if let Some(queue) = queues.iter_mut().find(|queue| queue.0 == link.test.value) {
-                queue.1.pop_front();
+                queue.1 = first(queue.0, at + 1);
             }
             known.learn(self.values, link.test.value);
             if let Rhs::Value(rhs) = link.test.rhs {
@@ -262,6 +300,7 @@ impl Graph<'_> {
             held = Some(link.test.value);
             ordered.push(link);
         }
-        Some(ordered)
+        let is_new = ordered.iter().zip(chain).any(|(link, before)| link.id != before.id);
+        is_new.then_some((ordered, was_proved))
     }
 }

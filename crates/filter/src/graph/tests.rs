@@ -7,6 +7,7 @@ type Row = (&'static str, usize, &'static str);
 
 /// A packet is at least as long as what was loaded of it.
 const LENGTHS: &[Row] = &[
+    ("EN10MB", 9, "! less 0 and ip proto 0x86dd && ether[tcpflags:1] = arp[12:2] || llc i"),
     ("EN10MB", 6, "not ip src net 0.0.0.0/0 || less 0"),
     ("EN10MB", 5, "(sctp[20:1]) != 5 && (vlan 10) || less 0"),
     ("EN10MB", 12, "less 0 and (rarp host 224.0.0.1 or 80)"),
@@ -47,6 +48,25 @@ const NUMBERS: &[Row] = &[
     ("NULL", 10, "len | 0x45 = 0 << link[13:2] | icmp[12:2]"),
     ("RAW", 6, "- 0 * tcp[0:2] == link[100]"),
     ("PFLOG", 14, "ip broadcast && link[12:2] < 6 * icmp-echo & 0 >> icmp[icmptype]"),
+    ("PFLOG", 15, "- len < 15 % 2 and udp"),
+    ("PFLOG", 30, "(- sctp[tcpflags:2] + 80 * icmp6[icmptype:4] == 0 & link[0] >> tcp[8:1])"),
+    ("EN10MB", 9, "- 0x45 / arp[2] > arp[2]"),
+    (
+        "EN10MB",
+        24,
+        "host 255.255.255.255 && src or dst host 255.255.255.255 and arp net 10.0.0.0/8 or - ether[9:2] ^ 0x45 ^ 80 == - ether[9:2]",
+    ),
+];
+
+/// Divisors that are never 0, or need only be compared with it.
+const DIVISORS: &[Row] = &[
+    ("C_HDLC", 20, "udp[20] >= ether[16:4] ^ 0 % len || rarp src or dst host 10.0.0.1"),
+    ("LINUX_SLL2", 24, "src port 53 && (0) / len >= link[icmptype]"),
+    (
+        "EN10MB",
+        21,
+        "ip src host 10.1.2.3 || 0 >> 15 % 6 | 255 + 6 << ether[9] = sctp[13] << tcp[icmptype:1] + 255",
+    ),
 ];
 
 /// Ways that go on past more tests than others, and so do not join them.
@@ -61,6 +81,66 @@ const SPLITS: &[Row] = &[
         "not ether dst host 02:00:00:00:00:01 || type mgt subtype probe-req && len = 54",
     ),
     ("IEEE802_11_RADIO", 25, "broadcast || subtype beacon"),
+];
+
+/// Tests that decide nothing but what is known, and copies of others that ask for what is known.
+const COPIES: &[Row] = &[
+    (
+        "EN10MB",
+        10,
+        "(dst or src host 10.0.0.2 || rarp src host 10.0.0.1) || arp && src and dst host 224.0.0.1",
+    ),
+    (
+        "EN10MB",
+        30,
+        "(arp dst host 255.255.255.255 || src and dst host 255.255.255.255 || udp port 443)",
+    ),
+    ("C_HDLC", 14, "not arp dst host 255.255.255.255 && src and dst host 255.255.255.255"),
+    ("IEEE802_11", 14, "multicast || dir tods"),
+    (
+        "IEEE802_11",
+        43,
+        "ether dst or src host ff:ff:ff:ff:ff:ff || wlan addr4 01:80:c2:00:00:00 and ifindex 2",
+    ),
+    ("PPI", 36, "ether src host 00:01:02:03:04:05 or wlan addr4 02:00:00:00:00:01"),
+];
+
+/// Tests that go before others, whose loads do not matter where they lead.
+const MOVED: &[Row] = &[
+    ("EN10MB", 16, "llc test && (clnp) or byte 0 > 4 and pppoed"),
+    (
+        "EN10MB",
+        16,
+        "not arp net 10 || tcp dst portrange 0-65535 || (src or dst host 10.0.0.1 || 224.0.0.1)",
+    ),
+    (
+        "EN10MB",
+        19,
+        "(rarp src or dst host 10.0.0.2 and host 10.1.2.3 || ether broadcast) and ip6 multicast",
+    ),
+    (
+        "EN10MB",
+        24,
+        "host 255.255.255.255 || ip src host 192.168.1.1 or vlan && rarp src and dst host 255.255.255.255",
+    ),
+    ("PPP", 32, "(dst or src host 224.0.0.1) or (greater 100 || host 10.1.2.3 || 6081 or pppoed)"),
+];
+
+/// Numbers that bytes which are known make, and ones that they do not.
+const BYTES: &[Row] = &[
+    ("LOOP", 5, "dst port 1024 && sca || byte 0 > 4"),
+    (
+        "NULL",
+        22,
+        "byte 0 > 4 && ((portrange 80 || ! (carp))) or dst or src host 224.0.0.1 && dst or src host 10.0.0.2",
+    ),
+    ("EN10MB", 17, "byte 12 = 8 and ! icmp6 && dst host 255.255.255.255 || ether broadcast"),
+];
+
+/// Indices that do not depend on an operand.
+const INDICES: &[Row] = &[
+    ("EN10MB", 11, "tcp[0 << ip[icmptype]:2] != 0x45 & 255"),
+    ("EN10MB", 19, "udp[0 >> len:1] < icmp-echo / icmp6[-1:2] | 80"),
 ];
 
 /// A value that is one of some numbers, whichever way was gone.
@@ -86,7 +166,8 @@ const ONE_OF: &[Row] = &[
 
 #[test]
 fn programs_are_no_larger_than_libpcaps() {
-    for &(link, most, text) in [LENGTHS, LOADS, NUMBERS, SPLITS, ONE_OF].into_iter().flatten() {
+    let kinds = [LENGTHS, LOADS, NUMBERS, DIVISORS, SPLITS, COPIES, MOVED, BYTES, INDICES, ONE_OF];
+    for &(link, most, text) in kinds.into_iter().flatten() {
         let link = LinkType::by_name(link).unwrap();
         let options = Options { link, netmask: Some(0), ..Options::default() };
         let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();

@@ -309,7 +309,7 @@ impl Loads {
     }
 
     /// Whether something was loaded that ends as far behind the same header.
-    fn reaches_behind(&self, values: &Values, id: ValueId) -> bool {
+    pub(super) fn reaches_behind(&self, values: &Values, id: ValueId) -> bool {
         let mut rest = if matches!(values.get(id), Value::Ind(..)) { self.values } else { 0 };
         while rest != 0 {
             if ends_behind(values, rest.trailing_zeros(), id) {

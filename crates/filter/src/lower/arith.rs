@@ -73,7 +73,8 @@ impl Lowering<'_> {
 
     /// A comparison of what the operands come to, if all that they are made of can be loaded.
     fn comparison(&mut self, cmp: Cmp, left: ValueId, right: ValueId) -> FormId {
-        let mut loads = Vec::new();
+        // Those of operands that are left out of indices come first.
+        let mut loads = std::mem::take(&mut self.left_out);
         let left = self.settled(left, &mut loads, SETTLED_DEPTH);
         let right = self.settled(right, &mut loads, SETTLED_DEPTH);
         let mut form = self.compared(cmp, left, right);
@@ -130,6 +131,17 @@ impl Lowering<'_> {
             (_, Value::Const(r)) => return self.against_constant(cmp, left, r),
             _ => {}
         }
+        if let (Cmp::Eq, Value::Neg(l), Value::Neg(r)) = (cmp, l, r) {
+            return self.compared(cmp, l, r);
+        }
+        if cmp == Cmp::Eq && (self.is_another(left, right) || self.is_another(right, left)) {
+            // Not equal, if it can be loaded.
+            let loads = self.masked(left, 0, 0);
+            let loads_both = self.masked(right, 0, 0);
+            let loads = self.and(loads, loads_both);
+            let never = self.constant(false);
+            return self.and(loads, never);
+        }
         if left == right {
             // Equal, if it can be loaded.
             let loads = self.masked(left, 0, 0);
@@ -137,6 +149,13 @@ impl Lowering<'_> {
             return self.and(loads, holds);
         }
         self.test(left, u32::MAX, cmp, Rhs::Value(right))
+    }
+
+    /// Whether a value is another one with something added, and so never the same.
+    fn is_another(&self, value: ValueId, other: ValueId) -> bool {
+        let values = &self.meaning.values;
+        matches!(values.get(value), Value::Alu(AluOp::Add | AluOp::Xor, inner, more)
+            if inner == other && values.constant(more).is_some_and(|more| more != 0))
     }
 
     /// `constant cmp value`
@@ -157,6 +176,12 @@ impl Lowering<'_> {
     /// `value cmp constant`
     fn against_constant(&mut self, cmp: Cmp, value: ValueId, constant: u32) -> FormId {
         let values = &mut self.meaning.values;
+        let is_any = matches!((cmp, constant), (Cmp::Gt, 0) | (Cmp::Ge, 1));
+        if is_any && matches!(values.get(value), Value::Neg(_) | Value::Alu(..)) {
+            // Only 0 is below 1, and what comes to 0 may be told by what it is made of.
+            let none = self.against_constant(Cmp::Eq, value, 0);
+            return self.not(none);
+        }
         if cmp != Cmp::Eq {
             return self.test(value, u32::MAX, cmp, Rhs::Const(constant));
         }
@@ -315,6 +340,10 @@ impl Lowering<'_> {
             4 => Size::W,
             _ => return Err(self.error(ErrorKind::Size(size))),
         };
+        let mut left_out = std::mem::take(&mut self.left_out);
+        let value = self.settled(index.value, &mut left_out, SETTLED_DEPTH);
+        let index = Term { value, ..index };
+        self.left_out = left_out;
         let (base, at, guard) = match proto {
             Proto::Radio => {
                 if self.headers.link != LinkType::Ieee80211Radio {

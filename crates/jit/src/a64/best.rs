@@ -41,7 +41,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
         let what = "loads and stores in order, in the second tier";
         return Err(CompileError::Unsupported { pc, what });
     }
-    let (mut shape, functions) = optimised::<A64, O>(prog, outside)?;
+    let (mut shape, functions) = optimised::<A64, O>(prog, outside, false)?;
     find_frames(&mut shape, &functions, outside.keeps_frames());
     let asked = Asked { taken: 0, counts_anywhere: true };
     let parts = place_all(&mut shape, &functions, asked)?;
@@ -160,6 +160,12 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Inst::Select { cmp, yes, no } => self.select(cur, value, cmp, yes, no),
             Inst::Load { size, signed, mem } => self.load_value(cur, value, (size, signed), mem),
             Inst::Store { size, mem, value } => self.store_value(cur, size, mem, value),
+            // No pass is asked for them on this host.
+            Inst::Copy { .. } | Inst::Sum { .. } => {
+                let pc = Pc(cur.f.origins[value.index()]);
+                let what = "an operation on many bytes at once";
+                return Err(CompileError::Unsupported { pc, what });
+            }
             Inst::Atomic { op, size, mem, value: with, expected } => {
                 self.atomic_value(cur, value, (op, size), mem, (with, expected));
             }

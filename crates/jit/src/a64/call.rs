@@ -4,7 +4,7 @@ use super::regs::{self, ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, S1};
 use super::{Compiler, env, unsupported};
 use crate::code::CompileError;
 use crate::env::{Env, FRAME, MAX_TAIL_CALLS, MAX_TURNS};
-use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
+use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, Probe, ProgSlots, Surroundings};
 use core::mem::offset_of;
 use skep_a64::{Add, Cond, Gpr, Logic, Mem, MemSize, Reach, Width};
 use skep_isa::{Call, Pc, Reg, Size};
@@ -26,7 +26,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => self.function(address),
-                Callee::Bridge(id) => self.bridge(id),
+                Callee::Bridge(id)
+                | Callee::Probe(Probe { id, .. })
+                | Callee::Each(CallbackLoop { id, .. }, _) => self.bridge(id),
                 Callee::TailCall { id, array } => self.tail_call(id, array),
                 Callee::Loop(calls) => self.call_loop(pc, calls),
                 Callee::Array(array) => self.array_lookup(array),
@@ -213,6 +215,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         } else {
             self.number(S1, array.stride.into());
             self.asm.madd(Width::W64, RESULT, RESULT, S1, S0);
+        }
+        if array.cpu_stride > 0 {
+            self.asm.load(MemSize::B8, S0, env(offset_of!(Env, cpu)));
+            self.number(S1, array.cpu_stride.into());
+            self.asm.madd(Width::W64, RESULT, S0, S1, RESULT);
         }
         self.asm.csel(Cond::Lo, Width::W64, RESULT, RESULT, Gpr::Zr);
     }

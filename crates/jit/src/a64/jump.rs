@@ -37,7 +37,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     pub(super) fn jump(&mut self, pc: Pc, off: i32) {
-        if off != 0 {
+        if !self.ahead().is_next(pc, off) {
             let Target { label, .. } = self.target(pc, off);
             self.asm.b(label);
         }

@@ -19,6 +19,10 @@ impl Lengths for A64 {
     const COUNTED: u32 = 64 * 4;
     /// The words and what is asked of them, with the address of the array and its length.
     const TAIL_CALL: u32 = (32 + 4 + 4 + EXIT) * 4;
+    const PER_CPU: u32 = (1 + 2 + 1) * 4;
+    /// These go by the bridge.
+    const PROBE: u32 = 0;
+    const EACH: u32 = 0;
     /// With a kind of four parts, where turns are reported.
     const CALLBACK_LOOP: u32 = (32 + 4 + 5) * 4;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.

@@ -37,7 +37,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             }
             Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA, size, dst, base, off),
             // The first pass lets none be refused.
-            Access::Bridged | Access::Refused => {
+            Access::Bridged | Access::Probed { .. } | Access::Refused => {
                 self.bridged_load(pc, Env::LOAD, size, dst, base, off);
             }
         }
@@ -46,7 +46,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
-            Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
+            Access::Bridged | Access::Probed { .. } => {
+                self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off);
+            }
             Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),
         }

@@ -400,7 +400,9 @@ impl<'a, H: Host> Lives<'a, H> {
         let mem = |mem: Mem| any(mem.base) + 2 * any(mem.index);
         match *inst {
             Inst::Store { mem: at, value, .. } => mem(at) + large(value),
-            Inst::Load { mem: at, .. } => mem(at),
+            Inst::Load { mem: at, .. } | Inst::Sum { mem: at, .. } => mem(at),
+            // What it comes from and where it goes to are looked for one after the other.
+            Inst::Copy { to, from, .. } => mem(to).max(any(from)),
             Inst::Atomic { mem: at, value, expected, .. } => {
                 2 * mem(at) + any(value) + any(expected)
             }

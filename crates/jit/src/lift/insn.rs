@@ -224,8 +224,8 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
             Access::Arena if signed => Env::LOAD_ARENA_SX,
             Access::Arena => Env::LOAD_ARENA,
             // The first pass lets none be refused.
-            Access::Bridged | Access::Refused if signed => Env::LOAD_SX,
-            Access::Bridged | Access::Refused => Env::LOAD,
+            _ if signed => Env::LOAD_SX,
+            _ => Env::LOAD,
         };
         let at = self.f.number(i64::from(off).cast_unsigned(), pc.0);
         let address = self.bin(pc, BinOp::Add, Width::W64, base, at);
@@ -302,13 +302,20 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
     }
 
     /// `&array[*(u32 *)r2]`, or null.
-    fn array(&mut self, pc: Pc, ArrayLookup { base, stride, len }: ArrayLookup) -> Value {
+    fn array(&mut self, pc: Pc, array: ArrayLookup) -> Value {
+        let ArrayLookup { base, stride, len, cpu_stride } = array;
         let mem = Mem::new(self.now[2], 0);
         let index = self.push(pc, Inst::Load { size: Size::W, signed: false, mem });
         let [base, stride, len] =
             [base, stride.into(), len.into()].map(|number| self.f.number(number, pc.0));
         let at = self.bin(pc, BinOp::Mul, Width::W64, index, stride);
-        let there = self.bin(pc, BinOp::Add, Width::W64, at, base);
+        let mut there = self.bin(pc, BinOp::Add, Width::W64, at, base);
+        if cpu_stride > 0 {
+            let cpu = self.outer(pc, Outer::Callee(Callee::Cpu), [Value::NONE; 5]);
+            let stride = self.f.number(cpu_stride.into(), pc.0);
+            let from = self.bin(pc, BinOp::Mul, Width::W64, cpu, stride);
+            there = self.bin(pc, BinOp::Add, Width::W64, there, from);
+        }
         let cmp = Cmp { cond: Cond::Lt, width: Width::W32, a: index, b: len };
         self.push(pc, Inst::Select { cmp, yes: there, no: self.zero })
     }

@@ -11,6 +11,9 @@ impl Lengths for NoCode {
     const PROLOGUE: u32 = 0;
     const BRIDGED: u32 = 0;
     const TAIL_CALL: u32 = 0;
+    const PER_CPU: u32 = 0;
+    const PROBE: u32 = 0;
+    const EACH: u32 = 0;
     const CALLBACK_LOOP: u32 = 0;
     const HARDENED: u32 = 0;
     const COUNTED: u32 = 0;

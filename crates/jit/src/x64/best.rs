@@ -10,6 +10,7 @@ mod call;
 mod host;
 mod mem;
 mod term;
+mod wide;
 
 use super::{Compiler, Features, X64};
 use crate::best::place::{Asked, Set};
@@ -33,7 +34,7 @@ pub fn functions<O: Surroundings + ?Sized>(
     prog: &Prog,
     outside: &O,
 ) -> Result<Vec<Func<Outer>>, CompileError> {
-    let (_, functions) = optimised::<X64, O>(prog, outside)?;
+    let (_, functions) = optimised::<X64, O>(prog, outside, true)?;
     Ok(functions.into_iter().map(|(f, _)| f).collect())
 }
 
@@ -46,7 +47,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     outside: &O,
     features: Features,
 ) -> Result<Code, CompileError> {
-    let (mut shape, functions) = optimised::<X64, O>(prog, outside)?;
+    let (mut shape, functions) = optimised::<X64, O>(prog, outside, true)?;
     let has_frame = find_frames(&mut shape, &functions, outside.keeps_frames());
     let mut taken = 0;
     let mut take = |reg: Gpr, is_taken: bool| taken |= Set::from(is_taken) << reg.num();
@@ -212,6 +213,8 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
                 return Ok(self.load_value(cur, value, (size, signed), mem, next));
             }
             Inst::Store { size, mem, value } => self.store_value(cur, size, mem, value),
+            Inst::Copy { len, to, from, disp } => self.copy_bytes(cur, len, to, (from, disp)),
+            Inst::Sum { size, len, mem } => self.sum(cur, value, (size, len), mem),
             Inst::Atomic { op, size, mem, value: with, expected } => {
                 self.atomic_value(cur, value, (op, size), mem, (with, expected));
             }
@@ -241,6 +244,9 @@ fn estimate(f: &Lifted, block: BlockId, is_metered: bool) -> u32 {
         Inst::Bin { op: skep_ir::BinOp::Div | skep_ir::BinOp::Mod, .. } => 24,
         Inst::Bin { op: skep_ir::BinOp::SDiv | skep_ir::BinOp::SMod, .. } => 40,
         Inst::Select { .. } | Inst::Charge(_) => 12,
+        // As long as instructions with the largest displacements are.
+        Inst::Copy { len, .. } => 18 * u32::from(len / 16),
+        Inst::Sum { len, .. } => 28 * u32::from(len / 16) + 48,
         _ => 6,
     };
     let calls = u32::from(is_metered) * 8;

@@ -2,10 +2,10 @@
 
 use super::{Compiler, env, regs, unsupported};
 use crate::code::CompileError;
-use crate::env::{Env, FRAME, MAX_TAIL_CALLS, MAX_TURNS};
-use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, ProgSlots, Surroundings};
+use crate::env::{Env, MAX_TAIL_CALLS};
+use crate::surroundings::{ArrayLookup, Callee, ProgSlots, Surroundings};
 use core::mem::offset_of;
-use skep_isa::{Call, Pc, Size};
+use skep_isa::{Call, Pc};
 use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
 
 /// The number of a bridged call.
@@ -32,6 +32,8 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 Callee::Bridge(id) => self.bridge(id),
                 Callee::TailCall { id, array } => self.tail_call(id, array),
                 Callee::Loop(calls) => self.call_loop(pc, calls),
+                Callee::Each(calls, array) => self.call_each(pc, calls, array),
+                Callee::Probe(probe) => self.probe(pc, probe),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.save_meter();
@@ -126,59 +128,6 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.bind(bridge);
     }
 
-    /// `bpf_loop`: the number of the turn, the argument and the number of turns lie on the host's stack. What is an error
-    /// and what finds no room on the program's stack is the bridge's.
-    pub(super) fn call_loop(&mut self, pc: Pc, calls: CallbackLoop) {
-        const COUNT: Gpr = Gpr::Rdi;
-        const ARG: Gpr = Gpr::Rdx;
-        const FLAGS: Gpr = Gpr::Rcx;
-        const TURN: Gpr = Gpr::R11;
-        let word = |n| Mem::new(Gpr::Rsp, 8 * n);
-        let [bridge, again, out, end] = core::array::from_fn(|_| self.asm.label());
-        let below = i32::try_from(calls.frames).unwrap_or(i32::MAX).saturating_add(1);
-        self.asm.lea(Width::W64, TURN, Mem::new(regs::FRAME_POINTER, below.saturating_mul(-FRAME)));
-        self.asm.alu_load(Alu::Cmp, Width::W64, TURN, env(offset_of!(Env, bottom)));
-        self.asm.jcc(Cond::B, bridge, Reach::Long);
-        self.asm.test(Width::W64, FLAGS, FLAGS);
-        self.asm.jcc(Cond::Ne, bridge, Reach::Long);
-        self.asm.alu_imm(Alu::Cmp, Width::W32, COUNT, MAX_TURNS);
-        self.asm.jcc(Cond::A, bridge, Reach::Long);
-        self.asm.mov(Width::W32, Gpr::Rax, COUNT);
-        self.asm.test(Width::W32, Gpr::Rax, Gpr::Rax);
-        self.asm.jcc(Cond::E, end, Reach::Long);
-        self.asm.zero(TURN);
-        // The fourth word aligns the stack.
-        for reg in [Gpr::Rax, Gpr::Rax, ARG, TURN] {
-            self.asm.push(reg);
-        }
-        self.asm.bind(again);
-        self.asm.load(MemSize::B8, Gpr::Rdi, word(0));
-        if self.meter.is_none() {
-            let counted = self.asm.label();
-            self.asm.test_imm(Width::W32, Gpr::Rdi, Env::SOME_TURNS.cast_signed().wrapping_sub(1));
-            self.asm.jcc(Cond::Ne, counted, Reach::Short);
-            self.bridged(pc, Env::TURNS, Size::B);
-            self.asm.bind(counted);
-        }
-        self.asm.load(MemSize::B8, Gpr::Rsi, word(1));
-        let function = self.function_label(calls.start.0);
-        self.asm.call(function);
-        self.asm.load(MemSize::B8, TURN, word(0));
-        self.asm.alu_imm(Alu::Add, Width::W64, TURN, 1);
-        self.asm.store(MemSize::B8, word(0), TURN);
-        self.asm.test(Width::W64, Gpr::Rax, Gpr::Rax);
-        self.asm.jcc(Cond::Ne, out, Reach::Short);
-        self.asm.alu_load(Alu::Cmp, Width::W64, TURN, word(2));
-        self.asm.jcc(Cond::B, again, Reach::Long);
-        self.asm.bind(out);
-        self.asm.mov(Width::W64, Gpr::Rax, TURN);
-        self.asm.alu_imm(Alu::Add, Width::W64, Gpr::Rsp, 32);
-        self.asm.jmp(end, Reach::Long);
-        self.asm.bind(bridge);
-        self.bridge(calls.id);
-        self.asm.bind(end);
-    }
-
     /// `r0 = &array[*(u32 *)r2]`, or null.
     fn array_lookup(&mut self, array: ArrayLookup) {
         const INDEX: Gpr = Gpr::Rsi;
@@ -200,6 +149,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.mov_imm(Gpr::R11, array.base);
         self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
+        if array.cpu_stride > 0 {
+            self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, cpu)));
+            self.asm.imul_imm(Width::W64, Gpr::R11, Gpr::R11, array.cpu_stride.cast_signed());
+            self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
+        }
         self.asm.jmp(end, Reach::Short);
         self.asm.bind(beyond);
         self.asm.zero(Gpr::Rax);

@@ -19,7 +19,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     pub(super) fn jump(&mut self, pc: Pc, off: i32) {
-        if off != 0 {
+        if !self.ahead().is_next(pc, off) {
             let (label, reach) = self.target(pc, off);
             self.asm.jmp(label, reach);
         }

@@ -18,6 +18,10 @@ pub(crate) const HARDENED: All = All { is_hardened: true, is_checked: false };
 pub(crate) const CHECKED: All = All { is_hardened: false, is_checked: true };
 pub(crate) const BOTH: All = All { is_hardened: true, is_checked: true };
 
+const fn array(stride: u32, len: u32, cpu_stride: u32) -> Callee {
+    Callee::Array(ArrayLookup { base: 1 << 40, stride, len, cpu_stride })
+}
+
 impl Surroundings for All {
     fn imm(&self, _: Pc, _: ImmSrc) -> Result<u64, &'static str> {
         Ok(0x1234_5678_9abc)
@@ -25,8 +29,9 @@ impl Surroundings for All {
 
     fn call(&self, _: Pc, call: Call) -> Result<Callee, &'static str> {
         Ok(match call {
-            Call::Helper(1) => Callee::Array(ArrayLookup { base: 1 << 40, stride: 24, len: 7 }),
-            Call::Helper(2) => Callee::Array(ArrayLookup { base: 1 << 40, stride: 8, len: 1000 }),
+            Call::Helper(1) => array(24, 7, 0),
+            Call::Helper(2) => array(8, 1000, 0),
+            Call::Helper(7) => array(24, 7, 0x1234_5678),
             Call::Helper(3) => Callee::Function(0x7fff_1234_5678),
             Call::Helper(4) => Callee::Constant(7),
             Call::Helper(5) => Callee::WithContext { function: 1 << 45, context: 1 << 44 },

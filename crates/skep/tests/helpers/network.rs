@@ -194,8 +194,16 @@ fn sk(helper: &str, tuple: &str, len: u32, ns: i32, body: &str) -> Result<i64, S
          r6 = r0\n if r0 != 0 goto +2\n r0 = -1\n exit\n {body}\n exit\n"
     ));
     session.set_network(network());
-    let outcome = session.run(&mut packet()).map_err(|fault| fault.to_string())?;
-    Ok(outcome.verdict.code.cast_signed().into())
+    let mut run = |session: &mut skep::Session| {
+        let outcome = session.run(&mut packet()).map_err(|fault| fault.to_string())?;
+        Ok(outcome.verdict.code.cast_signed().into())
+    };
+    let interpreted = run(&mut session);
+    // Code that checks remembers where the socket was, for as long as it is there.
+    if session.compile_checked(skep::CodeOptions::default()).is_ok() {
+        assert_eq!(run(&mut session), interpreted);
+    }
+    interpreted
 }
 
 #[test]
@@ -233,6 +241,9 @@ fn a_socket_shows_its_ends_until_it_is_released() {
     assert_eq!(find("r1 = r6\n call bpf_sk_fullsock\n r0 -= r6").unwrap(), 0);
     let after = find("r1 = r6\n call bpf_sk_release\n r0 = *(u32 *)(r6 + 0)").unwrap_err();
     assert!(after.contains("no memory there"), "{after}");
+    let last = "r8 = 0\n l:\n r0 = *(u32 *)(r6 + 4)\n r8 += 1\n if r8 != 3 goto on\n r1 = r6\n \
+                call bpf_sk_release\n on:\n if r8 < 5 goto l";
+    assert!(find(last).unwrap_err().contains("no memory there"));
     let twice = find("r1 = r6\n call bpf_sk_release\n r1 = r6\n call bpf_sk_release").unwrap_err();
     assert!(twice.contains("a socket that was looked up"), "{twice}");
     let write = find("r1 = 1\n *(u32 *)(r6 + 0) = r1").unwrap_err();

@@ -1,6 +1,8 @@
 //! Calls of functions and helpers.
 
-use super::{Body, Generator, HASH, HASH_VALUE, KEY, POINTER, PROGS, STACK, TAILS, VALUE, VALUES};
+use super::{
+    Body, Generator, HASH, HASH_VALUE, KEY, POINTER, PROGS, STACK, TAILS, VALUE, VALUES, WORK,
+};
 use rand::Rng;
 use skep_abi::ProgType;
 use skep_isa::{AluOp, Call, CondOp, ImmSrc, Insn, Reg, Size, Src, Width};
@@ -100,6 +102,42 @@ impl Generator {
         self.after_call(body);
     }
 
+    /// `bpf_probe_read_kernel` to stack or map value, from the other of them, from the packet, or from where there is nothing.
+    fn probe(&mut self, body: &mut Body) {
+        let size = self.rng.random_range(1..=40);
+        let within = |this: &mut Self, len: i16| this.rng.random_range(0..=len - size);
+        let to_stack = self.rng.random_bool(0.5);
+        let (base, off) = if to_stack {
+            (Reg::FP, within(self, STACK) - STACK)
+        } else {
+            (Reg::R9, within(self, WORK))
+        };
+        body.code.mov(Reg::R1, base);
+        body.code.alu(AluOp::Add, Reg::R1, Src::Imm(off.into()));
+        let (from, off) = match self.rng.random_range(0..5) {
+            0 => (None, 0),
+            1..3 if body.packet => (Some(Reg::R8), within(self, 64)),
+            // Not from and to the same memory, where the kernel copies word by word.
+            _ if to_stack => (Some(Reg::R9), within(self, WORK)),
+            _ => (Some(Reg::FP), within(self, STACK) - STACK),
+        };
+        let number = self.number_but(body, &[Reg::R1]).unwrap_or(Reg::R0);
+        body.code.mov(Reg::R3, from.unwrap_or(number));
+        if from.is_some() {
+            body.code.alu(AluOp::Add, Reg::R3, Src::Imm(off.into()));
+        } else {
+            // In the first page; what the kernel calls that error depends on the processor.
+            body.code.alu(AluOp::And, Reg::R3, Src::Imm(0xfff));
+        }
+        body.code.set(Reg::R2, size.into());
+        body.code.push(Insn::Call(Call::Helper(113)));
+        match from {
+            Some(_) => self.count(body, Reg::R0),
+            None => body.code.set(Reg::R0, 0),
+        }
+        self.after_call(body);
+    }
+
     /// Makes a function and returns its index.
     fn function(&mut self, depth: u32, called: Called) -> usize {
         self.calls_left -= 1;
@@ -163,7 +201,8 @@ impl Generator {
         if !self.may_call(body) {
             return self.compute(body);
         }
-        match self.rng.random_range(0..14) {
+        match self.rng.random_range(0..17) {
+            14.. => self.probe(body),
             10.. => self.text(body),
             0..4 => self.map_update(body),
             4..6 => self.map_call(body, 3),

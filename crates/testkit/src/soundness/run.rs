@@ -5,6 +5,7 @@ use crate::packet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use skep::{Clock, Fault, Image, LinkType, Moment, Observer, Options, Packet, PacketMeta, Session};
+use skep_isa::Pc;
 use skep_map::{Cpu, Map};
 use skep_prog::DataKind;
 use skep_vm::FaultKind;
@@ -58,7 +59,7 @@ pub(crate) fn observe(
         };
         frame.reset(&packet(rng.random(), len), meta(&mut rng, len));
         let fill = rng.random_bool(0.5).then(|| rng.random());
-        let mut eye = Eye { states, fill, insns: 0, wrong: None };
+        let mut eye = Eye { states, fill, next: None, insns: 0, wrong: None };
         let result = session.run_observed(&mut frame, &mut eye);
         seen.insns += eye.insns;
         seen.wrong = eye.wrong;
@@ -115,6 +116,8 @@ struct Eye<'a> {
     states: &'a mut HashMap<String, States>,
     /// Fills the maps before the first instruction.
     fill: Option<u64>,
+    /// Where control has to be next.
+    next: Option<Pc>,
     insns: u64,
     wrong: Option<String>,
 }
@@ -127,10 +130,14 @@ impl Observer for Eye<'_> {
         if self.wrong.is_some() {
             return;
         }
-        let name = &moment.frame().prog.name;
-        if let Some(states) = self.states.get_mut(name) {
+        let (name, pc) = (&moment.frame().prog.name, moment.pc());
+        if let Some(next) = self.next.take().filter(|next| *next != pc) {
+            self.wrong =
+                Some(format!("{name}, insn {}, and not {} as is always next", pc.0, next.0));
+        } else if let Some(states) = self.states.get_mut(name) {
             self.insns += 1;
             self.wrong = states.check(moment).err().map(|what| format!("{name}, {what}"));
+            self.next = states.only_next(pc);
         }
     }
 }

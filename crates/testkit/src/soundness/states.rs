@@ -5,6 +5,7 @@ use super::live::{functions, live};
 use skep::Moment;
 use skep::verifier::{Base, Env, RegState, Step, Verdict, watch};
 use skep_abi::ProgType;
+use skep_isa::{Insn, Pc};
 use skep_prog::Prog;
 use std::collections::HashMap;
 
@@ -16,6 +17,8 @@ pub(crate) struct States {
     prog_type: ProgType,
     live: Vec<u16>,
     functions: Vec<u32>,
+    /// Where control goes from conditional jumps that always go the same way.
+    only: HashMap<u32, Pc>,
     by_place: HashMap<(u32, u32), Vec<[RegState; 11]>>,
 }
 
@@ -58,8 +61,17 @@ impl States {
             }
         });
         match verdict {
-            Verdict::Accepted(_) if kept < LONGEST => {
-                Watched::Accepted(Self { prog_type: prog.prog_type, live, functions, by_place })
+            Verdict::Accepted(verified) if kept < LONGEST => {
+                let only = prog.insns.iter().filter_map(|(pc, insn)| match insn {
+                    Insn::JumpIf { off, .. } => {
+                        let off = if verified.only_way(pc)? { off } else { 0 };
+                        Some((pc.0, pc.jump(off.into())?))
+                    }
+                    _ => None,
+                });
+                let only = only.collect();
+                let prog_type = prog.prog_type;
+                Watched::Accepted(Self { prog_type, live, functions, only, by_place })
             }
             Verdict::Accepted(_) => Watched::Long,
             _ => Watched::Refused,
@@ -80,6 +92,11 @@ impl States {
                 .is_some_and(|&pc| pc > 0 && self.by_place.contains_key(&(0, pc)))
         };
         (0..frames.len()).rev().find(|&at| alone(at)).unwrap_or(0)
+    }
+
+    /// Where control has to go from an instruction, where the verifier says so of a conditional jump.
+    pub(crate) fn only_next(&self, pc: Pc) -> Option<Pc> {
+        self.only.get(&pc.0).copied()
     }
 
     /// Whether a moment of a run is one that the verifier took for possible; in words where not.

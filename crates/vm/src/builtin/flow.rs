@@ -72,17 +72,17 @@ fn for_each<S>(
         return Ok(Errno::EINVAL.r0());
     }
     let mut seen = 0;
+    let shown = cx.show_key(map.def().key_size as usize);
     for key in keys(map) {
         let at = map.lookup(&key, cx.cpu());
         let Some(value) = at.and_then(|at| cx.value_address(handle, at)) else { continue };
-        let key = cx.mem.push_copy("map key", key);
-        let stop = cx.call(func, [handle, key, value, ctx, 0]);
-        cx.mem.drop_copy(key);
+        cx.mem.change_copy(shown, &key);
         seen += 1;
-        if stop? != 0 {
+        if cx.call(func, [handle, shown, value, ctx, 0])? != 0 {
             break;
         }
     }
+    cx.mem.drop_copy(shown);
     Ok(seen)
 }
 

@@ -122,6 +122,11 @@ impl<'m> Memory<'m> {
     /// [`AccessError`] unless all of them may be read.
     pub fn read(&self, addr: u64, out: &mut [u8]) -> Result<(), AccessError> {
         self.count(out.len());
+        self.read_home(self.home(addr), out).map_err(|err| AccessError { addr, ..err })
+    }
+
+    /// The same at the address of a region.
+    fn read_home(&self, addr: u64, out: &mut [u8]) -> Result<(), AccessError> {
         let deny = AccessError { addr, size: out.len(), write: false, why: Denied::Outside };
         if let Some((values, at)) = self.values(addr, out.len(), false)? {
             return values.read(at, out).ok_or(deny);
@@ -154,6 +159,11 @@ impl<'m> Memory<'m> {
     /// [`AccessError`] unless all of them may be written.
     pub fn write(&mut self, addr: u64, bytes: &[u8]) -> Result<(), AccessError> {
         self.count(bytes.len());
+        self.write_home(self.home(addr), bytes).map_err(|err| AccessError { addr, ..err })
+    }
+
+    /// The same at the address of a region.
+    fn write_home(&mut self, addr: u64, bytes: &[u8]) -> Result<(), AccessError> {
         let deny = AccessError { addr, size: bytes.len(), write: true, why: Denied::Outside };
         if let Some((values, at)) = self.values(addr, bytes.len(), true)? {
             return values.write(at, bytes).ok_or(deny);

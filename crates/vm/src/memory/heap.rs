@@ -101,6 +101,8 @@ pub(crate) struct Heap {
     objects: Vec<Object>,
     free: Vec<u32>,
     bytes: usize,
+    /// Objects that are gone.
+    pub(super) gone: u64,
     /// Where tasks and cgroups are: each once, so that pointers to the same are equal.
     known: BTreeMap<What, u64>,
     /// Ciphers by number.
@@ -161,6 +163,7 @@ impl Heap {
         if object.refs == 0 {
             let bytes = core::mem::take(&mut object.bytes);
             self.bytes -= bytes.len();
+            self.gone += 1;
             self.free.push(split(addr).0.checked_sub(OBJECTS)?);
             self.known.remove(&what);
         }

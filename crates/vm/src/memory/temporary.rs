@@ -24,6 +24,7 @@ impl<'m> Memory<'m> {
         let region = self.split(addr).0 as usize;
         if let Some(kind @ Kind::Copy(..)) = self.regions.get_mut(region) {
             *kind = Kind::Free;
+            self.taken += 1;
         }
     }
 
@@ -78,6 +79,7 @@ impl<'m> Memory<'m> {
         let kind = self.regions.get_mut(region as usize)?;
         let Kind::Record { ring, record } = *kind else { return None };
         *kind = Kind::Free;
+        self.taken += 1;
         Some((ring, record))
     }
 
@@ -88,6 +90,7 @@ impl<'m> Memory<'m> {
             if let Kind::Record { ring, record } = *kind {
                 ring.discard(record);
                 *kind = Kind::Free;
+                self.taken += 1;
             }
         }
     }

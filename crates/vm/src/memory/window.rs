@@ -2,7 +2,6 @@
 
 use super::{CTX, FRAME_SIZE, Kind, MEM, Memory, PACKET, PACKET_BASE, STACK, STACK_SIZE};
 use super::{address, split};
-use core::cell::Cell;
 
 /// A part of memory that lies still until a helper moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +14,38 @@ pub struct Window {
     pub host: u64,
 }
 
-fn address_of(bytes: &[Cell<u8>]) -> u64 {
+/// Where memory lies that windows are of. Those from before it changed hold no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The packet: its bytes, what is seen of them, and whether they may be written.
+    packet: (u64, usize, usize, bool),
+    /// Records, copies and objects that are gone.
+    gone: u64,
+}
+
+fn address_of<T>(bytes: &[T]) -> u64 {
     bytes.as_ptr().expose_provenance() as u64
 }
 
 impl Memory<'_> {
+    /// What windows depend on.
+    pub(crate) fn layout(&mut self) -> Layout {
+        let packet = &mut self.packet;
+        let base = packet.bytes.as_mut_ptr().expose_provenance() as u64;
+        Layout {
+            packet: (base, packet.start, packet.end, packet.writable),
+            gone: self.taken + self.heap.gone,
+        }
+    }
+
+    /// The part that may be read around an address of the host, with the whole stack.
+    pub(crate) fn host_window(&mut self, addr: u64) -> Option<Window> {
+        let stack = self.bytes.get(STACK as usize)?.rd.len();
+        let frames = u32::try_from(stack).ok()? / FRAME_SIZE;
+        let window = self.window(self.home(addr), false, frames)?;
+        Some(Window { lo: window.host, ..window })
+    }
+
     /// The part that an address lies in; of the stack so many frames.
     pub(crate) fn window(&mut self, addr: u64, write: bool, frames: u32) -> Option<Window> {
         let (region, at) = split(addr);
@@ -44,13 +70,33 @@ impl Memory<'_> {
                 let all = if write { bytes.wr } else { bytes.rd };
                 here(bytes.lo, all.len(), address_of(all))
             }
-            region => match *self.regions.get(region as usize)? {
-                Kind::Map { values, rd, wr, .. } if if write { wr } else { rd } => {
+            region if write && self.is_object(region) => {
+                let object = self.heap.get_mut(region)?;
+                let host = object.as_mut_ptr().expose_provenance() as u64;
+                here(0, object.len(), host)
+            }
+            region if self.is_object(region) => {
+                let object = self.heap.get(region)?;
+                here(0, object.len(), address_of(object))
+            }
+            region => match self.regions.get_mut(region as usize)? {
+                &mut Kind::Map { values, rd, wr, .. } if if write { wr } else { rd } => {
                     // A value, not the whole store.
                     let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
                     let is_there = (lo as usize) < values.len();
                     let base = values.as_ptr().as_ptr().expose_provenance() as u64;
                     is_there.then(|| here(lo, values.value_size(), base + u64::from(lo)))?
+                }
+                &mut Kind::Record { ring, record } => {
+                    let base = ring.values().as_ptr().as_ptr().expose_provenance();
+                    here(0, record.len as usize, (base + record.at) as u64)
+                }
+                Kind::Copy(_, bytes, _) if !write => here(0, bytes.len(), address_of(bytes)),
+                Kind::Copy(_, bytes, writable) => {
+                    let lo = u32::try_from(writable.start).ok()?;
+                    let bytes = bytes.get_mut(writable.clone())?;
+                    let host = bytes.as_mut_ptr().expose_provenance() as u64;
+                    here(lo, bytes.len(), host)
                 }
                 _ => None,
             },

@@ -9,7 +9,7 @@ use crate::code::Code;
 use crate::fault::{AccessError, Fault, FaultKind};
 use crate::interp::interp;
 use crate::machine::{Input, Machine, Output, Vm};
-use crate::memory::{FRAME_SIZE, MAX_FRAMES, STACK, STACK_SIZE, Window, address};
+use crate::memory::{FRAME_SIZE, Layout, MAX_FRAMES, STACK, STACK_SIZE, Window, address};
 use alloc::boxed::Box;
 use skep_isa::{Insn, Pc, Reg, Size, Src};
 
@@ -109,7 +109,7 @@ impl<S> Cx<'_, S> {
         }
     }
 
-    /// The memory around an address that code may touch itself, until a helper moves it: none where it comes and goes.
+    /// The memory around an address that code may touch itself, for as long as [`Cx::layout`] stays.
     /// Of the stack those frames that are surely active, so many.
     pub fn window(&mut self, addr: u64, write: bool, frames: u32) -> Option<Window> {
         self.mem.window(addr, write, frames)
@@ -121,11 +121,9 @@ impl<S> Cx<'_, S> {
         self.machine.prog(at.prog)?.insns.get(at.pc).copied()
     }
 
-    /// What tells whether the packet is still where it was, and as long.
-    pub fn packet_place(&mut self) -> (u64, usize, usize, bool) {
-        let packet = &mut self.mem.packet;
-        let base = packet.bytes.as_mut_ptr().expose_provenance() as u64;
-        (base, packet.start, packet.end, packet.writable)
+    /// What tells whether windows still hold.
+    pub fn layout(&mut self) -> Layout {
+        self.mem.layout()
     }
 
     /// Does a load, a store or an atomic operation of a program; `value` is its source register, if it has one. Gives

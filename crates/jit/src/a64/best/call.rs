@@ -8,7 +8,7 @@ use crate::a64::{env, mem::KIND};
 use crate::code::CompileError;
 use crate::env::Env;
 use crate::lift::Outer;
-use crate::surroundings::{Callee, Surroundings};
+use crate::surroundings::{CallbackLoop, Callee, Probe, Surroundings};
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use skep_a64::{Add, Cond, Gpr, MemSize, Reach, Width};
@@ -54,7 +54,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     fn callee(&mut self, callee: Callee, pc: Pc) -> Result<(), CompileError> {
         match callee {
             Callee::Function(address) => self.c.function(address),
-            Callee::Bridge(id) => self.c.bridge(id),
+            Callee::Bridge(id)
+            | Callee::Probe(Probe { id, .. })
+            | Callee::Each(CallbackLoop { id, .. }, _) => self.c.bridge(id),
             Callee::TailCall { id, array } => self.c.tail_call(id, array),
             Callee::Loop(calls) => self.c.call_loop(pc, calls),
             Callee::WithContext { function, context } => {

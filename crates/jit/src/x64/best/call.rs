@@ -6,7 +6,7 @@ use super::{Best, Cur};
 use crate::code::CompileError;
 use crate::env::Env;
 use crate::lift::Outer;
-use crate::surroundings::{Callee, Surroundings};
+use crate::surroundings::{Access, Callee, Surroundings};
 use crate::x64::{env, regs};
 use alloc::vec::Vec;
 use core::mem::offset_of;
@@ -63,6 +63,8 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Callee::Bridge(id) => self.c.bridge(id),
             Callee::TailCall { id, array } => self.c.tail_call(id, array),
             Callee::Loop(calls) => self.c.call_loop(pc, calls),
+            Callee::Each(calls, array) => self.c.call_each(pc, calls, array),
+            Callee::Probe(probe) => self.c.probe(pc, probe),
             Callee::WithContext { function, context } => {
                 self.c.save_meter();
                 self.c.asm.mov_imm(Gpr::R8, context);
@@ -98,7 +100,10 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             moves.push((Loc::Reg(R9), cur.loc(args[1])));
         }
         self.moves(cur, &mut moves);
-        self.c.bridged(pc, kind, size);
+        match self.c.outside.access(pc) {
+            Access::Probed { check } => self.c.probed(pc, kind, size, check),
+            _ => self.c.bridged(pc, kind, size),
+        }
     }
 
     /// A load from the packet; beyond it, the function returns 0.
