@@ -50,6 +50,7 @@ pub(crate) struct Remembered {
     nodes: Vec<Option<Box<Node>>>,
     free: Vec<u32>,
     /// Nodes done with, without content, for their memory.
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     unused: Vec<Box<Node>>,
     pub(crate) pool: Pool,
     /// Most instructions have none. Those beyond `used` are empty.
