@@ -102,6 +102,23 @@ impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
         if bits >= W::BITS {
             return;
         }
+        if *self == Self::ANY && bits <= W::Half::BITS {
+            *self = Self::of_low_bits(bits);
+            return;
+        }
+        self.coerce_what_is_known(bits);
+    }
+
+    /// Any number of so many bits, no more than the half has: what most loads find.
+    fn of_low_bits(bits: u32) -> Self {
+        let mask = (1 << bits) - 1;
+        let mut this = Self { var_off: Self::ANY.var_off.low_bits(bits), ..Self::ANY };
+        this.set_wide(Range::unsigned(W::ZERO, W::low(mask)));
+        this.set_narrow(Range::unsigned(W::Half::ZERO, W::Half::low(mask)));
+        this
+    }
+
+    fn coerce_what_is_known(&mut self, bits: u32) {
         self.var_off = self.var_off.low_bits(bits);
         let mask = (1 << bits) - 1;
         let (umin, umax) = (self.umin.bits(), self.umax.bits());
@@ -197,4 +214,29 @@ pub(crate) fn signed_limits<W: Word>(bits: u32) -> (W::Signed, W::Signed) {
 /// Bits of an access size; sizes that no access has become the next that one has.
 pub(crate) fn bits(size: u32) -> u32 {
     size.clamp(1, 8).next_power_of_two() * 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scalar612;
+    use crate::scalar::Scalar;
+
+    fn short_way_is_the_long_one<W: Full + core::fmt::Debug, const OLD: bool>() {
+        for bits in 0..W::BITS {
+            let mut short = ScalarOf::<W, OLD>::ANY;
+            let mut long = short;
+            short.coerce_to_bits(bits);
+            long.coerce_what_is_known(bits);
+            assert_eq!(short, long, "{bits} bits");
+        }
+    }
+
+    #[test]
+    fn numbers_that_nothing_is_known_of_keep_bits_as_others_do() {
+        short_way_is_the_long_one::<u64, false>();
+        short_way_is_the_long_one::<u64, true>();
+        assert_eq!(Scalar::after_load(2).umax, 0xffff);
+        assert_eq!(Scalar612::after_load(4).smax, 0xffff_ffff);
+    }
 }

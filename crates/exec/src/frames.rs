@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// Frames that each function needs at most, itself included, by its first instruction; callbacks begin anew.
 /// `None` if functions call each other in a circle.
 pub(crate) fn needed(insns: &Insns) -> Option<BTreeMap<Pc, u32>> {
+    if !insns.iter().any(|(pc, insn)| function(pc, &insn).is_some()) {
+        return Some(BTreeMap::from([(Pc(0), 1)]));
+    }
     needed_by(&calls(insns)?)
 }
 

@@ -200,8 +200,11 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn of(insns: &Insns) -> Self {
-        let targets = skep_prog::targets(insns);
         let mut known = Self::default();
+        if !insns.iter().any(|(_, insn)| matches!(insn, Insn::Call(_))) {
+            return known;
+        }
+        let targets = skep_prog::targets(insns);
         let mut regs: [Option<(Pc, ImmSrc)>; 2] = [None; 2];
         let mut size = None;
         for (pc, insn) in insns.iter() {

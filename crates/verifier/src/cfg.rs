@@ -79,16 +79,9 @@ impl Verifier<'_> {
             starts.insert(at, start);
         }
         let ends = starts.iter().skip(1).copied().chain([self.len()]);
-        self.subprogs = starts
-            .iter()
-            .zip(ends)
-            .map(|(&start, end)| Subprog {
-                start,
-                end,
-                keep_fastcall_stack: false,
-                ..Subprog::default()
-            })
-            .collect();
+        let subprog = |(&start, end)| Subprog { start, end, ..Subprog::default() };
+        let subprogs = starts.iter().zip(ends).map(subprog);
+        self.subprogs.extend(subprogs);
         if let Some(start) = self.exception_callback_start()? {
             let at = self.subprog_starting(start);
             self.exception_cb = at;
@@ -157,11 +150,9 @@ impl Verifier<'_> {
     /// Every instruction can be reached, and marks where states are compared. Kernel: `check_cfg`.
     pub(crate) fn check_cfg(&mut self) -> Res<()> {
         let len = self.insns.len();
-        let mut colours = vec![0_u8; len];
-        let mut stack = Vec::with_capacity(64);
-        let mut roots = vec![0];
-        roots.extend(self.exception_cb.map(|at| self.subprogs[at as usize].start));
-        for root in roots {
+        let (mut colours, mut stack) = self.scratch.take(len);
+        let handler = self.exception_cb.map(|at| self.subprogs[at as usize].start);
+        for root in [Some(0), handler].into_iter().flatten() {
             if colours[root as usize] != 0 {
                 continue;
             }
@@ -193,6 +184,7 @@ impl Verifier<'_> {
             }
             pc += slots;
         }
+        self.scratch.put_back(colours, stack);
         Ok(())
     }
 

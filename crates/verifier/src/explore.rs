@@ -14,7 +14,7 @@ use crate::equal::Place;
 use crate::kept::{KeptState, Pool};
 use crate::reject::{Res, Stop, reject};
 use crate::rule::Rule;
-use crate::state::{State, StateId};
+use crate::state::{History, State, StateId};
 use crate::trace::Step;
 use crate::verifier::{NO_PC, Next, Verifier};
 use crate::waiting::Pending;
@@ -29,7 +29,9 @@ pub(crate) const MAX_INSNS: u64 = 1_000_000;
 const MAX_PENDING: usize = 8192;
 
 /// States done with whose memory is kept for others.
-const MAX_SPARE: usize = 16;
+pub(crate) const MAX_SPARE: usize = 16;
+/// The same of remembered ones.
+const MAX_UNUSED: usize = 64;
 
 /// A remembered state. Kernel: `struct bpf_verifier_state_list`.
 pub(crate) struct Node {
@@ -38,8 +40,6 @@ pub(crate) struct Node {
     pub(crate) misses: u32,
     /// No longer compared with, but still the parent of others.
     pub(crate) evicted: bool,
-    /// Dead registers and slots were cleared.
-    pub(crate) cleaned: bool,
     /// Where it did not cover the last state that it was compared with.
     pub(crate) missed: Cell<Option<Place>>,
 }
@@ -49,33 +49,95 @@ pub(crate) struct Node {
 pub(crate) struct Remembered {
     nodes: Vec<Option<Box<Node>>>,
     free: Vec<u32>,
+    /// Nodes done with, without content, for their memory.
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    unused: Vec<Box<Node>>,
     pub(crate) pool: Pool,
-    /// Newest last. Most instructions have none.
-    lists: Vec<Vec<StateId>>,
+    /// Most instructions have none. Those beyond `used` are empty.
+    lists: Vec<List>,
+    used: usize,
     /// By instruction, the number of its list counted from 1.
     list_of: Vec<u32>,
     pub(crate) listed: u64,
     pub(crate) evicted: u64,
 }
 
+/// The states of an instruction that are compared with, newest last.
+#[derive(Default)]
+struct List {
+    ids: Vec<StateId>,
+    /// Those of them whose dead values were not cleared.
+    uncleaned: Vec<StateId>,
+}
+
 impl Remembered {
-    /// Nothing remembered of a program of that many slots.
-    pub(crate) fn new(slots: usize) -> Self {
-        Self { list_of: vec![0; slots], pool: Pool::new(slots), ..Self::default() }
+    /// Forgets everything; next comes a program of that many slots.
+    pub(crate) fn reset(&mut self, slots: usize) {
+        while let Some(node) = self.nodes.pop() {
+            if let Some(node) = node {
+                self.retire(node);
+            }
+        }
+        self.free.clear();
+        for list in &mut self.lists[..self.used] {
+            list.ids.clear();
+            list.uncleaned.clear();
+        }
+        self.used = 0;
+        self.list_of.clear();
+        self.list_of.resize(slots, 0);
+        self.pool.fit(slots);
+        (self.listed, self.evicted) = (0, 0);
+    }
+
+    /// States that are held, and such as wait to be used again.
+    pub(crate) fn size(&self) -> usize {
+        self.nodes.len().max(self.lists.len())
     }
 
     /// States that are compared with, newest last.
     pub(crate) fn list(&self, bucket: usize) -> &[StateId] {
-        (self.list_of[bucket] as usize).checked_sub(1).map_or(&[], |at| &self.lists[at])
+        self.list_at(bucket).map_or(&[], |list| &list.ids)
     }
 
-    pub(crate) fn list_mut(&mut self, bucket: usize) -> &mut Vec<StateId> {
+    /// Those of them whose dead values were not cleared, newest last.
+    pub(crate) fn uncleaned(&self, bucket: usize) -> &[StateId] {
+        self.list_at(bucket).map_or(&[], |list| &list.uncleaned)
+    }
+
+    fn list_at(&self, bucket: usize) -> Option<&List> {
+        (self.list_of[bucket] as usize).checked_sub(1).map(|at| &self.lists[at])
+    }
+
+    fn list_mut(&mut self, bucket: usize) -> &mut List {
         let at = &mut self.list_of[bucket];
         if *at == 0 {
-            self.lists.push(Vec::new());
-            *at = u32::try_from(self.lists.len()).unwrap_or(u32::MAX);
+            if self.used == self.lists.len() {
+                self.lists.push(List::default());
+            }
+            self.used += 1;
+            *at = u32::try_from(self.used).unwrap_or(u32::MAX);
         }
         &mut self.lists[*at as usize - 1]
+    }
+
+    /// The state is compared with from now on.
+    pub(crate) fn enlist(&mut self, bucket: usize, id: StateId) {
+        let list = self.list_mut(bucket);
+        list.ids.push(id);
+        list.uncleaned.push(id);
+    }
+
+    /// The state at a place of a list is no longer compared with.
+    pub(crate) fn unlist(&mut self, bucket: usize, at: usize) {
+        let list = self.list_mut(bucket);
+        let id = list.ids.remove(at);
+        list.uncleaned.retain(|&other| other != id);
+    }
+
+    /// The dead values of one of those in [`Remembered::uncleaned`] were cleared.
+    pub(crate) fn set_cleaned(&mut self, bucket: usize, at: usize) {
+        self.list_mut(bucket).uncleaned.remove(at);
     }
 
     pub(crate) fn get(&self, id: StateId) -> &Node {
@@ -98,18 +160,26 @@ impl Remembered {
     /// A state of a path in the form that is kept.
     pub(crate) fn keep(&mut self, state: &State) -> KeptState {
         let before = state.parent.and_then(|id| self.nodes[id.0 as usize].as_deref());
-        self.pool.keep(state, before.map(|node| &node.state))
+        let last = self.unused.last_mut();
+        let frames = last.map(|node| mem::take(&mut node.state.frames)).unwrap_or_default();
+        self.pool.keep(state, before.map(|node| &node.state), frames)
+    }
+
+    /// A history without steps, in memory that has been one.
+    pub(crate) fn spare_history(&mut self) -> History {
+        let last = self.unused.last_mut();
+        last.map(|node| mem::take(&mut node.state.history)).unwrap_or_default()
     }
 
     pub(crate) fn insert(&mut self, state: KeptState) -> StateId {
-        let node = Some(Box::new(Node {
-            state,
-            hits: 0,
-            misses: 0,
-            evicted: false,
-            cleaned: false,
-            missed: Cell::default(),
-        }));
+        let node = Node { state, hits: 0, misses: 0, evicted: false, missed: Cell::default() };
+        let node = Some(match self.unused.pop() {
+            Some(mut unused) => {
+                *unused = node;
+                unused
+            }
+            None => Box::new(node),
+        });
         match self.free.pop() {
             Some(at) => {
                 self.nodes[at as usize] = node;
@@ -123,8 +193,18 @@ impl Remembered {
     }
 
     pub(crate) fn free(&mut self, id: StateId) {
-        self.nodes[id.0 as usize] = None;
+        if let Some(node) = self.nodes[id.0 as usize].take() {
+            self.retire(node);
+        }
         self.free.push(id.0);
+    }
+
+    fn retire(&mut self, mut node: Box<Node>) {
+        if self.unused.len() < MAX_UNUSED {
+            node.state.frames.clear();
+            node.state.history.clear();
+            self.unused.push(node);
+        }
     }
 }
 
@@ -163,7 +243,7 @@ impl Verifier<'_> {
     }
 
     /// The current state, in the memory of one that is done with if there is some.
-    fn copy(&mut self) -> State {
+    pub(crate) fn copy(&mut self) -> State {
         match self.spare.pop() {
             None => self.cur.clone(),
             Some(mut state) => {
@@ -176,11 +256,23 @@ impl Verifier<'_> {
     /// Leaves a state for later.
     pub(crate) fn push_state(
         &mut self,
-        mut state: State,
+        state: State,
         pc: u32,
         prev_pc: u32,
         speculative: bool,
     ) -> Res<&mut State> {
+        let branch = self.branch(state, pc, prev_pc, speculative)?;
+        Ok(&mut self.pending.push(branch, &mut self.remembered).state)
+    }
+
+    /// A state that is to be left for later, if there is room for it.
+    pub(crate) fn branch(
+        &mut self,
+        mut state: State,
+        pc: u32,
+        prev_pc: u32,
+        speculative: bool,
+    ) -> Res<Pending> {
         state.speculative |= speculative;
         if self.pending.len() >= MAX_PENDING {
             return reject(
@@ -192,8 +284,7 @@ impl Verifier<'_> {
             self.remembered.get_mut(parent).state.branches += 1;
         }
         state.branches = 1;
-        let branch = Pending { state, pc, prev_pc };
-        Ok(&mut self.pending.push(branch, &mut self.remembered).state)
+        Ok(Pending { state, pc, prev_pc })
     }
 
     /// Follows every path from the current state. Kernel: `do_check`.
@@ -321,7 +412,7 @@ impl Verifier<'_> {
     /// Forgets everything of one function's exploration. Kernel: `free_states`.
     pub(crate) fn forget(&mut self) {
         self.pending.clear();
-        self.remembered = Remembered::new(self.insns.len());
+        self.remembered.reset(self.insns.len());
         self.visits = Visits::default();
         self.live.clear();
     }

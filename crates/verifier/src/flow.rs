@@ -85,9 +85,9 @@ impl Verifier<'_> {
 
     /// Instructions of each function, each after its successors where there is no loop.
     pub(crate) fn compute_postorder(&mut self) {
-        let mut order = Vec::with_capacity(self.insns.len());
-        let mut state = vec![0_u8; self.insns.len()];
-        let mut stack = Vec::new();
+        let mut order = std::mem::take(&mut self.postorder);
+        order.reserve(self.insns.len());
+        let (mut state, mut stack) = self.scratch.take(self.insns.len());
         for at in 0..self.subprogs.len() {
             self.subprogs[at].postorder_start = order.len();
             stack.push(self.subprogs[at].start);
@@ -108,6 +108,7 @@ impl Verifier<'_> {
             }
         }
         self.postorder = order;
+        self.scratch.put_back(state, stack);
     }
 
     /// Instructions of a function, each after its successors where there is no loop.

@@ -2,7 +2,6 @@
 
 use crate::reg::RegState;
 use skep_isa::Reg;
-use std::mem;
 
 /// What one byte of the stack holds. Kernel: `enum bpf_stack_slot_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,6 +173,19 @@ impl<R, S> Frame<R, S> {
             && self.callback_depth == other.callback_depth
     }
 
+    /// Stands for the same activation from now on, whatever its registers and slots hold.
+    fn become_activation_of(&mut self, other: &Self) {
+        self.callsite = other.callsite;
+        self.frame = other.frame;
+        self.subprog = other.subprog;
+        self.async_entries = other.async_entries;
+        self.callback_ret = other.callback_ret;
+        self.in_callback = other.in_callback;
+        self.in_async_callback = other.in_async_callback;
+        self.in_exception_callback = other.in_exception_callback;
+        self.callback_depth = other.callback_depth;
+    }
+
     /// The same activation with these registers and slots.
     pub(crate) fn with_values<T, U>(&self, regs: [T; 11], stack: Vec<U>) -> Frame<T, U> {
         Frame {
@@ -198,9 +210,10 @@ impl<R: Clone, S: Clone> Clone for Frame<R, S> {
     }
 
     fn clone_from(&mut self, other: &Self) {
-        let mut stack = mem::take(&mut self.stack);
-        stack.clone_from(&other.stack);
-        *self = other.with_values(other.regs.clone(), stack);
+        // Whole frames are not moved about: they are a kilobyte and more.
+        self.regs.clone_from_slice(&other.regs);
+        self.stack.clone_from(&other.stack);
+        self.become_activation_of(other);
     }
 }
 

@@ -126,9 +126,9 @@ impl Verifier<'_> {
         linked: &LinkedRegs,
     ) -> Res<()> {
         let here = self.pc;
-        // The state is taken apart from the stack of branches, so that both can be changed at once.
-        self.push_branch(target, here, false)?;
-        let mut other = self.pending.pop().expect("bug: just pushed");
+        // The state is not on the stack of branches yet, so that both can be changed at once.
+        let state = self.copy();
+        let mut other = self.branch(state, target, here, false)?;
         let told = self.tell_apart(&mut other.state, width, op, dst, src, linked);
         self.pending.push(other, &mut self.remembered);
         told

@@ -107,19 +107,28 @@ impl<T: PartialEq> Places<T> {
 }
 
 impl Pool {
-    /// Nothing kept of a program of that many slots.
-    pub(crate) fn new(slots: usize) -> Self {
+    /// What is kept next is of a program of that many slots.
+    pub(crate) fn fit(&mut self, slots: usize) {
         let places = (4 * slots).next_power_of_two().min(MAX_PLACES);
-        Self { regs: Places::new(places), slots: Places::new(places), cleared: Places::new(places) }
+        if self.regs.count != places {
+            let (regs, slots) = (Places::new(places), Places::new(places));
+            *self = Self { regs, slots, cleared: Places::new(places) };
+        }
     }
 
-    /// The state in the form that is kept. `before` is one that probably has much in common with it.
-    pub(crate) fn keep(&mut self, state: &State, before: Option<&KeptState>) -> KeptState {
-        let frames = state.frames.iter().enumerate().map(|(at, frame)| {
+    /// The state in the form that is kept. `before` is one that probably has much in common with it; `frames` is empty, for its
+    /// memory.
+    pub(crate) fn keep(
+        &mut self,
+        state: &State,
+        before: Option<&KeptState>,
+        mut frames: Vec<KeptFrame>,
+    ) -> KeptState {
+        frames.extend(state.frames.iter().enumerate().map(|(at, frame)| {
             let before = before.and_then(|before| before.frames.get(at));
             self.keep_frame(frame, before)
-        });
-        state.with_frames(frames.collect())
+        }));
+        state.with_frames(frames)
     }
 
     fn keep_frame(&mut self, frame: &Frame, before: Option<&KeptFrame>) -> KeptFrame {

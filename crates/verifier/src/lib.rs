@@ -84,6 +84,7 @@ mod verifier;
 mod visited;
 mod waiting;
 mod ways;
+mod workspace;
 
 pub use btf_ref::BtfRef;
 pub use encoding::kernel_on_encoding;

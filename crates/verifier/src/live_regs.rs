@@ -57,30 +57,31 @@ fn def_use(insn: &Insn, params: Option<u8>) -> (u16, u16) {
 impl Verifier<'_> {
     /// Fills in [`crate::aux::Aux::live_regs`].
     pub(crate) fn compute_live_regs(&mut self) {
-        let effects: Vec<(u16, u16)> = (0..self.insns.len())
-            .map(|pc| match self.insns[pc] {
-                Some(insn) => def_use(&insn, self.call_params(&insn)),
-                None => (0, 0),
-            })
-            .collect();
-        let mut live = vec![0_u16; self.insns.len()];
-        // Without a way back, what follows an instruction is known when it is its turn.
+        // Without a way back, what follows an instruction is known when it is its turn: each is looked at once.
         let goes_back = self.goes_back();
+        let slots = if goes_back { self.insns.len() } else { 0 };
+        let known: Vec<_> = (0..).take(slots).map(|pc| self.effects(pc)).collect();
+        let mut aux = std::mem::take(&mut self.aux);
         loop {
             let mut changed = false;
             for &pc in &self.postorder {
-                let out = self.successors(pc).fold(0, |out, next| out | live[next as usize]);
-                let (def, used) = effects[pc as usize];
+                let live = |out, next: u32| out | aux[next as usize].live_regs;
+                let out = self.successors(pc).fold(0, live);
+                let (def, used) =
+                    known.get(pc as usize).copied().unwrap_or_else(|| self.effects(pc));
                 let before = (out & !def) | used;
-                changed |= before != live[pc as usize];
-                live[pc as usize] = before;
+                changed |= before != aux[pc as usize].live_regs;
+                aux[pc as usize].live_regs = before;
             }
             if !changed || !goes_back {
                 break;
             }
         }
-        for (aux, live) in self.aux.iter_mut().zip(live) {
-            aux.live_regs = live;
-        }
+        self.aux = aux;
+    }
+
+    /// What the instruction at a slot writes and reads.
+    fn effects(&self, pc: u32) -> (u16, u16) {
+        self.insns[pc as usize].map_or((0, 0), |insn| def_use(&insn, self.call_params(&insn)))
     }
 }

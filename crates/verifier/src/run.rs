@@ -4,12 +4,11 @@
 
 use crate::aux::Aux;
 use crate::env::Env;
-use crate::explore::{Remembered, Visits};
+use crate::explore::Visits;
 use crate::frame::{Frame, MAIN};
 use crate::load::maps_of;
 use crate::reg::Base;
 use crate::reject::{Res, Stop};
-use crate::stack_live::StackLive;
 use crate::state::State;
 use crate::subprog::Subprog;
 use crate::trace::Step;
@@ -17,17 +16,18 @@ use crate::verdict::{
     FuncFacts, InsnFacts, Rejection, Stats, Through, Unsupported, Verdict, Verified, map_facts,
 };
 use crate::verifier::{NO_PC, Verifier};
-use crate::waiting::Waiting;
+use crate::workspace::Workspace;
 use skep_abi::ProgType;
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::mem;
 
 /// Whether the kernel would take `prog`.
 #[must_use]
 pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
-    conclude(prog, Verifier::new(prog, env))
+    conclude(prog, &mut Verifier::new(prog, env))
 }
 
 /// As [`verify`], and shows what is known before each instruction, each time it is followed.
@@ -39,14 +39,14 @@ pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
 pub fn watch<'p>(prog: &'p Prog, env: &Env<'_>, seen: &mut dyn FnMut(&Step)) -> Verdict<'p> {
     let mut verifier = Verifier::new(prog, env);
     verifier.watcher = Some(seen);
-    conclude(prog, verifier)
+    conclude(prog, &mut verifier)
 }
 
-fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
+fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
     let stopped = verifier.run();
     verifier.finish_stats();
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
-    match stopped {
+    let verdict = match stopped {
         Ok(()) => {
             let facts =
                 verifier.aux.iter().map(|aux| InsnFacts { through: through(aux), ways: aux.ways });
@@ -63,7 +63,7 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
                 might_sleep: sub.might_sleep,
             });
             let funcs: Vec<_> = funcs.collect();
-            let stats = verifier.stats;
+            let stats = mem::take(&mut verifier.stats);
             Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
@@ -73,10 +73,12 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
                 pc,
                 reject: *reject,
                 path,
-                stats: verifier.stats,
+                stats: mem::take(&mut verifier.stats),
             }))
         }
-    }
+    };
+    verifier.leave_workspace();
+    verdict
 }
 
 /// What machine code must know of a pointer that it follows.
@@ -99,19 +101,22 @@ impl<'a> Verifier<'a> {
         let perfmon = caps.perfmon || caps.sys_admin;
         let len = insns.len();
         let btf = env.image.btf.as_deref();
+        let Workspace { mut aux, postorder, subprogs, pending, spare, scratch, remembered, live } =
+            Workspace::take();
+        aux.resize(len, Aux::default());
         Self {
             env,
             prog,
             vmlinux: env.kernel.btf.as_deref(),
             btf,
-            aux: vec![Aux::default(); len],
+            aux,
             alu_limits: HashMap::new(),
             loop_callbacks: HashMap::new(),
             insns,
-            subprogs: Vec::new(),
+            subprogs,
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
-            postorder: Vec::new(),
+            postorder,
             backwards: OnceCell::new(),
             bpf_capable: caps.bpf || caps.sys_admin,
             allow_ptr_leaks: perfmon,
@@ -128,15 +133,16 @@ impl<'a> Verifier<'a> {
             max_ctx_offset: 0,
             protos: RefCell::default(),
             kernel_funcs: crate::kfunc::FuncCache::default(),
-            cur: State::new(Frame::new(MAIN, 0, 0), 0, false),
+            cur: State::empty(0, false),
             pc: NO_PC,
             prev_pc: NO_PC,
             hist_entry: None,
-            pending: Waiting::default(),
-            spare: Vec::new(),
-            remembered: Remembered::default(),
+            pending,
+            spare,
+            scratch,
+            remembered,
             visits: Visits::default(),
-            live: StackLive::default(),
+            live,
             mem: crate::mem::MemState::default(),
             id_gen: 0,
             stats: Stats { visits: vec![0; len], ..Stats::default() },
@@ -186,7 +192,8 @@ impl<'a> Verifier<'a> {
         self.forget();
         let start = self.subprogs[subprog as usize].start;
         let frame = Frame::new(MAIN, 0, subprog);
-        self.cur = State::new(frame, start, self.sleepable);
+        let spare = self.spare.pop().unwrap_or_else(|| State::empty(start, false));
+        self.cur = spare.restarted(frame, start, self.sleepable);
         self.pc = start;
         self.prev_pc = NO_PC;
         self.setup_entry(subprog)

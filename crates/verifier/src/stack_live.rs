@@ -94,7 +94,16 @@ pub(crate) struct Query {
 impl StackLive {
     /// No mark.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        self.instances.clear();
+        self.by_key.clear();
+        self.written.clear();
+        self.updated = 0;
+        self.current = None;
+    }
+
+    /// Functions in chains of calls that there is something of.
+    pub(crate) fn size(&self) -> usize {
+        self.instances.len()
     }
 
     /// The innermost frame has changed.
@@ -232,12 +241,14 @@ impl Verifier<'_> {
     fn instance(&mut self, caller: u32, callsite: u32, subprog: u32) -> u32 {
         let func = &self.subprogs[subprog as usize];
         let (start, end) = (func.start, func.end);
-        // Most paths are in the function that all of them start in.
-        if caller == NO_CALLER && self.live.instances.first().is_some_and(|it| it.start == start) {
-            return 0;
-        }
         let next = u32::try_from(self.live.instances.len()).unwrap_or(u32::MAX);
-        let at = *self.live.by_key.entry((caller, callsite, start)).or_insert(next);
+        // Most paths are in the function that all of them start in: it comes first.
+        let is_first = caller == NO_CALLER
+            && self.live.instances.first().is_none_or(|first| first.start == start);
+        let at = match is_first {
+            true => 0,
+            false => *self.live.by_key.entry((caller, callsite, start)).or_insert(next),
+        };
         if at == next {
             let written = self.live.written.len();
             self.live.written.resize(written + (end - start).div_ceil(64) as usize, 0);

@@ -206,8 +206,24 @@ impl State {
     /// The start of a function.
     #[must_use]
     pub(crate) fn new(frame: Frame, first_pc: u32, in_sleepable: bool) -> Self {
+        Self { frames: vec![frame], ..Self::empty(first_pc, in_sleepable) }
+    }
+
+    /// The same in the memory of a state that is done with.
+    #[must_use]
+    pub(crate) fn restarted(self, frame: Frame, first_pc: u32, in_sleepable: bool) -> Self {
+        let Self { mut frames, mut refs, mut history, .. } = self;
+        frames.clear();
+        frames.push(frame);
+        refs.clear();
+        history.clear();
+        Self { frames, refs, history, ..Self::empty(first_pc, in_sleepable) }
+    }
+
+    /// The start of a function, without its activation.
+    pub(crate) fn empty(first_pc: u32, in_sleepable: bool) -> Self {
         Self {
-            frames: vec![frame],
+            frames: Vec::new(),
             refs: Vec::new(),
             active_locks: 0,
             active_lock_id: 0,

@@ -14,6 +14,7 @@ use crate::state::State;
 use crate::subprog::Subprog;
 use crate::verdict::Stats;
 use crate::waiting::Waiting;
+use crate::workspace::Scratch;
 use skep_btf::Btf;
 use skep_isa::{Insn, Reg};
 use skep_prog::Prog;
@@ -97,6 +98,7 @@ pub(crate) struct Verifier<'a> {
     pub(crate) pending: Waiting,
     /// States that are done with, for their memory.
     pub(crate) spare: Vec<State>,
+    pub(crate) scratch: Scratch,
     pub(crate) remembered: Remembered,
     pub(crate) visits: Visits,
     pub(crate) live: StackLive,

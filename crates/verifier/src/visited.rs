@@ -186,7 +186,7 @@ impl Verifier<'_> {
         let patience = if checkpoint && node.state.branches > 0 { 64 } else { 3 };
         if node.misses > node.hits * patience + patience {
             node.evicted = true;
-            self.remembered.list_mut(bucket).remove(at);
+            self.remembered.unlist(bucket, at);
             self.remembered.listed -= 1;
             self.remembered.evicted += 1;
             self.maybe_free(id);
@@ -202,7 +202,10 @@ impl Verifier<'_> {
         if self.bpf_capable {
             forget_precision(&mut self.cur);
         }
+        let history = std::mem::take(&mut self.cur.history);
         let mut state = self.remembered.keep(&self.cur);
+        self.cur.history = self.remembered.spare_history();
+        state.history = history;
         state.pc = pc;
         state.branches = 1;
         let depth = state.dfs_depth;
@@ -214,11 +217,10 @@ impl Verifier<'_> {
                 visit.entry = Some(id);
             }
         }
-        self.remembered.list_mut(bucket).push(id);
+        self.remembered.enlist(bucket, id);
         self.cur.parent = Some(id);
         self.cur.first_pc = pc;
         self.cur.dfs_depth = depth + 1;
-        self.cur.history.clear();
     }
 
     fn update_peak(&mut self) {
@@ -238,12 +240,10 @@ impl Verifier<'_> {
     /// Clears dead registers and slots of the states here that are done with.
     /// Kernel: `clean_live_states`.
     fn clean_states(&mut self, pc: u32, bucket: usize) {
-        for at in (0..self.remembered.list(bucket).len()).rev() {
-            let id = self.remembered.list(bucket)[at];
-            let node = self.remembered.get(id);
-            let state = &node.state;
+        for at in (0..self.remembered.uncleaned(bucket).len()).rev() {
+            let id = self.remembered.uncleaned(bucket)[at];
+            let state = &self.remembered.get(id).state;
             if state.branches > 0
-                || node.cleaned
                 || state.pc != pc
                 || !same_callsites(state, &self.cur)
                 || self.incomplete_marks(state)
@@ -252,8 +252,8 @@ impl Verifier<'_> {
             }
             let mut node = self.remembered.take(id);
             self.clean(&mut node.state);
-            node.cleaned = true;
             self.remembered.put_back(id, node);
+            self.remembered.set_cleaned(bucket, at);
         }
     }
 
@@ -271,16 +271,10 @@ impl Verifier<'_> {
     /// The outermost loop that a state is in, with the calls that lead there.
     /// Kernel: `compute_scc_callchain`.
     pub(crate) fn loop_chain(&self, state: &KeptState) -> Option<LoopChain> {
-        let mut callsites = Vec::new();
-        for frame in 0..state.frames.len() {
-            let pc = state.frame_pc(frame);
-            let scc = self.aux[pc as usize].scc;
-            if scc != 0 {
-                return Some(LoopChain { callsites, scc });
-            }
-            callsites.push(pc);
-        }
-        None
+        let scc_of = |frame: usize| self.aux[state.frame_pc(frame) as usize].scc;
+        let outermost = (0..state.frames.len()).find(|&frame| scc_of(frame) != 0)?;
+        let callsites = (0..outermost).map(|frame| state.frame_pc(frame)).collect();
+        Some(LoopChain { callsites, scc: scc_of(outermost) })
     }
 
     /// Whether the state is in a loop whose paths were not all followed.

@@ -59,6 +59,7 @@ impl Waiting {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        self.last.clear();
+        self.kept.clear();
     }
 }

@@ -1,0 +1,95 @@
+//! Memory that one verification leaves to the next on its thread.
+//!
+//! Of a small program most of what a verification took would be the allocator's. So each thread keeps the tables and states of
+//! its last one, empty, and with them registers and slots that were kept lately ([`crate::kept`]), as the next program
+//! probably has the same. Those of large programs go: little is left of a thread's memory, whatever it has verified.
+
+use crate::aux::Aux;
+use crate::explore::{MAX_SPARE, Remembered};
+use crate::stack_live::StackLive;
+use crate::state::State;
+use crate::subprog::Subprog;
+use crate::verifier::Verifier;
+use crate::waiting::Waiting;
+use std::cell::Cell;
+use std::mem;
+
+/// Slots of a program, and states of one, whose memory is kept.
+const MAX_KEPT: usize = 128;
+
+/// What is empty at the start of a verification.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    pub(crate) aux: Vec<Aux>,
+    pub(crate) postorder: Vec<u32>,
+    pub(crate) subprogs: Vec<Subprog>,
+    pub(crate) pending: Waiting,
+    pub(crate) spare: Vec<State>,
+    pub(crate) scratch: Scratch,
+    pub(crate) remembered: Remembered,
+    pub(crate) live: StackLive,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Box<Workspace>>> = const { Cell::new(None) };
+}
+
+impl Workspace {
+    /// The one that was left last, or a new one. A thread that ends has none.
+    pub(crate) fn take() -> Self {
+        LAST.try_with(Cell::take).ok().flatten().map(|last| *last).unwrap_or_default()
+    }
+}
+
+impl Verifier<'_> {
+    /// Leaves the memory of a verification that has ended to the next.
+    pub(crate) fn leave_workspace(&mut self) {
+        if self.insns.len() > MAX_KEPT
+            || self.remembered.size() > MAX_KEPT
+            || self.live.size() > MAX_KEPT
+        {
+            return;
+        }
+        self.forget();
+        self.aux.clear();
+        self.postorder.clear();
+        self.subprogs.clear();
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(mem::replace(&mut self.cur, State::empty(0, false)));
+        }
+        let left = Workspace {
+            aux: mem::take(&mut self.aux),
+            postorder: mem::take(&mut self.postorder),
+            subprogs: mem::take(&mut self.subprogs),
+            pending: mem::take(&mut self.pending),
+            spare: mem::take(&mut self.spare),
+            scratch: mem::take(&mut self.scratch),
+            remembered: mem::take(&mut self.remembered),
+            live: mem::take(&mut self.live),
+        };
+        let _ = LAST.try_with(|last| last.set(Some(Box::new(left))));
+    }
+}
+
+/// Lists for the walks over the control flow.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    marks: Vec<u8>,
+    stack: Vec<u32>,
+}
+
+impl Scratch {
+    /// A zero for each slot, and an empty stack.
+    pub(crate) fn take(&mut self, slots: usize) -> (Vec<u8>, Vec<u32>) {
+        let (mut marks, mut stack) = (mem::take(&mut self.marks), mem::take(&mut self.stack));
+        marks.clear();
+        marks.resize(slots, 0);
+        stack.clear();
+        (marks, stack)
+    }
+
+    /// Gives both back.
+    pub(crate) fn put_back(&mut self, marks: Vec<u8>, stack: Vec<u32>) {
+        (self.marks, self.stack) = (marks, stack);
+    }
+}
