@@ -131,7 +131,7 @@ pub struct Compiled {
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
-    /// CPUs that arrays have values for.
+    /// CPUs that arrays have values for, and that the verifier counts.
     pub(crate) cpus: u32,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
@@ -173,7 +173,7 @@ impl Compiled {
             fast_maps,
             machine: machine.id(),
             ctx,
-            cpus: fewest_cpus(machine.maps()),
+            cpus: fewest_cpus(machine.maps(), verified),
             is_metered,
             not_optimised,
             is_checked: false,
@@ -261,13 +261,13 @@ impl Compiled {
     }
 }
 
-/// CPUs that all arrays have values for.
-fn fewest_cpus(maps: &[Map]) -> u32 {
+/// CPUs that all arrays have values for, and that all programs may be told the numbers of.
+fn fewest_cpus(maps: &[Map], verified: &[Verified<'_>]) -> u32 {
     let arrays = maps.iter().filter_map(|map| match map {
         Map::KeyValue(map) => cpus_of(map.as_ref()).filter(|&cpus| cpus > 0),
         _ => None,
     });
-    arrays.min().unwrap_or(u32::MAX)
+    arrays.chain(verified.iter().map(Verified::cpus)).min().unwrap_or(u32::MAX)
 }
 
 /// Where a tail call goes that has the whole stack, or 0.

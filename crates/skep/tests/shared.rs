@@ -191,3 +191,42 @@ shown:
         });
     }
 }
+
+/// The number of a CPU leads to memory: what a kernel counts fewer CPUs for is verified for those that there are.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn machine_code_is_verified_for_all_cpus_of_the_session() {
+    let text = "\
+.map of_cpus, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ *(u32 *)(r10 - 4) = 0
+ r1 = of_cpus ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r6 = r0
+ call bpf_get_smp_processor_id
+ r0 <<= 2
+ r6 += r0
+ r1 = 1
+ *(u32 *)(r6 + 0) = r1
+none:
+ r0 = 2
+ exit
+";
+    let image = read_image(text.as_bytes(), "cpus.s").unwrap().image;
+    let compiled = |cpus, counted| {
+        let options = Options { cpus, ..Options::default() };
+        let mut session = Session::load(&image, None, options).unwrap();
+        let release = skep::Release { major: 6, minor: 18 };
+        let options = skep::CheckOptions { cpus: counted, ..skep::CheckOptions::new(release) };
+        session.compile(&options)
+    };
+    assert!(compiled(1, 1).is_ok() && compiled(2, 2).is_ok() && compiled(2, 1).is_ok());
+    for (cpus, counted) in [(3, 3), (3, 1), (1, 3)] {
+        let refused = compiled(cpus, counted);
+        assert!(matches!(refused, Err(skep::NotNative::Rejected { .. })), "{refused:?}");
+    }
+}

@@ -63,8 +63,8 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
                 might_sleep: sub.might_sleep,
             });
             let funcs: Vec<_> = funcs.collect();
-            let stats = verifier.stats;
-            Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs })
+            let (stats, cpus) = (verifier.stats, verifier.env.kernel.cpus.max(1));
+            Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs, cpus })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {

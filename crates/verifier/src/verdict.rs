@@ -27,6 +27,7 @@ pub struct Verified<'p> {
     pub(crate) reads_old_stack: bool,
     pub(crate) maps: Vec<MapFacts>,
     pub(crate) funcs: Vec<FuncFacts>,
+    pub(crate) cpus: u32,
 }
 
 /// What is known of an instruction of a program that was accepted, on all paths.
@@ -98,6 +99,12 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub const fn reads_old_stack(&self) -> bool {
         self.reads_old_stack
+    }
+
+    /// CPUs that there are at most where it may run: their numbers are less.
+    #[must_use]
+    pub const fn cpus(&self) -> u32 {
+        self.cpus
     }
 
     /// What it took.
