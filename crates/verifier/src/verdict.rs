@@ -1,11 +1,13 @@
 //! The answer.
 
+use crate::map_info::MapInfo;
 use crate::reject::Reject;
 use crate::ways::Ways;
 use skep_abi::MapType;
 use skep_btf::TypeId;
 use skep_isa::Pc;
-use skep_prog::{MapDef, Prog};
+use skep_prog::{Initial, MapDef, Prog};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// The answer.
 #[derive(Clone, Debug)]
@@ -49,12 +51,27 @@ pub(crate) struct FuncFacts {
     pub(crate) might_sleep: bool,
 }
 
-/// What a verdict hung on of a map: type, sizes of keys and values, entries.
-pub(crate) type MapFacts = (MapType, u32, u32, u32);
+/// What a verdict hung on of a map: type, sizes of keys and values, entries; of constant data what it is, by its hash;
+/// the same of the maps inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MapFacts {
+    shape: (MapType, u32, u32, u32),
+    constant: Option<u64>,
+    inner: Option<Box<Self>>,
+}
 
 /// What a verdict hangs on of a map.
-pub(crate) const fn map_facts(def: &MapDef) -> MapFacts {
-    (def.map_type, def.key_size, def.value_size, def.max_entries)
+pub(crate) fn map_facts(def: &MapDef) -> MapFacts {
+    let hash = |bytes| BuildHasherDefault::<DefaultHasher>::default().hash_one(bytes);
+    let constant = match &def.initial {
+        Initial::Value(bytes) if MapInfo::is_rodata(def) => Some(hash(bytes)),
+        _ => None,
+    };
+    MapFacts {
+        shape: (def.map_type, def.key_size, def.value_size, def.max_entries),
+        constant,
+        inner: def.inner.as_deref().map(map_facts).map(Box::new),
+    }
 }
 
 /// What kind of pointer an instruction follows, where machine code must know.
