@@ -331,6 +331,8 @@ impl<S> Surroundings for Outside<'_, S> {
                 Some(Insn::LoadAcquire { .. }) => Access::Bridged,
                 _ => Access::Refused,
             },
+            // What programs have for one is a number.
+            Some(Through::Map) => Access::Refused,
             Some(Through::Arena) => match self.verified.prog().insns.get(pc) {
                 Some(
                     Insn::Load { .. }

@@ -7,6 +7,7 @@ use skep::{
     read_image,
 };
 use skep_vm::FaultKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn load(text: &str, prog: &str, options: Options) -> (Session, Result<(), NotNative>) {
@@ -543,4 +544,29 @@ twice:
     let counts = [&mut interpreted, &mut native].map(|one| one.run(&mut packet()).unwrap().insns);
     assert_eq!(counts[0], counts[1]);
     assert!(counts[0].is_some_and(|insns| insns > 50), "{counts:?}");
+}
+
+/// A map itself is a number to programs, and no memory.
+#[test]
+fn fields_of_maps_stay_with_the_interpreter() {
+    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        return eprintln!("skipped: a kernel without types");
+    };
+    let types = Some(Arc::new(skep_btf::Btf::parse(&types).unwrap()));
+    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let of_map = " r1 = all ll\n";
+    let of_inner = " *(u32 *)(r10 - 4) = 0\n r1 = outer ll\n r2 = r10\n r2 += -4\n \
+                    call bpf_map_lookup_elem\n if r0 == 0 goto none\n r1 = r0\n";
+    for map in [of_map, of_inner] {
+        let text = format!(
+            ".map all, array, key=4, value=8, entries=2\n\
+             .map outer, array_of_maps, key=4, value=4, entries=1, inner=(array, key=4, value=8, entries=2), 0=all\n\
+             .license \"GPL\"\n.section \"xdp\"\nrun:\n{map} r0 = *(u32 *)(r1 + 0)\nnone:\n exit\n"
+        );
+        let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        let refused = session.compile(&options);
+        assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
+        assert!(session.run(&mut packet()).is_err());
+    }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Aux {
     pub(crate) ptr_type: Option<RegType>,
     /// Whether on some path it leads to an object of the kernel, which may turn out not to be there.
     pub(crate) leads_to_kernel: bool,
+    /// Whether it follows a pointer to a map itself.
+    pub(crate) leads_to_map: bool,
     /// Whether it follows a pointer into an arena.
     pub(crate) leads_to_arena: bool,
     /// The ways that paths have gone on from a conditional jump.

@@ -84,9 +84,10 @@ fn through(aux: &Aux) -> Option<Through> {
     // The context is the only kind on all paths, or the program is refused.
     let is_ctx = aux.ptr_type.is_some_and(|ty| ty.base == Base::Ctx);
     // The same goes for arenas.
-    match (is_ctx, aux.leads_to_arena, aux.leads_to_kernel) {
+    match (is_ctx, aux.leads_to_arena, aux.leads_to_map, aux.leads_to_kernel) {
         (true, ..) => Some(Through::Ctx),
-        (_, true, _) => Some(Through::Arena),
+        (_, true, ..) => Some(Through::Arena),
+        (_, _, true, _) => Some(Through::Map),
         (.., true) => Some(Through::Kernel),
         (.., false) => None,
     }

@@ -81,6 +81,8 @@ pub enum Through {
     Ctx,
     /// To an object of the kernel, which may turn out not to be there.
     Kernel,
+    /// To a map itself, which is an object of the kernel that is there (`struct bpf_map`).
+    Map,
     /// Into an arena, perhaps to a page that it does not have.
     Arena,
 }
