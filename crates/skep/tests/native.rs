@@ -6,6 +6,7 @@ use skep::{
     CheckOptions, CodeOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session,
     read_image,
 };
+use skep_isa::{ImmSrc, Insn, Pc, Reg};
 use skep_vm::FaultKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -569,4 +570,48 @@ fn fields_of_maps_stay_with_the_interpreter() {
         assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
         assert!(session.run(&mut packet()).is_err());
     }
+}
+
+/// What the verifier takes a symbol of the kernel for is not what it is here.
+#[test]
+fn symbols_of_the_kernel_lead_nowhere() {
+    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        return eprintln!("skipped: a kernel without types");
+    };
+    let types = Some(Arc::new(skep_btf::Btf::parse(&types).unwrap()));
+    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let text = "\
+.license \"GPL\"
+.map all, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ *(u32 *)(r10 - 4) = 0
+ r1 = all ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r1 = 0 ll
+ r1 >>= 32
+ r1 &= 0x40000000
+ r1 ^= 0x40000000
+ r0 += r1
+ r1 = 1
+ *(u64 *)(r0 + 0) = r1
+none:
+ r0 = 2
+ exit
+";
+    let mut image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let prog = &mut image.progs[0];
+    prog.externs.push(skep_prog::Extern { name: "x".into(), type_id: None, weak: true });
+    let loads =
+        |(_, insn): &(Pc, Insn)| matches!(insn, Insn::LoadImm { imm: ImmSrc::Value(0), .. });
+    let (pc, _) = prog.insns.iter().find(loads).unwrap();
+    let imm = ImmSrc::BtfId { id: 0, fd: skep_prog::Extern::FD };
+    *prog.insns.get_mut(pc).unwrap() = Insn::LoadImm { dst: Reg::R1, imm };
+    let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+    let refused = session.compile(&options);
+    assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
+    assert!(session.run(&mut packet()).is_err());
 }

@@ -48,8 +48,11 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
     match stopped {
         Ok(()) => {
-            let facts =
-                verifier.aux.iter().map(|aux| InsnFacts { through: through(aux), ways: aux.ways });
+            let facts = verifier.aux.iter().map(|aux| InsnFacts {
+                through: through(aux),
+                ways: aux.ways,
+                symbol: aux.symbol,
+            });
             let insns = facts.collect();
             let reads_old_stack = verifier.reads_old_stack.get();
             let maps = verifier.env.image.maps.iter().map(map_facts).collect();

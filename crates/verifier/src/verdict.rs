@@ -37,6 +37,7 @@ pub struct Verified<'p> {
 pub(crate) struct InsnFacts {
     pub(crate) through: Option<Through>,
     pub(crate) ways: Ways,
+    pub(crate) symbol: Option<Symbol>,
 }
 
 /// What is known of a function of a program that was accepted.
@@ -87,6 +88,17 @@ pub enum Through {
     Arena,
 }
 
+/// What a symbol of the kernel was taken for, where machine code must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbol {
+    /// None that there is: 0.
+    Absent,
+    /// A function, which has some address and is no memory.
+    Func,
+    /// A variable, or what has no type and is taken for a number.
+    Var,
+}
+
 impl<'p> Verified<'p> {
     /// The program.
     #[must_use]
@@ -99,6 +111,12 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub fn through(&self, pc: Pc) -> Option<Through> {
         self.insns.get(pc.index()).and_then(|facts| facts.through)
+    }
+
+    /// What the symbol of the kernel was taken for that the instruction at a slot loads.
+    #[must_use]
+    pub fn symbol(&self, pc: Pc) -> Option<Symbol> {
+        self.insns.get(pc.index()).and_then(|facts| facts.symbol)
     }
 
     /// Whether the conditional jump at a slot always jumps, or never does, where all paths go the same way; see `ways.rs` for
