@@ -131,7 +131,7 @@ pub struct Compiled {
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
-    /// CPUs that arrays have values for.
+    /// CPUs that arrays have values for, and that the verifier counts.
     pub(crate) cpus: u32,
     /// Whether it counts instructions.
     pub(crate) is_metered: bool,
@@ -173,7 +173,7 @@ impl Compiled {
             fast_maps,
             machine: machine.id(),
             ctx,
-            cpus: fewest_cpus(machine.maps()),
+            cpus: fewest_cpus(machine.maps(), verified),
             is_metered,
             not_optimised,
             is_checked: false,
@@ -261,13 +261,13 @@ impl Compiled {
     }
 }
 
-/// CPUs that all arrays have values for.
-fn fewest_cpus(maps: &[Map]) -> u32 {
+/// CPUs that all arrays have values for, and that all programs may be told the numbers of.
+fn fewest_cpus(maps: &[Map], verified: &[Verified<'_>]) -> u32 {
     let arrays = maps.iter().filter_map(|map| match map {
         Map::KeyValue(map) => cpus_of(map.as_ref()).filter(|&cpus| cpus > 0),
         _ => None,
     });
-    arrays.min().unwrap_or(u32::MAX)
+    arrays.chain(verified.iter().map(Verified::cpus)).min().unwrap_or(u32::MAX)
 }
 
 /// Where a tail call goes that has the whole stack, or 0.
@@ -472,5 +472,48 @@ impl<S> Native<S> for Compiled {
 
     fn is_checked(&self) -> bool {
         self.is_checked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skep_abi::{MapType, ProgType, Release};
+    use skep_prog::{DataKind, Image, Initial, MapDef, Prog};
+    use skep_verifier::{Env, Kernel, Verdict, verify};
+    use skep_vm::Helpers;
+
+    /// A program that goes by a constant, verified with one and loaded with another.
+    fn compiled(verified_with: u32, loaded_with: u32) -> Result<Compiled, Refused> {
+        let def = |constant: u32| {
+            let mut def = MapDef::new(".rodata", MapType::Array, 4, 4, 1);
+            def.data = Some(DataKind::Rodata);
+            def.initial = Initial::Value(constant.to_le_bytes().into());
+            def
+        };
+        let (r0, r1) = (skep_isa::Reg::R0, skep_isa::Reg::R1);
+        let insns = [
+            Insn::LoadImm { dst: r1, imm: ImmSrc::MapIdxValue { idx: 0, at: 0 } },
+            Insn::Load { size: skep_isa::Size::W, dst: r0, base: r1, off: 0 },
+            Insn::Exit,
+        ];
+        let prog = Prog::new("goes", ProgType::Xdp, insns.into_iter().collect());
+        let mut image = Image::default();
+        image.maps.push(def(verified_with));
+        let env = Env::new(&image, Kernel::new(Release { major: 6, minor: 18 }));
+        let Verdict::Accepted(verified) = verify(&prog, &env) else { panic!("refused") };
+        let maps = vec![Map::new(&def(loaded_with), 1).unwrap()];
+        let mut machine = Machine::new(Helpers::<()>::default(), maps);
+        machine.load(&prog).unwrap();
+        let options = CodeOptions::default();
+        Compiled::new(&machine, &[verified], &[0], CtxShape::default(), options)
+    }
+
+    #[test]
+    fn constants_are_those_that_were_verified() {
+        if Processor::host().is_some() {
+            assert!(compiled(1, 1).is_ok());
+            assert!(matches!(compiled(1, 2), Err(Refused::Other { prog: 0 })));
+        }
     }
 }

@@ -12,7 +12,7 @@ use skep_jit::{
     Access, ArrayLookup, CallbackLoop, Callee, PROBES, Probe, ProgSlots, Style, Surroundings,
 };
 use skep_map::{KeyValue, Map, ProgArray};
-use skep_verifier::Verified;
+use skep_verifier::{Symbol, Verified};
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -262,9 +262,16 @@ const FOR_EACH: Call = Call::Helper(164);
 const TAIL_CALL: Call = Call::Helper(12);
 
 impl<S> Surroundings for Outside<'_, S> {
-    fn imm(&self, pc: Pc, _: ImmSrc) -> Result<u64, &'static str> {
+    fn imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, &'static str> {
         let at = CodePlace { prog: self.prog, pc };
-        self.machine.constant(at).ok_or("a constant that has no address here")
+        let constant = self.machine.constant(at).ok_or("a constant that has no address here")?;
+        match (imm, self.verified.symbol(pc), constant) {
+            // What was verified holds for what is there as well.
+            (ImmSrc::BtfId { .. }, Some(Symbol::Absent), 0) => Ok(0),
+            (ImmSrc::BtfId { .. }, Some(Symbol::Func), 1..) => Ok(constant),
+            (ImmSrc::BtfId { .. }, ..) => Err("a symbol of the kernel that is another here"),
+            _ => Ok(constant),
+        }
     }
 
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
@@ -334,6 +341,8 @@ impl<S> Surroundings for Outside<'_, S> {
                 Some(Insn::LoadAcquire { .. }) => Access::Bridged,
                 _ => Access::Refused,
             },
+            // What programs have for one is a number.
+            Some(Through::Map) => Access::Refused,
             Some(Through::Arena) => match self.verified.prog().insns.get(pc) {
                 Some(
                     Insn::Load { .. }

@@ -116,6 +116,9 @@ pub(crate) fn verify<'a>(
     linked: &Linked,
     options: &CheckOptions,
 ) -> Result<Vec<Verified<'a>>, NotNative> {
+    // Programs are told the numbers of the machine's CPUs, however many the kernel counts.
+    let cpus = options.cpus.max(linked.machine.cpus());
+    let options = &CheckOptions { cpus, ..options.clone() };
     let mut verified = Vec::new();
     for &at in &linked.progs {
         let prog = &image.progs[at];

@@ -6,7 +6,9 @@ use skep::{
     CheckOptions, CodeOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session,
     read_image,
 };
+use skep_isa::{ImmSrc, Insn, Pc, Reg};
 use skep_vm::FaultKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn load(text: &str, prog: &str, options: Options) -> (Session, Result<(), NotNative>) {
@@ -543,4 +545,73 @@ twice:
     let counts = [&mut interpreted, &mut native].map(|one| one.run(&mut packet()).unwrap().insns);
     assert_eq!(counts[0], counts[1]);
     assert!(counts[0].is_some_and(|insns| insns > 50), "{counts:?}");
+}
+
+/// A map itself is a number to programs, and no memory.
+#[test]
+fn fields_of_maps_stay_with_the_interpreter() {
+    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        return eprintln!("skipped: a kernel without types");
+    };
+    let types = Some(Arc::new(skep_btf::Btf::parse(&types).unwrap()));
+    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let of_map = " r1 = all ll\n";
+    let of_inner = " *(u32 *)(r10 - 4) = 0\n r1 = outer ll\n r2 = r10\n r2 += -4\n \
+                    call bpf_map_lookup_elem\n if r0 == 0 goto none\n r1 = r0\n";
+    for map in [of_map, of_inner] {
+        let text = format!(
+            ".map all, array, key=4, value=8, entries=2\n\
+             .map outer, array_of_maps, key=4, value=4, entries=1, inner=(array, key=4, value=8, entries=2), 0=all\n\
+             .license \"GPL\"\n.section \"xdp\"\nrun:\n{map} r0 = *(u32 *)(r1 + 0)\nnone:\n exit\n"
+        );
+        let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        let refused = session.compile(&options);
+        assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
+        assert!(session.run(&mut packet()).is_err());
+    }
+}
+
+/// What the verifier takes a symbol of the kernel for is not what it is here.
+#[test]
+fn symbols_of_the_kernel_lead_nowhere() {
+    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        return eprintln!("skipped: a kernel without types");
+    };
+    let types = Some(Arc::new(skep_btf::Btf::parse(&types).unwrap()));
+    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let text = "\
+.license \"GPL\"
+.map all, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ *(u32 *)(r10 - 4) = 0
+ r1 = all ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r1 = 0 ll
+ r1 >>= 32
+ r1 &= 0x40000000
+ r1 ^= 0x40000000
+ r0 += r1
+ r1 = 1
+ *(u64 *)(r0 + 0) = r1
+none:
+ r0 = 2
+ exit
+";
+    let mut image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let prog = &mut image.progs[0];
+    prog.externs.push(skep_prog::Extern { name: "x".into(), type_id: None, weak: true });
+    let loads =
+        |(_, insn): &(Pc, Insn)| matches!(insn, Insn::LoadImm { imm: ImmSrc::Value(0), .. });
+    let (pc, _) = prog.insns.iter().find(loads).unwrap();
+    let imm = ImmSrc::BtfId { id: 0, fd: skep_prog::Extern::FD };
+    *prog.insns.get_mut(pc).unwrap() = Insn::LoadImm { dst: Reg::R1, imm };
+    let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+    let refused = session.compile(&options);
+    assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
+    assert!(session.run(&mut packet()).is_err());
 }

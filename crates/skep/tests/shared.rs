@@ -134,3 +134,110 @@ fn sums(session: &Session) -> Vec<(u64, usize)> {
     });
     maps.collect()
 }
+
+/// Functions are shown the values of the CPU that they run on, which the program has marked before.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn entries_of_per_cpu_arrays_are_those_of_the_cpu() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let text = "\
+.map marks, percpu_array, key=4, value=8, entries=100
+.section \"xdp\"
+run:
+ call bpf_get_smp_processor_id
+ r0 += 1
+ *(u64 *)(r10 - 8) = r0
+ r6 = r0
+ *(u64 *)(r10 - 16) = 0
+ *(u32 *)(r10 - 20) = 99
+ r1 = marks ll
+ r2 = r10
+ r2 += -20
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ *(u64 *)(r0 + 0) = r6
+ r1 = marks ll
+ r2 = shown ll
+ r3 = r10
+ r3 += -16
+ r4 = 0
+ call bpf_for_each_map_elem
+ r1 = *(u64 *)(r10 - 16)
+ r0 = 0
+ if r1 != r6 goto none
+ r0 = r6
+none:
+ exit
+shown:
+ r1 = *(u64 *)(r3 + 0)
+ *(u64 *)(r4 + 0) = r1
+ r0 = 0
+ exit
+";
+    let image = read_image(text.as_bytes(), "marks.s").unwrap().image;
+    for optimised in [false, true] {
+        let options = Options { cpus: 2, ..Options::default() };
+        let mut session = Session::load(&image, None, options).unwrap();
+        let mut code = skep::CodeOptions::default();
+        code.optimised = optimised;
+        let release = skep::Release { major: 6, minor: 18 };
+        session.compile_with(&skep::CheckOptions::new(release), code).unwrap();
+        // Until there has been a run on each.
+        let seen = [(); 2].map(|()| AtomicBool::new(false));
+        let mut threads = [session.share(), session.share()];
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        std::thread::scope(|scope| {
+            for session in &mut threads {
+                let seen = &seen;
+                scope.spawn(move || {
+                    let mut packet = packet();
+                    while !seen.iter().all(|seen| seen.load(Ordering::Relaxed)) {
+                        let cpu = session.run(&mut packet).unwrap().verdict.code.checked_sub(1);
+                        seen[cpu.expect("the values of another CPU") as usize]
+                            .store(true, Ordering::Relaxed);
+                        assert!(std::time::Instant::now() < end, "no run on a second CPU");
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// The number of a CPU leads to memory: what a kernel counts fewer CPUs for is verified for those that there are.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn machine_code_is_verified_for_all_cpus_of_the_session() {
+    let text = "\
+.map of_cpus, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ *(u32 *)(r10 - 4) = 0
+ r1 = of_cpus ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r6 = r0
+ call bpf_get_smp_processor_id
+ r0 <<= 2
+ r6 += r0
+ r1 = 1
+ *(u32 *)(r6 + 0) = r1
+none:
+ r0 = 2
+ exit
+";
+    let image = read_image(text.as_bytes(), "cpus.s").unwrap().image;
+    let compiled = |cpus, counted| {
+        let options = Options { cpus, ..Options::default() };
+        let mut session = Session::load(&image, None, options).unwrap();
+        let release = skep::Release { major: 6, minor: 18 };
+        let options = skep::CheckOptions { cpus: counted, ..skep::CheckOptions::new(release) };
+        session.compile(&options)
+    };
+    assert!(compiled(1, 1).is_ok() && compiled(2, 2).is_ok() && compiled(2, 1).is_ok());
+    for (cpus, counted) in [(3, 3), (3, 1), (1, 3)] {
+        let refused = compiled(cpus, counted);
+        assert!(matches!(refused, Err(skep::NotNative::Rejected { .. })), "{refused:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What is known of each instruction apart from any path.
 
 use crate::reg::RegType;
+use crate::verdict::Symbol;
 use crate::ways::Ways;
 
 /// What is known of an instruction apart from any path. Kernel: `struct bpf_insn_aux_data`.
@@ -26,6 +27,10 @@ pub(crate) struct Aux {
     pub(crate) ptr_type: Option<RegType>,
     /// Whether on some path it leads to an object of the kernel, which may turn out not to be there.
     pub(crate) leads_to_kernel: bool,
+    /// Whether it follows a pointer to a map itself.
+    pub(crate) leads_to_map: bool,
+    /// What it loads, if that is a symbol of the kernel.
+    pub(crate) symbol: Option<Symbol>,
     /// Whether it follows a pointer into an arena.
     pub(crate) leads_to_arena: bool,
     /// The ways that paths have gone on from a conditional jump.

@@ -97,4 +97,4 @@ pub use replace::Target;
 pub use rule::Rule;
 pub use run::{verify, watch};
 pub use trace::{Step, trace};
-pub use verdict::{Rejection, Stats, Through, Unsupported, Verdict, Verified};
+pub use verdict::{Rejection, Stats, Symbol, Through, Unsupported, Verdict, Verified};

@@ -7,6 +7,7 @@ use crate::frame::MAIN;
 use crate::reg::{Base, Extra, RegState, RegType, flag};
 use crate::reject::{Res, reject, unsupported};
 use crate::rule::Rule;
+use crate::verdict::Symbol;
 use crate::verifier::Verifier;
 use skep_abi::MapType;
 use skep_btf::{Body, Kind, TypeId};
@@ -15,6 +16,15 @@ use skep_prog::Extern;
 
 /// Stands for the address of a symbol without type.
 const KERNEL_ADDRESS: u64 = 0xffff_ffff_8100_0000;
+
+/// What a symbol of the kernel is, by what loading it gives.
+fn symbol(loaded: &RegState) -> Symbol {
+    match loaded.extra {
+        _ if loaded.is_scalar() && loaded.num.is_const() == Some(0) => Symbol::Absent,
+        Extra::Mem(0) => Symbol::Func,
+        _ => Symbol::Var,
+    }
+}
 
 impl Verifier<'_> {
     /// `dst = imm ll`
@@ -25,7 +35,11 @@ impl Verifier<'_> {
             ImmSrc::MapIdx(index) => self.load_map(index)?,
             ImmSrc::MapIdxValue { idx, at } => self.load_map_value(idx, at)?,
             ImmSrc::Func(off) => self.load_func(off)?,
-            ImmSrc::BtfId { id, fd } => self.load_ksym(id, fd)?,
+            ImmSrc::BtfId { id, fd } => {
+                let loaded = self.load_ksym(id, fd)?;
+                self.aux_here().symbol = Some(symbol(&loaded));
+                loaded
+            }
             ImmSrc::MapFd(fd) | ImmSrc::MapValue { fd, .. } => {
                 return unsupported(format!("a map named by the file descriptor {fd}"));
             }

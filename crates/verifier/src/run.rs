@@ -48,8 +48,11 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
     let verdict = match stopped {
         Ok(()) => {
-            let facts =
-                verifier.aux.iter().map(|aux| InsnFacts { through: through(aux), ways: aux.ways });
+            let facts = verifier.aux.iter().map(|aux| InsnFacts {
+                through: through(aux),
+                ways: aux.ways,
+                symbol: aux.symbol,
+            });
             let insns = facts.collect();
             let reads_old_stack = verifier.reads_old_stack.get();
             let maps = verifier.env.image.maps.iter().map(map_facts).collect();
@@ -64,7 +67,8 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
             });
             let funcs: Vec<_> = funcs.collect();
             let stats = mem::take(&mut verifier.stats);
-            Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs })
+            let cpus = verifier.env.kernel.cpus.max(1);
+            Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs, cpus })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {
@@ -86,9 +90,10 @@ fn through(aux: &Aux) -> Option<Through> {
     // The context is the only kind on all paths, or the program is refused.
     let is_ctx = aux.ptr_type.is_some_and(|ty| ty.base == Base::Ctx);
     // The same goes for arenas.
-    match (is_ctx, aux.leads_to_arena, aux.leads_to_kernel) {
+    match (is_ctx, aux.leads_to_arena, aux.leads_to_map, aux.leads_to_kernel) {
         (true, ..) => Some(Through::Ctx),
-        (_, true, _) => Some(Through::Arena),
+        (_, true, ..) => Some(Through::Arena),
+        (_, _, true, _) => Some(Through::Map),
         (.., true) => Some(Through::Kernel),
         (.., false) => None,
     }

@@ -1,11 +1,13 @@
 //! The answer.
 
+use crate::map_info::MapInfo;
 use crate::reject::Reject;
 use crate::ways::Ways;
 use skep_abi::MapType;
 use skep_btf::TypeId;
 use skep_isa::Pc;
-use skep_prog::{MapDef, Prog};
+use skep_prog::{Initial, MapDef, Prog};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// The answer.
 #[derive(Clone, Debug)]
@@ -27,6 +29,7 @@ pub struct Verified<'p> {
     pub(crate) reads_old_stack: bool,
     pub(crate) maps: Vec<MapFacts>,
     pub(crate) funcs: Vec<FuncFacts>,
+    pub(crate) cpus: u32,
 }
 
 /// What is known of an instruction of a program that was accepted, on all paths.
@@ -34,6 +37,7 @@ pub struct Verified<'p> {
 pub(crate) struct InsnFacts {
     pub(crate) through: Option<Through>,
     pub(crate) ways: Ways,
+    pub(crate) symbol: Option<Symbol>,
 }
 
 /// What is known of a function of a program that was accepted.
@@ -48,12 +52,27 @@ pub(crate) struct FuncFacts {
     pub(crate) might_sleep: bool,
 }
 
-/// What a verdict hung on of a map: type, sizes of keys and values, entries.
-pub(crate) type MapFacts = (MapType, u32, u32, u32);
+/// What a verdict hung on of a map: type, sizes of keys and values, entries; of constant data what it is, by its hash;
+/// the same of the maps inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MapFacts {
+    shape: (MapType, u32, u32, u32),
+    constant: Option<u64>,
+    inner: Option<Box<Self>>,
+}
 
 /// What a verdict hangs on of a map.
-pub(crate) const fn map_facts(def: &MapDef) -> MapFacts {
-    (def.map_type, def.key_size, def.value_size, def.max_entries)
+pub(crate) fn map_facts(def: &MapDef) -> MapFacts {
+    let hash = |bytes| BuildHasherDefault::<DefaultHasher>::default().hash_one(bytes);
+    let constant = match &def.initial {
+        Initial::Value(bytes) if MapInfo::is_rodata(def) => Some(hash(bytes)),
+        _ => None,
+    };
+    MapFacts {
+        shape: (def.map_type, def.key_size, def.value_size, def.max_entries),
+        constant,
+        inner: def.inner.as_deref().map(map_facts).map(Box::new),
+    }
 }
 
 /// What kind of pointer an instruction follows, where machine code must know.
@@ -63,8 +82,21 @@ pub enum Through {
     Ctx,
     /// To an object of the kernel, which may turn out not to be there.
     Kernel,
+    /// To a map itself, which is an object of the kernel that is there (`struct bpf_map`).
+    Map,
     /// Into an arena, perhaps to a page that it does not have.
     Arena,
+}
+
+/// What a symbol of the kernel was taken for, where machine code must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbol {
+    /// None that there is: 0.
+    Absent,
+    /// A function, which has some address and is no memory.
+    Func,
+    /// A variable, or what has no type and is taken for a number.
+    Var,
 }
 
 impl<'p> Verified<'p> {
@@ -79,6 +111,12 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub fn through(&self, pc: Pc) -> Option<Through> {
         self.insns.get(pc.index()).and_then(|facts| facts.through)
+    }
+
+    /// What the symbol of the kernel was taken for that the instruction at a slot loads.
+    #[must_use]
+    pub fn symbol(&self, pc: Pc) -> Option<Symbol> {
+        self.insns.get(pc.index()).and_then(|facts| facts.symbol)
     }
 
     /// Whether the conditional jump at a slot always jumps, or never does, where all paths go the same way; see `ways.rs` for
@@ -98,6 +136,12 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub const fn reads_old_stack(&self) -> bool {
         self.reads_old_stack
+    }
+
+    /// CPUs that there are at most where it may run: their numbers are less.
+    #[must_use]
+    pub const fn cpus(&self) -> u32 {
+        self.cpus
     }
 
     /// What it took.

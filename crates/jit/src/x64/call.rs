@@ -149,14 +149,24 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.mov_imm(Gpr::R11, array.base);
         self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
-        if array.cpu_stride > 0 {
-            self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, cpu)));
-            self.asm.imul_imm(Width::W64, Gpr::R11, Gpr::R11, array.cpu_stride.cast_signed());
-            self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
-        }
+        self.to_cpu(Gpr::Rax, array);
         self.asm.jmp(end, Reach::Short);
         self.asm.bind(beyond);
         self.asm.zero(Gpr::Rax);
         self.asm.bind(end);
+    }
+
+    /// From the value of an array for the first CPU to that for the CPU of the run.
+    pub(super) fn to_cpu(&mut self, value: Gpr, array: ArrayLookup) {
+        const CPU: Gpr = Gpr::R10;
+        if array.cpu_stride == 0 {
+            return;
+        }
+        self.asm.load(MemSize::B8, CPU, env(offset_of!(Env, cpu)));
+        match self.blinded(Width::W64, array.cpu_stride.cast_signed()) {
+            Some(stride) => self.asm.imul(Width::W64, CPU, stride),
+            None => self.asm.imul_imm(Width::W64, CPU, CPU, array.cpu_stride.cast_signed()),
+        }
+        self.asm.alu(Alu::Add, Width::W64, value, CPU);
     }
 }

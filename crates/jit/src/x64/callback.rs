@@ -89,11 +89,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.imul(Width::W64, VALUE, TURN);
         self.asm.mov_imm(S, array.base);
         self.asm.alu(Alu::Add, Width::W64, VALUE, S);
-        if array.cpu_stride > 0 {
-            self.asm.load(MemSize::B8, S, env(offset_of!(Env, cpu)));
-            self.asm.imul_imm(Width::W64, S, S, array.cpu_stride.cast_signed());
-            self.asm.alu(Alu::Add, Width::W64, VALUE, S);
-        }
+        self.to_cpu(VALUE, array);
         self.asm.load(MemSize::B8, MAP, word(2));
         self.asm.load(MemSize::B8, ARG.1, word(3));
         let function = self.function_label(calls.start.0);

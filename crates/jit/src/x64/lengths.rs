@@ -10,10 +10,10 @@ impl Lengths for X64 {
     const BRIDGED: u32 = 48;
     const CHECKED: u32 = 128;
     const TAIL_CALL: u32 = 176;
-    const PER_CPU: u32 = 16;
+    const PER_CPU: u32 = 32;
     const PROBE: u32 = 96;
     const CALLBACK_LOOP: u32 = 144;
-    const EACH: u32 = 280;
+    const EACH: u32 = 304;
     const CHARGE: u32 = 32;
     const COUNTED: u32 = 128;
     /// A number that is made by two instructions; look-ups in arrays have two.

@@ -85,6 +85,7 @@ impl Verifier<'_> {
         let untrusted = ty.base == Base::Mem && ty.has(flag::UNTRUSTED);
         let aux = self.aux_here();
         aux.leads_to_kernel |= ty.base == Base::BtfId || untrusted;
+        aux.leads_to_map |= ty.base == Base::ConstMap;
         aux.leads_to_arena |= ty.base == Base::Arena;
         let seen = &mut aux.ptr_type;
         let Some(prev) = *seen else {
