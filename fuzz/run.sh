@@ -38,6 +38,11 @@ trap 'exit 130' INT TERM
 mkdir -p artifacts
 for target; do
     [ -x "$bin/$target" ] || { echo "run.sh: there is no target $target" >&2; exit 2; }
+done
+
+# Runs one target; what it says comes at once, as others run beside it.
+fuzz() {
+    target=$1
     case "$target" in
     session | obj | obj_file | link | capture) max_len=16384 ;;
     *) max_len=4096 ;;
@@ -48,16 +53,41 @@ for target; do
     *) timeout=10 ;;
     esac
     mkdir "$work/$target" "$work/$target.new"
+    log=$work/$target.log
     if SKEP_SEEDS="$work/$target" "$bin/$target" "$work/$target.new" "$work/$target" \
         -max_total_time="$seconds" -max_len="$max_len" -timeout="$timeout" -rss_limit_mb=2048 \
-        -print_final_stats=1 -artifact_prefix="artifacts/$target-" 2>"$work/log"; then
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
-        rss=$(sed -n 's/^stat::peak_rss_mb: *//p' "$work/log")
+        -print_final_stats=1 -artifact_prefix="artifacts/$target-" 2>"$log"; then
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        rss=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")
         echo "$target: $runs inputs, $rss MiB, nothing found"
     else
-        sed -n '/panicked at\|ERROR: libFuzzer/,$p' "$work/log" | head -n 60 >&2
-        echo "$target: found something; the input is in $PWD/artifacts:" >&2
-        ls -t artifacts | grep "^$target-" | head -n 1 >&2
-        exit 1
+        {
+            sed -n '/panicked at\|ERROR: libFuzzer/,$p' "$log" | head -n 60
+            echo "$target: found something; the input is in $PWD/artifacts:"
+            ls -t artifacts | grep "^$target-" | head -n 1
+        } >&2
+        return 1
     fi
+}
+
+# Each processor has a share of the targets, one after the other.
+processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+workers=''
+first=1
+while [ "$first" -le "$processors" ] && [ "$first" -le $# ]; do
+    (
+        trap - EXIT
+        at=0
+        for target; do
+            at=$((at + 1))
+            [ $((at % processors)) -ne $((first % processors)) ] || fuzz "$target" || exit 1
+        done
+    ) &
+    workers="$workers $!"
+    first=$((first + 1))
 done
+failed=0
+for worker in $workers; do
+    wait "$worker" || failed=1
+done
+exit "$failed"
