@@ -149,7 +149,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         self.asm.mov_imm(Gpr::R11, array.base);
         self.asm.alu(Alu::Add, Width::W64, Gpr::Rax, Gpr::R11);
-        self.to_cpu(Gpr::Rax, array);
+        self.add_cpu(Gpr::Rax, array);
         self.asm.jmp(end, Reach::Short);
         self.asm.bind(beyond);
         self.asm.zero(Gpr::Rax);
@@ -157,7 +157,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// From the value of an array for the first CPU to that for the CPU of the run.
-    pub(super) fn to_cpu(&mut self, value: Gpr, array: ArrayLookup) {
+    pub(super) fn add_cpu(&mut self, value: Gpr, array: ArrayLookup) {
         const CPU: Gpr = Gpr::R10;
         if array.cpu_stride == 0 {
             return;

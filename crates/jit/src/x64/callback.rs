@@ -89,7 +89,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.imul(Width::W64, VALUE, TURN);
         self.asm.mov_imm(S, array.base);
         self.asm.alu(Alu::Add, Width::W64, VALUE, S);
-        self.to_cpu(VALUE, array);
+        self.add_cpu(VALUE, array);
         self.asm.load(MemSize::B8, MAP, word(2));
         self.asm.load(MemSize::B8, ARG.1, word(3));
         let function = self.function_label(calls.start.0);

@@ -194,7 +194,7 @@ fn sk(helper: &str, tuple: &str, len: u32, ns: i32, body: &str) -> Result<i64, S
          r6 = r0\n if r0 != 0 goto +2\n r0 = -1\n exit\n {body}\n exit\n"
     ));
     session.set_network(network());
-    let mut run = |session: &mut skep::Session| {
+    let run = |session: &mut skep::Session| {
         let outcome = session.run(&mut packet()).map_err(|fault| fault.to_string())?;
         Ok(outcome.verdict.code.cast_signed().into())
     };
