@@ -547,6 +547,82 @@ twice:
     assert!(counts[0].is_some_and(|insns| insns > 50), "{counts:?}");
 }
 
+/// Functions that helpers call move the packet that whoever called the helper has found.
+#[test]
+fn copies_of_what_a_function_moves_are_refused_as_interpreted() {
+    for map in ["array", "hash"] {
+        let copy = " r1 = r10\n r1 += -80\n r2 = 8\n r3 = r7\n call bpf_probe_read_kernel\n r8 *= 3\n r8 += r0\n \
+                    r1 = *(u64 *)(r10 - 80)\n r8 ^= r1\n";
+        let text = format!(
+            "\
+.license \"GPL\"
+.map all, {map}, key=4, value=8, entries=3
+.map kept, array, key=4, value=8, entries=1
+.section \"xdp\"
+run:
+ r6 = r1
+ r8 = 0
+ *(u64 *)(r10 - 80) = 0
+ *(u32 *)(r10 - 4) = 0
+ *(u64 *)(r10 - 16) = 1
+ r1 = all ll
+ r2 = r10
+ r2 += -4
+ r3 = r10
+ r3 += -16
+ r4 = 0
+ call bpf_map_update_elem
+ r1 = kept ll
+ r2 = r10
+ r2 += -4
+ call bpf_map_lookup_elem
+ if r0 == 0 goto none
+ r1 = *(u32 *)(r6 + 0)
+ *(u64 *)(r0 + 0) = r1
+ r7 = *(u64 *)(r0 + 0)
+{copy}{copy}
+ *(u64 *)(r10 - 16) = r6
+ r9 = 3
+again:
+ r1 = all ll
+ r2 = shown ll
+ r3 = r10
+ r3 += -16
+ r4 = 0
+ call bpf_for_each_map_elem
+{copy}
+ r1 = 3
+ r2 = turn ll
+ r3 = r10
+ r3 += -16
+ r4 = 0
+ call bpf_loop
+{copy}
+ r9 += -1
+ if r9 != 0 goto again
+ r0 = r8
+ exit
+none:
+ r0 = 1
+ exit
+shown:
+ r1 = *(u64 *)(r4 + 0)
+ r2 = 3
+ call bpf_xdp_adjust_head
+ r0 = 0
+ exit
+turn:
+ r1 = *(u64 *)(r2 + 0)
+ r2 = 2
+ call bpf_xdp_adjust_head
+ r0 = 0
+ exit
+"
+        );
+        does_as_interpreted(&text, 2);
+    }
+}
+
 /// A map itself is a number to programs, and no memory.
 #[test]
 fn fields_of_maps_stay_with_the_interpreter() {
