@@ -196,6 +196,15 @@ pub(crate) fn is_allowed(name: &str) -> bool {
     ALLOWED.binary_search(&name).is_ok()
 }
 
+/// Bytes that lie where a kernel function points, of those that may be called. What types of a kernel say of it is the
+/// word of whoever gave them.
+pub(crate) fn gives_bytes(name: &str) -> u32 {
+    match name {
+        "bpf_iter_num_next" | "bpf_iter_bits_next" => 4,
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! What the compiler is told of a machine and of a verified program.
 
 use crate::activation;
-use crate::allowed::is_allowed;
+use crate::allowed::{gives_bytes, is_allowed};
 use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use crate::fast_text;
@@ -279,6 +279,9 @@ impl<S> Surroundings for Outside<'_, S> {
         let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
         if !is_allowed(name) {
             return Err("a call of what machine code does not serve");
+        }
+        if self.verified.gives_bytes(pc) > gives_bytes(name) {
+            return Err("a kernel function that gives memory by the types alone");
         }
         if call == LOOKUP
             && let Some(array) = self.array(pc)

@@ -6,6 +6,7 @@ use skep::{
     CheckOptions, CodeOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session,
     read_image,
 };
+use skep_btf::Def;
 use skep_isa::{ImmSrc, Insn, Pc, Reg};
 use skep_vm::FaultKind;
 use std::sync::Arc;
@@ -690,4 +691,44 @@ none:
     let refused = session.compile(&options);
     assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
     assert!(session.run(&mut packet()).is_err());
+}
+
+#[test]
+fn types_that_are_made_up_give_no_memory() {
+    // A function that counts, of which these types say that it points to numbers.
+    let mut builder = skep_btf::Builder::new();
+    let word =
+        skep_btf::Int { size: 8, bits: 64, bit_off: 0, signed: false, char: false, bool: false };
+    let word = builder.add("u64", Def::Int(word)).unwrap();
+    let ret = builder.add("", Def::Ptr(word)).unwrap();
+    let param = skep_btf::Param { name: "s__ign", ty: ret };
+    let proto = builder.add("", Def::FuncProto { ret, params: &[param] }).unwrap();
+    let linkage = skep_btf::FuncLinkage::Static;
+    builder.add("bpf_strlen", Def::Func { proto, linkage }).unwrap();
+    let types = Some(Arc::new(builder.finish().unwrap()));
+    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let text = "\
+.license \"GPL\"
+.section \"xdp\"
+run:
+ r1 = 0x6161
+ *(u64 *)(r10 - 8) = r1
+ r1 = r10
+ r1 += -8
+ call kfunc 0, -1
+ if r0 == 0 goto none
+ r0 = *(u64 *)(r0 + 0)
+none:
+ exit
+";
+    let mut image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let strlen = skep_prog::Extern { name: "bpf_strlen".into(), type_id: None, weak: false };
+    image.progs[0].externs.push(strlen);
+    let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+    let refused = session.compile(&options);
+    let why = "memory by the types alone";
+    assert!(
+        matches!(&refused, Err(NotNative::Refused(found)) if format!("{found:?}").contains(why)),
+        "{refused:?}"
+    );
 }

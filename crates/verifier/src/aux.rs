@@ -29,6 +29,8 @@ pub(crate) struct Aux {
     pub(crate) leads_to_kernel: bool,
     /// Whether it follows a pointer to a map itself.
     pub(crate) leads_to_map: bool,
+    /// Most bytes that are taken to lie where the kernel function that it calls points, by the types; 0 if none.
+    pub(crate) gives_bytes: u32,
     /// What it loads, if that is a symbol of the kernel.
     pub(crate) symbol: Option<Symbol>,
     /// Whether it follows a pointer into an arena.

@@ -51,6 +51,7 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
             let facts = verifier.aux.iter().map(|aux| InsnFacts {
                 through: through(aux),
                 ways: aux.ways,
+                gives_bytes: aux.gives_bytes,
                 symbol: aux.symbol,
             });
             let insns = facts.collect();

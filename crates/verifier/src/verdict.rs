@@ -37,6 +37,7 @@ pub struct Verified<'p> {
 pub(crate) struct InsnFacts {
     pub(crate) through: Option<Through>,
     pub(crate) ways: Ways,
+    pub(crate) gives_bytes: u32,
     pub(crate) symbol: Option<Symbol>,
 }
 
@@ -111,6 +112,13 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub fn through(&self, pc: Pc) -> Option<Through> {
         self.insns.get(pc.index()).and_then(|facts| facts.through)
+    }
+
+    /// Bytes that were taken to lie where the kernel function points that the instruction at a slot calls, as the types
+    /// say; 0 if it gives no plain memory or no more than what its other arguments bound.
+    #[must_use]
+    pub fn gives_bytes(&self, pc: Pc) -> u32 {
+        self.insns.get(pc.index()).map_or(0, |facts| facts.gives_bytes)
     }
 
     /// What the symbol of the kernel was taken for that the instruction at a slot loads.
