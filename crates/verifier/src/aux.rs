@@ -29,10 +29,6 @@ pub(crate) struct Aux {
     pub(crate) leads_to_kernel: bool,
     /// Whether it follows a pointer to a map itself.
     pub(crate) leads_to_map: bool,
-    /// Most bytes that are taken to lie where the kernel function that it calls points, by the types; 0 if none.
-    pub(crate) gives_bytes: u32,
-    /// What it loads, if that is a symbol of the kernel.
-    pub(crate) symbol: Option<Symbol>,
     /// Whether it follows a pointer into an arena.
     pub(crate) leads_to_arena: bool,
     /// The ways that paths have gone on from a conditional jump.
@@ -45,6 +41,15 @@ pub(crate) struct Aux {
     pub(crate) nospec: bool,
     /// A barrier after it stops speculation.
     pub(crate) nospec_result: bool,
+}
+
+/// What is known of the few instructions that get something from the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// What it loads, if that is a symbol of the kernel.
+    pub(crate) symbol: Option<Symbol>,
+    /// Most bytes that are taken to lie where the kernel function that it calls points, by the types; 0 if none.
+    pub(crate) bytes: u32,
 }
 
 /// Limit of a masked pointer operation. Kernel: `alu_state`, `alu_limit`.

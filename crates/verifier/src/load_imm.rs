@@ -37,7 +37,7 @@ impl Verifier<'_> {
             ImmSrc::Func(off) => self.load_func(off)?,
             ImmSrc::BtfId { id, fd } => {
                 let loaded = self.load_ksym(id, fd)?;
-                self.aux_here().symbol = Some(symbol(&loaded));
+                self.given_here().symbol = Some(symbol(&loaded));
                 loaded
             }
             ImmSrc::MapFd(fd) | ImmSrc::MapValue { fd, .. } => {

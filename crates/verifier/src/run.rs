@@ -21,7 +21,7 @@ use skep_abi::ProgType;
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 
 /// Whether the kernel would take `prog`.
@@ -48,12 +48,8 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
     let verdict = match stopped {
         Ok(()) => {
-            let facts = verifier.aux.iter().map(|aux| InsnFacts {
-                through: through(aux),
-                ways: aux.ways,
-                gives_bytes: aux.gives_bytes,
-                symbol: aux.symbol,
-            });
+            let facts =
+                verifier.aux.iter().map(|aux| InsnFacts { through: through(aux), ways: aux.ways });
             let insns = facts.collect();
             let reads_old_stack = verifier.reads_old_stack.get();
             let maps = verifier.env.image.maps.iter().map(map_facts).collect();
@@ -69,7 +65,17 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
             let funcs: Vec<_> = funcs.collect();
             let stats = mem::take(&mut verifier.stats);
             let cpus = verifier.env.kernel.cpus.max(1);
-            Verdict::Accepted(Verified { prog, stats, insns, reads_old_stack, maps, funcs, cpus })
+            let given = mem::take(&mut verifier.given);
+            Verdict::Accepted(Verified {
+                prog,
+                stats,
+                insns,
+                given,
+                reads_old_stack,
+                maps,
+                funcs,
+                cpus,
+            })
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
         Err(Stop::Reject(reject)) => {
@@ -116,6 +122,7 @@ impl<'a> Verifier<'a> {
             vmlinux: env.kernel.btf.as_deref(),
             btf,
             aux,
+            given: BTreeMap::new(),
             alu_limits: HashMap::new(),
             loop_callbacks: HashMap::new(),
             insns,

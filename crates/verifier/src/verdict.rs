@@ -1,5 +1,6 @@
 //! The answer.
 
+use crate::aux::Given;
 use crate::map_info::MapInfo;
 use crate::reject::Reject;
 use crate::ways::Ways;
@@ -7,6 +8,7 @@ use skep_abi::MapType;
 use skep_btf::TypeId;
 use skep_isa::Pc;
 use skep_prog::{Initial, MapDef, Prog};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// The answer.
@@ -26,6 +28,7 @@ pub struct Verified<'p> {
     pub(crate) prog: &'p Prog,
     pub(crate) stats: Stats,
     pub(crate) insns: Vec<InsnFacts>,
+    pub(crate) given: BTreeMap<u32, Given>,
     pub(crate) reads_old_stack: bool,
     pub(crate) maps: Vec<MapFacts>,
     pub(crate) funcs: Vec<FuncFacts>,
@@ -37,8 +40,6 @@ pub struct Verified<'p> {
 pub(crate) struct InsnFacts {
     pub(crate) through: Option<Through>,
     pub(crate) ways: Ways,
-    pub(crate) gives_bytes: u32,
-    pub(crate) symbol: Option<Symbol>,
 }
 
 /// What is known of a function of a program that was accepted.
@@ -118,13 +119,13 @@ impl<'p> Verified<'p> {
     /// say; 0 if it gives no plain memory or no more than what its other arguments bound.
     #[must_use]
     pub fn gives_bytes(&self, pc: Pc) -> u32 {
-        self.insns.get(pc.index()).map_or(0, |facts| facts.gives_bytes)
+        self.given.get(&pc.0).map_or(0, |given| given.bytes)
     }
 
     /// What the symbol of the kernel was taken for that the instruction at a slot loads.
     #[must_use]
     pub fn symbol(&self, pc: Pc) -> Option<Symbol> {
-        self.insns.get(pc.index()).and_then(|facts| facts.symbol)
+        self.given.get(&pc.0)?.symbol
     }
 
     /// Whether the conditional jump at a slot always jumps, or never does, where all paths go the same way; see `ways.rs` for

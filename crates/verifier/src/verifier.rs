@@ -1,6 +1,6 @@
 //! The state of one verification, and how rules reach it.
 
-use crate::aux::{AluLimit, Aux};
+use crate::aux::{AluLimit, Aux, Given};
 use crate::call::{NoProto, Proto};
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
@@ -18,7 +18,7 @@ use crate::workspace::Scratch;
 use skep_btf::Btf;
 use skep_isa::{Insn, Reg};
 use skep_prog::Prog;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// Slot before the first.
@@ -52,6 +52,8 @@ pub(crate) struct Verifier<'a> {
     /// By slot; `None` is the second half of `lddw`.
     pub(crate) insns: &'a [Option<Insn>],
     pub(crate) aux: Vec<Aux>,
+    /// By slot.
+    pub(crate) given: BTreeMap<u32, Given>,
     /// The operation and limit that masks pointer arithmetic under speculation, by instruction.
     pub(crate) alu_limits: HashMap<u32, AluLimit>,
     /// Calls of `bpf_loop` with the same callback on all paths so far, and whether all without flags.
@@ -147,6 +149,11 @@ impl<'a> Verifier<'a> {
     /// The instruction at a slot that holds one.
     pub(crate) fn insn(&self, pc: u32) -> Insn {
         self.insns[pc as usize].expect("bug: the middle of lddw is no instruction")
+    }
+
+    /// What the current instruction gets from the kernel.
+    pub(crate) fn given_here(&mut self) -> &mut Given {
+        self.given.entry(self.pc).or_default()
     }
 
     /// What is known of the current instruction.

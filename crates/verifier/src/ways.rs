@@ -9,31 +9,28 @@
 //!
 //! Kernel: `is_branch_taken`, `mark_chain_precision`, `opt_hard_wire_dead_code_branches`.
 
-/// The ways that paths have gone on from a conditional jump, other than those that only a guess of the processor takes.
+/// The ways that paths have gone on from a conditional jump, other than those that only a guess of the processor takes, as
+/// bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ways {
-    falls: bool,
-    jumps: bool,
-}
+pub(crate) struct Ways(u8);
 
 impl Ways {
+    const FALLS: u8 = 1;
+    const JUMPS: u8 = 2;
+
     /// Both.
-    pub(crate) const ALL: Self = Self { falls: true, jumps: true };
+    pub(crate) const ALL: Self = Self(Self::FALLS | Self::JUMPS);
 
     /// A path goes on by the jump, or by the next instruction.
     pub(crate) const fn note(&mut self, jumps: bool) {
-        if jumps {
-            self.jumps = true;
-        } else {
-            self.falls = true;
-        }
+        self.0 |= if jumps { Self::JUMPS } else { Self::FALLS };
     }
 
     /// Whether all paths jump, or none does, where all go the same way.
     pub(crate) const fn only(self) -> Option<bool> {
-        match (self.falls, self.jumps) {
-            (true, false) => Some(false),
-            (false, true) => Some(true),
+        match self.0 {
+            Self::FALLS => Some(false),
+            Self::JUMPS => Some(true),
             _ => None,
         }
     }

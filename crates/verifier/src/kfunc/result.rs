@@ -130,8 +130,8 @@ impl<'a> Verifier<'a> {
             flags |= flag::RCU;
         }
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let aux = self.aux_here();
-        aux.gives_bytes = aux.gives_bytes.max(size);
+        let given = self.given_here();
+        given.bytes = given.bytes.max(size);
         let mut r0 = pointer(Base::Mem, flags, Extra::Mem(size));
         r0.ref_obj_id = meta.ref_obj_id;
         Ok(r0)
