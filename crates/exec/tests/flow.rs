@@ -196,6 +196,7 @@ fn rotations() {
             gives(&text, u64::from((x as u32).rotate_left(k)));
         }
     }
+    rotations_of_copies();
     // A jump into the middle: no rotation.
     gives(
         "r4 = 1\nr3 = r4\ngoto m\nr4 = 2\nr3 = r4\nm:\nr3 <<= 8\nr4 >>= 56\nr3 |= r4\nr0 = r3\nexit",
@@ -204,6 +205,51 @@ fn rotations() {
     // Shifts that are none of a rotation.
     gives("r4 = 0x101\nr3 = r4\nr3 <<= 8\nr4 >>= 55\nr3 |= r4\nr0 = r3\nexit", 0x10100);
     gives("r4 = 0x101\nr3 = r4\nr3 <<= 8\nr4 s>>= 56\nr3 |= r4\nr0 = r3\nexit", 0x10100);
+}
+
+/// With two copies: the result, what is only shifted, and what they are copies of.
+fn rotations_of_copies() {
+    let x = 0x8182_8384_8586_8788u64;
+    for count in [1, 7, 13, 31, 32, 63] {
+        for (bits, letter) in [(64, 'r'), (32, 'w')] {
+            if count >= bits {
+                continue;
+            }
+            let (k, rest) = (count, bits - count);
+            let x = if bits == 64 { x } else { u64::from(x as u32) };
+            let rotated =
+                if bits == 64 { x.rotate_left(k) } else { u64::from((x as u32).rotate_left(k)) };
+            let shifted = [if bits == 64 { x << k } else { u64::from((x as u32) << k) }, x >> rest];
+            for (result, other) in [(3, 5), (5, 3)] {
+                for is_left in [true, false] {
+                    let shift =
+                        |left: bool| if left { format!("<<= {k}") } else { format!(">>= {rest}") };
+                    let text = format!(
+                        "r4 = *(u64 *)(r1 + 0)\n{letter}3 = {letter}4\n{letter}3 {}\n{letter}5 = {letter}4\n\
+                         {letter}5 {}\n{letter}{result} |= {letter}{other}\n",
+                        shift(is_left),
+                        shift(!is_left),
+                    );
+                    gives(&format!("{text}r0 = r{result}\nexit"), rotated);
+                    let kept_left = if other == 3 { is_left } else { !is_left };
+                    gives(&format!("{text}r0 = r{other}\nexit"), shifted[usize::from(!kept_left)]);
+                    gives(&format!("{text}r0 = r4\nexit"), 0x8182_8384_8586_8788);
+                }
+            }
+        }
+    }
+    // The second is a copy of something else, or of the first.
+    gives(
+        "r4 = 0x101\nr2 = 7\nr3 = r4\nr3 <<= 8\nr5 = r2\nr5 >>= 56\nr5 |= r3\nr0 = r5\nexit",
+        0x10100,
+    );
+    gives("r4 = 0x101\nr3 = r4\nr3 <<= 8\nr5 = r3\nr5 >>= 56\nr5 |= r3\nr0 = r5\nexit", 0x10100);
+    gives("r4 = 0x101\nr3 = r4\nr3 <<= 8\nr3 = r4\nr3 >>= 56\nr3 |= r4\nr0 = r3\nexit", 0x101);
+    // Halves of what is copied whole.
+    gives(
+        "r4 = -1\nw3 = w4\nw3 <<= 8\nr5 = r4\nr5 >>= 24\nr5 |= r3\nr0 = r5\nexit",
+        0xff_ffff_ffff,
+    );
 }
 
 #[test]

@@ -22,14 +22,20 @@ pub(crate) struct LoadOf {
 /// Two shifts and a union that rotate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rotation {
-    /// Count of the first shift, which is of the copy.
-    pub(crate) count: u8,
-    /// Count of the second shift, which is of the original.
-    pub(crate) other: u8,
+    /// What is rotated.
+    pub(crate) from: Reg,
+    /// What gets the result.
+    pub(crate) result: Reg,
     /// The count of the rotation, to the right.
     pub(crate) right: u8,
-    /// Whether the copy gets the result; the other register keeps its shifted value.
-    pub(crate) is_copy: bool,
+    /// What gets the same shifted, which may be `from`, as may `result`.
+    pub(crate) kept: Reg,
+    /// Whether that is shifted to the left.
+    pub(crate) left: bool,
+    /// And by how much.
+    pub(crate) count: u8,
+    /// How many slots it takes.
+    pub(crate) slots: u32,
 }
 
 impl Ahead<'_> {
@@ -77,8 +83,8 @@ impl Ahead<'_> {
         }
     }
 
-    /// `t = x; t <<= k; x >>= w - k; x |= t`, in either order of the shifts and of the last two registers; `pc` is
-    /// that of the copy.
+    /// `t = x; t <<= k; x >>= w - k; x |= t`, also with a second copy, `u = x; u >>= w - k; u |= t`, and in either order of
+    /// the shifts and of the last two registers; `pc` is that of the first copy.
     pub(crate) fn rotation(
         self,
         pc: Pc,
@@ -87,27 +93,32 @@ impl Ahead<'_> {
         op: AluOp,
         count: i32,
     ) -> Option<Rotation> {
+        let alu = |n| match self.get(pc, n) {
+            Some(Insn::Alu { width: found, op, dst, src }) if found == width => {
+                Some((op, dst, src))
+            }
+            _ => None,
+        };
+        let (second, at) = match alu(2)? {
+            (AluOp::Mov, second, Src::Reg(of)) if of == from && second != copy => (second, 3),
+            _ => (from, 2),
+        };
+        let (op2, shifted, Src::Imm(count2)) = alu(at)? else { return None };
+        let (AluOp::Or, result, Src::Reg(with)) = alu(at + 1)? else { return None };
         let bits = width.bits().cast_signed();
-        let Some(Insn::Alu { width: w2, op: op2, dst: d2, src: Src::Imm(count2) }) =
-            self.get(pc, 2)
-        else {
-            return None;
-        };
-        let Some(Insn::Alu { width: w3, op: AluOp::Or, dst: d3, src: Src::Reg(s3) }) =
-            self.get(pc, 3)
-        else {
-            return None;
-        };
         let is_opposite = matches!((op, op2), (AluOp::Lsh, AluOp::Rsh) | (AluOp::Rsh, AluOp::Lsh));
-        let is_pair = (d3, s3) == (copy, from) || (d3, s3) == (from, copy);
+        let is_pair = (result, with) == (copy, second) || (result, with) == (second, copy);
         let is_whole = (1..bits).contains(&count) && count2 == bits - count;
-        if !is_opposite || !is_pair || !is_whole || d2 != from || w2 != width || w3 != width {
+        if !is_opposite || !is_pair || !is_whole || shifted != second {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 63")]
-        let (count, other) = (count as u8, count2 as u8);
+        let (count, count2) = (count as u8, count2 as u8);
         // Rotating right by the count of the shift to the right.
-        let right = if op == AluOp::Rsh { count } else { other };
-        Some(Rotation { count, other, right, is_copy: d3 == copy })
+        let right = if op == AluOp::Rsh { count } else { count2 };
+        let (kept, op, count) =
+            if result == copy { (second, op2, count2) } else { (copy, op, count) };
+        let left = op == AluOp::Lsh;
+        Some(Rotation { from, result, right, kept, left, count, slots: at + 2 })
     }
 }

@@ -82,29 +82,27 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         slots + 1
     }
 
+    /// Two shifts and a union: a rotation. The register that is not the result keeps its shifted value.
     fn fuse_rotate(
         &mut self,
         pc: Pc,
         width: Width,
-        (copy, from): (Reg, Reg),
+        copy: (Reg, Reg),
         op: AluOp,
         count: i32,
     ) -> u32 {
-        let Some(found) = self.ahead().rotation(pc, width, (copy, from), op, count) else {
-            return 0;
-        };
+        let Some(found) = self.ahead().rotation(pc, width, copy, op, count) else { return 0 };
         let wide = regs::width(width);
-        let (copy, from) = (regs::of(copy), regs::of(from));
-        let (shift, opposite) =
-            if op == AluOp::Lsh { (Shift::Lsl, Shift::Lsr) } else { (Shift::Lsr, Shift::Lsl) };
-        if found.is_copy {
-            self.asm.shift_imm(Shift::Ror, wide, copy, from, found.right);
-            self.asm.shift_imm(opposite, wide, from, from, found.other);
-        } else {
-            self.asm.shift_imm(shift, wide, copy, from, found.count);
-            self.asm.shift_imm(Shift::Ror, wide, from, from, found.right);
+        let [from, result, kept] = [found.from, found.result, found.kept].map(regs::of);
+        let shift = if found.left { Shift::Lsl } else { Shift::Lsr };
+        if kept != from {
+            self.asm.shift_imm(shift, wide, kept, from, found.count);
         }
-        4
+        self.asm.shift_imm(Shift::Ror, wide, result, from, found.right);
+        if kept == from {
+            self.asm.shift_imm(shift, wide, kept, from, found.count);
+        }
+        found.slots
     }
 
     /// `x <<= left; x >>= right`: some bits of the register `from`, moved and extended. `pc` is that of the

@@ -4,7 +4,6 @@
 //! instruction of the same group overwrites it.
 
 use super::{Compiler, regs};
-use crate::ahead::Rotation;
 use crate::surroundings::{Access, Surroundings};
 use skep_isa::{AluOp, Insn, Pc, Reg, Src, Width};
 use skep_x64::{Mem, MemSize, Shift, Width as Wide};
@@ -104,39 +103,35 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         slots + 1
     }
 
-    /// `t = x; t <<= k; x >>= w - k; x |= t`, in either order of the shifts and of the last two registers: a
-    /// rotation. The register that is not the result keeps its shifted value.
+    /// Two shifts and a union: a rotation. The register that is not the result keeps its shifted value.
     fn fuse_rotate(
         &mut self,
         pc: Pc,
         width: Width,
-        (copy, from): (Reg, Reg),
+        copy: (Reg, Reg),
         op: AluOp,
         count: i32,
     ) -> u32 {
-        let Some(found) = self.ahead().rotation(pc, width, (copy, from), op, count) else {
-            return 0;
-        };
-        let Rotation { count, other, right, is_copy } = found;
+        let Some(found) = self.ahead().rotation(pc, width, copy, op, count) else { return 0 };
         let wide = regs::width(width);
-        let (copy, from) = (regs::of(copy), regs::of(from));
-        let (shift, opposite) =
-            if op == AluOp::Lsh { (Shift::Shl, Shift::Shr) } else { (Shift::Shr, Shift::Shl) };
-        if is_copy {
-            // The copy is the result; the original keeps its shifted value.
-            if self.features.bmi2 {
-                self.asm.rorx(wide, copy, from, right);
-            } else {
-                self.asm.mov(wide, copy, from);
-                self.asm.shift_imm(Shift::Ror, wide, copy, right);
-            }
-            self.asm.shift_imm(opposite, wide, from, other);
-        } else {
-            self.asm.mov(wide, copy, from);
-            self.asm.shift_imm(shift, wide, copy, count);
-            self.asm.shift_imm(Shift::Ror, wide, from, right);
+        let [from, result, kept] = [found.from, found.result, found.kept].map(regs::of);
+        let shift = if found.left { Shift::Shl } else { Shift::Shr };
+        if kept != from {
+            self.asm.mov(wide, kept, from);
+            self.asm.shift_imm(shift, wide, kept, found.count);
         }
-        4
+        if self.features.bmi2 && result != from {
+            self.asm.rorx(wide, result, from, found.right);
+        } else {
+            if result != from {
+                self.asm.mov(wide, result, from);
+            }
+            self.asm.shift_imm(Shift::Ror, wide, result, found.right);
+        }
+        if kept == from {
+            self.asm.shift_imm(shift, wide, kept, found.count);
+        }
+        found.slots
     }
 
     /// `x <<= 32; x >>= 32`, as compilers without 32-bit arithmetic extend: to one move.
