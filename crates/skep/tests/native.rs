@@ -6,7 +6,7 @@ use skep::{
     CheckOptions, CodeOptions, Engine, NotNative, Options, Packet, PacketMeta, Release, Session,
     read_image,
 };
-use skep_btf::Def;
+use skep_btf::{Btf, Builder, Def, FuncLinkage, Int, Param};
 use skep_isa::{ImmSrc, Insn, Pc, Reg};
 use skep_vm::FaultKind;
 use std::sync::Arc;
@@ -624,14 +624,31 @@ turn:
     }
 }
 
+/// Those of this host's kernel, if it has any.
+fn kernel_types() -> Option<Arc<Btf>> {
+    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        eprintln!("skipped: a kernel without types");
+        return None;
+    };
+    Some(Arc::new(Btf::parse(&types).unwrap()))
+}
+
+/// A session of the program `run` that is accepted and not compiled for a kernel with such types; and why.
+#[track_caller]
+fn refused(image: &skep::Image, types: &Arc<Btf>) -> (Session, String) {
+    let types = Some(Arc::clone(types));
+    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let mut session = Session::load(image, Some("run"), Options::default()).unwrap();
+    match session.compile(&options) {
+        Err(NotNative::Refused(why)) => (session, format!("{why:?}")),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A map itself is a number to programs, and no memory.
 #[test]
 fn fields_of_maps_stay_with_the_interpreter() {
-    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
-        return eprintln!("skipped: a kernel without types");
-    };
-    let types = Some(Arc::new(skep_btf::Btf::parse(&types).unwrap()));
-    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let Some(types) = kernel_types() else { return };
     let of_map = " r1 = all ll\n";
     let of_inner = " *(u32 *)(r10 - 4) = 0\n r1 = outer ll\n r2 = r10\n r2 += -4\n \
                     call bpf_map_lookup_elem\n if r0 == 0 goto none\n r1 = r0\n";
@@ -642,9 +659,7 @@ fn fields_of_maps_stay_with_the_interpreter() {
              .license \"GPL\"\n.section \"xdp\"\nrun:\n{map} r0 = *(u32 *)(r1 + 0)\nnone:\n exit\n"
         );
         let image = read_image(text.as_bytes(), "test.s").unwrap().image;
-        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
-        let refused = session.compile(&options);
-        assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
+        let (mut session, _) = refused(&image, &types);
         assert!(session.run(&mut packet()).is_err());
     }
 }
@@ -652,11 +667,7 @@ fn fields_of_maps_stay_with_the_interpreter() {
 /// What the verifier takes a symbol of the kernel for is not what it is here.
 #[test]
 fn symbols_of_the_kernel_lead_nowhere() {
-    let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {
-        return eprintln!("skipped: a kernel without types");
-    };
-    let types = Some(Arc::new(skep_btf::Btf::parse(&types).unwrap()));
-    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let Some(types) = kernel_types() else { return };
     let text = "\
 .license \"GPL\"
 .map all, array, key=4, value=8, entries=1
@@ -687,26 +698,22 @@ none:
     let (pc, _) = prog.insns.iter().find(loads).unwrap();
     let imm = ImmSrc::BtfId { id: 0, fd: skep_prog::Extern::FD };
     *prog.insns.get_mut(pc).unwrap() = Insn::LoadImm { dst: Reg::R1, imm };
-    let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
-    let refused = session.compile(&options);
-    assert!(matches!(refused, Err(NotNative::Refused(_))), "{refused:?}");
+    let (mut session, _) = refused(&image, &types);
     assert!(session.run(&mut packet()).is_err());
 }
 
 #[test]
 fn types_that_are_made_up_give_no_memory() {
     // A function that counts, of which these types say that it points to numbers.
-    let mut builder = skep_btf::Builder::new();
-    let word =
-        skep_btf::Int { size: 8, bits: 64, bit_off: 0, signed: false, char: false, bool: false };
+    let mut builder = Builder::new();
+    let word = Int { size: 8, bits: 64, bit_off: 0, signed: false, char: false, bool: false };
     let word = builder.add("u64", Def::Int(word)).unwrap();
     let ret = builder.add("", Def::Ptr(word)).unwrap();
-    let param = skep_btf::Param { name: "s__ign", ty: ret };
+    let param = Param { name: "s__ign", ty: ret };
     let proto = builder.add("", Def::FuncProto { ret, params: &[param] }).unwrap();
-    let linkage = skep_btf::FuncLinkage::Static;
+    let linkage = FuncLinkage::Static;
     builder.add("bpf_strlen", Def::Func { proto, linkage }).unwrap();
-    let types = Some(Arc::new(builder.finish().unwrap()));
-    let options = CheckOptions { types, ..CheckOptions::new(Release { major: 6, minor: 18 }) };
+    let types = Arc::new(builder.finish().unwrap());
     let text = "\
 .license \"GPL\"
 .section \"xdp\"
@@ -724,11 +731,6 @@ none:
     let mut image = read_image(text.as_bytes(), "test.s").unwrap().image;
     let strlen = skep_prog::Extern { name: "bpf_strlen".into(), type_id: None, weak: false };
     image.progs[0].externs.push(strlen);
-    let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
-    let refused = session.compile(&options);
-    let why = "memory by the types alone";
-    assert!(
-        matches!(&refused, Err(NotNative::Refused(found)) if format!("{found:?}").contains(why)),
-        "{refused:?}"
-    );
+    let (_, why) = refused(&image, &types);
+    assert!(why.contains("memory by the types alone"), "{why}");
 }

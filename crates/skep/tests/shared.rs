@@ -71,13 +71,18 @@ fn no_update_of_a_per_cpu_value_by_machine_code_is_lost() {
     for (text, optimised) in
         [COUNT, COUNT_EACH].into_iter().flat_map(|text| [(text, false), (text, true)])
     {
-        count_in_threads(text, |session| {
-            let mut code = skep::CodeOptions::default();
-            code.optimised = optimised;
-            let release = skep::Release { major: 6, minor: 18 };
-            session.compile_with(&skep::CheckOptions::new(release), code).unwrap();
-        });
+        count_in_threads(text, |session| compile(session, optimised));
     }
+}
+
+/// Has the session run as machine code of the first tier or the second.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[track_caller]
+fn compile(session: &mut Session, optimised: bool) {
+    let mut code = skep::CodeOptions::default();
+    code.optimised = optimised;
+    let release = skep::Release { major: 6, minor: 18 };
+    session.compile_with(&skep::CheckOptions::new(release), code).unwrap();
 }
 
 #[track_caller]
@@ -178,10 +183,7 @@ shown:
     for optimised in [false, true] {
         let options = Options { cpus: 2, ..Options::default() };
         let mut session = Session::load(&image, None, options).unwrap();
-        let mut code = skep::CodeOptions::default();
-        code.optimised = optimised;
-        let release = skep::Release { major: 6, minor: 18 };
-        session.compile_with(&skep::CheckOptions::new(release), code).unwrap();
+        compile(&mut session, optimised);
         // Until there has been a run on each.
         let seen = [(); 2].map(|()| AtomicBool::new(false));
         let mut threads = [session.share(), session.share()];
