@@ -155,9 +155,16 @@ impl Compiled {
         options: CodeOptions,
     ) -> Result<Self, Refused> {
         let host = Processor::host().ok_or(Refused::Host)?;
-        let parts = compile(machine, verified, maps, ctx, options, host)?;
-        let Parts { codes, frames, most_frames, bridged, probes, .. } = parts;
-        let Parts { fast_maps, is_metered, not_optimised, .. } = parts;
+        let Parts {
+            codes,
+            frames,
+            most_frames,
+            bridged,
+            probes,
+            fast_maps,
+            is_metered,
+            not_optimised,
+        } = compile(machine, verified, maps, ctx, options, host)?;
         let mut progs = Vec::with_capacity(codes.len());
         for code in codes {
             progs.push(Entered::new(code)?);
@@ -194,10 +201,9 @@ impl Compiled {
         processor: Processor,
     ) -> Result<Vec<(Code, Option<CompileError>)>, Refused> {
         let parts = compile(machine, verified, maps, ctx, options, processor)?;
-        let mut whys = parts.not_optimised.into_iter().peekable();
-        let why = |prog| whys.next_if(|&(at, _)| at == prog).map(|(_, why)| why);
-        let whys: Vec<_> = (0..parts.codes.len()).map(why).collect();
-        Ok(parts.codes.into_iter().zip(whys).collect())
+        let mut whys: BTreeMap<_, _> = parts.not_optimised.into_iter().collect();
+        let codes = parts.codes.into_iter().enumerate();
+        Ok(codes.map(|(prog, code)| (code, whys.remove(&prog))).collect())
     }
 
     /// One without programs, for tests of what calls come to.
