@@ -54,8 +54,8 @@ pub(crate) struct FuncFacts {
     pub(crate) might_sleep: bool,
 }
 
-/// What a verdict hung on of a map: type, sizes of keys and values, entries; of constant data what it is, by its hash;
-/// the same of the maps inside.
+/// What a verdict hung on of a map: type, sizes of keys and values, entries; of constant data what it is, by its hash, which
+/// finds mistakes of who loads programs and no forgery; the same of the maps inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MapFacts {
     shape: (MapType, u32, u32, u32),
