@@ -50,7 +50,6 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bo
     if !style.retpolines && f.recover_switches(&flow) {
         flow.renew(f);
     }
-    f.balance_sums(&flow);
     if style.metered {
         if f.gather_charges(&flow) {
             flow.renew(f);
@@ -58,7 +57,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bo
         // What only charged may be left with nothing but a jump.
         flow = straighten(f, flow);
     }
-    f.fold_addresses(&flow);
+    f.arrange_sums(&flow);
     f.drop_dead(&flow);
     if f.hoist_invariants(&flow) {
         flow.renew(f);
