@@ -227,8 +227,8 @@ fn becomes_best(text: &str, want: &str) {
 #[test]
 fn optimised_programs_have_short_loops_and_few_branches() {
     becomes_best(
-        "r0 = 0\nr3 = 0\nl:\nr4 = r1\nr4 += r3\nr5 = *(u8 *)(r4 + 0)\nr0 += r5\nr3 += 1\nif r3 < r2 goto l",
-        "mov w8, #0x0; mov w13, #0x0; ldrb w14, [x0, x13]; add x8, x8, x14; add x13, x13, #0x1; \
+        "r0 = 0\nr3 = 0\nl:\nr4 = r1\nr4 += r3\nr5 = *(u8 *)(r4 + 0)\nr0 ^= r5\nr3 += 1\nif r3 < r2 goto l",
+        "mov w8, #0x0; mov w13, #0x0; ldrb w14, [x0, x13]; eor x8, x8, x14; add x13, x13, #0x1; \
          cmp x13, x1; b.lo $-0x10; mov x7, x8",
     );
     becomes_best(
@@ -239,4 +239,26 @@ fn optimised_programs_have_short_loops_and_few_branches() {
         "r0 = 1\nif r1 > 7 goto e\nr0 = 2\ne:",
         "cmp x0, #0x7; mov w10, #0x1; mov w9, #0x2; csel x7, x10, x9, hi",
     );
+}
+
+#[test]
+fn loops_over_memory_do_many_bytes_at_once() {
+    let turn = |body: &str, bytes: u32| {
+        format!(
+            "r0 = 0\nl:\n{body}\nr1 += {bytes}\nr2 += {bytes}\nr3 += -1\nif r3 != 0 goto l\nexit"
+        )
+    };
+    let has = |text: &str, want: &str| {
+        let prog = prog(skep_asm::assemble(text).unwrap());
+        let code = compile_best(&prog, &NoSurroundings, BOTH[1]).unwrap();
+        let insns = check(&code, text).join("; ");
+        assert!(insns.contains(want), "{text}: {insns}");
+    };
+    has(
+        &turn("r5 = *(u32 *)(r1 + 8)\n*(u32 *)(r2 + 4) = r5", 4),
+        "ldur q0, [x8, #0x8]; ldur q1, [x8, #0x18]; stur q0, [x13, #0x4]; stur q1, [x13, #0x14]",
+    );
+    has(&turn("r5 = *(u8 *)(r1 + 0)\nr0 += r5", 1), "uadalp v0.8h, v2.16b; uaddlv s0, v0.8h; fmov");
+    has(&turn("r5 = *(u16 *)(r1 + 0)\nr0 += r5", 2), "uadalp v0.4s, v2.8h; uaddlv d0, v0.4s; fmov");
+    has(&turn("r5 = *(u32 *)(r1 + 0)\nr0 += r5", 4), "uadalp v0.2d, v2.4s; addp d0, v0.2d; fmov");
 }
