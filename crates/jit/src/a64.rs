@@ -28,6 +28,7 @@ mod atomic;
 mod best;
 mod blind;
 mod call;
+mod callback;
 mod checked;
 mod frame;
 mod fuse;
@@ -36,6 +37,7 @@ mod jump;
 mod lengths;
 mod mem;
 mod meter;
+mod probe;
 mod regs;
 mod turns;
 
@@ -47,9 +49,11 @@ use crate::counted::Counted;
 use crate::meter::Meter;
 use crate::shape::{Function, Shape, Target};
 use crate::surroundings::Surroundings;
+use crate::unread::Unread;
+use alloc::vec::Vec;
 pub use best::compile_best;
 use regs::ENV;
-use skep_a64::{Assembler, Label, Mem};
+use skep_a64::{Assembler, Gpr, Label, Mem};
 use skep_isa::{Insn, Insns, Pc};
 use skep_prog::Prog;
 
@@ -124,6 +128,7 @@ struct Compiler<'a, O: ?Sized> {
     meter: Option<Meter<Label>>,
     /// Where accesses are checked.
     checks: Option<Checks<Label>>,
+    unread: Vec<Unread<Label, Gpr>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -165,6 +170,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             turns: None,
             meter: outside.style().metered.then(Meter::new),
             checks: outside.checks().then(Checks::new),
+            unread: Vec::new(),
         }
     }
 

@@ -45,10 +45,10 @@ use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
+use crate::unread::Unread;
 use alloc::vec::Vec;
 pub use best::{compile_best, functions};
 use core::mem::offset_of;
-use probe::Unread;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
 use skep_prog::Prog;
@@ -124,7 +124,7 @@ struct Compiler<'a, O: ?Sized> {
     /// Where accesses are checked.
     checks: Option<Checks<Label>>,
     /// What is left to the bridge.
-    unread: Vec<Unread>,
+    unread: Vec<Unread<Label, Gpr>>,
     /// The instruction before which flags had been left that tell whether a register is 0, on a width, and where code stood.
     flags: (Pc, u32, Gpr, Width),
 }

@@ -12,17 +12,19 @@ impl Lengths for A64 {
     const PROLOGUE: u32 = 28 * 4;
     /// The check and what is left to the environment, out of the way; or what is asked before a loop, and its slow way.
     const CHECKED: u32 = 64 * 4;
-    /// The address, a value, kind and size, the call, and the result.
-    const BRIDGED: u32 = 10 * 4;
+    /// The address, a value, kind and size, the call, and the result; or the address, the check and the load, and the
+    /// others out of the way.
+    const BRIDGED: u32 = (3 + 7 + 8) * 4;
     /// A number that is made by five instructions; look-ups in arrays have two.
     const HARDENED: u32 = 10 * 4;
     const COUNTED: u32 = 64 * 4;
     /// The words and what is asked of them, with the address of the array and its length.
     const TAIL_CALL: u32 = (32 + 4 + 4 + EXIT) * 4;
     const PER_CPU: u32 = (1 + 2 + 1) * 4;
-    /// These go by the bridge.
-    const PROBE: u32 = 0;
-    const EACH: u32 = 0;
+    /// The check, six parts twice, the result, and out of the way a number, the call and the way back.
+    const PROBE: u32 = (6 + 12 + 1 + 4) * 4;
+    /// With kinds of four parts, and the number of the array's address.
+    const EACH: u32 = (6 + 3 * 7 + 4 + 26 + 5) * 4;
     /// With a kind of four parts, where turns are reported.
     const CALLBACK_LOOP: u32 = (32 + 4 + 5) * 4;
     /// The account and two branches, and out of the way a kind of four parts, the call and the way back.
