@@ -90,7 +90,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
-    /// function's caller. Kernel: `bpf_tail_call`.
+    /// function's caller. In code that checks the bridge runs it, as it has checks of its own. Kernel: `bpf_tail_call`.
     pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
         if let Some(array) = array {
             self.jump_by(array);
@@ -99,6 +99,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let on = self.asm.label();
         self.asm.load(MemSize::B8, S1, env(offset_of!(Env, tail)));
         self.asm.cb(true, Width::W64, S1, on, Reach::Near);
+        if self.checks.is_some() {
+            // The bridge has run it.
+            self.exit();
+            return self.asm.bind(on);
+        }
         self.asm.load(MemSize::B8, Gpr::X0, env(offset_of!(Env, tail_ctx)));
         self.restore_saved();
         self.asm.br(S1);
