@@ -84,9 +84,14 @@ impl Assembler {
     /// Binds a label to the end of the code as it is now.
     #[inline]
     pub fn bind(&mut self, label: Label) {
-        let here = self.here();
+        self.bind_at(label, self.here());
+    }
+
+    /// Binds a label to a place in the code that there is already.
+    #[inline]
+    pub fn bind_at(&mut self, label: Label, at: u32) {
         if let Some(slot) = self.labels.get_mut(label.0 as usize) {
-            *slot = here;
+            *slot = at;
         }
     }
 
@@ -101,18 +106,17 @@ impl Assembler {
     #[inline]
     #[must_use]
     pub fn here(&self) -> u32 {
-        // More is refused by `finish`.
-        u32::try_from(self.len).unwrap_or(UNBOUND)
+        #[expect(clippy::cast_possible_truncation, reason = "more is refused by `finish`")]
+        let here = self.len as u32;
+        here
     }
 
     /// Appends the low `len` bytes, at most 8.
     #[inline(always)]
     pub(crate) fn put(&mut self, bytes: u64, len: usize) {
-        if let Some(place) = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut())
-        {
-            *place = bytes.to_le_bytes();
-        } else {
-            self.grow(bytes);
+        match self.bytes.get_mut(self.len..self.len.wrapping_add(8)) {
+            Some(place) => place.copy_from_slice(&bytes.to_le_bytes()),
+            None => self.grow(bytes),
         }
         self.len += len;
     }
