@@ -43,6 +43,9 @@ pub(crate) struct Shape {
     pub(crate) env: bool,
     /// Whether there are heads of short loops.
     has_loops: bool,
+    /// What may lie before one beside the account, and what that takes for a block.
+    before_loop: u32,
+    charge: u32,
     /// Whether bytes are swapped somewhere.
     pub(crate) has_swaps: bool,
 }
@@ -156,11 +159,13 @@ impl Shape {
         this
     }
 
-    /// Most bytes from one slot to another behind it.
+    /// Most bytes from the end of what comes before one slot to another behind it.
     #[inline]
     pub(crate) fn between(&self, from: Pc, to: Pc) -> u32 {
         let most = |pc: Pc| self.most.get(pc.index()).copied().unwrap_or(u32::MAX);
-        most(to).wrapping_sub(most(from))
+        let is_loop = self.is_target.get(from.index()) == Some(&Target::Loop);
+        let before = self.charge + if is_loop { self.before_loop } else { 0 };
+        most(to).wrapping_sub(most(from)).saturating_add(before)
     }
 
     /// Looks at each instruction once, and says whether all starts of functions were known before they came; those that
@@ -349,18 +354,19 @@ impl Shape {
     /// Counts what lies before targets of jumps, now that all are known.
     fn add_targets<L: Lengths, O: Surroundings + ?Sized>(&mut self, outside: &O) {
         let charge = if outside.style().metered { L::CHARGE } else { 0 };
-        if !self.has_loops && charge == 0 {
-            return;
-        }
         let checked = if outside.checks() { L::CHECKED } else { 0 };
         // Where accesses are checked before loops, both may come before one.
         let before = if charge + checked > 0 { L::COUNTED } else { 0 };
+        (self.before_loop, self.charge) = (L::ALIGN + before + checked, charge);
+        if !self.has_loops && charge == 0 {
+            return;
+        }
         let mut more = 0;
         let last = Target::No;
         for (most, &target) in self.most.iter_mut().zip(self.is_target.iter().chain([&last])) {
             more += match target {
                 Target::No => 0,
-                Target::Loop => L::ALIGN + before + checked + charge,
+                Target::Loop => self.before_loop + charge,
                 Target::Jump | Target::Function => charge,
             };
             *most += more;
