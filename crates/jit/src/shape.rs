@@ -147,10 +147,12 @@ impl Shape {
     /// Before the walk, when some starts of functions may be known.
     fn empty(len: usize, starts: &[Pc]) -> Self {
         let mut this = Self {
-            is_target: alloc::vec![Target::No; len],
-            sources: alloc::vec![0; len],
+            is_target: Vec::with_capacity(len),
+            sources: Vec::with_capacity(len),
             ..Self::default()
         };
+        this.is_target.resize(len, Target::No);
+        this.sources.resize(len, 0);
         for start in starts {
             if let Some(slot) = this.is_target.get_mut(start.index()) {
                 *slot = Target::Function;
@@ -184,7 +186,8 @@ impl Shape {
         let mut are_known = true;
         let mut most = 64 + L::PROLOGUE;
         let slots = insns.slots();
-        let mut all = alloc::vec![0; slots.len() + 1];
+        let mut all = Vec::with_capacity(slots.len() + 1);
+        all.resize(slots.len() + 1, 0);
         let mut is_target = core::mem::take(&mut self.is_target);
         let mut sources = core::mem::take(&mut self.sources);
         // As long as each other, so that nothing has to be compared with their lengths.

@@ -180,7 +180,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let mut next = 0;
         let mut start = 0;
         let mut slot = 0;
-        let (slots, is_target) = (self.insns.slots(), &*shape.is_target);
+        let slots = self.insns.slots();
+        // As long as each other, so that one comparison is enough.
+        let is_target = shape.is_target.get(..slots.len()).unwrap_or_default();
         let is_plain = self.meter.is_none() && self.checks.is_none();
         while let Some(insn) = slots.get(slot as usize) {
             let pc = Pc(slot);

@@ -72,7 +72,11 @@ impl Assembler {
         // And a few for what is not known before.
         let mut all = Vec::with_capacity(labels as usize + 16);
         all.resize(labels as usize, UNBOUND);
-        Self { bytes: alloc::vec![0; bytes], len: 0, labels: all, fixups: Vec::new() }
+        // About every tenth instruction jumps ahead.
+        let fixups = Vec::with_capacity(labels as usize / 8 + 4);
+        let mut code = Vec::with_capacity(bytes);
+        code.resize(bytes, 0);
+        Self { bytes: code, len: 0, labels: all, fixups }
     }
 
     /// A new label, not yet bound.
