@@ -188,6 +188,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                     None => self.begin_turns(pc),
                 }
             }
+            let at = self.asm.here();
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {
                     self.begin(next, *function);
@@ -201,13 +202,17 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             // What ends a loop that has something before it was reckoned there.
             let is_reckoned = self.turns.is_none() && !self.is_hoisted();
-            let start = self.asm.here();
+            let first = self.asm.here();
             slot += match self.insns.get(pc) {
                 Some(insn) => self.insn(pc, insn)?,
                 None => 1,
             };
+            // Those that have become one with it.
+            for slot in pc.0 + 1..slot {
+                self.asm.bind_at(Label(slot), at);
+            }
             debug_assert!(
-                !is_reckoned || self.asm.here() - start <= shape.between(pc, Pc(slot)),
+                !is_reckoned || self.asm.here() - first <= shape.between(pc, Pc(slot)),
                 "bug: insn {pc} is longer than was reckoned"
             );
         }
