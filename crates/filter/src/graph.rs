@@ -55,6 +55,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Blocks that there is room for.
+    pub(crate) const fn room(&self) -> usize {
+        self.blocks.capacity()
+    }
+
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
         let Self { blocks, spare, needs, table, made, counts, ways, bits, facts, .. } = self;
@@ -106,8 +111,8 @@ pub(crate) struct Graph<'a> {
     /// For each of the first blocks, the bytes that a packet has at least which is accepted from there on.
     needs: Vec<u32>,
     table: Vec<BlockId>,
-    /// Whether the blocks are in the table: few are searched one by one.
-    has_table: bool,
+    /// Blocks that are in the table; few are searched one by one.
+    in_table: usize,
     optimise: bool,
     /// Whether equal blocks are to be the same.
     shares: bool,
@@ -119,6 +124,8 @@ pub(crate) struct Graph<'a> {
     folded: u32,
     /// Whether a touch was made.
     has_touches: bool,
+    /// The first block of a graph in which tests neither decide others nor are in a bad order, nor are there twice.
+    plain: BlockId,
     splits: Splits,
     /// Whether it made a difference.
     was_split: Cell<bool>,
@@ -146,13 +153,14 @@ impl<'a> Graph<'a> {
             needs: std::mem::take(&mut memory.needs),
             table: std::mem::take(&mut memory.table),
             memory,
-            has_table: false,
+            in_table: 0,
             optimise,
             reserved: Vec::new(),
             found: Vec::new(),
             folded: 0,
             shares: optimise,
             has_touches: false,
+            plain: REJECT,
             splits,
             was_split: Cell::new(false),
         };
@@ -245,7 +253,8 @@ impl<'a> Graph<'a> {
         self.blocks.reserve(room);
         self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
         self.needs.truncate(ACCEPT as usize + 1);
-        self.has_table = false;
+        self.in_table = 0;
+        self.plain = REJECT;
         old
     }
 
@@ -325,7 +334,8 @@ impl<'a> Graph<'a> {
 
     /// Whether a block tests the value.
     fn asks(&self, id: BlockId, value: ValueId) -> bool {
-        matches!(self.blocks[id as usize].step, Step::Test(test) if test.value == value)
+        id > ACCEPT
+            && matches!(&self.blocks[id as usize].step, Step::Test(test) if test.value == value)
     }
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
@@ -489,11 +499,13 @@ impl<'a> Graph<'a> {
     pub(crate) fn add(&mut self, block: Block) -> BlockId {
         let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
         if self.shares {
-            let there = if self.blocks.len() < SEARCHED {
-                let tests = self.blocks.get(ACCEPT as usize + 1..).unwrap_or(&[]);
-                (ACCEPT + 1..).zip(tests).find(|(_, other)| block.is(other)).map(|found| found.0)
+            // It stands behind those that it leads to; most lead to one of the last.
+            let first = block.yes.max(block.no).max(ACCEPT) + 1;
+            let later = self.blocks.get(first as usize..).unwrap_or(&[]);
+            let there = if later.len() < SEARCHED {
+                (first..).zip(later).find(|(_, other)| block.is(other)).map(|found| found.0)
             } else {
-                self.find_or_note(&block, id)
+                self.find(&block)
             };
             if let Some(there) = there {
                 return there;
@@ -503,11 +515,9 @@ impl<'a> Graph<'a> {
         id
     }
 
-    /// The equal block that is in the table; if there is none, `id` is noted there.
-    fn find_or_note(&mut self, block: &Block, id: BlockId) -> Option<BlockId> {
-        if !self.has_table || self.blocks.len() * 2 >= self.table.len() {
-            self.fill_table();
-        }
+    /// The equal block, found in the table.
+    fn find(&mut self, block: &Block) -> Option<BlockId> {
+        self.fill_table();
         let mask = self.table.len() - 1;
         let mut slot = hash(block) & mask;
         while self.table[slot] != 0 {
@@ -517,23 +527,27 @@ impl<'a> Graph<'a> {
             }
             slot = (slot + 1) & mask;
         }
-        self.table[slot] = id;
         None
     }
 
-    /// All blocks into the table, and room for as many again.
+    /// All blocks into the table, which has room for as many again at least.
     fn fill_table(&mut self) {
-        let len = (self.blocks.len() * 4).next_power_of_two();
-        self.table.clear();
-        self.table.resize(len, 0);
-        for (id, block) in (0..).zip(&self.blocks).skip(ACCEPT as usize + 1) {
-            let mut slot = hash(block) & (len - 1);
-            while self.table[slot] != 0 {
-                slot = (slot + 1) & (len - 1);
-            }
-            self.table[slot] = id;
+        if self.blocks.len() * 2 >= self.table.len() || self.in_table == 0 {
+            let len = (self.blocks.len() * 4).next_power_of_two();
+            self.table.clear();
+            self.table.resize(len, 0);
+            self.in_table = ACCEPT as usize + 1;
         }
-        self.has_table = true;
+        let mask = self.table.len() - 1;
+        let rest = self.blocks.get(self.in_table..).unwrap_or(&[]);
+        for block in rest {
+            let mut slot = hash(block) & mask;
+            while self.table[slot] != 0 {
+                slot = (slot + 1) & mask;
+            }
+            self.table[slot] = BlockId::try_from(self.in_table).unwrap_or(BlockId::MAX);
+            self.in_table += 1;
+        }
     }
 }
 

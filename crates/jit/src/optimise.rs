@@ -11,8 +11,8 @@ const MOST_ROUNDS: usize = 4;
 ///
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead. Loops that copy and add up memory do so many bytes
-/// at once on hosts that are wide.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bool) -> Flow {
+/// at once.
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
     let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
     if is_new {
         for _ in 0..MOST_ROUNDS {
@@ -31,7 +31,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bo
         flow = numbered_anew(f, flow);
         is_new = true;
     }
-    if is_wide && f.widen_loops(&flow) {
+    if f.widen_loops(&flow) {
         flow.renew(f);
         is_new = true;
     }

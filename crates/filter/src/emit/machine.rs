@@ -32,6 +32,8 @@ pub(super) struct Machine<'a> {
     /// Cells of scratch memory: those of the meaning come first.
     slots: SmallVec<[Option<u32>; 8]>,
     free: u32,
+    /// Whether some may be stored in.
+    pub(super) stores: bool,
     /// Whether registers are remembered.
     optimise: bool,
 }
@@ -49,7 +51,8 @@ impl<'a> Machine<'a> {
         });
         let slots = slots.collect();
         let values = &meaning.values;
-        Self { meaning, values, state: State::NOTHING, code, slots, free, optimise }
+        let (state, stores) = (State::NOTHING, free > 0);
+        Self { meaning, values, state, code, slots, free, stores, optimise }
     }
 
     pub(super) fn slot(&self, cell: u8) -> u32 {
@@ -62,6 +65,7 @@ impl<'a> Machine<'a> {
             return Err(Error::new(Span::default(), ErrorKind::Registers));
         }
         self.free += 1;
+        self.stores = true;
         Ok(self.free - 1)
     }
 

@@ -199,7 +199,8 @@ impl<'g, 'a> Builder<'g, 'a> {
         if self.facts.len() == before {
             return self.build(form, yes, no);
         }
-        let (yes, no) = (self.follow(yes), self.follow(no));
+        let on = |id: BlockId| if id > ACCEPT { self.follow(id) } else { id };
+        let (yes, no) = (on(yes), on(no));
         self.build(form, yes, no)
     }
 

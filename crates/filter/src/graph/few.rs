@@ -95,12 +95,15 @@ struct Asked {
     is_not: u64,
     /// Anything else.
     others: u64,
+    /// Those before the last one.
+    left: u64,
 }
 
 impl Asked {
     fn join(&mut self, other: Self) {
         self.is_not |= other.is_not;
         self.others |= other.others;
+        self.left |= other.left;
     }
 }
 
@@ -137,19 +140,37 @@ pub(super) fn blocks(mut set: u64) -> impl Iterator<Item = BlockId> {
 impl Graph<'_> {
     /// Whether there may be a test on some way that those before it decide, or a load that need not be.
     ///
-    /// Most graphs have none: they ask for a value again only where it was not what they asked for.
+    /// Most graphs have none: they ask for a value again only where it was not what they asked for. Most of these do so
+    /// at once, and have no test twice, which is noted.
     pub(super) fn may_be_decided(&mut self, root: BlockId) -> bool {
+        if self.asks_once(root) {
+            self.plain = root;
+            return false;
+        }
         let mut asked = filled(&mut self.memory.few.asked, root as usize + 1, Asked::default());
         let found = self.is_decided_perhaps(root, &mut asked);
         self.memory.few.asked = asked;
         found
     }
 
+    /// Whether no value is asked for twice.
+    fn asks_once(&self, root: BlockId) -> bool {
+        let mut asked = 0;
+        let tests = self.blocks.get(ACCEPT as usize + 1..=root as usize).unwrap_or(&[]);
+        tests.iter().rev().all(|block| {
+            let Step::Test(test) = &block.step else { return false };
+            let value = bit(test.value);
+            let is_new = asked & value == 0 && test.value <= LAST_BIT;
+            asked |= value;
+            is_new && block.yes != block.no && self.values.known_len() != Some(test.value)
+        })
+    }
+
     /// `asked` has, for each block, the values that blocks before it ask for.
-    fn is_decided_perhaps(&self, root: BlockId, asked: &mut [Asked]) -> bool {
-        let mut numbers = 0;
+    fn is_decided_perhaps(&mut self, root: BlockId, asked: &mut [Asked]) -> bool {
+        let (mut numbers, mut is_plain) = (0, true);
         for id in (ACCEPT + 1..=root).rev() {
-            let Block { step, yes, no } = self.blocks[id as usize];
+            let Block { step, yes, no } = &self.blocks[id as usize];
             let before = asked[id as usize];
             let (mut there, mut elsewhere) = (before, before);
             if let Step::Test(test) = step {
@@ -159,9 +180,16 @@ impl Graph<'_> {
                     return true;
                 }
                 let value = bit(test.value);
-                if let Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } = test {
+                is_plain &= before.left & value == 0;
+                let before_it = before.others | before.is_not;
+                (there.left, elsewhere.left) = (before_it & !value, before_it & !value);
+                there.others |= value;
+                if test.mask == u32::MAX
+                    && test.cmp == Cmp::Eq
+                    && let Rhs::Const(k) = test.rhs
+                {
                     let number = number_bit(k.wrapping_add(test.value));
-                    let is_there = |other: &Block| other.step == step;
+                    let is_there = |other: &Block| other.step == *step;
                     if before.others & value != 0
                         || numbers & number != 0
                             && self.blocks[id as usize + 1..=root as usize].iter().any(is_there)
@@ -169,18 +197,30 @@ impl Graph<'_> {
                         return true;
                     }
                     numbers |= number;
-                    there.others |= value;
                     elsewhere.is_not |= value;
                 } else {
-                    if (before.others | before.is_not) & value != 0 {
+                    if before_it & value != 0 {
                         return true;
                     }
-                    there.others |= value;
+                    if let Rhs::Const(k) = test.rhs {
+                        let number = number_bit(k.wrapping_add(test.value ^ test.mask));
+                        is_plain &= numbers & number == 0;
+                        numbers |= number;
+                    }
                     elsewhere.others |= value;
                 }
+            } else {
+                is_plain = false;
             }
-            asked[yes as usize].join(there);
-            asked[no as usize].join(elsewhere);
+            if *yes > ACCEPT {
+                asked[*yes as usize].join(there);
+            }
+            if *no > ACCEPT {
+                asked[*no as usize].join(elsewhere);
+            }
+        }
+        if is_plain {
+            self.plain = root;
         }
         false
     }

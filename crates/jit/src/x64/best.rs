@@ -34,7 +34,7 @@ pub fn functions<O: Surroundings + ?Sized>(
     prog: &Prog,
     outside: &O,
 ) -> Result<Vec<Func<Outer>>, CompileError> {
-    let (_, functions) = optimised::<X64, O>(prog, outside, true)?;
+    let (_, functions) = optimised::<X64, O>(prog, outside)?;
     Ok(functions.into_iter().map(|(f, _)| f).collect())
 }
 
@@ -47,7 +47,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     outside: &O,
     features: Features,
 ) -> Result<Code, CompileError> {
-    let (mut shape, functions) = optimised::<X64, O>(prog, outside, true)?;
+    let (mut shape, functions) = optimised::<X64, O>(prog, outside)?;
     let has_frame = find_frames(&mut shape, &functions, outside.keeps_frames());
     let mut taken = 0;
     let mut take = |reg: Gpr, is_taken: bool| taken |= Set::from(is_taken) << reg.num();
