@@ -130,12 +130,17 @@ struct Compiler<'a, O: ?Sized> {
 }
 
 const fn env(at: usize) -> Mem {
+    field(ENV, at)
+}
+
+/// The same, by the register that has the environment's address.
+const fn field(base: Gpr, at: usize) -> Mem {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
         reason = "a small struct"
     )]
-    Mem::new(ENV, at as i32)
+    Mem::new(base, at as i32)
 }
 
 impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {

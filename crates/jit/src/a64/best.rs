@@ -44,7 +44,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     }
     let (mut shape, functions) = optimised::<A64, O>(prog, outside)?;
     find_frames(&mut shape, &functions, outside.keeps_frames());
-    let asked = Asked { taken: 0, counts_anywhere: true };
+    let asked = Asked { taken: 0, counts_anywhere: true, account: 0 };
     let parts = place_all(&mut shape, &functions, asked)?;
     let most = parts.iter().map(|(f, ..)| estimate(f)).fold(0, u64::saturating_add);
     let best = Best {

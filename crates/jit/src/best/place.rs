@@ -81,6 +81,8 @@ pub(crate) struct Places<H: Host> {
     pub(crate) saved: u8,
     /// Whether [`Host::SPARE`] holds no value.
     pub(crate) two: bool,
+    /// If [`Asked::account`] holds values, so that the account is to be in memory, the word of the stack with its address.
+    pub(crate) account: Option<u32>,
     /// What is known of each value.
     lives: Vec<Life<H::Gpr>>,
     /// Values that come into each block.
@@ -94,7 +96,13 @@ pub(crate) struct Asked {
     pub(crate) taken: Set,
     /// Whether shifts count in any register.
     pub(crate) counts_anywhere: bool,
+    /// Those of `taken` that may hold values if the account of instructions is in memory.
+    pub(crate) account: Set,
 }
+
+/// How many uses of a value in memory something costs that is taken off an account there: the address is read, and the
+/// account read and written.
+const CHARGE_USES: u64 = 3;
 
 /// About as many values are alive at once in most functions, at most.
 const USUALLY_ALIVE: usize = 32;
@@ -157,9 +165,14 @@ impl<H: Host> Places<H> {
     pub(crate) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
         let lives = Lives::<H>::new(f, flow, asked)?;
         let two = lives.needs_two;
-        let places = lives.color(asked.taken, two);
-        let mut places =
-            if places.slots == 0 || two { places } else { lives.color(asked.taken, true) };
+        let mut places = lives.place(asked.taken, two);
+        if asked.account != 0 && places.slots > 0 {
+            let other = lives.place(asked.taken & !asked.account, two);
+            if lives.spilled(&other) + CHARGE_USES * lives.charges() < lives.spilled(&places) {
+                let account = Some(other.slots);
+                places = Self { account, slots: other.slots + 1, ..other };
+            }
+        }
         (places.lives, places.live_in) = (lives.each, lives.live_in);
         Ok(places)
     }
@@ -301,7 +314,7 @@ impl<'a, H: Host> Lives<'a, H> {
     fn walk(&mut self, block: BlockId, now: &mut Now) {
         let f = self.f;
         let start = self.deaths.len();
-        let weight = 1u32 << (3 * self.flow.depth[block.index()].min(8));
+        let weight = self.weight(block);
         now.clear();
         let insts = &f.blocks[block.index()].insts;
         let end = u32::try_from(insts.len()).unwrap_or(u32::MAX);
@@ -465,6 +478,36 @@ impl<'a, H: Host> Lives<'a, H> {
         }
     }
 
+    /// Registers for as many values as may be.
+    fn place(&self, taken: Set, two: bool) -> Places<H> {
+        let places = self.color(taken, two);
+        if places.slots == 0 || two { places } else { self.color(taken, true) }
+    }
+
+    /// How often values are used that have no register, by turns of loops.
+    fn spilled(&self, places: &Places<H>) -> u64 {
+        let lives = self.each.iter().zip(&places.locs);
+        let spilled = lives.filter(|(_, loc)| matches!(loc, Loc::Slot(_)));
+        spilled.map(|(life, _)| u64::from(life.weight)).sum()
+    }
+
+    /// How often something is charged or put back, by turns of loops.
+    fn charges(&self) -> u64 {
+        // What asks mostly does so by what a charge has left.
+        let is_one =
+            |value: &&Value| matches!(self.f.inst(**value), Inst::Charge(_) | Inst::Refund(_));
+        let of = |block: &BlockId| {
+            let count = self.f.blocks[block.index()].insts.iter().filter(is_one).count();
+            u64::from(self.weight(*block)) * count as u64
+        };
+        self.flow.order.iter().map(of).sum()
+    }
+
+    /// How much what is done in a block counts.
+    fn weight(&self, block: BlockId) -> u32 {
+        1 << (3 * self.flow.depth[block.index()].min(8))
+    }
+
     /// Registers for all values.
     fn color(&self, taken: Set, two: bool) -> Places<H> {
         let f = self.f;
@@ -483,6 +526,7 @@ impl<'a, H: Host> Lives<'a, H> {
                 slots: 0,
                 saved: 0,
                 two,
+                account: None,
                 lives: Vec::new(),
                 live_in: Rows::default(),
             },
