@@ -204,10 +204,40 @@ pub fn refine<W: Full, const OLD: bool>(
     })
 }
 
+/// What is known of `a` where `a cmp b` holds, and where it does not: [`refine`] for a `b` that is not asked about again.
+#[must_use]
+pub fn refine_first<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
+    cmp: Cmp,
+    width: Width,
+) -> [ScalarOf<W, OLD>; 2] {
+    [true, false].map(|taken| {
+        let (mut x, _) = learned(a, b, cmp, width, taken);
+        x.sync();
+        x.settle();
+        x
+    })
+}
+
 /// One outcome of [`refine`], without the check for impossible ones. Kernel:
 /// `regs_refine_cond_op`, then `reg_bounds_sync` of both.
 #[must_use]
 pub fn refine_raw<W: Full, const OLD: bool>(
+    a: &ScalarOf<W, OLD>,
+    b: &ScalarOf<W, OLD>,
+    cmp: Cmp,
+    width: Width,
+    taken: bool,
+) -> (ScalarOf<W, OLD>, ScalarOf<W, OLD>) {
+    let (mut x, mut y) = learned(a, b, cmp, width, taken);
+    x.sync();
+    y.sync();
+    (x, y)
+}
+
+/// Both operands after they have learned from each other. Kernel: `regs_refine_cond_op`.
+fn learned<W: Full, const OLD: bool>(
     a: &ScalarOf<W, OLD>,
     b: &ScalarOf<W, OLD>,
     cmp: Cmp,
@@ -221,8 +251,6 @@ pub fn refine_raw<W: Full, const OLD: bool>(
     } else {
         learn(&mut x, &mut y, fact, width);
     }
-    x.sync();
-    y.sync();
     (x, y)
 }
 

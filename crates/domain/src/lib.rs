@@ -54,7 +54,7 @@ mod tnum;
 mod word;
 
 pub use alu::{AluOp, Width};
-pub use branch::{Cmp, is_branch_taken, refine, refine_raw, refine_same};
+pub use branch::{Cmp, is_branch_taken, refine, refine_first, refine_raw, refine_same};
 pub use circular::{Circular, CircularOf};
 pub use domain::Domain;
 pub use error::Inconsistent;

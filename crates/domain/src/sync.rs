@@ -13,9 +13,12 @@ use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
 impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
     pub fn sync(&mut self) {
-        if self.is_plain() {
-            return;
+        if !self.is_plain() && !self.is_settled() {
+            self.deduce_all();
         }
+    }
+
+    fn deduce_all(&mut self) {
         self.update_bounds();
         let updated = *self;
         // The kernel deduces three times; a time that finds nothing is followed by such.
@@ -39,6 +42,21 @@ impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
             Some(value) => *self == Self::constant(value),
             None => *self == Self::ANY,
         }
+    }
+
+    /// All ranges are one of more than one number, none of them negative in either width, and bits and range say
+    /// no more than each other: no step below changes anything. Most numbers of programs are such.
+    fn is_settled(&self) -> bool {
+        let (low, high) = (self.umin.bits(), self.umax.bits());
+        low < high
+            && high <= W::Half::unsigned(W::Half::SIGNED_MAX).bits()
+            && (self.smin, self.smax) == (self.umin.signed(), self.umax.signed())
+            && (self.u32_min, self.u32_max) == (lower(self.umin), lower(self.umax))
+            && (self.s32_min, self.s32_max) == (self.u32_min.signed(), self.u32_max.signed())
+            && self.var_off.min() <= low
+            && high <= self.var_off.max()
+            && self.var_off.meet(Tnum::range(low, high)) == self.var_off
+            && (OLD || only_member(self.var_off, low, high).is_none())
     }
 
     /// What the bits say about the ranges. Kernel: `__update_reg_bounds`.

@@ -95,19 +95,27 @@ impl Verifier<'_> {
     /// What is known of a number does not contradict itself; if it does, nothing is known.
     /// Kernel: `reg_bounds_sanity_check`.
     pub(crate) fn check_bounds_sane(&mut self, reg: Reg) -> Res<()> {
-        let mut known = *self.reg(reg);
-        self.make_sane(&mut known)?;
-        *self.reg_mut(reg) = known;
+        if self.reg(reg).num.is_consistent().is_err() {
+            self.forget_bounds(reg)?;
+        }
         Ok(())
     }
 
-    /// The same for a register that is not in a frame.
-    pub(crate) fn make_sane(&self, reg: &mut RegState) -> Res<()> {
-        if reg.num.is_consistent().is_err() {
+    #[cold]
+    fn forget_bounds(&mut self, reg: Reg) -> Res<()> {
+        let mut num = self.reg(reg).num;
+        self.make_sane(&mut num)?;
+        self.reg_mut(reg).num = num;
+        Ok(())
+    }
+
+    /// The same for a number that is in no register.
+    pub(crate) fn make_sane(&self, num: &mut Scalar) -> Res<()> {
+        if num.is_consistent().is_err() {
             if self.env.flags.test_reg_invariants {
                 return reject(Rule::Internal, "REG INVARIANTS VIOLATION");
             }
-            reg.num.mark_unbounded();
+            num.mark_unbounded();
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ const DISCOVERED: u8 = 0x10;
 const EXPLORED: u8 = 0x20;
 const FALLTHROUGH: u8 = 1;
 const BRANCH: u8 = 2;
+/// Discovered, and on the path to the next slot without being on the stack itself.
+const RUN: u8 = DISCOVERED | 3;
 
 impl Verifier<'_> {
     /// Number of slots.
@@ -126,6 +128,7 @@ impl Verifier<'_> {
                     _ => {}
                 }
                 let Some(off) = insn.jump_off() else { continue };
+                self.goes_back |= off < 0;
                 let to = Self::target(pc, off);
                 if to < i64::from(start) || to >= i64::from(end) {
                     self.pc = pc;
@@ -156,13 +159,12 @@ impl Verifier<'_> {
             if colours[root as usize] != 0 {
                 continue;
             }
-            colours[root as usize] = DISCOVERED;
-            stack.push(root);
+            stack.push(self.run_from(root, &mut colours));
             while let Some(&top) = stack.last() {
                 self.pc = top;
                 match self.visit(top, &mut colours, &mut stack)? {
                     Visit::Done => {
-                        colours[top as usize] = EXPLORED;
+                        explored(top, &mut colours);
                         stack.pop();
                     }
                     Visit::Deeper => {}
@@ -188,6 +190,23 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// Discovers an instruction and those that are passed on the way to the one that is given, which alone may lead anywhere
+    /// but to the next slot, or to one that was seen.
+    fn run_from(&self, mut pc: u32, colours: &mut [u8]) -> u32 {
+        let leads_on = |pc: u32| {
+            matches!(
+                self.insns[pc as usize],
+                Some(Insn::Alu { .. } | Insn::Load { .. } | Insn::Store { .. })
+            )
+        };
+        while leads_on(pc) && colours.get(pc as usize + 1) == Some(&0) {
+            colours[pc as usize] = RUN;
+            pc += 1;
+        }
+        colours[pc as usize] = DISCOVERED;
+        pc
+    }
+
     /// Kernel: `push_insn`.
     fn push(
         &mut self,
@@ -211,8 +230,7 @@ impl Verifier<'_> {
         match colours[to as usize] {
             0 => {
                 colours[from as usize] = DISCOVERED | edge;
-                colours[to as usize] = DISCOVERED;
-                stack.push(to);
+                stack.push(self.run_from(to, colours));
                 return Ok(Visit::Deeper);
             }
             EXPLORED => colours[from as usize] = DISCOVERED | edge,
@@ -335,7 +353,7 @@ impl Verifier<'_> {
     /// Kernel: `compute_scc`.
     pub(crate) fn compute_scc(&mut self) {
         const OFF_STACK: u32 = u32::MAX;
-        if !self.goes_back() {
+        if !self.goes_back {
             return;
         }
         let len = self.insns.len();
@@ -380,5 +398,14 @@ impl Verifier<'_> {
                 scc += u32::from(assign);
             }
         }
+    }
+}
+
+/// All successors of an instruction were seen, and so were those of the run that led to it: the slot before belongs to
+/// that if it is on the path, as the next slot is all that it leads to.
+fn explored(pc: u32, colours: &mut [u8]) {
+    colours[pc as usize] = EXPLORED;
+    for colour in colours[..pc as usize].iter_mut().rev().take_while(|colour| **colour == RUN) {
+        *colour = EXPLORED;
     }
 }

@@ -66,10 +66,22 @@ impl Backwards {
 
 /// Instructions that can follow inside the same function. Kernel: `bpf_insn_successors`.
 fn successors(insns: &[Option<Insn>], pc: u32) -> impl Iterator<Item = u32> + use<> {
-    let insn = insns[pc as usize];
-    let next = insn.filter(Insn::falls_through).map(|insn| pc + insn.slots());
-    let jump = insn.and_then(|insn| Pc(pc).jump(insn.jump_off()?));
-    next.into_iter().chain(jump.map(|to| to.0))
+    let (next, jump) = next_and_jump(insns, pc);
+    next.into_iter().chain(jump)
+}
+
+/// The instruction behind, if control may go on there, and the one that it may jump to.
+#[inline]
+fn next_and_jump(insns: &[Option<Insn>], pc: u32) -> (Option<u32>, Option<u32>) {
+    match &insns[pc as usize] {
+        // Most are such.
+        Some(Insn::Alu { .. } | Insn::Load { .. } | Insn::Store { .. }) => (Some(pc + 1), None),
+        Some(insn) => {
+            let next = insn.falls_through().then(|| pc + insn.slots());
+            (next, insn.jump_off().and_then(|off| Pc(pc).jump(off)).map(|to| to.0))
+        }
+        None => (None, None),
+    }
 }
 
 impl Verifier<'_> {
@@ -78,15 +90,33 @@ impl Verifier<'_> {
         successors(self.insns, pc)
     }
 
-    /// Whether any instruction can be followed by itself or one before it in the same function.
-    pub(crate) fn goes_back(&self) -> bool {
-        self.insns.iter().flatten().any(|insn| insn.jump_off().is_some_and(|off| off < 0))
+    /// The same, handed over one by one.
+    #[inline]
+    pub(crate) fn for_each_successor(&self, pc: u32, mut f: impl FnMut(u32)) {
+        let (next, jump) = next_and_jump(self.insns, pc);
+        if let Some(next) = next {
+            f(next);
+        }
+        if let Some(jump) = jump {
+            f(jump);
+        }
     }
 
     /// Instructions of each function, each after its successors where there is no loop.
     pub(crate) fn compute_postorder(&mut self) {
         let mut order = std::mem::take(&mut self.postorder);
         order.reserve(self.insns.len());
+        if !self.goes_back {
+            // All of a function can be reached from its start, and control only goes down it: up from its end, each comes
+            // after its successors.
+            for subprog in &mut self.subprogs {
+                subprog.postorder_start = order.len();
+                let is_insn = |&pc: &u32| self.insns[pc as usize].is_some();
+                order.extend((subprog.start..subprog.end).rev().filter(is_insn));
+            }
+            self.postorder = order;
+            return;
+        }
         let (mut state, mut stack) = self.scratch.take(self.insns.len());
         for at in 0..self.subprogs.len() {
             self.subprogs[at].postorder_start = order.len();

@@ -14,7 +14,7 @@ use crate::rule::Rule;
 use crate::state::{LinkedRegs, State, StateId, hist};
 use crate::verifier::{Next, Verifier};
 use crate::ways::Ways;
-use skep_domain::{Cmp, is_branch_taken, refine, refine_same};
+use skep_domain::{Cmp, Scalar, is_branch_taken, refine, refine_first, refine_same};
 use skep_isa::{CondOp, Pc, Reg, Src, Width};
 
 /// The domain's name of a condition.
@@ -154,19 +154,7 @@ impl Verifier<'_> {
             other.top_mut().reg_mut(dst).num = taken;
             self.reg_mut(dst).num = not;
         } else if a.is_scalar() && b.is_scalar() {
-            let [(ta, tb), (fa, fb)] = refine(&a.num, &b.num, cmp_of(op), width_of(width));
-            let mut regs =
-                [(a, ta), (b, tb), (a, fa), (b, fb)].map(|(reg, num)| RegState { num, ..reg });
-            for reg in &mut regs {
-                self.make_sane(reg)?;
-            }
-            let [ta, tb, fa, fb] = regs;
-            *other.top_mut().reg_mut(dst) = ta;
-            *self.reg_mut(dst) = fa;
-            if let Src::Reg(src) = src {
-                *other.top_mut().reg_mut(src) = tb;
-                *self.reg_mut(src) = fb;
-            }
+            self.refine(other, (&a.num, dst), (&b.num, src), op, width)?;
         }
         for reg in [if let Src::Reg(src) = src { Some(src) } else { None }, Some(dst)] {
             let Some(reg) = reg else { continue };
@@ -196,6 +184,36 @@ impl Verifier<'_> {
             && self.is_pointer_value(dst)
         {
             return compare_prohibited(dst, a);
+        }
+        Ok(())
+    }
+
+    /// What each way teaches about two numbers. In all but these the registers of both ways are still the same.
+    fn refine(
+        &mut self,
+        other: &mut State,
+        (a, dst): (&Scalar, Reg),
+        (b, src): (&Scalar, Src),
+        op: CondOp,
+        width: Width,
+    ) -> Res<()> {
+        let (cmp, width) = (cmp_of(op), width_of(width));
+        // The kernel holds a number of the instruction's own to the same as registers, if only when it is asked to.
+        if matches!(src, Src::Imm(_)) && !self.env.flags.test_reg_invariants {
+            let [taken, not] = refine_first(a, b, cmp, width);
+            other.top_mut().reg_mut(dst).num = taken;
+            self.reg_mut(dst).num = not;
+            return Ok(());
+        }
+        let [(mut ta, mut tb), (mut fa, mut fb)] = refine(a, b, cmp, width);
+        for num in [&mut ta, &mut tb, &mut fa, &mut fb] {
+            self.make_sane(num)?;
+        }
+        other.top_mut().reg_mut(dst).num = ta;
+        self.reg_mut(dst).num = fa;
+        if let Src::Reg(src) = src {
+            other.top_mut().reg_mut(src).num = tb;
+            self.reg_mut(src).num = fb;
         }
         Ok(())
     }

@@ -67,6 +67,8 @@ const MAX_PLACES: usize = 1024;
 /// Values that were kept lately.
 #[derive(Default)]
 pub(crate) struct Pool {
+    /// The register that was never written, which most are.
+    unwritten: Option<Rc<RegState>>,
     regs: Places<RegState>,
     slots: Places<Slot>,
     /// Frames whose dead values were cleared.
@@ -112,7 +114,7 @@ impl Pool {
         let places = (4 * slots).next_power_of_two().min(MAX_PLACES);
         if self.regs.count != places {
             let (regs, slots) = (Places::new(places), Places::new(places));
-            *self = Self { regs, slots, cleared: Places::new(places) };
+            (self.regs, self.slots, self.cleared) = (regs, slots, Places::new(places));
         }
     }
 
@@ -159,7 +161,7 @@ impl Pool {
         let live_regs = live_regs | 1 << 10;
         let values = &*frame.values;
         let regs = array::from_fn(|at| match live_regs >> at & 1 {
-            0 => self.reg(RegState::NOT_INIT),
+            0 => self.unwritten(),
             _ => Rc::clone(&values.regs[at]),
         });
         let stack = values.stack.iter().enumerate().map(|(at, slot)| match live_slots >> at & 1 {
@@ -175,9 +177,17 @@ impl Pool {
         frame.values = self.cleared.keep(place, cleared);
     }
 
+    /// The register that was never written.
+    fn unwritten(&mut self) -> Rc<RegState> {
+        Rc::clone(self.unwritten.get_or_insert_with(|| Rc::new(RegState::NOT_INIT)))
+    }
+
     /// A register that is kept.
     fn reg(&mut self, mut reg: RegState) -> Rc<RegState> {
         reg.precise = false;
+        if reg == RegState::NOT_INIT {
+            return self.unwritten();
+        }
         self.regs.keep(place(&reg), reg)
     }
 

@@ -3,6 +3,7 @@
 //! A textbook data-flow analysis over the postorder. States are compared only in live registers.
 //! Kernel: `compute_live_registers`.
 
+use crate::aux::Aux;
 use crate::verifier::Verifier;
 use skep_isa::{AluOp, AtomicOp, Insn, Reg, Src};
 
@@ -57,31 +58,43 @@ fn def_use(insn: &Insn, params: Option<u8>) -> (u16, u16) {
 impl Verifier<'_> {
     /// Fills in [`crate::aux::Aux::live_regs`].
     pub(crate) fn compute_live_regs(&mut self) {
-        // Without a way back, what follows an instruction is known when it is its turn: each is looked at once.
-        let goes_back = self.goes_back();
-        let slots = if goes_back { self.insns.len() } else { 0 };
-        let known: Vec<_> = (0..).take(slots).map(|pc| self.effects(pc)).collect();
         let mut aux = std::mem::take(&mut self.aux);
-        loop {
-            let mut changed = false;
-            for &pc in &self.postorder {
-                let live = |out, next: u32| out | aux[next as usize].live_regs;
-                let out = self.successors(pc).fold(0, live);
-                let (def, used) =
-                    known.get(pc as usize).copied().unwrap_or_else(|| self.effects(pc));
-                let before = (out & !def) | used;
-                changed |= before != aux[pc as usize].live_regs;
-                aux[pc as usize].live_regs = before;
+        if self.goes_back {
+            let slots = (0..).take(self.insns.len());
+            let known: Vec<_> = slots.map(|pc| self.effects(pc)).collect();
+            let mut changed = true;
+            while changed {
+                changed = false;
+                for &pc in &self.postorder {
+                    let before = self.live_before(pc, known[pc as usize], &aux);
+                    changed |= before != aux[pc as usize].live_regs;
+                    aux[pc as usize].live_regs = before;
+                }
             }
-            if !changed || !goes_back {
-                break;
+        } else {
+            // What follows an instruction is known when it is its turn: each is looked at once.
+            for &pc in &self.postorder {
+                aux[pc as usize].live_regs = self.live_before(pc, self.effects(pc), &aux);
             }
         }
         self.aux = aux;
     }
 
+    /// What is live before the instruction at a slot, from what it writes and reads and what follows it.
+    #[inline]
+    fn live_before(&self, pc: u32, (def, used): (u16, u16), aux: &[Aux]) -> u16 {
+        let mut out = 0;
+        self.for_each_successor(pc, |next| out |= aux[next as usize].live_regs);
+        (out & !def) | used
+    }
+
     /// What the instruction at a slot writes and reads.
+    #[inline]
     fn effects(&self, pc: u32) -> (u16, u16) {
-        self.insns[pc as usize].map_or((0, 0), |insn| def_use(&insn, self.call_params(&insn)))
+        match &self.insns[pc as usize] {
+            None => (0, 0),
+            Some(insn @ Insn::Call(_)) => def_use(insn, self.call_params(insn)),
+            Some(insn) => def_use(insn, None),
+        }
     }
 }

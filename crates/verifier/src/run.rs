@@ -129,6 +129,7 @@ impl<'a> Verifier<'a> {
             subprogs,
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
+            goes_back: false,
             postorder,
             backwards: OnceCell::new(),
             bpf_capable: caps.bpf || caps.sys_admin,

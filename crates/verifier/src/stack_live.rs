@@ -174,15 +174,19 @@ impl StackLive {
     fn reset_writes(&mut self, frames: usize, pc: u32) {
         self.write_pc = pc;
         self.write_frames = frames;
-        self.write_acc[..frames].fill(0);
+        self.write_acc = [0; MAX_FRAMES];
     }
 
     fn commit_writes(&mut self, instance: usize) {
         let pc = self.write_pc;
-        let Instance { start, written, .. } = self.instances[instance];
+        let Instance { start, written, ref frames, .. } = self.instances[instance];
         let (word, bit) = bit_of(written, pc - start);
         let seen = self.written[word] & bit != 0;
         self.written[word] |= bit;
+        if frames.is_empty() && self.write_acc.iter().fold(0, |all, slots| all | slots) == 0 {
+            // Nothing has touched the stack yet.
+            return;
+        }
         for frame in 0..self.write_frames {
             let mut slots = self.write_acc[frame];
             if !seen && slots == 0 {

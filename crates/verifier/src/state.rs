@@ -2,7 +2,6 @@
 
 use crate::frame::{Activation, Frame};
 use crate::reg::RegState;
-use std::mem;
 
 /// Index of a remembered state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -331,10 +330,48 @@ impl<F: Clone> Clone for State<F> {
     }
 
     fn clone_from(&mut self, other: &Self) {
-        let Self { mut frames, mut refs, mut history, .. } = mem::replace(self, other.hollow());
+        // One by one, as states are large and branches many.
+        let Self {
+            frames,
+            refs,
+            active_locks,
+            active_lock_id,
+            active_lock_place,
+            active_preempt_locks,
+            active_irq_id,
+            active_rcu_locks,
+            speculative,
+            in_sleepable,
+            branches,
+            pc,
+            first_pc,
+            last_pc,
+            parent,
+            equal,
+            history,
+            dfs_depth,
+            callback_unroll_depth,
+            may_goto_depth,
+        } = self;
         frames.clone_from(&other.frames);
         refs.clone_from(&other.refs);
         history.clone_from(&other.history);
-        (self.frames, self.refs, self.history) = (frames, refs, history);
+        *active_locks = other.active_locks;
+        *active_lock_id = other.active_lock_id;
+        *active_lock_place = other.active_lock_place;
+        *active_preempt_locks = other.active_preempt_locks;
+        *active_irq_id = other.active_irq_id;
+        *active_rcu_locks = other.active_rcu_locks;
+        *speculative = other.speculative;
+        *in_sleepable = other.in_sleepable;
+        *branches = other.branches;
+        *pc = other.pc;
+        *first_pc = other.first_pc;
+        *last_pc = other.last_pc;
+        *parent = other.parent;
+        *equal = other.equal;
+        *dfs_depth = other.dfs_depth;
+        *callback_unroll_depth = other.callback_unroll_depth;
+        *may_goto_depth = other.may_goto_depth;
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) exception_cb: Option<u32>,
     /// The image's maps in order, then templates of maps inside others.
     pub(crate) maps: Vec<MapInfo<'a>>,
+    /// Whether any instruction can be followed by itself or one before it in the same function.
+    pub(crate) goes_back: bool,
     /// Instructions, each after its successors where there is no loop.
     pub(crate) postorder: Vec<u32>,
     /// The way back, once something is asked of it.

@@ -1,7 +1,7 @@
 //! Samples on 64 bits: a description is made around a number, so that one member is known.
 
 use super::model::{Random, compare, operate};
-use crate::{AluOp, Cmp, Scalar, Tnum, Width, is_branch_taken, refine, refine_same};
+use crate::{AluOp, Cmp, Scalar, Tnum, Width, is_branch_taken, refine, refine_first, refine_same};
 
 /// A number near an edge, or any.
 fn number(rng: &mut Random) -> u64 {
@@ -66,7 +66,9 @@ fn operations_on_64_bits_are_sound() {
             for cmp in Cmp::ALL {
                 let holds = compare(cmp, width, x, y);
                 let decided = is_branch_taken(&a, &b, cmp, width);
-                let (p, q) = refine(&a, &b, cmp, width)[usize::from(!holds)];
+                let both = refine(&a, &b, cmp, width);
+                assert_eq!(refine_first(&a, &b, cmp, width), both.map(|(first, _)| first));
+                let (p, q) = both[usize::from(!holds)];
                 let kept = p.contains(x) && q.contains(y);
                 assert!(
                     kept && decided.is_none_or(|decided| decided == holds),
