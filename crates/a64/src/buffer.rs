@@ -74,9 +74,14 @@ impl Assembler {
     /// Binds a label to the end of the code as it is now.
     #[inline]
     pub fn bind(&mut self, label: Label) {
-        let here = self.here();
+        self.bind_at(label, self.here());
+    }
+
+    /// Binds a label to a place in the code that there is already.
+    #[inline]
+    pub fn bind_at(&mut self, label: Label, at: u32) {
         if let Some(slot) = self.labels.get_mut(label.0 as usize) {
-            *slot = here;
+            *slot = at;
         }
     }
 

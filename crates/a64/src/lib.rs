@@ -27,7 +27,9 @@ mod buffer;
 mod immediate;
 mod memory;
 mod operand;
+mod vector;
 
 pub use branch::Reach;
 pub use buffer::{Assembler, FixupError, Label};
 pub use operand::{Add, Cond, Divide, Gpr, Logic, Mem, MemSize, Move, Rmw, Shift, Width};
+pub use vector::{Lanes, Vector};

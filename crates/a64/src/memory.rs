@@ -14,26 +14,31 @@ impl Assembler {
     /// `dst = [mem]`, zero-extended.
     #[inline]
     pub fn load(&mut self, size: MemSize, dst: Gpr, mem: Mem) {
-        self.access(size, LOAD, dst, mem);
+        self.access_gpr(size, LOAD, dst, mem);
     }
 
     /// `dst = [mem]`, sign-extended to 64 bits.
     #[inline]
     pub fn load_sx(&mut self, size: MemSize, dst: Gpr, mem: Mem) {
         let op = if size == MemSize::B8 { LOAD } else { LOAD_SX };
-        self.access(size, op, dst, mem);
+        self.access_gpr(size, op, dst, mem);
     }
 
     /// `[mem] = src`
     #[inline]
     pub fn store(&mut self, size: MemSize, src: Gpr, mem: Mem) {
-        self.access(size, STORE, src, mem);
+        self.access_gpr(size, STORE, src, mem);
     }
 
     #[inline]
-    fn access(&mut self, size: MemSize, op: u32, reg: Gpr, mem: Mem) {
-        let log = size as u32;
-        let fields = log << 30 | op | mem.base << 5 | reg.bits();
+    fn access_gpr(&mut self, size: MemSize, op: u32, reg: Gpr, mem: Mem) {
+        self.access(((size as u32) << 30 | op | reg.bits(), size as u32), mem);
+    }
+
+    /// An access of `1 << log` bytes, by what its encodings have in common but for the base.
+    #[inline]
+    pub(crate) fn access(&mut self, (fields, log): (u32, u32), mem: Mem) {
+        let fields = fields | mem.base << 5;
         let index = match mem.by {
             By::Register(index) => index,
             By::Distance(distance) => {

@@ -77,10 +77,11 @@ pub fn check(raws: &[RawInsn]) -> Result<Program, CheckError> {
         .enumerate()
         .map(|(pc, &raw)| {
             let insn = Insn::decode(raw).map_err(|source| CheckError::Insn { pc, source })?;
-            check_insn(pc, insn, len).map(|()| insn)
+            check_insn(pc, &insn, len).map(|()| insn)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    check_whole(insns)
+    let is_linear = !insns.iter().any(needs_more);
+    check_whole(insns, is_linear)
 }
 
 /// Checks decoded instructions by the same rules: what a compiler made need not be encoded first.
@@ -92,18 +93,27 @@ pub fn check_insns(insns: Vec<Insn>) -> Result<Program, CheckError> {
     if len == 0 || len > MAX_INSNS {
         return Err(CheckError::Length { len });
     }
-    insns.iter().enumerate().try_for_each(|(pc, &insn)| check_insn(pc, insn, len))?;
-    check_whole(insns)
+    let mut is_linear = true;
+    for (pc, insn) in insns.iter().enumerate() {
+        check_insn(pc, insn, len)?;
+        is_linear &= !needs_more(insn);
+    }
+    check_whole(insns, is_linear)
+}
+
+/// Whether more than itself decides whether an instruction is right.
+const fn needs_more(insn: &Insn) -> bool {
+    matches!(insn, Insn::LoadMem { .. } | Insn::Jump { .. })
 }
 
 #[inline]
-fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
+fn check_whole(insns: Vec<Insn>, is_linear: bool) -> Result<Program, CheckError> {
     match insns.last() {
         Some(Insn::RetK { .. } | Insn::RetA) => {}
         _ => return Err(CheckError::NoReturn { pc: insns.len().saturating_sub(1) }),
     }
     // Most have neither.
-    if insns.iter().any(|insn| matches!(insn, Insn::LoadMem { .. } | Insn::Jump { .. })) {
+    if !is_linear {
         check_cells(&insns)?;
         convert::check_jumps(&insns)?;
     }
@@ -111,8 +121,8 @@ fn check_whole(insns: Vec<Insn>) -> Result<Program, CheckError> {
 }
 
 #[inline]
-fn check_insn(pc: usize, insn: Insn, len: usize) -> Result<(), CheckError> {
-    match insn {
+fn check_insn(pc: usize, insn: &Insn, len: usize) -> Result<(), CheckError> {
+    match *insn {
         Insn::Alu { op: AluOp::Div | AluOp::Mod, src: Src::K(0) } => {
             Err(CheckError::DivisionByZero { pc })
         }

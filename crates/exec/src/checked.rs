@@ -23,8 +23,8 @@ impl Compiled {
     /// Compiles the programs of a machine with every access checked. Without a meter a run ends only if its program does.
     ///
     /// # Errors
-    /// [`Refused`] with the first reason that is found: among them that a program calls or jumps by a register, does
-    /// anything with r10 but copy, store and follow it, or may replace itself by another.
+    /// [`Refused`] with the first reason that is found: among them that a program calls or jumps by a register, or does
+    /// anything with r10 but copy, store and follow it.
     pub fn checked<S>(machine: &Machine<S>, options: CodeOptions) -> Result<Self, Refused> {
         let host = Processor::host().ok_or(Refused::Host)?;
         let (mut progs, mut frames, mut bridged) = (Vec::new(), Vec::new(), Vec::new());

@@ -390,6 +390,54 @@ fn loops_that_lead_to_the_head_of_another_are_counted() {
     }
 }
 
+/// Loops with more values than there are registers: then the account is in memory, and what asks for more keeps what is in
+/// its register and in that of the environment. Choices put back what they do not take.
+#[test]
+fn loops_of_many_values_are_counted() {
+    for alive in [4, 9, 12, 16, 24, 40] {
+        for choices in [0, 1, 3] {
+            let (mut text, mut state, mut count) = (String::new(), Vec::new(), 0);
+            let slot = |n: usize| format!("*(u64 *)(r10 - {})", 8 * (n + 1));
+            for n in 0..alive {
+                let start = 0x9e37_79b9u64 * (n as u64 + 1);
+                text += &format!("r3 = {start} ll\n{} = r3\n", slot(n));
+                state.push(start);
+                count += 2;
+            }
+            text += "r0 = 0\nr1 = 900\nouter:\nr2 = r1\nr2 &= 7\nr2 += 1\ninner:\n";
+            for n in 0..alive {
+                text += &format!("r4 = {0}\nr4 += r2\nr0 ^= r4\n{0} = r4\n", slot(n));
+                if n < choices {
+                    text += &format!("r5 = 0\nif r4 > {} goto c{n}\n", 0x9e37_79b9u32 / 2);
+                    text += &format!("r5 = 8\nc{n}:\nr0 += r5\n");
+                }
+            }
+            text += "r2 += -1\nif r2 != 0 goto inner\nr1 += -1\nif r1 != 0 goto outer\nexit";
+            let mut r0 = 0u64;
+            count += 2;
+            for outer in (1..=900u64).rev() {
+                for inner in (1..=(outer & 7) + 1).rev() {
+                    for (n, value) in state.iter_mut().enumerate() {
+                        *value = value.wrapping_add(inner);
+                        r0 ^= *value;
+                        count += 4;
+                        if n < choices {
+                            let is_more = *value > 0x9e37_79b9 / 2;
+                            r0 = r0.wrapping_add(if is_more { 0 } else { 8 });
+                            count += if is_more { 3 } else { 4 };
+                        }
+                    }
+                    count += 2;
+                }
+                count += 5;
+            }
+            for optimised in [false, true] {
+                assert_eq!(counted_by(&text, optimised), (r0, count + 1), "{alive} {optimised}");
+            }
+        }
+    }
+}
+
 /// A loop that decides on `count` numbers, `step` apart from `base` on, with so many values alive around it; and what it
 /// gives.
 fn decisions(base: i64, step: i64, count: i64, alive: usize) -> (String, u64) {

@@ -101,9 +101,14 @@ fn check((work, bytes): (Work, usize), known: Option<usize>, alive: bool, is_met
     let features = if alive { Features::default() } else { features() };
     // SAFETY: the programs here touch their memory and stack.
     let code = unsafe { Bare::new(&prog, &NoSurroundings, features, kind) }.unwrap();
-    // `movups`, which nothing else has.
-    let is_wide = code.code().bytes.windows(2).any(|bytes| bytes == [0x0f, 0x10]);
-    let may_be = cfg!(target_arch = "x86_64") && (work == Work::Copy || bytes < 8);
+    let bytes_of = &code.code().bytes;
+    // `movups`, and `ldr` and `ldur` of 16 bytes, which nothing else has.
+    let is_wide = if cfg!(target_arch = "x86_64") {
+        bytes_of.windows(2).any(|bytes| bytes == [0x0f, 0x10])
+    } else {
+        bytes_of.chunks(4).any(|word| matches!(word, [_, _, 0xc0..=0xff, 0x3c | 0x3d]))
+    };
+    let may_be = work == Work::Copy || bytes < 8;
     let at_once = match work {
         Work::Copy => 32 / bytes,
         Work::Sum(_) if bytes == 1 => 64,

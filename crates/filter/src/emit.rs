@@ -20,6 +20,9 @@ use skep_cbpf::{AluOp, CheckError, CondOp, Insn, MAX_INSNS, Program, Reg, Src, c
 use skep_diag::Span;
 use state::State;
 
+/// Blocks that are searched one by one.
+const SEARCHED: usize = 16;
+
 /// How a block ends.
 #[derive(Clone, Copy, Debug)]
 struct Branch {
@@ -124,15 +127,18 @@ fn emit_with(
         }
     }
     let code = &mut machine.code;
-    if optimise {
+    if optimise && machine.stores {
         drop_dead_stores(code, &mut prologue, parts);
     }
     places.clear();
     places.resize(count, Places::default());
-    buckets.clear();
-    buckets.resize(parts.len().next_power_of_two().max(4), 0);
-    made.clear();
-    made.reserve(parts.len());
+    let is_few = parts.len() <= SEARCHED;
+    if !is_few {
+        buckets.clear();
+        buckets.resize(parts.len().next_power_of_two(), 0);
+        made.clear();
+        made.reserve(parts.len());
+    }
     out.clear();
     out.reserve(code.len() + parts.len());
     let mut layout = Layout { out, places, made, buckets };
@@ -142,14 +148,24 @@ fn emit_with(
         }
     }
     for at in (0..parts.len()).rev() {
-        let Part { id, end, branch } = parts[at];
+        let Part { id, end, branch } = &parts[at];
         let begin = if at == 0 { prologue } else { parts[at - 1].end };
-        let code = &code[begin..end];
-        if optimise {
-            layout.unless_there(id, code, branch, meaning.snaplen);
-        } else {
-            layout.branch(branch, meaning.snaplen);
-            layout.straight(id, code);
+        let own = &code[begin..*end];
+        let there = match branch.cond {
+            _ if !optimise => None,
+            None if own.is_empty() => {
+                layout.places[*id as usize] = layout.places[branch.yes as usize];
+                continue;
+            }
+            _ if is_few => layout.find(own, branch, &parts[at..], code),
+            _ => layout.find_or_note(*id, own, branch),
+        };
+        match there {
+            Some(begin) => layout.places[*id as usize].begin = begin,
+            None => {
+                layout.branch(branch, meaning.snaplen);
+                layout.straight(*id, own);
+            }
         }
     }
     if root <= ACCEPT {
@@ -163,10 +179,9 @@ fn emit_with(
 
 /// Takes out stores of cells that nothing loads.
 fn drop_dead_stores(code: &mut Vec<Insn>, prologue: &mut usize, parts: &mut [Part]) {
-    let is_store = |insn: &Insn| matches!(insn, Insn::Store { .. });
     let jumps = |insn: &Insn| matches!(insn, Insn::Jump { .. } | Insn::JumpIf { .. });
     // Jumps inside of straight code count what is between. What a table is asked for is read by no instruction.
-    if !code.iter().any(is_store) || code.iter().any(|insn| jumps(insn) || *insn == PREFIX) {
+    if code.iter().any(|insn| jumps(insn) || *insn == PREFIX) {
         return;
     }
     let loaded = code.iter().fold(0u32, |loaded, insn| match *insn {
@@ -332,8 +347,8 @@ struct Made {
     /// Places, which are the same for what is the same.
     yes: u32,
     no: u32,
-    /// Its straight code, from here on for so many instructions towards the start.
-    end: u32,
+    id: BlockId,
+    /// Instructions of its straight code.
     len: u32,
     /// The one before with the same hash, counted from 1.
     before: u32,
@@ -361,12 +376,23 @@ impl Layout<'_> {
         short(here - begin).or_else(|| short(here - detour).filter(|_| detour > 0))
     }
 
-    /// Lays out a block, unless the same instructions end another one, and so are this one.
-    fn unless_there(&mut self, id: BlockId, code: &[Insn], branch: Branch, snaplen: u32) {
-        if branch.cond.is_none() && code.is_empty() {
-            self.places[id as usize] = self.places[branch.yes as usize];
-            return;
-        }
+    /// Where a block is that ends with the same instructions, and so is this one, of few: `parts` are this one and those
+    /// that are laid out.
+    fn find(&self, own: &[Insn], branch: &Branch, parts: &[Part], code: &[Insn]) -> Option<u32> {
+        let (yes, no) = (self.begin(branch.yes), self.begin(branch.no));
+        // Where the instructions of one begin, those before it end.
+        parts.windows(2).find_map(|pair| {
+            let Part { id, end, branch: other } = &pair[1];
+            let is_same = other.cond == branch.cond
+                && (self.begin(other.yes), self.begin(other.no)) == (yes, no)
+                && code[pair[0].end..*end].ends_with(own);
+            let longer = || u32::try_from(end - pair[0].end - own.len()).unwrap_or(0);
+            is_same.then(|| self.begin(*id) - longer())
+        })
+    }
+
+    /// The same of many; what is not found is noted, as it is laid out next.
+    fn find_or_note(&mut self, id: BlockId, own: &[Insn], branch: &Branch) -> Option<u32> {
         let (yes, no) = (self.begin(branch.yes), self.begin(branch.no));
         let k = match branch.cond {
             Some((_, Src::K(k))) => k,
@@ -375,26 +401,21 @@ impl Layout<'_> {
         let key = k.wrapping_mul(0x9e37_79b1) ^ yes.wrapping_mul(31) ^ no.wrapping_mul(1021);
         let bucket = (key ^ key >> 15) as usize & (self.buckets.len() - 1);
         let before = self.buckets[bucket];
+        let len = u32::try_from(own.len()).unwrap_or(0);
         let mut at = before;
         while let Some(made) = self.made.get((at as usize).wrapping_sub(1)) {
-            if (made.cond, made.yes, made.no) == (branch.cond, yes, no)
-                && code.len() <= made.len as usize
-            {
-                let there = &self.out[made.end as usize..][..code.len()];
-                if there.iter().rev().eq(code) {
-                    self.places[id as usize].begin =
-                        made.end + u32::try_from(code.len()).unwrap_or(0);
-                    return;
+            if (made.cond, made.yes, made.no) == (branch.cond, yes, no) && len <= made.len {
+                let begin = self.places[made.id as usize].begin;
+                let there = &self.out[(begin - made.len) as usize..][..own.len()];
+                if there.iter().rev().eq(own) {
+                    return Some(begin - made.len + len);
                 }
             }
             at = made.before;
         }
-        self.branch(branch, snaplen);
-        let end = self.len();
-        self.straight(id, code);
-        let (cond, len) = (branch.cond, self.len() - end);
-        self.made.push(Made { cond, yes, no, end, len, before });
+        self.made.push(Made { cond: branch.cond, yes, no, id, len, before });
         self.buckets[bucket] = u32::try_from(self.made.len()).unwrap_or(0);
+        None
     }
 
     /// What a block does before it branches.
@@ -418,7 +439,7 @@ impl Layout<'_> {
         self.places[id as usize].detour = self.len();
     }
 
-    fn branch(&mut self, branch: Branch, snaplen: u32) {
+    fn branch(&mut self, branch: &Branch, snaplen: u32) {
         let Some((op, src)) = branch.cond else {
             return self.jump(branch.yes, snaplen);
         };

@@ -55,6 +55,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Blocks that there is room for.
+    pub(crate) const fn room(&self) -> usize {
+        self.blocks.capacity()
+    }
+
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
         let Self { blocks, spare, needs, table, made, counts, ways, bits, facts, .. } = self;
@@ -106,8 +111,8 @@ pub(crate) struct Graph<'a> {
     /// For each of the first blocks, the bytes that a packet has at least which is accepted from there on.
     needs: Vec<u32>,
     table: Vec<BlockId>,
-    /// Whether the blocks are in the table: few are searched one by one.
-    has_table: bool,
+    /// Blocks that are in the table; few are searched one by one.
+    in_table: usize,
     optimise: bool,
     /// Whether equal blocks are to be the same.
     shares: bool,
@@ -119,6 +124,8 @@ pub(crate) struct Graph<'a> {
     folded: u32,
     /// Whether a touch was made.
     has_touches: bool,
+    /// The first block of a graph in which tests neither decide others nor are in a bad order, nor are there twice.
+    plain: BlockId,
     splits: Splits,
     /// Whether it made a difference.
     was_split: Cell<bool>,
@@ -146,13 +153,14 @@ impl<'a> Graph<'a> {
             needs: std::mem::take(&mut memory.needs),
             table: std::mem::take(&mut memory.table),
             memory,
-            has_table: false,
+            in_table: 0,
             optimise,
             reserved: Vec::new(),
             found: Vec::new(),
             folded: 0,
             shares: optimise,
             has_touches: false,
+            plain: REJECT,
             splits,
             was_split: Cell::new(false),
         };
@@ -245,7 +253,8 @@ impl<'a> Graph<'a> {
         self.blocks.reserve(room);
         self.blocks.extend_from_slice(&old[..=ACCEPT as usize]);
         self.needs.truncate(ACCEPT as usize + 1);
-        self.has_table = false;
+        self.in_table = 0;
+        self.plain = REJECT;
         old
     }
 
@@ -266,6 +275,7 @@ impl<'a> Graph<'a> {
                 self.touch(test.value, yes)
             }
             Step::Test(test) => self.finish(test, yes, no),
+            Step::Effect(_) if yes == REJECT => REJECT,
             Step::Effect(_) | Step::End => self.add(Block { step, yes, no }),
         }
     }
@@ -325,7 +335,8 @@ impl<'a> Graph<'a> {
 
     /// Whether a block tests the value.
     fn asks(&self, id: BlockId, value: ValueId) -> bool {
-        matches!(self.blocks[id as usize].step, Step::Test(test) if test.value == value)
+        id > ACCEPT
+            && matches!(&self.blocks[id as usize].step, Step::Test(test) if test.value == value)
     }
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
@@ -342,6 +353,11 @@ impl<'a> Graph<'a> {
                 Cmp::Eq if yes == REJECT && self.needed(no) > k => return no,
                 _ => {}
             }
+        }
+        if let Rhs::Value(rhs) = test.rhs
+            && self.is_too_short(&test, rhs, yes)
+        {
+            yes = REJECT;
         }
         if yes == no {
             self.folded += 1;
@@ -361,7 +377,38 @@ impl<'a> Graph<'a> {
                 return yes;
             }
         }
+        if self.values.overlap() {
+            let past = |from, holds, to| self.leads_by_bytes(from, Fact { test, holds }, to);
+            if past(no, true, yes) {
+                return self.touch(test.value, no);
+            }
+            if past(yes, false, no) {
+                return self.touch(test.value, yes);
+            }
+        }
         self.add(Block { step: Step::Test(test), yes, no })
+    }
+
+    /// Whether the test of a block, which loads less, leads to another by what a fact says of its bytes.
+    fn leads_by_bytes(&self, from: BlockId, fact: Fact, to: BlockId) -> bool {
+        let Block { step: Step::Test(test), yes, no } = self.blocks[from as usize] else {
+            return false;
+        };
+        let is_loaded =
+            self.end(test.value).is_some_and(|end| Some(end) <= self.end(fact.test.value));
+        let decided = idle::by_bytes(self.values, [fact], &test).filter(|_| is_loaded);
+        decided.is_some_and(|decided| to == if decided { yes } else { no })
+    }
+
+    /// Whether the length is equal to a value that is never as large as what is accepted from a block on.
+    fn is_too_short(&mut self, test: &Test, rhs: ValueId, next: BlockId) -> bool {
+        let other = match self.values.known_len() {
+            Some(len) if len == test.value => rhs,
+            Some(len) if len == rhs => test.value,
+            _ => return false,
+        };
+        let most = self.values.most(other);
+        (test.cmp, test.mask) == (Cmp::Eq, u32::MAX) && self.needed(next) > most
     }
 
     /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
@@ -447,7 +494,7 @@ impl<'a> Graph<'a> {
     /// load.
     fn skip(&self, mut id: BlockId, fact: Fact) -> BlockId {
         while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
-            id = match fact.decides(&test) {
+            id = match fact.decides(&test).filter(|_| self.goes_past(&fact, &test)) {
                 Some(true) => yes,
                 Some(false) => no,
                 None => break,
@@ -489,11 +536,13 @@ impl<'a> Graph<'a> {
     pub(crate) fn add(&mut self, block: Block) -> BlockId {
         let id = BlockId::try_from(self.blocks.len()).unwrap_or(BlockId::MAX);
         if self.shares {
-            let there = if self.blocks.len() < SEARCHED {
-                let tests = self.blocks.get(ACCEPT as usize + 1..).unwrap_or(&[]);
-                (ACCEPT + 1..).zip(tests).find(|(_, other)| block.is(other)).map(|found| found.0)
+            // It stands behind those that it leads to; most lead to one of the last.
+            let first = block.yes.max(block.no).max(ACCEPT) + 1;
+            let later = self.blocks.get(first as usize..).unwrap_or(&[]);
+            let there = if later.len() < SEARCHED {
+                (first..).zip(later).find(|(_, other)| block.is(other)).map(|found| found.0)
             } else {
-                self.find_or_note(&block, id)
+                self.find(&block)
             };
             if let Some(there) = there {
                 return there;
@@ -503,11 +552,9 @@ impl<'a> Graph<'a> {
         id
     }
 
-    /// The equal block that is in the table; if there is none, `id` is noted there.
-    fn find_or_note(&mut self, block: &Block, id: BlockId) -> Option<BlockId> {
-        if !self.has_table || self.blocks.len() * 2 >= self.table.len() {
-            self.fill_table();
-        }
+    /// The equal block, found in the table.
+    fn find(&mut self, block: &Block) -> Option<BlockId> {
+        self.fill_table();
         let mask = self.table.len() - 1;
         let mut slot = hash(block) & mask;
         while self.table[slot] != 0 {
@@ -517,23 +564,27 @@ impl<'a> Graph<'a> {
             }
             slot = (slot + 1) & mask;
         }
-        self.table[slot] = id;
         None
     }
 
-    /// All blocks into the table, and room for as many again.
+    /// All blocks into the table, which has room for as many again at least.
     fn fill_table(&mut self) {
-        let len = (self.blocks.len() * 4).next_power_of_two();
-        self.table.clear();
-        self.table.resize(len, 0);
-        for (id, block) in (0..).zip(&self.blocks).skip(ACCEPT as usize + 1) {
-            let mut slot = hash(block) & (len - 1);
-            while self.table[slot] != 0 {
-                slot = (slot + 1) & (len - 1);
-            }
-            self.table[slot] = id;
+        if self.blocks.len() * 2 >= self.table.len() || self.in_table == 0 {
+            let len = (self.blocks.len() * 4).next_power_of_two();
+            self.table.clear();
+            self.table.resize(len, 0);
+            self.in_table = ACCEPT as usize + 1;
         }
-        self.has_table = true;
+        let mask = self.table.len() - 1;
+        let rest = self.blocks.get(self.in_table..).unwrap_or(&[]);
+        for block in rest {
+            let mut slot = hash(block) & mask;
+            while self.table[slot] != 0 {
+                slot = (slot + 1) & mask;
+            }
+            self.table[slot] = BlockId::try_from(self.in_table).unwrap_or(BlockId::MAX);
+            self.in_table += 1;
+        }
     }
 }
 

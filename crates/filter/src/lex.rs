@@ -159,50 +159,88 @@ impl<'a> Lexer<'a> {
         ))
     }
 
+    /// A token of so many bytes.
+    fn token(&mut self, start: usize, len: usize, tok: Tok) -> Token {
+        self.at = start + len;
+        Token { tok, span: Span::new(start, self.at) }
+    }
+
+    /// A name of so many bytes, which may be a word.
+    fn word(&mut self, start: usize, len: usize) -> Token {
+        let tok = match word(&self.text[start..start + len]) {
+            Some(Word::Number(number)) => Tok::Number(number),
+            Some(word) => Tok::Word(word),
+            None => Tok::Name,
+        };
+        self.token(start, len, tok)
+    }
+
+    /// A number of so many bytes.
+    fn number(&mut self, start: usize, len: usize) -> Result<Token, Error> {
+        let text = &self.text[start..start + len];
+        let value = number_value(text, Span::new(start, start + len))?;
+        Ok(self.token(start, len, Tok::Number(value)))
+    }
+
     /// What begins with a letter, a digit or a colon.
     fn long(&mut self, rest: &[u8], start: usize) -> Result<Token, Error> {
-        let name = name_len(rest);
+        let (name, kinds) = name_len(rest);
         let is_digit = rest[0].is_ascii_digit();
+        // Of most names their bytes tell that nothing else is as long.
+        if name > 0 && !rest[0].is_ascii_hexdigit() {
+            return Ok(self.word(start, name));
+        }
+        if name > 0 && name < MAC_DIGITS && rest.get(name) != Some(&b':') {
+            match kinds {
+                DIGIT => return self.number(start, name),
+                _ if kinds & (DOT | DASH) == 0 && !is_digit => return Ok(self.word(start, name)),
+                ADDRESS if ip4_len(rest) == (name, 4) => {
+                    return Ok(self.token(start, name, Tok::Ip4));
+                }
+                _ => {}
+            }
+        }
         // With a colon ahead there may be an address that is longer than any name.
         let (v6, bogus) = match rest.get(name) {
             Some(b':') if name <= 4 => (ip6_len(rest), bogus_len(rest)),
             _ => (0, 0),
         };
         let mac = if rest[0].is_ascii_hexdigit() { mac_len(rest) } else { 0 };
-        let ip4 = if is_digit && rest[..name].contains(&b'.') { ip4_len(rest) } else { 0 };
+        let ip4 = match ip4_len(rest) {
+            (len, 2..) => len,
+            _ => 0,
+        };
         let number = if is_digit { number_len(rest) } else { 0 };
         let len = name.max(v6).max(bogus).max(mac).max(ip4).max(number);
         if len == 0 {
             self.at += 1;
             return Ok(Token { tok: Tok::Punct(b':'), span: Span::new(start, self.at) });
         }
-        self.at += len;
-        let span = Span::new(start, self.at);
-        let text = &self.text[start..self.at];
-        let token = |tok| Ok(Token { tok, span });
         if len == name {
-            match word(text) {
-                Some(Word::Number(number)) => return token(Tok::Number(number)),
-                Some(word) => return token(Tok::Word(word)),
-                None => {}
+            let token = self.word(start, len);
+            if token.tok != Tok::Name {
+                return Ok(token);
             }
         }
-        if len == mac {
-            token(Tok::Mac(mac_bytes(text)))
+        let span = Span::new(start, start + len);
+        let text = &self.text[start..start + len];
+        let tok = if len == mac {
+            Tok::Mac(mac_bytes(text))
         } else if len == number {
-            token(Tok::Number(number_value(text, span)?))
+            return self.number(start, len);
         } else if len == ip4 {
-            token(Tok::Ip4)
+            Tok::Ip4
         } else if len == v6 {
             match text.parse::<std::net::Ipv6Addr>() {
-                Ok(addr) => token(Tok::Ip6(addr.to_bits())),
-                Err(_) => Err(address(text, span, "an IPv6 address")),
+                Ok(addr) => Tok::Ip6(addr.to_bits()),
+                Err(_) => return Err(address(text, span, "an IPv6 address")),
             }
         } else if len == bogus {
-            Err(address(text, span, "an Ethernet address"))
+            return Err(address(text, span, "an Ethernet address"));
         } else {
-            token(Tok::Name)
-        }
+            Tok::Name
+        };
+        Ok(self.token(start, len, tok))
     }
 }
 
@@ -247,31 +285,53 @@ fn hex_len(text: &[u8], most: usize) -> usize {
     text.iter().take(most).take_while(|byte| byte.is_ascii_hexdigit()).count()
 }
 
-/// A name: letters, digits, `-`, `_` and `.`, beginning with one of the first two and not ending
-/// with `-` or `_`.
-fn name_len(text: &[u8]) -> usize {
-    /// Which bytes names have.
-    const INNER: [bool; 256] = {
-        let mut inner = [false; 256];
-        let mut byte = 0;
-        while byte < 128_u8 {
-            inner[byte as usize] =
-                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-            byte += 1;
-        }
-        inner
-    };
-    if !text[0].is_ascii_alphanumeric() {
-        return 0;
+/// Kinds of bytes that names have, as bits.
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const DOT: u8 = 4;
+/// `-` and `_`.
+const DASH: u8 = 8;
+
+/// What addresses of IPv4 have.
+const ADDRESS: u8 = DIGIT | DOT;
+
+/// Digits of an Ethernet address that is nothing else.
+const MAC_DIGITS: usize = 12;
+
+/// The kind of each byte; 0 is in no name.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        kinds[byte as usize] = match byte {
+            b'0'..=b'9' => DIGIT,
+            b'.' => DOT,
+            b'-' | b'_' => DASH,
+            _ if byte.is_ascii_alphabetic() => LETTER,
+            _ => 0,
+        };
+        byte += 1;
     }
-    let mut len = 1;
-    while text.get(len).is_some_and(|&byte| INNER[usize::from(byte)]) {
+    kinds
+};
+
+/// A name: letters, digits, `-`, `_` and `.`, beginning with one of the first two and not ending
+/// with `-` or `_`; and the kinds of its bytes and of such at its end.
+fn name_len(text: &[u8]) -> (usize, u8) {
+    let mut kinds = 0;
+    let mut len = 0;
+    for &byte in text {
+        let kind = KINDS[usize::from(byte)];
+        if kind == 0 || len == 0 && kind & (LETTER | DIGIT) == 0 {
+            break;
+        }
+        kinds |= kind;
         len += 1;
     }
-    while matches!(text[len - 1], b'-' | b'_') {
+    while len > 0 && KINDS[usize::from(text[len - 1])] == DASH {
         len -= 1;
     }
-    len
+    (len, kinds)
 }
 
 fn number_len(text: &[u8]) -> usize {
@@ -290,6 +350,12 @@ fn number_value(text: &str, span: Span) -> Result<u32, Error> {
         [b'0', _, ..] => (&text[1..], 8),
         _ => (text, 10),
     };
+    /// So many always fit.
+    const SHORT: usize = 9;
+    if radix == 10 && digits.len() <= SHORT {
+        let value = |value: u32, byte: u8| value * 10 + u32::from(byte & 15);
+        return Ok(digits.bytes().fold(0, value));
+    }
     u32::from_str_radix(digits, radix).map_err(|err| {
         let why = match err.kind() {
             std::num::IntErrorKind::InvalidDigit => "it begins with 0, and has a digit above 7",
@@ -299,8 +365,8 @@ fn number_value(text: &str, span: Span) -> Result<u32, Error> {
     })
 }
 
-/// Two, three or four numbers with dots between them.
-fn ip4_len(text: &[u8]) -> usize {
+/// Numbers with dots between them, at most four: their length, and how many.
+fn ip4_len(text: &[u8]) -> (usize, usize) {
     let mut len = number_len(text);
     let mut parts = usize::from(len > 0);
     while parts > 0 && parts < 4 && text.get(len) == Some(&b'.') {
@@ -312,7 +378,7 @@ fn ip4_len(text: &[u8]) -> usize {
         len += 1 + part;
         parts += 1;
     }
-    if parts < 2 { 0 } else { len }
+    (len, parts)
 }
 
 /// `xx:xx:xx:xx:xx:xx`, with `-` or `.` for the colons, `xxxx.xxxx.xxxx`, or twelve digits.
@@ -385,9 +451,8 @@ fn ip6_len(text: &[u8]) -> usize {
         (at, gap, longest) = (2, true, 2);
     }
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let v4 = ip4_len(rest);
-        let is_v4 = v4 > 0 && rest[..v4].iter().filter(|&&byte| byte == b'.').count() == 3;
-        if is_v4 && (if gap { groups <= 5 } else { groups == 6 }) && at > 0 {
+        let (v4, parts) = ip4_len(rest);
+        if parts == 4 && (if gap { groups <= 5 } else { groups == 6 }) && at > 0 {
             longest = longest.max(at + v4);
         }
         let digits = hex_len(rest, 4);

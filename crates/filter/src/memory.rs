@@ -38,11 +38,17 @@ impl Workspace {
         let mut workspace = kept.unwrap_or_default();
         let result = work(&mut workspace);
         workspace.meaning.clear();
-        if workspace.bytes() <= MOST {
+        if workspace.is_small() || workspace.bytes() <= MOST {
             // If another one is there by now, one of the two goes.
             let _ = KEPT.try_with(|kept| kept.set(Some(workspace)));
         }
         result
+    }
+
+    /// Whether it is so small that it need not be measured.
+    const fn is_small(&self) -> bool {
+        const FEW: usize = 1 << 10;
+        self.meaning.forms.capacity() <= FEW && self.memory.graph.room() <= FEW
     }
 
     fn bytes(&self) -> usize {

@@ -7,39 +7,56 @@ use alloc::vec;
 use alloc::vec::Vec;
 use skep_isa::Width;
 
+/// How often a value is used.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Uses {
+    pub(crate) all: u32,
+    /// How often of these as the base of an access.
+    bases: u32,
+}
+
 impl<C> Func<C> {
+    /// Puts sums in the order that is best: those that come round a loop last, and those that are addresses into what
+    /// accesses memory.
+    pub fn arrange_sums(&mut self, flow: &Flow) {
+        // Most functions have neither: then how often values are used does not matter.
+        let mut uses = None;
+        self.balance_sums(flow, &mut uses);
+        self.fold_addresses(flow, &mut uses);
+    }
+
     /// Puts sums of values, shifted by up to 3, and of numbers into the places of memory that they are for. A sum of two values
     /// stays as it is if it is used for something else as well.
-    pub fn fold_addresses(&mut self, flow: &Flow) {
-        // Most functions have no sum of two values in an address: then how often values are used does not matter.
-        let mut others = None;
+    fn fold_addresses(&mut self, flow: &Flow, uses: &mut Option<Vec<Uses>>) {
         for &block in &flow.order {
             for at in 0..self.blocks[block.index()].insts.len() {
                 let value = self.blocks[block.index()].insts[at];
-                let mut inst = self.insts[value.index()];
-                let Some(mem) = inst.mem_mut() else { continue };
-                *mem = self.folded(*mem, |value| {
-                    others.get_or_insert_with(|| self.other_uses(flow))[value.index()]
+                let Some(&mut mem) = self.insts[value.index()].mem_mut() else { continue };
+                let folded = self.folded(mem, |value| {
+                    let uses = uses.get_or_insert_with(|| self.count_uses(flow))[value.index()];
+                    uses.all - uses.bases
                 });
-                self.insts[value.index()] = inst;
+                if let Some(mem) = self.insts[value.index()].mem_mut() {
+                    *mem = folded;
+                }
             }
         }
     }
 
-    /// How often each value is used other than as the base of an access.
-    fn other_uses(&self, flow: &Flow) -> Vec<u32> {
-        let mut uses = vec![0u32; self.insts.len()];
+    /// How often each value is used.
+    pub(crate) fn count_uses(&self, flow: &Flow) -> Vec<Uses> {
+        let mut uses = vec![Uses::default(); self.insts.len()];
         for &block in &flow.order {
             for &value in &self.blocks[block.index()].insts {
-                let mut inst = self.insts[value.index()];
-                if let Some(mem) = inst.mem_mut() {
-                    mem.base = Value::NONE;
+                let inst = &self.insts[value.index()];
+                inst.operands(|used| uses[used.index()].all += 1);
+                if let Some(mem) = inst.mem() {
+                    uses[mem.base.index()].bases += 1;
                 }
-                inst.operands(|used| uses[used.index()] += 1);
             }
-            self.term_operands(block, |used| uses[used.index()] += 1);
+            self.term_operands(block, |used| uses[used.index()].all += 1);
             self.edges(block, |edge| {
-                self.args(edge).iter().for_each(|used| uses[used.index()] += 1);
+                self.args(edge).iter().for_each(|used| uses[used.index()].all += 1);
             });
         }
         uses

@@ -257,19 +257,7 @@ impl<C> Func<C> {
     /// What a value is the same as in the end.
     #[inline]
     pub fn resolve(&mut self, value: Value) -> Value {
-        if value == Value::NONE {
-            return value;
-        }
-        let mut at = value;
-        loop {
-            let next = self.alias[at.index()];
-            if next == at {
-                return at;
-            }
-            let beyond = self.alias[next.index()];
-            self.alias[at.index()] = beyond;
-            at = beyond;
-        }
+        resolve(&mut self.alias, value)
     }
 
     /// The operands of an instruction, each by what it is the same as.
@@ -299,16 +287,32 @@ impl<C> Func<C> {
         if !core::mem::take(&mut self.is_aliased) {
             return;
         }
-        for at in 0..self.insts.len() {
-            self.insts[at] = self.resolved(self.insts[at]);
+        let alias = &mut self.alias[..];
+        for inst in &mut self.insts {
+            inst.operands_mut(|value| *value = resolve(alias, *value));
         }
-        for at in 0..self.pool.len() {
-            self.pool[at] = self.resolve(self.pool[at]);
+        for value in &mut self.pool {
+            *value = resolve(alias, *value);
         }
         for block in 0..self.blocks.len() {
             self.resolve_term(BlockId(number(block)));
         }
     }
+}
+
+/// The end of a chain of values that are the same, which becomes shorter.
+#[inline]
+fn resolve(alias: &mut [Value], value: Value) -> Value {
+    // There is no such value as [`Value::NONE`].
+    let mut at = value;
+    while let Some(&next) = alias.get(at.index())
+        && next != at
+    {
+        let beyond = alias[next.index()];
+        alias[at.index()] = beyond;
+        at = beyond;
+    }
+    at
 }
 
 /// A number of a table's rows. What is longer than numbers reach is not built: functions are bounded long before.

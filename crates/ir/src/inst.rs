@@ -336,6 +336,19 @@ impl Inst {
 
     /// The place in memory that it accesses; of a copy, where it writes.
     #[must_use]
+    pub const fn mem(&self) -> Option<&Mem> {
+        match self {
+            Self::Load { mem, .. }
+            | Self::Store { mem, .. }
+            | Self::Copy { to: mem, .. }
+            | Self::Sum { mem, .. }
+            | Self::Atomic { mem, .. } => Some(mem),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    #[must_use]
     pub const fn mem_mut(&mut self) -> Option<&mut Mem> {
         match self {
             Self::Load { mem, .. }

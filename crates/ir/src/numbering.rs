@@ -3,10 +3,9 @@
 use crate::flow::Flow;
 use crate::fold::{self, bits, compare, decided};
 use crate::func::Func;
-use crate::inst::{BlockId, Cmp, Inst, Term, Value};
+use crate::inst::{BlockId, Cmp, Inst, Term, UnOp, Value};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::hash::{Hash, Hasher};
 
 /// What has been given so far, by a hash of its instruction. A later one takes the place of an earlier one with the
 /// same hash: what is forgotten is computed again.
@@ -35,20 +34,13 @@ impl Given {
     /// The first value that has been seen to be the number that a value is, or the value itself.
     fn number<C>(&mut self, f: &Func<C>, value: Value) -> Value {
         let inst @ Inst::Const(_) = f.inst(value) else { return value };
-        let row = self.row(inst);
-        let seen = self.table[row].0;
-        if seen != Value::NONE && f.inst(seen) == inst {
-            return seen;
+        match self.seek(f, inst, |_, _| true) {
+            Ok(seen) => seen,
+            Err(row) => {
+                self.table[row] = (value, BlockId(0), 0);
+                value
+            }
         }
-        self.table[row] = (value, BlockId(0), 0);
-        value
-    }
-
-    fn row(&self, inst: &Inst) -> usize {
-        let mut hasher = Mixed(0);
-        inst.hash(&mut hasher);
-        let mixed = hasher.finish();
-        (mixed >> 32) as usize & (self.table.len() - 1)
     }
 
     /// The value that an instruction gives in a block if it is there; else a row of the table for it.
@@ -59,14 +51,36 @@ impl Given {
         block: BlockId,
         inst: &Inst,
     ) -> Result<Value, usize> {
-        let row = self.row(inst);
-        let (value, at, calls) = self.table[row];
-        let is_there = if self.has_calls {
-            at == block && calls == self.calls
-        } else {
-            flow.dominates(at, block)
-        };
-        if value != Value::NONE && is_there && f.inst(value) == inst { Ok(value) } else { Err(row) }
+        self.seek(f, inst, |at, calls| {
+            if self.has_calls {
+                at == block && calls == self.calls
+            } else {
+                flow.dominates(at, block)
+            }
+        })
+    }
+
+    /// The value of an instruction in one of the two rows where it may be, if its block and the calls before it are such as
+    /// `is_there` says; else the one of them that is free, or the first.
+    #[inline]
+    fn seek<C>(
+        &self,
+        f: &Func<C>,
+        inst: &Inst,
+        is_there: impl Fn(BlockId, u32) -> bool,
+    ) -> Result<Value, usize> {
+        // The high bits depend on all others: [`MOST_GIVEN`] is as many as they count up to.
+        let first = (mixed(inst) >> 52) as usize & (self.table.len() - 1);
+        for row in [first, first ^ 1] {
+            let (value, at, calls) = self.table[row];
+            if value == Value::NONE {
+                return Err(row);
+            }
+            if f.inst(value) == inst && is_there(at, calls) {
+                return Ok(value);
+            }
+        }
+        Err(first)
     }
 
     fn note(&mut self, row: usize, value: Value, block: BlockId) {
@@ -74,38 +88,35 @@ impl Given {
     }
 }
 
-/// A hash that is quick, for numbers that nobody chooses so as to slow it down: what is forgotten costs little.
-struct Mixed(u64);
+/// A number for what an instruction is, from which rows of a table are made. Nobody chooses programs so as to have it be the
+/// same for many: what is forgotten costs little.
+#[inline]
+fn mixed(inst: &Inst) -> u64 {
+    let pair = |a: Value, b: Value| u64::from(a.0) << 32 | u64::from(b.0);
+    let (kind, operands) = match *inst {
+        Inst::Const(number) => (0, number),
+        Inst::Bin { op, width, a, b } => (1 + op as u64 * 2 + width as u64, pair(a, b)),
+        Inst::Un { op, a } => (32 + un_kind(op), pair(a, a)),
+        Inst::Select { cmp, yes, no } => (
+            64 + cmp.cond as u64 * 2 + cmp.width as u64,
+            pair(cmp.a, cmp.b) ^ pair(yes, no).wrapping_mul(MIX),
+        ),
+        _ => (128, 0),
+    };
+    (operands ^ kind << 24).wrapping_mul(MIX)
+}
 
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// 2^64 by the golden ratio, as in Knuth's multiplicative hashing.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(byte.into());
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(word.into());
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(word.into());
-    }
-
-    fn write_i32(&mut self, word: i32) {
-        self.write_u64(word.cast_unsigned().into());
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word.cast_unsigned() as u64);
+/// Which operation one is, by as many numbers as tell most apart.
+const fn un_kind(op: UnOp) -> u64 {
+    match op {
+        UnOp::Neg(width) => width as u64,
+        UnOp::Zext(size) => 2 + size as u64,
+        UnOp::Sext(size, width) => 6 + size as u64 * 2 + width as u64,
+        UnOp::Bswap(size) => 14 + size as u64,
+        UnOp::Hold => 18,
     }
 }
 

@@ -143,50 +143,102 @@ impl<C> Func<C> {
 
     /// Takes out instructions and parameters whose values nothing uses.
     pub fn drop_dead(&mut self, flow: &Flow) {
-        let mut live = vec![false; self.insts.len()];
-        let mut next: Vec<Value> = Vec::with_capacity(self.insts.len());
-        // Where each parameter is.
-        let has_params = |block: &BlockId| !self.blocks[block.index()].params.is_empty();
-        let has_params = flow.order.iter().skip(1).any(has_params);
-        let mut places = vec![(BlockId(0), 0u32); if has_params { self.insts.len() } else { 0 }];
-        let mark = |value: Value, live: &mut Vec<bool>, next: &mut Vec<Value>| {
-            if value != Value::NONE && !core::mem::replace(&mut live[value.index()], true) {
-                next.push(value);
-            }
-        };
-        for &block in &flow.order {
-            for (n, param) in (0..).zip(&self.blocks[block.index()].params) {
-                if let Some(place) = places.get_mut(param.index()) {
-                    *place = (block, n);
+        let mut used = Used { live: vec![false; self.insts.len()], next: Vec::new() };
+        // Where each parameter is, once that is asked for.
+        let mut places: Vec<(BlockId, u32)> = Vec::new();
+        let mut is_any_dead = false;
+        // The last first: uses come before what they use, but for those round loops.
+        for &block in flow.order.iter().rev() {
+            self.edges(block, |edge| {
+                let params = &self.blocks[edge.to.index()].params;
+                for (arg, param) in self.args(edge).iter().zip(params) {
+                    used.live[arg.index()] |= used.live[param.index()];
+                }
+            });
+            self.term_operands(block, |value| used.live[value.index()] = true);
+            for &value in self.blocks[block.index()].insts.iter().rev() {
+                let inst = self.inst(value);
+                if used.live[value.index()] || inst.has_effect() {
+                    used.live[value.index()] = true;
+                    inst.operands(|operand| used.live[operand.index()] = true);
                 }
             }
-            for &value in &self.blocks[block.index()].insts {
-                if self.inst(value).has_effect() {
-                    mark(value, &mut live, &mut next);
-                }
-            }
-            self.term_operands(block, |value| mark(value, &mut live, &mut next));
-        }
-        while let Some(value) = next.pop() {
-            let inst = self.insts[value.index()];
-            inst.operands(|used| mark(used, &mut live, &mut next));
-            if inst == Inst::Param
-                && let Some(&(block, n)) = places.get(value.index())
-            {
-                for &pred in flow.preds(block) {
-                    self.edges(pred, |edge| {
-                        if edge.to == block
-                            && let Some(&arg) = self.args(edge).get(n as usize)
-                        {
-                            mark(arg, &mut live, &mut next);
+            let place = flow.place[block.index()];
+            let is_passed = |pred: &&BlockId| flow.place[pred.index()] >= place;
+            for &pred in flow.preds(block).iter().filter(is_passed) {
+                self.edges(pred, |edge| {
+                    if edge.to == block {
+                        let params = self.blocks[block.index()].params.iter();
+                        for (&arg, param) in self.args(edge).iter().zip(params) {
+                            if used.live[param.index()] {
+                                used.mark(arg);
+                            }
                         }
-                    });
-                }
+                    }
+                });
             }
+            self.follow(flow, &mut used, &mut places);
         }
-        self.retain_params(flow, &live);
+        let live = used.live;
+        for block in flow.order.get(1..).unwrap_or_default() {
+            is_any_dead |=
+                self.blocks[block.index()].params.iter().any(|param| !live[param.index()]);
+        }
+        if is_any_dead {
+            self.retain_params(flow, &live);
+        }
         for &block in &flow.order {
             self.blocks[block.index()].insts.retain(|value| live[value.index()]);
+        }
+    }
+
+    /// Marks what the values that wait are made of.
+    fn follow(&self, flow: &Flow, used: &mut Used, places: &mut Vec<(BlockId, u32)>) {
+        while let Some(value) = used.next.pop() {
+            let inst = self.inst(value);
+            inst.operands(|operand| used.mark(operand));
+            if !matches!(inst, Inst::Param) {
+                continue;
+            }
+            if places.is_empty() {
+                *places = self.places_of_params(flow);
+            }
+            let (block, n) = places[value.index()];
+            for &pred in flow.preds(block) {
+                self.edges(pred, |edge| {
+                    if edge.to == block
+                        && let Some(&arg) = self.args(edge).get(n as usize)
+                    {
+                        used.mark(arg);
+                    }
+                });
+            }
+        }
+    }
+
+    /// The block of each parameter, and where it is among others.
+    fn places_of_params(&self, flow: &Flow) -> Vec<(BlockId, u32)> {
+        let mut places = vec![(BlockId(0), 0); self.insts.len()];
+        for &block in &flow.order {
+            for (n, param) in (0..).zip(&self.blocks[block.index()].params) {
+                places[param.index()] = (block, n);
+            }
+        }
+        places
+    }
+}
+
+/// Which values are used.
+struct Used {
+    live: Vec<bool>,
+    /// Values that are, and whose operands are yet to be looked at.
+    next: Vec<Value>,
+}
+
+impl Used {
+    fn mark(&mut self, value: Value) {
+        if !core::mem::replace(&mut self.live[value.index()], true) {
+            self.next.push(value);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Jumps that lead on to jumps, and blocks that only one way leads to.
 
+use crate::address::Uses;
 use crate::flow::Flow;
 use crate::func::Func;
 use crate::inst::{BlockId, Edge, Inst, Term, Value};
@@ -92,33 +93,24 @@ impl<C> Func<C> {
 
     /// Adds values that come round a loop last, so that the turns of it wait for one addition each:
     /// `((sum + a) + b) + c` becomes `sum + ((a + b) + c)`.
-    pub fn balance_sums(&mut self, flow: &Flow) {
-        if !flow.order.iter().any(|block| flow.preds(*block).contains(block)) {
-            return;
-        }
-        let mut uses = alloc::vec![0u32; self.insts.len()];
+    pub(crate) fn balance_sums(&mut self, flow: &Flow, uses: &mut Option<Vec<Uses>>) {
         for &block in &flow.order {
-            for &value in &self.blocks[block.index()].insts {
-                self.insts[value.index()].operands(|used| uses[used.index()] += 1);
-            }
-            self.term_operands(block, |used| uses[used.index()] += 1);
-            self.edges(block, |edge| {
-                self.args(edge).iter().for_each(|used| uses[used.index()] += 1);
-            });
-        }
-        for &block in &flow.order {
-            if !flow.preds(block).contains(&block) {
+            let is_loop = flow.preds(block).contains(&block);
+            if !is_loop || self.blocks[block.index()].params.is_empty() {
                 continue;
             }
-            let params: Vec<Value> = self.blocks[block.index()].params.clone();
-            for param in params.into_iter().filter(|param| uses[param.index()] == 1) {
-                self.balance(block, param, &uses);
+            let uses = uses.get_or_insert_with(|| self.count_uses(flow));
+            for at in 0..self.blocks[block.index()].params.len() {
+                let param = self.blocks[block.index()].params[at];
+                if uses[param.index()].all == 1 {
+                    self.balance(block, param, uses);
+                }
             }
         }
     }
 
     /// The same for one parameter, which is used once.
-    fn balance(&mut self, block: BlockId, param: Value, uses: &[u32]) {
+    fn balance(&mut self, block: BlockId, param: Value, uses: &[Uses]) {
         let insts = &self.blocks[block.index()].insts;
         let mut sum = param;
         let (mut chain, mut terms) = (Vec::new(), Vec::new());
@@ -140,7 +132,7 @@ impl<C> Func<C> {
             chain.push(value);
             terms.push(term);
             sum = value;
-            if uses[value.index()] != 1 || chain.len() == MOST_TERMS {
+            if uses[value.index()].all != 1 || chain.len() == MOST_TERMS {
                 break;
             }
         }

@@ -95,7 +95,7 @@ impl Narrow {
 }
 
 impl<C> Func<C> {
-    /// Widens such loops, for hosts that have [`Inst::Copy`] and [`Inst::Sum`]; whether there are any, so that [`Flow`] is to be
+    /// Widens such loops; whether there are any, so that [`Flow`] is to be
     /// found anew.
     pub fn widen_loops(&mut self, flow: &Flow) -> bool {
         let (mut any, mut left) = (false, MOST_LOOPS);

@@ -320,7 +320,7 @@ fn widened(f: &Func<()>, size: Size, goes: Goes) -> bool {
     assert_eq!(check(&new), Ok(()), "{f}\n{new}");
     let mut unrolled = new.clone();
     unrolled.unroll(&Flow::new(&unrolled));
-    unrolled.fold_addresses(&Flow::new(&unrolled));
+    unrolled.arrange_sums(&Flow::new(&unrolled));
     assert_eq!(check(&unrolled), Ok(()), "{f}\n{unrolled}");
     let distances = [-33i64, -32, -1, 0, 1, 8, 29, 30, 31, 32, 33, 64, 900];
     let ends = [1u64, 2, 31, 32, 33, 34, 63, 64, 65, 127, 128, 129, 130, 257, 385];

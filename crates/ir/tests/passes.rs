@@ -240,12 +240,12 @@ fn passes_keep_what_functions_mean() {
         passes("decide", &mut |f| {
             f.decide_comparisons(&Flow::new(f));
         });
-        passes("balance", &mut |f| f.balance_sums(&Flow::new(f)));
+        passes("balance", &mut |f| f.arrange_sums(&Flow::new(f)));
         passes("account", &mut |f| {
             f.gather_charges(&Flow::new(f));
             assert!(loops_ask(f), "seed {seed}:\n{f}");
         });
-        passes("addresses", &mut |f| f.fold_addresses(&Flow::new(f)));
+        passes("addresses", &mut |f| f.arrange_sums(&Flow::new(f)));
         passes("dead", &mut |f| f.drop_dead(&Flow::new(f)));
         passes("invariant", &mut |f| {
             f.hoist_invariants(&Flow::new(f));
@@ -552,7 +552,7 @@ fn loops_whose_turns_are_known_mean_the_same_unrolled() {
         let mut new = f.clone();
         assert!(new.unroll(&Flow::new(&new)));
         new.number_values(&Flow::new(&new));
-        new.balance_sums(&Flow::new(&new));
+        new.arrange_sums(&Flow::new(&new));
         new.gather_charges(&Flow::new(&new));
         new.drop_dead(&Flow::new(&new));
         assert_eq!(check(&new), Ok(()), "{new}");

@@ -28,6 +28,7 @@ mod atomic;
 mod best;
 mod blind;
 mod call;
+mod callback;
 mod checked;
 mod frame;
 mod fuse;
@@ -36,6 +37,7 @@ mod jump;
 mod lengths;
 mod mem;
 mod meter;
+mod probe;
 mod regs;
 mod turns;
 
@@ -47,9 +49,11 @@ use crate::counted::Counted;
 use crate::meter::Meter;
 use crate::shape::{Function, Shape, Target};
 use crate::surroundings::Surroundings;
+use crate::unread::Unread;
+use alloc::vec::Vec;
 pub use best::compile_best;
 use regs::ENV;
-use skep_a64::{Assembler, Label, Mem};
+use skep_a64::{Assembler, Gpr, Label, Mem};
 use skep_isa::{Insn, Insns, Pc};
 use skep_prog::Prog;
 
@@ -124,6 +128,7 @@ struct Compiler<'a, O: ?Sized> {
     meter: Option<Meter<Label>>,
     /// Where accesses are checked.
     checks: Option<Checks<Label>>,
+    unread: Vec<Unread<Label, Gpr>>,
 }
 
 const fn env(at: usize) -> Mem {
@@ -165,6 +170,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             turns: None,
             meter: outside.style().metered.then(Meter::new),
             checks: outside.checks().then(Checks::new),
+            unread: Vec::new(),
         }
     }
 
@@ -182,6 +188,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                     None => self.begin_turns(pc),
                 }
             }
+            let at = self.asm.here();
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {
                     self.begin(next, *function);
@@ -195,13 +202,17 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             // What ends a loop that has something before it was reckoned there.
             let is_reckoned = self.turns.is_none() && !self.is_hoisted();
-            let start = self.asm.here();
+            let first = self.asm.here();
             slot += match self.insns.get(pc) {
                 Some(insn) => self.insn(pc, insn)?,
                 None => 1,
             };
+            // Those that have become one with it.
+            for slot in pc.0 + 1..slot {
+                self.asm.bind_at(Label(slot), at);
+            }
             debug_assert!(
-                !is_reckoned || self.asm.here() - start <= shape.between(pc, Pc(slot)),
+                !is_reckoned || self.asm.here() - first <= shape.between(pc, Pc(slot)),
                 "bug: insn {pc} is longer than was reckoned"
             );
         }

@@ -38,13 +38,13 @@ pub(crate) struct Rotation {
     pub(crate) slots: u32,
 }
 
-impl Ahead<'_> {
+impl<'a> Ahead<'a> {
     /// The instruction `n` slots on, if control comes to it from the one before only.
     #[inline]
-    pub(crate) fn get(self, pc: Pc, n: u32) -> Option<Insn> {
+    pub(crate) fn get(self, pc: Pc, n: u32) -> Option<&'a Insn> {
         let pc = Pc(pc.0.checked_add(n)?);
         let is_alone = self.shape.is_target.get(pc.index()) == Some(&Target::No);
-        self.insns.get(pc).filter(|_| is_alone).copied()
+        self.insns.get(pc).filter(|_| is_alone)
     }
 
     /// Whether a jump leads to where control comes next, as nothing lies between.
@@ -62,8 +62,8 @@ impl Ahead<'_> {
         }
         let next = Pc(pc.0 + 1);
         match self.get(pc, 1) {
-            Some(Insn::Jump { off }) => Some((next, off.into())),
-            Some(Insn::JumpLong { off }) => Some((next, off)),
+            Some(&Insn::Jump { off }) => Some((next, off.into())),
+            Some(&Insn::JumpLong { off }) => Some((next, off)),
             _ => None,
         }
     }
@@ -73,10 +73,10 @@ impl Ahead<'_> {
     pub(crate) fn load_of(self, pc: Pc, sum: Reg) -> Option<LoadOf> {
         let at = Pc(pc.0 + 1);
         match self.get(pc, 1) {
-            Some(Insn::Load { size, dst, base, off }) if dst == sum && base == sum => {
+            Some(&Insn::Load { size, dst, base, off }) if dst == sum && base == sum => {
                 Some(LoadOf { pc: at, size, off, signed: false })
             }
-            Some(Insn::LoadSx { size, dst, base, off }) if dst == sum && base == sum => {
+            Some(&Insn::LoadSx { size, dst, base, off }) if dst == sum && base == sum => {
                 Some(LoadOf { pc: at, size, off, signed: true })
             }
             _ => None,
@@ -94,7 +94,7 @@ impl Ahead<'_> {
         count: i32,
     ) -> Option<Rotation> {
         let alu = |n| match self.get(pc, n) {
-            Some(Insn::Alu { width: found, op, dst, src }) if found == width => {
+            Some(&Insn::Alu { width: found, op, dst, src }) if found == width => {
                 Some((op, dst, src))
             }
             _ => None,

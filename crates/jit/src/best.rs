@@ -20,15 +20,13 @@ const MOST_SLOTS: usize = 1 << 17;
 /// that guards the end of the stack.
 const MOST_SPILLS: u32 = 480;
 
-/// Functions of a program, in order of their start, each with the way control goes through it, and their shape. They have
-/// instructions on many bytes at once if the host `is_wide`.
+/// Functions of a program, in order of their start, each with the way control goes through it, and their shape.
 ///
 /// # Errors
 /// [`CompileError`] if the program uses what this tier does not compile.
 pub(crate) fn optimised<L: Lengths, O: Surroundings + ?Sized>(
     prog: &Prog,
     outside: &O,
-    is_wide: bool,
 ) -> Result<(Shape, Vec<(Lifted, Flow)>), CompileError> {
     let unsupported = |what| CompileError::Unsupported { pc: Pc(0), what };
     if prog.insns.is_empty() {
@@ -43,7 +41,7 @@ pub(crate) fn optimised<L: Lengths, O: Surroundings + ?Sized>(
     let shape = Shape::new::<L, O>(&prog.insns, outside)?;
     let mut functions = lift(&prog.insns, &shape, outside)?;
     for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow), outside.style(), is_wide);
+        *flow = crate::optimise::optimise(f, core::mem::take(flow), outside.style());
     }
     Ok((shape, functions))
 }

@@ -84,12 +84,6 @@ pub(crate) fn positions(shape: &Shape, mut labels: Vec<u32>, slots: usize, end: 
         }
     }
     labels.truncate(slots);
-    let mut last = 0;
-    for at in &mut labels {
-        // Slots that became one with those before them have no label that is bound.
-        last = last.max(if *at == u32::MAX { 0 } else { *at });
-        *at = last;
-    }
     labels.push(end);
     labels
 }

@@ -40,6 +40,7 @@ mod optimise;
 mod shape;
 mod stride;
 mod surroundings;
+mod unread;
 pub mod x64;
 
 pub use code::{Checked, Code, CompileError, Entry};

@@ -40,6 +40,9 @@ pub(crate) struct Meter<L> {
     starts: bool,
     /// Instructions of the block at hand that are counted at its end.
     open: i32,
+    /// Where what is left is in the environment all the time, and neither it nor the environment's address in a register:
+    /// the word of the host's stack that has the address.
+    pub(crate) in_memory: Option<u32>,
     /// Where more is asked for: out of the way, and where that returns to.
     pub(crate) asks: Vec<(L, L, Pc)>,
 }
@@ -54,7 +57,7 @@ pub(crate) struct Charge {
 
 impl<L> Meter<L> {
     pub(crate) const fn new() -> Self {
-        Self { starts: true, open: 0, asks: Vec::new() }
+        Self { starts: true, open: 0, in_memory: None, asks: Vec::new() }
     }
 
     /// What is to be counted before an instruction: at the start of blocks and at jumps back.

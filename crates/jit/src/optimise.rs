@@ -11,8 +11,8 @@ const MOST_ROUNDS: usize = 4;
 ///
 /// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead. Loops that copy and add up memory do so many bytes
-/// at once on hosts that are wide.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bool) -> Flow {
+/// at once.
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
     let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
     if is_new {
         for _ in 0..MOST_ROUNDS {
@@ -31,7 +31,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bo
         flow = numbered_anew(f, flow);
         is_new = true;
     }
-    if is_wide && f.widen_loops(&flow) {
+    if f.widen_loops(&flow) {
         flow.renew(f);
         is_new = true;
     }
@@ -50,7 +50,6 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bo
     if !style.retpolines && f.recover_switches(&flow) {
         flow.renew(f);
     }
-    f.balance_sums(&flow);
     if style.metered {
         if f.gather_charges(&flow) {
             flow.renew(f);
@@ -58,7 +57,7 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style, is_wide: bo
         // What only charged may be left with nothing but a jump.
         flow = straighten(f, flow);
     }
-    f.fold_addresses(&flow);
+    f.arrange_sums(&flow);
     f.drop_dead(&flow);
     if f.hoist_invariants(&flow) {
         flow.renew(f);

@@ -41,6 +41,13 @@ pub(crate) struct Shape {
     pub(crate) sources: Vec<u8>,
     /// Whether something needs the environment.
     pub(crate) env: bool,
+    /// Whether there are heads of short loops.
+    has_loops: bool,
+    /// What may lie before one beside the account, and what that takes for a block.
+    before_loop: u32,
+    charge: u32,
+    /// Whether bytes are swapped somewhere.
+    pub(crate) has_swaps: bool,
 }
 
 /// How control reaches a slot.
@@ -87,7 +94,16 @@ pub(crate) trait Lengths {
     /// What the meter takes for a block, calls included.
     const CHARGE: u32;
 
-    /// An instruction, if its access is plain.
+    /// Arithmetic by operation, with a number and with a register.
+    const ALU: [[u8; 2]; 16];
+    /// A plain load.
+    const LOAD: u32;
+    /// A plain store.
+    const STORE: u32;
+    /// A jump on a condition.
+    const JUMP_IF: u32;
+
+    /// An instruction of another kind, if its access is plain.
     fn most(insn: &Insn) -> u32;
 }
 
@@ -96,22 +112,14 @@ impl Shape {
         insns: &Insns,
         outside: &O,
     ) -> Result<Self, CompileError> {
-        let len = insns.len();
-        let mut this = Self {
-            most: Vec::with_capacity(len + 1),
-            is_target: alloc::vec![Target::No; len],
-            sources: alloc::vec![0; len],
-            ..Self::default()
-        };
-        let mut starts = alloc::vec![0];
-        this.find_targets(insns, &mut starts)?;
-        let called = starts.get(1..).unwrap_or_default().contains(&0);
-        starts.sort_unstable();
-        starts.dedup();
-        let function =
-            |&start: &u32| Function { start, called: start > 0 || called, ..Function::default() };
-        this.functions = starts.iter().map(function).collect();
-        this.measure::<L, O>(insns, outside)?;
+        let mut starts = Vec::new();
+        let mut this = Self::empty(insns.len(), &starts);
+        // Calls that lead back start functions in what has been passed; the second time they are known.
+        if !this.walk::<L, O>(insns, outside, &mut starts)? {
+            this = Self::empty(insns.len(), &starts);
+            this.walk::<L, O>(insns, outside, &mut starts)?;
+        }
+        this.add_targets::<L, O>(outside);
         if outside.style().metered {
             this.env = true;
             // The meter may call from anywhere.
@@ -131,173 +139,317 @@ impl Shape {
         let frames = this.functions.iter().any(|function| function.frame);
         if let Some(main) = this.functions.first_mut() {
             main.frame |= frames;
+            main.called = starts.contains(&Pc(0));
         }
         Ok(this)
     }
 
-    /// Most bytes from one slot to another behind it.
+    /// Before the walk, when some starts of functions may be known.
+    fn empty(len: usize, starts: &[Pc]) -> Self {
+        let mut this = Self {
+            is_target: Vec::with_capacity(len),
+            sources: Vec::with_capacity(len),
+            ..Self::default()
+        };
+        this.is_target.resize(len, Target::No);
+        this.sources.resize(len, 0);
+        for start in starts {
+            if let Some(slot) = this.is_target.get_mut(start.index()) {
+                *slot = Target::Function;
+            }
+        }
+        this
+    }
+
+    /// Most bytes from the end of what comes before one slot to another behind it.
     #[inline]
     pub(crate) fn between(&self, from: Pc, to: Pc) -> u32 {
         let most = |pc: Pc| self.most.get(pc.index()).copied().unwrap_or(u32::MAX);
-        most(to).wrapping_sub(most(from))
+        let is_loop = self.is_target.get(from.index()) == Some(&Target::Loop);
+        let before = self.charge + if is_loop { self.before_loop } else { 0 };
+        most(to).wrapping_sub(most(from)).saturating_add(before)
     }
 
-    fn find_targets(&mut self, insns: &Insns, starts: &mut Vec<u32>) -> Result<(), CompileError> {
-        for (pc, insn) in insns.iter() {
-            let (off, kind) = match insn {
-                Insn::JumpIf { off, .. } | Insn::Jump { off } | Insn::MayGoto { off } => {
-                    (off.into(), Target::Jump)
-                }
-                Insn::Call(Call::Local(off)) => (off, Target::Function),
-                Insn::LoadImm { imm: ImmSrc::Func(off), .. } => {
-                    self.env = true;
-                    (off, Target::Function)
-                }
-                insn => match insn.jump_off() {
-                    Some(off) => (off, Target::Jump),
-                    None => continue,
-                },
-            };
-            let is_loop = off < 0 && off.unsigned_abs() <= SHORT_LOOP && kind == Target::Jump;
-            let kind = if is_loop { Target::Loop } else { kind };
-            let to = pc.jump(off).filter(|&to| insns.get(to).is_some());
-            let to = to.ok_or(CompileError::Flow { pc })?;
-            if let Some(slot) = self.is_target.get_mut(to.index()) {
-                *slot = kind.max(*slot);
-            }
-            if let Some(sources) = self.sources.get_mut(to.index()) {
-                *sources = sources.saturating_add(1);
-            }
-            if kind == Target::Function {
-                starts.push(to.0);
-            }
-        }
-        Ok(())
-    }
-
-    fn measure<L: Lengths, O: Surroundings + ?Sized>(
+    /// Looks at each instruction once, and says whether all starts of functions were known before they came; those that
+    /// were not are added to `starts`. Of what lies before targets of jumps, nothing is counted yet.
+    fn walk<L: Lengths, O: Surroundings + ?Sized>(
         &mut self,
         insns: &Insns,
         outside: &O,
-    ) -> Result<(), CompileError> {
-        let charge = if outside.style().metered { L::CHARGE } else { 0 };
-        let is_hardened = outside.style().blinding.is_some() || outside.style().retpolines;
+        starts: &mut Vec<Pc>,
+    ) -> Result<bool, CompileError> {
+        let style = outside.style();
+        let charge = if style.metered { L::CHARGE } else { 0 };
+        let is_hardened = style.blinding.is_some() || style.retpolines;
         let more = if is_hardened { L::HARDENED } else { 0 };
         let checked = if outside.checks() { L::CHECKED } else { 0 };
-        let mut at = 0;
-        let mut most = 64;
-        let mut function = Function::default();
-        let mut last = None;
-        let (mut start, mut end) = (0, 0);
-        for (slot, &target) in (0..).zip(&self.is_target) {
-            if slot == end {
-                close(&mut self.functions, at, function, last)?;
-                function = Function::default();
-                at += 1;
+        let mut are_known = true;
+        let mut most = 64 + L::PROLOGUE;
+        let slots = insns.slots();
+        let mut all = Vec::with_capacity(slots.len() + 1);
+        all.resize(slots.len() + 1, 0);
+        let mut is_target = core::mem::take(&mut self.is_target);
+        let mut sources = core::mem::take(&mut self.sources);
+        // As long as each other, so that nothing has to be compared with their lengths.
+        let targets = is_target.get_mut(..slots.len()).unwrap_or_default();
+        let mosts = all.get_mut(..slots.len()).unwrap_or_default();
+        let mut open = Function::default();
+        let mut named = Named::default();
+        let mut furthest = (Pc(0), Pc(0));
+        for at in 0..slots.len() {
+            let (Some(insn), Some(place)) = (slots.get(at), mosts.get_mut(at)) else { break };
+            #[expect(clippy::cast_possible_truncation, reason = "slots have numbers of 32 bits")]
+            let pc = Pc(at as u32);
+            if targets.get(at) == Some(&Target::Function) && at > 0 {
+                self.functions.push(close(insns, open, named, furthest, pc)?);
+                open = Function { start: pc.0, called: true, ..Function::default() };
+                (named, furthest) = (Named::default(), (pc, pc));
                 most += L::PROLOGUE;
-                start = slot;
-                end = self.functions.get(at).map_or(u32::MAX, |function| function.start);
             }
-            if target == Target::Loop {
-                // Where accesses are checked before loops, both may come before one.
-                let before = if charge + checked > 0 { L::COUNTED } else { 0 };
-                most += L::ALIGN + before + checked;
-            }
-            if target != Target::No {
-                most += charge;
-            }
-            self.most.push(most);
-            let pc = Pc(slot);
-            let Some(insn) = insns.get(pc) else { continue };
-            last = Some((pc, insn));
-            // Most instructions are such: they neither jump nor call nor touch memory.
-            if let Insn::Alu { dst, src, .. } = insn
-                && checked == 0
-            {
-                function.writes(*dst);
-                function.frame |= *src == Src::Reg(Reg::FP);
-                most += L::most(insn) + more;
-                continue;
-            }
-            function.note(insn);
-            most += L::most(insn) + more;
-            if crate::meter::ends_block(insn) {
-                most += charge;
-            }
-            match insn {
-                insn if checked > 0 && insn.is_access() => most += checked,
-                // The host's address of the frame becomes the program's.
-                Insn::Alu { op: AluOp::Mov, src: Src::Reg(Reg::FP), .. } => most += checked,
-                insn if insn.is_access() => match outside.access(pc) {
-                    Access::Plain | Access::Pointer { .. } => {}
-                    Access::Bridged | Access::Probed { .. } | Access::Arena => {
-                        (self.env, function.calls, function.has_calls) = (true, true, true);
-                        most += L::BRIDGED;
+            *place = most;
+            let Some(insn) = insn else { continue };
+            // The first four are most instructions of most programs.
+            let (off, kind) = match *insn {
+                Insn::Alu { op, dst, src, .. } => {
+                    let [number, reg] = L::ALU[op as usize & 15];
+                    most += more + u32::from(if let Src::Reg(_) = src { reg } else { number });
+                    named.writes(dst);
+                    named.reads_src(src);
+                    if checked > 0 && op == AluOp::Mov && src == Src::Reg(Reg::FP) {
+                        // The host's address of the frame becomes the program's.
+                        most += checked;
                     }
-                    Access::Refused => {
-                        let what = "an access through a pointer of this kind";
-                        return Err(CompileError::Unsupported { pc, what });
-                    }
-                },
-                Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
-                    (self.env, function.calls, function.has_calls) = (true, true, true);
-                    most += L::BRIDGED;
+                    continue;
                 }
-                Insn::Call(call) => {
-                    function.calls = true;
-                    most += checked;
-                    let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, *call));
-                    let is_alone = matches!(callee, Some(Ok(Callee::Function(_))));
-                    let is_inline = !callee.is_none_or(needs_env) && !is_alone;
-                    self.env |= callee.is_some_and(needs_env);
-                    function.has_calls |= !is_inline;
-                    if let Some(Ok(Callee::TailCall { array: Some(_), .. })) = callee {
-                        most += L::TAIL_CALL;
-                    }
-                    if callee.is_some_and(is_per_cpu) {
-                        most += L::PER_CPU;
-                    }
-                    if let Some(Ok(Callee::Probe(_))) = callee {
-                        most += L::PROBE;
-                    }
-                    if let Some(Ok(Callee::Loop(_))) = callee {
-                        most += L::CALLBACK_LOOP;
-                    }
-                    if let Some(Ok(Callee::Each(..))) = callee {
-                        most += L::EACH;
-                    }
+                Insn::Load { dst, base, .. } => {
+                    named.writes(dst);
+                    named.reads(base);
+                    most += L::LOAD + more;
+                    most += self.access::<L, O>(outside, pc, &mut open, checked)?;
+                    continue;
                 }
-                insn => {
-                    if let Some(off) = insn.jump_off() {
-                        let to = pc.jump(off).unwrap_or_default().0;
-                        if !(start..end).contains(&to) {
-                            return Err(CompileError::Flow { pc });
+                Insn::Store { base, src, .. } => {
+                    named.reads(base);
+                    named.reads_src(src);
+                    most += L::STORE + more;
+                    most += self.access::<L, O>(outside, pc, &mut open, checked)?;
+                    continue;
+                }
+                Insn::JumpIf { dst, src, off, .. } => {
+                    named.reads(dst);
+                    named.reads_src(src);
+                    most += L::JUMP_IF + more + charge;
+                    (off.into(), Target::Jump)
+                }
+                ref insn => {
+                    most += L::most(insn) + more;
+                    named.note(insn);
+                    open.may_goto |= matches!(insn, Insn::MayGoto { .. });
+                    self.has_swaps |= matches!(insn, Insn::Swap { .. });
+                    if crate::meter::ends_block(insn) {
+                        most += charge;
+                    }
+                    if insn.is_access() {
+                        most += self.access::<L, O>(outside, pc, &mut open, checked)?;
+                    }
+                    most += self.call::<L, O>(outside, pc, insn, &mut open, checked);
+                    match (insn, insn.jump_off()) {
+                        (Insn::Call(Call::Local(off)), _) => (*off, Target::Function),
+                        (Insn::LoadImm { imm: ImmSrc::Func(off), .. }, _) => {
+                            self.env = true;
+                            (*off, Target::Function)
                         }
+                        (_, Some(off)) => (off, Target::Jump),
+                        (_, None) => continue,
                     }
                 }
+            };
+            let to = pc.jump(off).filter(|&to| insns.get(to).is_some());
+            let to = to.ok_or(CompileError::Flow { pc })?;
+            let is_loop = off < 0 && off.unsigned_abs() <= SHORT_LOOP && kind == Target::Jump;
+            self.has_loops |= is_loop;
+            let mut is_known = false;
+            if let Some(target) = targets.get_mut(to.index()) {
+                is_known = *target == Target::Function;
+                *target = if is_loop { Target::Loop } else { kind }.max(*target);
+            }
+            if let Some(sources) = sources.get_mut(to.index()) {
+                *sources = sources.saturating_add(1);
+            }
+            if kind != Target::Function {
+                furthest = furthest.max((to, pc));
+                if to.0 < open.start {
+                    return Err(CompileError::Flow { pc });
+                }
+            } else if !is_known {
+                starts.push(to);
+                are_known &= to > pc || to == Pc(0);
             }
         }
-        self.most.push(most);
-        close(&mut self.functions, at, function, last)
+        if let Some(last) = all.last_mut() {
+            *last = most;
+        }
+        (self.most, self.is_target, self.sources) = (all, is_target, sources);
+        let end = Pc(u32::try_from(insns.len()).unwrap_or(u32::MAX));
+        self.functions.push(close(insns, open, named, furthest, end)?);
+        Ok(are_known)
+    }
+
+    /// What an access takes more that is checked or not plain.
+    #[inline(always)]
+    fn access<L: Lengths, O: Surroundings + ?Sized>(
+        &mut self,
+        outside: &O,
+        pc: Pc,
+        function: &mut Function,
+        checked: u32,
+    ) -> Result<u32, CompileError> {
+        if checked > 0 {
+            return Ok(checked);
+        }
+        match outside.access(pc) {
+            Access::Plain | Access::Pointer { .. } => Ok(0),
+            Access::Bridged | Access::Probed { .. } | Access::Arena => {
+                (self.env, function.calls, function.has_calls) = (true, true, true);
+                Ok(L::BRIDGED)
+            }
+            Access::Refused => {
+                let what = "an access through a pointer of this kind";
+                Err(CompileError::Unsupported { pc, what })
+            }
+        }
+    }
+
+    /// What an instruction takes more if it calls, or asks for the packet; calls take `checked` more.
+    fn call<L: Lengths, O: Surroundings + ?Sized>(
+        &mut self,
+        outside: &O,
+        pc: Pc,
+        insn: &Insn,
+        function: &mut Function,
+        checked: u32,
+    ) -> u32 {
+        let call = match *insn {
+            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
+                (self.env, function.calls, function.has_calls) = (true, true, true);
+                return L::BRIDGED;
+            }
+            Insn::Call(call) => call,
+            _ => return 0,
+        };
+        function.calls = true;
+        let callee = (!matches!(call, Call::Local(_))).then(|| outside.call(pc, call));
+        let is_alone = matches!(callee, Some(Ok(Callee::Function(_))));
+        let is_inline = !callee.is_none_or(needs_env) && !is_alone;
+        self.env |= callee.is_some_and(needs_env);
+        function.has_calls |= !is_inline;
+        let per_cpu = if callee.is_some_and(is_per_cpu) { L::PER_CPU } else { 0 };
+        let more = match callee {
+            Some(Ok(Callee::TailCall { array: Some(_), .. })) => L::TAIL_CALL,
+            Some(Ok(Callee::Probe(_))) => L::PROBE,
+            Some(Ok(Callee::Loop(_))) => L::CALLBACK_LOOP,
+            Some(Ok(Callee::Each(..))) => L::EACH,
+            _ => 0,
+        };
+        checked + per_cpu + more
+    }
+
+    /// Counts what lies before targets of jumps, now that all are known.
+    fn add_targets<L: Lengths, O: Surroundings + ?Sized>(&mut self, outside: &O) {
+        let charge = if outside.style().metered { L::CHARGE } else { 0 };
+        let checked = if outside.checks() { L::CHECKED } else { 0 };
+        // Where accesses are checked before loops, both may come before one.
+        let before = if charge + checked > 0 { L::COUNTED } else { 0 };
+        (self.before_loop, self.charge) = (L::ALIGN + before + checked, charge);
+        if !self.has_loops && charge == 0 {
+            return;
+        }
+        let mut more = 0;
+        let last = Target::No;
+        for (most, &target) in self.most.iter_mut().zip(self.is_target.iter().chain([&last])) {
+            more += match target {
+                Target::No => 0,
+                Target::Loop => self.before_loop + charge,
+                Target::Jump | Target::Function => charge,
+            };
+            *most += more;
+        }
     }
 }
 
-/// Puts away what is known of the function before `next`.
+/// What is known of a function that ends before `end`, whose jumps lead to `to` at most, that from `pc`.
 fn close(
-    functions: &mut [Function],
-    next: usize,
-    function: Function,
-    last: Option<(Pc, &Insn)>,
-) -> Result<(), CompileError> {
+    insns: &Insns,
+    open: Function,
+    named: Named,
+    (to, pc): (Pc, Pc),
+    end: Pc,
+) -> Result<Function, CompileError> {
+    if to >= end {
+        return Err(CompileError::Flow { pc });
+    }
+    let last = (0..end.0).rev().find_map(|slot| Some((Pc(slot), insns.get(Pc(slot))?)));
     if let Some((pc, insn)) = last
         && insn.falls_through()
     {
         return Err(CompileError::Flow { pc });
     }
-    if let Some(slot) = next.checked_sub(1).and_then(|at| functions.get_mut(at)) {
-        *slot = Function { start: slot.start, called: slot.called, ..function };
+    Ok(Function { saved: named.saved(), frame: named.frame(), ..open })
+}
+
+/// Registers that a function names, by bit.
+#[derive(Clone, Copy, Default)]
+struct Named {
+    written: u32,
+    read: u32,
+}
+
+impl Named {
+    #[inline(always)]
+    fn writes(&mut self, reg: Reg) {
+        self.written |= 1 << (reg.num() & 15);
     }
-    Ok(())
+
+    #[inline(always)]
+    fn reads(&mut self, reg: Reg) {
+        self.read |= 1 << (reg.num() & 15);
+    }
+
+    #[inline(always)]
+    fn reads_src(&mut self, src: Src) {
+        if let Src::Reg(src) = src {
+            self.reads(src);
+        }
+    }
+
+    /// Those that an instruction names of a kind that is not frequent.
+    fn note(&mut self, insn: &Insn) {
+        if let Some(written) = insn.writes() {
+            self.writes(written);
+        }
+        match *insn {
+            Insn::MovSx { src: reg, .. }
+            | Insn::LoadSx { base: reg, .. }
+            | Insn::LoadAcquire { base: reg, .. } => self.reads(reg),
+            Insn::StoreRelease { base, src, .. } | Insn::Atomic { base, src, .. } => {
+                self.reads(base);
+                self.reads(src);
+            }
+            _ => {}
+        }
+    }
+
+    /// Those of r6 to r9 that are written.
+    const fn saved(self) -> Saved {
+        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
+        let saved = (self.written >> 6 & 15) as Saved;
+        saved
+    }
+
+    /// Whether r10 is read; it is never written.
+    const fn frame(self) -> bool {
+        self.read >> Reg::FP.num() & 1 != 0
+    }
 }
 
 /// Whether a call of something outside needs the environment.
@@ -309,36 +461,4 @@ fn needs_env(callee: Result<Callee, &'static str>) -> bool {
 /// Whether a call gives what differs by CPU.
 fn is_per_cpu(callee: Result<Callee, &'static str>) -> bool {
     matches!(callee, Ok(Callee::Array(array)) if array.cpu_stride > 0)
-}
-
-impl Function {
-    /// Notes that an instruction writes a register.
-    #[inline(always)]
-    fn writes(&mut self, reg: Reg) {
-        if (6..10).contains(&reg.num()) {
-            self.saved |= 1 << (reg.num() - 6);
-        }
-    }
-
-    /// Notes what an instruction needs.
-    #[inline(always)]
-    fn note(&mut self, insn: &Insn) {
-        if let Some(written) = insn.writes() {
-            self.writes(written);
-        }
-        self.frame |= match *insn {
-            Insn::Alu { src, .. } => src == Src::Reg(Reg::FP),
-            Insn::MovSx { src, .. } => src == Reg::FP,
-            Insn::Load { base, .. }
-            | Insn::LoadSx { base, .. }
-            | Insn::LoadAcquire { base, .. } => base == Reg::FP,
-            Insn::Store { base, src, .. } => base == Reg::FP || src == Src::Reg(Reg::FP),
-            Insn::StoreRelease { base, src, .. } | Insn::Atomic { base, src, .. } => {
-                base == Reg::FP || src == Reg::FP
-            }
-            Insn::JumpIf { dst, src, .. } => dst == Reg::FP || src == Src::Reg(Reg::FP),
-            _ => false,
-        };
-        self.may_goto |= matches!(insn, Insn::MayGoto { .. });
-    }
 }

@@ -45,10 +45,10 @@ use crate::env::{Env, FRAME, MAX_LOOPS};
 use crate::meter::Meter;
 use crate::shape::{Function, Saved, Shape, Target};
 use crate::surroundings::Surroundings;
+use crate::unread::Unread;
 use alloc::vec::Vec;
 pub use best::{compile_best, functions};
 use core::mem::offset_of;
-use probe::Unread;
 use regs::{ENV, FRAME_POINTER, SAVED};
 use skep_isa::{Insn, Insns, Pc};
 use skep_prog::Prog;
@@ -124,18 +124,23 @@ struct Compiler<'a, O: ?Sized> {
     /// Where accesses are checked.
     checks: Option<Checks<Label>>,
     /// What is left to the bridge.
-    unread: Vec<Unread>,
+    unread: Vec<Unread<Label, Gpr>>,
     /// The instruction before which flags had been left that tell whether a register is 0, on a width, and where code stood.
     flags: (Pc, u32, Gpr, Width),
 }
 
 const fn env(at: usize) -> Mem {
+    field(ENV, at)
+}
+
+/// The same, by the register that has the environment's address.
+const fn field(base: Gpr, at: usize) -> Mem {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
         reason = "a small struct"
     )]
-    Mem::new(ENV, at as i32)
+    Mem::new(base, at as i32)
 }
 
 impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
@@ -179,21 +184,17 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let shape = self.shape;
         let mut next = 0;
         let mut start = 0;
-        let len = u32::try_from(self.insns.len()).unwrap_or(u32::MAX);
         let mut slot = 0;
-        while slot < len {
+        let slots = self.insns.slots();
+        // As long as each other, so that one comparison is enough.
+        let is_target = shape.is_target.get(..slots.len()).unwrap_or_default();
+        let is_plain = self.meter.is_none() && self.checks.is_none();
+        while let Some(insn) = slots.get(slot as usize) {
             let pc = Pc(slot);
-            if self.shape.is_target.get(pc.index()) == Some(&Target::Loop) {
-                if slot != start {
-                    match self.checks {
-                        Some(_) => self.begin_hoisted(pc),
-                        None => self.begin_turns(pc),
-                    }
-                }
-                // A loop that is checked before it begins has turns enough to be worth more.
-                let most = if self.is_hoisted() { ALIGN.0 - 1 } else { ALIGN.1 };
-                self.asm.align(ALIGN.0, most);
+            if is_target.get(slot as usize) == Some(&Target::Loop) {
+                self.begin_loop(pc, slot == start);
             }
+            let at = self.asm.here();
             if slot == start {
                 if let Some(function) = shape.functions.get(next) {
                     self.begin(next, *function);
@@ -202,13 +203,21 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 start = shape.functions.get(next).map_or(u32::MAX, |function| function.start);
             }
             self.asm.bind(Label(slot));
-            slot += match self.insns.get(pc) {
-                Some(insn) => {
-                    self.count(pc, insn);
+            let mut slots = 1;
+            if let Some(insn) = insn {
+                slots = if is_plain {
                     self.insn(pc, insn)?
-                }
-                None => 1,
-            };
+                } else {
+                    self.count(pc, insn);
+                    self.checked_insn(pc, insn)?
+                };
+            }
+            slot += 1;
+            // Those that have become one with it.
+            for _ in 1..slots {
+                self.asm.bind_at(Label(slot), at);
+                slot += 1;
+            }
         }
         let end = self.asm.here();
         self.asm.trap();
@@ -216,7 +225,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         let enter = self.asm.position(self.stubs.enter);
         let entry = self.entry;
         let (bytes, labels) = self.asm.finish_with_labels()?;
-        let at = positions(shape, labels, len as usize, end);
+        let at = positions(shape, labels, self.insns.len(), end);
         Ok(Code {
             entry,
             enter,
@@ -224,6 +233,20 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             bytes,
             checks: self.checks.map(|checks| checks.pcs).unwrap_or_default(),
         })
+    }
+
+    /// What comes before the head of a short loop, which may be the start of a function.
+    #[cold]
+    fn begin_loop(&mut self, head: Pc, is_start: bool) {
+        if !is_start {
+            match self.checks {
+                Some(_) => self.begin_hoisted(head),
+                None => self.begin_turns(head),
+            }
+        }
+        // A loop that is checked before it begins has turns enough to be worth more.
+        let most = if self.is_hoisted() { ALIGN.0 - 1 } else { ALIGN.1 };
+        self.asm.align(ALIGN.0, most);
     }
 
     /// What comes behind instructions.
@@ -237,12 +260,17 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         Label(self.functions + u32::try_from(at).unwrap_or_default())
     }
 
-    /// [`Compiler::insn`] for second copies, which are few.
-    fn insn_again(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
+    /// [`Compiler::insn`] for code that may check its accesses.
+    #[inline(never)]
+    fn checked_insn(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
+        if self.checks.is_some() && insn.is_access() {
+            self.checked_access(pc, *insn);
+            return Ok(1);
+        }
         self.insn(pc, insn)
     }
 
-    /// Code for an instruction and those behind it that become one with it; how many slots that were.
+    /// Code for an instruction and those behind it that become one with it; how many slots that were. Accesses are not checked.
     #[inline(always)]
     fn insn(&mut self, pc: Pc, insn: &Insn) -> Result<u32, CompileError> {
         match *insn {
@@ -261,9 +289,6 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
             }
             Insn::LoadAbs { size, imm } => self.load_packet(pc, size, None, imm),
             Insn::LoadInd { size, src, imm } => self.load_packet(pc, size, Some(src), imm),
-            insn if self.checks.is_some() && insn.is_access() => {
-                self.checked_access(pc, insn);
-            }
             Insn::Load { size, dst, base, off } => return Ok(self.load(pc, size, dst, base, off)),
             Insn::LoadSx { size, dst, base, off } => self.load_sx(pc, size, dst, base, off),
             Insn::Store { size, base, off, src } => self.store(pc, size, base, off, src),

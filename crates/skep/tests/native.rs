@@ -96,6 +96,61 @@ fn the_stack_is_as_deep_as_the_functions_are() {
 }
 
 #[test]
+fn what_replaces_a_function_finds_its_frame_as_new() {
+    // The function has written to its frame and to registers; its caller goes on with its own. Without types of functions
+    // the kernel refuses this.
+    let text = "\
+.map next, prog_array, key=4, value=4, entries=2, 0=other
+.section \"xdp\"
+run:
+ r6 = r1
+ r7 = 5
+ *(u64 *)(r10 - 8) = r7
+ call f
+ r1 = *(u64 *)(r10 - 8)
+ r0 += r1
+ r0 += r7
+ r1 = *(u32 *)(r6 + 4)
+ r2 = *(u32 *)(r6 + 0)
+ r1 -= r2
+ r0 += r1
+ exit
+f:
+ r6 = 1000
+ r8 = 2000
+ *(u64 *)(r10 - 8) = r6
+ *(u64 *)(r10 - 512) = r8
+ r2 = next ll
+ r3 = 0
+ call bpf_tail_call
+ r0 = 3000
+ exit
+.section \"xdp\"
+other:
+ r6 = *(u32 *)(r1 + 4)
+ r7 = *(u32 *)(r1 + 0)
+ r6 -= r7
+ r0 = *(u64 *)(r10 - 8)
+ r1 = *(u64 *)(r10 - 512)
+ r0 += r1
+ r0 += r6
+ exit
+";
+    let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+    let mut outcomes = Vec::new();
+    for is_checked in [false, true] {
+        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        if is_checked {
+            session.compile_checked(CodeOptions::default()).unwrap();
+        }
+        let outcome = session.run(&mut packet()).unwrap();
+        outcomes.push((outcome.verdict.code, outcome.insns));
+    }
+    assert_eq!(outcomes[0].0, 64 + 5 + 5 + 64);
+    assert_eq!(outcomes[0], outcomes[1]);
+}
+
+#[test]
 fn tail_calls_end_where_the_interpreter_ends_them() {
     // Each run makes 33; what comes after the last, or behind an index without a program, goes on.
     let text = "\
@@ -409,21 +464,30 @@ fn does_as_interpreted(text: &str, runs: usize) {
     let image = read_image(text.as_bytes(), "test.s").unwrap().image;
     let options = CheckOptions::new(Release { major: 6, minor: 18 });
     let mut outcomes = Vec::new();
-    for (is_compiled, metered, optimised, hardened) in [
-        (false, true, false, false),
-        (true, true, false, false),
-        (true, true, true, false),
-        (true, false, false, false),
-        (true, false, true, false),
-        (true, true, false, true),
+    let code = |metered, optimised, hardened| {
+        let mut code = CodeOptions::default();
+        (code.metered, code.optimised) = (metered, optimised);
+        (code.blinding, code.retpolines) = (hardened, hardened);
+        code
+    };
+    for (engine, code) in [
+        (Engine::Interp, code(true, false, false)),
+        (Engine::Jit, code(true, false, false)),
+        (Engine::Jit, code(true, true, false)),
+        (Engine::Jit, code(false, false, false)),
+        (Engine::Jit, code(false, true, false)),
+        (Engine::Jit, code(true, false, true)),
+        (Engine::Checked, code(true, false, false)),
+        (Engine::Checked, code(false, false, true)),
     ] {
         let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
-        if is_compiled {
-            let mut code = CodeOptions::default();
-            (code.metered, code.optimised) = (metered, optimised);
-            (code.blinding, code.retpolines) = (hardened, hardened);
-            session.compile_with(&options, code).unwrap();
+        match engine {
+            Engine::Jit => session.compile_with(&options, code).unwrap(),
+            Engine::Checked => session.compile_checked(code).unwrap(),
+            _ => {}
         }
+        assert_eq!(session.engine(), engine);
+        let metered = code.metered;
         let mut run = || match session.run(&mut packet()) {
             Ok(outcome) => Ok((outcome.verdict.code, outcome.insns.filter(|_| metered))),
             Err(fault) => Err(format!("{:?}", fault.kind)),

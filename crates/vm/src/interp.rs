@@ -235,6 +235,11 @@ pub(crate) fn interp<'r, S, const OBSERVED: bool>(
                 match (helper.run)(cx, [regs[1], regs[2], regs[3], regs[4], regs[5]]) {
                     Ok(value) => regs[0] = value,
                     Err(Stop::TailCall(prog)) if (prog as usize) < cx.machine.codes.len() => {
+                        // It finds the frame of the function that it replaces as that was found.
+                        cx.leave();
+                        cx.enter();
+                        regs[0] = 0;
+                        regs[6..10].fill(0);
                         code = &cx.machine.codes[prog as usize];
                         ops = code.ops_of::<OBSERVED>();
                         rest = ops.iter();

@@ -72,7 +72,11 @@ impl Assembler {
         // And a few for what is not known before.
         let mut all = Vec::with_capacity(labels as usize + 16);
         all.resize(labels as usize, UNBOUND);
-        Self { bytes: alloc::vec![0; bytes], len: 0, labels: all, fixups: Vec::new() }
+        // About every tenth instruction jumps ahead.
+        let fixups = Vec::with_capacity(labels as usize / 8 + 4);
+        let mut code = Vec::with_capacity(bytes);
+        code.resize(bytes, 0);
+        Self { bytes: code, len: 0, labels: all, fixups }
     }
 
     /// A new label, not yet bound.
@@ -84,9 +88,14 @@ impl Assembler {
     /// Binds a label to the end of the code as it is now.
     #[inline]
     pub fn bind(&mut self, label: Label) {
-        let here = self.here();
+        self.bind_at(label, self.here());
+    }
+
+    /// Binds a label to a place in the code that there is already.
+    #[inline]
+    pub fn bind_at(&mut self, label: Label, at: u32) {
         if let Some(slot) = self.labels.get_mut(label.0 as usize) {
-            *slot = here;
+            *slot = at;
         }
     }
 
@@ -101,18 +110,17 @@ impl Assembler {
     #[inline]
     #[must_use]
     pub fn here(&self) -> u32 {
-        // More is refused by `finish`.
-        u32::try_from(self.len).unwrap_or(UNBOUND)
+        #[expect(clippy::cast_possible_truncation, reason = "more is refused by `finish`")]
+        let here = self.len as u32;
+        here
     }
 
     /// Appends the low `len` bytes, at most 8.
     #[inline(always)]
     pub(crate) fn put(&mut self, bytes: u64, len: usize) {
-        if let Some(place) = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut())
-        {
-            *place = bytes.to_le_bytes();
-        } else {
-            self.grow(bytes);
+        match self.bytes.get_mut(self.len..self.len.wrapping_add(8)) {
+            Some(place) => place.copy_from_slice(&bytes.to_le_bytes()),
+            None => self.grow(bytes),
         }
         self.len += len;
     }

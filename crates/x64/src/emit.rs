@@ -26,12 +26,15 @@ const fn bits(reg: Gpr) -> u64 {
 /// An operation on a register and an immediate.
 #[inline(always)]
 const fn head_of_alu(rex: u64, opcode: u32, op: u64, dst: Gpr) -> Head {
-    Head(0, 0).rex(rex, false).opcode(opcode).byte(0xc0 | op << 3 | (bits(dst) & 7))
+    Head(0, 0).opcode(opcode).byte(0xc0 | op << 3 | (bits(dst) & 7)).behind_rex(rex, false)
 }
 
 /// Some bytes of an instruction, first one lowest.
 #[derive(Clone, Copy)]
 struct Head(u64, usize);
+
+/// None yet.
+const OP: Head = Head(0, 0);
 
 impl Head {
     #[inline(always)]
@@ -42,6 +45,25 @@ impl Head {
     #[inline(always)]
     const fn rex(self, rex: u64, force: bool) -> Self {
         if rex != 0 || force { self.byte(0x40 | rex) } else { self }
+    }
+
+    /// With a REX prefix in front, where it is needed; no branch, as that could not be foreseen.
+    #[inline(always)]
+    const fn behind_rex(self, rex: u64, force: bool) -> Self {
+        let skipped = (rex == 0 && !force) as usize;
+        Self((0x40 | rex | self.0 << 8) >> (skipped * 8), self.1 + 1 - skipped)
+    }
+
+    /// A prefix, or nothing.
+    #[inline(always)]
+    fn of(prefix: Option<u8>) -> Self {
+        prefix.map_or(Self(0, 0), |prefix| Self(prefix.into(), 1))
+    }
+
+    /// With others in front.
+    #[inline(always)]
+    const fn behind(self, front: Self) -> Self {
+        Self(front.0 | self.0 << (front.1 * 8), front.1 + self.1)
     }
 
     /// An opcode: one byte, or two of which the first is 0x0f, or three.
@@ -71,10 +93,9 @@ impl Assembler {
         rm: u64,
         force: bool,
     ) {
-        let head = prefixed(prefix);
         let rex = rex | (reg >> 3) << 2 | rm >> 3;
-        let Head(bytes, len) =
-            head.rex(rex, force).opcode(opcode).byte(0xc0 | (reg & 7) << 3 | (rm & 7));
+        let head = Head(0, 0).opcode(opcode).byte(0xc0 | (reg & 7) << 3 | (rm & 7));
+        let Head(bytes, len) = head.behind_rex(rex, force).behind(Head::of(prefix));
         self.put(bytes, len);
     }
 
@@ -89,10 +110,17 @@ impl Assembler {
         mem: Mem,
         force: bool,
     ) {
+        let opcode = Head(0, 0).opcode(opcode);
+        self.head_mem(Head::of(prefix), rex, opcode, reg, mem, force);
+    }
+
+    /// The same with an opcode of a table.
+    #[inline(always)]
+    fn head_mem(&mut self, prefix: Head, rex: u64, opcode: Head, reg: u64, mem: Mem, force: bool) {
         let base = bits(mem.base);
         let index = mem.index.map_or(4, |(index, _)| bits(index));
         let rex = rex | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-        let head = prefixed(prefix).rex(rex, force).opcode(opcode);
+        let head = opcode;
         let middle = (reg & 7) << 3;
         let (mode, disp_len) = match mem.disp {
             0 if base & 7 != 5 => (0, 0),
@@ -105,6 +133,7 @@ impl Assembler {
         } else {
             head.byte(mode | middle | (base & 7))
         };
+        let head = head.behind_rex(rex, force).behind(prefix);
         let disp = u64::from(mem.disp.cast_unsigned());
         if head.1 + disp_len <= 8 {
             // Bytes of the displacement beyond its length are overwritten by what comes next.
@@ -251,13 +280,14 @@ impl Assembler {
     /// `dst = [mem]`, zero-extended.
     #[inline]
     pub fn load(&mut self, size: MemSize, dst: Gpr, mem: Mem) {
-        let (rex, opcode) = match size {
-            MemSize::B1 => (0, 0x0fb6),
-            MemSize::B2 => (0, 0x0fb7),
-            MemSize::B4 => (0, 0x8b),
-            MemSize::B8 => (W, 0x8b),
-        };
-        self.reg_mem(None, rex, opcode, bits(dst), mem, false);
+        const LOADS: [(u64, Head); 4] = [
+            (0, OP.opcode(0x0fb6)),
+            (0, OP.opcode(0x0fb7)),
+            (0, OP.byte(0x8b)),
+            (W, OP.byte(0x8b)),
+        ];
+        let (rex, opcode) = LOADS[size as usize];
+        self.head_mem(OP, rex, opcode, bits(dst), mem, false);
     }
 
     /// `dst = [mem]`, sign-extended to 64 bits.
@@ -281,14 +311,15 @@ impl Assembler {
     /// `[mem] = src`
     #[inline]
     pub fn store(&mut self, size: MemSize, mem: Mem, src: Gpr) {
-        let (prefix, rex, opcode) = match size {
-            MemSize::B1 => (None, 0, 0x88),
-            MemSize::B2 => (Some(0x66), 0, 0x89),
-            MemSize::B4 => (None, 0, 0x89),
-            MemSize::B8 => (None, W, 0x89),
-        };
+        const STORES: [(Head, u64, Head); 4] = [
+            (OP, 0, OP.byte(0x88)),
+            (OP.byte(0x66), 0, OP.byte(0x89)),
+            (OP, 0, OP.byte(0x89)),
+            (OP, W, OP.byte(0x89)),
+        ];
+        let (prefix, rex, opcode) = STORES[size as usize];
         let force = size == MemSize::B1 && is_byte_of_rex(src);
-        self.reg_mem(prefix, rex, opcode, bits(src), mem, force);
+        self.head_mem(prefix, rex, opcode, bits(src), mem, force);
     }
 
     /// `[mem] = imm`, sign-extended to 8 bytes.
@@ -316,8 +347,9 @@ impl Assembler {
         if count == 1 {
             return self.reg_reg(None, width.rex(), 0xd1, op as u64, bits(dst), false);
         }
-        self.reg_reg(None, width.rex(), 0xc1, op as u64, bits(dst), false);
-        self.put(count.into(), 1);
+        let rex = width.rex() | bits(dst) >> 3;
+        let Head(bytes, len) = head_of_alu(rex, 0xc1, op as u64, dst).byte(count.into());
+        self.put(bytes, len);
     }
 
     /// `op dst, cl`
@@ -515,13 +547,9 @@ impl Assembler {
 
 const LOCK: u8 = 0xf0;
 
-#[inline(always)]
-fn prefixed(prefix: Option<u8>) -> Head {
-    prefix.map_or(Head(0, 0), |prefix| Head(u64::from(prefix), 1))
-}
-
 /// Whether the lowest byte of a register can be named with a REX prefix only.
 #[inline(always)]
 const fn is_byte_of_rex(reg: Gpr) -> bool {
-    matches!(reg, Gpr::Rsp | Gpr::Rbp | Gpr::Rsi | Gpr::Rdi)
+    // rsp, rbp, rsi and rdi.
+    reg as u8 >> 2 == 1
 }

@@ -3,6 +3,7 @@
 
 mod book;
 mod branches;
+mod vectors;
 
 use book::{Book, disassemble};
 use skep_a64::{Add, Assembler, Cond, Divide, Gpr, Logic, Mem, MemSize, Move, Rmw, Shift, Width};

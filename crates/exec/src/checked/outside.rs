@@ -42,15 +42,15 @@ impl<S> Surroundings for Outside<'_, S> {
 
     fn call(&self, pc: Pc, call: Call) -> Result<Callee, &'static str> {
         let at = CodePlace { prog: self.prog, pc };
-        if call == TAIL_CALL {
-            return Err("a tail call in code that checks");
-        }
         let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
         let mut bridged = self.bridged.borrow_mut();
         let bytes = probe(call, self.numbers.get(&pc).copied());
         bridged.push(Bridged { at, helper, is_turn, is_probe: bytes.is_some() });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
+        if call == TAIL_CALL {
+            return Ok(Callee::TailCall { id, array: None });
+        }
         // The code numbers its checks itself.
         let probe = bytes.map(|bytes| Callee::Probe(Probe { id, bytes, check: 0 }));
         Ok(probe.unwrap_or(Callee::Bridge(id)))

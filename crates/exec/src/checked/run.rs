@@ -186,7 +186,18 @@ extern "C" fn bridge<S>(
         return activation.end(fault);
     }
     let layout = cx.layout();
-    let result = cx.help(call.at, call.helper, [r1, r2, r3, r4, r5]);
+    let args = [r1, r2, r3, r4, r5];
+    let result = cx.help(call.at, call.helper, args);
+    activation.env.tail = matches!(result, Err(Replaced::By(_))).into();
+    let result = match result {
+        Ok(value) => Ok(value),
+        Err(Replaced::By(prog)) => {
+            // It gets the frame of the function that it replaces.
+            cx.set_depth(cx.depth().saturating_sub(1));
+            run(activation.compiled, cx, CodePlace { prog, pc: Pc(0) }, args)
+        }
+        Err(Replaced::Fault(fault)) => Err(fault),
+    };
     if cx.layout() != layout {
         activation.forget();
     }
@@ -194,11 +205,7 @@ extern "C" fn bridge<S>(
         activation.remember_probe(cx, call.at, (r3, r1));
     }
     activation.env.meter = cx.left().cast_unsigned();
-    match result {
-        Ok(value) => value,
-        Err(Replaced::By(_)) => activation.end(bug(cx, call.at, "a tail call")),
-        Err(Replaced::Fault(fault)) => activation.end(fault),
-    }
+    result.unwrap_or_else(|fault| activation.end(fault))
 }
 
 /// What code calls for what it does not do itself.

@@ -32,6 +32,8 @@ pub(super) struct Machine<'a> {
     /// Cells of scratch memory: those of the meaning come first.
     slots: SmallVec<[Option<u32>; 8]>,
     free: u32,
+    /// Whether some may be stored in.
+    pub(super) stores: bool,
     /// Whether registers are remembered.
     optimise: bool,
 }
@@ -49,7 +51,8 @@ impl<'a> Machine<'a> {
         });
         let slots = slots.collect();
         let values = &meaning.values;
-        Self { meaning, values, state: State::NOTHING, code, slots, free, optimise }
+        let (state, stores) = (State::NOTHING, free > 0);
+        Self { meaning, values, state, code, slots, free, stores, optimise }
     }
 
     pub(super) fn slot(&self, cell: u8) -> u32 {
@@ -62,6 +65,7 @@ impl<'a> Machine<'a> {
             return Err(Error::new(Span::default(), ErrorKind::Registers));
         }
         self.free += 1;
+        self.stores = true;
         Ok(self.free - 1)
     }
 
@@ -289,14 +293,34 @@ impl<'a> Machine<'a> {
                 return Ok(swapped);
             }
         }
-        self.value(right)?;
+        let begins_in_a = self.begins_in_a(left);
+        // What is in `A` already need not be loaded again, nor its index.
+        self.value(if begins_in_a { left } else { right })?;
         let slot = self.scratch()?;
         self.code.push(Insn::Store { reg: Reg::A, k: slot });
-        self.value(left)?;
-        self.code.push(Insn::LoadMem { reg: Reg::X, k: slot });
-        self.state.x = right;
+        if begins_in_a {
+            self.index(right)?;
+            self.code.push(Insn::LoadMem { reg: Reg::A, k: slot });
+            self.state.put(left, u32::MAX);
+        } else {
+            self.value(left)?;
+            self.code.push(Insn::LoadMem { reg: Reg::X, k: slot });
+            self.state.x = right;
+        }
         self.free -= 1;
         Ok(false)
+    }
+
+    /// Whether the load behind a header that the value is computed of is in `A`.
+    fn begins_in_a(&self, id: ValueId) -> bool {
+        let mut id = id;
+        while let Value::Alu(_, left, right) = self.values.get(id)
+            && self.values.constant(right).is_some()
+            && !self.known().has(id, u32::MAX)
+        {
+            id = left;
+        }
+        self.known().has(id, u32::MAX) && matches!(self.values.get(id), Value::Ind(..))
     }
 
     /// `X = value`

@@ -4,8 +4,9 @@
 //! tests may decide another one is a set of bits, and so is what two ways have in common. Where ways meet that know of
 //! a value which number it is, a different one on each, it is known to be one of them.
 
+use super::idle::by_bytes;
 use super::thread::{LAST_BIT, Loads, is_touch, number_bit};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step, filled};
 use crate::form::{Cmp, Rhs, Test, ValueId};
 use crate::implies::Fact;
 use crate::memory::bytes;
@@ -95,12 +96,15 @@ struct Asked {
     is_not: u64,
     /// Anything else.
     others: u64,
+    /// Those before the last one.
+    left: u64,
 }
 
 impl Asked {
     fn join(&mut self, other: Self) {
         self.is_not |= other.is_not;
         self.others |= other.others;
+        self.left |= other.left;
     }
 }
 
@@ -137,19 +141,43 @@ pub(super) fn blocks(mut set: u64) -> impl Iterator<Item = BlockId> {
 impl Graph<'_> {
     /// Whether there may be a test on some way that those before it decide, or a load that need not be.
     ///
-    /// Most graphs have none: they ask for a value again only where it was not what they asked for.
+    /// Most graphs have none: they ask for a value again only where it was not what they asked for. Most of these do so
+    /// at once, and have no test twice, which is noted.
     pub(super) fn may_be_decided(&mut self, root: BlockId) -> bool {
+        if self.asks_once(root) {
+            self.plain = root;
+            return false;
+        }
         let mut asked = filled(&mut self.memory.few.asked, root as usize + 1, Asked::default());
         let found = self.is_decided_perhaps(root, &mut asked);
         self.memory.few.asked = asked;
         found
     }
 
+    /// Whether no value is asked for twice.
+    fn asks_once(&self, root: BlockId) -> bool {
+        if self.values.overlap() {
+            return false;
+        }
+        let mut asked = 0;
+        let tests = self.blocks.get(ACCEPT as usize + 1..=root as usize).unwrap_or(&[]);
+        tests.iter().rev().all(|block| {
+            let Step::Test(test) = &block.step else { return false };
+            let value = bit(test.value);
+            let is_new = asked & value == 0 && test.value <= LAST_BIT;
+            asked |= value;
+            is_new && block.yes != block.no && self.values.known_len() != Some(test.value)
+        })
+    }
+
     /// `asked` has, for each block, the values that blocks before it ask for.
-    fn is_decided_perhaps(&self, root: BlockId, asked: &mut [Asked]) -> bool {
-        let mut numbers = 0;
+    fn is_decided_perhaps(&mut self, root: BlockId, asked: &mut [Asked]) -> bool {
+        if self.values.overlap() {
+            return true;
+        }
+        let (mut numbers, mut is_plain) = (0, true);
         for id in (ACCEPT + 1..=root).rev() {
-            let Block { step, yes, no } = self.blocks[id as usize];
+            let Block { step, yes, no } = &self.blocks[id as usize];
             let before = asked[id as usize];
             let (mut there, mut elsewhere) = (before, before);
             if let Step::Test(test) = step {
@@ -159,9 +187,16 @@ impl Graph<'_> {
                     return true;
                 }
                 let value = bit(test.value);
-                if let Test { mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k), .. } = test {
+                is_plain &= before.left & value == 0;
+                let before_it = before.others | before.is_not;
+                (there.left, elsewhere.left) = (before_it & !value, before_it & !value);
+                there.others |= value;
+                if test.mask == u32::MAX
+                    && test.cmp == Cmp::Eq
+                    && let Rhs::Const(k) = test.rhs
+                {
                     let number = number_bit(k.wrapping_add(test.value));
-                    let is_there = |other: &Block| other.step == step;
+                    let is_there = |other: &Block| other.step == *step;
                     if before.others & value != 0
                         || numbers & number != 0
                             && self.blocks[id as usize + 1..=root as usize].iter().any(is_there)
@@ -169,18 +204,30 @@ impl Graph<'_> {
                         return true;
                     }
                     numbers |= number;
-                    there.others |= value;
                     elsewhere.is_not |= value;
                 } else {
-                    if (before.others | before.is_not) & value != 0 {
+                    if before_it & value != 0 {
                         return true;
                     }
-                    there.others |= value;
+                    if let Rhs::Const(k) = test.rhs {
+                        let number = number_bit(k.wrapping_add(test.value ^ test.mask));
+                        is_plain &= numbers & number == 0;
+                        numbers |= number;
+                    }
                     elsewhere.others |= value;
                 }
+            } else {
+                is_plain = false;
             }
-            asked[yes as usize].join(there);
-            asked[no as usize].join(elsewhere);
+            if *yes > ACCEPT {
+                asked[*yes as usize].join(there);
+            }
+            if *no > ACCEPT {
+                asked[*no as usize].join(elsewhere);
+            }
+        }
+        if is_plain {
+            self.plain = root;
         }
         false
     }
@@ -301,7 +348,8 @@ impl Graph<'_> {
             } else {
                 let goes_past = |fact: &Fact| self.goes_past(fact, &test);
                 let decided = self.decided_by(known, &test, askers, goes_past);
-                match decided.or_else(|| self.past_by_length(&known.loads, &test)) {
+                let decided = decided.or_else(|| self.past_by_length(&known.loads, &test));
+                match decided.or_else(|| self.past_by_bytes(known, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => break,
@@ -318,9 +366,10 @@ impl Graph<'_> {
             Step::Test(test) => known_of & askers[test.value as usize] != 0,
             _ => false,
         };
-        let past = |mut id: BlockId| {
+        let past = |mut id: BlockId, known: &Place| {
             while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
-                id = match self.decided_by(known, &test, askers, |_| true) {
+                let goes_past = |fact: &Fact| self.goes_past(fact, &test);
+                id = match self.decided_by(known, &test, askers, goes_past) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => break,
@@ -333,8 +382,8 @@ impl Graph<'_> {
                 && yes != no
                 && matches!(test.rhs, Rhs::Const(_))
                 && known.loads.is_safe(self, test.value);
-            let next = if may_pass { past(yes) } else { break };
-            if next != past(no) {
+            let next = if may_pass { past(yes, &known.with(id, true)) } else { break };
+            if next != past(no, &known.with(id, false)) {
                 break;
             }
             id = self.follow_few(next, known, askers);
@@ -356,7 +405,9 @@ impl Graph<'_> {
         if (known.holds | known.fails) & others == 0 && !is_one_of {
             return None;
         }
-        let decided = self.decided_by_any(known, test, others, &may_say);
+        let decided = self
+            .decided_by_any(known, test, others, &may_say)
+            .or_else(|| self.decided_by_two(known, test, others, &may_say));
         if decided.is_some() || !is_one_of {
             return decided;
         }
@@ -365,6 +416,25 @@ impl Graph<'_> {
         let decided = first.decides(test)?;
         let is_all = facts.all(|fact| fact.decides(test) == Some(decided));
         (is_all && may_say(&first)).then_some(decided)
+    }
+
+    /// The same by two facts: what is at least a number, and not that one, is above it.
+    fn decided_by_two(
+        &self,
+        known: &Place,
+        test: &Test,
+        others: u64,
+        may_say: impl Fn(&Fact) -> bool,
+    ) -> Option<bool> {
+        let Test { value, mask: u32::MAX, cmp: Cmp::Ge, rhs: Rhs::Const(k) } = *test else {
+            return None;
+        };
+        let below = Rhs::Const(k.checked_sub(1)?);
+        let test = |cmp| Test { value, mask: u32::MAX, cmp, rhs: below };
+        let is_not = Fact { test: test(Cmp::Eq), holds: false };
+        let decides = |test| self.decided_by_any(known, &test, others, |_| true);
+        let is_above = decides(is_not.test) == Some(false) && decides(test(Cmp::Ge)) == Some(true);
+        (is_above && may_say(&is_not)).then_some(true)
     }
 
     /// The same, by those of the blocks that came out.
@@ -385,6 +455,17 @@ impl Graph<'_> {
         blocks(known.holds & others)
             .find_map(|id| says(id, true))
             .or_else(|| blocks(known.fails & others).find_map(|id| says(id, false)))
+    }
+
+    /// How a test comes out by other loads of its bytes, if a way is to go on past it.
+    #[inline]
+    fn past_by_bytes(&self, known: &Place, test: &Test) -> Option<bool> {
+        if !self.values.overlap() || !known.loads.is_safe(self, test.value) {
+            return None;
+        }
+        let decided = by_bytes(self.values, self.facts(known), test)?;
+        self.was_split.set(true);
+        (self.splits == Splits::Yes).then_some(decided)
     }
 
     /// All that came out.

@@ -18,6 +18,9 @@ const PAIRS: u32 = 64;
 impl Graph<'_> {
     /// The graph from `root` on with fewer blocks, if there is one.
     pub(crate) fn merged(&mut self, root: BlockId) -> Option<BlockId> {
+        if root == self.plain {
+            return None;
+        }
         let mut merged = None;
         for _ in 0..MERGED {
             let root = merged.unwrap_or(root);

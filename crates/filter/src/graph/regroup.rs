@@ -87,7 +87,7 @@ impl Graph<'_> {
     }
 
     fn regroup(&mut self, root: BlockId) -> Option<(BlockId, bool)> {
-        if root <= ACCEPT || !self.leaves_and_returns(root) {
+        if root <= ACCEPT || root == self.plain || !self.leaves_and_returns(root) {
             return None;
         }
         let mut ways = self.ways(root);

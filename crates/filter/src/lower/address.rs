@@ -160,8 +160,8 @@ impl Lowering<'_> {
     fn address4(&self, span: Span) -> Result<(u32, u32), Error> {
         let text = self.expr.slice(span);
         let (mut addr, mut bits) = (0u32, 0);
-        for part in text.split('.') {
-            let value = part.bytes().try_fold(0u32, |value, byte| {
+        for part in text.as_bytes().split(|&byte| byte == b'.') {
+            let value = part.iter().try_fold(0u32, |value, byte| {
                 (value <= 25 && byte.is_ascii_digit()).then(|| value * 10 + u32::from(byte - b'0'))
             });
             let Some(value) = value.filter(|&value| value <= 255) else {

@@ -10,7 +10,7 @@ use crate::form::{Cell, Effect, FormId, Init, Value, ValueId};
 use crate::link::LinkType;
 use skep_cbpf::{AluOp, Ancillary, MEM_CELLS, Size};
 use skep_diag::Span;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What is known of headers at any depth.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Deep {
     /// Tags are looked for at any depth.
     tags: bool,
     /// Conditions inside `any` and `inner`, one for each level.
-    scoped: HashMap<NodeId, Vec<FormId>>,
+    scoped: BTreeMap<NodeId, Vec<FormId>>,
 }
 
 impl Lowering<'_> {

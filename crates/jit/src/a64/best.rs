@@ -9,6 +9,7 @@ mod call;
 mod host;
 mod mem;
 mod term;
+mod wide;
 
 use super::{A64, Compiler, Features};
 use crate::best::place::Asked;
@@ -41,9 +42,9 @@ pub fn compile_best<O: Surroundings + ?Sized>(
         let what = "loads and stores in order, in the second tier";
         return Err(CompileError::Unsupported { pc, what });
     }
-    let (mut shape, functions) = optimised::<A64, O>(prog, outside, false)?;
+    let (mut shape, functions) = optimised::<A64, O>(prog, outside)?;
     find_frames(&mut shape, &functions, outside.keeps_frames());
-    let asked = Asked { taken: 0, counts_anywhere: true };
+    let asked = Asked { taken: 0, counts_anywhere: true, account: 0 };
     let parts = place_all(&mut shape, &functions, asked)?;
     let most = parts.iter().map(|(f, ..)| estimate(f)).fold(0, u64::saturating_add);
     let best = Best {
@@ -160,12 +161,8 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Inst::Select { cmp, yes, no } => self.select(cur, value, cmp, yes, no),
             Inst::Load { size, signed, mem } => self.load_value(cur, value, (size, signed), mem),
             Inst::Store { size, mem, value } => self.store_value(cur, size, mem, value),
-            // No pass is asked for them on this host.
-            Inst::Copy { .. } | Inst::Sum { .. } => {
-                let pc = Pc(cur.f.origins[value.index()]);
-                let what = "an operation on many bytes at once";
-                return Err(CompileError::Unsupported { pc, what });
-            }
+            Inst::Copy { len, to, from, disp } => self.copy_bytes(cur, len, to, (from, disp)),
+            Inst::Sum { size, len, mem } => self.sum(cur, value, (size, len), mem),
             Inst::Atomic { op, size, mem, value: with, expected } => {
                 self.atomic_value(cur, value, (op, size), mem, (with, expected));
             }
@@ -196,6 +193,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
 fn estimate(f: &Lifted) -> u64 {
     let of = |value: &Value| match f.inst(*value) {
         Inst::Call { .. } => 320,
+        // With distances that are loaded first.
+        Inst::Copy { len, .. } => 24 * u64::from(len / 16) + 48,
+        Inst::Sum { len, .. } => 16 * u64::from(len / 16) + 48,
         _ => 48,
     };
     let mut bytes = 256;

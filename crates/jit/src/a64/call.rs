@@ -1,13 +1,13 @@
 //! Calls.
 
-use super::regs::{self, ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, S1};
+use super::regs::{ENV, ENV_ARG, FRAME_POINTER, RESULT, S0, S1};
 use super::{Compiler, env, unsupported};
 use crate::code::CompileError;
-use crate::env::{Env, FRAME, MAX_TAIL_CALLS, MAX_TURNS};
-use crate::surroundings::{ArrayLookup, CallbackLoop, Callee, Probe, ProgSlots, Surroundings};
+use crate::env::{Env, MAX_TAIL_CALLS};
+use crate::surroundings::{ArrayLookup, Callee, ProgSlots, Surroundings};
 use core::mem::offset_of;
-use skep_a64::{Add, Cond, Gpr, Logic, Mem, MemSize, Reach, Width};
-use skep_isa::{Call, Pc, Reg, Size};
+use skep_a64::{Add, Cond, Gpr, Mem, MemSize, Reach, Width};
+use skep_isa::{Call, Pc};
 
 /// The number of a bridged call: the seventh argument.
 const ID: Gpr = Gpr::X6;
@@ -26,11 +26,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             Call::Reg(_) => return Err(unsupported(pc, "a call of a register")),
             call => match self.outside.call(pc, call).map_err(|what| unsupported(pc, what))? {
                 Callee::Function(address) => self.function(address),
-                Callee::Bridge(id)
-                | Callee::Probe(Probe { id, .. })
-                | Callee::Each(CallbackLoop { id, .. }, _) => self.bridge(id),
+                Callee::Bridge(id) => self.bridge(id),
                 Callee::TailCall { id, array } => self.tail_call(id, array),
                 Callee::Loop(calls) => self.call_loop(pc, calls),
+                Callee::Each(calls, array) => self.call_each(pc, calls, array),
+                Callee::Probe(probe) => self.probe(pc, probe),
                 Callee::Array(array) => self.array_lookup(array),
                 Callee::WithContext { function, context } => {
                     self.asm.mov_imm(Gpr::X4, context);
@@ -90,7 +90,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
-    /// function's caller. Kernel: `bpf_tail_call`.
+    /// function's caller. In code that checks the bridge runs it, as it has checks of its own. Kernel: `bpf_tail_call`.
     pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
         if let Some(array) = array {
             self.jump_by(array);
@@ -99,6 +99,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let on = self.asm.label();
         self.asm.load(MemSize::B8, S1, env(offset_of!(Env, tail)));
         self.asm.cb(true, Width::W64, S1, on, Reach::Near);
+        if self.checks.is_some() {
+            // The bridge has run it.
+            self.exit();
+            return self.asm.bind(on);
+        }
         self.asm.load(MemSize::B8, Gpr::X0, env(offset_of!(Env, tail_ctx)));
         self.restore_saved();
         self.asm.br(S1);
@@ -147,56 +152,6 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.load(MemSize::B8, dst, Mem::new(base, 0));
     }
 
-    /// `bpf_loop`: the number of the turn, the argument and the number of turns lie on the host's stack. What is an error
-    /// and what finds no room on the program's stack is the bridge's.
-    pub(super) fn call_loop(&mut self, pc: Pc, calls: CallbackLoop) {
-        const COUNT: Gpr = Gpr::X0;
-        const ARG: Gpr = Gpr::X2;
-        const FLAGS: Gpr = Gpr::X3;
-        const TURN: Gpr = S0;
-        // The fourth word aligns the stack.
-        const BYTES: u16 = 32;
-        let [bridge, again, out, end] = core::array::from_fn(|_| self.asm.label());
-        let below = i64::from(calls.frames).saturating_add(1) * -i64::from(FRAME);
-        self.asm.add_imm(Width::W64, S0, FRAME_POINTER, below);
-        self.asm.load(MemSize::B8, S1, env(offset_of!(Env, bottom)));
-        self.asm.cmp(Width::W64, S0, S1);
-        self.asm.b_cond(Cond::Lo, bridge, Reach::Near);
-        self.asm.cb(false, Width::W64, FLAGS, bridge, Reach::Near);
-        self.asm.cmp_imm(Width::W32, COUNT, MAX_TURNS.into());
-        self.asm.b_cond(Cond::Hi, bridge, Reach::Near);
-        self.asm.mov(Width::W32, RESULT, COUNT);
-        self.asm.cb(true, Width::W32, RESULT, end, Reach::Near);
-        self.asm.push_pair(Gpr::Zr, ARG, BYTES.into());
-        self.asm.store(MemSize::B8, RESULT, Mem::sp(16));
-        self.asm.bind(again);
-        self.asm.load_pair(regs::of(Reg::R1), regs::of(Reg::R2), 0);
-        if self.meter.is_none() {
-            let counted = self.asm.label();
-            let some = u64::from(Env::SOME_TURNS - 1);
-            self.asm.logic_imm(Logic::Ands, Width::W32, Gpr::Zr, COUNT, some);
-            self.asm.b_cond(Cond::Ne, counted, Reach::Near);
-            self.bridged(pc, Env::TURNS, Size::B);
-            self.asm.bind(counted);
-        }
-        let function = self.function_label(calls.start.0);
-        self.asm.bl(function);
-        self.asm.load(MemSize::B8, TURN, Mem::sp(0));
-        self.asm.add_imm(Width::W64, TURN, TURN, 1);
-        self.asm.store(MemSize::B8, TURN, Mem::sp(0));
-        self.asm.cb(false, Width::W64, RESULT, out, Reach::Near);
-        self.asm.load(MemSize::B8, S1, Mem::sp(16));
-        self.asm.cmp(Width::W64, TURN, S1);
-        self.asm.b_cond(Cond::Lo, again, Reach::Near);
-        self.asm.bind(out);
-        self.asm.mov(Width::W64, RESULT, TURN);
-        self.asm.free(BYTES);
-        self.asm.b(end);
-        self.asm.bind(bridge);
-        self.bridge(calls.id);
-        self.asm.bind(end);
-    }
-
     /// `r0 = &array[*(u32 *)r2]`, or null.
     fn array_lookup(&mut self, array: ArrayLookup) {
         const INDEX: Gpr = Gpr::X1;
@@ -216,11 +171,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.number(S1, array.stride.into());
             self.asm.madd(Width::W64, RESULT, RESULT, S1, S0);
         }
+        self.add_cpu(RESULT, array);
+        self.asm.csel(Cond::Lo, Width::W64, RESULT, RESULT, Gpr::Zr);
+    }
+    /// From the value of an array for the first CPU to that for the CPU of the run; flags stay.
+    pub(super) fn add_cpu(&mut self, value: Gpr, array: ArrayLookup) {
         if array.cpu_stride > 0 {
             self.asm.load(MemSize::B8, S0, env(offset_of!(Env, cpu)));
             self.number(S1, array.cpu_stride.into());
-            self.asm.madd(Width::W64, RESULT, S0, S1, RESULT);
+            self.asm.madd(Width::W64, value, S0, S1, value);
         }
-        self.asm.csel(Cond::Lo, Width::W64, RESULT, RESULT, Gpr::Zr);
     }
 }

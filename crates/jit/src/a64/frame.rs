@@ -226,6 +226,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.add_slow();
         self.add_slow_clusters();
         self.add_misses();
+        self.add_unread();
         self.asm.trap();
     }
 }

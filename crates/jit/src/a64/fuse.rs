@@ -28,7 +28,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// A copy, and what is done to it: the processor has three operands.
     #[inline]
     fn fuse_mov(&mut self, pc: Pc, width: Width, dst: Reg, src: Reg) -> u32 {
-        let Some(Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead().get(pc, 1)
+        let Some(&Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead().get(pc, 1)
         else {
             return 0;
         };
@@ -115,7 +115,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         left: i32,
         slots: u32,
     ) -> u32 {
-        let Some(Insn::Alu { width: second, op, dst: to, src: Src::Imm(right) }) =
+        let Some(&Insn::Alu { width: second, op, dst: to, src: Src::Imm(right) }) =
             self.ahead().get(pc, 1)
         else {
             return 0;

@@ -36,8 +36,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 self.asm.load(MemSize::B8, regs::of(dst), Mem::new(regs::of(base), off));
             }
             Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA, size, dst, base, off),
+            Access::Probed { check } => {
+                self.probed_load(pc, (size, false), dst, (base, off), check);
+            }
             // The first pass lets none be refused.
-            Access::Bridged | Access::Probed { .. } | Access::Refused => {
+            Access::Bridged | Access::Refused => {
                 self.bridged_load(pc, Env::LOAD, size, dst, base, off);
             }
         }
@@ -46,8 +49,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     #[inline]
     pub(super) fn load_sx(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) {
         match self.outside.access(pc) {
-            Access::Bridged | Access::Probed { .. } => {
-                self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off);
+            Access::Bridged => self.bridged_load(pc, Env::LOAD_SX, size, dst, base, off),
+            Access::Probed { check } => {
+                self.probed_load(pc, (size, true), dst, (base, off), check);
             }
             Access::Arena => self.bridged_load(pc, Env::LOAD_ARENA_SX, size, dst, base, off),
             _ => self.asm.load_sx(regs::size(size), regs::of(dst), place(base, off)),

@@ -81,6 +81,8 @@ pub(crate) struct Places<H: Host> {
     pub(crate) saved: u8,
     /// Whether [`Host::SPARE`] holds no value.
     pub(crate) two: bool,
+    /// If [`Asked::account`] holds values, so that the account is to be in memory, the word of the stack with its address.
+    pub(crate) account: Option<u32>,
     /// What is known of each value.
     lives: Vec<Life<H::Gpr>>,
     /// Values that come into each block.
@@ -94,7 +96,13 @@ pub(crate) struct Asked {
     pub(crate) taken: Set,
     /// Whether shifts count in any register.
     pub(crate) counts_anywhere: bool,
+    /// Those of `taken` that may hold values if the account of instructions is in memory.
+    pub(crate) account: Set,
 }
+
+/// How many uses of a value in memory something costs that is taken off an account there: the address is read, and the
+/// account read and written.
+const CHARGE_USES: u64 = 3;
 
 /// About as many values are alive at once in most functions, at most.
 const USUALLY_ALIVE: usize = 32;
@@ -157,9 +165,14 @@ impl<H: Host> Places<H> {
     pub(crate) fn new(f: &Lifted, flow: &Flow, asked: Asked) -> Result<Self, CompileError> {
         let lives = Lives::<H>::new(f, flow, asked)?;
         let two = lives.needs_two;
-        let places = lives.color(asked.taken, two);
-        let mut places =
-            if places.slots == 0 || two { places } else { lives.color(asked.taken, true) };
+        let mut places = lives.place(asked.taken, two);
+        if asked.account != 0 && places.slots > 0 {
+            let other = lives.place(asked.taken & !asked.account, two);
+            if lives.spilled(&other) + CHARGE_USES * lives.charges() < lives.spilled(&places) {
+                let account = Some(other.slots);
+                places = Self { account, slots: other.slots + 1, ..other };
+            }
+        }
         (places.lives, places.live_in) = (lives.each, lives.live_in);
         Ok(places)
     }
@@ -232,6 +245,7 @@ impl<'a, H: Host> Lives<'a, H> {
         Ok(this)
     }
 
+    #[inline]
     fn is_placed(&self, value: Value) -> bool {
         value != Value::NONE && !matches!(self.f.inst(value), Inst::Const(_) | Inst::Frame)
     }
@@ -253,18 +267,20 @@ impl<'a, H: Host> Lives<'a, H> {
             self.live_in = Rows::new(f.blocks.len(), &[]);
             return Ok(());
         }
-        let mut home = vec![BlockId(u32::MAX); f.insts.len()];
+        // Where each value is given; what is not placed is given nowhere.
+        const NOWHERE: BlockId = BlockId(u32::MAX);
+        let mut home = vec![NOWHERE; f.insts.len()];
+        // Uses outside of the block that gives a value, by values.
+        let mut uses = Vec::with_capacity(f.insts.len());
+        // What gives a value comes before what uses it.
         for &block in &self.flow.order {
             let block_of = &f.blocks[block.index()];
             for value in block_of.params.iter().chain(&block_of.insts) {
                 home[value.index()] = block;
             }
-        }
-        // Uses outside of the block that gives a value, by values.
-        let mut uses = Vec::with_capacity(f.insts.len());
-        for &block in &self.flow.order {
             self.each_use(block, |value| {
-                if self.is_placed(value) && home[value.index()] != block {
+                let home = home[value.index()];
+                if home != block && home != NOWHERE {
                     uses.push((value, block));
                 }
             });
@@ -298,7 +314,7 @@ impl<'a, H: Host> Lives<'a, H> {
     fn walk(&mut self, block: BlockId, now: &mut Now) {
         let f = self.f;
         let start = self.deaths.len();
-        let weight = 1u32 << (3 * self.flow.depth[block.index()].min(8));
+        let weight = self.weight(block);
         now.clear();
         let insts = &f.blocks[block.index()].insts;
         let end = u32::try_from(insts.len()).unwrap_or(u32::MAX);
@@ -335,7 +351,7 @@ impl<'a, H: Host> Lives<'a, H> {
             let inst = f.inst(value);
             let (clobbers, operands_too) = self.clobbers(value, inst);
             if clobbers != 0 {
-                for &value in &now.values {
+                for &(value, _) in &now.values {
                     self.each[value.index()].forbidden |= clobbers;
                 }
             }
@@ -353,7 +369,7 @@ impl<'a, H: Host> Lives<'a, H> {
         if let Term::Branch { cmp, .. } = f.blocks[block.index()].term {
             self.needs_two |= self.compared_numbers(cmp) > 1;
         }
-        for (&value, &until) in now.values.iter().zip(&now.until) {
+        for &(value, until) in &now.values {
             self.lives_for(value, until + 1, weight);
         }
         let first = if block == BlockId(0) { u32::MAX } else { 0 };
@@ -367,6 +383,7 @@ impl<'a, H: Host> Lives<'a, H> {
         self.ranges[block.index()] = (start, self.deaths.len());
     }
 
+    #[inline]
     fn used(&mut self, value: Value, at: u32, weight: u32, now: &mut Now) {
         let life = &mut self.each[value.index()];
         life.uses += 1;
@@ -461,6 +478,36 @@ impl<'a, H: Host> Lives<'a, H> {
         }
     }
 
+    /// Registers for as many values as may be.
+    fn place(&self, taken: Set, two: bool) -> Places<H> {
+        let places = self.color(taken, two);
+        if places.slots == 0 || two { places } else { self.color(taken, true) }
+    }
+
+    /// How often values are used that have no register, by turns of loops.
+    fn spilled(&self, places: &Places<H>) -> u64 {
+        let lives = self.each.iter().zip(&places.locs);
+        let spilled = lives.filter(|(_, loc)| matches!(loc, Loc::Slot(_)));
+        spilled.map(|(life, _)| u64::from(life.weight)).sum()
+    }
+
+    /// How often something is charged or put back, by turns of loops.
+    fn charges(&self) -> u64 {
+        // What asks mostly does so by what a charge has left.
+        let is_one =
+            |value: &&Value| matches!(self.f.inst(**value), Inst::Charge(_) | Inst::Refund(_));
+        let of = |block: &BlockId| {
+            let count = self.f.blocks[block.index()].insts.iter().filter(is_one).count();
+            u64::from(self.weight(*block)) * count as u64
+        };
+        self.flow.order.iter().map(of).sum()
+    }
+
+    /// How much what is done in a block counts.
+    fn weight(&self, block: BlockId) -> u32 {
+        1 << (3 * self.flow.depth[block.index()].min(8))
+    }
+
     /// Registers for all values.
     fn color(&self, taken: Set, two: bool) -> Places<H> {
         let f = self.f;
@@ -479,15 +526,21 @@ impl<'a, H: Host> Lives<'a, H> {
                 slots: 0,
                 saved: 0,
                 two,
+                account: None,
                 lives: Vec::new(),
                 live_in: Rows::default(),
             },
             reserved,
+            busy: 0,
             held: [Value::NONE; 32],
+            written: 0,
             shared: vec![None; f.insts.len()],
         };
         for &block in &colors.lives.flow.order {
             colors.block(block);
+        }
+        for (bit, saved) in H::SAVED.iter().enumerate() {
+            colors.places.saved |= u8::from(one::<H>(*saved) & colors.written != 0) << bit;
         }
         colors.places
     }
@@ -497,36 +550,30 @@ impl<'a, H: Host> Lives<'a, H> {
 struct Now {
     /// Where each is among the others.
     at: Vec<u32>,
-    values: Vec<Value>,
-    /// Up to where each lives in the block.
-    until: Vec<u32>,
+    /// Each with up to where it lives in the block.
+    values: Vec<(Value, u32)>,
 }
 
 impl Now {
     fn new(len: usize) -> Self {
-        Self {
-            at: vec![u32::MAX; len],
-            values: Vec::with_capacity(USUALLY_ALIVE),
-            until: Vec::new(),
-        }
+        Self { at: vec![u32::MAX; len], values: Vec::with_capacity(USUALLY_ALIVE) }
     }
 
     fn clear(&mut self) {
-        for value in self.values.drain(..) {
+        for (value, _) in self.values.drain(..) {
             self.at[value.index()] = u32::MAX;
         }
-        self.until.clear();
     }
 
     /// Whether it was not alive, so that it is up to here.
+    #[inline]
     fn add(&mut self, value: Value, until: u32) -> bool {
         let at = &mut self.at[value.index()];
         if *at != u32::MAX {
             return false;
         }
         *at = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value);
-        self.until.push(until);
+        self.values.push((value, until));
         true
     }
 
@@ -536,11 +583,11 @@ impl Now {
         if at == u32::MAX {
             return None;
         }
-        self.values.swap_remove(at as usize);
-        if let Some(&moved) = self.values.get(at as usize) {
+        let (_, until) = self.values.swap_remove(at as usize);
+        if let Some(&(moved, _)) = self.values.get(at as usize) {
             self.at[moved.index()] = at;
         }
-        Some(self.until.swap_remove(at as usize))
+        Some(until)
     }
 }
 
@@ -548,18 +595,22 @@ struct Colors<'a, 'f, H: Host> {
     lives: &'a Lives<'f, H>,
     places: Places<H>,
     reserved: Set,
-    /// What each register holds.
+    /// Registers that hold a value.
+    busy: Set,
+    /// What each of them holds.
     held: [Value; 32],
+    /// Registers that have held any.
+    written: Set,
     /// The register of those that become a parameter, by the parameter.
     shared: Vec<Option<H::Gpr>>,
 }
 
 impl<H: Host> Colors<'_, '_, H> {
     fn block(&mut self, block: BlockId) {
-        self.held = [Value::NONE; 32];
+        self.busy = 0;
         for &value in self.lives.live_in.of(block) {
             if let Loc::Reg(reg) = self.places.locs[value.index()] {
-                self.held[usize::from(H::num(reg))] = value;
+                self.hold(reg, value);
             }
         }
         let f = self.lives.f;
@@ -595,11 +646,16 @@ impl<H: Host> Colors<'_, '_, H> {
         }
     }
 
+    fn hold(&mut self, reg: H::Gpr, value: Value) {
+        self.held[usize::from(H::num(reg))] = value;
+        self.busy |= one::<H>(reg);
+    }
+
     fn free(&mut self, value: Value) {
         if let Loc::Reg(reg) = self.places.locs[value.index()]
             && self.held[usize::from(H::num(reg))] == value
         {
-            self.held[usize::from(H::num(reg))] = Value::NONE;
+            self.busy &= !one::<H>(reg);
         }
     }
 
@@ -608,26 +664,20 @@ impl<H: Host> Colors<'_, '_, H> {
         let at = value.index();
         let Life { forbidden, wish, becomes, .. } = self.lives.each[at];
         let forbidden = forbidden | self.reserved;
-        let shared = |this: &Self, param: Value| this.shared.get(param.index()).copied().flatten();
-        let was = |this: &Self, value: Value| match this.places.locs.get(value.index()) {
-            Some(Loc::Reg(reg)) => Some(*reg),
+        let free = !(forbidden | self.busy);
+        let is_free = |reg: &H::Gpr| one::<H>(*reg) & free != 0;
+        let shared =
+            |param: Value| self.shared.get(param.index()).copied().flatten().filter(is_free);
+        let was = |value: Value| match self.places.locs.get(value.index()) {
+            Some(Loc::Reg(reg)) => Some(*reg).filter(is_free),
             _ => None,
         };
-        let wishes = [
-            shared(self, value),
-            shared(self, becomes),
-            wish,
-            was(self, like[0]),
-            was(self, like[1]),
-        ];
-        let is_free = |this: &Self, reg: H::Gpr| {
-            one::<H>(reg) & forbidden == 0 && this.held[usize::from(H::num(reg))] == Value::NONE
-        };
-        let found = wishes
-            .into_iter()
-            .flatten()
-            .chain(H::ORDER.iter().copied())
-            .find(|&reg| is_free(self, reg));
+        let found = shared(value)
+            .or_else(|| shared(becomes))
+            .or_else(|| wish.filter(is_free))
+            .or_else(|| was(like[0]))
+            .or_else(|| was(like[1]))
+            .or_else(|| H::ORDER.iter().copied().find(is_free));
         let reg = match found {
             Some(reg) => reg,
             None => match self.least(value, forbidden) {
@@ -638,13 +688,9 @@ impl<H: Host> Colors<'_, '_, H> {
                 None => return self.put_away(value),
             },
         };
-        self.held[usize::from(H::num(reg))] = value;
+        self.hold(reg, value);
+        self.written |= one::<H>(reg);
         self.places.locs[at] = Loc::Reg(reg);
-        for (bit, saved) in H::SAVED.iter().enumerate() {
-            if *saved == reg {
-                self.places.saved |= 1 << bit;
-            }
-        }
         for param in [value, becomes] {
             if let Some(shared @ None) = self.shared.get_mut(param.index()) {
                 *shared = Some(reg);
@@ -665,10 +711,10 @@ impl<H: Host> Colors<'_, '_, H> {
 
     /// The value that is missed least of those in registers that another may have, if less than that.
     fn least(&self, value: Value, forbidden: Set) -> Option<(Value, H::Gpr)> {
-        let may = H::ORDER.iter().copied().filter(|&reg| one::<H>(reg) & forbidden == 0);
+        let may = self.busy & !forbidden;
+        let may = H::ORDER.iter().copied().filter(|&reg| one::<H>(reg) & may != 0);
         let held = may.map(|reg| (self.held[usize::from(H::num(reg))], reg));
         let (other, reg) = held
-            .filter(|(other, _)| *other != Value::NONE)
             .reduce(|least, next| if self.lives.is_less(next.0, least.0) { next } else { least })?;
         self.lives.is_less(other, value).then_some((other, reg))
     }
@@ -708,6 +754,7 @@ pub(crate) fn check<H: Host>(
             let mut seen = 0;
             now.values
                 .iter()
+                .map(|(value, _)| value)
                 .find(|value| match (places.locs[value.index()], reg(**value)) {
                     (Loc::Nowhere, _) => true,
                     (_, Some(reg)) => {
@@ -727,14 +774,18 @@ pub(crate) fn check<H: Host>(
             let inst = *f.inst(value);
             // What is written while others are alive must be where none of them is.
             if let Some(own) = reg(value)
-                && let Some(&wrong) = now.values.iter().find(|other| reg(**other) == Some(own))
+                && let Some(&wrong) = now
+                    .values
+                    .iter()
+                    .map(|(value, _)| value)
+                    .find(|other| reg(**other) == Some(own))
             {
                 return Err(wrong);
             }
             let (clobbers, _) = lives.clobbers(value, &inst);
             let is_hit =
                 |value: &&Value| reg(**value).is_some_and(|reg| one::<H>(reg) & clobbers != 0);
-            if let Some(&wrong) = now.values.iter().find(is_hit) {
+            if let Some(&wrong) = now.values.iter().map(|(value, _)| value).find(is_hit) {
                 return Err(wrong);
             }
             inst.operands(|operand| {

@@ -19,6 +19,10 @@ impl Lengths for NoCode {
     const COUNTED: u32 = 0;
     const CHARGE: u32 = 0;
     const CHECKED: u32 = 0;
+    const ALU: [[u8; 2]; 16] = [[0; 2]; 16];
+    const LOAD: u32 = 0;
+    const STORE: u32 = 0;
+    const JUMP_IF: u32 = 0;
 
     fn most(_: &Insn) -> u32 {
         0

@@ -76,6 +76,9 @@ impl Vars {
         range: Range<u32>,
     ) -> Self {
         let mut this = Self { count: REGS, slots: [(0, Size::Dw); SLOTS] };
+        if range.is_empty() {
+            return this;
+        }
         let mut seen = [Seen::No; SLOTS];
         for (pc, insn) in within(insns, range) {
             if !note(outside, pc, insn, &mut seen) {

@@ -13,11 +13,22 @@ use skep_x64::{Alu, Bmi, Cond, Gpr, MemSize, Reach, Shift, Unary, Width as Wide}
 const S1: Gpr = Gpr::R10;
 const S2: Gpr = Gpr::R11;
 
+/// What is an operation of the same kind here.
+const PLAIN: [Option<Alu>; 14] = {
+    let mut all = [None; 14];
+    all[AluOp::Add as usize] = Some(Alu::Add);
+    all[AluOp::Sub as usize] = Some(Alu::Sub);
+    all[AluOp::Or as usize] = Some(Alu::Or);
+    all[AluOp::And as usize] = Some(Alu::And);
+    all[AluOp::Xor as usize] = Some(Alu::Xor);
+    all
+};
+
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Arithmetic, with what follows where they fuse; how many slots that were.
-    #[inline]
+    #[inline(always)]
     pub(super) fn alu(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) -> u32 {
-        if self.checks.is_some() && src == Src::Reg(Reg::FP) {
+        if src == Src::Reg(Reg::FP) && self.checks.is_some() {
             self.copy_frame_pointer(dst);
             return 1;
         }
@@ -30,43 +41,55 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    #[inline]
-    pub(super) fn alu_one(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) {
+    #[inline(always)]
+    fn alu_one(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) {
         let (reg, wide) = (regs::of(dst), regs::width(width));
-        let plain = match op {
-            AluOp::Add => Alu::Add,
-            AluOp::Sub => Alu::Sub,
-            AluOp::Or => Alu::Or,
-            AluOp::And => Alu::And,
-            AluOp::Xor => Alu::Xor,
-            AluOp::Mov => return self.mov(wide, reg, src),
-            AluOp::Mul => return self.mul(wide, reg, src),
-            AluOp::Lsh => return self.shift(Shift::Shl, Bmi::Shlx, wide, reg, src),
-            AluOp::Rsh => return self.shift(Shift::Shr, Bmi::Shrx, wide, reg, src),
-            AluOp::Arsh => return self.shift(Shift::Sar, Bmi::Sarx, wide, reg, src),
-            AluOp::Div => return self.divide(wide, reg, src, false),
-            AluOp::Mod => return self.divide(wide, reg, src, true),
-            AluOp::SDiv => return self.divide_signed(wide, reg, src, false),
-            AluOp::SMod => return self.divide_signed(wide, reg, src, true),
+        let Some(plain) = PLAIN[op as usize] else {
+            return match op {
+                AluOp::Mov => self.mov(wide, reg, src),
+                _ => self.other(wide, op, reg, src),
+            };
         };
         match src {
             Src::Reg(src) => self.asm.alu(plain, wide, reg, regs::of(src)),
-            Src::Imm(imm) if self.keys.is_some() => {
-                self.short_number(wide, S2, imm);
-                self.asm.alu(plain, wide, reg, S2);
-            }
-            Src::Imm(imm) if plain == Alu::And && imm >= 0 => {
-                self.asm.alu_imm(plain, Wide::W32, reg, imm);
-            }
-            // 128 has no encoding of one byte, -128 has.
-            Src::Imm(128) if plain == Alu::Add => self.asm.alu_imm(Alu::Sub, wide, reg, -128),
-            Src::Imm(128) if plain == Alu::Sub => self.asm.alu_imm(Alu::Add, wide, reg, -128),
-            Src::Imm(imm) => self.asm.alu_imm(plain, wide, reg, imm),
+            Src::Imm(imm) => self.plain_imm(plain, wide, reg, imm),
         }
         self.flags = (Pc(pc.0 + 1), self.asm.here(), reg, wide);
     }
 
-    #[inline]
+    fn plain_imm(&mut self, op: Alu, wide: Wide, reg: Gpr, imm: i32) {
+        if self.keys.is_some() {
+            self.short_number(wide, S2, imm);
+            return self.asm.alu(op, wide, reg, S2);
+        }
+        match (op, imm) {
+            // 128 has no encoding of one byte, -128 has.
+            (Alu::Add, 128) => self.asm.alu_imm(Alu::Sub, wide, reg, -128),
+            (Alu::Sub, 128) => self.asm.alu_imm(Alu::Add, wide, reg, -128),
+            _ => {
+                let wide = if op == Alu::And && imm >= 0 { Wide::W32 } else { wide };
+                self.asm.alu_imm(op, wide, reg, imm);
+            }
+        }
+    }
+
+    /// What is no plain operation, and no move.
+    #[inline(never)]
+    fn other(&mut self, wide: Wide, op: AluOp, reg: Gpr, src: Src) {
+        match op {
+            AluOp::Lsh => self.shift(Shift::Shl, Bmi::Shlx, wide, reg, src),
+            AluOp::Rsh => self.shift(Shift::Shr, Bmi::Shrx, wide, reg, src),
+            AluOp::Arsh => self.shift(Shift::Sar, Bmi::Sarx, wide, reg, src),
+            AluOp::Mul => self.mul(wide, reg, src),
+            AluOp::Div => self.divide(wide, reg, src, false),
+            AluOp::Mod => self.divide(wide, reg, src, true),
+            AluOp::SDiv => self.divide_signed(wide, reg, src, false),
+            AluOp::SMod => self.divide_signed(wide, reg, src, true),
+            AluOp::Mov | AluOp::Add | AluOp::Sub | AluOp::Or | AluOp::And | AluOp::Xor => {}
+        }
+    }
+
+    #[inline(always)]
     fn mov(&mut self, wide: Wide, dst: Gpr, src: Src) {
         match src {
             Src::Reg(src) if wide == Wide::W64 && regs::of(src) == dst => {}

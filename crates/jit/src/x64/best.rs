@@ -12,7 +12,7 @@ mod mem;
 mod term;
 mod wide;
 
-use super::{Compiler, Features, X64};
+use super::{Compiler, Features, X64, regs};
 use crate::best::place::{Asked, Set};
 use crate::best::{Part, all_positions, find_frames, layout, moves, optimised, place_all};
 use crate::code::{Code, CompileError};
@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 use host::{ARGS, Loc, Places};
 use skep_ir::{BlockId, Edge, Flow, Func, Inst, Term, Value};
 use skep_prog::Prog;
-use skep_x64::{Gpr, Label, Reach, Width};
+use skep_x64::{Gpr, Label, MemSize, Reach, Width};
 
 /// Functions of a program, in order of their start, as the second tier has them before it makes code of them.
 ///
@@ -34,7 +34,7 @@ pub fn functions<O: Surroundings + ?Sized>(
     prog: &Prog,
     outside: &O,
 ) -> Result<Vec<Func<Outer>>, CompileError> {
-    let (_, functions) = optimised::<X64, O>(prog, outside, true)?;
+    let (_, functions) = optimised::<X64, O>(prog, outside)?;
     Ok(functions.into_iter().map(|(f, _)| f).collect())
 }
 
@@ -47,16 +47,27 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     outside: &O,
     features: Features,
 ) -> Result<Code, CompileError> {
-    let (mut shape, functions) = optimised::<X64, O>(prog, outside, true)?;
+    let (mut shape, functions) = optimised::<X64, O>(prog, outside)?;
+    const ACCOUNT: Set = 1 << Gpr::R9.num() | 1 << Gpr::R12.num();
     let has_frame = find_frames(&mut shape, &functions, outside.keeps_frames());
     let mut taken = 0;
     let mut take = |reg: Gpr, is_taken: bool| taken |= Set::from(is_taken) << reg.num();
     take(Gpr::Rbp, has_frame);
     take(Gpr::R12, shape.env);
     take(Gpr::R9, outside.style().metered);
-    let asked = Asked { taken, counts_anywhere: features.bmi2 };
+    // What a function calls has the account and the environment where they always are, and so do a program's functions.
+    let is_alone = matches!(&functions[..], [(f, _)] if f.callees.is_empty());
+    let account = if is_alone && outside.style().metered { ACCOUNT } else { 0 };
+    let asked = Asked { taken, counts_anywhere: features.bmi2, account };
     let parts = place_all(&mut shape, &functions, asked)?;
-    let attempt = |is_far| Best::new(prog, outside, features, &shape, is_far).run(&parts);
+    let in_memory = parts.iter().find_map(|(_, _, places)| places.account);
+    let attempt = |is_far| {
+        let mut best = Best::new(prog, outside, features, &shape, is_far);
+        if let Some(meter) = &mut best.c.meter {
+            meter.in_memory = in_memory;
+        }
+        best.run(&parts)
+    };
     match attempt(false) {
         // Some block is longer than it looked.
         Err(CompileError::Fixup(skep_x64::FixupError::TooFar { .. })) => attempt(true),
@@ -156,6 +167,9 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         let cur = Cur { f, flow, places, labels: labels.0, layout, place, before };
         self.note(function.start);
         self.c.begin(n, function);
+        if let Some(slot) = places.account {
+            self.c.asm.store(MemSize::B8, self.slot(slot), regs::ENV);
+        }
         let params = f.blocks.first().map_or(&[][..], |block| &block.params);
         let mut moves: Vec<_> =
             params.iter().zip(ARGS).map(|(&param, reg)| (cur.loc(param), Loc::Reg(reg))).collect();
@@ -243,7 +257,8 @@ fn estimate(f: &Lifted, block: BlockId, is_metered: bool) -> u32 {
         Inst::Call { .. } => 40,
         Inst::Bin { op: skep_ir::BinOp::Div | skep_ir::BinOp::Mod, .. } => 24,
         Inst::Bin { op: skep_ir::BinOp::SDiv | skep_ir::BinOp::SMod, .. } => 40,
-        Inst::Select { .. } | Inst::Charge(_) => 12,
+        Inst::Select { .. } => 12,
+        Inst::Charge(_) => 20,
         // As long as instructions with the largest displacements are.
         Inst::Copy { len, .. } => 18 * u32::from(len / 16),
         Inst::Sum { len, .. } => 28 * u32::from(len / 16) + 48,

@@ -79,12 +79,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// The program is replaced: this function's registers are restored, and what replaces it returns to this
-    /// function's caller. Kernel: `bpf_tail_call`.
+    /// function's caller. In code that checks the bridge runs it, as it has checks of its own. Kernel: `bpf_tail_call`.
     pub(super) fn tail_call(&mut self, id: u32, array: Option<ProgSlots>) {
         if let Some(array) = array {
             self.jump_by(array);
         }
         self.bridge(id);
+        if self.checks.is_some() {
+            return self.return_if_replaced();
+        }
         let on = self.asm.label();
         self.asm.load(MemSize::B8, Gpr::R11, env(offset_of!(Env, tail)));
         self.asm.test(Width::W64, Gpr::R11, Gpr::R11);
@@ -92,6 +95,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.load(MemSize::B8, Gpr::Rdi, env(offset_of!(Env, tail_ctx)));
         self.restore_saved();
         self.jump_indirect();
+        self.asm.bind(on);
+    }
+
+    /// The end of the function, if the bridge has run what replaces the program.
+    fn return_if_replaced(&mut self) {
+        let on = self.asm.label();
+        self.asm.alu_store_imm(Alu::Cmp, Width::W64, env(offset_of!(Env, tail)), 0);
+        self.asm.jcc(Cond::E, on, Reach::Short);
+        self.exit();
         self.asm.bind(on);
     }
 

@@ -198,7 +198,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             while pc <= last {
                 let Some(insn) = self.insns.get(pc) else { break };
                 // Nothing of it is refused, as it has been compiled once.
-                pc = Pc(pc.0 + self.insn_again(pc, insn).unwrap_or(1));
+                pc = Pc(pc.0 + self.checked_insn(pc, insn).unwrap_or(1));
             }
             self.asm.jmp(back, Reach::Long);
         }

@@ -10,23 +10,31 @@ use skep_x64::{Mem, MemSize, Shift, Width as Wide};
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// Code for this instruction and those that follow, and how many slots that were; 0 if nothing fuses.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fuse(&mut self, pc: Pc, width: Width, op: AluOp, dst: Reg, src: Src) -> u32 {
         match (op, src) {
-            (AluOp::Mov, Src::Reg(src)) if src != dst => self.fuse_mov(pc, width, dst, src),
-            (AluOp::Add, Src::Reg(src)) if width == Width::W64 => {
+            (AluOp::Mov, Src::Reg(src)) => match self.ahead().get(pc, 1) {
+                Some(Insn::Alu { .. }) if src != dst => self.fuse_mov(pc, width, dst, src),
+                _ => 0,
+            },
+            (AluOp::Add, Src::Reg(src)) if width == Width::W64 => match self.ahead().get(pc, 1) {
                 // `dst += src; dst = *(dst + off)`
-                self.fuse_load(pc, dst, dst, src, 1)
+                Some(Insn::Load { .. } | Insn::LoadSx { .. }) => {
+                    self.fuse_load(pc, dst, dst, src, 1)
+                }
+                _ => 0,
+            },
+            (AluOp::Lsh, Src::Imm(left @ (32 | 48 | 56))) if width == Width::W64 => {
+                self.fuse_shifts(pc, dst, left)
             }
-            (AluOp::Lsh, Src::Imm(left)) if width == Width::W64 => self.fuse_shifts(pc, dst, left),
             _ => 0,
         }
     }
 
     /// A copy, and what is done to it.
-    #[inline]
+    #[inline(never)]
     fn fuse_mov(&mut self, pc: Pc, width: Width, dst: Reg, src: Reg) -> u32 {
-        let Some(Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead().get(pc, 1)
+        let Some(&Insn::Alu { width: second, op, dst: to, src: by }) = self.ahead().get(pc, 1)
         else {
             return 0;
         };
@@ -88,7 +96,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// A load from `base + index`, where the addition at `pc` made the base of the load behind it and the load
     /// overwrites that.
-    #[inline]
+    #[inline(never)]
     fn fuse_load(&mut self, pc: Pc, sum: Reg, base: Reg, index: Reg, slots: u32) -> u32 {
         let Some(load) = self.ahead().load_of(pc, sum) else { return 0 };
         if self.checks.is_some() || self.outside.access(load.pc) != Access::Plain {
@@ -136,7 +144,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// `x <<= 32; x >>= 32`, as compilers without 32-bit arithmetic extend: to one move.
     fn fuse_shifts(&mut self, pc: Pc, dst: Reg, left: i32) -> u32 {
-        let Some(Insn::Alu { width: Width::W64, op, dst: to, src: Src::Imm(right) }) =
+        let Some(&Insn::Alu { width: Width::W64, op, dst: to, src: Src::Imm(right) }) =
             self.ahead().get(pc, 1)
         else {
             return 0;

@@ -193,7 +193,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             while pc < loop_.end {
                 let Some(insn) = self.insns.get(pc) else { break };
                 // Nothing in the body is refused, as it has been compiled once.
-                pc = Pc(pc.0 + self.insn_again(pc, insn).unwrap_or(1));
+                pc = Pc(pc.0 + self.checked_insn(pc, insn).unwrap_or(1));
             }
             if self.meter.is_some() {
                 self.asm.alu_imm(Alu::Sub, Wide::W64, METER, loop_.insns);

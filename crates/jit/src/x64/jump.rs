@@ -9,14 +9,30 @@ use crate::surroundings::Surroundings;
 use skep_isa::{CondOp, Pc, Reg, Src, StaticBranch, Width};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
 
+/// Conditions by the comparison that has set the flags.
+const COND: [Cond; 11] = {
+    let mut all = [Cond::E; 11];
+    all[CondOp::Ne as usize] = Cond::Ne;
+    all[CondOp::Set as usize] = Cond::Ne;
+    all[CondOp::Gt as usize] = Cond::A;
+    all[CondOp::Ge as usize] = Cond::Ae;
+    all[CondOp::Lt as usize] = Cond::B;
+    all[CondOp::Le as usize] = Cond::Be;
+    all[CondOp::SGt as usize] = Cond::G;
+    all[CondOp::SGe as usize] = Cond::Ge;
+    all[CondOp::SLt as usize] = Cond::L;
+    all[CondOp::SLe as usize] = Cond::Le;
+    all
+};
+
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump and how far it is, seen from behind slot `from`.
     #[inline]
     pub(super) fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
         // The first pass has seen that it is there.
         let to = pc.jump(off).unwrap_or_default();
-        let bytes = self.shape.between(Pc(pc.0 + 1), to);
-        (Label(to.0), if bytes <= 127 { Reach::Short } else { Reach::Long })
+        let is_near = off >= 0 && self.shape.between(Pc(pc.0 + 1), to) <= 127;
+        (Label(to.0), if is_near { Reach::Short } else { Reach::Long })
     }
 
     pub(super) fn jump(&mut self, pc: Pc, off: i32) {
@@ -42,10 +58,14 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         (dst, src): (Reg, Src),
         off: i16,
     ) -> u32 {
-        if let Some(slots) = self.end_hoisted(pc) {
+        if self.is_hoisted()
+            && let Some(slots) = self.end_hoisted(pc)
+        {
             return slots;
         }
-        if let Some(slots) = self.end_turns(pc, off.into(), false) {
+        if self.turns.is_some()
+            && let Some(slots) = self.end_turns(pc, off.into(), false)
+        {
             return slots;
         }
         let cond = match (op, src) {
@@ -71,7 +91,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// Sets the flags, and says by which condition the comparison holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn compare(&mut self, width: Width, op: CondOp, dst: Reg, src: Src) -> Cond {
         let (reg, wide) = (regs::of(dst), regs::width(width));
         match (op, src) {
@@ -86,18 +106,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             },
             (_, Src::Reg(src)) => self.asm.alu(Alu::Cmp, wide, reg, regs::of(src)),
         }
-        match op {
-            CondOp::Eq => Cond::E,
-            CondOp::Ne | CondOp::Set => Cond::Ne,
-            CondOp::Gt => Cond::A,
-            CondOp::Ge => Cond::Ae,
-            CondOp::Lt => Cond::B,
-            CondOp::Le => Cond::Be,
-            CondOp::SGt => Cond::G,
-            CondOp::SGe => Cond::Ge,
-            CondOp::SLt => Cond::L,
-            CondOp::SLe => Cond::Le,
-        }
+        COND[op as usize]
     }
 
     /// Jumps once the function's count, which lies on the host's stack, has become 0; it stays there.

@@ -2,7 +2,7 @@
 
 use super::{ALIGN, X64};
 use crate::shape::Lengths;
-use skep_isa::{AluOp, Insn, Src, Width};
+use skep_isa::{AluOp, Insn};
 
 impl Lengths for X64 {
     const ALIGN: u32 = ALIGN.1;
@@ -19,14 +19,17 @@ impl Lengths for X64 {
     /// A number that is made by two instructions; look-ups in arrays have two.
     const HARDENED: u32 = 28;
 
-    #[inline(always)]
+    const ALU: [[u8; 2]; 16] = ALU;
+    const LOAD: u32 = 9;
+    const STORE: u32 = 12;
+    const JUMP_IF: u32 = 14;
+
     fn most(insn: &Insn) -> u32 {
         match *insn {
-            Insn::Alu { width, op, src, .. } => most_of_alu(width, op, src),
+            Insn::Alu { .. } | Insn::Load { .. } | Insn::Store { .. } | Insn::JumpIf { .. } => 0,
             Insn::MovSx { .. } => 4,
             Insn::Neg { .. } => 3,
             Insn::Swap { .. }
-            | Insn::Load { .. }
             | Insn::LoadSx { .. }
             | Insn::LoadAcquire { .. }
             | Insn::StoreRelease { .. } => 9,
@@ -34,9 +37,7 @@ impl Lengths for X64 {
             Insn::JumpReg { .. } => 0,
             Insn::LoadImm { .. } => 10,
             Insn::LoadAbs { .. } | Insn::LoadInd { .. } | Insn::Exit => EXIT,
-            Insn::Store { .. } => 12,
             Insn::Atomic { .. } | Insn::Call(_) => 48,
-            Insn::JumpIf { .. } => 14,
             Insn::Jump { .. }
             | Insn::JumpLong { .. }
             | Insn::Static { .. }
@@ -49,12 +50,15 @@ impl Lengths for X64 {
 /// Most bytes of an exit.
 const EXIT: u32 = 20;
 
-const fn most_of_alu(width: Width, op: AluOp, src: Src) -> u32 {
-    match (op, src) {
-        (AluOp::Div | AluOp::Mod | AluOp::SDiv | AluOp::SMod, _) => 56,
-        (AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, Src::Reg(_)) => 14,
-        (_, Src::Imm(_)) => 7,
-        (_, Src::Reg(_)) if matches!(width, Width::W32) => 4,
-        (_, Src::Reg(_)) => 4,
-    }
-}
+/// By operation: with a number, and with a register.
+const ALU: [[u8; 2]; 16] = {
+    let mut all = [[7, 4]; 16];
+    all[AluOp::Lsh as usize] = [7, 14];
+    all[AluOp::Rsh as usize] = [7, 14];
+    all[AluOp::Arsh as usize] = [7, 14];
+    all[AluOp::Div as usize] = [56, 56];
+    all[AluOp::Mod as usize] = [56, 56];
+    all[AluOp::SDiv as usize] = [56, 56];
+    all[AluOp::SMod as usize] = [56, 56];
+    all
+};

@@ -24,11 +24,11 @@ const fn place(base: Reg, off: i16) -> Mem {
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// How many slots it took.
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(&mut self, pc: Pc, size: Size, dst: Reg, base: Reg, off: i16) -> u32 {
         match self.outside.access(pc) {
             Access::Plain => {
-                if self.features.movbe && self.is_swapped(pc, size, dst) {
+                if self.shape.has_swaps && self.features.movbe && self.is_swapped(pc, size, dst) {
                     let width = regs::width_of(size);
                     self.asm.load_be(width, regs::of(dst), place(base, off));
                     return 2;
@@ -51,9 +51,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     }
 
     /// Whether the next instruction swaps what is loaded.
+    #[inline(never)]
     fn is_swapped(&self, pc: Pc, size: Size, dst: Reg) -> bool {
         match self.ahead().get(pc, 1) {
-            Some(Insn::Swap { kind: Swap::Be | Swap::Always, size: of, dst: to }) => {
+            Some(&Insn::Swap { kind: Swap::Be | Swap::Always, size: of, dst: to }) => {
                 of == size && to == dst && matches!(size, Size::W | Size::Dw)
             }
             _ => false,
@@ -77,7 +78,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn store(&mut self, pc: Pc, size: Size, base: Reg, off: i16, src: Src) {
         match self.outside.access(pc) {
             Access::Bridged => return self.bridged_store(pc, false, size, base, off, src),
@@ -98,6 +99,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.store(regs::size(size), place(base, off), regs::of(src));
     }
 
+    #[inline(never)]
     fn bridged_load(&mut self, pc: Pc, kind: u32, size: Size, dst: Reg, base: Reg, off: i16) {
         self.save_meter();
         self.asm.lea(Wide::W64, ADDR, place(base, off));
@@ -105,6 +107,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.mov(Wide::W64, regs::of(dst), ADDR);
     }
 
+    #[inline(never)]
     fn bridged_store(&mut self, pc: Pc, arena: bool, size: Size, base: Reg, off: i16, src: Src) {
         self.save_meter();
         let kind = match src {

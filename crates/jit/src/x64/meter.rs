@@ -45,16 +45,21 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
+    /// Whether the register holds what is left.
+    fn has_meter(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.in_memory.is_none())
+    }
+
     /// Before a call of something that may change registers, or look at the account.
     pub(super) fn save_meter(&mut self) {
-        if self.meter.is_some() {
+        if self.has_meter() {
             self.asm.store(MemSize::B8, env(offset_of!(Env, meter)), METER);
         }
     }
 
     /// After such a call, and at entries.
     pub(super) fn load_meter(&mut self) {
-        if self.meter.is_some() {
+        if self.has_meter() {
             self.asm.load(MemSize::B8, METER, env(offset_of!(Env, meter)));
         }
     }

@@ -9,6 +9,7 @@ use super::mem::{ADDR, KIND};
 use super::{Compiler, regs};
 use crate::env::{Check, Env};
 use crate::surroundings::{Probe, Surroundings};
+use crate::unread::{Unread, What};
 use core::mem::offset_of;
 use skep_isa::{Pc, Reg, Size};
 use skep_x64::{Alu, Cond, Gpr, Label, Mem, Reach, Width as Wide};
@@ -18,20 +19,6 @@ const TO: Gpr = Gpr::Rdi;
 const FROM: Gpr = Gpr::Rdx;
 /// What the parts of a copy go through, so that both sides may be the same memory: registers that calls change.
 const PARTS: [Gpr; 6] = [Gpr::Rax, Gpr::Rcx, Gpr::Rsi, Gpr::R8, Gpr::R10, Gpr::R11];
-
-/// What has not been found.
-pub(super) struct Unread {
-    at: Label,
-    back: Label,
-    what: What,
-}
-
-enum What {
-    /// A load from the address in [`ADDR`], as [`Env::kind`] describes it, to a register.
-    Load(u64, Gpr),
-    /// A call, by its number.
-    Call(u32),
-}
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// `dst = *(base + off)`, or zero.

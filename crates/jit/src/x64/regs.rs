@@ -3,8 +3,8 @@
 use skep_isa::{Reg, Size, Width};
 use skep_x64::{Gpr, MemSize};
 
-/// By number.
-const OF: [Gpr; 11] = [
+/// By number; there are none above 10, and no need to look.
+const OF: [Gpr; 16] = [
     Gpr::Rax,
     Gpr::Rdi,
     Gpr::Rsi,
@@ -16,6 +16,11 @@ const OF: [Gpr; 11] = [
     Gpr::R14,
     Gpr::R15,
     Gpr::Rbp,
+    Gpr::R11,
+    Gpr::R11,
+    Gpr::R11,
+    Gpr::R11,
+    Gpr::R11,
 ];
 
 /// What a function may have to save: r6 to r9, and in the second tier registers that have nothing else to hold.
@@ -27,7 +32,7 @@ pub(super) const ENV: Gpr = Gpr::R12;
 
 #[inline(always)]
 pub(super) const fn of(reg: Reg) -> Gpr {
-    OF[reg.num() as usize]
+    OF[reg.num() as usize & 15]
 }
 
 #[inline(always)]

@@ -203,7 +203,7 @@ fn no_instruction_is_longer_than_is_reckoned() {
     let insns = everything();
     for features in BOTH {
         for insn in insns.iter().map(|(_, insn)| insn) {
-            for before in 0..3 {
+            for before in 0..4 {
                 let pad = core::iter::repeat_n(Insn::JumpLong { off: 0 }, before);
                 let list: Insns = pad.chain([insn, Insn::Jump { off: 0 }, Insn::Exit]).collect();
                 for outside in [&ALL, &HARDENED, &CHECKED, &programs::BOTH] {
@@ -227,8 +227,8 @@ fn becomes_best(text: &str, want: &str) {
 #[test]
 fn optimised_programs_have_short_loops_and_few_branches() {
     becomes_best(
-        "r0 = 0\nr3 = 0\nl:\nr4 = r1\nr4 += r3\nr5 = *(u8 *)(r4 + 0)\nr0 += r5\nr3 += 1\nif r3 < r2 goto l",
-        "mov w8, #0x0; mov w13, #0x0; ldrb w14, [x0, x13]; add x8, x8, x14; add x13, x13, #0x1; \
+        "r0 = 0\nr3 = 0\nl:\nr4 = r1\nr4 += r3\nr5 = *(u8 *)(r4 + 0)\nr0 ^= r5\nr3 += 1\nif r3 < r2 goto l",
+        "mov w8, #0x0; mov w13, #0x0; ldrb w14, [x0, x13]; eor x8, x8, x14; add x13, x13, #0x1; \
          cmp x13, x1; b.lo $-0x10; mov x7, x8",
     );
     becomes_best(
@@ -239,4 +239,59 @@ fn optimised_programs_have_short_loops_and_few_branches() {
         "r0 = 1\nif r1 > 7 goto e\nr0 = 2\ne:",
         "cmp x0, #0x7; mov w10, #0x1; mov w9, #0x2; csel x7, x10, x9, hi",
     );
+}
+
+#[test]
+fn loops_over_memory_do_many_bytes_at_once() {
+    let turn = |body: &str, bytes: u32| {
+        format!(
+            "r0 = 0\nl:\n{body}\nr1 += {bytes}\nr2 += {bytes}\nr3 += -1\nif r3 != 0 goto l\nexit"
+        )
+    };
+    let has = |text: &str, want: &str| {
+        let prog = prog(skep_asm::assemble(text).unwrap());
+        let code = compile_best(&prog, &NoSurroundings, BOTH[1]).unwrap();
+        let insns = check(&code, text).join("; ");
+        assert!(insns.contains(want), "{text}: {insns}");
+    };
+    has(
+        &turn("r5 = *(u32 *)(r1 + 8)\n*(u32 *)(r2 + 4) = r5", 4),
+        "ldur q0, [x8, #0x8]; ldur q1, [x8, #0x18]; stur q0, [x13, #0x4]; stur q1, [x13, #0x14]",
+    );
+    has(&turn("r5 = *(u8 *)(r1 + 0)\nr0 += r5", 1), "uadalp v0.8h, v2.16b; uaddlv s0, v0.8h; fmov");
+    has(&turn("r5 = *(u16 *)(r1 + 0)\nr0 += r5", 2), "uadalp v0.4s, v2.8h; uaddlv d0, v0.4s; fmov");
+    has(&turn("r5 = *(u32 *)(r1 + 0)\nr0 += r5", 4), "uadalp v0.2d, v2.4s; addp d0, v0.2d; fmov");
+}
+
+#[test]
+fn what_has_been_found_is_read_in_place() {
+    // A call at slot 0, and a load at slot 3.
+    let insns: Insns = [
+        Insn::Call(Call::Helper(18)),
+        Insn::Call(Call::Helper(19)),
+        Insn::Jump { off: 0 },
+        Insn::LoadSx { size: Size::W, dst: Reg::R0, base: Reg::R6, off: 20 },
+        Insn::Exit,
+    ]
+    .into_iter()
+    .collect();
+    let has = |code: &Code, wants: &[&str]| {
+        let insns = check(code, "probes").join("; ");
+        for want in wants {
+            assert!(insns.contains(want), "{want}: {insns}");
+        }
+    };
+    let in_place = [
+        "ldr x9, [x2]; ldr x10, [x2, #0x8]; ldr x11, [x2, #0x10]; ldr x12, [x2, #0x18]; \
+         ldr x7, [x2, #0x20]; ldrb w3, [x2, #0x28]; str x9, [x0]; ",
+        "ldr x9, [x2]; str x9, [x0]; mov w7, #0x0; ",
+    ];
+    for features in BOTH {
+        let code = compile(&prog(insns.clone()), &ALL, features).unwrap();
+        has(&code, &in_place);
+        has(&code, &["add x9, x19, #0x14; ", "ldrsw x7, [x9]; "]);
+        has(&compile_best(&prog(insns.clone()), &ALL, features).unwrap(), &in_place);
+        let code = compile(&prog(insns.clone()), &CHECKED, features).unwrap();
+        has(&code, &["ldr x11, [x9]; str x11, [x10]; mov w7, #0x0; "]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use skep_abi::ProgType;
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, Swap, Width, table};
-use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, ProgSlots, Style, Surroundings};
+use skep_jit::{Access, ArrayLookup, CallbackLoop, Callee, Probe, ProgSlots, Style, Surroundings};
 use skep_prog::Prog;
 
 /// Everything that can surround a program, by the number of the helper and of the slot.
@@ -18,9 +18,11 @@ pub(crate) const HARDENED: All = All { is_hardened: true, is_checked: false };
 pub(crate) const CHECKED: All = All { is_hardened: false, is_checked: true };
 pub(crate) const BOTH: All = All { is_hardened: true, is_checked: true };
 
-const fn array(stride: u32, len: u32, cpu_stride: u32) -> Callee {
-    Callee::Array(ArrayLookup { base: 1 << 40, stride, len, cpu_stride })
+const fn array(stride: u32, len: u32, cpu_stride: u32) -> ArrayLookup {
+    ArrayLookup { base: 1 << 40, stride, len, cpu_stride }
 }
+
+const CALLBACK: CallbackLoop = CallbackLoop { id: 7, start: Pc(0), frames: 8 };
 
 impl Surroundings for All {
     fn imm(&self, _: Pc, _: ImmSrc) -> Result<u64, &'static str> {
@@ -29,9 +31,9 @@ impl Surroundings for All {
 
     fn call(&self, _: Pc, call: Call) -> Result<Callee, &'static str> {
         Ok(match call {
-            Call::Helper(1) => array(24, 7, 0),
-            Call::Helper(2) => array(8, 1000, 0),
-            Call::Helper(7) => array(24, 7, 0x1234_5678),
+            Call::Helper(1) => Callee::Array(array(24, 7, 0)),
+            Call::Helper(2) => Callee::Array(array(8, 1000, 0)),
+            Call::Helper(7) => Callee::Array(array(24, 7, 0x1234_5678)),
             Call::Helper(3) => Callee::Function(0x7fff_1234_5678),
             Call::Helper(4) => Callee::Constant(7),
             Call::Helper(5) => Callee::WithContext { function: 1 << 45, context: 1 << 44 },
@@ -41,16 +43,21 @@ impl Surroundings for All {
                 let array = Some(ProgSlots { base: 1 << 40, len: 1000 });
                 Callee::TailCall { id: 5, array }
             }
-            Call::Helper(14) => Callee::Loop(CallbackLoop { id: 7, start: Pc(0), frames: 8 }),
+            Call::Helper(14) => Callee::Loop(CALLBACK),
+            Call::Helper(16) => Callee::Each(CALLBACK, array(24, 1_000_000, 0)),
+            Call::Helper(17) => Callee::Each(CALLBACK, array(8, 7, 0x1234_5678)),
+            Call::Helper(18) => Callee::Probe(Probe { id: 8, bytes: 41, check: 3 }),
+            Call::Helper(19) => Callee::Probe(Probe { id: 8, bytes: 8, check: 3 }),
             _ => Callee::Bridge(6),
         })
     }
 
     fn access(&self, pc: Pc) -> Access {
-        match pc.0 % 3 {
+        match pc.0 % 4 {
             0 => Access::Plain,
             1 => Access::Bridged,
-            _ => Access::Pointer { off: -64 },
+            2 => Access::Pointer { off: -64 },
+            _ => Access::Probed { check: 5 },
         }
     }
 
@@ -129,7 +136,7 @@ pub(crate) fn everything() -> Insns {
         insns.push(Insn::LoadImm { dst, imm: ImmSrc::Value(u64::MAX / 3) });
         insns.push(Insn::MayGoto { off: 0 });
         insns.push(Insn::JumpLong { off: 0 });
-        for id in [1, 2, 3, 4, 5, 6, 12, 13, 14, 15] {
+        for id in (1..=7).chain(12..=19) {
             insns.push(Insn::Call(Call::Helper(id)));
         }
     }

@@ -8,7 +8,7 @@ use crate::a64::{env, mem::KIND};
 use crate::code::CompileError;
 use crate::env::Env;
 use crate::lift::Outer;
-use crate::surroundings::{CallbackLoop, Callee, Probe, Surroundings};
+use crate::surroundings::{Access, Callee, Surroundings};
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use skep_a64::{Add, Cond, Gpr, MemSize, Reach, Width};
@@ -54,11 +54,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
     fn callee(&mut self, callee: Callee, pc: Pc) -> Result<(), CompileError> {
         match callee {
             Callee::Function(address) => self.c.function(address),
-            Callee::Bridge(id)
-            | Callee::Probe(Probe { id, .. })
-            | Callee::Each(CallbackLoop { id, .. }, _) => self.c.bridge(id),
+            Callee::Bridge(id) => self.c.bridge(id),
             Callee::TailCall { id, array } => self.c.tail_call(id, array),
             Callee::Loop(calls) => self.c.call_loop(pc, calls),
+            Callee::Each(calls, array) => self.c.call_each(pc, calls, array),
+            Callee::Probe(probe) => self.c.probe(pc, probe),
             Callee::WithContext { function, context } => {
                 self.c.asm.mov_imm(Gpr::X4, context);
                 self.c.asm.mov(Width::W64, ENV_ARG, ENV);
@@ -85,7 +85,10 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         if args[1] != Value::NONE {
             self.bring(S2, cur.loc(args[1]));
         }
-        self.c.bridged(pc, kind, size);
+        match self.c.outside.access(pc) {
+            Access::Probed { check } => self.c.probed(pc, kind, size, check),
+            _ => self.c.bridged(pc, kind, size),
+        }
     }
 
     /// A load from the packet; beyond it, the function returns 0.

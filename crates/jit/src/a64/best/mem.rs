@@ -86,16 +86,23 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
 
     /// An operand in memory, for which [`S0`] and [`S1`] are used.
     fn mem(&mut self, cur: &Cur<'_>, mem: Mem) -> skep_a64::Mem {
+        if mem.index != Value::NONE && mem.scale == 0 && mem.disp == 0 {
+            let base = self.reg(cur, mem.base, S0);
+            return skep_a64::Mem::indexed(base, self.reg(cur, mem.index, S1));
+        }
+        let (base, disp) = self.place(cur, mem);
+        skep_a64::Mem::new(base, disp)
+    }
+
+    /// A register and a distance from it, for which the same are used.
+    pub(super) fn place(&mut self, cur: &Cur<'_>, mem: Mem) -> (Gpr, i32) {
         let base = self.reg(cur, mem.base, S0);
         if mem.index == Value::NONE {
-            return skep_a64::Mem::new(base, mem.disp);
+            return (base, mem.disp);
         }
         let index = self.reg(cur, mem.index, S1);
-        if mem.scale == 0 && mem.disp == 0 {
-            return skep_a64::Mem::indexed(base, index);
-        }
         self.c.asm.add_shifted(S0, base, index, mem.scale);
-        skep_a64::Mem::new(S0, mem.disp)
+        (S0, mem.disp)
     }
 
     pub(super) fn load_value(
@@ -133,14 +140,9 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         mem: Mem,
         (value, expected): (Value, Value),
     ) {
-        let mut at = self.reg(cur, mem.base, S0);
-        if mem.index != Value::NONE {
-            let index = self.reg(cur, mem.index, S1);
-            self.c.asm.add_shifted(S0, at, index, mem.scale);
-            at = S0;
-        }
-        if mem.disp != 0 {
-            self.c.asm.add_imm(Width::W64, S0, at, mem.disp.into());
+        let (mut at, disp) = self.place(cur, mem);
+        if disp != 0 {
+            self.c.asm.add_imm(Width::W64, S0, at, disp.into());
             at = S0;
         }
         let value = self.reg(cur, value, STORED);

@@ -7,12 +7,12 @@ use crate::code::CompileError;
 use crate::env::Env;
 use crate::lift::Outer;
 use crate::surroundings::{Access, Callee, Surroundings};
-use crate::x64::{env, regs};
+use crate::x64::{env, field, regs};
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use skep_ir::Value;
 use skep_isa::{Pc, Size};
-use skep_x64::{Alu, Cond, Gpr, MemSize, Reach, Width};
+use skep_x64::{Alu, Cond, Gpr, Mem, MemSize, Reach, Width};
 
 /// What is left of the instructions, or a value to be stored.
 const R9: Gpr = Gpr::R9;
@@ -136,10 +136,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         if self.c.meter.is_none() || insns == 0 && !asks {
             return;
         }
-        if insns == 0 {
-            self.c.asm.test(Width::W64, R9, R9);
-        } else {
-            self.c.asm.alu_imm(Alu::Sub, Width::W64, R9, insns);
+        match (self.account_in_memory(), insns) {
+            (Some(left), 0) => self.c.asm.alu_store_imm(Alu::Cmp, Width::W64, left, 0),
+            (Some(left), insns) => self.c.asm.alu_store_imm(Alu::Sub, Width::W64, left, insns),
+            (None, 0) => self.c.asm.test(Width::W64, R9, R9),
+            (None, insns) => self.c.asm.alu_imm(Alu::Sub, Width::W64, R9, insns),
         }
         if !asks {
             return;
@@ -152,24 +153,48 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         }
     }
 
+    /// Where what is left is, if in no register: by r11.
+    fn account_in_memory(&mut self) -> Option<Mem> {
+        let slot = self.c.meter.as_ref()?.in_memory?;
+        self.c.asm.load(MemSize::B8, S1, self.slot(slot));
+        Some(field(S1, offset_of!(Env, meter)))
+    }
+
     /// Puts instructions back.
     pub(super) fn refund(&mut self, cur: &Cur<'_>, insns: Value) {
-        if self.c.meter.is_some() {
-            let insns = self.reg(cur, insns, S1);
-            self.c.asm.alu(Alu::Add, Width::W64, R9, insns);
+        if self.c.meter.is_none() {
+            return;
+        }
+        // Where what is in no register is brought to, r10 is free.
+        let insns = self.reg(cur, insns, S2);
+        match self.account_in_memory() {
+            Some(left) => self.c.asm.alu_store(Alu::Add, Width::W64, left, insns, false),
+            None => self.c.asm.alu(Alu::Add, Width::W64, R9, insns),
         }
     }
 
-    /// What asks for more, behind the program. The stub changes r10, which may hold a value.
+    /// What asks for more, behind the program. The stub changes r10, which may hold a value; where the account is in memory, so
+    /// may r9 and r12.
     pub(super) fn add_asks_of_best(&mut self) {
         let Some(meter) = &mut self.c.meter else { return };
-        let asks = core::mem::take(&mut meter.asks);
+        let (in_memory, asks) = (meter.in_memory, core::mem::take(&mut meter.asks));
         for (ask, back, pc) in asks {
             self.c.asm.bind(ask);
+            if let Some(slot) = in_memory {
+                self.c.asm.load(MemSize::B8, S1, self.slot(slot));
+                // Two words, so that the stack stays aligned.
+                self.c.asm.push(R9);
+                self.c.asm.push(regs::ENV);
+                self.c.asm.mov(Width::W64, regs::ENV, S1);
+            }
             self.c.save_meter();
             self.c.asm.store(MemSize::B8, env(offset_of!(Env, spare)), S2);
             self.c.ask_meter(pc);
             self.c.asm.load(MemSize::B8, S2, env(offset_of!(Env, spare)));
+            if in_memory.is_some() {
+                self.c.asm.pop(regs::ENV);
+                self.c.asm.pop(R9);
+            }
             self.c.asm.jmp(back, Reach::Long);
         }
     }
