@@ -1,5 +1,6 @@
 //! The engines, each with a program compiled and memory of its own.
 
+use crate::kernel::RUNS;
 use skep_abi::ProgType;
 use skep_benches::{Program, memory};
 use skep_exec::{Bare, CodeOptions, Compiled, features};
@@ -27,16 +28,14 @@ pub(crate) trait Engine {
         black_box(self.run());
         let start = Instant::now();
         black_box(self.run());
-        let once = start.elapsed();
-        if once >= Duration::from_micros(2) {
-            return once.as_secs_f64() * 1e9;
-        }
-        // Short ones several times, so that the clock does not count.
+        // As many in a row as in the kernel, so that branches are foreseen as well; of short ones more, so that the clock
+        // does not count.
+        let runs = if start.elapsed() >= Duration::from_micros(2) { RUNS } else { 100 };
         let start = Instant::now();
-        for _ in 0..100 {
+        for _ in 0..runs {
             black_box(self.run());
         }
-        start.elapsed().as_secs_f64() * 1e7
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(runs)
     }
 }
 

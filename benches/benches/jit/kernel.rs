@@ -81,7 +81,7 @@ impl Engine for Kernel {
 }
 
 /// Runs that are measured together.
-const RUNS: u32 = 20;
+pub(crate) const RUNS: u32 = 20;
 
 /// Programs that call helpers: nanoseconds of a run by the interpreter, as machine code, and in the kernel.
 #[expect(clippy::print_stdout, reason = "the result of the bench")]

@@ -13,7 +13,13 @@ use crate::word::{Full, Word, from_i64, lower, same_upper, upper, with_lower};
 impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
     /// Lets bits and ranges learn from each other. Kernel: `reg_bounds_sync`.
     pub fn sync(&mut self) {
-        if !self.is_plain() && !self.is_settled() {
+        if let Some(value) = self.is_const()
+            && self.wide() == Range::constant(value)
+            && self.narrow().contains(lower(value))
+        {
+            // The bits say the rest.
+            *self = Self::constant(value);
+        } else if *self != Self::ANY && !self.is_settled() {
             self.deduce_all();
         }
     }
@@ -33,14 +39,6 @@ impl<W: Full, const OLD: bool> ScalarOf<W, OLD> {
         // New bits may say more about the ranges: 0x7f…ff with the bits …1100 is 0x7f…fc at most.
         if *self != updated {
             self.update_bounds();
-        }
-    }
-
-    /// One number or any: nothing is left to learn.
-    fn is_plain(&self) -> bool {
-        match self.is_const() {
-            Some(value) => *self == Self::constant(value),
-            None => *self == Self::ANY,
         }
     }
 

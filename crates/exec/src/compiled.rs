@@ -433,8 +433,11 @@ fn check_same<S>(
             return Err(Refused::Exceptions { prog: loaded.name.clone() });
         }
         let (ours, theirs) = (&loaded.insns, &verified.prog().insns);
-        if ours.len() != theirs.len()
-            || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps))
+        // Most machines number no maps anew.
+        let is_equal = maps.iter().enumerate().all(|(at, &map)| at == map) && ours == theirs;
+        if !is_equal
+            && (ours.len() != theirs.len()
+                || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps)))
         {
             return Err(other);
         }

@@ -12,6 +12,12 @@ pub(crate) fn without_dead_code<'p>(verified: &Verified<'p>) -> Cow<'p, Prog> {
     let prog = verified.prog();
     let visits = &verified.stats().visits;
     let is_dead = |pc: Pc| visits.get(pc.index()).is_some_and(|&times| times == 0);
+    let is_decided =
+        |pc, insn| matches!(insn, Insn::JumpIf { .. }) && verified.only_way(pc).is_some();
+    // Most programs have neither.
+    if !prog.insns.iter().any(|(pc, insn)| is_dead(pc) || is_decided(pc, insn)) {
+        return Cow::Borrowed(prog);
+    }
     let dead: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).filter(|&pc| is_dead(pc)).collect();
     // A function that is only pointed to, as one that `bpf_loop` never calls, must be there.
     let names_dead = |(pc, insn): (Pc, Insn)| match insn {
@@ -28,7 +34,7 @@ pub(crate) fn without_dead_code<'p>(verified: &Verified<'p>) -> Cow<'p, Prog> {
         _ => None,
     };
     let decided: Vec<(Pc, Insn)> = prog.insns.iter().filter_map(only).collect();
-    if (dead.is_empty() && decided.is_empty()) || prog.insns.iter().any(names_dead) {
+    if prog.insns.iter().any(names_dead) {
         return Cow::Borrowed(prog);
     }
     let mut lowered = prog.clone();

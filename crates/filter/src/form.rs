@@ -158,8 +158,14 @@ pub(crate) struct Values {
     list: Vec<Value>,
     /// [`Value::Len`], if it is there.
     len: Option<ValueId>,
+    /// Which bytes of a link layer's header are loaded, as bits for each size, and whether some are by loads of two sizes.
+    loaded: [u16; 3],
+    overlap: bool,
     index: std::collections::HashMap<Value, ValueId, std::hash::BuildHasherDefault<Mixer>>,
 }
+
+/// Bytes of the header of Ethernet, and of most others.
+const LINK_HEADER: u32 = 14;
 
 /// Few values are searched one by one.
 const SEARCHED: usize = 24;
@@ -173,7 +179,7 @@ impl Values {
     /// Forgets all; the memory stays.
     pub(crate) fn clear(&mut self) {
         self.list.clear();
-        self.len = None;
+        (self.len, self.loaded, self.overlap) = (None, [0; 3], false);
         if !self.index.is_empty() {
             self.index.clear();
         }
@@ -236,8 +242,29 @@ impl Values {
             }
             self.index.insert(value, id(self.list.len()));
         }
+        if let Value::Abs(size, at @ 0..LINK_HEADER) = value {
+            self.load_first(size, at);
+        }
         self.list.push(value);
         id(self.list.len() - 1)
+    }
+
+    fn load_first(&mut self, size: Size, at: u32) {
+        let bytes = ((1 << size.bytes()) - 1) << at;
+        let [b, h, w] = &mut self.loaded;
+        let (own, others) = match size {
+            Size::B => (b, *h | *w),
+            Size::H => (h, *b | *w),
+            Size::W => (w, *b | *h),
+        };
+        *own |= bytes;
+        self.overlap |= others & bytes != 0;
+    }
+
+    /// Whether some bytes of a link layer's header are loaded by loads of two sizes, so that one may tell what the other
+    /// finds.
+    pub(crate) const fn overlap(&self) -> bool {
+        self.overlap
     }
 
     pub(crate) fn constant(&self, id: ValueId) -> Option<u32> {
@@ -369,7 +396,7 @@ impl Values {
             Value::Alu(AluOp::And, _, mask) => self.constant(mask).unwrap_or(u32::MAX),
             Value::Alu(AluOp::Rsh, inner, by) => match self.constant(by) {
                 Some(by) => self.shallow_most(inner) >> (by & 31),
-                None => u32::MAX,
+                None => self.shallow_most(inner),
             },
             Value::Alu(AluOp::Lsh, inner, by) => match self.constant(by) {
                 Some(by) => {
@@ -388,6 +415,7 @@ impl Values {
     /// As `most`, without going deeper.
     fn shallow_most(&self, id: ValueId) -> u32 {
         match self.get(id) {
+            Value::Const(value) => value,
             Value::Abs(Size::B, _) | Value::Ind(Size::B, ..) => 0xff,
             Value::Abs(Size::H, _) | Value::Ind(Size::H, ..) => 0xffff,
             Value::Alu(AluOp::And, _, mask) => self.constant(mask).unwrap_or(u32::MAX),

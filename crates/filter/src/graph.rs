@@ -275,6 +275,7 @@ impl<'a> Graph<'a> {
                 self.touch(test.value, yes)
             }
             Step::Test(test) => self.finish(test, yes, no),
+            Step::Effect(_) if yes == REJECT => REJECT,
             Step::Effect(_) | Step::End => self.add(Block { step, yes, no }),
         }
     }
@@ -353,6 +354,11 @@ impl<'a> Graph<'a> {
                 _ => {}
             }
         }
+        if let Rhs::Value(rhs) = test.rhs
+            && self.is_too_short(&test, rhs, yes)
+        {
+            yes = REJECT;
+        }
         if yes == no {
             self.folded += 1;
             let next = match test.rhs {
@@ -371,7 +377,38 @@ impl<'a> Graph<'a> {
                 return yes;
             }
         }
+        if self.values.overlap() {
+            let past = |from, holds, to| self.leads_by_bytes(from, Fact { test, holds }, to);
+            if past(no, true, yes) {
+                return self.touch(test.value, no);
+            }
+            if past(yes, false, no) {
+                return self.touch(test.value, yes);
+            }
+        }
         self.add(Block { step: Step::Test(test), yes, no })
+    }
+
+    /// Whether the test of a block, which loads less, leads to another by what a fact says of its bytes.
+    fn leads_by_bytes(&self, from: BlockId, fact: Fact, to: BlockId) -> bool {
+        let Block { step: Step::Test(test), yes, no } = self.blocks[from as usize] else {
+            return false;
+        };
+        let is_loaded =
+            self.end(test.value).is_some_and(|end| Some(end) <= self.end(fact.test.value));
+        let decided = idle::by_bytes(self.values, [fact], &test).filter(|_| is_loaded);
+        decided.is_some_and(|decided| to == if decided { yes } else { no })
+    }
+
+    /// Whether the length is equal to a value that is never as large as what is accepted from a block on.
+    fn is_too_short(&mut self, test: &Test, rhs: ValueId, next: BlockId) -> bool {
+        let other = match self.values.known_len() {
+            Some(len) if len == test.value => rhs,
+            Some(len) if len == rhs => test.value,
+            _ => return false,
+        };
+        let most = self.values.most(other);
+        (test.cmp, test.mask) == (Cmp::Eq, u32::MAX) && self.needed(next) > most
     }
 
     /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
@@ -457,7 +494,7 @@ impl<'a> Graph<'a> {
     /// load.
     fn skip(&self, mut id: BlockId, fact: Fact) -> BlockId {
         while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
-            id = match fact.decides(&test) {
+            id = match fact.decides(&test).filter(|_| self.goes_past(&fact, &test)) {
                 Some(true) => yes,
                 Some(false) => no,
                 None => break,

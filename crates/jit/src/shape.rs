@@ -146,13 +146,8 @@ impl Shape {
 
     /// Before the walk, when some starts of functions may be known.
     fn empty(len: usize, starts: &[Pc]) -> Self {
-        let mut this = Self {
-            is_target: Vec::with_capacity(len),
-            sources: Vec::with_capacity(len),
-            ..Self::default()
-        };
-        this.is_target.resize(len, Target::No);
-        this.sources.resize(len, 0);
+        let mut this =
+            Self { is_target: filled(len, Target::No), sources: filled(len, 0), ..Self::default() };
         for start in starts {
             if let Some(slot) = this.is_target.get_mut(start.index()) {
                 *slot = Target::Function;
@@ -186,8 +181,7 @@ impl Shape {
         let mut are_known = true;
         let mut most = 64 + L::PROLOGUE;
         let slots = insns.slots();
-        let mut all = Vec::with_capacity(slots.len() + 1);
-        all.resize(slots.len() + 1, 0);
+        let mut all = filled(slots.len() + 1, 0);
         let mut is_target = core::mem::take(&mut self.is_target);
         let mut sources = core::mem::take(&mut self.sources);
         // As long as each other, so that nothing has to be compared with their lengths.
@@ -377,6 +371,13 @@ impl Shape {
     }
 }
 
+/// So many times the same. Zeroes are not asked of the allocator as such: glibc has no cache for them.
+fn filled<T: Clone>(len: usize, value: T) -> Vec<T> {
+    let mut all = Vec::with_capacity(len);
+    all.resize(len, value);
+    all
+}
+
 /// What is known of a function that ends before `end`, whose jumps lead to `to` at most, that from `pc`.
 fn close(
     insns: &Insns,
@@ -441,9 +442,7 @@ impl Named {
 
     /// Those of r6 to r9 that are written.
     const fn saved(self) -> Saved {
-        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
-        let saved = (self.written >> 6 & 15) as Saved;
-        saved
+        (self.written >> 6 & 15) as Saved
     }
 
     /// Whether r10 is read; it is never written.

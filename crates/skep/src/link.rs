@@ -10,7 +10,6 @@ use skep_map::{CpuLease, CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::thread;
@@ -176,7 +175,6 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         maps.push(Map::with_fields(def, cpus, &mut limits, &fields)?);
     }
     let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);
-    let mut ids = BTreeMap::new();
     for &at in &reach.progs {
         admitted(&image.progs[at])?;
         let prog = reach.renumbered(&image.progs[at]);
@@ -184,15 +182,15 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
         if let Some(pc) = exception_callback(image, &prog) {
             machine.set_exception_callback(id, pc);
         }
-        ids.insert(&image.progs[at].name, u32::try_from(id).unwrap_or(u32::MAX));
     }
     for map in machine.maps() {
         let (Map::Progs(progs), Initial::Progs(entries)) = (map, &map.def().initial) else {
             continue;
         };
         for (index, name) in entries {
+            let id = reach.progs.iter().position(|&at| image.progs[at].name == *name);
             // An index beyond the map is refused when the image is read.
-            let _ = progs.set(*index, ids.get(name).copied());
+            let _ = progs.set(*index, id.and_then(|id| u32::try_from(id).ok()));
         }
     }
     reach.fill(machine.maps())?;
@@ -249,7 +247,7 @@ struct Reach<'a> {
 impl Reach<'_> {
     /// Adds a program, the maps it names, and the programs in them.
     fn add(&mut self, name: &str) -> Result<(), LoadError> {
-        let mut names = vec![name.to_string()];
+        let mut names = vec![Cow::Borrowed(name)];
         while let Some(name) = names.pop() {
             let Some(at) = self.image.progs.iter().position(|prog| prog.name == name) else {
                 continue;
@@ -263,7 +261,7 @@ impl Reach<'_> {
                     continue;
                 }
                 self.maps.push(idx);
-                names.extend(self.entries(idx)?);
+                names.extend(self.entries(idx)?.into_iter().map(Cow::Owned));
                 self.add_inner(idx)?;
             }
         }

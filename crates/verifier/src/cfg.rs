@@ -41,7 +41,8 @@ impl Verifier<'_> {
 
     /// Finds the functions. Kernel: `add_subprog_and_kfunc`.
     pub(crate) fn find_subprogs(&mut self) -> Res<()> {
-        let mut starts = vec![0_u32];
+        let (marks, mut starts) = self.scratch.take(0);
+        starts.push(0);
         for pc in 0..self.len() {
             let Some(insn) = self.insns[pc as usize] else { continue };
             let off = match insn {
@@ -84,6 +85,7 @@ impl Verifier<'_> {
         let subprog = |(&start, end)| Subprog { start, end, ..Subprog::default() };
         let subprogs = starts.iter().zip(ends).map(subprog);
         self.subprogs.extend(subprogs);
+        self.scratch.put_back(marks, starts);
         if let Some(start) = self.exception_callback_start()? {
             let at = self.subprog_starting(start);
             self.exception_cb = at;

@@ -1,6 +1,7 @@
 //! Registers and stack of one activation.
 
 use crate::reg::RegState;
+use crate::state::copy_list;
 use skep_isa::Reg;
 
 /// What one byte of the stack holds. Kernel: `enum bpf_stack_slot_type`.
@@ -212,7 +213,7 @@ impl<R: Clone, S: Clone> Clone for Frame<R, S> {
     fn clone_from(&mut self, other: &Self) {
         // Whole frames are not moved about: they are a kilobyte and more.
         self.regs.clone_from_slice(&other.regs);
-        self.stack.clone_from(&other.stack);
+        copy_list(&mut self.stack, &other.stack);
         self.become_activation_of(other);
     }
 }

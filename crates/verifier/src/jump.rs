@@ -158,8 +158,9 @@ impl Verifier<'_> {
         }
         for reg in [if let Src::Reg(src) = src { Some(src) } else { None }, Some(dst)] {
             let Some(reg) = reg else { continue };
-            let known = *self.reg(reg);
+            let known = self.reg(reg);
             if known.is_scalar() && known.id != 0 {
+                let known = *known;
                 sync_linked(&mut self.cur, &known, reg, linked);
                 let known = *other.top().reg(reg);
                 sync_linked(other, &known, reg, linked);
@@ -168,22 +169,25 @@ impl Verifier<'_> {
         if let Src::Reg(src) = src {
             self.equal_pointers(other, width, op, dst, src);
         }
-        let (a, b) = (*self.reg(dst), if let Src::Reg(src) = src { *self.reg(src) } else { b });
         let with_null = src == Src::Imm(0)
             && width == Width::W64
             && matches!(op, CondOp::Eq | CondOp::Ne)
-            && a.ty.may_be_null();
+            && self.reg(dst).ty.may_be_null();
         if with_null {
             let mut this = std::mem::replace(&mut self.cur, other.hollow());
             self.mark_or_null(&mut this, dst, op == CondOp::Ne);
             self.cur = this;
             self.mark_or_null(other, dst, op == CondOp::Eq);
-        } else if !(width == Width::W64
-            && matches!(src, Src::Reg(_))
-            && match_packet(op, &a, &b, dst, src, &mut self.cur, other))
-            && self.is_pointer_value(dst)
-        {
-            return compare_prohibited(dst, a);
+            return Ok(());
+        }
+        if let (Width::W64, Src::Reg(with)) = (width, src) {
+            let (a, b) = (*self.reg(dst), *self.reg(with));
+            if match_packet(op, &a, &b, dst, src, &mut self.cur, other) {
+                return Ok(());
+            }
+        }
+        if self.is_pointer_value(dst) {
+            return compare_prohibited(dst, *self.reg(dst));
         }
         Ok(())
     }

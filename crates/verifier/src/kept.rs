@@ -145,7 +145,7 @@ impl Pool {
     fn values(&mut self, frame: &Frame, before: Option<&KeptFrame>) -> Values {
         let regs = array::from_fn(|at| match before.map(|before| &before.regs[at]) {
             Some(old) if old.same_but_precise(&frame.regs[at]) => Rc::clone(old),
-            _ => self.reg(frame.regs[at]),
+            _ => self.reg(&frame.regs[at]),
         });
         let stack = frame.stack.iter().enumerate().map(|(at, slot)| {
             match before.and_then(|before| before.stack.get(at)) {
@@ -183,11 +183,11 @@ impl Pool {
     }
 
     /// A register that is kept.
-    fn reg(&mut self, mut reg: RegState) -> Rc<RegState> {
-        reg.precise = false;
-        if reg == RegState::NOT_INIT {
+    fn reg(&mut self, reg: &RegState) -> Rc<RegState> {
+        if reg.same_but_precise(&RegState::NOT_INIT) {
             return self.unwritten();
         }
+        let reg = RegState { precise: false, ..*reg };
         self.regs.keep(place(&reg), reg)
     }
 

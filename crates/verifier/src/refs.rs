@@ -157,6 +157,12 @@ impl Verifier<'_> {
         check_lock: bool,
         what: &str,
     ) -> Res<()> {
+        let State { active_locks, active_irq_id, active_rcu_locks, active_preempt_locks, .. } =
+            self.cur;
+        let depths = active_locks | active_irq_id | active_rcu_locks | active_preempt_locks;
+        if depths == 0 && self.cur.refs.is_empty() {
+            return Ok(());
+        }
         let in_region = |active: bool, region: &str, kinds: &[RefKind]| {
             if !(check_lock && active) {
                 return Ok(());

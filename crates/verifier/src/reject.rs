@@ -2,16 +2,17 @@
 
 use crate::reg::RegState;
 use crate::rule::Rule;
+use crate::verdict::Unsupported;
 use skep_abi::Errno;
 use skep_isa::Reg;
 
-/// What ends the exploration of a program early.
+/// What ends the exploration of a program early: two words, as every step of it may end so and hardly any does.
 #[derive(Clone, Debug)]
 pub(crate) enum Stop {
     /// A rule is broken.
     Reject(Box<Reject>),
-    /// The program uses what is not modelled; no verdict is given.
-    Unsupported(String),
+    /// The program uses what is not modelled; no verdict is given. The instruction is filled in at the end.
+    Unsupported(Box<Unsupported>),
 }
 
 impl Stop {
@@ -129,5 +130,5 @@ pub(crate) fn reject<T>(rule: Rule, kernel: impl Into<String>) -> Res<T> {
 
 /// Ends the exploration: what is not modelled gets no verdict.
 pub(crate) fn unsupported<T>(what: impl Into<String>) -> Res<T> {
-    Err(Stop::Unsupported(what.into()))
+    Err(Stop::Unsupported(Box::new(Unsupported { pc: None, what: what.into() })))
 }

@@ -77,7 +77,7 @@ fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
                 cpus,
             })
         }
-        Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, what }),
+        Err(Stop::Unsupported(what)) => Verdict::Unsupported(Unsupported { pc, ..*what }),
         Err(Stop::Reject(reject)) => {
             let path = verifier.path();
             Verdict::Rejected(Box::new(Rejection {

@@ -97,8 +97,18 @@ impl Clone for History {
     }
 
     fn clone_from(&mut self, other: &Self) {
-        self.steps.clone_from(&other.steps);
-        self.linked.clone_from(&other.linked);
+        copy_list(&mut self.steps, &other.steps);
+        copy_list(&mut self.linked, &other.linked);
+    }
+}
+
+/// Makes a list the same as another. Most lists of a state are empty.
+#[inline]
+pub(crate) fn copy_list<T: Clone>(to: &mut Vec<T>, from: &Vec<T>) {
+    if from.is_empty() {
+        to.clear();
+    } else {
+        to.clone_from(from);
     }
 }
 
@@ -354,7 +364,7 @@ impl<F: Clone> Clone for State<F> {
             may_goto_depth,
         } = self;
         frames.clone_from(&other.frames);
-        refs.clone_from(&other.refs);
+        copy_list(refs, &other.refs);
         history.clone_from(&other.history);
         *active_locks = other.active_locks;
         *active_lock_id = other.active_lock_id;

@@ -202,19 +202,23 @@ impl<'a> Verifier<'a> {
     }
 
     /// The register can be read. Kernel: `check_reg_arg(SRC_OP)`.
-    pub(crate) fn check_src(&mut self, reg: Reg) -> Res<()> {
-        if self.reg(reg).ty.base == crate::reg::Base::NotInit {
-            return crate::reject::Reject::new(
-                crate::rule::Rule::RegUninit,
-                format!("R{} !read_ok", reg.num()),
-            )
-            .fact(crate::reject::Fact::Reg(reg, *self.reg(reg)))
-            .stop();
+    #[inline]
+    pub(crate) fn check_src(&self, reg: Reg) -> Res<()> {
+        match self.reg(reg).ty.base {
+            crate::reg::Base::NotInit => self.refuse_unwritten(reg),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    #[cold]
+    fn refuse_unwritten(&self, reg: Reg) -> Res<()> {
+        crate::reject::Reject::new(crate::rule::Rule::RegUninit, format!("R{} !read_ok", reg.num()))
+            .fact(crate::reject::Fact::Reg(reg, *self.reg(reg)))
+            .stop()
     }
 
     /// The register can be written; it is not yet. Kernel: `check_reg_arg(DST_OP_NO_MARK)`.
+    #[inline]
     pub(crate) fn check_dst_no_mark(&mut self, reg: Reg) -> Res<()> {
         if reg == Reg::FP {
             return crate::reject::reject(

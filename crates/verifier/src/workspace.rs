@@ -31,13 +31,13 @@ pub(crate) struct Workspace {
 }
 
 thread_local! {
-    static LAST: Cell<Option<Box<Workspace>>> = const { Cell::new(None) };
+    static LAST: Cell<Option<Workspace>> = const { Cell::new(None) };
 }
 
 impl Workspace {
     /// The one that was left last, or a new one. A thread that ends has none.
     pub(crate) fn take() -> Self {
-        LAST.try_with(Cell::take).ok().flatten().map(|last| *last).unwrap_or_default()
+        LAST.try_with(Cell::take).ok().flatten().unwrap_or_default()
     }
 }
 
@@ -67,7 +67,7 @@ impl Verifier<'_> {
             remembered: mem::take(&mut self.remembered),
             live: mem::take(&mut self.live),
         };
-        let _ = LAST.try_with(|last| last.set(Some(Box::new(left))));
+        let _ = LAST.try_with(|last| last.set(Some(left)));
     }
 }
 

@@ -73,7 +73,8 @@ pub(crate) fn translate<S: 'static>(
     if let Some(core) = prog.core_relocs.first() {
         return Err(LoadError::CoreReloc { prog: name(), pc: core.pc });
     }
-    let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
+    let mut pcs = Vec::with_capacity(prog.insns.len());
+    pcs.extend(prog.insns.iter().map(|(pc, _)| pc));
     let mut op_at = alloc::vec![0u32; prog.insns.len()];
     for (pc, op) in pcs.iter().zip(0..) {
         op_at[pc.index()] = op;

@@ -74,6 +74,7 @@ impl Assembler {
         all.resize(labels as usize, UNBOUND);
         // About every tenth instruction jumps ahead.
         let fixups = Vec::with_capacity(labels as usize / 8 + 4);
+        #[expect(clippy::slow_vector_initialization, reason = "glibc has no cache for zeroes")]
         let mut code = Vec::with_capacity(bytes);
         code.resize(bytes, 0);
         Self { bytes: code, len: 0, labels: all, fixups }

@@ -293,14 +293,34 @@ impl<'a> Machine<'a> {
                 return Ok(swapped);
             }
         }
-        self.value(right)?;
+        let begins_in_a = self.begins_in_a(left);
+        // What is in `A` already need not be loaded again, nor its index.
+        self.value(if begins_in_a { left } else { right })?;
         let slot = self.scratch()?;
         self.code.push(Insn::Store { reg: Reg::A, k: slot });
-        self.value(left)?;
-        self.code.push(Insn::LoadMem { reg: Reg::X, k: slot });
-        self.state.x = right;
+        if begins_in_a {
+            self.index(right)?;
+            self.code.push(Insn::LoadMem { reg: Reg::A, k: slot });
+            self.state.put(left, u32::MAX);
+        } else {
+            self.value(left)?;
+            self.code.push(Insn::LoadMem { reg: Reg::X, k: slot });
+            self.state.x = right;
+        }
         self.free -= 1;
         Ok(false)
+    }
+
+    /// Whether the load behind a header that the value is computed of is in `A`.
+    fn begins_in_a(&self, id: ValueId) -> bool {
+        let mut id = id;
+        while let Value::Alu(_, left, right) = self.values.get(id)
+            && self.values.constant(right).is_some()
+            && !self.known().has(id, u32::MAX)
+        {
+            id = left;
+        }
+        self.known().has(id, u32::MAX) && matches!(self.values.get(id), Value::Ind(..))
     }
 
     /// `X = value`

@@ -116,7 +116,7 @@ impl<'g, 'a> Builder<'g, 'a> {
                 Form::Const(value) => return if value { yes } else { no },
                 Form::Test(test) => return self.test_of(form, test, yes, no),
                 Form::Effect(effect) => {
-                    if self.graph.optimise && self.meaning.is_idle(effect) {
+                    if self.graph.optimise && (yes == REJECT || self.meaning.is_idle(effect)) {
                         return yes;
                     }
                     return self.graph.add(Block { step: Step::Effect(effect), yes, no: yes });

@@ -31,11 +31,15 @@ impl Graph<'_> {
         let end = loop {
             match self.values.get(value) {
                 Value::Ind(size, base, off) => {
-                    behind = self.end_at_least(size, base, off);
+                    behind = behind.max(self.end_at_least(size, base, off));
                     value = base;
                 }
                 Value::Neg(base) | Value::Member(_, base) => value = base,
-                Value::Alu(_, left, _) => value = left,
+                Value::Alu(_, left, right) => {
+                    // Nested no deeper than parentheses.
+                    behind = behind.max(self.least(right));
+                    value = left;
+                }
                 _ => break self.end(value),
             }
         };

@@ -4,8 +4,9 @@
 //! tests may decide another one is a set of bits, and so is what two ways have in common. Where ways meet that know of
 //! a value which number it is, a different one on each, it is known to be one of them.
 
+use super::idle::by_bytes;
 use super::thread::{LAST_BIT, Loads, is_touch, number_bit};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step, filled};
 use crate::form::{Cmp, Rhs, Test, ValueId};
 use crate::implies::Fact;
 use crate::memory::bytes;
@@ -155,6 +156,9 @@ impl Graph<'_> {
 
     /// Whether no value is asked for twice.
     fn asks_once(&self, root: BlockId) -> bool {
+        if self.values.overlap() {
+            return false;
+        }
         let mut asked = 0;
         let tests = self.blocks.get(ACCEPT as usize + 1..=root as usize).unwrap_or(&[]);
         tests.iter().rev().all(|block| {
@@ -168,6 +172,9 @@ impl Graph<'_> {
 
     /// `asked` has, for each block, the values that blocks before it ask for.
     fn is_decided_perhaps(&mut self, root: BlockId, asked: &mut [Asked]) -> bool {
+        if self.values.overlap() {
+            return true;
+        }
         let (mut numbers, mut is_plain) = (0, true);
         for id in (ACCEPT + 1..=root).rev() {
             let Block { step, yes, no } = &self.blocks[id as usize];
@@ -341,7 +348,8 @@ impl Graph<'_> {
             } else {
                 let goes_past = |fact: &Fact| self.goes_past(fact, &test);
                 let decided = self.decided_by(known, &test, askers, goes_past);
-                match decided.or_else(|| self.past_by_length(&known.loads, &test)) {
+                let decided = decided.or_else(|| self.past_by_length(&known.loads, &test));
+                match decided.or_else(|| self.past_by_bytes(known, &test)) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => break,
@@ -358,9 +366,10 @@ impl Graph<'_> {
             Step::Test(test) => known_of & askers[test.value as usize] != 0,
             _ => false,
         };
-        let past = |mut id: BlockId| {
+        let past = |mut id: BlockId, known: &Place| {
             while let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] {
-                id = match self.decided_by(known, &test, askers, |_| true) {
+                let goes_past = |fact: &Fact| self.goes_past(fact, &test);
+                id = match self.decided_by(known, &test, askers, goes_past) {
                     Some(true) => yes,
                     Some(false) => no,
                     None => break,
@@ -373,8 +382,8 @@ impl Graph<'_> {
                 && yes != no
                 && matches!(test.rhs, Rhs::Const(_))
                 && known.loads.is_safe(self, test.value);
-            let next = if may_pass { past(yes) } else { break };
-            if next != past(no) {
+            let next = if may_pass { past(yes, &known.with(id, true)) } else { break };
+            if next != past(no, &known.with(id, false)) {
                 break;
             }
             id = self.follow_few(next, known, askers);
@@ -396,7 +405,9 @@ impl Graph<'_> {
         if (known.holds | known.fails) & others == 0 && !is_one_of {
             return None;
         }
-        let decided = self.decided_by_any(known, test, others, &may_say);
+        let decided = self
+            .decided_by_any(known, test, others, &may_say)
+            .or_else(|| self.decided_by_two(known, test, others, &may_say));
         if decided.is_some() || !is_one_of {
             return decided;
         }
@@ -405,6 +416,25 @@ impl Graph<'_> {
         let decided = first.decides(test)?;
         let is_all = facts.all(|fact| fact.decides(test) == Some(decided));
         (is_all && may_say(&first)).then_some(decided)
+    }
+
+    /// The same by two facts: what is at least a number, and not that one, is above it.
+    fn decided_by_two(
+        &self,
+        known: &Place,
+        test: &Test,
+        others: u64,
+        may_say: impl Fn(&Fact) -> bool,
+    ) -> Option<bool> {
+        let Test { value, mask: u32::MAX, cmp: Cmp::Ge, rhs: Rhs::Const(k) } = *test else {
+            return None;
+        };
+        let below = Rhs::Const(k.checked_sub(1)?);
+        let test = |cmp| Test { value, mask: u32::MAX, cmp, rhs: below };
+        let is_not = Fact { test: test(Cmp::Eq), holds: false };
+        let decides = |test| self.decided_by_any(known, &test, others, |_| true);
+        let is_above = decides(is_not.test) == Some(false) && decides(test(Cmp::Ge)) == Some(true);
+        (is_above && may_say(&is_not)).then_some(true)
     }
 
     /// The same, by those of the blocks that came out.
@@ -425,6 +455,17 @@ impl Graph<'_> {
         blocks(known.holds & others)
             .find_map(|id| says(id, true))
             .or_else(|| blocks(known.fails & others).find_map(|id| says(id, false)))
+    }
+
+    /// How a test comes out by other loads of its bytes, if a way is to go on past it.
+    #[inline]
+    fn past_by_bytes(&self, known: &Place, test: &Test) -> Option<bool> {
+        if !self.values.overlap() || !known.loads.is_safe(self, test.value) {
+            return None;
+        }
+        let decided = by_bytes(self.values, self.facts(known), test)?;
+        self.was_split.set(true);
+        (self.splits == Splits::Yes).then_some(decided)
     }
 
     /// All that came out.

@@ -7,7 +7,7 @@
 use super::ends::ends_behind;
 use super::thread::{Loads, is_touch};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Splits, Step};
-use crate::form::{Cmp, Rhs, Test, Value, ValueId};
+use crate::form::{Cmp, Rhs, Test, Value, ValueId, Values};
 use crate::implies::Fact;
 use smallvec::SmallVec;
 
@@ -249,36 +249,39 @@ impl Search<'_, '_> {
         let mut facts = self.facts.iter().rev();
         facts
             .find_map(|fact| fact.decides(test))
-            .or_else(|| self.by_bits(test))
+            .or_else(|| by_bytes(self.graph.values, self.facts.iter().copied(), test))
             .or_else(|| self.graph.by_length(loads, test))
     }
+}
 
-    /// What the bytes that are known say, whatever they were loaded with.
-    fn by_bits(&self, test: &Test) -> Option<bool> {
-        let values = self.graph.values;
-        let asked = Bytes::of(values.get(test.value))?;
-        let mut known = Bits { which: 0, are: 0 };
-        let asked_bits = Bits::of(test, true);
-        for fact in &self.facts {
-            // What it says of the value itself is looked at before.
-            if fact.test.value == test.value {
-                continue;
-            }
-            let Some(bytes) = Bytes::of(values.get(fact.test.value)) else { continue };
-            if !bytes.are_near(&asked) {
-                continue;
-            }
-            if let Some(bits) = Bits::of(&fact.test, fact.holds) {
-                known = known.and(bytes.as_of(&asked, bits));
-            } else if let Some(bits) = asked_bits
-                && bytes.decides(&fact.test, asked.as_of(&bytes, bits)) == Some(!fact.holds)
-            {
-                // What is compared with a number is not this one.
-                return Some(false);
-            }
+/// How a test comes out by what is known of its bytes by other loads.
+pub(super) fn by_bytes(
+    values: &Values,
+    facts: impl IntoIterator<Item = Fact>,
+    test: &Test,
+) -> Option<bool> {
+    let asked = Bytes::of(values.get(test.value))?;
+    let mut known = Bits { which: 0, are: 0 };
+    let asked_bits = Bits::of(test, true);
+    for fact in facts {
+        // What it says of the value itself is looked at before.
+        if fact.test.value == test.value {
+            continue;
         }
-        asked.decides(test, known)
+        let Some(bytes) = Bytes::of(values.get(fact.test.value)) else { continue };
+        if !bytes.are_near(&asked) {
+            continue;
+        }
+        if let Some(bits) = Bits::of(&fact.test, fact.holds) {
+            known = known.and(bytes.as_of(&asked, bits));
+        } else if let Some(bits) = asked_bits
+            && bytes.decides(&fact.test, asked.as_of(&bytes, bits)) == Some(!fact.holds)
+        {
+            // What is compared with a number is not this one.
+            return Some(false);
+        }
     }
+    asked.decides(test, known)
 }
 
 /// Bits of a number that are known, and what they are.
@@ -358,6 +361,7 @@ impl Bytes {
         let &Test { mask, cmp, rhs: Rhs::Const(k), .. } = test else { return None };
         match cmp {
             Cmp::Eq if (bits.are ^ k) & bits.which & mask != 0 => Some(false),
+            Cmp::Eq if self.all() & mask & !bits.which == 0 => Some(true),
             Cmp::Ge if bits.are & mask >= k => Some(true),
             Cmp::Ge if (bits.are | self.all() & !bits.which) & mask < k => Some(false),
             _ => None,

@@ -3,7 +3,7 @@
 use super::Access;
 use crate::btf_ref::BtfRef;
 use crate::reg::{Base, Extra, RegState, RegType, flag};
-use crate::reject::{Fact, Reject, Res, Stop, unsupported};
+use crate::reject::{Fact, Reject, Res, unsupported};
 use crate::rule::Rule;
 use crate::verifier::Verifier;
 use skep_abi::{CtxKind, CtxRefusal, ctx_access};
@@ -103,7 +103,7 @@ impl Verifier<'_> {
             CtxKind::Argument => match self.btf_ctx_access(off, size, sx) {
                 Ok(loaded) => Ok(loaded),
                 Err(Untyped::Refused(first)) => refuse(first, "an argument of the attach target"),
-                Err(Untyped::Unsupported(what)) => Err(Stop::Unsupported(what)),
+                Err(Untyped::Unsupported(what)) => unsupported(what),
             },
         }
     }
