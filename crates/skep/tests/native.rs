@@ -150,6 +150,45 @@ other:
     assert_eq!(outcomes[0], outcomes[1]);
 }
 
+/// Code of a function alone may have its account in memory, but not where another program leaves its own in a register.
+#[test]
+fn what_replaces_a_program_counts_on_however_many_values_it_has() {
+    let slots = 24;
+    let slot = |n: usize| format!("*(u64 *)(r10 - {})", 8 * (n + 1));
+    let start = |n| format!(" r3 = {} ll\n {} = r3\n", 0x9e37_79b9u64 * (n as u64 + 1), slot(n));
+    let turn = |n| format!(" r4 = {0}\n r4 += r2\n r0 ^= r4\n {0} = r4\n", slot(n));
+    let text = format!(
+        "\
+.map next, prog_array, key=4, value=4, entries=2, 0=many
+.section \"xdp\"
+run:
+ r2 = next ll
+ r3 = 0
+ call bpf_tail_call
+ r0 = 1
+ exit
+.section \"xdp\"
+many:
+{} r0 = 0
+ r1 = 60
+outer:
+ r2 = r1
+ r2 &= 7
+ r2 += 1
+inner:
+{} r2 += -1
+ if r2 != 0 goto inner
+ r1 += -1
+ if r1 != 0 goto outer
+ r0 &= 0xff
+ exit
+",
+        (0..slots).map(start).collect::<String>(),
+        (0..slots).map(turn).collect::<String>(),
+    );
+    does_as_interpreted(&text, 2);
+}
+
 #[test]
 fn tail_calls_end_where_the_interpreter_ends_them() {
     // Each run makes 33; what comes after the last, or behind an index without a program, goes on.

@@ -55,8 +55,10 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     take(Gpr::Rbp, has_frame);
     take(Gpr::R12, shape.env);
     take(Gpr::R9, outside.style().metered);
-    // What a function calls has the account and the environment where they always are, and so do a program's functions.
-    let is_alone = matches!(&functions[..], [(f, _)] if f.callees.is_empty());
+    // What a function calls has the account and the environment where they always are, and so do a program's functions and
+    // programs that replace each other.
+    let is_alone =
+        !outside.has_tail_calls() && matches!(&functions[..], [(f, _)] if f.callees.is_empty());
     let account = if is_alone && outside.style().metered { ACCOUNT } else { 0 };
     let asked = Asked { taken, counts_anywhere: features.bmi2, account };
     let parts = place_all(&mut shape, &functions, asked)?;
