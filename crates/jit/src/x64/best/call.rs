@@ -1,7 +1,7 @@
 //! Calls, what goes by the bridge, and the account.
 
 use super::host::{ARGS, Loc, Move};
-use super::mem::{S1, S2};
+use super::mem::{S1, S2, short};
 use super::{Best, Cur};
 use crate::code::CompileError;
 use crate::env::Env;
@@ -165,7 +165,15 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         if self.c.meter.is_none() {
             return;
         }
-        // Where what is in no register is brought to, r10 is free.
+        if let Loc::Number(number) = cur.loc(insns)
+            && let Some(number) = short(Width::W64, number)
+        {
+            return match self.account_in_memory() {
+                Some(left) => self.c.asm.alu_store_imm(Alu::Add, Width::W64, left, number),
+                None => self.c.asm.alu_imm(Alu::Add, Width::W64, R9, number),
+            };
+        }
+        // Where values are in memory, r10 holds none.
         let insns = self.reg(cur, insns, S2);
         match self.account_in_memory() {
             Some(left) => self.c.asm.alu_store(Alu::Add, Width::W64, left, insns, false),
