@@ -203,6 +203,9 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 start = shape.functions.get(next).map_or(u32::MAX, |function| function.start);
             }
             self.asm.bind(Label(slot));
+            // What ends a loop that has something before it was reckoned there.
+            let is_reckoned = self.turns.is_none() && !self.is_hoisted();
+            let first = self.asm.here();
             let mut slots = 1;
             if let Some(insn) = insn {
                 slots = if is_plain {
@@ -218,6 +221,10 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
                 self.asm.bind_at(Label(slot), at);
                 slot += 1;
             }
+            debug_assert!(
+                !is_reckoned || self.asm.here() - first <= shape.between(pc, Pc(slot)),
+                "bug: insn {pc} is longer than was reckoned"
+            );
         }
         let end = self.asm.here();
         self.asm.trap();

@@ -29,9 +29,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// The target of a jump and how far it is, seen from behind slot `from`.
     #[inline]
     pub(super) fn target(&self, pc: Pc, off: i32) -> (Label, Reach) {
+        self.target_past(pc, off, 0)
+    }
+
+    /// The same for a jump that so many bytes of its own slot lie behind.
+    #[inline]
+    fn target_past(&self, pc: Pc, off: i32, own: u32) -> (Label, Reach) {
         // The first pass has seen that it is there.
         let to = pc.jump(off).unwrap_or_default();
-        let is_near = off >= 0 && self.shape.between(Pc(pc.0 + 1), to) <= 127;
+        let is_near = off >= 0 && self.shape.between(Pc(pc.0 + 1), to) <= 127 - own;
         (Label(to.0), if is_near { Reach::Short } else { Reach::Long })
     }
 
@@ -111,7 +117,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
 
     /// Jumps once the function's count, which lies on the host's stack, has become 0; it stays there.
     pub(super) fn may_goto(&mut self, pc: Pc, off: i16) {
-        let (label, reach) = self.target(pc, off.into());
+        // Of the store.
+        const OWN: u32 = 4;
+        let (label, reach) = self.target_past(pc, off.into(), OWN);
         let count = Mem::new(Gpr::Rsp, 0);
         self.asm.load(skep_x64::MemSize::B4, Gpr::R11, count);
         self.asm.alu_imm(Alu::Sub, Wide::W32, Gpr::R11, 1);

@@ -42,7 +42,7 @@ impl Lengths for X64 {
             | Insn::JumpLong { .. }
             | Insn::Static { .. }
             | Insn::StaticLong { .. } => 5,
-            Insn::MayGoto { .. } => 16,
+            Insn::MayGoto { .. } => 18,
         }
     }
 }

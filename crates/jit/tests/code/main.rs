@@ -310,6 +310,29 @@ fn jumps_over_loops_reach_past_what_lies_before_them() {
     }
 }
 
+/// What is left of the turns of `may_goto` is stored behind its jump, which may be long.
+#[test]
+fn jumps_reach_past_may_goto() {
+    let add = "r0 += 0x12345678\n";
+    for (count, before) in (0..20).flat_map(|count| (0..8).map(move |before| (count, before))) {
+        let ahead = format!(
+            "r0 = 0\nl:\nmay_goto e\n{}{}goto l\ne:\nexit",
+            "r0 += 1\n".repeat(before),
+            add.repeat(count)
+        );
+        let over = format!(
+            "r0 = 0\nif r1 == 0 goto e\n{}{}e:\nr0 += 1\n{}far:\nexit",
+            "may_goto far\n".repeat(before),
+            add.repeat(count),
+            add.repeat(40),
+        );
+        for text in [ahead, over] {
+            let code = compile(&prog(skep_asm::assemble(&text).unwrap()), &NoSurroundings, NEW);
+            check(&code.expect(&text), &text);
+        }
+    }
+}
+
 /// A chain of comparisons of r1 with numbers that are so far from each other.
 fn chain(count: usize, step: usize) -> Prog {
     let mut text = String::from("r0 = 0\n");
