@@ -272,6 +272,11 @@ impl Values {
         self.overlap
     }
 
+    /// What [`Values::overlap`] said before values were added that only some ways ask for.
+    pub(crate) const fn restore_overlap(&mut self, overlap: bool) {
+        self.overlap = overlap;
+    }
+
     pub(crate) fn constant(&self, id: ValueId) -> Option<u32> {
         match self.get(id) {
             Value::Const(value) => Some(value),

@@ -239,3 +239,20 @@ fn loads_that_matter_stay() {
         }
     }
 }
+
+/// Values that only the fast program asks for tell no more of a packet.
+#[test]
+fn fast_programs_are_refused_where_small_ones_are() {
+    for text in [
+        "ipx and (isis and not tcp[0:1] == (tcp-syn))",
+        "(udp portrange 80-80 and ! pppoes) && ip host 255.255.255.255",
+        "ip and ip6 and tcp[0] = 1",
+    ] {
+        let compiled = [false, true].map(|fast| {
+            let options = Options { fast, ..Options::default() };
+            let program = Expr::parse(text).and_then(|expr| expr.compile(&options));
+            program.map(|_| ()).map_err(|error| error.kind)
+        });
+        assert_eq!(compiled[0], compiled[1], "{text}");
+    }
+}
