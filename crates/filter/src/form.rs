@@ -191,6 +191,11 @@ impl Values {
         crate::memory::bytes(&self.list) + self.index.capacity() * ENTRY
     }
 
+    /// Values that there is room for.
+    pub(crate) const fn room(&self) -> usize {
+        self.list.capacity()
+    }
+
     pub(crate) fn get(&self, id: ValueId) -> Value {
         self.list.get(id as usize).copied().unwrap_or(Value::Fault)
     }

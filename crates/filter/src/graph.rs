@@ -377,7 +377,8 @@ impl<'a> Graph<'a> {
                 return yes;
             }
         }
-        if self.values.overlap() {
+        // Nothing would be left to load what it is compared with, if that is a value.
+        if self.values.overlap() && matches!(test.rhs, Rhs::Const(_)) {
             let past = |from, holds, to| self.leads_by_bytes(from, Fact { test, holds }, to);
             if past(no, true, yes) {
                 return self.touch(test.value, no);

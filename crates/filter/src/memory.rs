@@ -48,7 +48,10 @@ impl Workspace {
     /// Whether it is so small that it need not be measured.
     const fn is_small(&self) -> bool {
         const FEW: usize = 1 << 10;
-        self.meaning.forms.capacity() <= FEW && self.memory.graph.room() <= FEW
+        let Self { meaning, memory } = self;
+        // One condition may have any number of values.
+        let conditions = meaning.forms.capacity() <= FEW && memory.graph.room() <= FEW;
+        conditions && meaning.values.room() <= FEW
     }
 
     fn bytes(&self) -> usize {
@@ -120,7 +123,12 @@ mod tests {
         assert!(kept().is_some_and(|bytes| bytes < 1 << 14), "{:?}", kept());
         compiled(&hosts(1000), LinkType::Ethernet, true).unwrap();
         assert!(kept().is_some_and(|bytes| bytes > 1 << 18), "{:?}", kept());
-        let _ = compiled(&hosts(20_000), LinkType::Ethernet, true);
-        assert!(kept().is_none_or(|bytes| bytes <= MOST), "{:?}", kept());
+        // Many conditions, and one of many values.
+        let sum: String = (0..100_000).map(|at| format!("ip[{at}] + ")).collect();
+        let scaled: String = "ip[0]".to_owned() + &" * 3 + 1".repeat(200_000);
+        for text in [hosts(20_000), format!("{sum} 1 = 5"), format!("{scaled} = 5")] {
+            let _ = compiled(&text, LinkType::Ethernet, true);
+            assert!(kept().is_none_or(|bytes| bytes <= MOST), "{:?}", kept());
+        }
     }
 }

@@ -225,6 +225,8 @@ fn loads_that_matter_stay() {
         // Cut inside of the ports, which do not matter.
         ("tcp src or dst portrange 0-65535 && arp || ip6", 55),
         ("not ip src net 0.0.0.0/0 || ip", 29),
+        // Cut inside of what type and header are compared with, which is accepted either way.
+        ("ether[12:4] >= ip[12:4] or ip[0:2] >= 0", 29),
     ] {
         let options = Options { netmask: Some(0), ..Options::default() };
         let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
