@@ -390,13 +390,13 @@ impl<'a> Graph<'a> {
         self.add(Block { step: Step::Test(test), yes, no })
     }
 
-    /// Whether the test of a block, which loads less, leads to another by what a fact says of its bytes.
+    /// Whether the test of a block, which loads less or need not, leads to another by what a fact says of its bytes.
     fn leads_by_bytes(&self, from: BlockId, fact: Fact, to: BlockId) -> bool {
         let Block { step: Step::Test(test), yes, no } = self.blocks[from as usize] else {
             return false;
         };
-        let is_loaded =
-            self.end(test.value).is_some_and(|end| Some(end) <= self.end(fact.test.value));
+        let is_loaded = to == REJECT
+            || self.end(test.value).is_some_and(|end| Some(end) <= self.end(fact.test.value));
         let decided = idle::by_bytes(self.values, [fact], &test).filter(|_| is_loaded);
         decided.is_some_and(|decided| to == if decided { yes } else { no })
     }

@@ -158,6 +158,7 @@ const BYTES: &[Row] = &[
         "((link[13:4]) / ether[12] >= ip6[2:1] && src host 224.0.0.1) || tcp src or dst port 80",
     ),
     ("EN10MB", 5, "icmp && pppoed || ! byte 12 = 8"),
+    ("EN10MB", 4, "ip[0:4] >= 6 and len <= 14 or ether[12:4] = 6"),
     ("EN10MB", 5, "igmp[0] < (icmp6[-1:2]) || not byte 12 = 8"),
     ("EN10MB", 17, "byte 12 = 8 and ! icmp6 && dst host 255.255.255.255 || ether broadcast"),
 ];
