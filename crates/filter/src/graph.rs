@@ -341,11 +341,12 @@ impl<'a> Graph<'a> {
 
     fn finish(&mut self, test: Test, yes: BlockId, no: BlockId) -> BlockId {
         let (mut yes, mut no) = (yes, no);
-        if let (true, Rhs::Const(k)) = (self.values.known_len() == Some(test.value), test.rhs) {
+        let is_len = self.values.known_len() == Some(test.value) && test.mask == u32::MAX;
+        if let (true, Rhs::Const(k)) = (is_len, test.rhs) {
             // What is accepted is at least as long as what is loaded of it.
             match test.cmp {
-                Cmp::Ge if test.mask == u32::MAX && self.needed(no) >= k => no = REJECT,
-                Cmp::Eq if test.mask == u32::MAX && self.needed(yes) > k => yes = REJECT,
+                Cmp::Ge if self.needed(no) >= k => no = REJECT,
+                Cmp::Eq if self.needed(yes) > k => yes = REJECT,
                 _ => {}
             }
             match test.cmp {

@@ -259,3 +259,14 @@ fn fast_programs_are_refused_where_small_ones_are() {
         assert_eq!(compiled[0], compiled[1], "{text}");
     }
 }
+
+/// What is loaded tells how long a packet is at least, and nothing of single bits of that.
+#[test]
+fn bits_of_the_length_matter() {
+    let text = "not len & 1 = 0 and not tcp";
+    let program = Expr::parse(text).unwrap().compile(&Options::default()).unwrap();
+    for len in 14..20 {
+        let packet = skep_cbpf::Packet::new(&[0; 20][..len]);
+        assert_eq!(program.run(&packet) != 0, len % 2 == 1, "{len} bytes");
+    }
+}
