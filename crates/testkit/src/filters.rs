@@ -346,7 +346,7 @@ const DIRS: &[&str] = &["", "", "", "src ", "dst ", "src or dst ", "src and dst 
 const WLAN_DIRS: &[&str] = &["addr1 ", "addr2 ", "addr3 ", "addr4 ", "ra ", "ta "];
 
 fn primitive(rng: &mut StdRng, out: &mut String) {
-    match rng.random_range(0..27) {
+    match rng.random_range(0..29) {
         0..=3 => *out += pick(rng, ALONE),
         4..=6 => {
             *out += pick(rng, &["", "", "", "ip ", "arp ", "rarp "]);
@@ -516,12 +516,35 @@ fn primitive(rng: &mut StdRng, out: &mut String) {
                 ],
             );
         }
+        24 => {
+            *out += pick(rng, &["len & 1", "len & 2", "len & 3", "len & 0xf0", "len - 14", "len"]);
+            *out += pick(rng, COMPARISONS);
+            *out += pick(rng, &["0", "1", "2", "16", "34"]);
+        }
+        25 => {
+            overlapping(rng, out);
+            *out += pick(rng, COMPARISONS);
+            if rng.random() {
+                overlapping(rng, out);
+            } else {
+                *out += pick(rng, &["0", "6", "8", "0x45", "0x800", "0x86dd"]);
+            }
+        }
         _ => {
             number(rng, out, 0);
-            *out += pick(rng, &[" = ", " == ", " != ", " > ", " < ", " >= ", " <= "]);
+            *out += pick(rng, COMPARISONS);
             number(rng, out, 1);
         }
     }
+}
+
+const COMPARISONS: &[&str] = &[" = ", " == ", " != ", " > ", " < ", " >= ", " <= "];
+
+/// A load about the beginning of the headers that other tests load, too.
+fn overlapping(rng: &mut StdRng, out: &mut String) {
+    let (protocol, most) = if rng.random() { ("ether", 36) } else { ("ip", 21) };
+    let size = pick(rng, &["", ":2", ":4"]);
+    let _ = write!(out, "{protocol}[{}{size}]", rng.random_range(0..most));
 }
 
 const INDEXED: &[&str] = &[
