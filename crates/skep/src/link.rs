@@ -10,6 +10,7 @@ use skep_map::{CpuLease, CpuPool, Limits, Map, MapError};
 use skep_prog::{DataKind, Image, Initial, Prog};
 use skep_vm::Machine;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::thread;
@@ -183,14 +184,18 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
             machine.set_exception_callback(id, pc);
         }
     }
+    // Few programs have such maps.
+    let mut ids: Option<BTreeMap<_, _>> = None;
     for map in machine.maps() {
         let (Map::Progs(progs), Initial::Progs(entries)) = (map, &map.def().initial) else {
             continue;
         };
+        let ids = ids.get_or_insert_with(|| {
+            reach.progs.iter().zip(0u32..).map(|(&at, id)| (&image.progs[at].name, id)).collect()
+        });
         for (index, name) in entries {
-            let id = reach.progs.iter().position(|&at| image.progs[at].name == *name);
             // An index beyond the map is refused when the image is read.
-            let _ = progs.set(*index, id.and_then(|id| u32::try_from(id).ok()));
+            let _ = progs.set(*index, ids.get(name).copied());
         }
     }
     reach.fill(machine.maps())?;
