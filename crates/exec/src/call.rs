@@ -125,7 +125,7 @@ impl Bare {
         let top = stack.as_mut_ptr_range().end.expose_provenance() as u64;
         let [r1, r2, r3, r4, r5] = args;
         if !self.has_env {
-            // Such code reads nothing else, and what is not read is not worth a store: short programs take no longer.
+            // Such code reads nothing else, and to clear the rest takes longer than a short program.
             let mut env = MaybeUninit::<Env>::uninit();
             // SAFETY: a place inside of a variable that is there; nothing is read.
             let place = unsafe { &raw mut (*env.as_mut_ptr()).stack };

@@ -235,7 +235,7 @@ pub(crate) fn interp<'r, S, const OBSERVED: bool>(
                 match (helper.run)(cx, [regs[1], regs[2], regs[3], regs[4], regs[5]]) {
                     Ok(value) => regs[0] = value,
                     Err(Stop::TailCall(prog)) if (prog as usize) < cx.machine.codes.len() => {
-                        // It finds the frame of the function that it replaces as that was found.
+                        // It finds the frame as the function that it replaces did: cleared.
                         cx.leave();
                         cx.enter();
                         regs[0] = 0;
