@@ -100,8 +100,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.test(Width::W64, Gpr::Rax, Gpr::Rax);
         self.asm.jcc(Cond::Ne, out, Reach::Short);
         self.number(Gpr::Rax, array.len.into());
-        self.asm.alu(Alu::Cmp, Width::W64, S, Gpr::Rax);
-        self.asm.jcc(Cond::B, again, Reach::Long);
+        // The number may have taken the register of the turn.
+        self.asm.alu_load(Alu::Cmp, Width::W64, Gpr::Rax, word(0));
+        self.asm.jcc(Cond::A, again, Reach::Long);
         self.asm.bind(out);
         self.asm.load(MemSize::B8, ADDR, word(1));
         self.save_meter();
