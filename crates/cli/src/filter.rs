@@ -29,8 +29,9 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Filter {
-    /// The expression; several arguments are joined with spaces. Without one, every packet matches.
-    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    /// The expression; several arguments are joined with spaces, and one that begins with - goes behind --. Without
+    /// one, every packet matches.
+    #[arg(value_name = "EXPR", allow_negative_numbers = true)]
     expr: Vec<String>,
     /// Print the program for people; twice as C, three times as decimal numbers.
     #[arg(short, action = clap::ArgAction::Count)]

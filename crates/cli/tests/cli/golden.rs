@@ -232,6 +232,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("filter-c", "", "filter -dd -s 96 ip6"),
     ("filter-decimal", "", "filter -ddd -y LINUX_SLL2 port 53"),
     ("filter-all", "", "filter"),
+    ("filter-options-last", "", "filter ip[0] < -1 -ddd -y RAW -- and tcp"),
     ("filter-live", "", "filter --source live vlan 5 and ip"),
     ("filter-explain", "60", "filter --explain vlan 10 or ip6 and tcp[13] & 2 != 0"),
     ("filter-explain-json", "", "filter --explain --json tcp and not port 22"),
