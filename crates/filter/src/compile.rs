@@ -245,13 +245,30 @@ impl Meaning {
         }
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
-        if optimise
-            && !self.fast
-            && let Some(root) = graph.merged(root)
-            && let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
-            && other.insns().len() < program.insns().len()
-        {
-            program = other;
+        if optimise && !self.fast {
+            if let Some(new) = graph.without_needless(root) {
+                if refuses && new == REJECT {
+                    return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+                }
+                root = new;
+                let other = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
+                if other.insns().len() < program.insns().len() {
+                    program = other;
+                }
+            }
+            if let Some(new) = graph.without_reloads(root) {
+                root = new;
+                let other = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
+                if other.insns().len() < program.insns().len() {
+                    program = other;
+                }
+            }
+            if let Some(root) = graph.merged(root)
+                && let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
+                && other.insns().len() < program.insns().len()
+            {
+                program = other;
+            }
         }
         Ok((program, may_be_smaller))
     }

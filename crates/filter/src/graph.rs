@@ -14,6 +14,7 @@ mod idle;
 mod merge;
 mod plain;
 mod regroup;
+mod reload;
 mod sets;
 mod thread;
 
@@ -356,9 +357,13 @@ impl<'a> Graph<'a> {
             }
         }
         if let Rhs::Value(rhs) = test.rhs
-            && self.is_too_short(&test, rhs, yes)
+            && let Some((most, least)) = self.as_length(&test, rhs)
         {
-            yes = REJECT;
+            if least > most {
+                yes = no;
+            } else if self.needed(yes) > most {
+                yes = REJECT;
+            }
         }
         if yes == no {
             self.folded += 1;
@@ -402,15 +407,15 @@ impl<'a> Graph<'a> {
         decided.is_some_and(|decided| to == if decided { yes } else { no })
     }
 
-    /// Whether the length is equal to a value that is never as large as what is accepted from a block on.
-    fn is_too_short(&mut self, test: &Test, rhs: ValueId, next: BlockId) -> bool {
-        let other = match self.values.known_len() {
-            Some(len) if len == test.value => rhs,
-            Some(len) if len == rhs => test.value,
-            _ => return false,
+    /// What a value is at most that is to be equal to the length, and the bytes that the packet has at least of which it is computed.
+    fn as_length(&self, test: &Test, rhs: ValueId) -> Option<(u32, u32)> {
+        let other = match self.values.known_len()? {
+            len if len == test.value => rhs,
+            len if len == rhs => test.value,
+            _ => return None,
         };
-        let most = self.values.most(other);
-        (test.cmp, test.mask) == (Cmp::Eq, u32::MAX) && self.needed(next) > most
+        ((test.cmp, test.mask) == (Cmp::Eq, u32::MAX))
+            .then(|| (self.values.most(other), self.least(other)))
     }
 
     /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
@@ -429,6 +434,7 @@ impl<'a> Graph<'a> {
         let always = match test.cmp {
             Cmp::Eq if k & !most != 0 => Some(false),
             Cmp::Eq if most == 0 => Some(true),
+            Cmp::Eq if test.mask == u32::MAX && self.values.is_never(test.value, k) => Some(false),
             Cmp::Ge | Cmp::Gt if k == 0 => Some(true),
             Cmp::Ge | Cmp::Gt if k > most => Some(false),
             _ => None,
@@ -470,7 +476,15 @@ impl<'a> Graph<'a> {
         if next == REJECT || is_long || !self.values.may_be_zero(value) {
             return next;
         }
-        let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
+        // Something added to a number, or exclusive or, is 0 for one number.
+        let (mut value, mut k) = (value, 0u32);
+        while let Value::Alu(op @ (AluOp::Add | AluOp::Xor), inner, by) = self.values.get(value)
+            && let Some(by) = self.values.constant(by)
+        {
+            k = if op == AluOp::Add { k.wrapping_sub(by) } else { k ^ by };
+            value = inner;
+        }
+        let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k) };
         self.test(test, REJECT, next)
     }
 
