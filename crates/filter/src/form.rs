@@ -443,7 +443,9 @@ impl Values {
 
     /// Whether it is a number that is shifted, and never comes to `k`.
     pub(crate) fn is_never(&self, id: ValueId, k: u32) -> bool {
-        let Value::Alu(op @ (AluOp::Lsh | AluOp::Rsh), left, _) = self.get(id) else { return false };
+        let Value::Alu(op @ (AluOp::Lsh | AluOp::Rsh), left, _) = self.get(id) else {
+            return false;
+        };
         let comes_to = |left| (0..u32::BITS).any(|by| op.apply(left, by) == Some(k));
         self.constant(left).is_some_and(|left| !comes_to(left))
     }

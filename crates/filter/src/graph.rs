@@ -16,6 +16,7 @@ mod plain;
 mod regroup;
 mod reload;
 mod sets;
+mod sink;
 mod thread;
 
 use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, ones};
@@ -130,6 +131,7 @@ pub(crate) struct Graph<'a> {
     splits: Splits,
     /// Whether it made a difference.
     was_split: Cell<bool>,
+    cuts: Cuts,
 }
 
 /// Whether ways go on past tests that only they decide, though other ways that meet them before do not: each then has a
@@ -140,12 +142,21 @@ pub(crate) enum Splits {
     No,
 }
 
+/// Whether packets matter that end before what is loaded of them, and divisors that are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cuts {
+    Reject,
+    /// The graph may accept what it should reject, and must be compared with one that does not.
+    Ignored,
+}
+
 impl<'a> Graph<'a> {
     /// The graph of a meaning, and its first block.
     pub(crate) fn of(
         meaning: &'a Meaning,
         optimise: bool,
         splits: Splits,
+        cuts: Cuts,
         memory: &'a mut Memory,
     ) -> (Self, BlockId) {
         let mut graph = Self {
@@ -164,6 +175,7 @@ impl<'a> Graph<'a> {
             plain: REJECT,
             splits,
             was_split: Cell::new(false),
+            cuts,
         };
         // Every third form of a long expression is a test that is not there already.
         graph.blocks.reserve(meaning.forms.len() / 3);
@@ -473,7 +485,8 @@ impl<'a> Graph<'a> {
     fn divides(&mut self, value: ValueId, next: BlockId) -> BlockId {
         // The length is 0 only where no byte can be loaded.
         let is_long = self.values.known_len() == Some(value) && self.needed(next) > 0;
-        if next == REJECT || is_long || !self.values.may_be_zero(value) {
+        let is_ignored = self.cuts == Cuts::Ignored;
+        if next == REJECT || is_long || is_ignored || !self.values.may_be_zero(value) {
             return next;
         }
         // Something added to a number, or exclusive or, is 0 for one number.
@@ -489,12 +502,17 @@ impl<'a> Graph<'a> {
     }
 
     fn touch_one(&mut self, value: ValueId, next: BlockId) -> BlockId {
-        if next == REJECT || !self.values.may_fail(value) || self.is_touched(value, next) {
+        if next == REJECT || !self.may_reject(value) || self.is_touched(value, next) {
             return next;
         }
         let test = Test { value, mask: 0, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
         self.has_touches = true;
         self.add(Block { step: Step::Test(test), yes: next, no: next })
+    }
+
+    /// Whether computing the value may reject the packet.
+    fn may_reject(&self, value: ValueId) -> bool {
+        self.cuts == Cuts::Reject && self.values.may_fail(value)
     }
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.

@@ -70,7 +70,8 @@ impl Fact {
             }
             // Numbers below have none of the bits.
             (_, false, Cmp::Eq)
-                if this.mask == u32::MAX && 1 << other.mask.trailing_zeros().min(31) >= known.value =>
+                if this.mask == u32::MAX
+                    && 1 << other.mask.trailing_zeros().min(31) >= known.value =>
             {
                 Some(asked == 0)
             }

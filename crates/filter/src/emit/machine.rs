@@ -330,7 +330,7 @@ impl<'a> Machine<'a> {
             id = match self.values.get(id) {
                 // Nested no deeper than parentheses.
                 Value::Alu(_, left, right) if !self.is_made_of(right, load) => left,
-                Value::Neg(operand) => operand,
+                Value::Neg(operand) | Value::Ind(_, operand, _) => operand,
                 value => return matches!(value, Value::Alu(..)),
             };
         }

@@ -106,8 +106,10 @@ pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool 
     };
     let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
     // What begins behind a header is behind it as well.
-    let is_behind = || matches!(values.get(other_base), Value::Alu(AluOp::Add, left, right)
-        if left == base || right == base);
+    let is_behind = || {
+        matches!(values.get(other_base), Value::Alu(AluOp::Add, left, right)
+        if left == base || right == base)
+    };
     (base == other_base || is_behind())
         && end(other, other_size) >= end(off, size)
         && is_near(values, base, off)

@@ -307,7 +307,8 @@ impl Graph<'_> {
                 if yes != no {
                     (there, elsewhere) = (here.with(id, true), here.with(id, false));
                     if self.values.indexed()
-                        && let Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k) } = test
+                        && let Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k) } =
+                            test
                     {
                         there.loads.learn_begin(self.values, value, k);
                     }
@@ -388,11 +389,13 @@ impl Graph<'_> {
     fn longest(&self, known: &Place, askers: &Askers) -> Option<u32> {
         let others = askers[self.values.known_len()? as usize];
         let most = |id: BlockId, holds: bool| match self.blocks[id as usize].step {
-            Step::Test(Test { mask: u32::MAX, cmp, rhs: Rhs::Const(k), .. }) => match (cmp, holds) {
-                (Cmp::Eq, true) => Some(k),
-                (Cmp::Ge, false) => k.checked_sub(1),
-                _ => None,
-            },
+            Step::Test(Test { mask: u32::MAX, cmp, rhs: Rhs::Const(k), .. }) => {
+                match (cmp, holds) {
+                    (Cmp::Eq, true) => Some(k),
+                    (Cmp::Ge, false) => k.checked_sub(1),
+                    _ => None,
+                }
+            }
             _ => None,
         };
         let holds = blocks(known.holds & others).filter_map(|id| most(id, true));

@@ -56,6 +56,11 @@ enum Held {
 }
 
 impl Held {
+    /// What a test leaves.
+    const fn of(test: &Test) -> Self {
+        Self::Value(test.value, if test.is_of_bits() { u32::MAX } else { test.mask })
+    }
+
     fn meet(self, other: Self) -> Self {
         match self {
             Self::Nowhere => other,
@@ -115,7 +120,7 @@ impl Graph<'_> {
                     if let Rhs::Value(rhs) = test.rhs {
                         here.learn(self.values, rhs);
                     }
-                    Held::Value(test.value, if test.is_of_bits() { u32::MAX } else { test.mask })
+                    Held::of(&test)
                 }
                 _ => Held::Nothing,
             };
@@ -147,6 +152,12 @@ impl Graph<'_> {
                 for link in &chain[1..] {
                     ways[link.id as usize] = 0;
                     done[link.id as usize] = true;
+                }
+                // Where it goes on, another value is at hand now.
+                if let Some(link) = ordered.last() {
+                    let (holds, next) = (Held::of(&link.test), next as usize);
+                    let is_only = ways[next] == 1;
+                    held[next] = if is_only { holds } else { held[next].meet(holds) };
                 }
                 chains.push((id, end, ordered, next));
             }

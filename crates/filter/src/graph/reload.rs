@@ -10,9 +10,6 @@ use crate::form::{Rhs, Test, ValueId};
 /// Blocks, at most, that need not load their value any more.
 const ROUNDS: usize = 8;
 
-/// The last block that there may be.
-const LAST: BlockId = FEW as BlockId - 1;
-
 /// A way of a block, and the block that it leads to instead.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
@@ -34,7 +31,7 @@ impl Graph<'_> {
         let mut new = None;
         for _ in 0..ROUNDS {
             let root = new.unwrap_or(root);
-            if root == self.plain || root > LAST {
+            if root == self.plain || root as usize >= FEW {
                 break;
             }
             let brought = self.brought(root);
@@ -77,7 +74,7 @@ impl Graph<'_> {
 
     fn brought(&self, root: BlockId) -> Brought {
         let (mut brought, mut reached) = (Brought::default(), bit(root));
-        for id in blocks(u64::MAX >> (LAST - root)) {
+        for id in blocks((bit(root) - 1) | bit(root)) {
             if reached & bit(id) == 0 || id <= ACCEPT {
                 continue;
             }
@@ -99,8 +96,8 @@ impl Graph<'_> {
         let askers = self.askers(root);
         let places = self.places(root, &askers);
         let candidates = brought.by_some & brought.not_by_all;
-        let found = blocks(candidates)
-            .find_map(|id| self.turns_to(id, root, brought, &places, &askers));
+        let found =
+            blocks(candidates).find_map(|id| self.turns_to(id, root, brought, &places, &askers));
         (self.memory.few.places, self.memory.few.askers) = (places, askers);
         found
     }

@@ -337,7 +337,7 @@ impl Loads {
         self.values & bit(id) != 0
             || graph.end_at_most(id).is_some_and(|end| end <= self.len)
             || self.reaches_behind(graph.values, id)
-            || !graph.values.may_fail(id)
+            || !graph.may_reject(id)
     }
 }
 
