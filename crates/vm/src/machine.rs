@@ -7,8 +7,8 @@ use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::run;
 use crate::memory::{
-    FRAME_SIZE, HalfField, Heap, HostRange, MAX_FRAMES, Memory, PacketBuf, RegionStorage, cells,
-    host_ranges,
+    FRAME_SIZE, HalfField, Heap, HostRange, MAX_FRAMES, MapRegion, Memory, PacketBuf,
+    TemporaryStorage, cells, host_ranges,
 };
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
@@ -50,6 +50,8 @@ pub struct Machine<S> {
     pub(crate) clock: fn() -> u64,
     /// Where the values of maps are.
     pub(crate) ranges: Vec<HostRange>,
+    /// What programs see of them.
+    regions: Vec<MapRegion>,
     pub(crate) id: u64,
     cpus: u32,
 }
@@ -62,7 +64,9 @@ impl<S> Machine<S> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let ranges = host_ranges(&maps);
-        Self { codes: Vec::new(), maps, helpers: helpers.into(), clock: || 0, ranges, id, cpus: 1 }
+        let regions = maps.iter().map(MapRegion::new).collect();
+        let (codes, helpers) = (Vec::new(), helpers.into());
+        Self { codes, maps, helpers, clock: || 0, ranges, regions, id, cpus: 1 }
     }
 
     /// The number of CPUs that the maps were made for.
@@ -166,7 +170,7 @@ pub struct Output {
 pub struct Vm {
     /// The end of the stack, as far as a run has needed it.
     stack: Box<[u8]>,
-    regions: RegionStorage,
+    temporary: TemporaryStorage,
     /// Objects that programs have made.
     heap: Heap,
 }
@@ -283,8 +287,9 @@ impl Vm {
     ) -> Output {
         self.reserve(frames);
         let stack = cells(&mut self.stack);
+        let temporary = core::mem::take(&mut self.temporary);
         let mut cx = Cx {
-            mem: Memory::new(core::mem::take(&mut self.regions), stack, &mut self.heap),
+            mem: Memory::new(&machine.regions, temporary, stack, &mut self.heap),
             state,
             machine,
             cpu: Cpu(input.cpu),
@@ -306,9 +311,6 @@ impl Vm {
         }
         cx.mem.set_mem(input.mem);
         cx.mem.packet = input.packet;
-        for map in &machine.maps {
-            cx.mem.push_map(map);
-        }
         let result = body(&mut cx);
         builtin::release(&mut cx);
         while let Some(object) = cx.borrowed.pop() {
@@ -318,7 +320,7 @@ impl Vm {
         let insns = cx.meter.used();
         let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
-        self.regions = cx.mem.take_storage();
+        self.temporary = cx.mem.take_storage();
         Output { result, packet, insns }
     }
 }

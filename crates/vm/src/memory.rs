@@ -24,6 +24,7 @@ mod atomic;
 mod ctx;
 mod heap;
 mod host;
+mod map;
 mod packet;
 mod temporary;
 mod window;
@@ -32,6 +33,7 @@ pub use access::Place;
 pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
 pub(crate) use host::{HostRange, host_ranges};
+pub(crate) use map::MapRegion;
 pub use packet::{Headers, PacketBuf};
 pub use window::{Layout, Window};
 
@@ -39,7 +41,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::hint::cold_path;
 use core::ops::Range;
-use skep_map::{Arena, Map, Record, RingBuf, Values};
+use skep_map::{Record, RingBuf};
 
 /// The packet's region.
 pub const PACKET: u32 = 0;
@@ -117,22 +119,13 @@ struct Bytes<'m> {
     lo: u32,
 }
 
-/// What a region is.
-enum Kind<'m> {
-    /// A map without values.
-    Nothing,
-    /// Was a record; may be used again.
+/// Names of the first four regions, for messages.
+const NAMES: [&str; MAPS as usize] = ["packet", "stack", "context", "memory"];
+
+/// A region that comes and goes.
+enum Temporary<'m> {
+    /// Has gone; may be used again.
     Free,
-    /// Bytes of the embedder, named for messages: one of the first four regions.
-    Bytes(&'static str),
-    Map {
-        name: &'m str,
-        values: &'m Values,
-        rd: bool,
-        wr: bool,
-    },
-    /// Pages that come and go.
-    Arena(&'m Arena),
     Record {
         ring: &'m RingBuf,
         record: Record,
@@ -145,7 +138,10 @@ enum Kind<'m> {
 pub struct Memory<'m> {
     /// Those of packet (none, as the packet is owned), stack, context and embedder's memory.
     bytes: [Bytes<'m>; MAPS as usize],
-    regions: Vec<Kind<'m>>,
+    /// The machine's maps, whose regions follow.
+    maps: &'m [MapRegion],
+    /// Behind these, what comes and goes.
+    temporary: Vec<Temporary<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
     pub packet: PacketBuf,
     /// Objects that programs have made.
@@ -178,14 +174,17 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 
 impl<'m> Memory<'m> {
     #[inline]
-    pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>], heap: &'m mut Heap) -> Self {
-        let mut regions = storage.reuse();
-        regions
-            .extend(["packet", "stack", "context", "memory"].iter().map(|name| Kind::Bytes(name)));
+    pub(crate) fn new(
+        maps: &'m [MapRegion],
+        storage: TemporaryStorage,
+        stack: &'m [Cell<u8>],
+        heap: &'m mut Heap,
+    ) -> Self {
         let none = Bytes::default();
         Self {
             bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
-            regions,
+            maps,
+            temporary: storage.reuse(),
             packet: PacketBuf::default(),
             heap,
             copied: Cell::new(0),
@@ -195,10 +194,10 @@ impl<'m> Memory<'m> {
         }
     }
 
-    /// The allocation of the regions, of which there are none any more.
+    /// The allocation of what came and went, all of which is gone.
     #[inline]
-    pub(crate) fn take_storage(&mut self) -> RegionStorage {
-        RegionStorage::keep(core::mem::take(&mut self.regions))
+    pub(crate) fn take_storage(&mut self) -> TemporaryStorage {
+        TemporaryStorage::keep(core::mem::take(&mut self.temporary))
     }
 
     /// Gives a byte region its content, from position `lo` of the region.
@@ -238,23 +237,25 @@ impl<'m> Memory<'m> {
         self.set(STACK, frames, lo, true);
     }
 
-    /// The values of the next map, readable and writable as its flags say.
+    /// The map that has this region.
     #[inline]
-    pub(crate) fn push_map(&mut self, map: &'m Map) {
-        let values = match map {
-            Map::KeyValue(map) => Some(map.values()),
-            Map::Storage(map) => Some(map.values()),
-            Map::Attached(map) => Some(map.values()),
-            _ => None,
-        };
-        let access = map.prog_access();
-        self.regions.push(match values {
-            None if let Map::Arena(arena) = map => Kind::Arena(arena),
-            Some(values) => {
-                Kind::Map { name: &map.def().name, values, rd: access.read, wr: access.write }
-            }
-            None => Kind::Nothing,
-        });
+    fn map(&self, region: u32) -> Option<&'m MapRegion> {
+        self.maps.get(region.checked_sub(MAPS)? as usize)
+    }
+
+    /// Where a region lies among those that come and go.
+    #[inline]
+    fn temporary_at(&self, region: u32) -> Option<usize> {
+        (region as usize).checked_sub(MAPS as usize + self.maps.len())
+    }
+
+    fn temporary(&self, region: u32) -> Option<&Temporary<'m>> {
+        self.temporary.get(self.temporary_at(region)?)
+    }
+
+    fn temporary_mut(&mut self, region: u32) -> Option<&mut Temporary<'m>> {
+        let at = self.temporary_at(region)?;
+        self.temporary.get_mut(at)
     }
 
     /// Loads `N` bytes, 1 to 8, zero-extended, if they are private ones; for all others there is
@@ -302,18 +303,22 @@ impl<'m> Memory<'m> {
     }
 }
 
-/// The allocation of a run's regions, kept for the next run.
+/// The allocation of what comes and goes in a run, kept for the next run.
 #[derive(Default)]
-pub(crate) struct RegionStorage(Vec<Kind<'static>>);
+pub(crate) struct TemporaryStorage(Vec<Temporary<'static>>);
 
-impl RegionStorage {
-    fn keep(mut regions: Vec<Kind<'_>>) -> Self {
-        regions.clear();
+impl TemporaryStorage {
+    #[inline]
+    fn keep(mut all: Vec<Temporary<'_>>) -> Self {
+        if all.capacity() == 0 {
+            return Self::default();
+        }
+        all.clear();
         // Collecting an empty vector in place keeps its allocation and sheds its lifetime.
-        Self(regions.into_iter().map(|_| unreachable!("the vector is empty")).collect())
+        Self(all.into_iter().map(|_| unreachable!("the vector is empty")).collect())
     }
 
-    fn reuse<'m>(self) -> Vec<Kind<'m>> {
+    fn reuse<'m>(self) -> Vec<Temporary<'m>> {
         self.0
     }
 }
