@@ -16,6 +16,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::hint::cold_path;
 use core::sync::atomic::{AtomicU64, Ordering};
 use skep_isa::Pc;
 use skep_map::{Cpu, Map};
@@ -145,8 +146,8 @@ pub struct Input<'m> {
     pub ctx_halves: &'static [HalfField],
     /// The embedder's memory, at [`address`](crate::address)`(MEM, 0)`.
     pub mem: &'m [Cell<u8>],
-    /// The packet, from [`PACKET_BASE`](crate::PACKET_BASE); returned in [`Output`].
-    pub packet: PacketBuf,
+    /// The packet, from [`PACKET_BASE`](crate::PACKET_BASE); an empty one, if there is none. Helpers may exchange it.
+    pub packet: Option<&'m mut PacketBuf>,
     /// The CPU whose per-CPU values the program sees.
     pub cpu: u32,
     /// When to give up.
@@ -158,8 +159,6 @@ pub struct Input<'m> {
 pub struct Output {
     /// r0, or why there is none.
     pub result: Result<u64, Box<Fault>>,
-    /// The packet as the program left it.
-    pub packet: PacketBuf,
     /// Instructions executed.
     pub insns: u64,
 }
@@ -173,6 +172,8 @@ pub struct Vm {
     temporary: TemporaryStorage,
     /// Objects that programs have made.
     heap: Heap,
+    /// The packet of runs without one.
+    no_packet: PacketBuf,
 }
 
 impl Vm {
@@ -267,9 +268,11 @@ impl Vm {
     }
 
     /// Makes sure that the stack has so many frames, [`MAX_FRAMES`] at most.
+    #[inline]
     fn reserve(&mut self, frames: u32) {
         let len = (FRAME_SIZE * frames.min(MAX_FRAMES)) as usize;
         if self.stack.len() < len {
+            cold_path();
             self.stack = alloc::vec![0; len].into();
         }
     }
@@ -288,8 +291,12 @@ impl Vm {
         self.reserve(frames);
         let stack = cells(&mut self.stack);
         let temporary = core::mem::take(&mut self.temporary);
+        let packet = input.packet.unwrap_or_else(|| {
+            self.no_packet = PacketBuf::default();
+            &mut self.no_packet
+        });
         let mut cx = Cx {
-            mem: Memory::new(&machine.regions, temporary, stack, &mut self.heap),
+            mem: Memory::new(&machine.regions, temporary, stack, packet, &mut self.heap),
             state,
             machine,
             cpu: Cpu(input.cpu),
@@ -310,7 +317,6 @@ impl Vm {
             cx.mem.set_ctx_of_halves(input.ctx, input.ctx_halves);
         }
         cx.mem.set_mem(input.mem);
-        cx.mem.packet = input.packet;
         let result = body(&mut cx);
         builtin::release(&mut cx);
         while let Some(object) = cx.borrowed.pop() {
@@ -318,9 +324,8 @@ impl Vm {
             let _ = cx.mem.heap.release(object);
         }
         let insns = cx.meter.used();
-        let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
         self.temporary = cx.mem.take_storage();
-        Output { result, packet, insns }
+        Output { result, insns }
     }
 }

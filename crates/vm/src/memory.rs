@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //!
-//! - The packet buffer is owned, so that helpers can exchange it; other byte regions are `Cell`s that
+//! - The packet's buffer is lent exclusively, so that helpers can exchange it; other byte regions are `Cell`s that
 //!   program, helpers and the embedder may hold at once. Nothing here is shared between threads.
 //! - Map values are shared between threads; the map crate makes their accesses atomic.
 //! - Handles of maps and functions lie in regions that hold nothing, so following one faults.
@@ -136,14 +136,14 @@ enum Temporary<'m> {
 
 /// The address space of one run.
 pub struct Memory<'m> {
-    /// Those of packet (none, as the packet is owned), stack, context and embedder's memory.
+    /// Those of packet (none, as it is apart), stack, context and embedder's memory.
     bytes: [Bytes<'m>; MAPS as usize],
     /// The machine's maps, whose regions follow.
     maps: &'m [MapRegion],
     /// Behind these, what comes and goes.
     temporary: Vec<Temporary<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
-    pub packet: PacketBuf,
+    pub packet: &'m mut PacketBuf,
     /// Objects that programs have made.
     pub(crate) heap: &'m mut Heap,
     /// Bytes that helpers have copied since somebody asked.
@@ -178,6 +178,7 @@ impl<'m> Memory<'m> {
         maps: &'m [MapRegion],
         storage: TemporaryStorage,
         stack: &'m [Cell<u8>],
+        packet: &'m mut PacketBuf,
         heap: &'m mut Heap,
     ) -> Self {
         let none = Bytes::default();
@@ -185,7 +186,7 @@ impl<'m> Memory<'m> {
             bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
             maps,
             temporary: storage.reuse(),
-            packet: PacketBuf::default(),
+            packet,
             heap,
             copied: Cell::new(0),
             taken: 0,

@@ -55,9 +55,9 @@ impl Packet {
     /// The frame to write. Only Ethernet has a place for a VLAN tag.
     #[must_use]
     pub fn frame(&self) -> Frame<'_> {
-        let bytes = &self.buf[self.mac..self.end];
-        match (self.meta.vlan, bytes.split_at_checked(TAG_AT)) {
-            (Some(tag), Some((head, rest))) if self.meta.link == LinkType::ETHERNET => {
+        let bytes = &self.0.buf[self.0.mac..self.0.end];
+        match (self.0.meta.vlan, bytes.split_at_checked(TAG_AT)) {
+            (Some(tag), Some((head, rest))) if self.0.meta.link == LinkType::ETHERNET => {
                 Frame { head, tag: Some(tag.to_bytes()), rest }
             }
             _ => Frame { head: bytes, tag: None, rest: &[] },
@@ -69,8 +69,8 @@ impl Packet {
     #[must_use]
     pub fn wire_len(&self) -> u32 {
         let now = self.frame().len();
-        let wire = usize::try_from(self.meta.wire_len).unwrap_or(usize::MAX);
-        let changed = wire.saturating_add(now).saturating_sub(self.captured);
+        let wire = usize::try_from(self.0.meta.wire_len).unwrap_or(usize::MAX);
+        let changed = wire.saturating_add(now).saturating_sub(self.0.captured);
         u32::try_from(changed.max(now)).unwrap_or(u32::MAX)
     }
 }

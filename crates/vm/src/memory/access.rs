@@ -16,11 +16,11 @@ impl<'m> Memory<'m> {
     pub(crate) fn load_slow(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
         let mut bytes = [0; 8];
         let denied = AccessError { addr, size, write: false, why: Denied::Outside };
-        if self.is_hole(addr, size) {
-            return Ok(0);
-        }
-        if let Some((values, at)) = self.values(addr, size, false)? {
-            return values.load(at, size_of_bytes(size)).ok_or(denied);
+        match self.values(addr, size, false) {
+            Ok(Some((values, at))) => return values.load(at, size_of_bytes(size)).ok_or(denied),
+            Ok(None) => {}
+            Err(_) if self.is_hole(addr, size) => return Ok(0),
+            Err(access) => return Err(access),
         }
         // An instruction is no copy that a helper makes.
         self.peek(addr, bytes.get_mut(..size).ok_or(denied)?)?;
@@ -37,11 +37,13 @@ impl<'m> Memory<'m> {
         value: u64,
     ) -> Result<(), AccessError> {
         let denied = AccessError { addr, size, write: true, why: Denied::Outside };
-        if self.is_hole(addr, size) {
-            return Ok(());
-        }
-        if let Some((values, at)) = self.values(addr, size, true)? {
-            return values.store(at, size_of_bytes(size), value).ok_or(denied);
+        match self.values(addr, size, true) {
+            Ok(Some((values, at))) => {
+                return values.store(at, size_of_bytes(size), value).ok_or(denied);
+            }
+            Ok(None) => {}
+            Err(_) if self.is_hole(addr, size) => return Ok(()),
+            Err(access) => return Err(access),
         }
         let copied = self.copied.get();
         let stored = self.write(addr, value.to_le_bytes().get(..size).ok_or(denied)?);
@@ -50,7 +52,25 @@ impl<'m> Memory<'m> {
     }
 
     /// The shared memory behind an address, if it is that of a map or record.
+    #[inline(always)]
     pub(super) fn values(
+        &self,
+        addr: u64,
+        size: usize,
+        write: bool,
+    ) -> Result<Option<(&'m Values, usize)>, AccessError> {
+        let (region, at) = self.split(addr);
+        if let Some(map) = self.map(region)
+            && map.allows(write)
+            && let Some(values) = map.values()
+        {
+            return Ok(Some((values, at as usize)));
+        }
+        self.values_elsewhere(addr, size, write)
+    }
+
+    /// The same where it is not simply that of a map.
+    fn values_elsewhere(
         &self,
         addr: u64,
         size: usize,
@@ -64,11 +84,8 @@ impl<'m> Memory<'m> {
                     Ok(Some((arena.values(), at as usize)))
                 }
                 Map::Arena(_) => Err(deny(Denied::Outside)),
-                _ => match region.values() {
-                    Some(_) if write && !region.access.write => Err(deny(Denied::ReadOnly)),
-                    Some(_) if !write && !region.access.read => Err(deny(Denied::WriteOnly)),
-                    values => Ok(values.map(|values| (values, at as usize))),
-                },
+                _ if region.values().is_none() => Ok(None),
+                _ => Err(deny(if write { Denied::ReadOnly } else { Denied::WriteOnly })),
             };
         }
         let Some(&Temporary::Record { ring, record }) = self.temporary(region) else {

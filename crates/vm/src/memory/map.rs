@@ -6,12 +6,18 @@ use skep_map::{Map, ProgAccess, Values};
 pub(crate) struct MapRegion {
     pub(super) map: Map,
     /// As the map's flags say.
-    pub(super) access: ProgAccess,
+    access: ProgAccess,
 }
 
 impl MapRegion {
     pub(crate) fn new(map: &Map) -> Self {
         Self { map: map.clone(), access: map.prog_access() }
+    }
+
+    /// Whether programs may write, or read.
+    #[inline]
+    pub(super) const fn allows(&self, write: bool) -> bool {
+        if write { self.access.write } else { self.access.read }
     }
 
     /// The values, all of which are always there; maps of other kinds have none.

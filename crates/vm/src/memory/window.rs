@@ -80,8 +80,7 @@ impl Memory<'_> {
                 here(0, object.len(), address_of(object))
             }
             region if let Some(map) = self.map(region) => {
-                let may = if write { map.access.write } else { map.access.read };
-                let values = map.values().filter(|_| may)?;
+                let values = map.values().filter(|_| map.allows(write))?;
                 // A value, not the whole store.
                 let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
                 let is_there = (lo as usize) < values.len();
