@@ -132,6 +132,7 @@ impl Packet {
     }
 
     /// Reads protocol and place of the network header from the link header.
+    #[inline]
     pub(crate) fn classify(&mut self) {
         let layers = self.0.meta.link.classify(&self.0.buf[self.0.mac..self.0.end]);
         self.0.meta.protocol = layers.protocol;
@@ -140,6 +141,7 @@ impl Packet {
 
     /// Keeps the length on the wire as programs at a hook see it, whatever they do to the packet.
     /// Kernel: `qdisc_skb_cb(skb)->pkt_len`, set before the first program.
+    #[inline]
     pub(crate) fn enter(&mut self) {
         self.0.entered = self.wire_len();
     }

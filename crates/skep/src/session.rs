@@ -524,10 +524,13 @@ impl Session {
     }
 
     /// Runs the callbacks of timers that were due before a packet of this time, each at its own time.
+    #[inline]
     fn fire_timers(&mut self, timestamp: u64) -> Result<(), Box<Fault>> {
-        if self.host.timers.is_idle() {
-            return Ok(());
-        }
+        if self.host.timers.is_idle() { Ok(()) } else { self.fire_due(timestamp) }
+    }
+
+    #[cold]
+    fn fire_due(&mut self, timestamp: u64) -> Result<(), Box<Fault>> {
         let now = match self.host.clock {
             Clock::Packet => timestamp,
             Clock::Host => monotonic(),

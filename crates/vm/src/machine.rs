@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::run;
 use crate::memory::{
-    FRAME_SIZE, HalfField, Heap, HostRange, MAX_FRAMES, MapRegion, Memory, PacketBuf,
+    FRAME_SIZE, HalfField, Heap, HostRanges, MAX_FRAMES, MapRegion, Memory, PacketBuf,
     TemporaryStorage, cells, host_ranges,
 };
 use crate::observe::{Observer, Watch};
@@ -50,7 +50,7 @@ pub struct Machine<S> {
     pub(crate) helpers: Arc<Helpers<S>>,
     pub(crate) clock: fn() -> u64,
     /// Where the values of maps are.
-    pub(crate) ranges: Vec<HostRange>,
+    pub(crate) ranges: HostRanges,
     /// What programs see of them.
     regions: Vec<MapRegion>,
     pub(crate) id: u64,

@@ -32,7 +32,7 @@ mod window;
 pub use access::Place;
 pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
-pub(crate) use host::{HostRange, host_ranges};
+pub(crate) use host::{HostRanges, host_ranges};
 pub(crate) use map::MapRegion;
 pub use packet::{Headers, PacketBuf};
 pub use window::{Layout, Window};

@@ -81,7 +81,7 @@ impl<S> Machine<S> {
         if !is_address {
             return Some(op.imm);
         }
-        let range = self.ranges.iter().find(|range| range.region == region);
+        let range = self.ranges.all.iter().find(|range| range.region == region);
         if let Some(Map::Arena(_)) = map {
             // Programs see addresses of arenas as the interpreter does.
             return Some(op.imm);

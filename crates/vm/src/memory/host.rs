@@ -26,6 +26,24 @@ pub(crate) struct HostRange {
     pub(crate) region: u32,
 }
 
+/// Where the values of a machine's maps are, and what else programs of it may see as it is.
+pub(crate) struct HostRanges {
+    /// In the order of their addresses.
+    pub(crate) all: Vec<HostRange>,
+    /// Where memory may lie.
+    low: u64,
+    /// Whether all of these do.
+    are_seen: bool,
+}
+
+impl HostRanges {
+    /// Whether addresses from here on are none of regions, objects or handles.
+    #[inline]
+    fn is_seen(&self, base: u64) -> bool {
+        base < 4096 || (self.low..HIGH).contains(&base)
+    }
+}
+
 /// Where things are.
 pub(super) struct Host<'m> {
     /// Values of maps, by address.
@@ -44,8 +62,8 @@ fn address_of<T>(bytes: &[T]) -> u64 {
 }
 
 /// Where the values of maps are.
-pub(crate) fn host_ranges(maps: &[Map]) -> Vec<HostRange> {
-    let mut ranges: Vec<HostRange> = maps
+pub(crate) fn host_ranges(maps: &[Map]) -> HostRanges {
+    let mut ranges: Vec<_> = maps
         .iter()
         .zip(MAPS..)
         .filter_map(|(map, region)| {
@@ -60,6 +78,10 @@ pub(crate) fn host_ranges(maps: &[Map]) -> Vec<HostRange> {
         })
         .collect();
     ranges.sort_unstable_by_key(|range| range.base);
+    let regions = u64::from(MAPS) + maps.len() as u64;
+    let low = if regions < LOW >> 32 { LOW } else { MANY };
+    let mut ranges = HostRanges { all: ranges, low, are_seen: false };
+    ranges.are_seen = ranges.all.iter().all(|range| ranges.is_seen(range.base));
     ranges
 }
 
@@ -67,21 +89,18 @@ impl<'m> Memory<'m> {
     /// From now on programs see addresses of the host. False if some memory lies where regions are.
     pub(crate) fn go_native(
         &mut self,
-        maps: &'m [HostRange],
+        maps: &'m HostRanges,
         pointers: &'m [Cell<u8>],
         fields: &'static [u32],
     ) -> bool {
         let stale = Cell::new(true);
-        self.host = Some(Host { maps, pointers, fields, packet: 0, stale });
+        self.host = Some(Host { maps: &maps.all, pointers, fields, packet: 0, stale });
         self.refresh();
-        let regions = u64::from(MAPS) + self.maps.len() as u64;
-        let low = if regions < LOW >> 32 { LOW } else { MANY };
-        let fits = |base: u64| base < 4096 || (low..HIGH).contains(&base);
-        fits(self.bytes_at(STACK))
-            && fits(self.bytes_at(CTX))
-            && fits(self.bytes_at(MEM))
-            && fits(address_of(&self.packet.bytes))
-            && maps.iter().all(|range| fits(range.base))
+        maps.are_seen
+            && maps.is_seen(self.bytes_at(STACK))
+            && maps.is_seen(self.bytes_at(CTX))
+            && maps.is_seen(self.bytes_at(MEM))
+            && maps.is_seen(address_of(&self.packet.bytes))
     }
 
     #[inline]
