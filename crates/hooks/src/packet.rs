@@ -186,6 +186,7 @@ impl Packet {
 
     /// Lends the whole buffer to an engine for a run; until [`Packet::return_buffer`] the packet has
     /// no bytes, and only its bounds and metadata may be used.
+    #[inline]
     pub fn take_buffer(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0.buf)
     }
@@ -194,6 +195,7 @@ impl Packet {
     ///
     /// # Panics
     /// If the buffer has not kept its length.
+    #[inline]
     pub fn return_buffer(&mut self, buf: Vec<u8>) {
         assert!(buf.len() >= self.0.end, "bug: a lent buffer came back shorter");
         self.0.buf = buf;
@@ -210,6 +212,7 @@ impl Packet {
 
     /// The part of the buffer that a program may touch: metadata and data.
     #[must_use]
+    #[inline]
     pub fn window(&self) -> Range<usize> {
         let start =
             if self.0.data == self.0.mac { self.0.mac - self.0.meta_len } else { self.0.data };

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::run;
 use crate::memory::{
-    FRAME_SIZE, HalfField, Heap, HostRanges, MAX_FRAMES, MapRegion, Memory, PacketBuf,
+    Bytes, FRAME_SIZE, HalfField, Heap, HostRanges, MAX_FRAMES, MapRegion, Memory, PacketBuf,
     TemporaryStorage, cells, host_ranges,
 };
 use crate::observe::{Observer, Watch};
@@ -295,8 +295,14 @@ impl Vm {
             self.no_packet = PacketBuf::default();
             &mut self.no_packet
         });
+        let halves = if input.ctx_writable { input.ctx_halves } else { &[] };
+        let bytes = [
+            Bytes::frames(stack, MAX_FRAMES),
+            Bytes::new(input.ctx, 0, input.ctx_writable && halves.is_empty()),
+            Bytes::new(input.mem, 0, true),
+        ];
         let mut cx = Cx {
-            mem: Memory::new(&machine.regions, temporary, stack, packet, &mut self.heap),
+            mem: Memory::new(&machine.regions, temporary, bytes, halves, packet, &mut self.heap),
             state,
             machine,
             cpu: Cpu(input.cpu),
@@ -311,12 +317,6 @@ impl Vm {
             native: None,
             frame: None,
         };
-        cx.mem.set_frames(stack, MAX_FRAMES);
-        cx.mem.set_ctx(input.ctx, input.ctx_writable);
-        if input.ctx_writable && !input.ctx_halves.is_empty() {
-            cx.mem.set_ctx_of_halves(input.ctx, input.ctx_halves);
-        }
-        cx.mem.set_mem(input.mem);
         let result = body(&mut cx);
         builtin::release(&mut cx);
         while let Some(object) = cx.borrowed.pop() {

@@ -110,13 +110,31 @@ pub(crate) fn func_of(addr: u64) -> Option<(u32, u32)> {
 
 /// The private bytes of a region.
 #[derive(Clone, Copy, Default)]
-struct Bytes<'m> {
+pub(crate) struct Bytes<'m> {
     /// What may be read.
     rd: &'m [Cell<u8>],
     /// What may be written: the same bytes or none.
     wr: &'m [Cell<u8>],
     /// Position of the first of them.
     lo: u32,
+}
+
+impl<'m> Bytes<'m> {
+    /// All of these, from position `lo` of the region.
+    #[inline]
+    pub(crate) const fn new(bytes: &'m [Cell<u8>], lo: u32, writable: bool) -> Self {
+        Self { rd: bytes, wr: if writable { bytes } else { &[] }, lo }
+    }
+
+    /// The part of the stack that `depth` active functions may touch; the deepest has the lowest
+    /// addresses. `stack` is its end, as long as the run needs.
+    #[inline]
+    pub(crate) fn frames(stack: &'m [Cell<u8>], depth: u32) -> Self {
+        let unused = stack.len().saturating_sub((FRAME_SIZE * depth) as usize);
+        let frames = stack.get(unused..).unwrap_or(&[]);
+        let lo = u32::try_from(STACK_SIZE.saturating_sub(frames.len())).unwrap_or(u32::MAX);
+        Self::new(frames, lo, true)
+    }
 }
 
 /// Names of the first four regions, for messages.
@@ -173,24 +191,26 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 }
 
 impl<'m> Memory<'m> {
+    /// `bytes` are stack, context and memory of the embedder; of a context with `halves`, stores go through
+    /// [`Memory::store_ctx`].
     #[inline]
     pub(crate) fn new(
         maps: &'m [MapRegion],
         storage: TemporaryStorage,
-        stack: &'m [Cell<u8>],
+        [stack, ctx, mem]: [Bytes<'m>; 3],
+        halves: &'static [HalfField],
         packet: &'m mut PacketBuf,
         heap: &'m mut Heap,
     ) -> Self {
-        let none = Bytes::default();
         Self {
-            bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
+            bytes: [Bytes::default(), stack, ctx, mem],
             maps,
             temporary: storage.reuse(),
             packet,
             heap,
             copied: Cell::new(0),
             taken: 0,
-            halves: &[],
+            halves,
             host: None,
         }
     }
@@ -201,41 +221,12 @@ impl<'m> Memory<'m> {
         TemporaryStorage::keep(core::mem::take(&mut self.temporary))
     }
 
-    /// Gives a byte region its content, from position `lo` of the region.
-    fn set(&mut self, region: u32, bytes: &'m [Cell<u8>], lo: u32, writable: bool) {
-        if let Some(slot) = self.bytes.get_mut(region as usize) {
-            *slot = Bytes { rd: bytes, wr: if writable { bytes } else { &[] }, lo };
-        }
-    }
-
-    /// The context, where some fields are halves: stores go through [`Memory::store_ctx`].
-    pub(crate) fn set_ctx_of_halves(
-        &mut self,
-        bytes: &'m [Cell<u8>],
-        halves: &'static [HalfField],
-    ) {
-        self.set(CTX, bytes, 0, halves.is_empty());
-        self.halves = halves;
-    }
-
-    /// The context.
-    pub fn set_ctx(&mut self, bytes: &'m [Cell<u8>], writable: bool) {
-        self.set(CTX, bytes, 0, writable);
-    }
-
-    /// Memory of the embedder.
-    pub fn set_mem(&mut self, bytes: &'m [Cell<u8>]) {
-        self.set(MEM, bytes, 0, true);
-    }
-
-    /// The part of the stack that `depth` active functions may touch; the deepest has the lowest
-    /// addresses. `stack` is its end, as long as the run needs.
+    /// Shows so many frames of the stack, see [`Bytes::frames`].
     #[inline]
     pub(crate) fn set_frames(&mut self, stack: &'m [Cell<u8>], depth: u32) {
-        let unused = stack.len().saturating_sub((FRAME_SIZE * depth) as usize);
-        let frames = stack.get(unused..).unwrap_or(&[]);
-        let lo = u32::try_from(STACK_SIZE.saturating_sub(frames.len())).unwrap_or(u32::MAX);
-        self.set(STACK, frames, lo, true);
+        if let Some(bytes) = self.bytes.get_mut(STACK as usize) {
+            *bytes = Bytes::frames(stack, depth);
+        }
     }
 
     /// The map that has this region.
