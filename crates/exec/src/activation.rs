@@ -4,13 +4,13 @@
 //! finds the rest. Each entry has an activation of its own: a helper that calls back enters anew, and when
 //! that run is aborted, the helper hears of it as of any fault, and the run that called it is aborted in turn.
 
-use crate::call::Function;
 use crate::compiled::Compiled;
 use crate::outside::Bridged;
+use crate::start::Start;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use skep_isa::Pc;
-use skep_jit::{Check, Entry, Env, FRAME, PROBES};
+use skep_jit::{Check, Env, FRAME, PROBES};
 use skep_vm::{AccessError, CodePlace, Cx, Fault, FaultKind, Replaced};
 
 /// One entry into code.
@@ -39,23 +39,29 @@ pub(crate) fn run<S>(
     }
     let top = outer.unwrap_or_else(|| cx.stack_top());
     let is_main = at.pc == Pc(0) && outer.is_none();
-    let first = if outer.is_some() { top.saturating_sub(FRAME.unsigned_abs().into()) } else { top };
-    if compiled.frames(at).is_none_or(|frames| !cx.has_room(first, frames)) {
-        return Err(cx.too_deep(at));
-    }
-    let Some((function, env)) = entry::<S>(compiled, at, is_main, (top, cx.cpu().0)) else {
+    let Some(Start { function, target, above, frames }) = compiled.start(at, is_main) else {
         let what = "a function without code".into();
         return Err(cx.fault_at(at, FaultKind::Unsupported { what }));
     };
-    let env = Env {
-        meter: cx.left().cast_unsigned(),
-        tail_calls: cx.tail_calls().into(),
-        top: if outer.is_some() { u64::MAX } else { top },
-        bottom: cx.stack_bottom(),
-        ..env
-    };
+    let first = if outer.is_some() { top.saturating_sub(FRAME.unsigned_abs().into()) } else { top };
+    if !cx.has_room(first, frames) {
+        return Err(cx.too_deep(at));
+    }
     let mut activation = Activation {
-        env,
+        env: Env {
+            stack: top + above,
+            target,
+            bridge: bridge::<S> as *const () as u64,
+            access: access::<S> as *const () as u64,
+            cpu: cx.cpu().0.into(),
+            meter: cx.left().cast_unsigned(),
+            tail_calls: cx.tail_calls().into(),
+            top: if outer.is_some() { u64::MAX } else { top },
+            bottom: cx.stack_bottom(),
+            mains: compiled.mains().as_ptr().expose_provenance() as u64,
+            progs: compiled.mains().len() as u64,
+            ..Env::default()
+        },
         checks: [MaybeUninit::uninit(); PROBES],
         cx: NonNull::from(&mut *cx),
         compiled,
@@ -83,31 +89,6 @@ fn is_fit<S>(compiled: &Compiled, cx: &Cx<'_, S>, is_main: bool, r1: u64) -> boo
     compiled.machine == cx.machine_id()
         && cx.cpu().0 < compiled.cpus
         && (!is_main || (r1 == base && len >= ctx.len && cx.native_slots() >= slots))
-}
-
-/// What to call, and the environment to call it with.
-fn entry<S>(
-    compiled: &Compiled,
-    at: CodePlace,
-    is_main: bool,
-    (top, cpu): (u64, u32),
-) -> Option<(Function, Env)> {
-    let entered = compiled.progs.get(at.prog)?;
-    let by_enter = !is_main || entered.code().entry == Entry::AsFunction;
-    let target = entered.address(entered.code().position(at.pc)?)?;
-    // Functions go down by a frame themselves.
-    let above = if is_main && by_enter { FRAME.unsigned_abs().into() } else { 0 };
-    let env = Env {
-        stack: top + above,
-        target: target.as_ptr().expose_provenance() as u64,
-        bridge: bridge::<S> as *const () as u64,
-        access: access::<S> as *const () as u64,
-        mains: compiled.mains().as_ptr().expose_provenance() as u64,
-        progs: compiled.mains().len() as u64,
-        cpu: cpu.into(),
-        ..Env::default()
-    };
-    Some((entered.function(by_enter)?, env))
 }
 
 /// What code calls for a helper.

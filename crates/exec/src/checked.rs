@@ -45,6 +45,7 @@ impl Compiled {
             frames,
             most_frames: MAX_FRAMES,
             mains: Vec::new(),
+            first: None,
             bridged,
             probes: Probes::default(),
             fast_maps: Vec::new(),

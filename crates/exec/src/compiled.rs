@@ -8,6 +8,7 @@ use crate::fast_map::FastMap;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside, Probes, cpus_of};
 use crate::processor::Processor;
+use crate::start::Start;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, Style};
 use skep_map::Map;
@@ -123,6 +124,8 @@ pub struct Compiled {
     pub(crate) most_frames: u32,
     /// Of each program, the address of its main function, or 0 where a tail call must look whether there is room.
     pub(crate) mains: Vec<u64>,
+    /// How the first program is entered.
+    pub(crate) first: Option<Start>,
     pub(crate) bridged: Vec<Bridged>,
     pub(crate) probes: Probes,
     /// What code has addresses of, beside map values.
@@ -170,11 +173,12 @@ impl Compiled {
             progs.push(Entered::new(code)?);
         }
         let mains = progs.iter().zip(&frames).map(|(prog, frames)| main_of(prog, frames)).collect();
-        Ok(Self {
+        let mut this = Self {
             progs,
             frames,
             most_frames,
             mains,
+            first: None,
             bridged,
             probes,
             fast_maps,
@@ -184,7 +188,9 @@ impl Compiled {
             is_metered,
             not_optimised,
             is_checked: false,
-        })
+        };
+        this.first = this.find_first();
+        Ok(this)
     }
 
     /// The code for a processor of whatever kind, to be read: the same as [`Compiled::new`] makes there, but
@@ -217,6 +223,7 @@ impl Compiled {
             frames,
             most_frames: MAX_FRAMES,
             mains,
+            first: None,
             bridged,
             probes: Probes::default(),
             fast_maps,

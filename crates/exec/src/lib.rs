@@ -30,6 +30,7 @@ mod memory;
 mod outside;
 mod perf_map;
 mod processor;
+mod start;
 mod symbol;
 #[cfg(target_arch = "aarch64")]
 mod sync;

@@ -48,11 +48,12 @@ fn run(
 ) -> (Output, Vec<u8>) {
     let mut mem = mem.to_vec();
     let len = mem.len() as u64;
-    let packet = PacketBuf { end: packet.len(), bytes: packet.to_vec(), ..PacketBuf::default() };
+    let mut packet =
+        PacketBuf { end: packet.len(), bytes: packet.to_vec(), ..PacketBuf::default() };
     let input = Input {
         args: [address(MEM, 0), len, 0, 0, 0],
         mem: cells(&mut mem),
-        packet,
+        packet: Some(&mut packet),
         limits: Limits { insns: budget, ..Limits::default() },
         ..Input::default()
     };

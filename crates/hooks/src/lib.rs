@@ -46,6 +46,6 @@ pub use live::{
     SocketOptions, Tap, TapKind,
 };
 pub use local::{host_name, utc_offset};
-pub use packet::{Frame, Header, Packet, PacketMeta, SockFields, VlanTag, csum_diff};
+pub use packet::{Contents, Frame, Header, Packet, PacketMeta, SockFields, VlanTag, csum_diff};
 pub use sink::{Finish, Outputs, PacketSink, PcapWriter, PcapngWriter, SinkError, create};
 pub use skep_abi::Errno;

@@ -28,6 +28,7 @@ impl LinkType {
     const DLT_RAW: [Self; 2] = [Self(12), Self(14)];
 
     /// Protocol and length of the link header of `frame`.
+    #[inline]
     pub(crate) fn classify(self, frame: &[u8]) -> Layers {
         let (protocol, header) = match self {
             Self::ETHERNET => (ethernet_protocol(frame), 14),

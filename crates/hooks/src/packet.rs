@@ -28,7 +28,7 @@ pub use frame::Frame;
 pub use meta::{PacketMeta, SockFields, VlanTag};
 
 use crate::Errno;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 /// Room in front of a frame, `XDP_PACKET_HEADROOM`.
 const HEADROOM: usize = 256;
@@ -62,7 +62,11 @@ pub enum Header {
 /// assert_eq!(packet.data().len(), 64);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Packet {
+pub struct Packet(Box<Contents>);
+
+/// What a [`Packet`] is, behind a pointer, so that it changes hands quickly.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
     buf: Vec<u8>,
     mac: usize,
     net: usize,
@@ -83,6 +87,20 @@ pub struct Packet {
     pub meta: PacketMeta,
 }
 
+impl Deref for Packet {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.0
+    }
+}
+
+impl DerefMut for Packet {
+    fn deref_mut(&mut self) -> &mut Contents {
+        &mut self.0
+    }
+}
+
 impl Packet {
     /// An empty packet.
     #[must_use]
@@ -94,156 +112,167 @@ impl Packet {
     /// the link header on until [`Packet::show_from`] says otherwise.
     pub fn reset(&mut self, bytes: &[u8], meta: PacketMeta) {
         let len = bytes.len();
-        self.hard_end = (HEADROOM + len + SHARED_INFO).next_multiple_of(PAGE) - SHARED_INFO;
-        if self.buf.len() < self.hard_end {
-            self.buf.resize(self.hard_end, 0);
+        self.0.hard_end = (HEADROOM + len + SHARED_INFO).next_multiple_of(PAGE) - SHARED_INFO;
+        if self.0.buf.len() < self.0.hard_end {
+            self.0.buf.resize(self.0.hard_end, 0);
         }
         // Programs can move the start of the data into the headroom.
-        self.buf[..HEADROOM].fill(0);
-        self.buf[HEADROOM..HEADROOM + len].copy_from_slice(bytes);
-        self.mac = HEADROOM;
-        self.data = HEADROOM;
-        self.end = HEADROOM + len;
-        self.meta_len = 0;
-        self.encapsulated = false;
-        self.checked = None;
-        self.meta = meta;
-        self.captured = self.frame().len();
+        self.0.buf[..HEADROOM].fill(0);
+        self.0.buf[HEADROOM..HEADROOM + len].copy_from_slice(bytes);
+        self.0.mac = HEADROOM;
+        self.0.data = HEADROOM;
+        self.0.end = HEADROOM + len;
+        self.0.meta_len = 0;
+        self.0.encapsulated = false;
+        self.0.checked = None;
+        self.0.meta = meta;
+        self.0.captured = self.frame().len();
         self.classify();
         self.enter();
     }
 
     /// Reads protocol and place of the network header from the link header.
+    #[inline]
     pub(crate) fn classify(&mut self) {
-        let layers = self.meta.link.classify(&self.buf[self.mac..self.end]);
-        self.meta.protocol = layers.protocol;
-        self.net = self.mac + layers.header;
+        let layers = self.0.meta.link.classify(&self.0.buf[self.0.mac..self.0.end]);
+        self.0.meta.protocol = layers.protocol;
+        self.0.net = self.0.mac + layers.header;
     }
 
     /// Keeps the length on the wire as programs at a hook see it, whatever they do to the packet.
     /// Kernel: `qdisc_skb_cb(skb)->pkt_len`, set before the first program.
+    #[inline]
     pub(crate) fn enter(&mut self) {
-        self.entered = self.wire_len();
+        self.0.entered = self.wire_len();
     }
 
     /// The length on the wire when the packet came to the hook.
     pub(crate) const fn entered_len(&self) -> u32 {
-        self.entered
+        self.0.entered
     }
 
     /// Sets where the data that programs see begins. [`Hook::enter`](crate::Hook::enter) does it as
     /// the hook demands; what remains is `BPF_PROG_TEST_RUN`, which shows a socket filter the
     /// packet from its network header.
     pub fn show_from(&mut self, header: Header) {
-        self.data = match header {
-            Header::Mac => self.mac,
-            Header::Net => self.net.clamp(self.mac, self.end),
+        self.0.data = match header {
+            Header::Mac => self.0.mac,
+            Header::Net => self.0.net.clamp(self.0.mac, self.0.end),
         };
     }
 
     /// What a program sees between `data` and `data_end`.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.buf[self.data..self.end]
+        &self.0.buf[self.0.data..self.0.end]
     }
 
     /// [`Packet::data`], to be written.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.buf[self.data..self.end]
+        &mut self.0.buf[self.0.data..self.0.end]
     }
 
     /// XDP's metadata, between `data_meta` and `data`.
     #[must_use]
     pub fn metadata(&self) -> &[u8] {
-        &self.buf[self.mac - self.meta_len..self.mac]
+        &self.0.buf[self.0.mac - self.0.meta_len..self.0.mac]
     }
 
     /// The whole buffer, headroom first. Addresses in a context are those of its bytes, see
     /// [`Hook::write_ctx`](crate::Hook::write_ctx).
     pub fn buffer_mut(&mut self) -> &mut [u8] {
-        &mut self.buf
+        &mut self.0.buf
     }
 
     /// Lends the whole buffer to an engine for a run; until [`Packet::return_buffer`] the packet has
     /// no bytes, and only its bounds and metadata may be used.
+    #[inline]
     pub fn take_buffer(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.buf)
+        std::mem::take(&mut self.0.buf)
     }
 
     /// Takes back what [`Packet::take_buffer`] lent.
     ///
     /// # Panics
     /// If the buffer has not kept its length.
+    #[inline]
     pub fn return_buffer(&mut self, buf: Vec<u8>) {
-        assert!(buf.len() >= self.end, "bug: a lent buffer came back shorter");
-        self.buf = buf;
+        assert!(buf.len() >= self.0.end, "bug: a lent buffer came back shorter");
+        self.0.buf = buf;
     }
 
     /// Where a header begins in the buffer.
     #[must_use]
     pub const fn header_at(&self, header: Header) -> usize {
         match header {
-            Header::Mac => self.mac,
-            Header::Net => self.net,
+            Header::Mac => self.0.mac,
+            Header::Net => self.0.net,
         }
     }
 
     /// The part of the buffer that a program may touch: metadata and data.
     #[must_use]
+    #[inline]
     pub fn window(&self) -> Range<usize> {
-        let start = if self.data == self.mac { self.mac - self.meta_len } else { self.data };
-        start..self.end
+        let start =
+            if self.0.data == self.0.mac { self.0.mac - self.0.meta_len } else { self.0.data };
+        start..self.0.end
     }
 
     /// Cuts the data that a program sees to at most `len` bytes, as a socket does with what its
     /// filter returned. The length on the wire remains.
     pub fn trim(&mut self, len: usize) {
         let before = self.frame_len();
-        self.end = self.end.min(self.data.saturating_add(len));
-        self.captured = self.captured.saturating_sub(before - self.frame_len());
+        self.0.end = self.0.end.min(self.0.data.saturating_add(len));
+        self.0.captured = self.0.captured.saturating_sub(before - self.frame_len());
     }
 
     fn frame_len(&self) -> usize {
-        self.end - self.mac
+        self.0.end - self.0.mac
     }
 
     fn data_at(&self) -> usize {
-        self.data
+        self.0.data
     }
 
     /// Operations on link headers need the data to start there.
     fn at_mac(&self) -> Result<(), Errno> {
-        if self.data == self.mac { Ok(()) } else { Err(Errno::EINVAL) }
+        if self.0.data == self.0.mac { Ok(()) } else { Err(Errno::EINVAL) }
     }
 
     /// Opens `len` bytes in front of the frame. Metadata stays adjacent. The new bytes are
     /// arbitrary.
     fn push(&mut self, len: usize) {
         self.reserve_head(len);
-        let meta = self.mac - self.meta_len;
-        self.buf.copy_within(meta..self.mac, meta - len);
-        self.mac -= len;
-        self.data = self.mac;
+        let meta = self.0.mac - self.0.meta_len;
+        self.0.buf.copy_within(meta..self.0.mac, meta - len);
+        self.0.mac -= len;
+        self.0.data = self.0.mac;
     }
 
     /// Drops the first `len` bytes of the frame, at most all. Metadata stays adjacent.
     fn pull(&mut self, len: usize) {
-        let meta = self.mac - self.meta_len;
-        self.buf.copy_within(meta..self.mac, meta + len);
-        self.mac += len;
-        self.data = self.mac;
+        let meta = self.0.mac - self.0.meta_len;
+        self.0.buf.copy_within(meta..self.0.mac, meta + len);
+        self.0.mac += len;
+        self.0.data = self.0.mac;
     }
 
     /// Makes room for `len` bytes in front of the metadata.
     fn reserve_head(&mut self, len: usize) {
-        let room = self.mac - self.meta_len;
+        let room = self.0.mac - self.0.meta_len;
         if len <= room {
             return;
         }
         let more = (len - room).next_multiple_of(HEADROOM);
-        self.buf.splice(..0, std::iter::repeat_n(0, more));
-        for at in [&mut self.mac, &mut self.net, &mut self.data, &mut self.end, &mut self.hard_end]
-        {
+        self.0.buf.splice(..0, std::iter::repeat_n(0, more));
+        for at in [
+            &mut self.0.mac,
+            &mut self.0.net,
+            &mut self.0.data,
+            &mut self.0.end,
+            &mut self.0.hard_end,
+        ] {
             *at += more;
         }
     }

@@ -305,7 +305,7 @@ pub(crate) fn with_packet<R>(cx: &mut Cx<'_, Host>, operation: impl FnOnce(&mut 
     let host = &mut *cx.state;
     host.packet.return_buffer(std::mem::take(&mut cx.mem.packet.bytes));
     let result = operation(&mut host.packet);
-    cx.mem.packet = host.lend();
+    *cx.mem.packet = host.lend();
     result
 }
 

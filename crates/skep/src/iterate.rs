@@ -19,7 +19,8 @@ use skep_abi::Errno;
 use skep_map::{Cpu, KeyValue, Map};
 use skep_prog::{Image, Prog};
 use skep_vm::{
-    CTX, Cx, Fault, Input, KernelObject, SeqFile, address, borrow_cgroup, borrow_task, cells,
+    CTX, Cx, Fault, Input, KernelObject, PacketBuf, SeqFile, address, borrow_cgroup, borrow_task,
+    cells,
 };
 use std::sync::Arc;
 
@@ -320,9 +321,11 @@ impl Session {
         let lease = Linked::lease(&self.linked);
         let linked = Arc::clone(&self.linked);
         let image = Arc::clone(&self.image);
+        let mut packet = PacketBuf::default();
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
             ctx: cells(&mut ctx),
+            packet: Some(&mut packet),
             cpu: cpu_of(lease.as_ref()),
             limits,
             ..Input::default()
@@ -350,7 +353,7 @@ impl Session {
             None => self.vm.run_prepared(machine, 0, host, input, prepare),
         };
         drop(lease);
-        self.host.packet.return_buffer(output.packet.bytes);
+        self.host.packet.return_buffer(packet.bytes);
         // Programs return 32 bits.
         Ok(output.result? & u64::from(u32::MAX) != 0)
     }

@@ -450,13 +450,14 @@ impl Session {
     ) -> Result<Outcome, Box<Fault>> {
         let Some(hook) = self.host.hook else { return Err(self.takes_no_packets()) };
         self.fire_timers(packet.meta.timestamp)?;
-        if hook.is_skb() && self.options.untag {
-            packet.untag();
-        }
-        hook.enter(packet);
-        self.ctx.resize(POINTERS, 0);
-        hook.append_ctx(packet, PACKET_BASE, &mut self.ctx);
         std::mem::swap(&mut self.host.packet, packet);
+        if hook.is_skb() && self.options.untag {
+            self.host.packet.untag();
+        }
+        hook.enter(&mut self.host.packet);
+        self.ctx.resize(POINTERS + hook.ctx_len(), 0);
+        hook.fill_ctx(&self.host.packet, PACKET_BASE, &mut self.ctx[POINTERS..]);
+        let mut lent = self.host.lend();
         self.host.redirect = None;
         self.host.tunnel = None;
         self.host.transform = None;
@@ -472,7 +473,7 @@ impl Session {
         let (slots, ctx) = cells(&mut self.ctx).split_at(POINTERS);
         let input = Input {
             args: [address(CTX, 0), 0, 0, 0, 0],
-            packet: self.host.lend(),
+            packet: Some(&mut lent),
             ctx,
             ctx_writable: hook.is_skb(),
             ctx_halves: half_fields(hook),
@@ -493,8 +494,8 @@ impl Session {
             (None, None) => self.vm.run(machine, 0, host, input),
         };
         drop(lease);
-        self.host.packet.return_buffer(output.packet.bytes);
         std::mem::swap(&mut self.host.packet, packet);
+        packet.return_buffer(lent.bytes);
         hook.read_ctx(packet, &self.ctx[POINTERS..]);
         let clones = std::mem::take(&mut self.host.clones);
         let verdict = hook.verdict(output.result?);
@@ -523,10 +524,13 @@ impl Session {
     }
 
     /// Runs the callbacks of timers that were due before a packet of this time, each at its own time.
+    #[inline]
     fn fire_timers(&mut self, timestamp: u64) -> Result<(), Box<Fault>> {
-        if self.host.timers.is_idle() {
-            return Ok(());
-        }
+        if self.host.timers.is_idle() { Ok(()) } else { self.fire_due(timestamp) }
+    }
+
+    #[cold]
+    fn fire_due(&mut self, timestamp: u64) -> Result<(), Box<Fault>> {
         let now = match self.host.clock {
             Clock::Packet => timestamp,
             Clock::Host => monotonic(),

@@ -217,12 +217,14 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
+    #[inline]
     pub(crate) fn new(limits: Limits, clock: fn() -> u64) -> Self {
         let mut this = Self { limits, clock, left: limits.insns, slice: 0, limit: 0 };
         this.grant();
         this
     }
 
+    #[inline]
     fn grant(&mut self) {
         let grant = self.left.min(SLICE);
         self.left -= grant;

@@ -7,8 +7,8 @@ use crate::fault::Fault;
 use crate::helper::Helpers;
 use crate::interp::run;
 use crate::memory::{
-    FRAME_SIZE, HalfField, Heap, HostRange, MAX_FRAMES, Memory, PacketBuf, RegionStorage, cells,
-    host_ranges,
+    Bytes, FRAME_SIZE, HalfField, Heap, HostRanges, MAX_FRAMES, MapRegion, Memory, PacketBuf,
+    TemporaryStorage, cells, host_ranges,
 };
 use crate::observe::{Observer, Watch};
 use crate::translate::{LoadError, translate};
@@ -16,6 +16,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::hint::cold_path;
 use core::sync::atomic::{AtomicU64, Ordering};
 use skep_isa::Pc;
 use skep_map::{Cpu, Map};
@@ -49,7 +50,9 @@ pub struct Machine<S> {
     pub(crate) helpers: Arc<Helpers<S>>,
     pub(crate) clock: fn() -> u64,
     /// Where the values of maps are.
-    pub(crate) ranges: Vec<HostRange>,
+    pub(crate) ranges: HostRanges,
+    /// What programs see of them.
+    regions: Vec<MapRegion>,
     pub(crate) id: u64,
     cpus: u32,
 }
@@ -62,7 +65,9 @@ impl<S> Machine<S> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let ranges = host_ranges(&maps);
-        Self { codes: Vec::new(), maps, helpers: helpers.into(), clock: || 0, ranges, id, cpus: 1 }
+        let regions = maps.iter().map(MapRegion::new).collect();
+        let (codes, helpers) = (Vec::new(), helpers.into());
+        Self { codes, maps, helpers, clock: || 0, ranges, regions, id, cpus: 1 }
     }
 
     /// The number of CPUs that the maps were made for.
@@ -141,8 +146,8 @@ pub struct Input<'m> {
     pub ctx_halves: &'static [HalfField],
     /// The embedder's memory, at [`address`](crate::address)`(MEM, 0)`.
     pub mem: &'m [Cell<u8>],
-    /// The packet, from [`PACKET_BASE`](crate::PACKET_BASE); returned in [`Output`].
-    pub packet: PacketBuf,
+    /// The packet, from [`PACKET_BASE`](crate::PACKET_BASE); an empty one, if there is none. Helpers may exchange it.
+    pub packet: Option<&'m mut PacketBuf>,
     /// The CPU whose per-CPU values the program sees.
     pub cpu: u32,
     /// When to give up.
@@ -154,8 +159,6 @@ pub struct Input<'m> {
 pub struct Output {
     /// r0, or why there is none.
     pub result: Result<u64, Box<Fault>>,
-    /// The packet as the program left it.
-    pub packet: PacketBuf,
     /// Instructions executed.
     pub insns: u64,
 }
@@ -166,9 +169,11 @@ pub struct Output {
 pub struct Vm {
     /// The end of the stack, as far as a run has needed it.
     stack: Box<[u8]>,
-    regions: RegionStorage,
+    temporary: TemporaryStorage,
     /// Objects that programs have made.
     heap: Heap,
+    /// The packet of runs without one.
+    no_packet: PacketBuf,
 }
 
 impl Vm {
@@ -263,9 +268,11 @@ impl Vm {
     }
 
     /// Makes sure that the stack has so many frames, [`MAX_FRAMES`] at most.
+    #[inline]
     fn reserve(&mut self, frames: u32) {
         let len = (FRAME_SIZE * frames.min(MAX_FRAMES)) as usize;
         if self.stack.len() < len {
+            cold_path();
             self.stack = alloc::vec![0; len].into();
         }
     }
@@ -283,8 +290,19 @@ impl Vm {
     ) -> Output {
         self.reserve(frames);
         let stack = cells(&mut self.stack);
+        let temporary = core::mem::take(&mut self.temporary);
+        let packet = input.packet.unwrap_or_else(|| {
+            self.no_packet = PacketBuf::default();
+            &mut self.no_packet
+        });
+        let halves = if input.ctx_writable { input.ctx_halves } else { &[] };
+        let bytes = [
+            Bytes::frames(stack, MAX_FRAMES),
+            Bytes::new(input.ctx, 0, input.ctx_writable && halves.is_empty()),
+            Bytes::new(input.mem, 0, true),
+        ];
         let mut cx = Cx {
-            mem: Memory::new(core::mem::take(&mut self.regions), stack, &mut self.heap),
+            mem: Memory::new(&machine.regions, temporary, bytes, halves, packet, &mut self.heap),
             state,
             machine,
             cpu: Cpu(input.cpu),
@@ -299,16 +317,6 @@ impl Vm {
             native: None,
             frame: None,
         };
-        cx.mem.set_frames(stack, MAX_FRAMES);
-        cx.mem.set_ctx(input.ctx, input.ctx_writable);
-        if input.ctx_writable && !input.ctx_halves.is_empty() {
-            cx.mem.set_ctx_of_halves(input.ctx, input.ctx_halves);
-        }
-        cx.mem.set_mem(input.mem);
-        cx.mem.packet = input.packet;
-        for map in &machine.maps {
-            cx.mem.push_map(map);
-        }
         let result = body(&mut cx);
         builtin::release(&mut cx);
         while let Some(object) = cx.borrowed.pop() {
@@ -316,9 +324,8 @@ impl Vm {
             let _ = cx.mem.heap.release(object);
         }
         let insns = cx.meter.used();
-        let packet = core::mem::take(&mut cx.mem.packet);
         cx.mem.close_records();
-        self.regions = cx.mem.take_storage();
-        Output { result, packet, insns }
+        self.temporary = cx.mem.take_storage();
+        Output { result, insns }
     }
 }

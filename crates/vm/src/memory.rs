@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //!
-//! - The packet buffer is owned, so that helpers can exchange it; other byte regions are `Cell`s that
+//! - The packet's buffer is lent exclusively, so that helpers can exchange it; other byte regions are `Cell`s that
 //!   program, helpers and the embedder may hold at once. Nothing here is shared between threads.
 //! - Map values are shared between threads; the map crate makes their accesses atomic.
 //! - Handles of maps and functions lie in regions that hold nothing, so following one faults.
@@ -24,6 +24,7 @@ mod atomic;
 mod ctx;
 mod heap;
 mod host;
+mod map;
 mod packet;
 mod temporary;
 mod window;
@@ -31,7 +32,8 @@ mod window;
 pub use access::Place;
 pub use heap::KernelObject;
 pub(crate) use heap::{Heap, What};
-pub(crate) use host::{HostRange, host_ranges};
+pub(crate) use host::{HostRanges, host_ranges};
+pub(crate) use map::MapRegion;
 pub use packet::{Headers, PacketBuf};
 pub use window::{Layout, Window};
 
@@ -39,7 +41,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::hint::cold_path;
 use core::ops::Range;
-use skep_map::{Arena, Map, Record, RingBuf, Values};
+use skep_map::{Record, RingBuf};
 
 /// The packet's region.
 pub const PACKET: u32 = 0;
@@ -108,7 +110,7 @@ pub(crate) fn func_of(addr: u64) -> Option<(u32, u32)> {
 
 /// The private bytes of a region.
 #[derive(Clone, Copy, Default)]
-struct Bytes<'m> {
+pub(crate) struct Bytes<'m> {
     /// What may be read.
     rd: &'m [Cell<u8>],
     /// What may be written: the same bytes or none.
@@ -117,22 +119,31 @@ struct Bytes<'m> {
     lo: u32,
 }
 
-/// What a region is.
-enum Kind<'m> {
-    /// A map without values.
-    Nothing,
-    /// Was a record; may be used again.
+impl<'m> Bytes<'m> {
+    /// All of these, from position `lo` of the region.
+    #[inline]
+    pub(crate) const fn new(bytes: &'m [Cell<u8>], lo: u32, writable: bool) -> Self {
+        Self { rd: bytes, wr: if writable { bytes } else { &[] }, lo }
+    }
+
+    /// The part of the stack that `depth` active functions may touch; the deepest has the lowest
+    /// addresses. `stack` is its end, as long as the run needs.
+    #[inline]
+    pub(crate) fn frames(stack: &'m [Cell<u8>], depth: u32) -> Self {
+        let unused = stack.len().saturating_sub((FRAME_SIZE * depth) as usize);
+        let frames = stack.get(unused..).unwrap_or(&[]);
+        let lo = u32::try_from(STACK_SIZE.saturating_sub(frames.len())).unwrap_or(u32::MAX);
+        Self::new(frames, lo, true)
+    }
+}
+
+/// Names of the first four regions, for messages.
+const NAMES: [&str; MAPS as usize] = ["packet", "stack", "context", "memory"];
+
+/// A region that comes and goes.
+enum Temporary<'m> {
+    /// Has gone; may be used again.
     Free,
-    /// Bytes of the embedder, named for messages: one of the first four regions.
-    Bytes(&'static str),
-    Map {
-        name: &'m str,
-        values: &'m Values,
-        rd: bool,
-        wr: bool,
-    },
-    /// Pages that come and go.
-    Arena(&'m Arena),
     Record {
         ring: &'m RingBuf,
         record: Record,
@@ -143,11 +154,14 @@ enum Kind<'m> {
 
 /// The address space of one run.
 pub struct Memory<'m> {
-    /// Those of packet (none, as the packet is owned), stack, context and embedder's memory.
+    /// Those of packet (none, as it is apart), stack, context and embedder's memory.
     bytes: [Bytes<'m>; MAPS as usize],
-    regions: Vec<Kind<'m>>,
+    /// The machine's maps, whose regions follow.
+    maps: &'m [MapRegion],
+    /// Behind these, what comes and goes.
+    temporary: Vec<Temporary<'m>>,
     /// The packet; helpers may move its bounds and exchange its bytes.
-    pub packet: PacketBuf,
+    pub packet: &'m mut PacketBuf,
     /// Objects that programs have made.
     pub(crate) heap: &'m mut Heap,
     /// Bytes that helpers have copied since somebody asked.
@@ -177,84 +191,63 @@ pub fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 }
 
 impl<'m> Memory<'m> {
+    /// `bytes` are stack, context and memory of the embedder; of a context with `halves`, stores go through
+    /// [`Memory::store_ctx`].
     #[inline]
-    pub(crate) fn new(storage: RegionStorage, stack: &'m [Cell<u8>], heap: &'m mut Heap) -> Self {
-        let mut regions = storage.reuse();
-        regions
-            .extend(["packet", "stack", "context", "memory"].iter().map(|name| Kind::Bytes(name)));
-        let none = Bytes::default();
+    pub(crate) fn new(
+        maps: &'m [MapRegion],
+        storage: TemporaryStorage,
+        [stack, ctx, mem]: [Bytes<'m>; 3],
+        halves: &'static [HalfField],
+        packet: &'m mut PacketBuf,
+        heap: &'m mut Heap,
+    ) -> Self {
         Self {
-            bytes: [none, Bytes { rd: stack, wr: stack, lo: 0 }, none, none],
-            regions,
-            packet: PacketBuf::default(),
+            bytes: [Bytes::default(), stack, ctx, mem],
+            maps,
+            temporary: storage.reuse(),
+            packet,
             heap,
             copied: Cell::new(0),
             taken: 0,
-            halves: &[],
+            halves,
             host: None,
         }
     }
 
-    /// The allocation of the regions, of which there are none any more.
+    /// The allocation of what came and went, all of which is gone.
     #[inline]
-    pub(crate) fn take_storage(&mut self) -> RegionStorage {
-        RegionStorage::keep(core::mem::take(&mut self.regions))
+    pub(crate) fn take_storage(&mut self) -> TemporaryStorage {
+        TemporaryStorage::keep(core::mem::take(&mut self.temporary))
     }
 
-    /// Gives a byte region its content, from position `lo` of the region.
-    fn set(&mut self, region: u32, bytes: &'m [Cell<u8>], lo: u32, writable: bool) {
-        if let Some(slot) = self.bytes.get_mut(region as usize) {
-            *slot = Bytes { rd: bytes, wr: if writable { bytes } else { &[] }, lo };
+    /// Shows so many frames of the stack, see [`Bytes::frames`].
+    #[inline]
+    pub(crate) fn set_frames(&mut self, stack: &'m [Cell<u8>], depth: u32) {
+        if let Some(bytes) = self.bytes.get_mut(STACK as usize) {
+            *bytes = Bytes::frames(stack, depth);
         }
     }
 
-    /// The context, where some fields are halves: stores go through [`Memory::store_ctx`].
-    pub(crate) fn set_ctx_of_halves(
-        &mut self,
-        bytes: &'m [Cell<u8>],
-        halves: &'static [HalfField],
-    ) {
-        self.set(CTX, bytes, 0, halves.is_empty());
-        self.halves = halves;
-    }
-
-    /// The context.
-    pub fn set_ctx(&mut self, bytes: &'m [Cell<u8>], writable: bool) {
-        self.set(CTX, bytes, 0, writable);
-    }
-
-    /// Memory of the embedder.
-    pub fn set_mem(&mut self, bytes: &'m [Cell<u8>]) {
-        self.set(MEM, bytes, 0, true);
-    }
-
-    /// The part of the stack that `depth` active functions may touch; the deepest has the lowest
-    /// addresses. `stack` is its end, as long as the run needs.
+    /// The map that has this region.
     #[inline]
-    pub(crate) fn set_frames(&mut self, stack: &'m [Cell<u8>], depth: u32) {
-        let unused = stack.len().saturating_sub((FRAME_SIZE * depth) as usize);
-        let frames = stack.get(unused..).unwrap_or(&[]);
-        let lo = u32::try_from(STACK_SIZE.saturating_sub(frames.len())).unwrap_or(u32::MAX);
-        self.set(STACK, frames, lo, true);
+    fn map(&self, region: u32) -> Option<&'m MapRegion> {
+        self.maps.get(region.checked_sub(MAPS)? as usize)
     }
 
-    /// The values of the next map, readable and writable as its flags say.
+    /// Where a region lies among those that come and go.
     #[inline]
-    pub(crate) fn push_map(&mut self, map: &'m Map) {
-        let values = match map {
-            Map::KeyValue(map) => Some(map.values()),
-            Map::Storage(map) => Some(map.values()),
-            Map::Attached(map) => Some(map.values()),
-            _ => None,
-        };
-        let access = map.prog_access();
-        self.regions.push(match values {
-            None if let Map::Arena(arena) = map => Kind::Arena(arena),
-            Some(values) => {
-                Kind::Map { name: &map.def().name, values, rd: access.read, wr: access.write }
-            }
-            None => Kind::Nothing,
-        });
+    fn temporary_at(&self, region: u32) -> Option<usize> {
+        (region as usize).checked_sub(MAPS as usize + self.maps.len())
+    }
+
+    fn temporary(&self, region: u32) -> Option<&Temporary<'m>> {
+        self.temporary.get(self.temporary_at(region)?)
+    }
+
+    fn temporary_mut(&mut self, region: u32) -> Option<&mut Temporary<'m>> {
+        let at = self.temporary_at(region)?;
+        self.temporary.get_mut(at)
     }
 
     /// Loads `N` bytes, 1 to 8, zero-extended, if they are private ones; for all others there is
@@ -302,18 +295,22 @@ impl<'m> Memory<'m> {
     }
 }
 
-/// The allocation of a run's regions, kept for the next run.
+/// The allocation of what comes and goes in a run, kept for the next run.
 #[derive(Default)]
-pub(crate) struct RegionStorage(Vec<Kind<'static>>);
+pub(crate) struct TemporaryStorage(Vec<Temporary<'static>>);
 
-impl RegionStorage {
-    fn keep(mut regions: Vec<Kind<'_>>) -> Self {
-        regions.clear();
+impl TemporaryStorage {
+    #[inline]
+    fn keep(mut all: Vec<Temporary<'_>>) -> Self {
+        if all.capacity() == 0 {
+            return Self::default();
+        }
+        all.clear();
         // Collecting an empty vector in place keeps its allocation and sheds its lifetime.
-        Self(regions.into_iter().map(|_| unreachable!("the vector is empty")).collect())
+        Self(all.into_iter().map(|_| unreachable!("the vector is empty")).collect())
     }
 
-    fn reuse<'m>(self) -> Vec<Kind<'m>> {
+    fn reuse<'m>(self) -> Vec<Temporary<'m>> {
         self.0
     }
 }

@@ -81,7 +81,7 @@ impl<S> Machine<S> {
         if !is_address {
             return Some(op.imm);
         }
-        let range = self.ranges.iter().find(|range| range.region == region);
+        let range = self.ranges.all.iter().find(|range| range.region == region);
         if let Some(Map::Arena(_)) = map {
             // Programs see addresses of arenas as the interpreter does.
             return Some(op.imm);
@@ -161,7 +161,7 @@ impl Vm {
         pointers: HostPointers<'r>,
         native: &'r dyn Native<S>,
     ) -> Output {
-        let args = input.args;
+        let mut args = input.args;
         let frames = native.frames().max(1);
         let output = self.enter(machine, state, input, frames, None, |cx| {
             if native.is_checked() {
@@ -172,13 +172,11 @@ impl Vm {
                 return Err(cx.fault_at(Place { prog, pc: Pc(0) }, FaultKind::Unsupported { what }));
             }
             cx.native = Some(native);
-            let args = args.map(|arg| {
-                if arg < memory::address(memory::MAPS, 0) && arg != 0 {
-                    cx.mem.seen(arg)
-                } else {
-                    arg
+            for arg in &mut args {
+                if *arg < memory::address(memory::MAPS, 0) && *arg != 0 {
+                    *arg = cx.mem.seen(*arg);
                 }
-            });
+            }
             native.call(cx, Place { prog, pc: Pc(0) }, args)
         });
         // What helpers were taken for is no count of instructions.

@@ -87,14 +87,14 @@ fn run(insns: &Insns, packet: &[u8], budget: u64) -> Option<Outcome> {
     let prog = machine.load(&Prog::new("prog", ProgType::Xdp, insns.clone())).ok()?;
     fill(machine.maps(), prog);
     let mut world = World::default();
-    let packet = lend(packet);
+    let mut packet = lend(packet);
     let (mut ctx, mut mem) = (ctx(&packet), [0x55; 64]);
     let input = Input {
         args: [address(CTX, 0), address(MEM, 0), u64::MAX, 0, 8],
         ctx: cells(&mut ctx),
         ctx_writable: true,
         mem: cells(&mut mem),
-        packet,
+        packet: Some(&mut packet),
         cpu: 1,
         limits: Limits { insns: budget, ..Limits::default() },
         ..Input::default()
@@ -106,7 +106,7 @@ fn run(insns: &Insns, packet: &[u8], budget: u64) -> Option<Outcome> {
     Some(Outcome {
         result: output.result.map_err(|fault| (fault.pc, fault.kind)),
         insns: output.insns,
-        packet: output.packet.bytes,
+        packet: packet.bytes,
         ctx,
         mem: mem.to_vec(),
         maps: machine.maps().iter().map(content).collect(),

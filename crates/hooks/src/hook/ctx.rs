@@ -61,20 +61,24 @@ impl Hook {
     /// Programs of a socket filter read packets by helpers and by `LD_ABS` only: to them `data` and
     /// its kin are 0.
     pub fn write_ctx(self, packet: &Packet, base: u32, ctx: &mut Vec<u8>) {
-        ctx.clear();
-        self.append_ctx(packet, base, ctx);
+        ctx.resize(self.ctx_len(), 0);
+        self.fill_ctx(packet, base, ctx);
     }
 
-    /// The same behind what is there already.
-    pub fn append_ctx(self, packet: &Packet, base: u32, ctx: &mut Vec<u8>) {
-        let before = ctx.len();
-        ctx.resize(before + self.ctx_len(), 0);
-        let mut ctx = Ctx(&mut ctx[before..]);
+    /// The same in place of what is there already.
+    ///
+    /// # Panics
+    /// If there are fewer bytes than [`Hook::ctx_len`].
+    pub fn fill_ctx(self, packet: &Packet, base: u32, ctx: &mut [u8]) {
         let addrs = packet.addrs(base);
         if self == Self::Xdp {
-            write_xdp_md(&mut ctx, packet, addrs);
+            let ctx = ctx.first_chunk_mut().expect("bug: a context that is too short");
+            write_xdp_md(ctx, packet, addrs);
             return;
         }
+        let ctx = ctx.first_chunk_mut::<SK_BUFF>().expect("bug: a context that is too short");
+        ctx.fill(0);
+        let mut ctx = Ctx(ctx);
         write_packet(&mut ctx, packet);
         write_meta(&mut ctx, &packet.meta);
         write_sock(&mut ctx, &packet.meta);
@@ -126,7 +130,8 @@ fn read_tc(meta: &mut PacketMeta, ctx: &[u8; SK_BUFF]) {
     }
 }
 
-fn write_xdp_md(ctx: &mut Ctx<'_>, packet: &Packet, addrs: Addrs) {
+fn write_xdp_md(ctx: &mut [u8; XDP_MD], packet: &Packet, addrs: Addrs) {
+    let mut ctx = Ctx(ctx);
     ctx.put32(0, addrs.data);
     ctx.put32(4, addrs.end);
     ctx.put32(8, addrs.meta);
@@ -135,7 +140,7 @@ fn write_xdp_md(ctx: &mut Ctx<'_>, packet: &Packet, addrs: Addrs) {
     ctx.put32(20, packet.meta.egress_ifindex);
 }
 
-fn write_packet(ctx: &mut Ctx<'_>, packet: &Packet) {
+fn write_packet(ctx: &mut Ctx<'_, SK_BUFF>, packet: &Packet) {
     let meta = &packet.meta;
     ctx.put32(at::LEN, len32(packet.data().len()));
     ctx.put32(at::PKT_TYPE, meta.pkt_type as u32);
@@ -150,7 +155,7 @@ fn write_packet(ctx: &mut Ctx<'_>, packet: &Packet) {
     ctx.put32(at::GSO_SIZE, meta.gso_size);
 }
 
-fn write_meta(ctx: &mut Ctx<'_>, meta: &PacketMeta) {
+fn write_meta(ctx: &mut Ctx<'_, SK_BUFF>, meta: &PacketMeta) {
     ctx.put32(at::MARK, meta.mark);
     ctx.put32(at::QUEUE_MAPPING, u32::from(meta.queue_mapping));
     ctx.put32(at::PRIORITY, meta.priority);
@@ -168,7 +173,7 @@ fn write_meta(ctx: &mut Ctx<'_>, meta: &PacketMeta) {
     ctx.put(at::HWTSTAMP, meta.hwtstamp.to_ne_bytes());
 }
 
-fn write_sock(ctx: &mut Ctx<'_>, meta: &PacketMeta) {
+fn write_sock(ctx: &mut Ctx<'_, SK_BUFF>, meta: &PacketMeta) {
     let sock = &meta.sock;
     ctx.put32(at::FAMILY, sock.family);
     ctx.put(at::REMOTE_IP4, sock.remote_ip4);
@@ -198,13 +203,15 @@ impl Packet {
 }
 
 /// A context being written, all of whose fields are at constant places.
-struct Ctx<'a>(&'a mut [u8]);
+struct Ctx<'a, const LEN: usize>(&'a mut [u8; LEN]);
 
-impl Ctx<'_> {
+impl<const LEN: usize> Ctx<'_, LEN> {
+    #[inline(always)]
     fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
         self.0[at..at + N].copy_from_slice(&bytes);
     }
 
+    #[inline(always)]
     fn put32(&mut self, at: usize, value: u32) {
         self.put(at, value.to_ne_bytes());
     }

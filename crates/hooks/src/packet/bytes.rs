@@ -17,7 +17,7 @@ impl Packet {
             return Err(Errno::EFAULT);
         }
         let at = self.data_at() + off as usize;
-        self.buf[..self.end].get(at..at + len as usize).ok_or(Errno::EFAULT)
+        self.0.buf[..self.0.end].get(at..at + len as usize).ok_or(Errno::EFAULT)
     }
 
     /// The bytes that `bpf_skb_load_bytes_relative` copies; `start_header` is the helper's last
@@ -32,11 +32,11 @@ impl Packet {
             return Err(Errno::EFAULT);
         }
         let start = match Header::new(start_header).ok_or(Errno::EFAULT)? {
-            Header::Mac => self.mac,
-            Header::Net => self.net,
+            Header::Mac => self.0.mac,
+            Header::Net => self.0.net,
         };
         let at = start + off as usize;
-        self.buf[..self.end].get(at..at + len as usize).ok_or(Errno::EFAULT)
+        self.0.buf[..self.0.end].get(at..at + len as usize).ok_or(Errno::EFAULT)
     }
 
     /// Kernel: `bpf_skb_store_bytes`.
@@ -49,9 +49,9 @@ impl Packet {
         }
         let at = self.data_at() + off as usize;
         let end = at.checked_add(bytes.len()).ok_or(Errno::EFAULT)?;
-        self.buf[..self.end].get_mut(at..end).ok_or(Errno::EFAULT)?.copy_from_slice(bytes);
+        self.0.buf[..self.0.end].get_mut(at..end).ok_or(Errno::EFAULT)?.copy_from_slice(bytes);
         if flags & INVALIDATE_HASH != 0 {
-            self.meta.hash = 0;
+            self.0.meta.hash = 0;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Packet {
     pub fn csum_level(&mut self, level: u64) -> Result<u32, Errno> {
         /// `SKB_MAX_CSUM_LEVEL`
         const MAX: u8 = 3;
-        self.checked = match (level, self.checked) {
+        self.0.checked = match (level, self.0.checked) {
             (0, checked) => return checked.map(u32::from).ok_or(Errno::EACCES),
             (1, checked) => Some(checked.map_or(0, |level| MAX.min(level + 1))),
             (2, checked) => checked.and_then(|level| level.checked_sub(1)),

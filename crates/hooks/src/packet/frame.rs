@@ -6,13 +6,15 @@ use std::io::{self, Write};
 
 /// The two MAC addresses, which a VLAN tag follows.
 const TAG_AT: usize = 12;
+/// Bytes of a tag.
+const TAG_LEN: usize = 4;
 
 /// The bytes of a packet as they go to a file or a device: a VLAN tag beside the packet is back in
 /// its place. Not copied until written.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     head: &'a [u8],
-    tag: Option<[u8; 4]>,
+    tag: Option<[u8; TAG_LEN]>,
     rest: &'a [u8],
 }
 
@@ -55,28 +57,32 @@ impl Packet {
     /// The frame to write. Only Ethernet has a place for a VLAN tag.
     #[must_use]
     pub fn frame(&self) -> Frame<'_> {
-        let bytes = &self.buf[self.mac..self.end];
-        match (self.meta.vlan, bytes.split_at_checked(TAG_AT)) {
-            (Some(tag), Some((head, rest))) if self.meta.link == LinkType::ETHERNET => {
-                Frame { head, tag: Some(tag.to_bytes()), rest }
-            }
+        let bytes = &self.0.buf[self.0.mac..self.0.end];
+        match (self.tag_to_write(), bytes.split_at_checked(TAG_AT)) {
+            (Some(tag), Some((head, rest))) => Frame { head, tag: Some(tag.to_bytes()), rest },
             _ => Frame { head: bytes, tag: None, rest: &[] },
         }
+    }
+
+    /// The tag that [`Packet::frame`] puts back.
+    fn tag_to_write(&self) -> Option<VlanTag> {
+        let has_place = self.0.meta.link == LinkType::ETHERNET && self.frame_len() >= TAG_AT;
+        self.0.meta.vlan.filter(|_| has_place)
     }
 
     /// The frame's length on the wire: that of the capture, changed by what programs added and
     /// took away, and never below the bytes there are.
     #[must_use]
     pub fn wire_len(&self) -> u32 {
-        let now = self.frame().len();
-        let wire = usize::try_from(self.meta.wire_len).unwrap_or(usize::MAX);
-        let changed = wire.saturating_add(now).saturating_sub(self.captured);
+        let now = self.frame_len() + if self.tag_to_write().is_some() { TAG_LEN } else { 0 };
+        let wire = usize::try_from(self.0.meta.wire_len).unwrap_or(usize::MAX);
+        let changed = wire.saturating_add(now).saturating_sub(self.0.captured);
         u32::try_from(changed.max(now)).unwrap_or(u32::MAX)
     }
 }
 
 impl VlanTag {
-    pub(super) const fn to_bytes(self) -> [u8; 4] {
+    pub(super) const fn to_bytes(self) -> [u8; TAG_LEN] {
         let ([a, b], [c, d]) = (self.proto.to_be_bytes(), self.tci.to_be_bytes());
         [a, b, c, d]
     }

@@ -34,23 +34,23 @@ impl Packet {
     /// Kernel: `bpf_skb_change_tail`.
     pub fn change_tail(&mut self, len: u32, flags: u64) -> Result<(), Errno> {
         let len = len as usize;
-        let least = self.net.saturating_sub(self.data);
+        let least = self.0.net.saturating_sub(self.0.data);
         if flags != 0 || len > SKB_MAX_LEN || len < least {
             return Err(Errno::EINVAL);
         }
-        if self.encapsulated {
+        if self.0.encapsulated {
             return Err(Errno::ENOTSUPP);
         }
-        let end = self.data + len;
-        if self.buf.len() < end {
-            self.buf.resize(end, 0);
+        let end = self.0.data + len;
+        if self.0.buf.len() < end {
+            self.0.buf.resize(end, 0);
         }
-        if self.end < end {
-            self.buf[self.end..end].fill(0);
+        if self.0.end < end {
+            self.0.buf[self.0.end..end].fill(0);
         }
-        self.end = end;
-        self.meta.gso_size = 0;
-        self.meta.gso_segs = 0;
+        self.0.end = end;
+        self.0.meta.gso_size = 0;
+        self.0.meta.gso_segs = 0;
         Ok(())
     }
 
@@ -61,13 +61,13 @@ impl Packet {
         let len = len as usize;
         let longer = self.data().len() + len;
         // A packet of segments may be longer, but not than a length can say.
-        let most = if self.meta.gso_size == 0 { SKB_MAX_LEN } else { u16::MAX as usize };
+        let most = if self.0.meta.gso_size == 0 { SKB_MAX_LEN } else { u16::MAX as usize };
         if flags != 0 || longer > most {
             return Err(Errno::EINVAL);
         }
         self.at_mac()?;
         self.push(len);
-        self.buf[self.mac..self.mac + len].fill(0);
+        self.0.buf[self.0.mac..self.0.mac + len].fill(0);
         Ok(())
     }
 
@@ -84,8 +84,8 @@ impl Packet {
             return Err(Errno::EFAULT);
         }
         self.at_mac()?;
-        let base = net_base_len(self.meta.protocol).ok_or(Errno::ENOTSUPP)?;
-        let link = self.net.saturating_sub(self.mac);
+        let base = net_base_len(self.0.meta.protocol).ok_or(Errno::ENOTSUPP)?;
+        let link = self.0.net.saturating_sub(self.0.mac);
         let at = match mode {
             0 => link + base,
             1 => link,
@@ -98,7 +98,7 @@ impl Packet {
             self.grow_room(at, len, flags)?;
         }
         if flags & room::NO_CSUM_RESET == 0 {
-            self.checked = None;
+            self.0.checked = None;
         }
         Ok(())
     }
@@ -106,12 +106,12 @@ impl Packet {
     /// Kernel: `bpf_skb_net_shrink` and the checks for it.
     fn shrink_room(&mut self, at: usize, len: usize, base: usize, flags: u64) -> Result<(), Errno> {
         let (protocol, least) = match flags & room::DECAP_L3 {
-            0 => (self.meta.protocol, base),
+            0 => (self.0.meta.protocol, base),
             room::DECAP_IPV4 => (ethertype::IPV4, IPV4_HLEN),
             room::DECAP_IPV6 => (ethertype::IPV6, IPV6_HLEN),
             _ => return Err(Errno::EINVAL),
         };
-        let payload = self.end.saturating_sub(self.net);
+        let payload = self.0.end.saturating_sub(self.0.net);
         if payload <= len || payload - len < least {
             return Err(Errno::ENOTSUPP);
         }
@@ -122,10 +122,10 @@ impl Packet {
         if at + len > self.frame_len() {
             return Err(Errno::ENOMEM);
         }
-        self.buf.copy_within(self.mac..self.mac + at, self.mac + len);
+        self.0.buf.copy_within(self.0.mac..self.0.mac + at, self.0.mac + len);
         self.pull(len);
-        self.net += len;
-        self.meta.protocol = protocol;
+        self.0.net += len;
+        self.0.meta.protocol = protocol;
         Ok(())
     }
 
@@ -134,7 +134,7 @@ impl Packet {
         if flags & room::DECAP_L3 != 0 {
             return Err(Errno::EINVAL);
         }
-        if self.frame_len() + len > SKB_MAX_LEN && self.meta.gso_size == 0 {
+        if self.frame_len() + len > SKB_MAX_LEN && self.0.meta.gso_size == 0 {
             return Err(Errno::ENOTSUPP);
         }
         self.not_segments()?;
@@ -145,16 +145,16 @@ impl Packet {
         // held behind the packet, be it of this packet or of another; here those bytes are zero.
         let at = at.min(self.frame_len());
         self.push(len);
-        let mac = self.mac;
-        self.buf.copy_within(mac + len..mac + len + at, mac);
-        self.buf[mac + at..mac + at + len].fill(0);
-        self.net = self.net.saturating_sub(len);
+        let mac = self.0.mac;
+        self.0.buf.copy_within(mac + len..mac + len + at, mac);
+        self.0.buf[mac + at..mac + at + len].fill(0);
+        self.0.net = self.0.net.saturating_sub(len);
         match flags & room::ENCAP_L3 {
             0 => return Ok(()),
-            room::ENCAP_IPV6 => self.meta.protocol = ethertype::IPV6,
-            _ => self.meta.protocol = ethertype::IPV4,
+            room::ENCAP_IPV6 => self.0.meta.protocol = ethertype::IPV6,
+            _ => self.0.meta.protocol = ethertype::IPV4,
         }
-        self.encapsulated = true;
+        self.0.encapsulated = true;
         Ok(())
     }
 
@@ -168,7 +168,7 @@ impl Packet {
         {
             return Err(Errno::EINVAL);
         }
-        if self.encapsulated {
+        if self.0.encapsulated {
             return Err(Errno::EALREADY);
         }
         if link > len { Err(Errno::EINVAL) } else { Ok(()) }
@@ -176,7 +176,7 @@ impl Packet {
 
     /// A packet of segments would need to know of which protocol.
     fn not_segments(&self) -> Result<(), Errno> {
-        if self.meta.gso_size == 0 { Ok(()) } else { Err(Errno::ENOTSUPP) }
+        if self.0.meta.gso_size == 0 { Ok(()) } else { Err(Errno::ENOTSUPP) }
     }
 }
 

@@ -20,16 +20,16 @@ impl Packet {
     /// Whoever delivers received packets to an skb hook calls this first, as the kernel's receive
     /// path does (`skb_vlan_untag`). `BPF_PROG_TEST_RUN` does not, and neither does XDP.
     pub fn untag(&mut self) {
-        if self.meta.link != LinkType::ETHERNET || self.meta.vlan.is_some() {
+        if self.0.meta.link != LinkType::ETHERNET || self.0.meta.vlan.is_some() {
             return;
         }
         self.classify();
-        let proto = self.meta.protocol;
+        let proto = self.0.meta.protocol;
         // The kernel looks at the two bytes after the tag as well, and drops what lacks them.
         if ethertype::is_vlan(proto) && self.frame_len() >= ETH_HLEN + VLAN_HLEN + 2 {
             let tci = self.cut_tag();
-            self.meta.vlan = Some(VlanTag { proto, tci });
-            self.net = self.mac + ETH_HLEN;
+            self.0.meta.vlan = Some(VlanTag { proto, tci });
+            self.0.net = self.0.mac + ETH_HLEN;
         }
     }
 
@@ -39,19 +39,19 @@ impl Packet {
     /// Kernel: `bpf_skb_vlan_push`. Helpers get `proto` in network order.
     pub fn vlan_push(&mut self, proto: u16, tci: u16) -> Result<(), Errno> {
         let proto = if ethertype::is_vlan(proto) { proto } else { ethertype::VLAN };
-        if let Some(tag) = self.meta.vlan {
+        if let Some(tag) = self.0.meta.vlan {
             self.at_mac()?;
             if self.frame_len() < ETH_HLEN {
                 return Err(Errno::EINVAL);
             }
-            if self.frame_len() + VLAN_HLEN > self.captured.max(MAX_LEN) {
+            if self.frame_len() + VLAN_HLEN > self.0.captured.max(MAX_LEN) {
                 return Err(Errno::ENOMEM);
             }
             self.insert_tag(tag);
-            self.meta.protocol = tag.proto;
-            self.net = self.net.saturating_sub(VLAN_HLEN);
+            self.0.meta.protocol = tag.proto;
+            self.0.net = self.0.net.saturating_sub(VLAN_HLEN);
         }
-        self.meta.vlan = Some(VlanTag { proto, tci });
+        self.0.meta.vlan = Some(VlanTag { proto, tci });
         Ok(())
     }
 
@@ -59,16 +59,16 @@ impl Packet {
     ///
     /// Kernel: `bpf_skb_vlan_pop`.
     pub fn vlan_pop(&mut self) -> Result<(), Errno> {
-        if self.meta.vlan.take().is_none() {
-            if !ethertype::is_vlan(self.meta.protocol) {
+        if self.0.meta.vlan.take().is_none() {
+            if !ethertype::is_vlan(self.0.meta.protocol) {
                 return Ok(());
             }
             self.pop_inline()?;
         }
-        let proto = self.meta.protocol;
+        let proto = self.0.meta.protocol;
         if ethertype::is_vlan(proto) {
             let tci = self.pop_inline()?;
-            self.meta.vlan = Some(VlanTag { proto, tci });
+            self.0.meta.vlan = Some(VlanTag { proto, tci });
         }
         Ok(())
     }
@@ -80,17 +80,17 @@ impl Packet {
             return Err(Errno::ENOMEM);
         }
         let tci = self.cut_tag();
-        self.net = self.net.max(self.mac + ETH_HLEN);
+        self.0.net = self.0.net.max(self.0.mac + ETH_HLEN);
         Ok(tci)
     }
 
     /// Removes the tag of a frame long enough to have one; sets the protocol to the one after it.
     fn cut_tag(&mut self) -> u16 {
-        let frame = &self.buf[self.mac..self.end];
+        let frame = &self.0.buf[self.0.mac..self.0.end];
         let tci = be16(frame, ETH_HLEN).unwrap_or(0);
         let inner = be16(frame, ETH_HLEN + 2).unwrap_or(0);
-        self.meta.protocol = ethertype::resolve(inner, be16(frame, ETH_HLEN + VLAN_HLEN));
-        self.buf.copy_within(self.mac..self.mac + ADDRS, self.mac + VLAN_HLEN);
+        self.0.meta.protocol = ethertype::resolve(inner, be16(frame, ETH_HLEN + VLAN_HLEN));
+        self.0.buf.copy_within(self.0.mac..self.0.mac + ADDRS, self.0.mac + VLAN_HLEN);
         self.pull(VLAN_HLEN);
         tci
     }
@@ -98,8 +98,8 @@ impl Packet {
     /// Kernel: `__vlan_insert_tag`.
     fn insert_tag(&mut self, tag: VlanTag) {
         self.push(VLAN_HLEN);
-        let mac = self.mac;
-        self.buf.copy_within(mac + VLAN_HLEN..mac + VLAN_HLEN + ADDRS, mac);
-        self.buf[mac + ADDRS..mac + ADDRS + VLAN_HLEN].copy_from_slice(&tag.to_bytes());
+        let mac = self.0.mac;
+        self.0.buf.copy_within(mac + VLAN_HLEN..mac + VLAN_HLEN + ADDRS, mac);
+        self.0.buf[mac + ADDRS..mac + ADDRS + VLAN_HLEN].copy_from_slice(&tag.to_bytes());
     }
 }

@@ -16,14 +16,14 @@ impl Packet {
     ///
     /// Kernel: `bpf_xdp_adjust_head`.
     pub fn adjust_head(&mut self, delta: i32) -> Result<(), Errno> {
-        let mac = moved(self.mac, delta)?;
-        if mac < XDP_FRAME + self.meta_len || mac + ETH_HLEN > self.end {
+        let mac = moved(self.0.mac, delta)?;
+        if mac < XDP_FRAME + self.0.meta_len || mac + ETH_HLEN > self.0.end {
             return Err(Errno::EINVAL);
         }
-        if mac < self.mac {
-            self.push(self.mac - mac);
+        if mac < self.0.mac {
+            self.push(self.0.mac - mac);
         } else {
-            self.pull(mac - self.mac);
+            self.pull(mac - self.0.mac);
         }
         Ok(())
     }
@@ -32,14 +32,14 @@ impl Packet {
     ///
     /// Kernel: `bpf_xdp_adjust_tail` on a packet without fragments.
     pub fn adjust_tail(&mut self, delta: i32) -> Result<(), Errno> {
-        let end = moved(self.end, delta)?;
-        if end > self.hard_end || end < self.mac + ETH_HLEN {
+        let end = moved(self.0.end, delta)?;
+        if end > self.0.hard_end || end < self.0.mac + ETH_HLEN {
             return Err(Errno::EINVAL);
         }
-        if end > self.end {
-            self.buf[self.end..end].fill(0);
+        if end > self.0.end {
+            self.0.buf[self.0.end..end].fill(0);
         }
-        self.end = end;
+        self.0.end = end;
         Ok(())
     }
 
@@ -47,15 +47,15 @@ impl Packet {
     ///
     /// Kernel: `bpf_xdp_adjust_meta`.
     pub fn adjust_meta(&mut self, delta: i32) -> Result<(), Errno> {
-        let start = moved(self.mac - self.meta_len, delta)?;
-        if start < XDP_FRAME || start > self.mac {
+        let start = moved(self.0.mac - self.0.meta_len, delta)?;
+        if start < XDP_FRAME || start > self.0.mac {
             return Err(Errno::EINVAL);
         }
-        let len = self.mac - start;
+        let len = self.0.mac - start;
         if !len.is_multiple_of(4) || len > META_MAX {
             return Err(Errno::EACCES);
         }
-        self.meta_len = len;
+        self.0.meta_len = len;
         Ok(())
     }
 
@@ -63,14 +63,14 @@ impl Packet {
     pub fn xdp_load_bytes(&self, off: u32, len: u32) -> Result<&[u8], Errno> {
         xdp_range(off, len)?;
         let at = self.data_at() + off as usize;
-        self.buf[..self.end].get(at..at + len as usize).ok_or(Errno::EINVAL)
+        self.0.buf[..self.0.end].get(at..at + len as usize).ok_or(Errno::EINVAL)
     }
 
     /// Kernel: `bpf_xdp_store_bytes`.
     pub fn xdp_store_bytes(&mut self, off: u32, bytes: &[u8]) -> Result<(), Errno> {
         xdp_range(off, u32::try_from(bytes.len()).unwrap_or(u32::MAX))?;
         let at = self.data_at() + off as usize;
-        let to = self.buf[..self.end].get_mut(at..at + bytes.len()).ok_or(Errno::EINVAL)?;
+        let to = self.0.buf[..self.0.end].get_mut(at..at + bytes.len()).ok_or(Errno::EINVAL)?;
         to.copy_from_slice(bytes);
         Ok(())
     }

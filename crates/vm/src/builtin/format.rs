@@ -172,13 +172,16 @@ impl Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Heap, RegionStorage, STACK, address, cells};
+    use crate::memory::{Bytes, Heap, PacketBuf, STACK, TemporaryStorage, address, cells};
 
     #[track_caller]
     fn check(fmt: &str, args: &[u64], expected: Result<&str, Errno>) {
         let mut stack = *b"text\0\x0a\x00\x00\x01";
         let mut heap = Heap::default();
-        let mem = Memory::new(RegionStorage::default(), cells(&mut stack), &mut heap);
+        let mut packet = PacketBuf::default();
+        let bytes = [Bytes::new(cells(&mut stack), 0, true), Bytes::default(), Bytes::default()];
+        let none = TemporaryStorage::default();
+        let mem = Memory::new(&[], none, bytes, &[], &mut packet, &mut heap);
         let got = format(fmt.as_bytes(), args, &mem).map(|text| String::from_utf8(text).unwrap());
         assert_eq!(got.as_deref().map_err(|&errno| errno), expected);
     }

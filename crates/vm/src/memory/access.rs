@@ -1,13 +1,13 @@
 //! Accesses of any length to any region, and what there is to say about a refused one.
 
 use super::heap::What;
-use super::{Kind, Memory, PACKET, PACKET_BASE};
+use super::{MAPS, MapRegion, Memory, NAMES, PACKET, PACKET_BASE, Temporary};
 use crate::fault::{AccessError, Denied};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_isa::Size;
-use skep_map::Values;
+use skep_map::{Map, Values};
 
 impl<'m> Memory<'m> {
     /// Loads from any region.
@@ -16,11 +16,11 @@ impl<'m> Memory<'m> {
     pub(crate) fn load_slow(&self, addr: u64, size: usize) -> Result<u64, AccessError> {
         let mut bytes = [0; 8];
         let denied = AccessError { addr, size, write: false, why: Denied::Outside };
-        if self.is_hole(addr, size) {
-            return Ok(0);
-        }
-        if let Some((values, at)) = self.values(addr, size, false)? {
-            return values.load(at, size_of_bytes(size)).ok_or(denied);
+        match self.values(addr, size, false) {
+            Ok(Some((values, at))) => return values.load(at, size_of_bytes(size)).ok_or(denied),
+            Ok(None) => {}
+            Err(_) if self.is_hole(addr, size) => return Ok(0),
+            Err(access) => return Err(access),
         }
         // An instruction is no copy that a helper makes.
         self.peek(addr, bytes.get_mut(..size).ok_or(denied)?)?;
@@ -37,11 +37,13 @@ impl<'m> Memory<'m> {
         value: u64,
     ) -> Result<(), AccessError> {
         let denied = AccessError { addr, size, write: true, why: Denied::Outside };
-        if self.is_hole(addr, size) {
-            return Ok(());
-        }
-        if let Some((values, at)) = self.values(addr, size, true)? {
-            return values.store(at, size_of_bytes(size), value).ok_or(denied);
+        match self.values(addr, size, true) {
+            Ok(Some((values, at))) => {
+                return values.store(at, size_of_bytes(size), value).ok_or(denied);
+            }
+            Ok(None) => {}
+            Err(_) if self.is_hole(addr, size) => return Ok(()),
+            Err(access) => return Err(access),
         }
         let copied = self.copied.get();
         let stored = self.write(addr, value.to_le_bytes().get(..size).ok_or(denied)?);
@@ -50,6 +52,7 @@ impl<'m> Memory<'m> {
     }
 
     /// The shared memory behind an address, if it is that of a map or record.
+    #[inline(always)]
     pub(super) fn values(
         &self,
         addr: u64,
@@ -57,24 +60,42 @@ impl<'m> Memory<'m> {
         write: bool,
     ) -> Result<Option<(&'m Values, usize)>, AccessError> {
         let (region, at) = self.split(addr);
-        let deny = |why| AccessError { addr, size, write, why };
-        match self.regions.get(region as usize) {
-            Some(Kind::Map { wr: false, .. }) if write => Err(deny(Denied::ReadOnly)),
-            Some(Kind::Map { rd: false, .. }) if !write => Err(deny(Denied::WriteOnly)),
-            Some(Kind::Map { values, .. }) => Ok(Some((values, at as usize))),
-            Some(Kind::Arena(arena)) if arena.is_allocated(at as usize, size) => {
-                Ok(Some((arena.values(), at as usize)))
-            }
-            Some(Kind::Arena(_)) => Err(deny(Denied::Outside)),
-            Some(&Kind::Record { ring, record }) => {
-                let at = at as usize;
-                if at.checked_add(size).is_none_or(|end| end > record.len as usize) {
-                    return Err(deny(Denied::Outside));
-                }
-                Ok(Some((ring.values(), record.at + at)))
-            }
-            _ => Ok(None),
+        if let Some(map) = self.map(region)
+            && map.allows(write)
+            && let Some(values) = map.values()
+        {
+            return Ok(Some((values, at as usize)));
         }
+        self.values_elsewhere(addr, size, write)
+    }
+
+    /// The same where it is not simply that of a map.
+    fn values_elsewhere(
+        &self,
+        addr: u64,
+        size: usize,
+        write: bool,
+    ) -> Result<Option<(&'m Values, usize)>, AccessError> {
+        let (region, at) = self.split(addr);
+        let deny = |why| AccessError { addr, size, write, why };
+        if let Some(region) = self.map(region) {
+            return match &region.map {
+                Map::Arena(arena) if arena.is_allocated(at as usize, size) => {
+                    Ok(Some((arena.values(), at as usize)))
+                }
+                Map::Arena(_) => Err(deny(Denied::Outside)),
+                _ if region.values().is_none() => Ok(None),
+                _ => Err(deny(if write { Denied::ReadOnly } else { Denied::WriteOnly })),
+            };
+        }
+        let Some(&Temporary::Record { ring, record }) = self.temporary(region) else {
+            return Ok(None);
+        };
+        let at = at as usize;
+        if at.checked_add(size).is_none_or(|end| end > record.len as usize) {
+            return Err(deny(Denied::Outside));
+        }
+        Ok(Some((ring.values(), record.at + at)))
     }
 
     /// What stands in a lock at this address while this process holds it.
@@ -94,8 +115,8 @@ impl<'m> Memory<'m> {
     /// they write is gone. Kernel: `ex_handler_bpf`.
     fn is_hole(&self, addr: u64, size: usize) -> bool {
         let (region, at) = self.split(addr);
-        match self.regions.get(region as usize) {
-            Some(Kind::Arena(arena)) => !arena.is_allocated(at as usize, size),
+        match self.map(region).map(|region| &region.map) {
+            Some(Map::Arena(arena)) => !arena.is_allocated(at as usize, size),
             _ => false,
         }
     }
@@ -104,7 +125,7 @@ impl<'m> Memory<'m> {
     fn cells(&self, addr: u64, len: usize, write: bool) -> Result<&'m [Cell<u8>], AccessError> {
         let (idx, at) = self.split(addr);
         let deny = |why| AccessError { addr, size: len, write, why };
-        if let Some(Kind::Copy(..)) = self.regions.get(idx as usize) {
+        if let Some(Temporary::Copy(..)) = self.temporary(idx) {
             return Err(deny(Denied::ReadOnly));
         }
         let bytes = self.bytes.get(idx as usize).ok_or(deny(Denied::NoRegion))?;
@@ -137,8 +158,8 @@ impl<'m> Memory<'m> {
             return Ok(());
         }
         let (idx, at) = self.split(addr);
-        let copy = match self.regions.get(idx as usize) {
-            Some(Kind::Copy(_, bytes, _)) => Some(bytes.as_slice()),
+        let copy = match self.temporary(idx) {
+            Some(Temporary::Copy(_, bytes, _)) => Some(bytes.as_slice()),
             _ => self.heap.get(idx),
         };
         if let Some(bytes) = copy {
@@ -183,7 +204,7 @@ impl<'m> Memory<'m> {
         if self.has_halves(addr) {
             return self.write_ctx(addr, bytes);
         }
-        if let Some(Kind::Copy(_, copy, writable)) = self.regions.get_mut(idx as usize) {
+        if let Some(Temporary::Copy(_, copy, writable)) = self.temporary_mut(idx) {
             let at = at as usize;
             let end = at.checked_add(bytes.len()).ok_or(deny)?;
             if at < writable.start || end > writable.end {
@@ -235,10 +256,7 @@ impl<'m> Memory<'m> {
 
     /// Distance of the values in a region, if it is a map's.
     pub(crate) fn stride(&self, region: u32) -> Option<u32> {
-        match self.regions.get(region as usize)? {
-            Kind::Map { values, .. } => u32::try_from(values.stride()).ok(),
-            _ => None,
-        }
+        u32::try_from(self.map(region)?.values()?.stride()).ok()
     }
 
     /// Whether a region is an object of the program.
@@ -248,7 +266,7 @@ impl<'m> Memory<'m> {
 
     /// Whether a region is a record or a helper's copy.
     pub(crate) fn is_temporary(&self, region: u32) -> bool {
-        matches!(self.regions.get(region as usize), Some(Kind::Record { .. } | Kind::Copy(..)))
+        matches!(self.temporary(region), Some(Temporary::Record { .. } | Temporary::Copy(..)))
     }
 
     /// Copies `len` bytes out; a length beyond what the region holds fails before any allocation.
@@ -300,20 +318,20 @@ impl<'m> Memory<'m> {
         if let Some(object) = self.heap.get(idx) {
             return object.len().checked_sub(at as usize);
         }
-        let at = at.wrapping_sub(bytes.lo) as usize;
-        let len = match *self.regions.get(idx as usize)? {
-            Kind::Nothing | Kind::Free => 0,
-            Kind::Bytes(_) if idx == PACKET => {
-                let start = self.split(addr).1.wrapping_sub(PACKET_BASE) as usize;
-                return self.packet.end.checked_sub(start);
-            }
-            Kind::Bytes(_) => bytes.rd.len(),
-            Kind::Map { values, .. } => values.len(),
-            Kind::Arena(arena) => arena.values().len(),
-            Kind::Record { record, .. } => record.len as usize,
-            Kind::Copy(_, ref bytes, _) => bytes.len(),
+        let len = match idx {
+            PACKET => return self.packet.end.checked_sub(at.wrapping_sub(PACKET_BASE) as usize),
+            ..MAPS => bytes.rd.len(),
+            _ => match (self.map(idx), self.temporary(idx)) {
+                (Some(MapRegion { map: Map::Arena(arena), .. }), _) => arena.values().len(),
+                (Some(map), _) => map.values().map_or(0, Values::len),
+                (None, temporary) => match temporary? {
+                    Temporary::Free => 0,
+                    Temporary::Record { record, .. } => record.len as usize,
+                    Temporary::Copy(_, bytes, _) => bytes.len(),
+                },
+            },
         };
-        len.checked_sub(at)
+        len.checked_sub(at.wrapping_sub(bytes.lo) as usize)
     }
 
     /// Name, bounds and position of an address, for messages.
@@ -325,25 +343,31 @@ impl<'m> Memory<'m> {
             let name = self.heap.what_is(idx).map_or("object", What::name);
             return Some(place(name, 0, object.len()));
         }
-        Some(match *self.regions.get(idx as usize)? {
-            Kind::Nothing | Kind::Free => return None,
-            Kind::Bytes(name) if idx == PACKET => {
+        if let Some(&name) = NAMES.get(idx as usize) {
+            if idx == PACKET {
                 let packet = &self.packet;
                 let lo = PACKET_BASE.saturating_add(u32::try_from(packet.start).ok()?);
-                place(name, lo, packet.end.saturating_sub(packet.start))
+                return Some(place(name, lo, packet.end.saturating_sub(packet.start)));
             }
-            Kind::Bytes(_) if bytes.rd.is_empty() => return None,
-            Kind::Bytes(name) => place(name, bytes.lo, bytes.rd.len()),
-            Kind::Map { name, values, .. } => {
-                let name = alloc::format!("map {name}");
-                // A value, not the whole store, is what an access must stay inside.
-                let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
-                place(&name, lo, values.value_size())
+            return (!bytes.rd.is_empty()).then(|| place(name, bytes.lo, bytes.rd.len()));
+        }
+        if let Some(region) = self.map(idx) {
+            if let Map::Arena(arena) = &region.map {
+                return Some(place("arena", 0, arena.values().len()));
             }
-            Kind::Arena(arena) => place("arena", 0, arena.values().len()),
-            Kind::Record { record, .. } => place("ring buffer record", 0, record.len as usize),
-            Kind::Copy(name, ref bytes, _) => place(name, 0, bytes.len()),
-        })
+            let values = region.values()?;
+            let name = alloc::format!("map {}", region.map.def().name);
+            // A value, not the whole store, is what an access must stay inside.
+            let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
+            return Some(place(&name, lo, values.value_size()));
+        }
+        match self.temporary(idx)? {
+            Temporary::Free => None,
+            Temporary::Record { record, .. } => {
+                Some(place("ring buffer record", 0, record.len as usize))
+            }
+            Temporary::Copy(name, bytes, _) => Some(place(name, 0, bytes.len())),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! Addresses of regions mean what they always do, so that helpers may use them as well: host addresses lie
 //! above all regions of a run and below those of objects, which machine code does not get.
 
-use super::{CTX, Kind, MAPS, MEM, Memory, PACKET, PACKET_BASE, STACK, address, split};
+use super::{CTX, MAPS, MEM, Memory, PACKET, PACKET_BASE, STACK, Temporary, address, split};
 use alloc::vec::Vec;
 use core::cell::Cell;
 use skep_map::Map;
@@ -26,12 +26,28 @@ pub(crate) struct HostRange {
     pub(crate) region: u32,
 }
 
+/// Where the values of a machine's maps are, and what else programs of it may see as it is.
+pub(crate) struct HostRanges {
+    /// In the order of their addresses.
+    pub(crate) all: Vec<HostRange>,
+    /// Where memory may lie.
+    low: u64,
+    /// Whether all of these do.
+    are_seen: bool,
+}
+
+impl HostRanges {
+    /// Whether addresses from here on are none of regions, objects or handles.
+    #[inline]
+    fn is_seen(&self, base: u64) -> bool {
+        base < 4096 || (self.low..HIGH).contains(&base)
+    }
+}
+
 /// Where things are.
 pub(super) struct Host<'m> {
     /// Values of maps, by address.
     maps: &'m [HostRange],
-    /// Regions that have a fixed number.
-    fixed: usize,
     /// Where 64-bit addresses of the packet are kept.
     pointers: &'m [Cell<u8>],
     /// Positions in the context of the 32-bit fields that they are made from.
@@ -46,8 +62,8 @@ fn address_of<T>(bytes: &[T]) -> u64 {
 }
 
 /// Where the values of maps are.
-pub(crate) fn host_ranges(maps: &[Map]) -> Vec<HostRange> {
-    let mut ranges: Vec<HostRange> = maps
+pub(crate) fn host_ranges(maps: &[Map]) -> HostRanges {
+    let mut ranges: Vec<_> = maps
         .iter()
         .zip(MAPS..)
         .filter_map(|(map, region)| {
@@ -62,6 +78,10 @@ pub(crate) fn host_ranges(maps: &[Map]) -> Vec<HostRange> {
         })
         .collect();
     ranges.sort_unstable_by_key(|range| range.base);
+    let regions = u64::from(MAPS) + maps.len() as u64;
+    let low = if regions < LOW >> 32 { LOW } else { MANY };
+    let mut ranges = HostRanges { all: ranges, low, are_seen: false };
+    ranges.are_seen = ranges.all.iter().all(|range| ranges.is_seen(range.base));
     ranges
 }
 
@@ -69,21 +89,18 @@ impl<'m> Memory<'m> {
     /// From now on programs see addresses of the host. False if some memory lies where regions are.
     pub(crate) fn go_native(
         &mut self,
-        maps: &'m [HostRange],
+        maps: &'m HostRanges,
         pointers: &'m [Cell<u8>],
         fields: &'static [u32],
     ) -> bool {
         let stale = Cell::new(true);
-        let fixed = self.regions.len();
-        self.host = Some(Host { maps, fixed, pointers, fields, packet: 0, stale });
+        self.host = Some(Host { maps: &maps.all, pointers, fields, packet: 0, stale });
         self.refresh();
-        let low = if (self.regions.len() as u64) < LOW >> 32 { LOW } else { MANY };
-        let fits = |base: u64| base < 4096 || (low..HIGH).contains(&base);
-        fits(self.bytes_at(STACK))
-            && fits(self.bytes_at(CTX))
-            && fits(self.bytes_at(MEM))
-            && fits(address_of(&self.packet.bytes))
-            && maps.iter().all(|range| fits(range.base))
+        maps.are_seen
+            && maps.is_seen(self.bytes_at(STACK))
+            && maps.is_seen(self.bytes_at(CTX))
+            && maps.is_seen(self.bytes_at(MEM))
+            && maps.is_seen(address_of(&self.packet.bytes))
     }
 
     #[inline]
@@ -165,9 +182,8 @@ impl<'m> Memory<'m> {
                 return Some(address(range.region, 0) + at);
             }
         }
-        let temporary = self.regions.iter().enumerate().skip(host.fixed);
-        for (region, kind) in temporary {
-            let (base, len) = place_of(kind).unwrap_or_default();
+        for (region, temporary) in (MAPS as usize + self.maps.len()..).zip(&self.temporary) {
+            let (base, len) = place_of(temporary).unwrap_or_default();
             let at = addr.wrapping_sub(base);
             if at < len {
                 return Some(address(u32::try_from(region).ok()?, 0) + at);
@@ -194,7 +210,7 @@ impl<'m> Memory<'m> {
             }
             region => match host.maps.iter().find(|range| range.region == region) {
                 Some(range) => (range.base, 0),
-                None => (place_of(self.regions.get(region as usize)?)?.0, 0),
+                None => (place_of(self.temporary(region)?)?.0, 0),
             },
         };
         Some(base.wrapping_add(at.wrapping_sub(lo).into()))
@@ -202,13 +218,13 @@ impl<'m> Memory<'m> {
 }
 
 /// Address and length of a region that comes and goes.
-fn place_of(kind: &Kind<'_>) -> Option<(u64, u64)> {
-    match kind {
-        Kind::Record { ring, record } => {
+fn place_of(temporary: &Temporary<'_>) -> Option<(u64, u64)> {
+    match temporary {
+        Temporary::Record { ring, record } => {
             let base = ring.values().as_ptr().as_ptr().expose_provenance();
             Some(((base + record.at) as u64, record.len.into()))
         }
-        Kind::Copy(_, bytes, _) => Some((address_of(bytes), bytes.len() as u64)),
-        _ => None,
+        Temporary::Copy(_, bytes, _) => Some((address_of(bytes), bytes.len() as u64)),
+        Temporary::Free => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Regions that come and go during a run.
 
-use super::{Kind, Memory, address};
+use super::{MAPS, Memory, Temporary, address};
 use alloc::vec::Vec;
 use core::ops::Range;
 use skep_map::{Record, RingBuf};
@@ -11,19 +11,19 @@ const MAX_COPIES: usize = 1024;
 impl<'m> Memory<'m> {
     /// A ring buffer record, touchable until it is taken back. Returns its address.
     pub(crate) fn push_record(&mut self, ring: &'m RingBuf, record: Record) -> u64 {
-        self.push(Kind::Record { ring, record })
+        self.push(Temporary::Record { ring, record })
     }
 
     /// Bytes for the program to read until they are dropped, named for messages. Returns their address.
     pub(crate) fn push_copy(&mut self, name: &'static str, bytes: Vec<u8>) -> u64 {
-        self.push(Kind::Copy(name, bytes, 0..0))
+        self.push(Temporary::Copy(name, bytes, 0..0))
     }
 
     /// Takes away what [`Memory::show`] gave.
     pub fn drop_copy(&mut self, addr: u64) {
-        let region = self.split(addr).0 as usize;
-        if let Some(kind @ Kind::Copy(..)) = self.regions.get_mut(region) {
-            *kind = Kind::Free;
+        let region = self.split(addr).0;
+        if let Some(kind @ Temporary::Copy(..)) = self.temporary_mut(region) {
+            *kind = Temporary::Free;
             self.taken += 1;
         }
     }
@@ -45,13 +45,13 @@ impl<'m> Memory<'m> {
         if bytes.is_empty() {
             bytes.push(0);
         }
-        self.has_room().then(|| self.push(Kind::Copy(name, bytes, writable)))
+        self.has_room().then(|| self.push(Temporary::Copy(name, bytes, writable)))
     }
 
     /// Puts other bytes in place of those that [`Memory::show`] or [`Memory::lend`] gave, as many as there are.
     pub fn change_copy(&mut self, addr: u64, bytes: &[u8]) {
-        let region = self.split(addr).0 as usize;
-        if let Some(Kind::Copy(_, copy, _)) = self.regions.get_mut(region) {
+        let region = self.split(addr).0;
+        if let Some(Temporary::Copy(_, copy, _)) = self.temporary_mut(region) {
             for (to, from) in copy.iter_mut().zip(bytes) {
                 *to = *from;
             }
@@ -60,25 +60,27 @@ impl<'m> Memory<'m> {
 
     /// Whether a program that never gives anything back may have more.
     fn has_room(&self) -> bool {
-        self.regions.iter().filter(|kind| matches!(kind, Kind::Copy(..))).count() < MAX_COPIES
+        self.temporary.iter().filter(|kind| matches!(kind, Temporary::Copy(..))).count()
+            < MAX_COPIES
     }
 
-    fn push(&mut self, kind: Kind<'m>) -> u64 {
-        let idx = self.regions.iter().position(|kind| matches!(kind, Kind::Free));
-        let idx = idx.unwrap_or(self.regions.len());
-        match self.regions.get_mut(idx) {
+    fn push(&mut self, kind: Temporary<'m>) -> u64 {
+        let idx = self.temporary.iter().position(|kind| matches!(kind, Temporary::Free));
+        let idx = idx.unwrap_or(self.temporary.len());
+        match self.temporary.get_mut(idx) {
             Some(free) => *free = kind,
-            None => self.regions.push(kind),
+            None => self.temporary.push(kind),
         }
-        self.seen(address(u32::try_from(idx).unwrap_or(u32::MAX), 0))
+        let region = u32::try_from(MAPS as usize + self.maps.len() + idx).unwrap_or(u32::MAX);
+        self.seen(address(region, 0))
     }
 
     /// Takes back a record by its address.
     pub(crate) fn take_record(&mut self, addr: u64) -> Option<(&'m RingBuf, Record)> {
         let (region, 0) = self.split(addr) else { return None };
-        let kind = self.regions.get_mut(region as usize)?;
-        let Kind::Record { ring, record } = *kind else { return None };
-        *kind = Kind::Free;
+        let kind = self.temporary_mut(region)?;
+        let Temporary::Record { ring, record } = *kind else { return None };
+        *kind = Temporary::Free;
         self.taken += 1;
         Some((ring, record))
     }
@@ -86,10 +88,10 @@ impl<'m> Memory<'m> {
     /// Takes back all records that are still open.
     #[inline]
     pub(crate) fn close_records(&mut self) {
-        for kind in &mut self.regions {
-            if let Kind::Record { ring, record } = *kind {
+        for kind in &mut self.temporary {
+            if let Temporary::Record { ring, record } = *kind {
                 ring.discard(record);
-                *kind = Kind::Free;
+                *kind = Temporary::Free;
                 self.taken += 1;
             }
         }

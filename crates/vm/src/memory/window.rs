@@ -1,6 +1,6 @@
 //! Parts of memory that machine code may touch itself.
 
-use super::{CTX, FRAME_SIZE, Kind, MEM, Memory, PACKET, PACKET_BASE, STACK, STACK_SIZE};
+use super::{CTX, FRAME_SIZE, MEM, Memory, PACKET, PACKET_BASE, STACK, STACK_SIZE, Temporary};
 use super::{address, split};
 
 /// A part of memory that lies still until a helper moves it.
@@ -79,26 +79,27 @@ impl Memory<'_> {
                 let object = self.heap.get(region)?;
                 here(0, object.len(), address_of(object))
             }
-            region => match self.regions.get_mut(region as usize)? {
-                &mut Kind::Map { values, rd, wr, .. } if if write { wr } else { rd } => {
-                    // A value, not the whole store.
-                    let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
-                    let is_there = (lo as usize) < values.len();
-                    let base = values.as_ptr().as_ptr().expose_provenance() as u64;
-                    is_there.then(|| here(lo, values.value_size(), base + u64::from(lo)))?
-                }
-                &mut Kind::Record { ring, record } => {
+            region if let Some(map) = self.map(region) => {
+                let values = map.values().filter(|_| map.allows(write))?;
+                // A value, not the whole store.
+                let lo = at - at.checked_rem(u32::try_from(values.stride()).ok()?)?;
+                let is_there = (lo as usize) < values.len();
+                let base = values.as_ptr().as_ptr().expose_provenance() as u64;
+                is_there.then(|| here(lo, values.value_size(), base + u64::from(lo)))?
+            }
+            region => match self.temporary_mut(region)? {
+                &mut Temporary::Record { ring, record } => {
                     let base = ring.values().as_ptr().as_ptr().expose_provenance();
                     here(0, record.len as usize, (base + record.at) as u64)
                 }
-                Kind::Copy(_, bytes, _) if !write => here(0, bytes.len(), address_of(bytes)),
-                Kind::Copy(_, bytes, writable) => {
+                Temporary::Copy(_, bytes, _) if !write => here(0, bytes.len(), address_of(bytes)),
+                Temporary::Copy(_, bytes, writable) => {
                     let lo = u32::try_from(writable.start).ok()?;
                     let bytes = bytes.get_mut(writable.clone())?;
                     let host = bytes.as_mut_ptr().expose_provenance() as u64;
                     here(lo, bytes.len(), host)
                 }
-                _ => None,
+                Temporary::Free => None,
             },
         }
     }

@@ -56,11 +56,12 @@ fn check(case: &Case) -> Result<(), String> {
     let prog = machine.load(&prog).map_err(|err| err.to_string())?;
     let mut mem = case.mem.clone();
     let len = mem.len() as u64;
-    let packet =
+    let mut packet =
         PacketBuf { end: case.packet.len(), bytes: case.packet.clone(), ..PacketBuf::default() };
     let mut limits = Limits::default();
     limits.insns = case.budget.unwrap_or(limits.insns);
     let args = [address(MEM, 0), len, 0, 0, 0];
+    let packet = Some(&mut packet);
     let input = Input { args, mem: cells(&mut mem), packet, limits, ..Input::default() };
     let output = Vm::new().run(&machine, prog, &mut (), input);
     match (output.result, case.r0, &case.fault) {
