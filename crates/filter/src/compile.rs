@@ -5,7 +5,7 @@ use crate::diff::{Difference, Effort, diff};
 use crate::emit::{MEMBER, PREFIX, PREFIX_CELL, emit};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
-use crate::graph::{Cuts, Graph, PlainHeader, REJECT, Splits};
+use crate::graph::{Graph, Ignored, PlainHeader, REJECT, Splits};
 use crate::lower::{Meaning, Options};
 use crate::memory::{Memory, Workspace};
 use crate::table::{LARGE, Prefixes, Table};
@@ -19,6 +19,8 @@ const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
 /// Instructions of a program, at most, for which a proof is looked for that a smaller one does, and how long.
 const PROVED: usize = 512;
 const EFFORT: Effort = Effort::new(2000);
+/// Proofs that are looked for, at most.
+const PROOFS: u32 = 8;
 
 /// The program that accepts all packets, or none.
 #[must_use]
@@ -77,7 +79,7 @@ impl Meaning {
         let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
         let reserved = meaning.reserve_sets(&plain);
         let (mut graph, mut root) =
-            Graph::of(&meaning, optimise, Splits::Yes, Cuts::Reject, &mut memory.graph);
+            Graph::of(&meaning, optimise, Splits::Yes, Ignored::NOTHING, &mut memory.graph);
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
@@ -195,13 +197,13 @@ impl Meaning {
         if optimise && self.fast {
             let mut fast = self.clone();
             let plain = fast.plain_headers();
-            match fast.compile_with(true, &plain, Cuts::Reject, memory) {
+            match fast.compile_with(true, &plain, Ignored::NOTHING, memory) {
                 // The small one may do.
                 Err(Error { kind: ErrorKind::TooLong { .. }, .. }) if !plain.is_empty() => {}
                 program => return program,
             }
         }
-        let program = self.compile_with(optimise, &[], Cuts::Reject, memory)?;
+        let program = self.compile_with(optimise, &[], Ignored::NOTHING, memory)?;
         if optimise && self.smallest && program.insns().len() <= PROVED {
             return Ok(self.smallest(program, memory));
         }
@@ -209,16 +211,32 @@ impl Meaning {
     }
 
     /// The program, or a smaller one that is proved to accept the same packets: one that is made as if packets were
-    /// never too short for what is loaded of them.
+    /// never too short for what is loaded of them, or for some values at least.
     fn smallest(&self, program: Program, memory: &mut Memory) -> Program {
-        match self.compile_with(true, &[], Cuts::Ignored, memory) {
-            Ok(other)
-                if other.insns().len() < program.insns().len()
-                    && matches!(diff(&program, &other, EFFORT), Difference::Equal(_)) =>
-            {
-                other
+        let mut proofs = 0;
+        let mut smaller =
+            |ignored, than: &Program| match self.compile_with(true, &[], ignored, memory) {
+                Ok(other) if other.insns().len() < than.insns().len() && proofs < PROOFS => {
+                    proofs += 1;
+                    let is_equal = matches!(diff(&program, &other, EFFORT), Difference::Equal(_));
+                    Some(if is_equal { Ok(other) } else { Err(()) })
+                }
+                _ => None,
+            };
+        let values = u32::try_from(self.values.len()).unwrap_or(u32::MAX).min(u64::BITS);
+        match smaller(Ignored::ALL, &program) {
+            None => program,
+            Some(Ok(other)) => other,
+            Some(Err(())) => {
+                let (mut best, mut ignored) = (None, Ignored::NOTHING);
+                for value in (0..values).filter(|&value| self.values.may_fail(value)) {
+                    let more = ignored.with(value);
+                    if let Some(Ok(other)) = smaller(more, best.as_ref().unwrap_or(&program)) {
+                        (best, ignored) = (Some(other), more);
+                    }
+                }
+                best.unwrap_or(program)
             }
-            _ => program,
         }
     }
 
@@ -226,16 +244,16 @@ impl Meaning {
         &self,
         optimise: bool,
         plain: &[PlainHeader],
-        cuts: Cuts,
+        ignored: Ignored,
         memory: &mut Memory,
     ) -> Result<Program, Error> {
         let (program, may_be_smaller) =
-            self.compile_once(optimise, plain, Splits::Yes, cuts, memory)?;
+            self.compile_once(optimise, plain, Splits::Yes, ignored, memory)?;
         if !may_be_smaller {
             return Ok(program);
         }
         // Copies that a split makes may be more than what it leaves out.
-        match self.compile_once(optimise, plain, Splits::No, cuts, memory) {
+        match self.compile_once(optimise, plain, Splits::No, ignored, memory) {
             Ok((other, _)) if other.insns().len() < program.insns().len() => Ok(other),
             _ => Ok(program),
         }
@@ -247,11 +265,11 @@ impl Meaning {
         optimise: bool,
         plain: &[PlainHeader],
         splits: Splits,
-        cuts: Cuts,
+        ignored: Ignored,
         memory: &mut Memory,
     ) -> Result<(Program, bool), Error> {
         let refuses = optimise && !self.as_it_stands;
-        let (mut graph, mut root) = Graph::of(self, optimise, splits, cuts, &mut memory.graph);
+        let (mut graph, mut root) = Graph::of(self, optimise, splits, ignored, &mut memory.graph);
         if optimise {
             root = graph.thread(root);
             // Blocks share instructions, but not so many.

@@ -131,7 +131,7 @@ pub(crate) struct Graph<'a> {
     splits: Splits,
     /// Whether it made a difference.
     was_split: Cell<bool>,
-    cuts: Cuts,
+    ignored: Ignored,
 }
 
 /// Whether ways go on past tests that only they decide, though other ways that meet them before do not: each then has a
@@ -142,12 +142,26 @@ pub(crate) enum Splits {
     No,
 }
 
-/// Whether packets matter that end before what is loaded of them, and divisors that are 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cuts {
-    Reject,
-    /// The graph may accept what it should reject, and must be compared with one that does not.
-    Ignored,
+/// Values of which packets do not matter that end before what is loaded for them, or have a divisor that is 0.
+///
+/// If there are any, the graph may accept what it should reject, and must be compared with one that does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ignored {
+    values: u64,
+}
+
+impl Ignored {
+    pub(crate) const NOTHING: Self = Self { values: 0 };
+    pub(crate) const ALL: Self = Self { values: u64::MAX };
+
+    /// One of the first 64 values more.
+    pub(crate) const fn with(self, value: ValueId) -> Self {
+        Self { values: self.values | 1 << (value & 63) }
+    }
+
+    const fn has(self, value: ValueId) -> bool {
+        self.values == u64::MAX || value < u64::BITS && self.values >> value & 1 != 0
+    }
 }
 
 impl<'a> Graph<'a> {
@@ -156,7 +170,7 @@ impl<'a> Graph<'a> {
         meaning: &'a Meaning,
         optimise: bool,
         splits: Splits,
-        cuts: Cuts,
+        ignored: Ignored,
         memory: &'a mut Memory,
     ) -> (Self, BlockId) {
         let mut graph = Self {
@@ -175,7 +189,7 @@ impl<'a> Graph<'a> {
             plain: REJECT,
             splits,
             was_split: Cell::new(false),
-            cuts,
+            ignored,
         };
         // Every third form of a long expression is a test that is not there already.
         graph.blocks.reserve(meaning.forms.len() / 3);
@@ -485,7 +499,7 @@ impl<'a> Graph<'a> {
     fn divides(&mut self, value: ValueId, next: BlockId) -> BlockId {
         // The length is 0 only where no byte can be loaded.
         let is_long = self.values.known_len() == Some(value) && self.needed(next) > 0;
-        let is_ignored = self.cuts == Cuts::Ignored;
+        let is_ignored = self.ignored.has(value);
         if next == REJECT || is_long || is_ignored || !self.values.may_be_zero(value) {
             return next;
         }
@@ -512,7 +526,7 @@ impl<'a> Graph<'a> {
 
     /// Whether computing the value may reject the packet.
     fn may_reject(&self, value: ValueId) -> bool {
-        self.cuts == Cuts::Reject && self.values.may_fail(value)
+        !self.ignored.has(value) && self.values.may_fail(value)
     }
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.

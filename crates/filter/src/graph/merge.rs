@@ -8,7 +8,7 @@
 
 use super::few::{Askers, FEW, Place, bit, blocks};
 use super::thread::{is_touch, number_bit};
-use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
+use super::{ACCEPT, Block, BlockId, Graph, Ignored, REJECT, Step, filled};
 use crate::form::{Cmp, Rhs, Test};
 use crate::implies::Fact;
 
@@ -41,16 +41,18 @@ impl Graph<'_> {
 
     /// The graph from `root` on without tests of which one way does for the other, if there are some.
     pub(crate) fn without_needless(&mut self, root: BlockId) -> Option<BlockId> {
+        let is_free = self.ignored != Ignored::NOTHING;
+        let least = if is_free { 0 } else { MANY };
         let mut new = None;
         for _ in 0..MERGED {
             let root = new.unwrap_or(root);
-            if root == self.plain || !(MANY..FEW).contains(&(root as usize + 1)) {
+            if root == self.plain || !(least..FEW).contains(&(root as usize + 1)) {
                 break;
             }
             let again = self.asked_behind(root);
-            let Some((id, way)) = (again != 0).then(|| self.needless(root, again)).flatten() else {
-                break;
-            };
+            let needless = (again != 0).then(|| self.needless(root, again)).flatten();
+            let same = || is_free.then(|| self.with_same_ways(root)).flatten();
+            let Some((id, way)) = needless.or_else(same) else { break };
             new = Some(self.with_one_way(root, id, way));
         }
         let root = self.thread(new?);
@@ -149,6 +151,68 @@ impl Graph<'_> {
         }
         (self.memory.few.places, self.memory.few.askers) = (places, askers);
         found
+    }
+
+    /// A test both of whose ways do the same, and one of them.
+    fn with_same_ways(&mut self, root: BlockId) -> Option<(BlockId, BlockId)> {
+        let askers = self.askers(root);
+        let places = self.places(root, &askers);
+        let found = (ACCEPT + 1..=root).find_map(|id| {
+            let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
+                return None;
+            };
+            let mut known = places[id as usize];
+            let is_plain = yes != no && yes > ACCEPT && no > ACCEPT && !known.is_nowhere();
+            (is_plain && matches!(test.rhs, Rhs::Const(_))).then_some(())?;
+            known.loads.learn(self.values, test.value);
+            let does = |one, other, holds| {
+                self.comes_to_the_same(one, other, &known.with(id, holds), &askers, &mut { PAIRS })
+            };
+            if does(yes, no, true) {
+                Some((id, no))
+            } else {
+                does(no, yes, false).then_some((id, yes))
+            }
+        });
+        (self.memory.few.places, self.memory.few.askers) = (places, askers);
+        found
+    }
+
+    /// Whether, where so much is known, the ways from two blocks on come to the same ends.
+    fn comes_to_the_same(
+        &self,
+        one: BlockId,
+        other: BlockId,
+        known: &Place,
+        askers: &Askers,
+        left: &mut u32,
+    ) -> bool {
+        let (mut one, mut other, mut known) = (one, other, *known);
+        while one != other {
+            let Some(fewer) = left.checked_sub(1) else { return false };
+            *left = fewer;
+            if let Some(next) = self.known_way(one, &known, askers) {
+                one = next;
+            } else if let Some(next) = self.known_way(other, &known, askers) {
+                other = next;
+            } else {
+                // A block that stands before another one cannot lead there.
+                let id = one.max(other);
+                let Block { step: Step::Test(test), .. } = self.blocks[id as usize] else {
+                    return false;
+                };
+                if !matches!(test.rhs, Rhs::Const(_)) || !known.loads.is_safe(self, test.value) {
+                    return false;
+                }
+                known.loads.learn(self.values, test.value);
+                let there = known.with(id, true);
+                if !self.comes_to_the_same(one, other, &there, askers, left) {
+                    return false;
+                }
+                known = known.with(id, false);
+            }
+        }
+        true
     }
 
     /// Whether, where so much is known, all ways from a block on come to the end.
