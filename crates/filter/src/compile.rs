@@ -205,39 +205,46 @@ impl Meaning {
         }
         let program = self.compile_with(optimise, &[], Ignored::NOTHING, memory)?;
         if optimise && self.smallest && program.insns().len() <= PROVED {
-            return Ok(self.smallest(program, memory));
+            return self.smallest(program, memory);
         }
         Ok(program)
     }
 
     /// The program, or a smaller one that is proved to accept the same packets: one that is made as if packets were
     /// never too short for what is loaded of them, or for some values at least.
-    fn smallest(&self, program: Program, memory: &mut Memory) -> Program {
+    fn smallest(&self, program: Program, memory: &mut Memory) -> Result<Program, Error> {
+        let is_equal =
+            |other: &Program| matches!(diff(&program, other, EFFORT), Difference::Equal(_));
+        let nothing = program_of_all(false, self.snaplen);
+        if program.insns().len() > 1 && is_equal(&nothing) {
+            let error = Error::new(Span::default(), ErrorKind::RejectsAll);
+            return if self.as_it_stands { Ok(nothing) } else { Err(error) };
+        }
         let mut proofs = 0;
-        let mut smaller =
-            |ignored, than: &Program| match self.compile_with(true, &[], ignored, memory) {
-                Ok(other) if other.insns().len() < than.insns().len() && proofs < PROOFS => {
-                    proofs += 1;
-                    let is_equal = matches!(diff(&program, &other, EFFORT), Difference::Equal(_));
-                    Some(if is_equal { Ok(other) } else { Err(()) })
-                }
-                _ => None,
-            };
-        let values = u32::try_from(self.values.len()).unwrap_or(u32::MAX).min(u64::BITS);
-        match smaller(Ignored::ALL, &program) {
-            None => program,
-            Some(Ok(other)) => other,
-            Some(Err(())) => {
+        let mut smaller = |ignored, than: &Program| {
+            let other = self.compile_with(true, &[], ignored, memory).ok()?;
+            (other.insns().len() < than.insns().len() && proofs < PROOFS).then(|| {
+                proofs += 1;
+                is_equal(&other).then_some(other)
+            })
+        };
+        let found = match smaller(Ignored::ALL, &program) {
+            None => None,
+            Some(Some(other)) => Some(other),
+            Some(None) => {
+                let values = u32::try_from(self.values.len()).unwrap_or(u32::MAX).min(u64::BITS);
                 let (mut best, mut ignored) = (None, Ignored::NOTHING);
                 for value in (0..values).filter(|&value| self.values.may_fail(value)) {
                     let more = ignored.with(value);
-                    if let Some(Ok(other)) = smaller(more, best.as_ref().unwrap_or(&program)) {
+                    let than = best.as_ref().unwrap_or(&program);
+                    if let Some(Some(other)) = smaller(more, than) {
                         (best, ignored) = (Some(other), more);
                     }
                 }
-                best.unwrap_or(program)
+                best
             }
-        }
+        };
+        Ok(found.unwrap_or(program))
     }
 
     fn compile_with(

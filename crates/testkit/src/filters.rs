@@ -5,7 +5,9 @@ use crate::traffic::{HOSTS4, HOSTS6, MACS, PORTS, Traffic};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use skep_cbpf::{CheckError, CondOp, Format, Insn, Program, RawInsn, Src, check, print};
-use skep_filter::{Difference, Effort, ErrorKind, Expr, LinkType, Meaning, Options, Source, diff};
+use skep_filter::{
+    Difference, Effort, ErrorKind, Expr, LinkType, Meaning, Options, Source, diff, program_of_all,
+};
 use std::fmt::Write as _;
 
 /// What was compared.
@@ -148,9 +150,13 @@ fn compared(
         (Err(err), _) if err.kind == ErrorKind::RejectsAll => None,
         (Err(err), _) => return Err(format!("not optimised: {err}")),
     };
-    let of = |options| Expr::parse(text).and_then(|expr| expr.compile(&options)).ok();
-    let fast = of(Options { fast: true, optimise: true, ..options });
-    let smallest = of(Options { smallest: true, optimise: true, ..options });
+    let of = |options| Expr::parse(text).and_then(|expr| expr.compile(&options));
+    let fast = of(Options { fast: true, optimise: true, ..options }).ok();
+    let smallest = match of(Options { smallest: true, optimise: true, ..options }) {
+        // A proof may find that out.
+        Err(err) if err.kind == ErrorKind::RejectsAll => Some(program_of_all(false, 1)),
+        smallest => smallest.ok(),
+    };
     if (fast.is_none() || smallest.is_none()) && ours.is_some() {
         return Err("no fast program, or no smallest one".into());
     }
