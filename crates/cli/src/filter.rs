@@ -158,6 +158,7 @@ impl Filter {
             },
             optimise: !self.no_optimise,
             fast: self.fast,
+            smallest: !self.fast,
             resolver: &FilesOnly,
             ..Options::default()
         };

@@ -1,10 +1,11 @@
 //! The compiler.
 
 use crate::ast::Expr;
+use crate::diff::{Difference, Effort, diff};
 use crate::emit::{MEMBER, PREFIX, PREFIX_CELL, emit};
 use crate::error::{Error, ErrorKind};
 use crate::form::{Cmp, Form, Rhs, Test, Value, ValueId};
-use crate::graph::{Graph, PlainHeader, REJECT, Splits};
+use crate::graph::{Cuts, Graph, PlainHeader, REJECT, Splits};
 use crate::lower::{Meaning, Options};
 use crate::memory::{Memory, Workspace};
 use crate::table::{LARGE, Prefixes, Table};
@@ -14,6 +15,10 @@ use std::collections::HashMap;
 
 /// Blocks of which no program that the kernel takes can be made.
 const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
+
+/// Instructions of a program, at most, for which a proof is looked for that a smaller one does, and how long.
+const PROVED: usize = 512;
+const EFFORT: Effort = Effort::new(2000);
 
 /// The program that accepts all packets, or none.
 #[must_use]
@@ -71,7 +76,8 @@ impl Meaning {
         let specialises = optimise && meaning.fast;
         let plain = if specialises { meaning.plain_headers() } else { Vec::new() };
         let reserved = meaning.reserve_sets(&plain);
-        let (mut graph, mut root) = Graph::of(&meaning, optimise, Splits::Yes, &mut memory.graph);
+        let (mut graph, mut root) =
+            Graph::of(&meaning, optimise, Splits::Yes, Cuts::Reject, &mut memory.graph);
         graph.reserved = reserved;
         if optimise {
             root = graph.thread(root);
@@ -189,27 +195,47 @@ impl Meaning {
         if optimise && self.fast {
             let mut fast = self.clone();
             let plain = fast.plain_headers();
-            match fast.compile_with(true, &plain, memory) {
+            match fast.compile_with(true, &plain, Cuts::Reject, memory) {
                 // The small one may do.
                 Err(Error { kind: ErrorKind::TooLong { .. }, .. }) if !plain.is_empty() => {}
                 program => return program,
             }
         }
-        self.compile_with(optimise, &[], memory)
+        let program = self.compile_with(optimise, &[], Cuts::Reject, memory)?;
+        if optimise && self.smallest && program.insns().len() <= PROVED {
+            return Ok(self.smallest(program, memory));
+        }
+        Ok(program)
+    }
+
+    /// The program, or a smaller one that is proved to accept the same packets: one that is made as if packets were
+    /// never too short for what is loaded of them.
+    fn smallest(&self, program: Program, memory: &mut Memory) -> Program {
+        match self.compile_with(true, &[], Cuts::Ignored, memory) {
+            Ok(other)
+                if other.insns().len() < program.insns().len()
+                    && matches!(diff(&program, &other, EFFORT), Difference::Equal(_)) =>
+            {
+                other
+            }
+            _ => program,
+        }
     }
 
     fn compile_with(
         &self,
         optimise: bool,
         plain: &[PlainHeader],
+        cuts: Cuts,
         memory: &mut Memory,
     ) -> Result<Program, Error> {
-        let (program, may_be_smaller) = self.compile_once(optimise, plain, Splits::Yes, memory)?;
+        let (program, may_be_smaller) =
+            self.compile_once(optimise, plain, Splits::Yes, cuts, memory)?;
         if !may_be_smaller {
             return Ok(program);
         }
         // Copies that a split makes may be more than what it leaves out.
-        match self.compile_once(optimise, plain, Splits::No, memory) {
+        match self.compile_once(optimise, plain, Splits::No, cuts, memory) {
             Ok((other, _)) if other.insns().len() < program.insns().len() => Ok(other),
             _ => Ok(program),
         }
@@ -221,10 +247,11 @@ impl Meaning {
         optimise: bool,
         plain: &[PlainHeader],
         splits: Splits,
+        cuts: Cuts,
         memory: &mut Memory,
     ) -> Result<(Program, bool), Error> {
         let refuses = optimise && !self.as_it_stands;
-        let (mut graph, mut root) = Graph::of(self, optimise, splits, &mut memory.graph);
+        let (mut graph, mut root) = Graph::of(self, optimise, splits, cuts, &mut memory.graph);
         if optimise {
             root = graph.thread(root);
             // Blocks share instructions, but not so many.
@@ -235,8 +262,10 @@ impl Meaning {
                     return Err(Error::new(Span::default(), kind));
                 }
             }
+            root = graph.with_tags_late(self, root);
             root = graph.in_order(root);
-            root = graph.without_idle(root);
+            let idle = graph.without_idle(root);
+            root = if idle == root { root } else { graph.in_order(idle) };
             root = graph.specialise(root, plain);
             root = graph.trees(root);
         }
@@ -245,13 +274,30 @@ impl Meaning {
         }
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
-        if optimise
-            && !self.fast
-            && let Some(root) = graph.merged(root)
-            && let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
-            && other.insns().len() < program.insns().len()
-        {
-            program = other;
+        if optimise && !self.fast {
+            if let Some(new) = graph.without_needless(root) {
+                if refuses && new == REJECT {
+                    return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+                }
+                root = new;
+                let other = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
+                if other.insns().len() < program.insns().len() {
+                    program = other;
+                }
+            }
+            if let Some(new) = graph.without_reloads(root) {
+                root = new;
+                let other = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
+                if other.insns().len() < program.insns().len() {
+                    program = other;
+                }
+            }
+            if let Some(root) = graph.merged(root)
+                && let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
+                && other.insns().len() < program.insns().len()
+            {
+                program = other;
+            }
         }
         Ok((program, may_be_smaller))
     }

@@ -307,8 +307,7 @@ fn branch(
         machine.value(test.value)?;
         return Ok(Branch { cond: None, yes, no });
     }
-    let is_bits = test.cmp == Cmp::Eq && test.mask != u32::MAX && test.mask != 0;
-    if is_bits && (k == 0 || k == test.mask && k.is_power_of_two()) {
+    if test.is_of_bits() {
         machine.bits(test.value, test.mask)?;
         let (yes, no) = if k == 0 { (no, yes) } else { (yes, no) };
         return when(CondOp::Set, Src::K(test.mask), yes, no);

@@ -90,6 +90,15 @@ pub(crate) struct Test {
     pub(crate) rhs: Rhs,
 }
 
+impl Test {
+    /// Whether it is asked by `jset`, which leaves the value as it was: whether some bits are 0, or one is 1.
+    pub(crate) const fn is_of_bits(&self) -> bool {
+        let Rhs::Const(k) = self.rhs else { return false };
+        let is_some = self.mask != u32::MAX && self.mask != 0;
+        matches!(self.cmp, Cmp::Eq) && is_some && (k == 0 || k == self.mask && k.is_power_of_two())
+    }
+}
+
 /// A condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -161,6 +170,8 @@ pub(crate) struct Values {
     /// Which bytes of a link layer's header are loaded, as bits for each size, and whether some are by loads of two sizes.
     loaded: [u16; 3],
     overlap: bool,
+    /// Whether some load begins where another one says.
+    indexed: bool,
     index: std::collections::HashMap<Value, ValueId, std::hash::BuildHasherDefault<Mixer>>,
 }
 
@@ -179,7 +190,7 @@ impl Values {
     /// Forgets all; the memory stays.
     pub(crate) fn clear(&mut self) {
         self.list.clear();
-        (self.len, self.loaded, self.overlap) = (None, [0; 3], false);
+        (self.len, self.loaded, self.overlap, self.indexed) = (None, [0; 3], false, false);
         if !self.index.is_empty() {
             self.index.clear();
         }
@@ -293,8 +304,16 @@ impl Values {
                 Some(more) => self.add(Value::Ind(size, left, off.wrapping_add(more))),
                 None => self.add(Value::Ind(size, base, off)),
             },
-            _ => self.add(Value::Ind(size, base, off)),
+            other => {
+                self.indexed |= matches!(other, Value::Abs(..));
+                self.add(Value::Ind(size, base, off))
+            }
         }
+    }
+
+    /// Whether some load begins where another one says.
+    pub(crate) const fn indexed(&self) -> bool {
+        self.indexed
     }
 
     /// A load at a constant position.
@@ -420,6 +439,15 @@ impl Values {
             }
             _ => u32::MAX,
         }
+    }
+
+    /// Whether it is a number that is shifted, and never comes to `k`.
+    pub(crate) fn is_never(&self, id: ValueId, k: u32) -> bool {
+        let Value::Alu(op @ (AluOp::Lsh | AluOp::Rsh), left, _) = self.get(id) else {
+            return false;
+        };
+        let comes_to = |left| (0..u32::BITS).any(|by| op.apply(left, by) == Some(k));
+        self.constant(left).is_some_and(|left| !comes_to(left))
     }
 
     /// As `most`, without going deeper.

@@ -14,7 +14,9 @@ mod idle;
 mod merge;
 mod plain;
 mod regroup;
+mod reload;
 mod sets;
+mod sink;
 mod thread;
 
 use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, ones};
@@ -129,6 +131,7 @@ pub(crate) struct Graph<'a> {
     splits: Splits,
     /// Whether it made a difference.
     was_split: Cell<bool>,
+    cuts: Cuts,
 }
 
 /// Whether ways go on past tests that only they decide, though other ways that meet them before do not: each then has a
@@ -139,12 +142,21 @@ pub(crate) enum Splits {
     No,
 }
 
+/// Whether packets matter that end before what is loaded of them, and divisors that are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cuts {
+    Reject,
+    /// The graph may accept what it should reject, and must be compared with one that does not.
+    Ignored,
+}
+
 impl<'a> Graph<'a> {
     /// The graph of a meaning, and its first block.
     pub(crate) fn of(
         meaning: &'a Meaning,
         optimise: bool,
         splits: Splits,
+        cuts: Cuts,
         memory: &'a mut Memory,
     ) -> (Self, BlockId) {
         let mut graph = Self {
@@ -163,6 +175,7 @@ impl<'a> Graph<'a> {
             plain: REJECT,
             splits,
             was_split: Cell::new(false),
+            cuts,
         };
         // Every third form of a long expression is a test that is not there already.
         graph.blocks.reserve(meaning.forms.len() / 3);
@@ -356,9 +369,13 @@ impl<'a> Graph<'a> {
             }
         }
         if let Rhs::Value(rhs) = test.rhs
-            && self.is_too_short(&test, rhs, yes)
+            && let Some((most, least)) = self.as_length(&test, rhs)
         {
-            yes = REJECT;
+            if least > most {
+                yes = no;
+            } else if self.needed(yes) > most {
+                yes = REJECT;
+            }
         }
         if yes == no {
             self.folded += 1;
@@ -402,15 +419,15 @@ impl<'a> Graph<'a> {
         decided.is_some_and(|decided| to == if decided { yes } else { no })
     }
 
-    /// Whether the length is equal to a value that is never as large as what is accepted from a block on.
-    fn is_too_short(&mut self, test: &Test, rhs: ValueId, next: BlockId) -> bool {
-        let other = match self.values.known_len() {
-            Some(len) if len == test.value => rhs,
-            Some(len) if len == rhs => test.value,
-            _ => return false,
+    /// What a value is at most that is to be equal to the length, and the bytes that the packet has at least of which it is computed.
+    fn as_length(&self, test: &Test, rhs: ValueId) -> Option<(u32, u32)> {
+        let other = match self.values.known_len()? {
+            len if len == test.value => rhs,
+            len if len == rhs => test.value,
+            _ => return None,
         };
-        let most = self.values.most(other);
-        (test.cmp, test.mask) == (Cmp::Eq, u32::MAX) && self.needed(next) > most
+        ((test.cmp, test.mask) == (Cmp::Eq, u32::MAX))
+            .then(|| (self.values.most(other), self.least(other)))
     }
 
     /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
@@ -429,6 +446,7 @@ impl<'a> Graph<'a> {
         let always = match test.cmp {
             Cmp::Eq if k & !most != 0 => Some(false),
             Cmp::Eq if most == 0 => Some(true),
+            Cmp::Eq if test.mask == u32::MAX && self.values.is_never(test.value, k) => Some(false),
             Cmp::Ge | Cmp::Gt if k == 0 => Some(true),
             Cmp::Ge | Cmp::Gt if k > most => Some(false),
             _ => None,
@@ -467,20 +485,34 @@ impl<'a> Graph<'a> {
     fn divides(&mut self, value: ValueId, next: BlockId) -> BlockId {
         // The length is 0 only where no byte can be loaded.
         let is_long = self.values.known_len() == Some(value) && self.needed(next) > 0;
-        if next == REJECT || is_long || !self.values.may_be_zero(value) {
+        let is_ignored = self.cuts == Cuts::Ignored;
+        if next == REJECT || is_long || is_ignored || !self.values.may_be_zero(value) {
             return next;
         }
-        let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
+        // Something added to a number, or exclusive or, is 0 for one number.
+        let (mut value, mut k) = (value, 0u32);
+        while let Value::Alu(op @ (AluOp::Add | AluOp::Xor), inner, by) = self.values.get(value)
+            && let Some(by) = self.values.constant(by)
+        {
+            k = if op == AluOp::Add { k.wrapping_sub(by) } else { k ^ by };
+            value = inner;
+        }
+        let test = Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k) };
         self.test(test, REJECT, next)
     }
 
     fn touch_one(&mut self, value: ValueId, next: BlockId) -> BlockId {
-        if next == REJECT || !self.values.may_fail(value) || self.is_touched(value, next) {
+        if next == REJECT || !self.may_reject(value) || self.is_touched(value, next) {
             return next;
         }
         let test = Test { value, mask: 0, cmp: Cmp::Eq, rhs: Rhs::Const(0) };
         self.has_touches = true;
         self.add(Block { step: Step::Test(test), yes: next, no: next })
+    }
+
+    /// Whether computing the value may reject the packet.
+    fn may_reject(&self, value: ValueId) -> bool {
+        self.cuts == Cuts::Reject && self.values.may_fail(value)
     }
 
     /// Whether the block loads the value itself first, or more is loaded before any packet is accepted.

@@ -68,6 +68,13 @@ impl Fact {
             (_, false, Cmp::Eq) if known.value == 1 => {
                 Known { mask: this.mask, value: 0 }.bits_equal(other.mask, asked)
             }
+            // Numbers below have none of the bits.
+            (_, false, Cmp::Eq)
+                if this.mask == u32::MAX
+                    && 1 << other.mask.trailing_zeros().min(31) >= known.value =>
+            {
+                Some(asked == 0)
+            }
             (_, false, Cmp::Eq) => {
                 let same = this.mask == u32::MAX || this.mask == other.mask;
                 (same && asked >= known.value).then_some(false)

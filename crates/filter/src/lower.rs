@@ -68,6 +68,9 @@ pub struct Options<'a> {
     /// 20 bytes have a way of their own, whose loads are at constant places. In the kernel those are
     /// instructions, others are calls.
     pub fast: bool,
+    /// Whether some milliseconds may be spent on a program that is smaller still: without loads of which a proof over all
+    /// packets ([`diff`](crate::diff())) finds that none is too short for them alone. Fast programs stay as they are.
+    pub smallest: bool,
     /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
     pub tables: bool,
     /// The process whose packets the meaning is for: no program can find out.
@@ -86,6 +89,7 @@ impl Default for Options<'_> {
             source: Source::default(),
             optimise: true,
             fast: false,
+            smallest: false,
             tables: false,
             process: None,
             resolver: &Numeric,
@@ -102,6 +106,7 @@ impl std::fmt::Debug for Options<'_> {
             .field("source", &self.source)
             .field("optimise", &self.optimise)
             .field("fast", &self.fast)
+            .field("smallest", &self.smallest)
             .finish_non_exhaustive()
     }
 }
@@ -124,6 +129,8 @@ pub struct Meaning {
     pub(crate) folded: Option<Error>,
     /// Whether the program may be larger if that makes it faster.
     pub(crate) fast: bool,
+    /// Whether a proof may be looked for that a smaller one does.
+    pub(crate) smallest: bool,
     /// Large sets, in order, that are looked up in tables.
     pub(crate) sets: Vec<Vec<u32>>,
     /// The same of prefixes of IPv6.
@@ -206,6 +213,7 @@ impl Expr {
         meaning.forms.reserve(count * 9 + 24);
         meaning.nodes.reserve(count);
         (meaning.snaplen, meaning.fast) = (options.snaplen, options.fast);
+        meaning.smallest = options.smallest;
         let mut lowering = Lowering {
             expr: self,
             options,

@@ -31,6 +31,8 @@ pub struct Tally {
     pub theirs: u64,
     /// Programs of ours that are larger.
     pub larger: u64,
+    /// The same, where a proof may make them smaller (`Options::smallest`).
+    pub still_larger: u64,
     /// The same, where libpcap's is smaller because it accepts packets that are too short.
     pub inexact: u64,
 }
@@ -48,6 +50,7 @@ impl Tally {
         self.ours += other.ours;
         self.theirs += other.theirs;
         self.larger += other.larger;
+        self.still_larger += other.still_larger;
         self.inexact += other.inexact;
     }
 }
@@ -145,11 +148,11 @@ fn compared(
         (Err(err), _) if err.kind == ErrorKind::RejectsAll => None,
         (Err(err), _) => return Err(format!("not optimised: {err}")),
     };
-    let fast = Expr::parse(text)
-        .and_then(|expr| expr.compile(&Options { fast: true, optimise: true, ..options }))
-        .ok();
-    if fast.is_none() && ours.is_some() {
-        return Err("no fast program".into());
+    let of = |options| Expr::parse(text).and_then(|expr| expr.compile(&options)).ok();
+    let fast = of(Options { fast: true, optimise: true, ..options });
+    let smallest = of(Options { smallest: true, optimise: true, ..options });
+    if (fast.is_none() || smallest.is_none()) && ours.is_some() {
+        return Err("no fast program, or no smallest one".into());
     }
     let rejects_all = compiled.as_ref().is_err_and(|err| err.kind == ErrorKind::RejectsAll);
     let theirs = match theirs {
@@ -167,6 +170,8 @@ fn compared(
             tally.inexact += 1;
         } else if is_larger {
             tally.larger += 1;
+            let is_still = |program: &Program| program.insns().len() > theirs.len();
+            tally.still_larger += u64::from(smallest.as_ref().is_some_and(is_still));
             larger = Some(format!(
                 "{} {text:?}: {} instructions, libpcap {}\n{}\nlibpcap\n{}",
                 request.link.name(),
@@ -209,9 +214,13 @@ fn compared(
             if keeps(ours) != want {
                 return told("our program", &ours.encode());
             }
-            if fast.as_ref().is_some_and(|fast| keeps(fast) != want) {
-                let raws = fast.as_ref().map(Program::encode).unwrap_or_default();
-                return told("our fast program", &raws);
+            for (who, program) in [("our fast program", &fast), ("our smallest program", &smallest)]
+            {
+                if let Some(program) = program
+                    && keeps(program) != want
+                {
+                    return told(who, &program.encode());
+                }
             }
         } else if want && rejects_all {
             return Err(format!("it is said to reject all packets, {one:x?} matches"));

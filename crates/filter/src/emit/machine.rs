@@ -293,12 +293,12 @@ impl<'a> Machine<'a> {
                 return Ok(swapped);
             }
         }
-        let begins_in_a = self.begins_in_a(left);
-        // What is in `A` already need not be loaded again, nor its index.
-        self.value(if begins_in_a { left } else { right })?;
+        // What is in `A` already need not be loaded again, nor its index; nor what the other one is made of.
+        let is_first = self.begins_in_a(left) || self.is_made_of(right, left);
+        self.value(if is_first { left } else { right })?;
         let slot = self.scratch()?;
         self.code.push(Insn::Store { reg: Reg::A, k: slot });
-        if begins_in_a {
+        if is_first {
             self.index(right)?;
             self.code.push(Insn::LoadMem { reg: Reg::A, k: slot });
             self.state.put(left, u32::MAX);
@@ -321,6 +321,20 @@ impl<'a> Machine<'a> {
             id = left;
         }
         self.known().has(id, u32::MAX) && matches!(self.values.get(id), Value::Ind(..))
+    }
+
+    /// Whether a value is computed of another one, which is loaded from behind a header.
+    fn is_made_of(&self, id: ValueId, load: ValueId) -> bool {
+        let (mut id, is_load) = (id, matches!(self.values.get(load), Value::Ind(..)));
+        while is_load && id != load {
+            id = match self.values.get(id) {
+                // Nested no deeper than parentheses.
+                Value::Alu(_, left, right) if !self.is_made_of(right, load) => left,
+                Value::Neg(operand) | Value::Ind(_, operand, _) => operand,
+                value => return matches!(value, Value::Alu(..)),
+            };
+        }
+        is_load
     }
 
     /// `X = value`

@@ -26,7 +26,7 @@ impl Graph<'_> {
     }
 
     /// The bytes that a packet has at least of which the value is computed.
-    fn least(&self, mut value: ValueId) -> u32 {
+    pub(super) fn least(&self, mut value: ValueId) -> u32 {
         let mut behind = 0;
         let end = loop {
             match self.values.get(value) {
@@ -96,7 +96,8 @@ pub(super) fn is_near(values: &Values, base: ValueId, off: u32) -> bool {
     off <= FAR && is_place
 }
 
-/// Whether a load ends no earlier than another one behind the same header, so that it rejects where that does.
+/// Whether a load ends no earlier than another one behind the same header, or one before, so that it rejects where that
+/// does.
 pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool {
     let (Value::Ind(size, base, off), Value::Ind(other_size, other_base, other)) =
         (values.get(id), values.get(later))
@@ -104,7 +105,12 @@ pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool 
         return false;
     };
     let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
-    base == other_base
+    // What begins behind a header is behind it as well.
+    let is_behind = || {
+        matches!(values.get(other_base), Value::Alu(AluOp::Add, left, right)
+        if left == base || right == base)
+    };
+    (base == other_base || is_behind())
         && end(other, other_size) >= end(off, size)
         && is_near(values, base, off)
         && is_near(values, base, other)

@@ -156,7 +156,7 @@ impl Graph<'_> {
 
     /// Whether no value is asked for twice.
     fn asks_once(&self, root: BlockId) -> bool {
-        if self.values.overlap() {
+        if self.values.overlap() || self.values.indexed() {
             return false;
         }
         let mut asked = 0;
@@ -172,7 +172,7 @@ impl Graph<'_> {
 
     /// `asked` has, for each block, the values that blocks before it ask for.
     fn is_decided_perhaps(&mut self, root: BlockId, asked: &mut [Asked]) -> bool {
-        if self.values.overlap() {
+        if self.values.overlap() || self.values.indexed() {
             return true;
         }
         let (mut numbers, mut is_plain) = (0, true);
@@ -181,9 +181,12 @@ impl Graph<'_> {
             let before = asked[id as usize];
             let (mut there, mut elsewhere) = (before, before);
             if let Step::Test(test) = step {
-                // The length is told by what was loaded, too.
+                // The length is told by what was loaded, too, and tells what cannot be loaded.
                 let is_len = self.values.known_len() == Some(test.value);
-                if yes == no || test.value > LAST_BIT || is_len && id != root {
+                if yes == no
+                    || test.value > LAST_BIT
+                    || is_len && (id != root || self.may_be_beyond(root))
+                {
                     return true;
                 }
                 let value = bit(test.value);
@@ -230,6 +233,18 @@ impl Graph<'_> {
             self.plain = root;
         }
         false
+    }
+
+    /// Whether a graph that begins with a test of the length may load what is beyond.
+    fn may_be_beyond(&self, root: BlockId) -> bool {
+        let Step::Test(Test { rhs: Rhs::Const(longest), .. }) = self.blocks[root as usize].step
+        else {
+            return false;
+        };
+        (ACCEPT + 1..root).any(|id| {
+            matches!(self.blocks[id as usize].step,
+                Step::Test(test) if self.reaches_beyond(&test, longest))
+        })
     }
 
     /// Which tests ask for a value, for each value.
@@ -291,6 +306,12 @@ impl Graph<'_> {
                 let (mut there, mut elsewhere) = (here, here);
                 if yes != no {
                     (there, elsewhere) = (here.with(id, true), here.with(id, false));
+                    if self.values.indexed()
+                        && let Test { value, mask: u32::MAX, cmp: Cmp::Eq, rhs: Rhs::Const(k) } =
+                            test
+                    {
+                        there.loads.learn_begin(self.values, value, k);
+                    }
                 }
                 let ways = (
                     self.follow_few(yes, &there, &askers),
@@ -336,8 +357,12 @@ impl Graph<'_> {
 
     /// Where a way leads, past what is decided on it.
     fn follow_few(&self, mut id: BlockId, known: &Place, askers: &Askers) -> BlockId {
+        let longest = self.longest(known, askers);
         while id > ACCEPT {
             let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else { break };
+            if longest.is_some_and(|longest| self.reaches_beyond(&test, longest)) {
+                return REJECT;
+            }
             id = if is_touch(&test, yes, no) {
                 if !known.loads.is_safe(self, test.value)
                     && !self.is_idle(test.value, yes, known.loads, self.facts(known))
@@ -357,6 +382,34 @@ impl Graph<'_> {
             };
         }
         id
+    }
+
+    /// The bytes that the packet has at most, if its length has been asked for.
+    #[inline]
+    fn longest(&self, known: &Place, askers: &Askers) -> Option<u32> {
+        let others = askers[self.values.known_len()? as usize];
+        let most = |id: BlockId, holds: bool| match self.blocks[id as usize].step {
+            Step::Test(Test { mask: u32::MAX, cmp, rhs: Rhs::Const(k), .. }) => {
+                match (cmp, holds) {
+                    (Cmp::Eq, true) => Some(k),
+                    (Cmp::Ge, false) => k.checked_sub(1),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let holds = blocks(known.holds & others).filter_map(|id| most(id, true));
+        holds.chain(blocks(known.fails & others).filter_map(|id| most(id, false))).min()
+    }
+
+    /// Whether a test loads what no packet of at most so many bytes has.
+    fn reaches_beyond(&self, test: &Test, longest: u32) -> bool {
+        let mut loads = Loads::NOTHING;
+        loads.learn(self.values, test.value);
+        if let Rhs::Value(rhs) = test.rhs {
+            loads.learn(self.values, rhs);
+        }
+        loads.len() > longest
     }
 
     /// Where a way leads, past tests that lead to the same place either way, if what they load rejects nothing.

@@ -3,6 +3,8 @@
 //! A way that knows more than others goes on past tests that they meet, and so may have a copy of what is between. Here
 //! such a copy gives way: a block may be replaced by another one that, by what is known where the first begins, does
 //! the same, though it asks what is known already. No value is loaded for it that was not loaded before.
+//!
+//! So may a test: what it decides may be decided behind it all the same, and only ways that go on past that need it.
 
 use super::few::{Askers, FEW, Place, bit, blocks};
 use super::thread::{is_touch, number_bit};
@@ -14,6 +16,9 @@ use crate::implies::Fact;
 const MERGED: usize = 16;
 /// Pairs of blocks looked at to replace one.
 const PAIRS: u32 = 64;
+/// Blocks of the smallest graph that is looked through for tests which need not be: in smaller ones, the look costs more
+/// than it finds.
+const MANY: usize = 14;
 
 impl Graph<'_> {
     /// The graph from `root` on with fewer blocks, if there is one.
@@ -32,6 +37,164 @@ impl Graph<'_> {
             merged = Some(self.replaced(root, one, other));
         }
         merged.map(|root| self.in_order(root))
+    }
+
+    /// The graph from `root` on without tests of which one way does for the other, if there are some.
+    pub(crate) fn without_needless(&mut self, root: BlockId) -> Option<BlockId> {
+        let mut new = None;
+        for _ in 0..MERGED {
+            let root = new.unwrap_or(root);
+            if root == self.plain || !(MANY..FEW).contains(&(root as usize + 1)) {
+                break;
+            }
+            let again = self.asked_behind(root);
+            let Some((id, way)) = (again != 0).then(|| self.needless(root, again)).flatten() else {
+                break;
+            };
+            new = Some(self.with_one_way(root, id, way));
+        }
+        let root = self.thread(new?);
+        let root = self.in_order(root);
+        Some(self.without_idle(root))
+    }
+
+    /// Tests with one way to an end and one to where their value is asked for again, but for those that something which
+    /// nothing else decides leads to the other end.
+    fn asked_behind(&self, root: BlockId) -> u64 {
+        /// What is behind a block: the values that are asked for, and the ends that some packet comes to, as bits.
+        #[derive(Clone, Copy, Default)]
+        struct Behind {
+            values: u64,
+            ends: u64,
+        }
+        // The values that are asked for before a block.
+        let (mut before, mut is_again) = ([0u64; FEW], false);
+        for id in (ACCEPT + 1..=root).rev() {
+            let Block { step, yes, no } = self.blocks[id as usize];
+            let mut values = before[id as usize];
+            if let Step::Test(test) = step {
+                let value = 1 << (test.value & 63);
+                is_again |= values & value != 0;
+                values |= value;
+            }
+            before[yes as usize] |= values;
+            before[no as usize] |= values;
+        }
+        if !is_again {
+            return 0;
+        }
+        let mut behind = [Behind::default(); FEW];
+        behind[REJECT as usize].ends = bit(REJECT);
+        behind[ACCEPT as usize].ends = bit(ACCEPT);
+        let mut found = 0;
+        for id in ACCEPT + 1..=root {
+            let Block { step, yes, no } = self.blocks[id as usize];
+            let (there, elsewhere) = (behind[yes as usize], behind[no as usize]);
+            let mut here = Behind {
+                values: there.values | elsewhere.values,
+                ends: there.ends & elsewhere.ends,
+            };
+            if let Step::Test(test) = step {
+                let value = 1 << (test.value & 63);
+                let is_again = here.values & value != 0 && matches!(test.rhs, Rhs::Const(_));
+                let decides = |holds: bool| {
+                    let fact = Fact { test, holds };
+                    self.blocks[ACCEPT as usize + 1..id as usize].iter().any(|block| {
+                        matches!(block.step, Step::Test(other)
+                            if other.value == test.value && fact.decides(&other).is_some())
+                    })
+                };
+                let may_end = |end: BlockId, other: Behind, holds: bool| {
+                    end <= ACCEPT
+                        && other.values & value != 0
+                        && other.ends & !bit(end) == 0
+                        && decides(holds)
+                };
+                if is_again
+                    && yes != no
+                    && (may_end(yes, elsewhere, true) || may_end(no, there, false))
+                {
+                    found |= bit(id);
+                }
+                here.values |= value;
+                if before[id as usize] & value == 0 {
+                    here.ends = there.ends | elsewhere.ends;
+                }
+            }
+            behind[id as usize] = here;
+        }
+        found
+    }
+
+    /// The last of some tests of which one way does for the other, and that way.
+    fn needless(&mut self, root: BlockId, tests: u64) -> Option<(BlockId, BlockId)> {
+        let askers = self.askers(root);
+        let places = self.places(root, &askers);
+        let does_for = |id: BlockId, holds: bool| {
+            let Block { yes, no, .. } = self.blocks[id as usize];
+            let (one, other) = if holds { (yes, no) } else { (no, yes) };
+            let known = places[id as usize];
+            (one <= ACCEPT && !known.is_nowhere()).then_some(())?;
+            let Step::Test(test) = self.blocks[id as usize].step else { return None };
+            let mut known = known.with(id, holds);
+            known.loads.learn(self.values, test.value);
+            self.ends_like(one, other, &known, &askers, &mut { PAIRS }).then_some((id, other))
+        };
+        let mut ids = tests;
+        let mut found = None;
+        while ids != 0 && found.is_none() {
+            let id = ids.trailing_zeros();
+            ids &= ids - 1;
+            found = does_for(id, true).or_else(|| does_for(id, false));
+        }
+        (self.memory.few.places, self.memory.few.askers) = (places, askers);
+        found
+    }
+
+    /// Whether, where so much is known, all ways from a block on come to the end.
+    fn ends_like(
+        &self,
+        end: BlockId,
+        from: BlockId,
+        known: &Place,
+        askers: &Askers,
+        left: &mut u32,
+    ) -> bool {
+        let (mut from, mut known) = (from, *known);
+        while from != end {
+            let Some(fewer) = left.checked_sub(1) else { return false };
+            *left = fewer;
+            if let Some(next) = self.known_way(from, &known, askers) {
+                from = next;
+                continue;
+            }
+            let Block { step: Step::Test(test), yes, no } = self.blocks[from as usize] else {
+                return false;
+            };
+            // A value that cannot be loaded rejects.
+            let is_safe = |id| end == REJECT || known.loads.is_safe(self, id);
+            let Rhs::Const(_) = test.rhs else { return false };
+            if !is_safe(test.value) {
+                return false;
+            }
+            known.loads.learn(self.values, test.value);
+            if yes != no {
+                if !self.ends_like(end, yes, &known.with(from, true), askers, left) {
+                    return false;
+                }
+                known = known.with(from, false);
+            }
+            from = no;
+        }
+        true
+    }
+
+    /// The graph from `root` on, in which a block has one way on.
+    fn with_one_way(&mut self, root: BlockId, one: BlockId, way: BlockId) -> BlockId {
+        let leads = |id: BlockId, block: &Block| {
+            Some(if id == one { (way, way) } else { (block.yes, block.no) })
+        };
+        self.renew(root, leads, |_, _, _| None)
     }
 
     /// Blocks that are the same test as others, so that one may do for another.
@@ -143,7 +306,7 @@ impl Graph<'_> {
     }
 
     /// Where a block leads that what is known decides, or that loads nothing new.
-    fn known_way(&self, id: BlockId, known: &Place, askers: &Askers) -> Option<BlockId> {
+    pub(super) fn known_way(&self, id: BlockId, known: &Place, askers: &Askers) -> Option<BlockId> {
         let Block { step: Step::Test(test), yes, no } = self.blocks[id as usize] else {
             return None;
         };

@@ -51,10 +51,16 @@ enum Held {
     Nowhere,
     /// None, or not the same on all ways.
     Nothing,
-    Value(ValueId),
+    /// Bits of a value.
+    Value(ValueId, u32),
 }
 
 impl Held {
+    /// What a test leaves.
+    const fn of(test: &Test) -> Self {
+        Self::Value(test.value, if test.is_of_bits() { u32::MAX } else { test.mask })
+    }
+
     fn meet(self, other: Self) -> Self {
         match self {
             Self::Nowhere => other,
@@ -63,11 +69,11 @@ impl Held {
         }
     }
 
-    const fn value(self) -> Option<ValueId> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Nowhere | Self::Nothing => None,
-        }
+    /// The value, if a test of it needs no other bits.
+    fn value_for(self, chain: &[Link]) -> Option<ValueId> {
+        let Self::Value(value, bits) = self else { return None };
+        let may_ask = |test: &Test| test.value == value && (bits == u32::MAX || bits == test.mask);
+        chain.iter().any(|link| may_ask(&link.test)).then_some(value)
     }
 }
 
@@ -114,7 +120,7 @@ impl Graph<'_> {
                     if let Rhs::Value(rhs) = test.rhs {
                         here.learn(self.values, rhs);
                     }
-                    Held::Value(test.value)
+                    Held::of(&test)
                 }
                 _ => Held::Nothing,
             };
@@ -137,7 +143,7 @@ impl Graph<'_> {
             let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
                 continue;
             };
-            let first = held[id as usize].value();
+            let first = held[id as usize].value_for(&chain);
             let safe = safe[id as usize];
             let order = self.order(root, &chain, end, safe, first);
             if let Some((ordered, is_proved)) = order {
@@ -146,6 +152,12 @@ impl Graph<'_> {
                 for link in &chain[1..] {
                     ways[link.id as usize] = 0;
                     done[link.id as usize] = true;
+                }
+                // Where it goes on, another value is at hand now.
+                if let Some(link) = ordered.last() {
+                    let (holds, next) = (Held::of(&link.test), next as usize);
+                    let is_only = ways[next] == 1;
+                    held[next] = if is_only { holds } else { held[next].meet(holds) };
                 }
                 chains.push((id, end, ordered, next));
             }

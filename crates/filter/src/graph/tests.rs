@@ -196,13 +196,99 @@ const ONE_OF: &[Row] = &[
     ("PPP_SERIAL", 30, "udp src or dst port 80 and 1024 && ! byte 12 = 8 || arp net 0.0.0.0/0"),
 ];
 
+/// Tests of which one way does for the other: what they decide is decided behind them as well.
+const NEEDLESS: &[Row] = &[
+    (
+        "EN10MB",
+        20,
+        "((ip6 host 2001:db8::1 or (! tcp port 22) and src or dst host ::1)) and (rarp) or ! len > 50 && udp dst portrange 80-80",
+    ),
+    (
+        "EN10MB",
+        34,
+        "ether dst 01:80:c2:00:00:00 or (l2 or (ether src and dst host 01:80:c2:00:00:00 and ip6 src or dst host 2001:db8::1 || ! (arp src or dst host 192.168.1.1)) or sctp port 22 || rarp)",
+    ),
+];
+
+/// Bits of the length, loads from where another one says, values shared by both sides, ways that go on past tests and
+/// must load again.
+const VARIOUS: &[Row] = &[
+    ("EN10MB", 6, "len & 3 > 1 or len & 3 >= 1"),
+    (
+        "EN10MB",
+        37,
+        "(! len & 3 < 2 && ((ether[26:4] == 0x86dd) || ip6 src and dst host fe80::2) && not (dst host fe80::2 or ! llc rnr)) || 5 < (5 & ip[icmptype:4]) or ip src and dst host 10.0.0.1",
+    ),
+    ("EN10MB", 23, "! tcp-syn == tcp-syn + 15 << igmp[8:2] || dst net 0.0.0.0/0 or 2001:db8::1"),
+    (
+        "EN10MB",
+        44,
+        "ether src 01:80:c2:00:00:00 and net 10.1 and ether src and dst host 01:80:c2:00:00:00 || tcp src or dst port 1024",
+    ),
+    ("EN10MB", 18, "sctp[link[1]] >> 0 / arp[-1:1] ^ 5 < ether[2:2]"),
+    (
+        "EN10MB",
+        12,
+        "rarp dst host 224.0.0.1 && port 443 or rarp src or dst host 10.1.2.3 && ! (len >= tcp[9] | tcp[6:2] / 33 or not byte 12 = 8 and src host 255.255.255.255)",
+    ),
+    (
+        "FRELAY",
+        17,
+        "dst or src net 192.168.1.0/24 or (! dst or src host 10.0.0.1 and dst or src host 224.0.0.1 && not iih)",
+    ),
+    (
+        "IEEE802_11_RADIO",
+        16,
+        "(not 6 != len or not byte 0 > 4 && wlan ra 00:01:02:03:04:05) && ! ether[17] != 6",
+    ),
+    (
+        "PFLOG",
+        21,
+        "ip[3] > ip[8:2] || not (dst or src host 10.0.0.1 and iso proto 44) and - igmp[20:4] == 1",
+    ),
+    ("PFLOG", 27, "! ip[icmptype] < - icmp[-1] << 8 || action nat"),
+];
+
+/// Chains of which one in a better order leaves another value to the next.
+const CHAINED: &[Row] = &[(
+    "EN10MB",
+    18,
+    "dst host 255.255.255.255 or (! dst or src host 192.168.1.1 && arp host 10.0.0.2)",
+)];
+
+/// Loads that only a proof finds to be idle.
+const PROVED: &[Row] = &[
+    (
+        "C_HDLC",
+        11,
+        "tcp src or dst port 80 || rarp host 192.168.1.1 || ! - - igmp[16:2] << 2 != tcp[13:2] and ip[8:4] == ip[10:2]",
+    ),
+    ("EN10MB", 23, "pppoes 3 && sctp src and dst port 443 and net 0.0.0.0/0 || vrrp"),
+    (
+        "EN10MB",
+        35,
+        "host ::1 && (src or dst net 2001:db8::/32 or not udp port 1024 || arp host 10.0.0.1 and 2 >> 1 / tcp-syn & len = len)",
+    ),
+    ("EN10MB", 23, "sctp portrange 80 || ! tcp[2:2] > (len) && (ether[10:4] = ip[20])"),
+    ("LINUX_SLL", 13, "not ip dst or src net 0.0.0.0/0 || udp src and dst port 443"),
+    ("LOOP", 6, "ip6[13] <= 0 % 5 - ip[13] << 4"),
+    (
+        "NULL",
+        39,
+        "ip6 dst or src host fe80::2 or ((sctp portrange 443-22 or iso proto 256 && (src and dst host 224.0.0.1)) && (pppoed or (not decnet) || igmp[13:2] = icmp6[16] & 33 or ! (sctp)) || len - 14 < 2 || arp)",
+    ),
+    ("PPP", 15, "src and dst port 80 && moprc or byte 20 < 7 and ah"),
+];
+
 #[test]
 fn programs_are_no_larger_than_libpcaps() {
     let kinds = [LENGTHS, LOADS, NUMBERS, DIVISORS, SPLITS, COPIES, MOVED, BYTES, PAIRS];
-    let kinds = kinds.into_iter().chain([INDICES, ONE_OF]);
-    for &(link, most, text) in kinds.flatten() {
+    let kinds = kinds.into_iter().chain([INDICES, ONE_OF, NEEDLESS, VARIOUS, CHAINED]);
+    let kinds = kinds.map(|rows| (rows, false)).chain([(PROVED, true)]);
+    let rows = kinds.flat_map(|(rows, smallest)| rows.iter().map(move |row| (row, smallest)));
+    for (&(link, most, text), smallest) in rows {
         let link = LinkType::by_name(link).unwrap();
-        let options = Options { link, netmask: Some(0), ..Options::default() };
+        let options = Options { link, netmask: Some(0), smallest, ..Options::default() };
         let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
         let plain = meaning.compile(false).unwrap();
         let program = match meaning.compile(true) {
@@ -268,5 +354,22 @@ fn bits_of_the_length_matter() {
     for len in 14..20 {
         let packet = skep_cbpf::Packet::new(&[0; 20][..len]);
         assert_eq!(program.run(&packet) != 0, len % 2 == 1, "{len} bytes");
+    }
+}
+
+/// A tag is noted behind the tests for more of them, which are next to those before.
+#[test]
+fn tags_are_noted_late() {
+    let options = Options { source: crate::Source::Live, ..Options::default() };
+    for (text, most) in [
+        ("ip6 || vlan or tcp dst or src port 22", 31),
+        ("vlan || icmp[2:2] == ip6[0xfffffffc:1] & igmp[0xfffffffc:1]", 8),
+    ] {
+        let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
+        let program = meaning.compile(true).unwrap();
+        let insns = program.insns().len();
+        assert!(insns <= most, "{text}: {insns} instructions, libpcap {most}");
+        let difference = diff(&meaning.compile(false).unwrap(), &program, Effort::default());
+        assert!(matches!(difference, Difference::Equal(_)), "{text}: {difference:?}");
     }
 }

@@ -276,10 +276,8 @@ impl Loads {
                 }
                 Value::Neg(operand) | Value::Member(_, operand) => id = operand,
                 Value::Alu(_, left, right) => {
-                    self.values |= bit(right);
-                    if let Value::Abs(size, at) = values.get(right) {
-                        self.reaches(at, size.bytes());
-                    }
+                    // Nested no deeper than parentheses.
+                    self.learn(values, right);
                     id = left;
                 }
                 _ => return,
@@ -295,6 +293,20 @@ impl Loads {
     fn reaches_behind_some(&mut self, values: &Values, size: Size, base: ValueId, off: u32) {
         if is_near(values, base, off) {
             self.reaches(off, size.bytes());
+        }
+    }
+
+    /// A value is a number: what was loaded behind there reaches as far.
+    pub(super) fn learn_begin(&mut self, values: &Values, begin: ValueId, at: u32) {
+        let mut rest = self.values;
+        while rest != 0 {
+            if let Value::Ind(size, base, off) = values.get(rest.trailing_zeros())
+                && base == begin
+                && let Some(at) = at.checked_add(off)
+            {
+                self.reaches(at, size.bytes());
+            }
+            rest &= rest - 1;
         }
     }
 
@@ -325,7 +337,7 @@ impl Loads {
         self.values & bit(id) != 0
             || graph.end_at_most(id).is_some_and(|end| end <= self.len)
             || self.reaches_behind(graph.values, id)
-            || !graph.values.may_fail(id)
+            || !graph.may_reject(id)
     }
 }
 

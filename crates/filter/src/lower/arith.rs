@@ -183,7 +183,13 @@ impl Lowering<'_> {
             return self.not(none);
         }
         if cmp != Cmp::Eq {
-            return self.test(value, u32::MAX, cmp, Rhs::Const(constant));
+            let (value, mask) = match values.get(value) {
+                Value::Alu(AluOp::And, inner, mask) if let Some(mask) = values.constant(mask) => {
+                    (inner, mask)
+                }
+                _ => (value, u32::MAX),
+            };
+            return self.test(value, mask, cmp, Rhs::Const(constant));
         }
         let (op, inner, by) = match values.get(value) {
             Value::Neg(operand) => {
@@ -212,9 +218,7 @@ impl Lowering<'_> {
                     _ => self.masked(inner, mask, constant << by),
                 }
             }
-            (AluOp::Sub, None) if constant == 0 => {
-                self.test(inner, u32::MAX, Cmp::Eq, Rhs::Value(by))
-            }
+            (AluOp::Sub | AluOp::Xor, None) if constant == 0 => self.compared(Cmp::Eq, inner, by),
             _ => self.equals(value, constant),
         }
     }
