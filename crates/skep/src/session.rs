@@ -519,7 +519,10 @@ impl Session {
     }
 
     pub(crate) fn limits(&self, insns: u64) -> Limits {
-        let time = u64::try_from(self.options.time.as_nanos()).unwrap_or(u64::MAX);
+        let time = self.options.time;
+        // Longer than that is no limit.
+        let whole = time.as_secs().saturating_mul(1_000_000_000);
+        let time = whole.saturating_add(time.subsec_nanos().into());
         Limits { insns, time: Some(time), ..Limits::default() }
     }
 

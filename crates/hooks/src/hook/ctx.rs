@@ -99,8 +99,14 @@ impl Hook {
     /// Kernel: `tc_cls_act_is_valid_access`, `cg_skb_is_valid_access`,
     /// `sk_filter_is_valid_access`, `bpf_convert_ctx_access`. A shorter `ctx` is not the hook's:
     /// nothing is taken from it.
+    #[inline]
     pub fn read_ctx(self, packet: &mut Packet, ctx: &[u8]) {
-        let Some(ctx) = ctx.first_chunk::<SK_BUFF>().filter(|_| self.is_skb()) else { return };
+        if let Some(ctx) = ctx.first_chunk().filter(|_| self.is_skb()) {
+            self.read_skb(packet, ctx);
+        }
+    }
+
+    fn read_skb(self, packet: &mut Packet, ctx: &[u8; SK_BUFF]) {
         let meta = &mut packet.meta;
         for (i, word) in meta.cb.iter_mut().enumerate() {
             *word = get32(ctx, at::CB + 4 * i);

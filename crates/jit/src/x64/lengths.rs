@@ -14,7 +14,8 @@ impl Lengths for X64 {
     const PROBE: u32 = 96;
     const CALLBACK_LOOP: u32 = 144;
     const EACH: u32 = 304;
-    const CHARGE: u32 = 32;
+    /// Two subtractions from a register and a jump: of a jump back, which asks, and of the block behind it.
+    const CHARGE: u32 = 7 + 6 + 7;
     const COUNTED: u32 = 128;
     /// A number that is made by two instructions; look-ups in arrays have two.
     const HARDENED: u32 = 28;

@@ -310,6 +310,31 @@ fn jumps_over_loops_reach_past_what_lies_before_them() {
     }
 }
 
+/// Blocks that are counted lie between a jump before them and its target, jumps back and what they ask among them. Where
+/// there are few, the jump is a short one.
+#[test]
+fn jumps_reach_past_the_accounts_of_blocks() {
+    let kind = Styled(Style { metered: true, ..Style::default() });
+    let block =
+        ["if r1 == 0x12345678 goto +0\n", "if r1 == 7 goto -2\n", "may_goto -2\n", "goto -2\n"];
+    for (block, count, pad) in block
+        .into_iter()
+        .flat_map(|block| (1..12).flat_map(move |n| (0..32).map(move |pad| (block, n, pad))))
+    {
+        let text = format!(
+            "if r1 == 0 goto e\n{}{}e:\nr0 = 0\nexit",
+            "r2 += 1\n".repeat(pad),
+            format!("r2 += 0x12345678\n{block}").repeat(count),
+        );
+        let code = compile(&prog(skep_asm::assemble(&text).unwrap()), &kind, NEW).expect(&text);
+        check(&code, &text);
+        if (count, pad) == (1, 6) && block.contains("+0") {
+            let jump = read(&code).into_iter().find(|insn| insn.mnemonic() == Mnemonic::Je);
+            assert_eq!(jump.map(|jump| jump.len()), Some(2), "{text}");
+        }
+    }
+}
+
 /// What is left of the turns of `may_goto` is stored behind its jump, which may be long.
 #[test]
 fn jumps_reach_past_may_goto() {

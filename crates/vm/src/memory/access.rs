@@ -1,7 +1,7 @@
 //! Accesses of any length to any region, and what there is to say about a refused one.
 
 use super::heap::What;
-use super::{MAPS, MapRegion, Memory, NAMES, PACKET, PACKET_BASE, Temporary};
+use super::{MAPS, MapRegion, Memory, NAMES, PACKET, PACKET_BASE, STACK, Temporary};
 use crate::fault::{AccessError, Denied};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -320,7 +320,7 @@ impl<'m> Memory<'m> {
         }
         let len = match idx {
             PACKET => return self.packet.end.checked_sub(at.wrapping_sub(PACKET_BASE) as usize),
-            ..MAPS => bytes.rd.len(),
+            STACK..MAPS => bytes.rd.len(),
             _ => match (self.map(idx), self.temporary(idx)) {
                 (Some(MapRegion { map: Map::Arena(arena), .. }), _) => arena.values().len(),
                 (Some(map), _) => map.values().map_or(0, Values::len),
