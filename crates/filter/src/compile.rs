@@ -17,8 +17,8 @@ use std::collections::HashMap;
 const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
 
 /// Instructions of a program, at most, for which a proof is looked for that a smaller one does, and how long.
-const PROVED: usize = 512;
-const EFFORT: Effort = Effort::new(2000);
+const PROVED: usize = 256;
+const EFFORT: Effort = Effort { conflicts: 300, least: 0, gates: 30_000, rounds: 50 };
 /// Proofs that are looked for, at most.
 const PROOFS: u32 = 8;
 
@@ -305,15 +305,17 @@ impl Meaning {
                     return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
                 }
                 root = new;
-                let other = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
-                if other.insns().len() < program.insns().len() {
+                if let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
+                    && other.insns().len() < program.insns().len()
+                {
                     program = other;
                 }
             }
             if let Some(new) = graph.without_reloads(root) {
                 root = new;
-                let other = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
-                if other.insns().len() < program.insns().len() {
+                if let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
+                    && other.insns().len() < program.insns().len()
+                {
                     program = other;
                 }
             }

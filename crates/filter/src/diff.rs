@@ -15,7 +15,7 @@ mod places;
 mod symbolic;
 mod word;
 
-use gates::{Bit, Found, Gates, Search};
+use gates::{Bit, Found, Gates, MAX_GATES, Search};
 use packet::SymPacket;
 use skep_cbpf::{Ancillary, Meta, Packet, Program};
 use symbolic::{Obstacle, accepted};
@@ -26,8 +26,6 @@ pub const LONGEST_WITNESS: usize = 262_144;
 
 /// Lengths that are looked for first: powers of two, as exponents.
 const SHORT: [usize; 3] = [7, 9, 12];
-/// Searches for places that are equal.
-const ROUNDS: usize = 4000;
 
 /// How long to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +34,17 @@ pub struct Effort {
     pub conflicts: u64,
     /// Only packets of at least so many bytes.
     pub least: u32,
+    /// Gates that the programs may be made of.
+    pub gates: usize,
+    /// Searches for places that are equal.
+    pub rounds: usize,
 }
 
 impl Effort {
     /// As many dead ends.
     #[must_use]
     pub const fn new(conflicts: u64) -> Self {
-        Self { conflicts, least: 0 }
+        Self { conflicts, least: 0, gates: MAX_GATES, rounds: 4000 }
     }
 }
 
@@ -153,7 +155,7 @@ pub fn diff(a: &Program, b: &Program, effort: Effort) -> Difference {
 }
 
 fn compare(a: &Program, b: &Program, effort: Effort) -> Result<Difference, Undecided> {
-    let mut gates = Gates::new();
+    let mut gates = Gates::new(effort.gates);
     let mut packet = SymPacket::new(&mut gates);
     let mut of = |program| {
         accepted(program, &mut gates, &mut packet).map_err(|obstacle| match obstacle {
@@ -209,7 +211,7 @@ fn compare(a: &Program, b: &Program, effort: Effort) -> Result<Difference, Undec
                 let is_long = caplen > LONGEST_WITNESS;
                 return Err(if is_long { Undecided::Longer } else { Undecided::Before });
             }
-            if round >= ROUNDS || gates.is_full() {
+            if round >= effort.rounds || gates.is_full() {
                 return Err(Undecided::Gates);
             }
             for clause in &clauses {

@@ -61,6 +61,15 @@ impl Memory {
     }
 }
 
+/// What is done where a program is refused otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+struct Care {
+    /// All memory is written at the start.
+    writes_all: bool,
+    /// No operand waits in a cell that need not.
+    saves_cells: bool,
+}
+
 /// The program of a graph.
 ///
 /// What stands behind a `ret` is, to the kernel, reached with the scratch memory that the `ret` is reached with. A long
@@ -73,11 +82,19 @@ pub(crate) fn emit(
     optimise: bool,
     memory: &mut Memory,
 ) -> Result<Program, Error> {
-    match emit_with(meaning, graph, root, optimise, false, memory) {
-        Err(Error { kind: ErrorKind::Refused(CheckError::Uninitialised { .. }), .. }) => {
-            emit_with(meaning, graph, root, optimise, true, memory)
+    let mut care = Care::default();
+    loop {
+        match emit_with(meaning, graph, root, optimise, care, memory) {
+            Err(Error { kind: ErrorKind::Refused(CheckError::Uninitialised { .. }), .. })
+                if !care.writes_all =>
+            {
+                care.writes_all = true;
+            }
+            Err(Error { kind: ErrorKind::Registers, .. }) if !care.saves_cells => {
+                care.saves_cells = true;
+            }
+            program => return program,
         }
-        program => program,
     }
 }
 
@@ -86,13 +103,14 @@ fn emit_with(
     graph: &mut Graph<'_>,
     root: BlockId,
     optimise: bool,
-    writes_all: bool,
+    care: Care,
     memory: &mut Memory,
 ) -> Result<Program, Error> {
     let count = (root as usize + 1).max(2);
     let Memory { states, code: kept, parts, places, made, buckets, out } = memory;
     let mut machine = Machine::new(meaning, optimise, std::mem::take(kept));
-    if writes_all {
+    machine.waits = !care.saves_cells;
+    if care.writes_all {
         machine.write_all();
     }
     // What is in the registers where a block begins.

@@ -68,7 +68,7 @@ fn libpcap_refuses_them_all() {
 
 #[test]
 fn the_optimiser_changes_nothing() {
-    let effort = Effort { conflicts: 2000, least: 0 };
+    let effort = Effort::new(2000);
     let (mut equal, mut undecided) = (0, Vec::new());
     for file in beyond() {
         for (at, text) in file.expressions.iter().enumerate() {

@@ -12,7 +12,7 @@ use skep_testkit::{Answer, Request, libpcap};
 /// Every how many expressions one is compared; `SKEP_DIFF_ALL=1` compares all.
 const STRIDE: usize = 5;
 /// As many as by default: enough for headers at places that depend on the one before.
-const EFFORT: Effort = Effort { conflicts: 200_000, least: 0 };
+const EFFORT: Effort = Effort::new(200_000);
 
 /// Expressions of the corpus for each of their link types.
 fn cases() -> impl Iterator<Item = (String, LinkType)> {

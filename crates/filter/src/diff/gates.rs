@@ -50,7 +50,7 @@ enum Gate {
 }
 
 /// More gates than these are not made.
-const MAX_GATES: usize = 12_000_000;
+pub(super) const MAX_GATES: usize = 12_000_000;
 
 /// Gates, those that one is made of before it.
 #[derive(Debug)]
@@ -58,16 +58,18 @@ pub(super) struct Gates {
     list: Vec<Gate>,
     index: HashMap<Gate, u32>,
     inputs: u32,
+    most: usize,
 }
 
 impl Gates {
-    pub(super) fn new() -> Self {
-        Self { list: vec![Gate::Nothing], index: HashMap::new(), inputs: 0 }
+    /// No gates, and not more than so many.
+    pub(super) fn new(most: usize) -> Self {
+        Self { list: vec![Gate::Nothing], index: HashMap::new(), inputs: 0, most }
     }
 
     /// Whether there are too many. Those made after that make no sense.
     pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_GATES
+        self.list.len() >= self.most
     }
 
     pub(super) fn len(&self) -> usize {
@@ -313,7 +315,7 @@ mod tests {
 
     #[test]
     fn gates_are_what_they_say() {
-        let mut gates = Gates::new();
+        let mut gates = Gates::new(MAX_GATES);
         let (a, b, c) = (gates.input(), gates.input(), gates.input());
         for inputs in 0..8u32 {
             let value = |at: u32| inputs >> at & 1 != 0;

@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn constants_are_folded_to_what_the_interpreter_computes() {
-        let mut gates = Gates::new();
+        let mut gates = Gates::new(usize::MAX);
         for (a, b) in NUMBERS.into_iter().flat_map(|a| NUMBERS.map(|b| (a, b))) {
             for op in OPS {
                 let (value, ok) = gates.arithmetic(op, &constant(a), &constant(b));
@@ -203,7 +203,7 @@ mod tests {
     fn inputs_give_the_same_as_constants() {
         use super::super::gates::{Found, Search};
         for op in OPS {
-            let mut gates = Gates::new();
+            let mut gates = Gates::new(usize::MAX);
             let (a, b): (Word, Word) =
                 (std::array::from_fn(|_| gates.input()), std::array::from_fn(|_| gates.input()));
             let (value, ok) = gates.arithmetic(op, &a, &b);

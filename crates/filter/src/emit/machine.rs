@@ -36,6 +36,9 @@ pub(super) struct Machine<'a> {
     pub(super) stores: bool,
     /// Whether registers are remembered.
     optimise: bool,
+    /// Whether a left operand may wait in a cell while the right one, which is made of it, is computed. Where operands are
+    /// nested there are too few cells for it.
+    pub(super) waits: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -52,7 +55,7 @@ impl<'a> Machine<'a> {
         let slots = slots.collect();
         let values = &meaning.values;
         let (state, stores) = (State::NOTHING, free > 0);
-        Self { meaning, values, state, code, slots, free, stores, optimise }
+        Self { meaning, values, state, code, slots, free, stores, optimise, waits: true }
     }
 
     pub(super) fn slot(&self, cell: u8) -> u32 {
@@ -294,7 +297,7 @@ impl<'a> Machine<'a> {
             }
         }
         // What is in `A` already need not be loaded again, nor its index; nor what the other one is made of.
-        let is_first = self.begins_in_a(left) || self.is_made_of(right, left);
+        let is_first = self.begins_in_a(left) || self.waits && self.is_made_of(right, left);
         self.value(if is_first { left } else { right })?;
         let slot = self.scratch()?;
         self.code.push(Insn::Store { reg: Reg::A, k: slot });

@@ -83,17 +83,23 @@ impl Graph<'_> {
 /// The header begins behind a few others, whose lengths have 16 bits, and is of at most 60 bytes if it is its own length
 /// that is counted from.
 pub(super) fn is_near(values: &Values, base: ValueId, off: u32) -> bool {
-    const FAR: u32 = u16::MAX as u32;
-    let is_length = |id| match values.get(id) {
-        Value::Msh(_) | Value::Cell(_) => true,
-        _ => values.most(id) <= FAR,
-    };
     let is_place = match values.get(base) {
-        Value::Alu(AluOp::Add, left, right) => is_length(left) && is_length(right),
+        Value::Alu(AluOp::Add, left, right) => is_length(values, left) && is_length(values, right),
         Value::Msh(_) | Value::Cell(_) => true,
         _ => false,
     };
     off <= FAR && is_place
+}
+
+/// What is near.
+const FAR: u32 = u16::MAX as u32;
+
+/// Whether a value is a length, or a place that some lengths lead to.
+fn is_length(values: &Values, id: ValueId) -> bool {
+    match values.get(id) {
+        Value::Msh(_) | Value::Cell(_) => true,
+        _ => values.most(id) <= FAR,
+    }
 }
 
 /// Whether a load ends no earlier than another one behind the same header, or one before, so that it rejects where that
@@ -105,10 +111,10 @@ pub(super) fn ends_behind(values: &Values, later: ValueId, id: ValueId) -> bool 
         return false;
     };
     let end = |off: u32, size: Size| off.saturating_add(size.bytes().into());
-    // What begins behind a header is behind it as well.
+    // What begins a length behind a header is behind it as well.
     let is_behind = || {
-        matches!(values.get(other_base), Value::Alu(AluOp::Add, left, right)
-        if left == base || right == base)
+        let Value::Alu(AluOp::Add, left, right) = values.get(other_base) else { return false };
+        left == base && is_length(values, right) || right == base && is_length(values, left)
     };
     (base == other_base || is_behind())
         && end(other, other_size) >= end(off, size)

@@ -392,3 +392,48 @@ fn tags_are_noted_late() {
         assert!(matches!(difference, Difference::Equal(_)), "{text}: {difference:?}");
     }
 }
+
+/// Places that are counted from a load or from the length may wrap, and be none of the packet.
+#[test]
+fn places_that_wrap_tell_nothing() {
+    let mut short = vec![0; 12];
+    short.extend([8, 0, 13, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 255, 255, 255, 210]);
+    let mut before = vec![0; 12];
+    before.extend([8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 240, 0, 0]);
+    let mut tail = vec![0; 12];
+    tail.extend([8, 0, 13, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0]);
+    for (text, bytes, len) in [
+        ("tcp[ip[12:4]:1] = 0 and tcp[0:1] < 256", &short, 30),
+        ("tcp[len:1] = 0 and tcp[0:1] < 256", &tail, 4_294_967_268),
+        ("ether[ip[12:4]:1] = 0 and ip[12:4] = 0xfff00000 and ether[50:1] < 256", &before, 30),
+    ] {
+        let mut packet = skep_cbpf::Packet::new(bytes);
+        packet.len = len;
+        for (fast, smallest) in [(false, false), (true, false), (false, true)] {
+            let options = Options { netmask: Some(0), fast, smallest, ..Options::default() };
+            let meaning = Expr::parse(text).unwrap().meaning(&options).unwrap();
+            let plain = meaning.compile(false).unwrap().run(&packet);
+            assert_eq!(plain, 0, "{text}");
+            let run = meaning.compile(true).map(|program| program.run(&packet));
+            assert_eq!(run.unwrap_or(0), 0, "{text}, fast {fast}");
+        }
+    }
+}
+
+/// A left operand that waits for the right one takes no cell that the right one needs.
+#[test]
+fn operands_that_wait_leave_cells() {
+    let text = "ip and geneve and (tcp[1:2] - (((tcp[0:1] * (udp[tcp[1:2]:1] - (udp[tcp[1:2]:1] - \
+        ((udp[tcp[1:2]:1] | ((udp[tcp[1:2]:1] | ((udp[tcp[1:2]:1] | ((tcp[0:1] | (ip[8:1] * len)) | \
+        icmp[ip[8:1]+tcp[1:1]:1])) + udp[tcp[1:2]:1])) ^ ip[8:1])) << (tcp[1:2] - tcp[0:1]))))) + \
+        (tcp[1:2] - tcp[0:1])) * icmp[ip[8:1]+tcp[1:1]:1])) = 7";
+    for (source, fast, smallest) in [
+        (crate::Source::Live, false, false),
+        (crate::Source::Live, true, false),
+        (crate::Source::File, false, true),
+    ] {
+        let options = Options { source, fast, smallest, ..Options::default() };
+        let program = Expr::parse(text).unwrap().compile(&options);
+        assert!(program.is_ok(), "{source:?} {fast} {smallest}: {program:?}");
+    }
+}

@@ -303,6 +303,8 @@ impl Loads {
             if let Value::Ind(size, base, off) = values.get(rest.trailing_zeros())
                 && base == begin
                 && let Some(at) = at.checked_add(off)
+                // Negative places are none of the packet.
+                && at <= i32::MAX.cast_unsigned()
             {
                 self.reaches(at, size.bytes());
             }
