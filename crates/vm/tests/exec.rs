@@ -4,6 +4,8 @@
 mod corpus;
 #[path = "exec/limits.rs"]
 mod limits;
+#[path = "exec/packet.rs"]
+mod packet;
 #[path = "exec/random.rs"]
 mod random;
 #[path = "exec/reference.rs"]
