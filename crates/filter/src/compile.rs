@@ -18,8 +18,8 @@ const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
 
 /// Instructions of a program, at most, for which a proof is looked for that a smaller one does, and how long.
 const PROVED: usize = 256;
-const EFFORT: Effort = Effort { conflicts: 300, least: 0, gates: 30_000, rounds: 50 };
-/// Proofs that are looked for, at most.
+const EFFORT: Effort = Effort { conflicts: 1000, least: 0, gates: 30_000, rounds: 50 };
+/// Proofs that are looked for value by value, at most.
 const PROOFS: u32 = 8;
 
 /// The program that accepts all packets, or none.
@@ -213,38 +213,41 @@ impl Meaning {
     /// The program, or a smaller one that is proved to accept the same packets: one that is made as if packets were
     /// never too short for what is loaded of them, or for some values at least.
     fn smallest(&self, program: Program, memory: &mut Memory) -> Result<Program, Error> {
-        let is_equal =
-            |other: &Program| matches!(diff(&program, other, EFFORT), Difference::Equal(_));
+        let compared = |other: &Program| diff(&program, other, EFFORT);
         let nothing = program_of_all(false, self.snaplen);
-        if program.insns().len() > 1 && is_equal(&nothing) {
-            let error = Error::new(Span::default(), ErrorKind::RejectsAll);
-            return if self.as_it_stands { Ok(nothing) } else { Err(error) };
+        match compared(&nothing) {
+            Difference::Equal(_) if self.as_it_stands => return Ok(nothing),
+            Difference::Equal(_) => return Err(Error::new(Span::default(), ErrorKind::RejectsAll)),
+            Difference::Packet(_) => {}
+            // Nor will the others be decided.
+            Difference::Undecided(_) => return Ok(program),
         }
-        let mut proofs = 0;
         let mut smaller = |ignored, than: &Program| {
             let other = self.compile_with(true, &[], ignored, memory).ok()?;
-            (other.insns().len() < than.insns().len() && proofs < PROOFS).then(|| {
-                proofs += 1;
-                is_equal(&other).then_some(other)
-            })
+            (other.insns().len() < than.insns().len()).then_some(other)
         };
-        let found = match smaller(Ignored::ALL, &program) {
-            None => None,
-            Some(Some(other)) => Some(other),
-            Some(None) => {
-                let values = u32::try_from(self.values.len()).unwrap_or(u32::MAX).min(u64::BITS);
-                let (mut best, mut ignored) = (None, Ignored::NOTHING);
-                for value in (0..values).filter(|&value| self.values.may_fail(value)) {
-                    let more = ignored.with(value);
-                    let than = best.as_ref().unwrap_or(&program);
-                    if let Some(Some(other)) = smaller(more, than) {
-                        (best, ignored) = (Some(other), more);
-                    }
-                }
-                best
+        let Some(other) = smaller(Ignored::ALL, &program) else { return Ok(program) };
+        match compared(&other) {
+            Difference::Equal(_) => return Ok(other),
+            Difference::Packet(_) => {}
+            Difference::Undecided(_) => return Ok(program),
+        }
+        let values = u32::try_from(self.values.len()).unwrap_or(u32::MAX).min(u64::BITS);
+        let (mut best, mut ignored, mut proofs) = (None, Ignored::NOTHING, 0);
+        for value in (0..values).filter(|&value| self.values.may_fail(value)) {
+            let more = ignored.with(value);
+            let Some(other) = smaller(more, best.as_ref().unwrap_or(&program)) else { continue };
+            match compared(&other) {
+                Difference::Equal(_) => (best, ignored) = (Some(other), more),
+                Difference::Packet(_) => {}
+                Difference::Undecided(_) => break,
             }
-        };
-        Ok(found.unwrap_or(program))
+            proofs += 1;
+            if proofs == PROOFS {
+                break;
+            }
+        }
+        Ok(best.unwrap_or(program))
     }
 
     fn compile_with(
