@@ -302,28 +302,20 @@ impl Meaning {
         }
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
-        if optimise && !self.fast {
-            if let Some(new) = graph.without_needless(root) {
-                if refuses && new == REJECT {
-                    return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
-                }
-                root = new;
-                if let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
-                    && other.insns().len() < program.insns().len()
-                {
-                    program = other;
-                }
+        // What may make the program smaller, or larger.
+        let passes = [
+            Graph::without_needless,
+            Graph::in_order_of_some,
+            Graph::without_reloads,
+            Graph::merged,
+        ];
+        for pass in if optimise && !self.fast { &passes[..] } else { &[] } {
+            let Some(new) = pass(&mut graph, root) else { continue };
+            root = new;
+            if refuses && root == REJECT {
+                return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
             }
-            if let Some(new) = graph.without_reloads(root) {
-                root = new;
-                if let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
-                    && other.insns().len() < program.insns().len()
-                {
-                    program = other;
-                }
-            }
-            if let Some(root) = graph.merged(root)
-                && let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
+            if let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
                 && other.insns().len() < program.insns().len()
             {
                 program = other;

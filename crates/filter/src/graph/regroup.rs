@@ -6,7 +6,7 @@
 //! changes places may reject, which is so when it was loaded before, or when packets that end before it are rejected from
 //! the end on, too.
 
-use super::thread::{Loads, VERY_FEW};
+use super::thread::{LAST_BIT, Loads, VERY_FEW};
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Rhs, Test, ValueId};
 use crate::implies::Fact;
@@ -27,6 +27,13 @@ struct Link {
     test: Test,
     /// Whether the way to the end is the one of a test that holds.
     ends_if: bool,
+}
+
+/// Which values are at hand where a chain begins: what all ways bring along, or what some do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    All,
+    Some,
 }
 
 /// Memory of the pass.
@@ -83,7 +90,7 @@ impl Graph<'_> {
     pub(crate) fn in_order(&mut self, root: BlockId) -> BlockId {
         let mut root = root;
         for _ in 0..ROUNDS {
-            let Some((new, was_proved)) = self.regroup(root) else { break };
+            let Some((new, was_proved)) = self.regroup(root, At::All) else { break };
             root = if new as usize <= VERY_FEW { self.thread(new) } else { new };
             if !was_proved {
                 break;
@@ -92,22 +99,33 @@ impl Graph<'_> {
         root
     }
 
-    fn regroup(&mut self, root: BlockId) -> Option<(BlockId, bool)> {
+    /// The graph from `root` on with chains that begin with a value which only some ways to them bring along, if there are
+    /// any: the others may go past the tests of it.
+    pub(crate) fn in_order_of_some(&mut self, root: BlockId) -> Option<BlockId> {
+        let few = root as usize <= VERY_FEW;
+        let (new, _) = few.then(|| self.regroup(root, At::Some)).flatten()?;
+        let new = self.thread(new);
+        Some(self.in_order(new))
+    }
+
+    fn regroup(&mut self, root: BlockId, at: At) -> Option<(BlockId, bool)> {
         if root <= ACCEPT || root == self.plain || !self.leaves_and_returns(root) {
             return None;
         }
         let mut ways = self.ways(root);
-        let new = self.regroup_with(root, &mut ways);
+        let new = self.regroup_with(root, &mut ways, at);
         self.memory.counts = ways;
         new
     }
 
-    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32]) -> Option<(BlockId, bool)> {
+    fn regroup_with(&mut self, root: BlockId, ways: &mut [u32], at: At) -> Option<(BlockId, bool)> {
         let count = root as usize + 1;
         let mut held = filled(&mut self.memory.regroup.held, count, Held::Nowhere);
         let mut safe = filled(&mut self.memory.regroup.safe, count, Loads::ALL);
         held[root as usize] = Held::Nothing;
         safe[root as usize] = Loads::NOTHING;
+        // The values that some way brings along, as bits.
+        let mut brought = filled(&mut self.memory.bits, count, 0u64);
         for id in (ACCEPT + 1..=root).rev() {
             if ways[id as usize] == 0 {
                 continue;
@@ -129,6 +147,9 @@ impl Graph<'_> {
                 let next = next as usize;
                 held[next] = held[next].meet(holds);
                 safe[next] = safe[next].meet(&here);
+                if let Held::Value(value @ ..=LAST_BIT, u32::MAX) = holds {
+                    brought[next] |= 1 << value;
+                }
             }
         }
         let mut done = filled(&mut self.memory.regroup.done, count, false);
@@ -143,7 +164,21 @@ impl Graph<'_> {
             let Some((end, next)) = self.chain_from(id, ways, &mut chain, &mut done) else {
                 continue;
             };
-            let first = held[id as usize].value_for(&chain);
+            let first = match at {
+                At::All => held[id as usize].value_for(&chain),
+                At::Some => {
+                    let is_brought = |value: &ValueId| {
+                        *value <= LAST_BIT && brought[id as usize] >> value & 1 != 0
+                    };
+                    let mut values = chain.iter().skip(1).map(|link| link.test.value);
+                    let value =
+                        values.find(is_brought).filter(|&value| value != chain[0].test.value);
+                    if value.is_none() {
+                        continue;
+                    }
+                    value
+                }
+            };
             let safe = safe[id as usize];
             let order = self.order(root, &chain, end, safe, first);
             if let Some((ordered, is_proved)) = order {
@@ -167,6 +202,7 @@ impl Graph<'_> {
             }
         }
         self.memory.regroup = Memory { held, safe, done };
+        self.memory.bits = brought;
         if chains.is_empty() {
             return None;
         }
