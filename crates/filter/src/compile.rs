@@ -19,6 +19,8 @@ const MUCH_TOO_LONG: usize = 4 * MAX_INSNS;
 /// Instructions of a program, at most, for which a proof is looked for that a smaller one does, and how long.
 const PROVED: usize = 256;
 const EFFORT: Effort = Effort { conflicts: 1000, least: 0, gates: 30_000, rounds: 50 };
+/// Instructions of the smallest program that is made in other ways as well, as smaller ones gain nothing by it.
+const FEW_INSNS: usize = 10;
 /// Proofs that are looked for value by value, at most.
 const PROOFS: u32 = 8;
 
@@ -309,7 +311,8 @@ impl Meaning {
             Graph::without_reloads,
             Graph::merged,
         ];
-        for pass in if optimise && !self.fast { &passes[..] } else { &[] } {
+        let is_worth_it = optimise && !self.fast && program.insns().len() >= FEW_INSNS;
+        for pass in if is_worth_it { &passes[..] } else { &[] } {
             let Some(new) = pass(&mut graph, root) else { continue };
             root = new;
             if refuses && root == REJECT {
