@@ -304,15 +304,20 @@ impl Meaning {
         }
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
-        // What may make the program smaller, or larger.
+        let is_worth_it = optimise && !self.fast && program.insns().len() >= FEW_INSNS;
+        // What may make the program smaller, or larger. The first ones seldom find something.
         let passes = [
             Graph::without_needless,
             Graph::in_order_of_some,
             Graph::without_reloads,
             Graph::merged,
         ];
-        let is_worth_it = optimise && !self.fast && program.insns().len() >= FEW_INSNS;
-        for pass in if is_worth_it { &passes[..] } else { &[] } {
+        let skipped = match (is_worth_it, self.smallest) {
+            (false, _) => passes.len(),
+            (true, false) => passes.len() - 1,
+            (true, true) => 0,
+        };
+        for pass in &passes[skipped..] {
             let Some(new) = pass(&mut graph, root) else { continue };
             root = new;
             if refuses && root == REJECT {
