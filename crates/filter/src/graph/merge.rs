@@ -8,7 +8,7 @@
 
 use super::few::{Askers, FEW, Place, bit, blocks};
 use super::thread::{is_touch, number_bit};
-use super::{ACCEPT, Block, BlockId, Graph, Ignored, REJECT, Step, filled};
+use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
 use crate::form::{Cmp, Rhs, Test};
 use crate::implies::Fact;
 
@@ -16,9 +16,6 @@ use crate::implies::Fact;
 const MERGED: usize = 16;
 /// Pairs of blocks looked at to replace one.
 const PAIRS: u32 = 64;
-/// Blocks of the smallest graph that is looked through for tests which need not be: in smaller ones, the look costs more
-/// than it finds.
-const MANY: usize = 14;
 
 impl Graph<'_> {
     /// The graph from `root` on with fewer blocks, if there is one.
@@ -41,18 +38,15 @@ impl Graph<'_> {
 
     /// The graph from `root` on without tests of which one way does for the other, if there are some.
     pub(crate) fn without_needless(&mut self, root: BlockId) -> Option<BlockId> {
-        let is_free = self.ignored != Ignored::NOTHING;
-        let least = if is_free { 0 } else { MANY };
         let mut new = None;
         for _ in 0..MERGED {
             let root = new.unwrap_or(root);
-            if root == self.plain || !(least..FEW).contains(&(root as usize + 1)) {
+            if root == self.plain || root as usize + 1 >= FEW {
                 break;
             }
             let again = self.asked_behind(root);
             let needless = (again != 0).then(|| self.needless(root, again)).flatten();
-            let same = || is_free.then(|| self.with_same_ways(root)).flatten();
-            let Some((id, way)) = needless.or_else(same) else { break };
+            let Some((id, way)) = needless.or_else(|| self.with_same_ways(root)) else { break };
             new = Some(self.with_one_way(root, id, way));
         }
         let root = self.thread(new?);
