@@ -111,11 +111,11 @@ fn way(bits: u8, by: u64) -> Way {
     let log = by.next_power_of_two().trailing_zeros();
     let bits = u32::from(bits);
     let factor = |shift: u32| {
-        let power = 1u128 << shift;
-        let factor = power.div_ceil(by.into());
-        let error = factor * u128::from(by) - power;
-        let factor = u64::try_from(factor).ok()?;
-        (error <= 1u128 << (shift - bits)).then_some(factor)
+        // `2^shift` may be more than a word holds; by how much the product is more than that is not.
+        let below = u64::MAX >> (64 - shift);
+        let factor = below / by + 1;
+        let error = factor.wrapping_mul(by).wrapping_sub(below).wrapping_sub(1);
+        (error <= 1 << (shift - bits)).then_some(factor)
     };
     let small = |shift| factor(shift).filter(|factor| factor.checked_mul(dividends - 1).is_some());
     let shift_of = |shift: u32| u8::try_from(shift).unwrap_or(u8::MAX);
