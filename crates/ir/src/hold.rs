@@ -55,7 +55,7 @@ impl<C> Func<C> {
         for &block in body {
             for at in 0..self.blocks[block.index()].insts.len() {
                 let value = self.blocks[block.index()].insts[at];
-                let (mut inst, origin) = (self.insts[value.index()], self.origins[value.index()]);
+                let (mut inst, origin) = (self.insts[value.index()], self.origin(value));
                 let held = &mut held;
                 match &mut inst {
                     Inst::Bin { op, width: Width::W64, b, .. } if takes_numbers(*op) => {
@@ -81,7 +81,7 @@ impl<C> Func<C> {
             if let Term::Branch { cmp: cmp @ Cmp { width: Width::W64, .. }, yes, no } =
                 self.blocks[block.index()].term
             {
-                let (mut b, origin) = (cmp.b, self.origins[cmp.a.index()]);
+                let (mut b, origin) = (cmp.b, self.origin(cmp.a));
                 self.hold_number((before, origin), &mut held, &mut b, is_large);
                 self.blocks[block.index()].term = Term::Branch { cmp: Cmp { b, ..cmp }, yes, no };
             }

@@ -63,14 +63,14 @@ impl<C> Func<C> {
                 let params = &self.blocks[edge.to.index()].params;
                 for (param, arg) in params.iter().zip(self.args(edge)) {
                     let most = &mut most[param.index()];
-                    *most = self.bits[arg.index()].max(*most);
+                    *most = self.bits(*arg).max(*most);
                 }
             });
         }
         let mut any = false;
         for block in blocks {
             for param in &self.blocks[block.index()].params {
-                let (bits, most) = (&mut self.bits[param.index()], most[param.index()]);
+                let (bits, most) = (&mut self.notes[param.index()].bits, most[param.index()]);
                 any |= most < *bits;
                 *bits = most.min(*bits);
             }

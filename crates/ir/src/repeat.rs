@@ -126,8 +126,8 @@ impl<C> Func<C> {
         used.dedup();
         let mut params: Vec<(BlockId, Value, Value)> = Vec::with_capacity(used.len());
         for (exit, value) in used {
-            let param = self.param(exit, self.origins[value.index()]);
-            self.bits[param.index()] = self.bits[value.index()];
+            let param = self.param(exit, self.origin(value));
+            self.set_bits(param, self.bits(value));
             home.resize(self.insts.len(), BlockId(u32::MAX));
             home[param.index()] = exit;
             params.push((exit, value, param));
@@ -192,8 +192,8 @@ impl<C> Func<C> {
                 let new = all[copy][n];
                 self.blocks[new.index()].place = place;
                 for param in self.blocks[block.index()].params.clone() {
-                    let same = self.param(new, self.origins[param.index()]);
-                    self.bits[same.index()] = self.bits[param.index()];
+                    let same = self.param(new, self.origin(param));
+                    self.set_bits(same, self.bits(param));
                     of[param.index()] = same;
                 }
             }
@@ -201,8 +201,8 @@ impl<C> Func<C> {
                 for value in self.blocks[block.index()].insts.clone() {
                     let mut inst = self.insts[value.index()];
                     inst.operands_mut(|used| *used = copied(&of, *used));
-                    let same = self.push_as_is(all[copy][n], inst, self.origins[value.index()]);
-                    self.bits[same.index()] = self.bits[value.index()];
+                    let same = self.push_as_is(all[copy][n], inst, self.origin(value));
+                    self.set_bits(same, self.bits(value));
                     of[value.index()] = same;
                 }
             }

@@ -263,10 +263,10 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             };
             for &pred in preds.iter().filter(|pred| is_before(pred)) {
                 if self.leads(pred, block) {
-                    bits = self.f.bits[self.end_of(pred, var).index()].max(bits);
+                    bits = self.f.bits(self.end_of(pred, var)).max(bits);
                 }
             }
-            self.f.bits[param.index()] = bits;
+            self.f.set_bits(param, bits);
             self.now[var] = param;
         }
         self.params[block.index()] = differ;
@@ -344,7 +344,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
                 }
                 for (n, var) in ones(vars).enumerate() {
                     let param = f.blocks[edge.to.index()].params[n];
-                    fits &= f.bits[ends[var].index()] <= f.bits[param.index()];
+                    fits &= f.bits(ends[var]) <= f.bits(param);
                 }
                 f.edge(edge.to, ones(vars).map(|var| ends[var]))
             });

@@ -140,7 +140,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         let insts = &cur.f.blocks[block.index()].insts;
         let mut n = 0;
         while let Some(&value) = insts.get(n) {
-            self.note(cur.f.origins[value.index()]);
+            self.note(cur.f.origin(value));
             n += self.inst(cur, value, insts.get(n + 1).copied())?;
         }
         self.term(cur, at);
@@ -169,11 +169,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Inst::Call { callee, args } => self.call_outer(cur, value, callee, args)?,
             Inst::Charge(insns) => {
                 let asks = next.is_some_and(|next| *cur.f.inst(next) == Inst::Ask);
-                self.charge(Pc(cur.f.origins[value.index()]), insns, asks);
+                self.charge(Pc(cur.f.origin(value)), insns, asks);
                 return Ok(1 + usize::from(asks));
             }
             Inst::Refund(insns) => self.refund(cur, insns),
-            Inst::Ask => self.charge(Pc(cur.f.origins[value.index()]), 0, true),
+            Inst::Ask => self.charge(Pc(cur.f.origin(value)), 0, true),
         }
         Ok(1)
     }

@@ -206,7 +206,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         let insts = &cur.f.blocks[block.index()].insts;
         let mut n = 0;
         while let Some(&value) = insts.get(n) {
-            self.note(cur.f.origins[value.index()]);
+            self.note(cur.f.origin(value));
             n += self.inst(cur, value, insts.get(n + 1).copied())?;
         }
         self.term(cur, at);
@@ -237,11 +237,11 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             Inst::Call { callee, args } => self.call_outer(cur, value, callee, args)?,
             Inst::Charge(insns) => {
                 let asks = next.is_some_and(|next| *cur.f.inst(next) == Inst::Ask);
-                self.charge(cur.f.origins[value.index()], insns, asks);
+                self.charge(cur.f.origin(value), insns, asks);
                 return Ok(1 + usize::from(asks));
             }
             Inst::Refund(insns) => self.refund(cur, insns),
-            Inst::Ask => self.charge(cur.f.origins[value.index()], 0, true),
+            Inst::Ask => self.charge(cur.f.origin(value), 0, true),
         }
         Ok(1)
     }
