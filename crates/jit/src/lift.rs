@@ -112,6 +112,9 @@ struct Part {
     flow: Flow,
 }
 
+/// Numbers that are remembered.
+const NUMBERS: usize = 32;
+
 struct Lifter<'a, O: ?Sized> {
     insns: &'a Insns,
     outside: &'a O,
@@ -139,6 +142,8 @@ struct Lifter<'a, O: ?Sized> {
     /// The block at hand.
     block: BlockId,
     zero: Value,
+    /// Numbers that have been met lately, by their lowest bits.
+    numbers: [Value; NUMBERS],
     is_metered: bool,
     /// Whether the next instruction starts a stretch that runs as a whole.
     starts: bool,
@@ -172,6 +177,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             now: vec![zero; vars.count],
             block: BlockId(0),
             zero,
+            numbers: [zero; NUMBERS],
             is_metered: outside.style().metered,
             starts: true,
         }

@@ -1,6 +1,6 @@
 //! One instruction after the other.
 
-use super::{Lifter, Outer};
+use super::{Lifter, NUMBERS, Outer};
 use crate::code::CompileError;
 use crate::env::Env;
 use crate::surroundings::{Access, ArrayLookup, Callee, Surroundings};
@@ -35,8 +35,17 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
     fn src(&mut self, pc: Pc, src: Src) -> Value {
         match src {
             Src::Reg(reg) => self.get(reg),
-            Src::Imm(imm) => self.f.number(i64::from(imm).cast_unsigned(), pc.0),
+            Src::Imm(imm) => self.number(pc, i64::from(imm).cast_unsigned()),
         }
+    }
+
+    /// A number, as one value for as long as it is remembered.
+    fn number(&mut self, pc: Pc, number: u64) -> Value {
+        let at = number as usize % NUMBERS;
+        if self.f.known(self.numbers[at]) != Some(number) {
+            self.numbers[at] = self.f.number(number, pc.0);
+        }
+        self.numbers[at]
     }
 
     fn push(&mut self, pc: Pc, inst: Inst) -> Value {
