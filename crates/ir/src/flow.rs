@@ -137,10 +137,11 @@ impl Flow {
         refill(&mut self.span, (NOWHERE, 0), len);
         let Some(&entry) = self.order.first() else { return };
         idom[entry.index()] = entry;
+        let blocks = self.order.get(1..).unwrap_or_default();
         let mut changes = true;
         while changes {
             changes = false;
-            for &block in self.order.get(1..).unwrap_or_default() {
+            for &block in blocks {
                 let mut found = UNKNOWN;
                 for &pred in self.preds(block) {
                     if idom[pred.index()] == UNKNOWN {
@@ -153,6 +154,15 @@ impl Flow {
                     changes = true;
                 }
             }
+            // Ways back to what all ways there come through change nothing.
+            let is_kept = |pred: BlockId, block: BlockId| {
+                self.place[pred.index()] < self.place[block.index()]
+                    || self.common(&idom, pred, block) == block
+            };
+            changes = changes
+                && !blocks
+                    .iter()
+                    .all(|&block| self.preds(block).iter().all(|&pred| is_kept(pred, block)));
         }
         // Numbers in the tree: sizes from below, then places from above.
         let mut size = vec![1u32; len];
