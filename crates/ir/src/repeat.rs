@@ -243,11 +243,13 @@ pub(crate) fn body_of(flow: &Flow, head: BlockId) -> Option<Vec<BlockId>> {
         return None;
     }
     let backs = flow.preds(head).iter().filter(|pred| flow.is_back(**pred, head));
-    let mut next: Vec<BlockId> = backs.copied().collect();
+    let mut next: Vec<BlockId> = Vec::with_capacity(2 * MOST_BLOCKS);
+    next.extend(backs);
     if next.is_empty() {
         return None;
     }
-    let mut body = vec![head];
+    let mut body = Vec::with_capacity(MOST_BLOCKS);
+    body.push(head);
     while let Some(block) = next.pop() {
         if body.contains(&block) {
             continue;

@@ -189,6 +189,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         let count = self.vars.count;
         let entry = BlockId(0);
         let start = self.blocks.all.first().map_or(0, |block| block.start);
+        self.f.blocks[0].params.reserve_exact(5);
         let args: [Value; 5] = core::array::from_fn(|_| self.f.param(entry, start));
         self.now[1..6].copy_from_slice(&args);
         self.ends[..count].copy_from_slice(&self.now);
@@ -258,6 +259,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let kept = ones(at.reads & !differ);
             self.kept.extend(kept.map(|var| (block, var, self.now[var])));
         }
+        self.f.blocks[block.index()].params.reserve_exact(differ.count_ones() as usize);
         for var in ones(differ) {
             let param = self.f.param(block, at.start);
             let mut bits = if !is_head {

@@ -13,12 +13,13 @@ mod wide;
 
 use super::{A64, Compiler, Features};
 use crate::best::place::Asked;
-use crate::best::{Part, all_positions, find_frames, layout, moves, optimised, place_all};
+use crate::best::{
+    Part, all_positions, find_frames, layout, moves, no_positions, optimised, place_all,
+};
 use crate::code::{Code, CompileError};
 use crate::lift::Lifted;
 use crate::shape::{Function, Shape};
 use crate::surroundings::Surroundings;
-use alloc::vec;
 use alloc::vec::Vec;
 use host::{ARGS, Loc, Places};
 use skep_a64::{FixupError, Label, Reach};
@@ -50,7 +51,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     let best = Best {
         c: Compiler::new(&prog.insns, outside, features, &shape),
         shape: &shape,
-        at: vec![u32::MAX; prog.insns.len()],
+        at: no_positions(prog.insns.len()),
         most,
     };
     best.run(&parts).map_err(|err| match err {

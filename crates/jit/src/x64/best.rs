@@ -14,7 +14,9 @@ mod wide;
 
 use super::{Compiler, Features, X64, regs};
 use crate::best::place::{Asked, Set};
-use crate::best::{Part, all_positions, find_frames, layout, moves, optimised, place_all};
+use crate::best::{
+    Part, all_positions, find_frames, layout, moves, no_positions, optimised, place_all,
+};
 use crate::code::{Code, CompileError};
 use crate::lift::{Lifted, Outer};
 use crate::shape::{Function, Shape};
@@ -126,7 +128,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         is_far: bool,
     ) -> Self {
         let c = Compiler::new(&prog.insns, outside, features, shape);
-        let at = vec![u32::MAX; prog.insns.len()];
+        let at = no_positions(prog.insns.len());
         Self { c, shape, at, is_far, flags: None, asides: Vec::new(), tables: Vec::new() }
     }
 
