@@ -101,6 +101,7 @@ pub(crate) const fn bits_of(number: u64) -> u8 {
 }
 
 /// How many bits from the lowest on may be other than 0.
+#[inline]
 pub(crate) fn bits<C>(f: &Func<C>, inst: &Inst) -> u8 {
     let of = |value: Value| f.bits(value);
     match *inst {

@@ -137,6 +137,7 @@ impl Rows {
         Self { values, starts }
     }
 
+    #[inline]
     fn of(&self, block: BlockId) -> &[Value] {
         let row = self.starts.get(block.index()..block.index() + 2);
         let range = row.map_or(0..0, |row| row[0] as usize..row[1] as usize);
@@ -413,6 +414,7 @@ impl<'a, H: Host> Lives<'a, H> {
     }
 
     /// How many registers an instruction may need for numbers.
+    #[inline]
     fn numbers(&self, inst: &Inst) -> u32 {
         let large = |value: Value| self.is_large(value);
         let any = |value: Value| self.is_number(value);
@@ -458,6 +460,7 @@ impl<'a, H: Host> Lives<'a, H> {
 
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
     /// notes what its values would like.
+    #[inline]
     fn clobbers(&mut self, value: Value, inst: &Inst) -> (Set, bool) {
         let mut wish = |value: Value, reg: H::Gpr| {
             if let Some(life) = self.each.get_mut(value.index()) {
@@ -543,6 +546,7 @@ impl Now {
     }
 
     /// Up to where it was alive.
+    #[inline]
     fn remove(&mut self, value: Value) -> Option<u32> {
         let at = core::mem::replace(&mut self.at[value.index()], u32::MAX);
         if at == u32::MAX {

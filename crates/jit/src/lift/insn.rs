@@ -12,6 +12,7 @@ const fn unsupported(pc: Pc, what: &'static str) -> CompileError {
 }
 
 impl<O: Surroundings + ?Sized> Lifter<'_, O> {
+    #[inline]
     fn get(&mut self, reg: Reg) -> Value {
         if reg != Reg::FP {
             return self.now[usize::from(reg.num())];
@@ -32,6 +33,7 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
         }
     }
 
+    #[inline]
     fn src(&mut self, pc: Pc, src: Src) -> Value {
         match src {
             Src::Reg(reg) => self.get(reg),
@@ -40,6 +42,7 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
     }
 
     /// A number, as one value for as long as it is remembered.
+    #[inline]
     fn number(&mut self, pc: Pc, number: u64) -> Value {
         let at = number as usize % NUMBERS;
         if self.f.known(self.numbers[at]) != Some(number) {
