@@ -72,6 +72,11 @@ impl<C> Func<C> {
         self.notes.reserve(insts);
     }
 
+    /// Makes room for so many arguments of edges.
+    pub fn reserve_args(&mut self, args: usize) {
+        self.pool.reserve(args);
+    }
+
     /// A new block, which returns nothing yet.
     pub fn block(&mut self) -> BlockId {
         let term = Term::Return(Value::NONE);

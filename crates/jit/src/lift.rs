@@ -337,6 +337,11 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
                 return false;
             }
         }
+        let args = |block: &BlockId| {
+            let params = self.params[block.index()].count_ones();
+            self.flow.preds(*block).len() * params as usize
+        };
+        self.f.reserve_args(self.flow.order.iter().map(args).sum());
         let count = self.vars.count;
         let mut fits = true;
         for &from in &self.flow.order {
