@@ -359,14 +359,19 @@ impl<'a, H: Host> Lives<'a, H> {
                 }
             }
             self.each[value.index()].weighs(weight);
+            let (mut operands, mut count) = ([Value::NONE; 5], 0);
             inst.operands(|operand| {
+                operands[count] = operand;
+                count += 1;
+            });
+            for &operand in &operands[..count] {
                 if self.is_placed(operand) {
                     self.used(operand, at, weight, now);
                     if operands_too {
                         self.each[operand.index()].forbidden |= clobbers;
                     }
                 }
-            });
+            }
             self.needs_two |= self.numbers(inst) > 1;
         }
         if let Term::Branch { cmp, .. } = f.blocks[block.index()].term {
