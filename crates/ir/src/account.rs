@@ -68,7 +68,7 @@ impl<C> Func<C> {
         };
         account.before[at] = open;
         let insts = core::mem::take(&mut self.blocks[at].insts);
-        let mut origin = insts.first().map_or(0, |value| self.origins[value.index()]);
+        let mut origin = insts.first().map_or(0, |&value| self.origin(value));
         let mut asks = block == BlockId(0);
         if asks {
             // All that is known to be used before anybody can tell.
@@ -83,7 +83,7 @@ impl<C> Func<C> {
                 Inst::Charge(insns) => open += insns,
                 Inst::Call { .. } => {
                     calls = true;
-                    origin = self.origins[value.index()];
+                    origin = self.origin(value);
                     self.settle(block, &mut open, origin, &mut asks);
                     self.blocks[at].insts.push(value);
                 }
@@ -127,7 +127,7 @@ impl<C> Func<C> {
     /// Takes off what is open on ways to a block and is not on the others; whether there are new blocks for that.
     fn charge_ways(&mut self, block: BlockId, account: &Account) -> bool {
         let (at, mut splits) = (block.index(), false);
-        let origin = self.blocks[at].insts.last().map_or(0, |value| self.origins[value.index()]);
+        let origin = self.blocks[at].insts.last().map_or(0, |&value| self.origin(value));
         let is_jump = matches!(self.blocks[at].term, Term::Jump(_));
         self.change_edges(block, |f, edge| {
             let mut open = account.open[at] - account.before[edge.to.index()];

@@ -66,7 +66,7 @@ impl<C> Func<C> {
     fn choose(&mut self, block: BlockId, fork: &Fork) {
         let Fork { cmp, yes: (yes, yes_charge), no: (no, no_charge) } = *fork;
         let insts = self.blocks[block.index()].insts.last();
-        let origin = insts.map_or(0, |value| self.origins[value.index()]);
+        let origin = insts.map_or(0, |&value| self.origin(value));
         let pairs: Vec<(Value, Value)> =
             self.args(yes).iter().copied().zip(self.args(no).iter().copied()).collect();
         let args: Vec<Value> = pairs

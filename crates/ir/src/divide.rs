@@ -56,17 +56,17 @@ impl<C> Func<C> {
         };
         let number = self.known(b)?;
         let number = if width == Width::W32 { number & 0xffff_ffff } else { number };
-        let is_small = width == Width::W32 || self.bits[a.index()] <= 32;
+        let is_small = width == Width::W32 || self.bits(a) <= 32;
         (is_small && number > 1).then_some((a, number, is_remainder))
     }
 
     fn divide(&mut self, block: BlockId, value: Value, (a, by): (Value, u64), is_remainder: bool) {
-        let origin = self.origins[value.index()];
+        let origin = self.origin(value);
         let wide = |f: &mut Self, op, a, b| {
             f.push(block, Inst::Bin { op, width: Width::W64, a, b }, origin)
         };
         let a = self.push(block, Inst::Un { op: UnOp::Zext(Size::W), a }, origin);
-        let quotient = match way(self.bits[a.index()].min(32), by) {
+        let quotient = match way(self.bits(a).min(32), by) {
             Way::Zero => self.number(0, origin),
             Way::Product { before, factor, after } => {
                 let [before, factor, after] =
@@ -87,8 +87,8 @@ impl<C> Func<C> {
             }
         };
         // No quotient is more than its dividend.
-        let bits = self.bits[a.index()].min(32);
-        self.bits[quotient.index()] = self.bits[quotient.index()].min(bits);
+        let bits = self.bits(a).min(32);
+        self.set_bits(quotient, self.bits(quotient).min(bits));
         if !is_remainder {
             self.same(value, quotient);
             return;
@@ -111,11 +111,11 @@ fn way(bits: u8, by: u64) -> Way {
     let log = by.next_power_of_two().trailing_zeros();
     let bits = u32::from(bits);
     let factor = |shift: u32| {
-        let power = 1u128 << shift;
-        let factor = power.div_ceil(by.into());
-        let error = factor * u128::from(by) - power;
-        let factor = u64::try_from(factor).ok()?;
-        (error <= 1u128 << (shift - bits)).then_some(factor)
+        // `2^shift` may be more than a word holds; by how much the product is more than that is not.
+        let below = u64::MAX >> (64 - shift);
+        let factor = below / by + 1;
+        let error = factor.wrapping_mul(by).wrapping_sub(below).wrapping_sub(1);
+        (error <= 1 << (shift - bits)).then_some(factor)
     };
     let small = |shift| factor(shift).filter(|factor| factor.checked_mul(dividends - 1).is_some());
     let shift_of = |shift: u32| u8::try_from(shift).unwrap_or(u8::MAX);

@@ -79,27 +79,18 @@ impl Flow {
         if len == 0 {
             return;
         }
-        // A walk in depth; a block is put down when all it leads to have been. Those that have been seen have some place.
-        let mut stack = Vec::with_capacity(len);
-        let mut nexts: Vec<BlockId> = Vec::with_capacity(len);
+        // A walk in depth: behind each block that has been seen, which has some place, lie those it leads to, and it is put down
+        // when all of them have been.
+        let mut stack = Vec::with_capacity(2 * len);
+        stack.push((BlockId(0), false));
         self.order.reserve_exact(len);
-        self.place[0] = 0;
-        let push = |stack: &mut Vec<(BlockId, usize)>, nexts: &mut Vec<BlockId>, block| {
-            stack.push((block, nexts.len()));
-            f.edges(block, |edge| nexts.push(edge.to));
-        };
-        push(&mut stack, &mut nexts, BlockId(0));
-        while let Some(&(block, start)) = stack.last() {
-            if nexts.len() == start {
+        while let Some((block, is_seen)) = stack.pop() {
+            if is_seen {
                 self.order.push(block);
-                stack.pop();
-                continue;
-            }
-            if let Some(next) = nexts.pop()
-                && self.place[next.index()] == NOWHERE
-            {
-                self.place[next.index()] = 0;
-                push(&mut stack, &mut nexts, next);
+            } else if self.place[block.index()] == NOWHERE {
+                self.place[block.index()] = 0;
+                stack.push((block, true));
+                f.edges(block, |edge| stack.push((edge.to, false)));
             }
         }
         self.order.reverse();
@@ -137,10 +128,11 @@ impl Flow {
         refill(&mut self.span, (NOWHERE, 0), len);
         let Some(&entry) = self.order.first() else { return };
         idom[entry.index()] = entry;
+        let blocks = self.order.get(1..).unwrap_or_default();
         let mut changes = true;
         while changes {
             changes = false;
-            for &block in self.order.get(1..).unwrap_or_default() {
+            for &block in blocks {
                 let mut found = UNKNOWN;
                 for &pred in self.preds(block) {
                     if idom[pred.index()] == UNKNOWN {
@@ -153,23 +145,38 @@ impl Flow {
                     changes = true;
                 }
             }
+            // Ways back to what all ways there come through change nothing.
+            let is_kept = |pred: BlockId, block: BlockId| {
+                self.place[pred.index()] < self.place[block.index()]
+                    || self.common(&idom, pred, block) == block
+            };
+            changes = changes
+                && !blocks
+                    .iter()
+                    .all(|&block| self.preds(block).iter().all(|&pred| is_kept(pred, block)));
         }
         // Numbers in the tree: sizes from below, then places from above.
-        let mut size = vec![1u32; len];
-        for &block in self.order.get(1..).unwrap_or_default().iter().rev() {
-            size[idom[block.index()].index()] += size[block.index()];
+        let span = &mut self.span;
+        for &block in self.order.iter().rev() {
+            let size = span[block.index()].1 + 1;
+            span[block.index()].1 = size;
+            if block != entry {
+                span[idom[block.index()].index()].1 += size;
+            }
         }
         // Once a block has its place, what was its size is the next place below it.
         for &block in &self.order {
-            let own = size[block.index()];
+            let size = span[block.index()].1;
             let start = if block == entry {
                 0
             } else {
-                let at = &mut size[idom[block.index()].index()];
-                core::mem::replace(at, *at + own)
+                let next = &mut span[idom[block.index()].index()].1;
+                core::mem::replace(next, *next + size)
             };
-            self.span[block.index()] = (start, start + own - 1);
-            size[block.index()] = start + 1;
+            span[block.index()] = (start, start + 1);
+        }
+        for block in &self.order {
+            span[block.index()].1 -= 1;
         }
         self.idom = idom;
     }

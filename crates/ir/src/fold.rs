@@ -101,8 +101,9 @@ pub(crate) const fn bits_of(number: u64) -> u8 {
 }
 
 /// How many bits from the lowest on may be other than 0.
+#[inline]
 pub(crate) fn bits<C>(f: &Func<C>, inst: &Inst) -> u8 {
-    let of = |value: Value| f.bits.get(value.index()).copied().unwrap_or(64);
+    let of = |value: Value| f.bits(value);
     match *inst {
         Inst::Const(number) => bits_of(number),
         Inst::Bin { op, width, a, b } => {
@@ -190,7 +191,7 @@ fn un<C>(f: &mut Func<C>, block: BlockId, op: UnOp, a: Value, origin: u32) -> Re
     match op {
         UnOp::Zext(size) => {
             let a = stripped(f, a, size.bits());
-            if f.bits[a.index()] <= size.bits() {
+            if f.bits(a) <= size.bits() {
                 return Ok(a);
             }
             // Operations of 32 bits clear the rest.
@@ -208,7 +209,7 @@ fn un<C>(f: &mut Func<C>, block: BlockId, op: UnOp, a: Value, origin: u32) -> Re
         }
         UnOp::Sext(size, width) => {
             let a = stripped(f, a, size.bits());
-            if f.bits[a.index()] < size.bits() {
+            if f.bits(a) < size.bits() {
                 return Ok(a);
             }
             Err(Inst::Un { op: UnOp::Sext(size, width), a })
@@ -258,7 +259,7 @@ fn bin<C>(
     let number = if width == Width::W32 { low(number).into() } else { number };
     let all = ones(if width == Width::W32 { 32 } else { 64 });
     let bits = if width == Width::W32 { 32 } else { 64 };
-    let masked = f.bits[a.index()];
+    let masked = f.bits(a);
     match op {
         BinOp::Sub => {
             // -2^31 and its kin have the same opposite; addition of that is the same.
@@ -354,7 +355,7 @@ fn shift<C>(
     }
     // Nothing is negative that has zeroes above.
     let most = if width == Width::W32 { 32 } else { 64 };
-    let op = if op == BinOp::Sar && f.bits[a.index()] < most { BinOp::Shr } else { op };
+    let op = if op == BinOp::Sar && f.bits(a) < most { BinOp::Shr } else { op };
     let b = f.number(count, origin);
     Err(Inst::Bin { op, width, a, b })
 }
@@ -433,7 +434,7 @@ pub fn decided<C>(f: &Func<C>, cmp: Cmp) -> Option<bool> {
     }
     // No number of so few bits is as large.
     let number = f.known(cmp.b)?;
-    let bits = f.bits[cmp.a.index()];
+    let bits = f.bits(cmp.a);
     let width = if cmp.width == Width::W32 { 32 } else { 64 };
     if bits >= width || number <= ones(bits) || bits_of(number) >= width {
         return None;

@@ -17,16 +17,25 @@ pub struct Block {
     pub place: u32,
 }
 
+/// What is known of an instruction and its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Note {
+    /// Where in the source it comes from.
+    origin: u32,
+    /// What its value is the same as.
+    alias: Value,
+    /// How many bits of its value may be other than 0, from the lowest on.
+    pub(crate) bits: u8,
+}
+
 /// A function in SSA form: each value is given once, where its instruction stands, and used only where control comes
 /// through there. The first block is entered by the caller, and by no edge.
 #[derive(Clone, Debug, Default)]
 pub struct Func<C> {
     /// All instructions, by the number of their value.
     pub insts: Vec<Inst>,
-    /// Where in the source each comes from.
-    pub origins: Vec<u32>,
-    /// How many bits of each value may be other than 0, from the lowest on.
-    pub bits: Vec<u8>,
+    /// What else is known of each.
+    pub(crate) notes: Vec<Note>,
     /// All blocks.
     pub blocks: Vec<Block>,
     /// What calls lead to.
@@ -37,8 +46,6 @@ pub struct Func<C> {
     pub(crate) tables: Vec<Edge>,
     /// The one value of [`Inst::Frame`], if there is one.
     pub frame: Option<Value>,
-    /// What each value is the same as.
-    alias: Vec<Value>,
     /// Whether a value may be used that is the same as another.
     is_aliased: bool,
 }
@@ -49,14 +56,12 @@ impl<C> Func<C> {
     pub const fn new() -> Self {
         Self {
             insts: Vec::new(),
-            origins: Vec::new(),
-            bits: Vec::new(),
+            notes: Vec::new(),
             blocks: Vec::new(),
             callees: Vec::new(),
             pool: Vec::new(),
             tables: Vec::new(),
             frame: None,
-            alias: Vec::new(),
             is_aliased: false,
         }
     }
@@ -64,9 +69,12 @@ impl<C> Func<C> {
     /// Makes room for so many instructions and numbers.
     pub fn reserve(&mut self, insts: usize) {
         self.insts.reserve(insts);
-        self.origins.reserve(insts);
-        self.bits.reserve(insts);
-        self.alias.reserve(insts);
+        self.notes.reserve(insts);
+    }
+
+    /// Makes room for so many arguments of edges.
+    pub fn reserve_args(&mut self, args: usize) {
+        self.pool.reserve(args);
     }
 
     /// A new block, which returns nothing yet.
@@ -80,11 +88,15 @@ impl<C> Func<C> {
     /// An instruction that stands nowhere yet.
     #[inline]
     pub fn add(&mut self, inst: Inst, origin: u32) -> Value {
+        let bits = fold::bits(self, &inst);
+        self.row(inst, origin, bits)
+    }
+
+    #[inline]
+    fn row(&mut self, inst: Inst, origin: u32, bits: u8) -> Value {
         let value = Value(number(self.insts.len()));
-        self.bits.push(fold::bits(self, &inst));
         self.insts.push(inst);
-        self.origins.push(origin);
-        self.alias.push(value);
+        self.notes.push(Note { origin, alias: value, bits });
         value
     }
 
@@ -116,12 +128,27 @@ impl<C> Func<C> {
     /// A number. It stands in no block: it is there everywhere.
     #[inline]
     pub fn number(&mut self, number: u64, origin: u32) -> Value {
-        let value = Value(self::number(self.insts.len()));
-        self.bits.push(fold::bits_of(number));
-        self.insts.push(Inst::Const(number));
-        self.origins.push(origin);
-        self.alias.push(value);
-        value
+        self.row(Inst::Const(number), origin, fold::bits_of(number))
+    }
+
+    /// How many bits of a value may be other than 0, from the lowest on.
+    #[inline]
+    #[must_use]
+    pub fn bits(&self, value: Value) -> u8 {
+        self.notes.get(value.index()).map_or(64, |note| note.bits)
+    }
+
+    /// From now on so many bits of a value may be other than 0.
+    #[inline]
+    pub fn set_bits(&mut self, value: Value, bits: u8) {
+        self.notes[value.index()].bits = bits;
+    }
+
+    /// Where in the source an instruction comes from.
+    #[inline]
+    #[must_use]
+    pub fn origin(&self, value: Value) -> u32 {
+        self.notes[value.index()].origin
     }
 
     /// The instruction of a value.
@@ -245,19 +272,19 @@ impl<C> Func<C> {
     /// From now on a value is the same as another; [`Func::resolve_all`] puts it in its place.
     #[inline]
     pub fn same(&mut self, value: Value, as_other: Value) {
-        self.alias[value.index()] = as_other;
+        self.notes[value.index()].alias = as_other;
         self.is_aliased = true;
     }
 
     /// What a value has been said to be the same as, or itself.
     pub(crate) fn alias_of(&self, value: Value) -> Value {
-        self.alias[value.index()]
+        self.notes[value.index()].alias
     }
 
     /// What a value is the same as in the end.
     #[inline]
     pub fn resolve(&mut self, value: Value) -> Value {
-        resolve(&mut self.alias, value)
+        resolve(&mut self.notes, value)
     }
 
     /// The operands of an instruction, each by what it is the same as.
@@ -287,12 +314,12 @@ impl<C> Func<C> {
         if !core::mem::take(&mut self.is_aliased) {
             return;
         }
-        let alias = &mut self.alias[..];
+        let notes = &mut self.notes[..];
         for inst in &mut self.insts {
-            inst.operands_mut(|value| *value = resolve(alias, *value));
+            inst.operands_mut(|value| *value = resolve(notes, *value));
         }
         for value in &mut self.pool {
-            *value = resolve(alias, *value);
+            *value = resolve(notes, *value);
         }
         for block in 0..self.blocks.len() {
             self.resolve_term(BlockId(number(block)));
@@ -302,14 +329,14 @@ impl<C> Func<C> {
 
 /// The end of a chain of values that are the same, which becomes shorter.
 #[inline]
-fn resolve(alias: &mut [Value], value: Value) -> Value {
+fn resolve(notes: &mut [Note], value: Value) -> Value {
     // There is no such value as [`Value::NONE`].
     let mut at = value;
-    while let Some(&next) = alias.get(at.index())
+    while let Some(&Note { alias: next, .. }) = notes.get(at.index())
         && next != at
     {
-        let beyond = alias[next.index()];
-        alias[at.index()] = beyond;
+        let beyond = notes[next.index()].alias;
+        notes[at.index()].alias = beyond;
         at = beyond;
     }
     at

@@ -55,14 +55,14 @@ impl<C> Func<C> {
         for &block in body {
             for at in 0..self.blocks[block.index()].insts.len() {
                 let value = self.blocks[block.index()].insts[at];
-                let (mut inst, origin) = (self.insts[value.index()], self.origins[value.index()]);
+                if !self.may_hold(value) {
+                    continue;
+                }
+                let (mut inst, origin) = (self.insts[value.index()], self.origin(value));
                 let held = &mut held;
                 match &mut inst {
-                    Inst::Bin { op, width: Width::W64, b, .. } if takes_numbers(*op) => {
-                        self.hold_number((before, origin), held, b, is_large);
-                    }
-                    Inst::Store { size: Size::Dw, value, .. } => {
-                        self.hold_number((before, origin), held, value, is_large);
+                    Inst::Bin { b: number, .. } | Inst::Store { value: number, .. } => {
+                        self.hold_number((before, origin), held, number, is_large);
                     }
                     Inst::Select { cmp, yes, no } => {
                         if cmp.width == Width::W64 {
@@ -81,12 +81,23 @@ impl<C> Func<C> {
             if let Term::Branch { cmp: cmp @ Cmp { width: Width::W64, .. }, yes, no } =
                 self.blocks[block.index()].term
             {
-                let (mut b, origin) = (cmp.b, self.origins[cmp.a.index()]);
+                let (mut b, origin) = (cmp.b, self.origin(cmp.a));
                 self.hold_number((before, origin), &mut held, &mut b, is_large);
                 self.blocks[block.index()].term = Term::Branch { cmp: Cmp { b, ..cmp }, yes, no };
             }
         }
         !held.is_empty()
+    }
+
+    /// Whether an instruction may have a number that is held.
+    fn may_hold(&self, value: Value) -> bool {
+        let is_large = |value: Value| self.known(value).is_some_and(is_large);
+        match *self.inst(value) {
+            Inst::Bin { op, width: Width::W64, b, .. } => takes_numbers(op) && is_large(b),
+            Inst::Store { size: Size::Dw, value, .. } => is_large(value),
+            Inst::Select { .. } => true,
+            _ => false,
+        }
     }
 
     /// Puts a value that is held before a loop in place of a number, if it is one that is asked for.

@@ -167,7 +167,7 @@ impl<C> Func<C> {
         value: Value,
     ) {
         let inst = self.resolved(self.insts[value.index()]);
-        let mut inst = match fold::simpler(self, block, inst, self.origins[value.index()]) {
+        let mut inst = match fold::simpler(self, block, inst, self.origin(value)) {
             Ok(other) => return self.same(value, other),
             Err(inst) => inst,
         };
@@ -180,7 +180,7 @@ impl<C> Func<C> {
             }
         }
         self.insts[value.index()] = inst;
-        self.bits[value.index()] = bits(self, &inst);
+        self.set_bits(value, bits(self, &inst));
         self.blocks[block.index()].insts.push(value);
     }
 
@@ -321,13 +321,13 @@ impl<C> Func<C> {
             self.edges(pred, |edge| {
                 if edge.to == block {
                     for (most, arg) in most.iter_mut().zip(self.args(edge)) {
-                        *most = self.bits[arg.index()].max(*most);
+                        *most = self.bits(*arg).max(*most);
                     }
                 }
             });
         }
         for (param, most) in self.blocks[block.index()].params.iter().zip(most) {
-            self.bits[param.index()] = *most;
+            self.notes[param.index()].bits = *most;
         }
     }
 }

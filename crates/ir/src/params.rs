@@ -11,7 +11,7 @@ const MOST_ROUNDS: usize = 8;
 
 impl<C> Func<C> {
     /// Takes out parameters that get one value from everywhere, or themselves, and puts that value in place of them; whether
-    /// there were any.
+    /// more is known of one of these than was of the parameter, so that what uses it may become simpler.
     ///
     /// Blocks come behind those that lead to them, so that what is found goes on at once along all ways but those back.
     pub fn prune_params(&mut self, flow: &Flow) -> bool {
@@ -40,15 +40,19 @@ impl<C> Func<C> {
         if !found {
             return false;
         }
-        let mut keep = vec![true; self.insts.len()];
+        let (mut keep, mut tells) = (vec![true; self.insts.len()], false);
         for block in flow.order.get(1..).unwrap_or_default() {
-            for param in &self.blocks[block.index()].params {
-                keep[param.index()] = self.alias_of(*param) == *param;
+            for n in 0..self.blocks[block.index()].params.len() {
+                let param = self.blocks[block.index()].params[n];
+                let value = self.resolve(param);
+                keep[param.index()] = value == param;
+                let is_narrower = self.bits(value) < self.bits(param);
+                tells |= value != param && (is_narrower || self.inst(value).is_pure());
             }
         }
         self.retain_params(flow, &keep);
         self.resolve_all();
-        true
+        tells
     }
 
     /// Notes where parameters have fewer bits than was known, by what they get; whether there were any.
@@ -63,14 +67,14 @@ impl<C> Func<C> {
                 let params = &self.blocks[edge.to.index()].params;
                 for (param, arg) in params.iter().zip(self.args(edge)) {
                     let most = &mut most[param.index()];
-                    *most = self.bits[arg.index()].max(*most);
+                    *most = self.bits(*arg).max(*most);
                 }
             });
         }
         let mut any = false;
         for block in blocks {
             for param in &self.blocks[block.index()].params {
-                let (bits, most) = (&mut self.bits[param.index()], most[param.index()]);
+                let (bits, most) = (&mut self.notes[param.index()].bits, most[param.index()]);
                 any |= most < *bits;
                 *bits = most.min(*bits);
             }

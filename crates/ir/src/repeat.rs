@@ -126,8 +126,8 @@ impl<C> Func<C> {
         used.dedup();
         let mut params: Vec<(BlockId, Value, Value)> = Vec::with_capacity(used.len());
         for (exit, value) in used {
-            let param = self.param(exit, self.origins[value.index()]);
-            self.bits[param.index()] = self.bits[value.index()];
+            let param = self.param(exit, self.origin(value));
+            self.set_bits(param, self.bits(value));
             home.resize(self.insts.len(), BlockId(u32::MAX));
             home[param.index()] = exit;
             params.push((exit, value, param));
@@ -192,8 +192,8 @@ impl<C> Func<C> {
                 let new = all[copy][n];
                 self.blocks[new.index()].place = place;
                 for param in self.blocks[block.index()].params.clone() {
-                    let same = self.param(new, self.origins[param.index()]);
-                    self.bits[same.index()] = self.bits[param.index()];
+                    let same = self.param(new, self.origin(param));
+                    self.set_bits(same, self.bits(param));
                     of[param.index()] = same;
                 }
             }
@@ -201,8 +201,8 @@ impl<C> Func<C> {
                 for value in self.blocks[block.index()].insts.clone() {
                     let mut inst = self.insts[value.index()];
                     inst.operands_mut(|used| *used = copied(&of, *used));
-                    let same = self.push_as_is(all[copy][n], inst, self.origins[value.index()]);
-                    self.bits[same.index()] = self.bits[value.index()];
+                    let same = self.push_as_is(all[copy][n], inst, self.origin(value));
+                    self.set_bits(same, self.bits(value));
                     of[value.index()] = same;
                 }
             }
@@ -243,11 +243,13 @@ pub(crate) fn body_of(flow: &Flow, head: BlockId) -> Option<Vec<BlockId>> {
         return None;
     }
     let backs = flow.preds(head).iter().filter(|pred| flow.is_back(**pred, head));
-    let mut next: Vec<BlockId> = backs.copied().collect();
+    let mut next: Vec<BlockId> = Vec::with_capacity(2 * MOST_BLOCKS);
+    next.extend(backs);
     if next.is_empty() {
         return None;
     }
-    let mut body = vec![head];
+    let mut body = Vec::with_capacity(MOST_BLOCKS);
+    body.push(head);
     while let Some(block) = next.pop() {
         if body.contains(&block) {
             continue;

@@ -81,7 +81,7 @@ impl<C> Func<C> {
         if !is_back || flow.preds(way.to).len() != 1 || insns <= 0 {
             return (way, other, false);
         }
-        let origin = self.origins[value.index()];
+        let origin = self.origin(value);
         self.push_as_is(block, Inst::Charge(insns), origin);
         let between = self.block();
         self.blocks[between.index()].place = self.blocks[block.index()].place;
@@ -142,12 +142,12 @@ impl<C> Func<C> {
         for (&value, &term) in chain.iter().zip(terms.get(1..).unwrap_or_default()) {
             // This stood where one term fewer was there; it moves to where the next is.
             self.insts[value.index()] = Inst::Bin { op, width, a: all, b: term };
-            self.bits[value.index()] = crate::fold::bits(self, &self.insts[value.index()]);
+            self.set_bits(value, crate::fold::bits(self, &self.insts[value.index()]));
             all = value;
         }
         let Some((&last, rest)) = chain.split_last() else { return };
         self.insts[last.index()] = Inst::Bin { op, width, a: param, b: all };
-        self.bits[last.index()] = 64;
+        self.set_bits(last, 64);
         // Each of the others goes to where the next one was, when its second term has been given.
         let insts = &mut self.blocks[block.index()].insts;
         let mut moved = rest.iter().rev().copied().collect::<Vec<_>>();

@@ -97,7 +97,7 @@ impl<C> Func<C> {
     ) -> Option<(Value, Width, u64)> {
         let (cmp, _) = self.test(root)?;
         let value = cmp.a;
-        let bits = self.bits[value.index()];
+        let bits = self.bits(value);
         // What has fewer bits is the same on both widths, and not negative on either.
         let is_short = bits < 32;
         let width = if is_short { Width::W64 } else { cmp.width };
@@ -234,7 +234,7 @@ impl<C> Func<C> {
         let beyond = self.beyond(decision, (base, len));
         let beyond = beyond.map(|way| self.place_of(&mut ways, way));
         let place = self.blocks[root.index()].place;
-        let origin = self.origins[value.index()];
+        let origin = self.origin(value);
         let mut targets = Vec::with_capacity(ways.len());
         for way in ways {
             targets.push(self.target(way, place, origin));

@@ -148,7 +148,7 @@ impl<C> Func<C> {
         let is_charge = |value: &Value| matches!(self.inst(*value), Inst::Charge(_));
         let rest = insts.into_iter().filter(|value| !is_charge(value));
         let rest: Vec<Value> = rest.collect();
-        let origin = rest.first().map_or(0, |value| self.origins[value.index()]);
+        let origin = rest.first().map_or(0, |&value| self.origin(value));
         self.blocks[block.index()].insts = rest;
         self.push_as_is(before, Inst::Charge(i32::try_from(all).unwrap_or(i32::MAX)), origin);
         true
@@ -165,9 +165,9 @@ impl<C> Func<C> {
         self.blocks[block.index()].insts.reserve(all);
         let mut now: Vec<Value> = params
             .iter()
-            .map(|param| {
-                let new = self.param(block, self.origins[param.index()]);
-                self.bits[new.index()] = self.bits[param.index()];
+            .map(|&param| {
+                let new = self.param(block, self.origin(param));
+                self.set_bits(new, self.bits(param));
                 new
             })
             .collect();
@@ -181,7 +181,7 @@ impl<C> Func<C> {
             for &value in &insts {
                 let mut inst = self.insts[value.index()];
                 inst.operands_mut(|used| *used = copied(&copy_of, *used));
-                let origin = self.origins[value.index()];
+                let origin = self.origin(value);
                 copy_of[value.index()] = self.push_once(&mut given, flow, (block, origin), inst);
             }
             for (now, arg) in now.iter_mut().zip(&args) {

@@ -265,7 +265,7 @@ impl<C> Func<C> {
             return false;
         }
         let (entry, wide, rest) = (self.block(), self.block(), self.block());
-        let origin = self.origins[narrow.load.index()];
+        let origin = self.origin(narrow.load);
         let first = self.args(enter).to_vec();
         let limit = self.limit(narrow, entry, origin);
         let mut asks: Vec<Cmp> = Vec::new();
@@ -343,8 +343,8 @@ impl<C> Func<C> {
         let params = self.blocks[narrow.block.index()].params.clone();
         let mut own = Vec::with_capacity(params.len());
         for param in params {
-            let new = self.param(wide, self.origins[param.index()]);
-            self.bits[new.index()] = self.bits[param.index()];
+            let new = self.param(wide, self.origin(param));
+            self.set_bits(new, self.bits(param));
             own.push(new);
         }
         let charge = u64::from(narrow.charge) * at_once;

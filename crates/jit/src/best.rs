@@ -118,6 +118,13 @@ pub(crate) fn layout(f: &Lifted, flow: &Flow) -> Vec<BlockId> {
     layout
 }
 
+/// Positions of so many slots that are not known yet, with room for the end.
+pub(crate) fn no_positions(slots: usize) -> Vec<u32> {
+    let mut at = Vec::with_capacity(slots + 1);
+    at.resize(slots, u32::MAX);
+    at
+}
+
 /// Positions of all slots, and last the end: instructions that became nothing are at that of what follows them.
 pub(crate) fn all_positions(mut at: Vec<u32>, end: u32) -> Vec<u32> {
     let mut next = end;

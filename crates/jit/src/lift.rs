@@ -112,6 +112,9 @@ struct Part {
     flow: Flow,
 }
 
+/// Numbers that are remembered.
+const NUMBERS: usize = 32;
+
 struct Lifter<'a, O: ?Sized> {
     insns: &'a Insns,
     outside: &'a O,
@@ -139,6 +142,8 @@ struct Lifter<'a, O: ?Sized> {
     /// The block at hand.
     block: BlockId,
     zero: Value,
+    /// Numbers that have been met lately, by their lowest bits.
+    numbers: [Value; NUMBERS],
     is_metered: bool,
     /// Whether the next instruction starts a stretch that runs as a whole.
     starts: bool,
@@ -172,6 +177,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             now: vec![zero; vars.count],
             block: BlockId(0),
             zero,
+            numbers: [zero; NUMBERS],
             is_metered: outside.style().metered,
             starts: true,
         }
@@ -183,6 +189,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         let count = self.vars.count;
         let entry = BlockId(0);
         let start = self.blocks.all.first().map_or(0, |block| block.start);
+        self.f.blocks[0].params.reserve_exact(5);
         let args: [Value; 5] = core::array::from_fn(|_| self.f.param(entry, start));
         self.now[1..6].copy_from_slice(&args);
         self.ends[..count].copy_from_slice(&self.now);
@@ -252,6 +259,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let kept = ones(at.reads & !differ);
             self.kept.extend(kept.map(|var| (block, var, self.now[var])));
         }
+        self.f.blocks[block.index()].params.reserve_exact(differ.count_ones() as usize);
         for var in ones(differ) {
             let param = self.f.param(block, at.start);
             let mut bits = if !is_head {
@@ -263,10 +271,10 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             };
             for &pred in preds.iter().filter(|pred| is_before(pred)) {
                 if self.leads(pred, block) {
-                    bits = self.f.bits[self.end_of(pred, var).index()].max(bits);
+                    bits = self.f.bits(self.end_of(pred, var)).max(bits);
                 }
             }
-            self.f.bits[param.index()] = bits;
+            self.f.set_bits(param, bits);
             self.now[var] = param;
         }
         self.params[block.index()] = differ;
@@ -329,6 +337,11 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
                 return false;
             }
         }
+        let args = |block: &BlockId| {
+            let params = self.params[block.index()].count_ones();
+            self.flow.preds(*block).len() * params as usize
+        };
+        self.f.reserve_args(self.flow.order.iter().map(args).sum());
         let count = self.vars.count;
         let mut fits = true;
         for &from in &self.flow.order {
@@ -344,7 +357,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
                 }
                 for (n, var) in ones(vars).enumerate() {
                     let param = f.blocks[edge.to.index()].params[n];
-                    fits &= f.bits[ends[var].index()] <= f.bits[param.index()];
+                    fits &= f.bits(ends[var]) <= f.bits(param);
                 }
                 f.edge(edge.to, ones(vars).map(|var| ends[var]))
             });

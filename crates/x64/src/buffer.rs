@@ -81,6 +81,7 @@ impl Assembler {
     }
 
     /// A new label, not yet bound.
+    #[inline]
     pub fn label(&mut self) -> Label {
         self.labels.push(UNBOUND);
         Label(u32::try_from(self.labels.len() - 1).unwrap_or(UNBOUND))

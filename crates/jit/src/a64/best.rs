@@ -13,12 +13,13 @@ mod wide;
 
 use super::{A64, Compiler, Features};
 use crate::best::place::Asked;
-use crate::best::{Part, all_positions, find_frames, layout, moves, optimised, place_all};
+use crate::best::{
+    Part, all_positions, find_frames, layout, moves, no_positions, optimised, place_all,
+};
 use crate::code::{Code, CompileError};
 use crate::lift::Lifted;
 use crate::shape::{Function, Shape};
 use crate::surroundings::Surroundings;
-use alloc::vec;
 use alloc::vec::Vec;
 use host::{ARGS, Loc, Places};
 use skep_a64::{FixupError, Label, Reach};
@@ -50,7 +51,7 @@ pub fn compile_best<O: Surroundings + ?Sized>(
     let best = Best {
         c: Compiler::new(&prog.insns, outside, features, &shape),
         shape: &shape,
-        at: vec![u32::MAX; prog.insns.len()],
+        at: no_positions(prog.insns.len()),
         most,
     };
     best.run(&parts).map_err(|err| match err {
@@ -140,7 +141,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         let insts = &cur.f.blocks[block.index()].insts;
         let mut n = 0;
         while let Some(&value) = insts.get(n) {
-            self.note(cur.f.origins[value.index()]);
+            self.note(cur.f.origin(value));
             n += self.inst(cur, value, insts.get(n + 1).copied())?;
         }
         self.term(cur, at);
@@ -169,11 +170,11 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             Inst::Call { callee, args } => self.call_outer(cur, value, callee, args)?,
             Inst::Charge(insns) => {
                 let asks = next.is_some_and(|next| *cur.f.inst(next) == Inst::Ask);
-                self.charge(Pc(cur.f.origins[value.index()]), insns, asks);
+                self.charge(Pc(cur.f.origin(value)), insns, asks);
                 return Ok(1 + usize::from(asks));
             }
             Inst::Refund(insns) => self.refund(cur, insns),
-            Inst::Ask => self.charge(Pc(cur.f.origins[value.index()]), 0, true),
+            Inst::Ask => self.charge(Pc(cur.f.origin(value)), 0, true),
         }
         Ok(1)
     }

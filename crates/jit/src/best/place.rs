@@ -137,6 +137,7 @@ impl Rows {
         Self { values, starts }
     }
 
+    #[inline]
     fn of(&self, block: BlockId) -> &[Value] {
         let row = self.starts.get(block.index()..block.index() + 2);
         let range = row.map_or(0..0, |row| row[0] as usize..row[1] as usize);
@@ -358,14 +359,19 @@ impl<'a, H: Host> Lives<'a, H> {
                 }
             }
             self.each[value.index()].weighs(weight);
+            let (mut operands, mut count) = ([Value::NONE; 5], 0);
             inst.operands(|operand| {
+                operands[count] = operand;
+                count += 1;
+            });
+            for &operand in &operands[..count] {
                 if self.is_placed(operand) {
                     self.used(operand, at, weight, now);
                     if operands_too {
                         self.each[operand.index()].forbidden |= clobbers;
                     }
                 }
-            });
+            }
             self.needs_two |= self.numbers(inst) > 1;
         }
         if let Term::Branch { cmp, .. } = f.blocks[block.index()].term {
@@ -413,6 +419,7 @@ impl<'a, H: Host> Lives<'a, H> {
     }
 
     /// How many registers an instruction may need for numbers.
+    #[inline]
     fn numbers(&self, inst: &Inst) -> u32 {
         let large = |value: Value| self.is_large(value);
         let any = |value: Value| self.is_number(value);
@@ -458,6 +465,7 @@ impl<'a, H: Host> Lives<'a, H> {
 
     /// Registers that an instruction changes beside its result, and whether its operands must not be in them either; also
     /// notes what its values would like.
+    #[inline]
     fn clobbers(&mut self, value: Value, inst: &Inst) -> (Set, bool) {
         let mut wish = |value: Value, reg: H::Gpr| {
             if let Some(life) = self.each.get_mut(value.index()) {
@@ -543,6 +551,7 @@ impl Now {
     }
 
     /// Up to where it was alive.
+    #[inline]
     fn remove(&mut self, value: Value) -> Option<u32> {
         let at = core::mem::replace(&mut self.at[value.index()], u32::MAX);
         if at == u32::MAX {

@@ -1,6 +1,6 @@
 //! One instruction after the other.
 
-use super::{Lifter, Outer};
+use super::{Lifter, NUMBERS, Outer};
 use crate::code::CompileError;
 use crate::env::Env;
 use crate::surroundings::{Access, ArrayLookup, Callee, Surroundings};
@@ -12,6 +12,7 @@ const fn unsupported(pc: Pc, what: &'static str) -> CompileError {
 }
 
 impl<O: Surroundings + ?Sized> Lifter<'_, O> {
+    #[inline]
     fn get(&mut self, reg: Reg) -> Value {
         if reg != Reg::FP {
             return self.now[usize::from(reg.num())];
@@ -32,11 +33,22 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
         }
     }
 
+    #[inline]
     fn src(&mut self, pc: Pc, src: Src) -> Value {
         match src {
             Src::Reg(reg) => self.get(reg),
-            Src::Imm(imm) => self.f.number(i64::from(imm).cast_unsigned(), pc.0),
+            Src::Imm(imm) => self.number(pc, i64::from(imm).cast_unsigned()),
         }
+    }
+
+    /// A number, as one value for as long as it is remembered.
+    #[inline]
+    fn number(&mut self, pc: Pc, number: u64) -> Value {
+        let at = number as usize % NUMBERS;
+        if self.f.known(self.numbers[at]) != Some(number) {
+            self.numbers[at] = self.f.number(number, pc.0);
+        }
+        self.numbers[at]
     }
 
     fn push(&mut self, pc: Pc, inst: Inst) -> Value {

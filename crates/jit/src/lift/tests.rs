@@ -91,7 +91,7 @@ fn ways_that_agree_need_no_parameter() {
 fn numbers_of_32_bits_that_go_round_are_known_to_be() {
     let f = lifted("w0 = 0\nl:\nw0 += 3\nw1 += -1\nif w1 != 0 goto l\nr0 = r0\nw0 = w0\nexit");
     let head = f.blocks.iter().skip(1).find(|block| !block.params.is_empty()).expect("a loop");
-    assert_eq!(f.bits[head.params[0].index()], 32, "{f}");
+    assert_eq!(f.bits(head.params[0]), 32, "{f}");
     gives(&f, 4, 12);
 }
 

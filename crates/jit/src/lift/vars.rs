@@ -113,7 +113,8 @@ impl Vars {
 
     /// Variables that an instruction reads and writes.
     fn read_and_written(&self, insn: &Insn) -> (u64, u64) {
-        let reg = |reg: Reg| if reg == Reg::FP { 0 } else { 1u64 << reg.num() };
+        // The frame pointer is none.
+        let reg = |reg: Reg| 1u64 << reg.num() & ((1 << REGS) - 1);
         let src = |src: Src| match src {
             Src::Reg(src) => reg(src),
             Src::Imm(_) => 0,

@@ -14,7 +14,9 @@ mod wide;
 
 use super::{Compiler, Features, X64, regs};
 use crate::best::place::{Asked, Set};
-use crate::best::{Part, all_positions, find_frames, layout, moves, optimised, place_all};
+use crate::best::{
+    Part, all_positions, find_frames, layout, moves, no_positions, optimised, place_all,
+};
 use crate::code::{Code, CompileError};
 use crate::lift::{Lifted, Outer};
 use crate::shape::{Function, Shape};
@@ -126,7 +128,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         is_far: bool,
     ) -> Self {
         let c = Compiler::new(&prog.insns, outside, features, shape);
-        let at = vec![u32::MAX; prog.insns.len()];
+        let at = no_positions(prog.insns.len());
         Self { c, shape, at, is_far, flags: None, asides: Vec::new(), tables: Vec::new() }
     }
 
@@ -206,7 +208,7 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         let insts = &cur.f.blocks[block.index()].insts;
         let mut n = 0;
         while let Some(&value) = insts.get(n) {
-            self.note(cur.f.origins[value.index()]);
+            self.note(cur.f.origin(value));
             n += self.inst(cur, value, insts.get(n + 1).copied())?;
         }
         self.term(cur, at);
@@ -237,11 +239,11 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
             Inst::Call { callee, args } => self.call_outer(cur, value, callee, args)?,
             Inst::Charge(insns) => {
                 let asks = next.is_some_and(|next| *cur.f.inst(next) == Inst::Ask);
-                self.charge(cur.f.origins[value.index()], insns, asks);
+                self.charge(cur.f.origin(value), insns, asks);
                 return Ok(1 + usize::from(asks));
             }
             Inst::Refund(insns) => self.refund(cur, insns),
-            Inst::Ask => self.charge(cur.f.origins[value.index()], 0, true),
+            Inst::Ask => self.charge(cur.f.origin(value), 0, true),
         }
         Ok(1)
     }

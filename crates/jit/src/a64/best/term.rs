@@ -91,7 +91,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             label
         };
         // Nothing is beyond a table of all that a value of few bits can be.
-        let bits = cur.f.bits.get(value.index()).copied().unwrap_or(64);
+        let bits = cur.f.bits(value);
         if bits >= 16 || 1 << bits > cases.len() {
             self.c.asm.cmp_imm(Width::W64, index, i64::try_from(cases.len()).unwrap_or(i64::MAX));
             let default = label_of(self, default);

@@ -73,18 +73,12 @@ impl<H: Host> Colors<'_, '_, H> {
             }
         }
         let (start, end) = self.lives.ranges[block.index()];
-        let mut deaths = self.lives.deaths[start..end].iter().rev().peekable();
+        let mut deaths = &self.lives.deaths[start..end];
         for (at, &value) in (0..).zip(&f.blocks[block.index()].insts) {
             let inst = f.inst(value);
             let is_late = matches!(inst, Inst::Atomic { .. });
-            let mut dying = Vec::new();
-            while let Some(&&(_, dead)) = deaths.peek().filter(|(when, _)| *when == at) {
-                deaths.next();
-                if is_late {
-                    dying.push(dead);
-                } else {
-                    self.free(dead);
-                }
+            if !is_late {
+                self.free_dying(at, &mut deaths);
             }
             if inst.gives() && self.lives.each[value.index()].uses > 0 {
                 let like = match *inst {
@@ -95,7 +89,20 @@ impl<H: Host> Colors<'_, '_, H> {
                 };
                 self.choose(value, like);
             }
-            dying.into_iter().for_each(|dead| self.free(dead));
+            if is_late {
+                self.free_dying(at, &mut deaths);
+            }
+        }
+    }
+
+    /// Frees what is used last by the instruction at a position, the last of `deaths`.
+    #[inline]
+    fn free_dying(&mut self, at: u32, deaths: &mut &[(u32, Value)]) {
+        while let Some((&(when, dead), rest)) = deaths.split_last()
+            && when == at
+        {
+            *deaths = rest;
+            self.free(dead);
         }
     }
 

@@ -25,7 +25,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
         callee: u32,
         args: [Value; 5],
     ) -> Result<(), CompileError> {
-        let pc = Pc(cur.f.origins[result.index()]);
+        let pc = Pc(cur.f.origin(result));
         match cur.f.callees[callee as usize] {
             Outer::Load { kind, size } => {
                 self.by_stub(cur, (pc, kind, size), args);

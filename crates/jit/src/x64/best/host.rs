@@ -69,6 +69,7 @@ impl Host for X64 {
         reg.num()
     }
 
+    #[inline]
     fn clobbers(
         f: &Lifted,
         value: Value,

@@ -123,7 +123,7 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             label
         };
         // Nothing is beyond a table of all that a value of few bits can be.
-        let bits = cur.f.bits.get(value.index()).copied().unwrap_or(64);
+        let bits = cur.f.bits(value);
         if bits >= 16 || 1 << bits > cases.len() {
             let len = i32::try_from(cases.len()).unwrap_or(i32::MAX);
             self.c.asm.alu_imm(Alu::Cmp, Width::W64, index, len);
