@@ -113,16 +113,22 @@ impl<C> Func<C> {
         account.open[at] = open;
     }
 
-    /// Whether the ways to a block had better take off what it charges: they charge themselves already, or can without a
-    /// block of their own, and some have more open than others.
+    /// Whether the ways to a block had better take off what it charges: more of them have something to take off themselves than
+    /// need a block of their own for it.
     fn is_for_ways(&self, flow: &Flow, block: BlockId, account: &Account) -> bool {
         let (preds, least) = (flow.preds(block), account.before[block.index()]);
-        let is_more = |pred: &BlockId| account.open[pred.index()] > least;
-        let is_jump = |pred: &BlockId| matches!(self.blocks[pred.index()].term, Term::Jump(_));
-        !account.is_head[block.index()]
-            && preds.len() <= MOST_WAYS
-            && preds.iter().any(is_more)
-            && preds.iter().all(|pred| is_more(pred) || is_jump(pred))
+        if account.is_head[block.index()] || preds.len() > MOST_WAYS {
+            return false;
+        }
+        let (mut gains, mut costs) = (0, 0);
+        for pred in preds {
+            if account.open[pred.index()] > least {
+                gains += 1;
+            } else if !matches!(self.blocks[pred.index()].term, Term::Jump(_)) {
+                costs += 1;
+            }
+        }
+        gains > costs
     }
 
     /// What instructions charge together.
