@@ -9,13 +9,17 @@ use alloc::vec::Vec;
 
 /// Where blocks lie that are hardly ever gone through.
 const BEHIND: u32 = u32::MAX;
+/// Ways to a block that take off what it charges, at most, as each has code of its own for that.
+const MOST_WAYS: usize = 16;
 
 /// What is known of the account.
 struct Account {
     /// Of each block, what has been used at its end and not yet been taken off.
     open: Vec<i32>,
-    /// The same at its start.
+    /// The same at its start: less than nothing where more has been taken off than has been used.
     before: Vec<i32>,
+    /// Whether the account is looked at on the ways to each block.
+    asks_before: Vec<bool>,
     /// Whether a way leads to each block from itself or from one behind it.
     is_head: Vec<bool>,
     /// Whether each block is a loop of its own that takes nothing off.
@@ -28,7 +32,8 @@ impl<C> Func<C> {
     /// where they have just charged for it, and the function does at its start; whether there are new blocks, so that [`Flow`]
     /// is to be found anew.
     ///
-    /// So each way through what is no loop charges once or twice, however many branches there are on it.
+    /// So each way through what is no loop charges once or twice, however many branches there are on it, and ways of a turn that
+    /// meet at its end once.
     pub fn gather_charges(&mut self, flow: &Flow) -> bool {
         if !self.insts.iter().any(|inst| matches!(inst, Inst::Charge(_))) {
             return false;
@@ -37,6 +42,7 @@ impl<C> Func<C> {
         let mut account = Account {
             open: vec![0; len],
             before: vec![0; len],
+            asks_before: vec![false; len],
             is_head: vec![false; len],
             is_silent: vec![false; len],
         };
@@ -75,14 +81,14 @@ impl<C> Func<C> {
             open = self.charges(insts.iter().take_while(|value| !self.is_call(**value)));
             self.settle(block, &mut open, origin, &mut asks);
         }
-        let mut calls = block != BlockId(0);
+        let (mut calls, mut is_plain) = (block != BlockId(0), block != BlockId(0));
         for value in insts {
             match self.insts[value.index()] {
                 // This has been taken off at the start.
                 Inst::Charge(_) if !calls => {}
                 Inst::Charge(insns) => open += insns,
                 Inst::Call { .. } => {
-                    calls = true;
+                    (calls, is_plain) = (true, false);
                     origin = self.origin(value);
                     self.settle(block, &mut open, origin, &mut asks);
                     self.blocks[at].insts.push(value);
@@ -98,10 +104,31 @@ impl<C> Func<C> {
             asks |= is_back && !(account.is_silent[to] && edge.to == block);
             asks |= account.is_silent[to] && open > 0;
         });
-        if settles {
+        if settles && open > 0 && is_plain && self.is_for_ways(flow, block, account) {
+            account.before[at] -= core::mem::take(&mut open);
+            account.asks_before[at] = core::mem::take(&mut asks);
+        } else if settles {
             self.settle(block, &mut open, origin, &mut asks);
         }
         account.open[at] = open;
+    }
+
+    /// Whether the ways to a block had better take off what it charges: more of them have something to take off themselves than
+    /// need a block of their own for it.
+    fn is_for_ways(&self, flow: &Flow, block: BlockId, account: &Account) -> bool {
+        let (preds, least) = (flow.preds(block), account.before[block.index()]);
+        if account.is_head[block.index()] || preds.len() > MOST_WAYS {
+            return false;
+        }
+        let (mut gains, mut costs) = (0, 0);
+        for pred in preds {
+            if account.open[pred.index()] > least {
+                gains += 1;
+            } else if !matches!(self.blocks[pred.index()].term, Term::Jump(_)) {
+                costs += 1;
+            }
+        }
+        gains > costs
     }
 
     /// What instructions charge together.
@@ -134,13 +161,14 @@ impl<C> Func<C> {
             if open == 0 {
                 return edge;
             }
+            let mut asks = account.asks_before[edge.to.index()];
             if is_jump {
-                f.settle(block, &mut open, origin, &mut false);
+                f.settle(block, &mut open, origin, &mut asks);
                 return edge;
             }
             let between = f.block();
             f.blocks[between.index()].place = BEHIND;
-            f.settle(between, &mut open, origin, &mut false);
+            f.settle(between, &mut open, origin, &mut asks);
             f.blocks[between.index()].term = Term::Jump(edge);
             splits = true;
             f.edge(between, [])

@@ -51,7 +51,7 @@ impl<C> Func<C> {
     }
 
     /// Where a way leads in the end, if it leads to a block that only charges.
-    fn through(&self, flow: &Flow, edge: Edge) -> (Edge, i32) {
+    pub(crate) fn through(&self, flow: &Flow, edge: Edge) -> (Edge, i32) {
         let block = &self.blocks[edge.to.index()];
         let Term::Jump(on) = block.term else { return (edge, 0) };
         let mut all = 0;

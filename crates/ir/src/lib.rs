@@ -32,6 +32,7 @@ mod divide;
 mod eval;
 mod flow;
 pub mod fold;
+mod forks;
 mod func;
 mod hold;
 mod inst;

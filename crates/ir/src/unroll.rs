@@ -22,8 +22,8 @@ const MOST_COPIES: u64 = 8;
 const MOST_LOOPS: usize = 256;
 /// Turns that are followed at most.
 const MOST_TURNS: u64 = 1 << 20;
-/// Instructions that are taken off the account at once, at most: about what is given at a time.
-const MOST_CHARGE: u64 = 1 << 15;
+/// Instructions that are taken off the account at once, at most: as many as are given at a time.
+const MOST_CHARGE: u64 = 1 << 16;
 
 /// A loop of one block.
 #[derive(Clone, Copy)]

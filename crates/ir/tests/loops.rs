@@ -425,3 +425,67 @@ fn loops_are_widened_only_where_they_mean_the_same() {
         assert!(!widened(&f, Size::B, goes), "{n}: {f}");
     }
 }
+
+/// Ways of a turn that meet at its end, each with so many instructions of its own, charge at once for all of the turn where they
+/// do not all have the same: the function and the block where they meet.
+fn turn_of_ways(own: &[i32]) -> (Func<()>, BlockId) {
+    let mut f = Func::<()>::new();
+    let [entry, head, meet, end] = [0; 4].map(|_| f.block());
+    let args: Vec<Value> = (0..5).map(|_| f.param(entry, 0)).collect();
+    let [zero, one] = [0, 1].map(|number| f.number(number, 0));
+    let [at, sum] = [0; 2].map(|_| f.param(head, 0));
+    let enter = f.edge(head, [zero, args[1]]);
+    f.blocks[entry.index()].term = Term::Jump(enter);
+    let three = f.number(3, 0);
+    let way = f.push(head, bin(BinOp::And, sum, three), 0);
+    f.push(head, Inst::Charge(2), 0);
+    let joined = f.param(meet, 0);
+    let mut from = head;
+    for (n, &own) in (0..).zip(own) {
+        let [here, next] = [0; 2].map(|_| f.block());
+        let number = f.number(n, 0);
+        let (yes, no) = (f.edge(here, []), f.edge(next, []));
+        let cmp = Cmp { cond: Cond::Eq, width: W64, a: way, b: number };
+        f.blocks[from.index()].term = Term::Branch { cmp, yes, no };
+        let factor = f.number(2 * n + 3, 0);
+        let product = f.push(here, bin(BinOp::Mul, sum, factor), 0);
+        f.push(here, Inst::Charge(own), 0);
+        let edge = f.edge(meet, [product]);
+        f.blocks[here.index()].term = Term::Jump(edge);
+        from = next;
+    }
+    let edge = f.edge(meet, [args[2]]);
+    f.blocks[from.index()].term = Term::Jump(edge);
+    f.push(meet, Inst::Charge(3), 0);
+    let next = f.push(meet, bin(BinOp::Add, at, one), 0);
+    let changed = f.push(meet, bin(BinOp::Add, joined, next), 0);
+    let (yes, no) = (f.edge(head, [next, changed]), f.edge(end, []));
+    let cmp = Cmp { cond: Cond::Lt, width: W64, a: next, b: args[0] };
+    f.blocks[meet.index()].term = Term::Branch { cmp, yes, no };
+    f.blocks[end.index()].term = Term::Return(changed);
+    assert_eq!(check(&f), Ok(()));
+    (f, meet)
+}
+
+#[test]
+fn ways_of_a_turn_charge_once() {
+    for (own, on_ways) in [(&[4, 1, 9][..], true), (&[0, 0, 7], true), (&[0, 0, 0], false)] {
+        let (mut f, meet) = turn_of_ways(own);
+        let runs =
+            |f: &Func<()>| -> Vec<_> { (0..40).map(|n| run(f, [n, n * 7, n * 3, 0, 0])).collect() };
+        let want = runs(&f);
+        f.gather_charges(&Flow::new(&f));
+        assert_eq!(check(&f), Ok(()), "{f}");
+        assert_eq!(runs(&f), want, "{f}");
+        let has = |block: BlockId, is: fn(&Inst) -> bool| {
+            f.blocks[block.index()].insts.iter().filter(|value| is(f.inst(**value))).count()
+        };
+        let ways: Vec<BlockId> = Flow::new(&f).preds(meet).to_vec();
+        let all = if on_ways { ways } else { vec![meet] };
+        for block in (0..).map(BlockId).take(f.blocks.len()).skip(1) {
+            let once = usize::from(all.contains(&block));
+            assert_eq!(has(block, |inst| matches!(inst, Inst::Charge(_))), once, "{block:?} {f}");
+            assert_eq!(has(block, |inst| *inst == Inst::Ask), once, "{block:?} {f}");
+        }
+    }
+}

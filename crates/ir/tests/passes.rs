@@ -222,6 +222,9 @@ fn passes_keep_what_functions_mean() {
         passes("choose", &mut |f| {
             f.choose_numbers(&Flow::new(f));
         });
+        passes("forks", &mut |f| {
+            f.merge_forks(&Flow::new(f));
+        });
         passes("repeat", &mut |f| {
             f.repeat_turns(&Flow::new(f));
         });

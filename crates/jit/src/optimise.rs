@@ -31,6 +31,12 @@ pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
         flow = numbered_anew(f, flow);
         is_new = true;
     }
+    if f.merge_forks(&flow) {
+        flow.renew(f);
+        f.prune_params(&flow);
+        flow = straighten(f, flow);
+        is_new = true;
+    }
     if f.widen_loops(&flow) {
         flow.renew(f);
         is_new = true;

@@ -151,10 +151,10 @@ impl<H: Host> Colors<'_, '_, H> {
         self.hold(reg, value);
         self.written |= one::<H>(reg);
         self.places.locs[at] = Loc::Reg(reg);
-        for param in [value, becomes] {
-            if let Some(shared @ None) = self.shared.get_mut(param.index()) {
-                *shared = Some(reg);
-            }
+        // Where a parameter is counts for whatever becomes it from now on.
+        self.shared[at] = Some(reg);
+        if let Some(shared @ None) = self.shared.get_mut(becomes.index()) {
+            *shared = Some(reg);
         }
     }
 
