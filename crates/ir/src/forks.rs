@@ -108,7 +108,7 @@ impl<C> Func<C> {
         }
         let of_block = &self.blocks[block.index()];
         let place = of_block.place;
-        let origin = of_block.insts.last().map_or(0, |value| self.origins[value.index()]);
+        let origin = of_block.insts.last().map_or(0, |&value| self.origin(value));
         let between = self.block();
         self.blocks[between.index()].place = place;
         self.push_as_is(between, Inst::Charge(way.charge), origin);
