@@ -94,14 +94,15 @@ pub(crate) struct Verifier<'a> {
     /// Functions of the kernel that were looked up.
     pub(crate) kernel_funcs: crate::kfunc::FuncCache,
 
-    pub(crate) cur: State,
+    pub(crate) cur: Box<State>,
     pub(crate) pc: u32,
     pub(crate) prev_pc: u32,
     /// Index of the current instruction's entry in the history of `cur`.
     pub(crate) hist_entry: Option<usize>,
     pub(crate) pending: Waiting,
     /// States that are done with, for their memory.
-    pub(crate) spare: Vec<State>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    pub(crate) spare: Vec<Box<State>>,
     pub(crate) scratch: Scratch,
     pub(crate) remembered: Remembered,
     pub(crate) visits: Visits,
