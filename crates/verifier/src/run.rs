@@ -17,7 +17,7 @@ use crate::verdict::{
 };
 use crate::verifier::{NO_PC, Verifier};
 use crate::workspace::Workspace;
-use skep_abi::ProgType;
+use skep_abi::{Feature, ProgType};
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -139,6 +139,8 @@ impl<'a> Verifier<'a> {
             subprogs,
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
+            knows_all: Feature::all().all(|feature| feature.since() <= env.kernel.release),
+            names_functions: false,
             goes_back: false,
             postorder,
             backwards: OnceCell::new(),

@@ -63,6 +63,10 @@ pub(crate) struct Verifier<'a> {
     pub(crate) exception_cb: Option<u32>,
     /// The image's maps in order, then templates of maps inside others.
     pub(crate) maps: Vec<MapInfo<'a>>,
+    /// Whether the release has all that any instruction is part of.
+    pub(crate) knows_all: bool,
+    /// Whether any instruction calls or names a function of the program, or calls one of the kernel by its type.
+    pub(crate) names_functions: bool,
     /// Whether any instruction can be followed by itself or one before it in the same function.
     pub(crate) goes_back: bool,
     /// Instructions, each after its successors where there is no loop.
