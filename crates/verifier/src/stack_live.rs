@@ -196,6 +196,7 @@ impl StackLive {
     }
 
     /// Those of an instruction that may have been followed before.
+    #[inline(never)]
     fn merge_writes(&mut self, instance: usize, seen: bool) {
         let pc = self.write_pc;
         for frame in 0..self.write_frames {
