@@ -9,6 +9,7 @@ use crate::frames::needed;
 use crate::outside::{Bridged, Outside, Probes, cpus_of};
 use crate::processor::Processor;
 use crate::start::Start;
+use crate::uses::Uses;
 use skep_isa::{ImmSrc, Insn, Pc};
 use skep_jit::{Code, CompileError, Style};
 use skep_map::Map;
@@ -312,22 +313,25 @@ fn compile<S>(
 ) -> Result<Parts, Refused> {
     check_maps(machine.maps())?;
     check_same(machine, verified, maps)?;
-    let calls =
-        |verified: &Verified<'_>| verified.prog().insns.iter().any(|(_, insn)| is_tail_call(&insn));
-    let has_tail_calls = verified.iter().any(calls);
-    let is_metered = options.metered || has_loops(verified, has_tail_calls);
+    let uses: Vec<_> = verified.iter().map(|verified| Uses::of(&verified.prog().insns)).collect();
+    let has_tail_calls = uses.iter().any(|uses| uses.tail_calls);
+    let has_nested_turns = uses.iter().any(|uses| uses.has_nested_turns(has_tail_calls));
+    let is_metered = options.metered || has_nested_turns;
     let (mut bridged, mut probes) = (Vec::new(), Probes::default());
     let (mut codes, mut frames) =
         (Vec::with_capacity(verified.len()), Vec::with_capacity(verified.len()));
     let mut not_optimised = Vec::new();
     let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
-    for (prog, verified) in verified.iter().enumerate() {
-        check_atomics(verified)?;
-        let needed = needed(&verified.prog().insns).ok_or(Refused::Other { prog })?;
+    for (prog, (verified, uses)) in verified.iter().zip(&uses).enumerate() {
+        if uses.atomics {
+            check_atomics(verified)?;
+        }
+        let needed = needed(&verified.prog().insns, uses).ok_or(Refused::Other { prog })?;
         let outside = Outside::new(
             machine,
             prog,
             verified,
+            uses,
             ctx.pointers,
             ctx.halves,
             has_tail_calls,
@@ -352,26 +356,10 @@ fn compile<S>(
         frames.push(needed);
     }
     // Each program has them in its main function, if nothing is called below any other.
-    let piles_up = has_tail_calls || verified.iter().any(has_callbacks);
+    let piles_up = has_tail_calls || uses.iter().any(|uses| uses.callbacks);
     let most = frames.iter().filter_map(|frames| frames.get(&Pc(0)).copied()).max();
     let most_frames = most.filter(|_| !piles_up).unwrap_or(MAX_FRAMES);
     Ok(Parts { codes, frames, most_frames, bridged, probes, fast_maps, is_metered, not_optimised })
-}
-
-/// Whether loops may nest that only their turns end. Each entry of a function has turns of its own for `may_goto`,
-/// eight million: in the main function alone they end soon enough, but together only by what they are counted.
-fn has_loops(all: &[Verified<'_>], has_tail_calls: bool) -> bool {
-    all.iter().any(|verified| {
-        let any = |is: fn(&Insn) -> bool| verified.prog().insns.iter().any(|(_, insn)| is(&insn));
-        any(|insn| matches!(insn, Insn::MayGoto { .. })) && (has_tail_calls || any(enters_function))
-    })
-}
-
-fn enters_function(insn: &Insn) -> bool {
-    matches!(
-        insn,
-        Insn::Call(skep_isa::Call::Local(_)) | Insn::LoadImm { imm: ImmSrc::Func(_), .. }
-    )
 }
 
 /// What is written atomically is plain memory.
@@ -387,16 +375,6 @@ fn check_atomics(verified: &Verified<'_>) -> Result<(), Refused> {
             Err(Refused::Compile { prog: prog.name.clone(), source })
         }
     }
-}
-
-/// Whether functions of the program may be called back.
-fn has_callbacks(verified: &Verified<'_>) -> bool {
-    let is_function = |insn: &Insn| matches!(insn, Insn::LoadImm { imm: ImmSrc::Func(_), .. });
-    verified.prog().insns.iter().any(|(_, insn)| is_function(&insn))
-}
-
-fn is_tail_call(insn: &Insn) -> bool {
-    matches!(insn, Insn::Call(skep_isa::Call::Helper(12)))
 }
 
 fn check_maps(maps: &[Map]) -> Result<(), Refused> {

@@ -4,6 +4,7 @@
 //! callback begins where the helper was called, and a program that replaces another from within a function keeps
 //! the frames of those that called it. So each entry is asked how many frames lie below it at most.
 
+use crate::uses::Uses;
 use skep_abi::{Calls, Helper};
 use skep_isa::{Call, ImmSrc, Insn, Insns, Pc};
 use skep_vm::MAX_FRAMES;
@@ -11,8 +12,8 @@ use std::collections::BTreeMap;
 
 /// Frames that each function needs at most, itself included, by its first instruction; callbacks begin anew.
 /// `None` if functions call each other in a circle.
-pub(crate) fn needed(insns: &Insns) -> Option<BTreeMap<Pc, u32>> {
-    if !insns.iter().any(|(pc, insn)| function(pc, &insn).is_some()) {
+pub(crate) fn needed(insns: &Insns, uses: &Uses) -> Option<BTreeMap<Pc, u32>> {
+    if !uses.names_functions() {
         return Some(BTreeMap::from([(Pc(0), 1)]));
     }
     needed_by(&calls(insns)?)
@@ -139,11 +140,14 @@ mod tests {
     #[test]
     fn functions_need_a_frame_more_than_those_they_call() {
         let text = "call f\ncall g\nr0 = 0\nexit\nf:\ncall g\nexit\ng:\nr0 = 1\nexit\n";
-        let needed = needed(&skep_asm::assemble(text).unwrap()).unwrap();
-        let counts: Vec<_> = needed.into_iter().collect();
+        let frames = |text| {
+            let insns = skep_asm::assemble(text).unwrap();
+            needed(&insns, &Uses::of(&insns))
+        };
+        let counts: Vec<_> = frames(text).unwrap().into_iter().collect();
         assert_eq!(counts, [(Pc(0), 3), (Pc(4), 2), (Pc(6), 1)]);
-        let circle = skep_asm::assemble("call f\nexit\nf:\ncall f\nexit\n").unwrap();
-        assert_eq!(super::needed(&circle), None);
+        assert_eq!(frames("call f\nexit\nf:\ncall f\nexit\n"), None);
+        assert_eq!(frames("exit\n"), Some(BTreeMap::from([(Pc(0), 1)])));
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod start;
 mod symbol;
 #[cfg(target_arch = "aarch64")]
 mod sync;
+mod uses;
 
 pub use call::{Bare, BareError, Entered};
 pub use compiled::{CodeOptions, Compiled, CtxShape, Refused};

@@ -6,6 +6,7 @@ use crate::compiled::CodeOptions;
 use crate::fast_map::{self, FastMap};
 use crate::fast_text;
 use crate::frames::may_pile_up;
+use crate::uses::Uses;
 use skep_abi::MapType;
 use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 use skep_jit::{
@@ -106,6 +107,7 @@ impl<'a, S> Outside<'a, S> {
         machine: &'a Machine<S>,
         prog: usize,
         verified: &'a Verified<'a>,
+        uses: &Uses,
         pointers: &'a [(u32, i32)],
         halves: bool,
         has_tail_calls: bool,
@@ -116,10 +118,11 @@ impl<'a, S> Outside<'a, S> {
         probes: &'a mut Probes,
     ) -> Self {
         // The machine numbers maps in its own way.
+        let called = machine.prog(prog).filter(|_| uses.calls);
         let Known { maps, callbacks, numbers } =
-            machine.prog(prog).map(|prog| Known::of(&prog.insns)).unwrap_or_default();
+            called.map(|prog| Known::of(&prog.insns)).unwrap_or_default();
         let (bridged, probes) = (RefCell::new(bridged), RefCell::new(probes));
-        let keeps_frames = has_tail_calls || may_pile_up(&verified.prog().insns);
+        let keeps_frames = has_tail_calls || uses.callbacks && may_pile_up(&verified.prog().insns);
         Self {
             machine,
             prog,

@@ -52,6 +52,7 @@ impl Verifier<'_> {
                 Insn::Call(Call::Kfunc { .. }) => None,
                 _ => continue,
             };
+            self.names_functions = true;
             if !self.bpf_capable {
                 self.pc = pc;
                 return reject(

@@ -243,7 +243,7 @@ impl Verifier<'_> {
     }
 
     /// The current state, in the memory of one that is done with if there is some.
-    pub(crate) fn copy(&mut self) -> State {
+    pub(crate) fn copy(&mut self) -> Box<State> {
         match self.spare.pop() {
             None => self.cur.clone(),
             Some(mut state) => {
@@ -256,7 +256,7 @@ impl Verifier<'_> {
     /// Leaves a state for later.
     pub(crate) fn push_state(
         &mut self,
-        state: State,
+        state: Box<State>,
         pc: u32,
         prev_pc: u32,
         speculative: bool,
@@ -268,7 +268,7 @@ impl Verifier<'_> {
     /// A state that is to be left for later, if there is room for it.
     pub(crate) fn branch(
         &mut self,
-        mut state: State,
+        mut state: Box<State>,
         pc: u32,
         prev_pc: u32,
         speculative: bool,

@@ -174,9 +174,9 @@ impl Verifier<'_> {
             && matches!(op, CondOp::Eq | CondOp::Ne)
             && self.reg(dst).ty.may_be_null();
         if with_null {
-            let mut this = std::mem::replace(&mut self.cur, other.hollow());
+            let mut this = std::mem::replace(&mut *self.cur, other.hollow());
             self.mark_or_null(&mut this, dst, op == CondOp::Ne);
-            self.cur = this;
+            *self.cur = this;
             self.mark_or_null(other, dst, op == CondOp::Eq);
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl Verifier<'_> {
         let regs: &mut [RegState; 11] = match op {
             CondOp::Eq => &mut other.top_mut().regs,
             CondOp::Ne => {
-                let mut this = std::mem::replace(&mut self.cur, other.hollow());
+                let mut this = std::mem::replace(&mut *self.cur, other.hollow());
                 let top = this.top_mut();
                 if a_sure && b.ty.may_be_null() {
                     self.mark_not_null(top.reg_mut(src));
@@ -250,7 +250,7 @@ impl Verifier<'_> {
                 if b_sure && a.ty.may_be_null() {
                     self.mark_not_null(top.reg_mut(dst));
                 }
-                self.cur = this;
+                *self.cur = this;
                 return;
             }
             _ => return,

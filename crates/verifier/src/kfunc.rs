@@ -11,6 +11,7 @@ mod graph;
 mod kind;
 mod result;
 
+use crate::aux::Aux;
 use crate::call::Summary;
 use crate::call::callback::Callback;
 use crate::record::Field;
@@ -187,6 +188,9 @@ impl<'a> Verifier<'a> {
     /// What keeps a program from calling kernel functions whether it comes to it or not.
     /// Kernel: `add_kfunc_call`.
     pub(crate) fn check_kfunc_calls(&self) -> Res<()> {
+        if !self.names_functions {
+            return Ok(());
+        }
         for insn in self.insns.iter().flatten() {
             let Insn::Call(call @ Call::Kfunc { .. }) = *insn else { continue };
             if !self.is_gpl() {
@@ -208,12 +212,9 @@ impl<'a> Verifier<'a> {
 
     /// Calls of no function were not reached. Kernel: `fixup_kfunc_call`.
     pub(crate) fn check_no_kfuncs(&mut self) -> Res<()> {
-        let left = self
-            .insns
-            .iter()
-            .zip(&self.aux)
-            .any(|(insn, aux)| aux.seen && *insn == Some(Insn::Call(NO_KFUNC)));
-        if left {
+        let is_left =
+            |(insn, aux): (&Option<Insn>, &Aux)| aux.seen && *insn == Some(Insn::Call(NO_KFUNC));
+        if self.names_functions && self.insns.iter().zip(&self.aux).any(is_left) {
             let text = "invalid kernel function call not eliminated in verifier pass";
             return reject(Rule::KfuncArg, text);
         }

@@ -22,6 +22,7 @@ fn src_bit(src: Src) -> u16 {
 const CALLER_SAVED: u16 = 0x3f;
 
 /// What an instruction writes and reads.
+#[inline]
 fn def_use(insn: &Insn, params: Option<u8>) -> (u16, u16) {
     match *insn {
         Insn::LoadImm { dst, .. } => (bit(dst), 0),

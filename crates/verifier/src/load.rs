@@ -141,7 +141,8 @@ impl Verifier<'_> {
 
     /// Whether the release has what an instruction is part of.
     pub(crate) fn is_known(&self, insn: &Insn) -> bool {
-        Feature::of(insn).all(|feature| feature.since() <= self.env.kernel.release)
+        self.knows_all
+            || Feature::of(insn).all(|feature| feature.since() <= self.env.kernel.release)
     }
 
     /// Whether the release does not even know the instruction's code.

@@ -158,7 +158,7 @@ impl Verifier<'_> {
         what: &str,
     ) -> Res<()> {
         let State { active_locks, active_irq_id, active_rcu_locks, active_preempt_locks, .. } =
-            self.cur;
+            *self.cur;
         let depths = active_locks | active_irq_id | active_rcu_locks | active_preempt_locks;
         if depths == 0 && self.cur.refs.is_empty() {
             return Ok(());

@@ -17,7 +17,7 @@ use crate::verdict::{
 };
 use crate::verifier::{NO_PC, Verifier};
 use crate::workspace::Workspace;
-use skep_abi::ProgType;
+use skep_abi::{Feature, ProgType};
 use skep_isa::Pc;
 use skep_prog::Prog;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -27,7 +27,7 @@ use std::mem;
 /// Whether the kernel would take `prog`.
 #[must_use]
 pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
-    conclude(prog, &mut Verifier::new(prog, env))
+    conclude(prog, Verifier::new(prog, env))
 }
 
 /// As [`verify`], and shows what is known before each instruction, each time it is followed.
@@ -39,10 +39,10 @@ pub fn verify<'p>(prog: &'p Prog, env: &Env<'_>) -> Verdict<'p> {
 pub fn watch<'p>(prog: &'p Prog, env: &Env<'_>, seen: &mut dyn FnMut(&Step)) -> Verdict<'p> {
     let mut verifier = Verifier::new(prog, env);
     verifier.watcher = Some(seen);
-    conclude(prog, &mut verifier)
+    conclude(prog, verifier)
 }
 
-fn conclude<'p>(prog: &'p Prog, verifier: &mut Verifier<'_>) -> Verdict<'p> {
+fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
     let stopped = verifier.run();
     verifier.finish_stats();
     let pc = (verifier.pc != NO_PC).then_some(Pc(verifier.pc));
@@ -113,8 +113,18 @@ impl<'a> Verifier<'a> {
         let perfmon = caps.perfmon || caps.sys_admin;
         let len = insns.len();
         let btf = env.image.btf.as_deref();
-        let Workspace { mut aux, postorder, subprogs, pending, spare, scratch, remembered, live } =
-            Workspace::take();
+        let Workspace {
+            mut aux,
+            postorder,
+            subprogs,
+            pending,
+            mut spare,
+            scratch,
+            remembered,
+            live,
+        } = Workspace::take();
+        let mut cur = spare.pop().unwrap_or_else(|| Box::new(State::empty(0, false)));
+        cur.vacate(0, false);
         aux.resize(len, Aux::default());
         Self {
             env,
@@ -129,6 +139,8 @@ impl<'a> Verifier<'a> {
             subprogs,
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
+            knows_all: Feature::all().all(|feature| feature.since() <= env.kernel.release),
+            names_functions: false,
             goes_back: false,
             postorder,
             backwards: OnceCell::new(),
@@ -147,7 +159,7 @@ impl<'a> Verifier<'a> {
             max_ctx_offset: 0,
             protos: RefCell::default(),
             kernel_funcs: crate::kfunc::FuncCache::default(),
-            cur: State::empty(0, false),
+            cur,
             pc: NO_PC,
             prev_pc: NO_PC,
             hist_entry: None,
@@ -206,8 +218,7 @@ impl<'a> Verifier<'a> {
         self.forget();
         let start = self.subprogs[subprog as usize].start;
         let frame = Frame::new(MAIN, 0, subprog);
-        let spare = self.spare.pop().unwrap_or_else(|| State::empty(start, false));
-        self.cur = spare.restarted(frame, start, self.sleepable);
+        self.cur.restart(frame, start, self.sleepable);
         self.pc = start;
         self.prev_pc = NO_PC;
         self.setup_entry(subprog)

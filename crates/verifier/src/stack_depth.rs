@@ -176,6 +176,9 @@ impl Verifier<'_> {
 
     /// The next function that `subprog` calls or names, from `pc` on; `pc` moves beyond it.
     fn next_call(&mut self, subprog: usize, pc: &mut u32, walk: &Walk) -> Res<Option<usize>> {
+        if !self.names_functions {
+            return Ok(None);
+        }
         let end = self.subprogs[subprog].end;
         while *pc < end {
             let at = *pc;

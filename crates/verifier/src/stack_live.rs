@@ -14,6 +14,7 @@ use crate::kept::KeptState;
 use crate::paged::Paged;
 use crate::verifier::{MAX_FRAMES, Verifier};
 use std::collections::HashMap;
+use std::mem;
 use std::rc::Rc;
 
 /// Slots of one frame, one bit each.
@@ -79,6 +80,8 @@ pub(crate) struct StackLive {
     current: Option<(usize, usize)>,
     /// Slots that the current instruction wrote, by frame.
     write_acc: [Slots; MAX_FRAMES],
+    /// Whether it wrote any.
+    wrote: bool,
     /// Frames that are on the stack at the current instruction.
     write_frames: usize,
     write_pc: u32,
@@ -119,7 +122,7 @@ impl StackLive {
     fn marks_mut(&mut self, instance: usize, frame: usize) -> &mut Marks {
         let frames = &mut self.instances[instance].frames;
         if frames.len() <= frame {
-            let mut more = std::mem::take(frames).into_vec();
+            let mut more = mem::take(frames).into_vec();
             more.resize_with(frame + 1, Marks::default);
             *frames = more.into();
         }
@@ -174,19 +177,28 @@ impl StackLive {
     fn reset_writes(&mut self, frames: usize, pc: u32) {
         self.write_pc = pc;
         self.write_frames = frames;
-        self.write_acc = [0; MAX_FRAMES];
+        if mem::take(&mut self.wrote) {
+            self.write_acc = [0; MAX_FRAMES];
+        }
     }
 
+    #[inline]
     fn commit_writes(&mut self, instance: usize) {
-        let pc = self.write_pc;
         let Instance { start, written, ref frames, .. } = self.instances[instance];
-        let (word, bit) = bit_of(written, pc - start);
-        let seen = self.written[word] & bit != 0;
-        self.written[word] |= bit;
-        if frames.is_empty() && self.write_acc.iter().fold(0, |all, slots| all | slots) == 0 {
-            // Nothing has touched the stack yet.
-            return;
+        let (word, bit) = bit_of(written, self.write_pc - start);
+        let word = &mut self.written[word];
+        let seen = *word & bit != 0;
+        *word |= bit;
+        // Otherwise nothing has touched the stack yet.
+        if self.wrote || !frames.is_empty() {
+            self.merge_writes(instance, seen);
         }
+    }
+
+    /// Those of an instruction that may have been followed before.
+    #[inline(never)]
+    fn merge_writes(&mut self, instance: usize, seen: bool) {
+        let pc = self.write_pc;
         for frame in 0..self.write_frames {
             let mut slots = self.write_acc[frame];
             if !seen && slots == 0 {
@@ -296,6 +308,7 @@ impl Verifier<'_> {
         let frames = self.live.write_frames;
         if let Some(acc) = self.live.write_acc[..frames].get_mut(frame as usize) {
             *acc |= slots;
+            self.live.wrote = true;
         }
     }
 
@@ -412,6 +425,7 @@ impl Verifier<'_> {
             let Some(marks) = self.live.marks(at, frame) else { continue };
             let (read, written) = (marks.live_before.get(0), marks.must_write_after.get(0));
             self.live.write_acc[frame] |= written;
+            self.live.wrote |= written != 0;
             self.live.mark_read(caller, frame, callsite, read);
         }
         self.live.commit_writes(caller);

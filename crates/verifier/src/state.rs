@@ -2,6 +2,7 @@
 
 use crate::frame::{Activation, Frame};
 use crate::reg::RegState;
+use std::mem;
 
 /// Index of a remembered state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -218,15 +219,20 @@ impl State {
         Self { frames: vec![frame], ..Self::empty(first_pc, in_sleepable) }
     }
 
-    /// The same in the memory of a state that is done with.
-    #[must_use]
-    pub(crate) fn restarted(self, frame: Frame, first_pc: u32, in_sleepable: bool) -> Self {
-        let Self { mut frames, mut refs, mut history, .. } = self;
+    /// Becomes the start of a function, in the memory of a state that is done with.
+    pub(crate) fn restart(&mut self, frame: Frame, first_pc: u32, in_sleepable: bool) {
+        self.vacate(first_pc, in_sleepable);
+        self.frames.push(frame);
+    }
+
+    /// Becomes the start of a function without its activation: only the memory is left of what it was.
+    pub(crate) fn vacate(&mut self, first_pc: u32, in_sleepable: bool) {
+        let Self { frames, refs, history, .. } = self;
         frames.clear();
-        frames.push(frame);
         refs.clear();
         history.clear();
-        Self { frames, refs, history, ..Self::empty(first_pc, in_sleepable) }
+        let (frames, refs, history) = (mem::take(frames), mem::take(refs), mem::take(history));
+        *self = Self { frames, refs, history, ..Self::empty(first_pc, in_sleepable) };
     }
 
     /// The start of a function, without its activation.

@@ -8,8 +8,9 @@ use skep_isa::{Insn, Pc};
 impl Verifier<'_> {
     /// Follows the current instruction. Kernel: `do_check_insn`.
     pub(crate) fn step(&mut self) -> Res<Next> {
-        self.check_known(&self.insn(self.pc))?;
-        match self.insn(self.pc) {
+        let insn = self.insn(self.pc);
+        self.check_known(&insn)?;
+        match insn {
             Insn::Alu { width, op, dst, src } => self.check_alu(width, op, dst, src)?,
             Insn::MovSx { width, from, dst, src } => self.check_mov_sx(width, from, dst, src)?,
             Insn::Neg { width, dst } => self.check_neg(width, dst)?,
@@ -40,7 +41,7 @@ impl Verifier<'_> {
             }
             Insn::Jump { .. } | Insn::JumpLong { .. } => {
                 self.jmps_processed += 1;
-                let off = self.insn(self.pc).jump_off().unwrap_or(0);
+                let off = insn.jump_off().unwrap_or(0);
                 return self.jump(off);
             }
             Insn::Call(call) => {

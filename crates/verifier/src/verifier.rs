@@ -63,6 +63,10 @@ pub(crate) struct Verifier<'a> {
     pub(crate) exception_cb: Option<u32>,
     /// The image's maps in order, then templates of maps inside others.
     pub(crate) maps: Vec<MapInfo<'a>>,
+    /// Whether the release has all that any instruction is part of.
+    pub(crate) knows_all: bool,
+    /// Whether any instruction calls or names a function of the program, or calls one of the kernel by its type.
+    pub(crate) names_functions: bool,
     /// Whether any instruction can be followed by itself or one before it in the same function.
     pub(crate) goes_back: bool,
     /// Instructions, each after its successors where there is no loop.
@@ -94,14 +98,15 @@ pub(crate) struct Verifier<'a> {
     /// Functions of the kernel that were looked up.
     pub(crate) kernel_funcs: crate::kfunc::FuncCache,
 
-    pub(crate) cur: State,
+    pub(crate) cur: Box<State>,
     pub(crate) pc: u32,
     pub(crate) prev_pc: u32,
     /// Index of the current instruction's entry in the history of `cur`.
     pub(crate) hist_entry: Option<usize>,
     pub(crate) pending: Waiting,
     /// States that are done with, for their memory.
-    pub(crate) spare: Vec<State>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    pub(crate) spare: Vec<Box<State>>,
     pub(crate) scratch: Scratch,
     pub(crate) remembered: Remembered,
     pub(crate) visits: Visits,

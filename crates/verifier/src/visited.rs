@@ -47,9 +47,11 @@ impl Verifier<'_> {
             || (self.jmps_processed - self.prev_jmps >= 2
                 && self.stats.insns - self.prev_insns >= 8);
         let bucket = self.bucket(pc);
-        self.clean_states(pc, bucket);
         let mut count = 0;
         let mut at = self.remembered.list(bucket).len();
+        if at > 0 {
+            self.clean_states(pc, bucket);
+        }
         while at > 0 {
             at -= 1;
             let id = self.remembered.list(bucket)[at];

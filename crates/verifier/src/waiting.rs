@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const MAX_IN_FULL: usize = 64;
 
 /// A branch that waits to be followed.
-pub(crate) struct Pending<S = State> {
+pub(crate) struct Pending<S = Box<State>> {
     pub(crate) state: S,
     pub(crate) pc: u32,
     pub(crate) prev_pc: u32,
@@ -44,7 +44,7 @@ impl Waiting {
     pub(crate) fn pop(&mut self) -> Option<Pending> {
         self.last.pop_back().or_else(|| {
             let Pending { state, pc, prev_pc } = self.kept.pop()?;
-            Some(Pending { state: state.unfold(), pc, prev_pc })
+            Some(Pending { state: Box::new(state.unfold()), pc, prev_pc })
         })
     }
 

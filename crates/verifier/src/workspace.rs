@@ -24,7 +24,8 @@ pub(crate) struct Workspace {
     pub(crate) postorder: Vec<u32>,
     pub(crate) subprogs: Vec<Subprog>,
     pub(crate) pending: Waiting,
-    pub(crate) spare: Vec<State>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    pub(crate) spare: Vec<Box<State>>,
     pub(crate) scratch: Scratch,
     pub(crate) remembered: Remembered,
     pub(crate) live: StackLive,
@@ -43,7 +44,7 @@ impl Workspace {
 
 impl Verifier<'_> {
     /// Leaves the memory of a verification that has ended to the next.
-    pub(crate) fn leave_workspace(&mut self) {
+    pub(crate) fn leave_workspace(mut self) {
         if self.insns.len() > MAX_KEPT
             || self.remembered.size() > MAX_KEPT
             || self.live.size() > MAX_KEPT
@@ -54,19 +55,23 @@ impl Verifier<'_> {
         self.aux.clear();
         self.postorder.clear();
         self.subprogs.clear();
-        if self.spare.len() < MAX_SPARE {
-            self.spare.push(mem::replace(&mut self.cur, State::empty(0, false)));
+        let Self {
+            aux,
+            postorder,
+            subprogs,
+            pending,
+            mut spare,
+            scratch,
+            remembered,
+            live,
+            cur,
+            ..
+        } = self;
+        if spare.len() < MAX_SPARE {
+            spare.push(cur);
         }
-        let left = Workspace {
-            aux: mem::take(&mut self.aux),
-            postorder: mem::take(&mut self.postorder),
-            subprogs: mem::take(&mut self.subprogs),
-            pending: mem::take(&mut self.pending),
-            spare: mem::take(&mut self.spare),
-            scratch: mem::take(&mut self.scratch),
-            remembered: mem::take(&mut self.remembered),
-            live: mem::take(&mut self.live),
-        };
+        let left =
+            Workspace { aux, postorder, subprogs, pending, spare, scratch, remembered, live };
         let _ = LAST.try_with(|last| last.set(Some(left)));
     }
 }

@@ -75,9 +75,12 @@ pub(crate) fn translate<S: 'static>(
     }
     let mut pcs = Vec::with_capacity(prog.insns.len());
     pcs.extend(prog.insns.iter().map(|(pc, _)| pc));
-    let mut op_at = alloc::vec![0u32; prog.insns.len()];
-    for (pc, op) in pcs.iter().zip(0..) {
-        op_at[pc.index()] = op;
+    let mut op_at = Vec::new();
+    if pcs.len() < prog.insns.len() {
+        op_at.resize(prog.insns.len(), 0);
+        for (pc, op) in pcs.iter().zip(0..) {
+            op_at[pc.index()] = op;
+        }
     }
     let code = Code {
         prog: prog.clone(),
@@ -92,7 +95,8 @@ pub(crate) fn translate<S: 'static>(
         probes: Vec::new(),
     };
     let arena = arena(prog, maps);
-    let mut cx = Translation { code, op_at, index, helpers, maps, arena };
+    let slots = prog.insns.len();
+    let mut cx = Translation { code, op_at, slots, index, helpers, maps, arena };
     for (pc, insn) in prog.insns.iter() {
         let op = cx.insn(pc, insn)?;
         cx.code.plain.push(op);
@@ -102,8 +106,9 @@ pub(crate) fn translate<S: 'static>(
 
 struct Translation<'a, S> {
     code: Code<S>,
-    /// The op of each slot.
+    /// The op of each slot, if they are not as many.
     op_at: Vec<u32>,
+    slots: usize,
     /// Index of the program in the machine.
     index: usize,
     helpers: &'a Helpers<S>,
@@ -114,6 +119,9 @@ struct Translation<'a, S> {
 
 /// The region of the first arena that a program names; the kernel lets it have one.
 fn arena(prog: &Prog, maps: &[Map]) -> Option<u32> {
+    if !maps.iter().any(|map| matches!(map, Map::Arena(_))) {
+        return None;
+    }
     let named = prog.insns.iter().find_map(|(_, insn)| match insn {
         Insn::LoadImm { imm: ImmSrc::MapIdx(idx) | ImmSrc::MapIdxValue { idx, .. }, .. } => {
             let idx = u32::try_from(idx).ok()?;
@@ -137,8 +145,13 @@ impl<S: 'static> Translation<'_, S> {
 
     /// The op of a jump's target, which `check_flow` has found to exist.
     fn target(&self, pc: Pc, off: i32) -> i32 {
-        let target = pc.jump(off).and_then(|pc| self.op_at.get(pc.index()).copied());
-        target.unwrap_or_default().cast_signed()
+        self.op(pc, off).cast_signed()
+    }
+
+    /// The op that is `off` slots behind the next.
+    fn op(&self, pc: Pc, off: i32) -> u32 {
+        let Some(to) = pc.jump(off).filter(|to| to.index() < self.slots) else { return 0 };
+        if self.op_at.is_empty() { to.0 } else { self.op_at[to.index()] }
     }
 
     fn insn(&mut self, pc: Pc, insn: Insn) -> Result<Op, LoadError> {
@@ -310,9 +323,8 @@ impl<S: 'static> Translation<'_, S> {
                 Ok(memory::address(region, at.cast_unsigned()))
             }
             ImmSrc::Func(off) => {
-                let op = pc.jump(off).and_then(|pc| self.op_at.get(pc.index()).copied());
                 let prog = u32::try_from(self.index).unwrap_or(u32::MAX);
-                Ok(memory::func_address(prog, op.unwrap_or_default()))
+                Ok(memory::func_address(prog, self.op(pc, off)))
             }
             ImmSrc::MapFd(_) | ImmSrc::MapValue { .. } => kernel("map file descriptors"),
             ImmSrc::BtfId { id, fd: Extern::FD } => self.symbol(pc, id),

@@ -110,7 +110,7 @@ impl Verifier<'_> {
                 ),
             );
         }
-        let state = State::new(frame, start, sleepable);
+        let state = Box::new(State::new(frame, start, sleepable));
         let branch = Pending { state, pc: start, prev_pc: self.pc };
         self.pending.push(branch, &mut self.remembered);
         Ok(())

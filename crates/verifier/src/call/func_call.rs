@@ -41,9 +41,9 @@ impl Verifier<'_> {
     }
 
     /// The current state, for a while out of the verifier's hands.
-    fn take_current(&mut self) -> State {
+    fn take_current(&mut self) -> Box<State> {
         let empty = State::new(Frame::new(crate::frame::MAIN, 0, 0), 0, false);
-        std::mem::replace(&mut self.cur, empty)
+        std::mem::replace(&mut self.cur, Box::new(empty))
     }
 
     /// A global function is verified by itself; here it is enough that the arguments fit.
