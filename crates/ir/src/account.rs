@@ -67,7 +67,7 @@ impl<C> Func<C> {
             _ => 0,
         };
         account.before[at] = open;
-        let insts = core::mem::take(&mut self.blocks[at].insts);
+        let mut insts = core::mem::take(&mut self.blocks[at].insts);
         let mut origin = insts.first().map_or(0, |&value| self.origin(value));
         let mut asks = block == BlockId(0);
         if asks {
@@ -76,18 +76,24 @@ impl<C> Func<C> {
             self.settle(block, &mut open, origin, &mut asks);
         }
         let mut calls = block != BlockId(0);
-        for value in insts {
-            match self.insts[value.index()] {
-                // This has been taken off at the start.
-                Inst::Charge(_) if !calls => {}
-                Inst::Charge(insns) => open += insns,
-                Inst::Call { .. } => {
-                    calls = true;
-                    origin = self.origin(value);
-                    self.settle(block, &mut open, origin, &mut asks);
-                    self.blocks[at].insts.push(value);
+        if calls && !insts.iter().any(|value| self.is_call(*value)) {
+            open += self.take_charges(&mut insts);
+            self.blocks[at].insts = insts;
+        } else {
+            self.blocks[at].insts.reserve(insts.len() + 2);
+            for value in insts {
+                match self.insts[value.index()] {
+                    // This has been taken off at the start.
+                    Inst::Charge(_) if !calls => {}
+                    Inst::Charge(insns) => open += insns,
+                    Inst::Call { .. } => {
+                        calls = true;
+                        origin = self.origin(value);
+                        self.settle(block, &mut open, origin, &mut asks);
+                        self.blocks[at].insts.push(value);
+                    }
+                    _ => self.blocks[at].insts.push(value),
                 }
-                _ => self.blocks[at].insts.push(value),
             }
         }
         let mut settles = matches!(self.blocks[at].term, Term::Return(_));
@@ -102,6 +108,17 @@ impl<C> Func<C> {
             self.settle(block, &mut open, origin, &mut asks);
         }
         account.open[at] = open;
+    }
+
+    /// Takes charges out of instructions; what they are together.
+    fn take_charges(&self, insts: &mut Vec<Value>) -> i32 {
+        let mut all = 0;
+        insts.retain(|value| {
+            let Inst::Charge(insns) = *self.inst(*value) else { return true };
+            all += insns;
+            false
+        });
+        all
     }
 
     /// What instructions charge together.
