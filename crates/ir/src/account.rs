@@ -73,7 +73,7 @@ impl<C> Func<C> {
             _ => 0,
         };
         account.before[at] = open;
-        let insts = core::mem::take(&mut self.blocks[at].insts);
+        let mut insts = core::mem::take(&mut self.blocks[at].insts);
         let mut origin = insts.first().map_or(0, |&value| self.origin(value));
         let mut asks = block == BlockId(0);
         if asks {
@@ -81,19 +81,26 @@ impl<C> Func<C> {
             open = self.charges(insts.iter().take_while(|value| !self.is_call(**value)));
             self.settle(block, &mut open, origin, &mut asks);
         }
-        let (mut calls, mut is_plain) = (block != BlockId(0), block != BlockId(0));
-        for value in insts {
-            match self.insts[value.index()] {
-                // This has been taken off at the start.
-                Inst::Charge(_) if !calls => {}
-                Inst::Charge(insns) => open += insns,
-                Inst::Call { .. } => {
-                    (calls, is_plain) = (true, false);
-                    origin = self.origin(value);
-                    self.settle(block, &mut open, origin, &mut asks);
-                    self.blocks[at].insts.push(value);
+        let mut calls = block != BlockId(0);
+        let is_plain = calls && !insts.iter().any(|value| self.is_call(*value));
+        if is_plain {
+            open += self.take_charges(&mut insts);
+            self.blocks[at].insts = insts;
+        } else {
+            self.blocks[at].insts.reserve(insts.len() + 2);
+            for value in insts {
+                match self.insts[value.index()] {
+                    // This has been taken off at the start.
+                    Inst::Charge(_) if !calls => {}
+                    Inst::Charge(insns) => open += insns,
+                    Inst::Call { .. } => {
+                        calls = true;
+                        origin = self.origin(value);
+                        self.settle(block, &mut open, origin, &mut asks);
+                        self.blocks[at].insts.push(value);
+                    }
+                    _ => self.blocks[at].insts.push(value),
                 }
-                _ => self.blocks[at].insts.push(value),
             }
         }
         let mut settles = matches!(self.blocks[at].term, Term::Return(_));
@@ -129,6 +136,17 @@ impl<C> Func<C> {
             }
         }
         gains > costs
+    }
+
+    /// Takes charges out of instructions; what they are together.
+    fn take_charges(&self, insts: &mut Vec<Value>) -> i32 {
+        let mut all = 0;
+        insts.retain(|value| {
+            let Inst::Charge(insns) = *self.inst(*value) else { return true };
+            all += insns;
+            false
+        });
+        all
     }
 
     /// What instructions charge together.

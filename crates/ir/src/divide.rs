@@ -32,6 +32,7 @@ impl<C> Func<C> {
             }
             any = true;
             let insts = core::mem::take(&mut self.blocks[block.index()].insts);
+            self.blocks[block.index()].insts.reserve(2 * insts.len());
             for value in insts {
                 if let Some((a, divisor, is_remainder)) = self.divisor(value) {
                     self.divide(block, value, (a, divisor), is_remainder);

@@ -89,16 +89,21 @@ impl<C> Func<C> {
         for &block in body.iter().filter(|block| is_always(**block)) {
             for &value in &self.blocks[block.index()].insts {
                 let inst = self.inst(value);
+                if !inst.is_pure() && !matches!(inst, Inst::Load { .. }) {
+                    continue;
+                }
                 let mut stays = true;
                 inst.operands(|used| {
                     stays &= !is_inside(used) || found.contains(&used);
                 });
                 let may_move = stays
                     && match *inst {
-                        Inst::Load { size, mem, .. } => effects
-                            .get_or_insert_with(|| self.effects(body))
-                            .leaves(self.frame_range(mem, size)),
-                        _ => inst.is_pure(),
+                        Inst::Load { size, mem, .. } => {
+                            self.frame_range(mem, size).is_some_and(|read| {
+                                effects.get_or_insert_with(|| self.effects(body)).leaves(read)
+                            })
+                        }
+                        _ => true,
                     };
                 if may_move {
                     found.push(value);
@@ -254,8 +259,7 @@ impl<C> Func<C> {
 
 impl Effects {
     /// Whether what a load reads stays what it is.
-    fn leaves(&self, read: Option<(i64, i64)>) -> bool {
-        let Some((start, end)) = read else { return false };
+    fn leaves(&self, (start, end): (i64, i64)) -> bool {
         let is_apart = |&(from, to): &(i64, i64)| to <= start || end <= from;
         !self.calls && !self.writes_anywhere && self.writes.iter().all(is_apart)
     }

@@ -203,6 +203,7 @@ impl<C> Func<C> {
             self.bound_params(&preds, block, &mut most);
             // What takes their place grows in what the last block's were in.
             core::mem::swap(&mut insts, &mut self.blocks[block.index()].insts);
+            self.blocks[block.index()].insts.reserve(insts.len());
             for value in insts.drain(..) {
                 self.put_once(&mut given, flow, block, value);
             }

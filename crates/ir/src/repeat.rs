@@ -122,6 +122,9 @@ impl<C> Func<C> {
             users.push((block, exit));
             used.extend(uses.into_iter().map(|value| (exit, value)));
         }
+        if used.is_empty() {
+            return true;
+        }
         used.sort_unstable();
         used.dedup();
         let mut params: Vec<(BlockId, Value, Value)> = Vec::with_capacity(used.len());
@@ -191,14 +194,18 @@ impl<C> Func<C> {
             for (n, &block) in blocks.iter().enumerate() {
                 let new = all[copy][n];
                 self.blocks[new.index()].place = place;
-                for param in self.blocks[block.index()].params.clone() {
+                for at in 0..self.blocks[block.index()].params.len() {
+                    let param = self.blocks[block.index()].params[at];
                     let same = self.param(new, self.origin(param));
                     self.set_bits(same, self.bits(param));
                     of[param.index()] = same;
                 }
             }
             for (n, &block) in blocks.iter().enumerate() {
-                for value in self.blocks[block.index()].insts.clone() {
+                let count = self.blocks[block.index()].insts.len();
+                self.blocks[all[copy][n].index()].insts.reserve_exact(count);
+                for at in 0..count {
+                    let value = self.blocks[block.index()].insts[at];
                     let mut inst = self.insts[value.index()];
                     inst.operands_mut(|used| *used = copied(&of, *used));
                     let same = self.push_as_is(all[copy][n], inst, self.origin(value));
@@ -220,9 +227,9 @@ impl<C> Func<C> {
                         Some(to) => all[copy][to],
                         None => edge.to,
                     };
-                    let args: Vec<Value> =
-                        f.args(edge).iter().map(|arg| copied(&of, *arg)).collect();
-                    f.edge(to, args)
+                    let edge = Edge { to, ..f.copy_edge(edge) };
+                    f.args_mut(edge).iter_mut().for_each(|arg| *arg = copied(&of, *arg));
+                    edge
                 });
             }
         }

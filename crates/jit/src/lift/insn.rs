@@ -44,7 +44,7 @@ impl<O: Surroundings + ?Sized> Lifter<'_, O> {
     /// A number, as one value for as long as it is remembered.
     #[inline]
     fn number(&mut self, pc: Pc, number: u64) -> Value {
-        let at = number as usize % NUMBERS;
+        let at = usize::from(number.to_le_bytes()[0]) % NUMBERS;
         if self.f.known(self.numbers[at]) != Some(number) {
             self.numbers[at] = self.f.number(number, pc.0);
         }

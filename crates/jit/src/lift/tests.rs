@@ -126,3 +126,14 @@ fn branches_that_are_decided_lead_one_way() {
     assert!(!f.blocks.iter().any(|block| matches!(block.term, Term::Branch { .. })), "{f}");
     gives(&f, 5, 5);
 }
+
+#[test]
+fn a_number_that_comes_again_is_one_value() {
+    // The last is remembered in the place of the first.
+    let f = lifted(
+        "r0 = r1\nr0 += 1000\nr2 = r1\nr2 += 1000\nr3 = r1\nr3 += 1032\nr0 ^= r2\nr0 += r3\nexit",
+    );
+    let count = |number| f.insts.iter().filter(|inst| **inst == Inst::Const(number)).count();
+    assert_eq!((count(1000), count(1032)), (1, 1), "{f}");
+    gives(&f, 5, 1037);
+}
