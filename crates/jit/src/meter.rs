@@ -1,6 +1,7 @@
-//! What the account of instructions counts at once: blocks, of which all instructions run or none.
+//! What the account of instructions counts at once: blocks, of which all instructions run or none, and blocks with those that
+//! surely follow them.
 
-use crate::shape::Target;
+use crate::shape::{Shape, Target};
 use alloc::vec::Vec;
 use skep_isa::{Insn, Insns, Pc};
 
@@ -10,7 +11,12 @@ pub(crate) struct Block {
     pub(crate) insns: i32,
     /// It ends with a jump back, where its instructions are counted: each turn of a loop passes there.
     pub(crate) jumps_back: bool,
+    /// The conditional jump ahead that it ends with.
+    fork: Option<Pc>,
 }
+
+/// Blocks that are counted later at once, at most.
+const MOST_WAITING: usize = 32;
 
 impl Block {
     /// The block that starts at a slot.
@@ -19,9 +25,15 @@ impl Block {
         while let Some(insn) = insns.get(pc) {
             count = count.saturating_add(1);
             if ends_block(insn) {
+                let is_fork = matches!(insn, Insn::JumpIf { off: 1.., .. });
                 return match over(insns, is_target, pc) {
-                    Some(off) => Self { insns: count.saturating_add(1), jumps_back: off < 0 },
-                    None => Self { insns: count, jumps_back: jumps_back(insn) },
+                    Some(off) => {
+                        Self { insns: count.saturating_add(1), jumps_back: off < 0, fork: None }
+                    }
+                    None => {
+                        let fork = is_fork.then_some(pc);
+                        Self { insns: count, jumps_back: jumps_back(insn), fork }
+                    }
                 };
             }
             pc = Pc(pc.0 + insn.slots());
@@ -29,7 +41,7 @@ impl Block {
                 break;
             }
         }
-        Self { insns: count, jumps_back: false }
+        Self { insns: count, jumps_back: false, fork: None }
     }
 }
 
@@ -40,6 +52,10 @@ pub(crate) struct Meter<L> {
     starts: bool,
     /// Instructions of the block at hand that are counted at its end.
     open: i32,
+    /// Those of blocks before that are counted with the next.
+    carried: i32,
+    /// The same with the blocks that start at slots further on.
+    waiting: Vec<(Pc, i32)>,
     /// Where what is left is in the environment all the time, and neither it nor the environment's address in a register:
     /// the word of the host's stack that has the address.
     pub(crate) in_memory: Option<u32>,
@@ -57,26 +73,36 @@ pub(crate) struct Charge {
 
 impl<L> Meter<L> {
     pub(crate) const fn new() -> Self {
-        Self { starts: true, open: 0, in_memory: None, asks: Vec::new() }
+        Self {
+            starts: true,
+            open: 0,
+            carried: 0,
+            waiting: Vec::new(),
+            in_memory: None,
+            asks: Vec::new(),
+        }
     }
 
-    /// What is to be counted before an instruction: at the start of blocks and at jumps back.
+    /// What is to be counted before an instruction: at the start of blocks and at jumps back. `leaves` says whether an
+    /// instruction may leave the code for somebody who looks at the account.
     pub(crate) fn charge(
         &mut self,
         insns: &Insns,
-        is_target: &[Target],
-        pc: Pc,
-        insn: &Insn,
+        shape: &Shape,
+        (pc, insn): (Pc, &Insn),
+        leaves: impl Fn(Pc, &Insn) -> bool,
     ) -> Option<Charge> {
+        let is_target = &shape.is_target;
         let target = is_target.get(pc.index()).copied().unwrap_or_default();
         let starts_function = target == Target::Function || pc == Pc(0);
         let mut charge = None;
         if target != Target::No || core::mem::take(&mut self.starts) {
             let block = Block::at(insns, is_target, pc);
+            let all = block.insns.saturating_add(self.arrive(pc));
             if block.jumps_back {
-                self.open = block.insns;
-            } else {
-                charge = Some(Charge { insns: block.insns, asks: starts_function });
+                self.open = all;
+            } else if starts_function || !self.wait(insns, shape, (pc, block, all), leaves) {
+                charge = Some(Charge { insns: all, asks: starts_function });
             }
         }
         self.starts = ends_block(insn);
@@ -85,6 +111,58 @@ impl<L> Meter<L> {
         }
         charge
     }
+
+    /// What blocks before have left to be counted with the one that starts here.
+    fn arrive(&mut self, pc: Pc) -> i32 {
+        let waiting = self.waiting.iter().rposition(|(to, _)| *to == pc);
+        let waiting = waiting.map_or(0, |at| self.waiting.swap_remove(at).1);
+        waiting.saturating_add(core::mem::take(&mut self.carried))
+    }
+
+    /// Whether a block is counted with what follows, as control comes there from it alone: either way with a block of its own,
+    /// or both with the block where they meet behind a few instructions that one of them skips.
+    fn wait(
+        &mut self,
+        insns: &Insns,
+        shape: &Shape,
+        (start, block, all): (Pc, Block, i32),
+        leaves: impl Fn(Pc, &Insn) -> bool,
+    ) -> bool {
+        let Some((fork, to)) = block.fork.and_then(|fork| Some((fork, jump(insns, fork)?))) else {
+            return false;
+        };
+        let next = Pc(fork.0 + 1);
+        let target = |pc: Pc| shape.is_target.get(pc.index()).copied().unwrap_or_default();
+        let is_alone = target(to) == Target::Jump && shape.sources.get(to.index()) == Some(&1);
+        if !is_alone || target(next) != Target::No || self.waiting.len() >= MOST_WAITING {
+            return false;
+        }
+        let stays = |from: Pc, to: Pc| {
+            let all = (from.0..to.0).filter_map(|slot| Some((Pc(slot), insns.get(Pc(slot))?)));
+            all.clone().all(|(pc, insn)| !leaves(pc, insn)).then_some(all)
+        };
+        if stays(start, next).is_none() {
+            return false;
+        }
+        // There is nothing where the second slot of an instruction is.
+        if insns.get(Pc(to.0 - 1)).is_none_or(Insn::falls_through) {
+            let is_straight = stays(next, to).is_some_and(|mut between| {
+                between.all(|(pc, insn)| target(pc) == Target::No && !ends_block(insn))
+            });
+            if !is_straight {
+                return false;
+            }
+        } else {
+            self.carried = all;
+        }
+        self.waiting.push((to, all));
+        true
+    }
+}
+
+/// Where a conditional jump leads.
+fn jump(insns: &Insns, pc: Pc) -> Option<Pc> {
+    pc.jump(insns.get(pc)?.jump_off()?)
 }
 
 /// How far a jump goes that a conditional jump leads over. Both are one jump, and both are counted where the
@@ -123,6 +201,7 @@ pub(crate) fn jumps_back(insn: &Insn) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn blocks_end_where_control_may_go_elsewhere() {
@@ -131,19 +210,59 @@ mod tests {
         let mut is_target = [Target::No; 9];
         (is_target[2], is_target[6]) = (Target::Loop, Target::Jump);
         let block = |at| Block::at(&insns, &is_target, Pc(at));
-        assert_eq!(block(0), Block { insns: 1, jumps_back: false });
-        assert_eq!(block(2), Block { insns: 2, jumps_back: false });
-        assert_eq!(block(4), Block { insns: 2, jumps_back: true });
-        assert_eq!(block(6), Block { insns: 1, jumps_back: false });
-        assert_eq!(block(7), Block { insns: 1, jumps_back: false });
+        assert_eq!(block(0), Block { insns: 1, jumps_back: false, fork: None });
+        assert_eq!(block(2), Block { insns: 2, jumps_back: false, fork: Some(Pc(3)) });
+        assert_eq!(block(4), Block { insns: 2, jumps_back: true, fork: None });
+        assert_eq!(block(6), Block { insns: 1, jumps_back: false, fork: None });
+        assert_eq!(block(7), Block { insns: 1, jumps_back: false, fork: None });
         // A condition that leads over a jump back: both are counted.
         let text = "r0 = 1\nl:\nr0 += 1\nif r0 == 7 goto e\ngoto l\ne:\nexit";
         let insns = skep_asm::assemble(text).unwrap();
         let mut is_target = [Target::No; 5];
         (is_target[1], is_target[4]) = (Target::Loop, Target::Jump);
         assert_eq!(over(&insns, &is_target, Pc(2)), Some(-3));
-        assert_eq!(Block::at(&insns, &is_target, Pc(1)), Block { insns: 3, jumps_back: true });
+        let block = |is_target: &[Target]| Block::at(&insns, is_target, Pc(1));
+        assert_eq!(block(&is_target), Block { insns: 3, jumps_back: true, fork: None });
         is_target[3] = Target::Jump;
-        assert_eq!(Block::at(&insns, &is_target, Pc(1)), Block { insns: 2, jumps_back: false });
+        assert_eq!(block(&is_target), Block { insns: 2, jumps_back: false, fork: Some(Pc(2)) });
+    }
+
+    /// What is counted before each slot.
+    fn charges(text: &str, leaves: bool) -> Vec<(u32, i32)> {
+        let insns = skep_asm::assemble(text).unwrap();
+        let mut shape = Shape::default();
+        shape.is_target = vec![Target::No; insns.len()];
+        shape.sources = vec![0; insns.len()];
+        let all = || (0..).map(Pc).take(insns.len()).filter_map(|pc| Some((pc, insns.get(pc)?)));
+        for to in all().filter_map(|(pc, insn)| pc.jump(insn.jump_off()?)) {
+            shape.is_target[to.index()] = Target::Jump;
+            shape.sources[to.index()] += 1;
+        }
+        let mut meter = Meter::<()>::new();
+        let charge = |at| meter.charge(&insns, &shape, at, |_, insn| leaves && insn.is_access());
+        let charged: Vec<_> = all().map(charge).collect();
+        assert_eq!((&meter.waiting[..], meter.carried), (&[][..], 0));
+        let slots = all().map(|(pc, _)| pc.0);
+        slots.zip(charged).filter_map(|(slot, charge)| Some((slot, charge?.insns))).collect()
+    }
+
+    #[test]
+    fn blocks_are_counted_with_those_that_surely_follow() {
+        // The function's start looks at the account. Either way is counted where it leads to.
+        let tree = "r0 = 0\nif r1 > 1 goto a\nif r1 > 2 goto b\nr0 = 1\nexit\n\
+                    b:\nr0 = 2\nr0 += 3\nexit\na:\nr0 = 3\nexit";
+        assert_eq!(charges(tree, false), [(0, 2), (3, 3), (5, 4), (8, 2)]);
+        // What is skipped is counted by itself, the rest where both ways meet.
+        let skips = "r0 = 0\ncall 5\nr0 += 1\nif r1 > 1 goto a\nr0 = 1 ll\na:\nr0 += 1\n\
+                     if r1 > 2 goto b\nr0 = 2\nb:\nexit";
+        assert_eq!(charges(skips, false), [(0, 2), (4, 1), (8, 1), (9, 5)]);
+        // What may look at the account finds what came before it counted.
+        let loads = "call 5\nif r1 > 1 goto a\nr0 = *(u8 *)(r10 - 1)\na:\nr0 += 1\n\
+                     if r1 > 2 goto b\nr0 += 2\nb:\nexit";
+        assert_eq!(charges(loads, true), [(0, 1), (1, 1), (2, 1), (5, 1), (6, 3)]);
+        assert_eq!(charges(loads, false), [(0, 1), (2, 1), (5, 1), (6, 4)]);
+        // Others lead there as well.
+        let shared = "call 5\nif r1 > 1 goto a\nif r1 > 2 goto a\nr0 = 2\na:\nexit";
+        assert_eq!(charges(shared, false), [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]);
     }
 }

@@ -9,7 +9,7 @@ use super::regs::METER;
 use super::{Compiler, env};
 use crate::env::Env;
 use crate::meter::Charge;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Access, Surroundings};
 use core::mem::offset_of;
 use skep_a64::{Cond, MemSize, Reach, Width};
 use skep_isa::{Insn, Pc};
@@ -19,7 +19,12 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
         let is_hoisted = self.is_hoisted();
         let Some(meter) = &mut self.meter else { return };
-        let charge = meter.charge(self.insns, &self.shape.is_target, pc, insn);
+        let leaves = |pc: Pc, insn: &Insn| {
+            let is_plain =
+                |pc| matches!(self.outside.access(pc), Access::Plain | Access::Pointer { .. });
+            insn.is_access() && (self.checks.is_some() || !is_plain(pc))
+        };
+        let charge = meter.charge(self.insns, self.shape, (pc, insn), leaves);
         if self.turns.is_some() || is_hoisted {
             return;
         }
