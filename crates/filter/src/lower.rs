@@ -70,7 +70,8 @@ pub struct Options<'a> {
     pub fast: bool,
     /// Whether some milliseconds may be spent on a program that is smaller still: without loads of which a proof over all
     /// packets ([`diff`](crate::diff())) finds that none is too short for them alone. An
-    /// expression that no packet matches is found out more often. Fast programs stay as they are.
+    /// expression that no packet matches is found out more often. Lists of numbers in programs of up to 256 instructions
+    /// are no search trees. Fast programs stay as they are.
     pub smallest: bool,
     /// Whether large lists become tables, which only [`Meaning::compile_with_tables`] can make.
     pub tables: bool,

@@ -593,7 +593,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Whether a value is asked for, then another one, then the first again, on some way.
+    /// Whether a value is asked for, then another one or some bits of it, then the first again, on some way.
     pub(super) fn leaves_and_returns(&mut self, root: BlockId) -> bool {
         let mut asked = filled(&mut self.memory.bits, root as usize + 1, 0);
         let found = self.is_asked_again(root, &mut asked);
@@ -607,6 +607,10 @@ impl Graph<'_> {
             Step::Test(test) => Some(test.value),
             _ => None,
         };
+        let leaves_part = |id: BlockId| {
+            matches!(self.blocks[id as usize].step,
+                Step::Test(test) if test.mask != u32::MAX && !test.is_of_bits())
+        };
         let value_bit = |value: ValueId| 1u64 << (value & 63);
         for id in (ACCEPT + 1..=root).rev() {
             let Block { yes, no, .. } = self.blocks[id as usize];
@@ -614,7 +618,8 @@ impl Graph<'_> {
             let above = asked[id as usize] | own.map_or(0, value_bit);
             for next in [yes, no] {
                 let next_value = value(next);
-                if next_value != own && next_value.is_some_and(|next| above & value_bit(next) != 0)
+                if (next_value != own || leaves_part(id) && !leaves_part(next))
+                    && next_value.is_some_and(|next| above & value_bit(next) != 0)
                 {
                     return true;
                 }

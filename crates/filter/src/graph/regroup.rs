@@ -272,23 +272,29 @@ impl Graph<'_> {
         if end != REJECT && chain.iter().any(|link| matches!(link.test.rhs, Rhs::Value(_))) {
             return None;
         }
-        let mut loads = 0;
-        let mut before = held;
+        let (mut loads, mut again) = (0, false);
+        let mut before = held.map_or(Held::Nothing, |held| Held::Value(held, u32::MAX));
         for link in chain {
-            loads += usize::from(before != Some(link.test.value));
-            before = Some(link.test.value);
+            let holds = Held::of(&link.test);
+            match before {
+                Held::Value(value, bits) if value == link.test.value => {
+                    again |= bits != u32::MAX && holds == Held::Value(value, u32::MAX);
+                }
+                _ => loads += 1,
+            }
+            before = holds;
         }
         let mut distinct: SmallVec<[ValueId; 8]> = SmallVec::new();
         for link in chain {
             if !distinct.contains(&link.test.value) {
                 distinct.push(link.test.value);
-                if distinct.len() > loads || distinct.len() > 64 {
+                if distinct.len() > loads.max(1) || distinct.len() > 64 {
                     return None;
                 }
             }
         }
-        if distinct.len() - usize::from(held.is_some_and(|held| distinct.contains(&held))) >= loads
-        {
+        let is_held = held.is_some_and(|held| distinct.contains(&held));
+        if !again && distinct.len() - usize::from(is_held) >= loads {
             return None;
         }
         // Values, and the first test of each that is not in the new order yet.
@@ -305,7 +311,12 @@ impl Graph<'_> {
                 queues.sort_by_key(|&(value, front)| (Some(value) != held, front));
                 for &(value, front) in &queues {
                     let rest = &chain[front.unwrap_or(chain.len())..];
-                    ordered.extend(rest.iter().filter(|link| link.test.value == value));
+                    let all = || rest.iter().filter(|link| link.test.value == value);
+                    // Those that leave the value as it was go before those that leave some bits of it.
+                    let is_whole =
+                        |link: &&Link| Held::of(&link.test) == Held::Value(value, u32::MAX);
+                    ordered.extend(all().filter(is_whole));
+                    ordered.extend(all().filter(|link| !is_whole(link)));
                 }
                 break;
             }

@@ -278,6 +278,9 @@ const PROVED_ONE_BY_ONE: &[Row] = &[
 /// A value that only some ways bring along, where the others go past the test of it.
 const BROUGHT: &[Row] = &[("EN10MB", 10, "ip dst host 192.168.1.1 or (lat) or outbound or pppoes")];
 
+/// Tests of a value behind ones that leave some bits of it.
+const WHOLE: &[Row] = &[("LOOP", 7, "len > 50 and not (! len & 3 != 1 && greater 100)")];
+
 /// Loads that only a proof finds to be idle.
 const PROVED: &[Row] = &[
     (
@@ -305,7 +308,7 @@ const PROVED: &[Row] = &[
 #[test]
 fn programs_are_no_larger_than_libpcaps() {
     let kinds = [LENGTHS, LOADS, NUMBERS, DIVISORS, SPLITS, COPIES, MOVED, BYTES, PAIRS];
-    let kinds = kinds.into_iter().chain([INDICES, ONE_OF]).map(|rows| (rows, false));
+    let kinds = kinds.into_iter().chain([INDICES, ONE_OF, WHOLE]).map(|rows| (rows, false));
     let smallest = [NEEDLESS, VARIOUS, CHAINED, BROUGHT, PROVED, PROVED_ONE_BY_ONE];
     let kinds = kinds.chain(smallest.map(|rows| (rows, true)));
     let rows = kinds.flat_map(|(rows, smallest)| rows.iter().map(move |row| (row, smallest)));
@@ -326,6 +329,19 @@ fn programs_are_no_larger_than_libpcaps() {
         let difference = diff(&plain, &program, Effort::default());
         assert!(matches!(difference, Difference::Equal(_)), "{text}: {difference:?}");
     }
+}
+
+/// A search tree has a test more for each sixteen numbers, which the smallest programs do without.
+#[test]
+fn smallest_programs_of_lists_are_no_trees() {
+    let hosts: Vec<_> = (0..40).map(|at| format!("10.0.{}.1", 3 * at)).collect();
+    let text = format!("ip src host {}", hosts.join(" or "));
+    let insns = |smallest| {
+        let options = Options { smallest, ..Options::default() };
+        Expr::parse(&text).unwrap().compile(&options).unwrap().insns().len()
+    };
+    assert_eq!(insns(true), 45, "libpcap 45");
+    assert!(insns(false) > 45);
 }
 
 /// A load that rejects packets which what follows accepts stays.
