@@ -7,6 +7,9 @@ use crate::func::Func;
 use crate::inst::{BlockId, Cmp, Edge, Inst, Term, Value};
 use alloc::vec::Vec;
 
+/// Branches that are put in place of one, at most: what each decides on is handed on to where all of them end.
+const MOST_MERGED: usize = 16;
+
 /// A way from a branch to where it meets the other one: values that are handed on, and what is charged.
 struct Way {
     args: Vec<Value>,
@@ -32,11 +35,9 @@ impl<C> Func<C> {
         let mut any = false;
         for &block in &flow.order {
             let Some(mut fork) = self.fork_at(flow, block) else { continue };
-            let mut is_merged = false;
-            while self.merge_next(flow, block, &mut fork) {
-                is_merged = true;
-            }
-            if is_merged {
+            let merged =
+                (0..MOST_MERGED).take_while(|_| self.merge_next(flow, block, &mut fork)).count();
+            if merged > 0 {
                 let (yes, no) = (
                     self.edge_by(block, fork.meet, &fork.yes),
                     self.edge_by(block, fork.meet, &fork.no),
