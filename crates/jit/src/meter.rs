@@ -2,6 +2,7 @@
 //! surely follow them.
 
 use crate::shape::{Shape, Target};
+use crate::surroundings::{Access, Surroundings};
 use alloc::vec::Vec;
 use skep_isa::{Insn, Insns, Pc};
 
@@ -160,6 +161,17 @@ impl<L> Meter<L> {
     }
 }
 
+/// Whether an access may leave the code for somebody who looks at the account: one that is checked, or is no plain one.
+pub(crate) fn may_leave<O: Surroundings + ?Sized>(
+    outside: &O,
+    is_checked: bool,
+    pc: Pc,
+    insn: &Insn,
+) -> bool {
+    let is_plain = || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. });
+    insn.is_access() && (is_checked || !is_plain())
+}
+
 /// Where a conditional jump leads.
 fn jump(insns: &Insns, pc: Pc) -> Option<Pc> {
     pc.jump(insns.get(pc)?.jump_off()?)
@@ -256,7 +268,7 @@ mod tests {
         let skips = "r0 = 0\ncall 5\nr0 += 1\nif r1 > 1 goto a\nr0 = 1 ll\na:\nr0 += 1\n\
                      if r1 > 2 goto b\nr0 = 2\nb:\nexit";
         assert_eq!(charges(skips, false), [(0, 2), (4, 1), (8, 1), (9, 5)]);
-        // What may look at the account finds what came before it counted.
+        // What may look at the account finds what came before it counted, if its own block is counted at the start.
         let loads = "call 5\nif r1 > 1 goto a\nr0 = *(u8 *)(r10 - 1)\na:\nr0 += 1\n\
                      if r1 > 2 goto b\nr0 += 2\nb:\nexit";
         assert_eq!(charges(loads, true), [(0, 1), (1, 1), (2, 1), (5, 1), (6, 3)]);

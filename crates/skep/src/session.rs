@@ -224,7 +224,7 @@ impl Session {
 
     /// From now on runs the program as machine code that checks its accesses itself, whether the verifier accepts it or not.
     /// Results and faults are those of the interpreter, at the same instructions, and so is what counts them; a run
-    /// that faults may have been counted up to a block further. This is for programs that nobody has verified, and for
+    /// that faults may have been counted a block or two off. This is for programs that nobody has verified, and for
     /// those of which [`Session::compile`] says that they are not compiled; unlike that, it serves programs of every
     /// kind.
     ///

@@ -8,8 +8,8 @@ use super::lengths::STUBS;
 use super::regs::METER;
 use super::{Compiler, env};
 use crate::env::Env;
-use crate::meter::Charge;
-use crate::surroundings::{Access, Surroundings};
+use crate::meter::{Charge, may_leave};
+use crate::surroundings::Surroundings;
 use core::mem::offset_of;
 use skep_a64::{Cond, MemSize, Reach, Width};
 use skep_isa::{Insn, Pc};
@@ -19,11 +19,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     pub(super) fn count(&mut self, pc: Pc, insn: &Insn) {
         let is_hoisted = self.is_hoisted();
         let Some(meter) = &mut self.meter else { return };
-        let leaves = |pc: Pc, insn: &Insn| {
-            let is_plain =
-                |pc| matches!(self.outside.access(pc), Access::Plain | Access::Pointer { .. });
-            insn.is_access() && (self.checks.is_some() || !is_plain(pc))
-        };
+        let leaves = |pc, insn: &Insn| may_leave(self.outside, self.checks.is_some(), pc, insn);
         let charge = meter.charge(self.insns, self.shape, (pc, insn), leaves);
         if self.turns.is_some() || is_hoisted {
             return;
