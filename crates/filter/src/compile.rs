@@ -21,6 +21,8 @@ const PROVED: usize = 256;
 const EFFORT: Effort = Effort { conflicts: 1000, least: 0, gates: 30_000, rounds: 50 };
 /// Instructions of the smallest program that is made in other ways as well, as smaller ones gain nothing by it.
 const FEW_INSNS: usize = 10;
+/// Blocks of the largest graph whose lists become no search trees in the smallest programs.
+const NO_TREES: usize = 256;
 /// Proofs that are looked for value by value, at most.
 const PROOFS: u32 = 8;
 
@@ -297,8 +299,8 @@ impl Meaning {
             let idle = graph.without_idle(root);
             root = if idle == root { root } else { graph.in_order(idle) };
             root = graph.specialise(root, plain);
-            // They take a test more for each sixteen numbers.
-            if self.fast || !self.smallest || root as usize > PROVED {
+            // Trees take a test more for each sixteen numbers.
+            if self.fast || !self.smallest || root as usize > NO_TREES {
                 root = graph.trees(root);
             }
         }
@@ -308,19 +310,15 @@ impl Meaning {
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
         let is_worth_it = optimise && !self.fast && program.insns().len() >= FEW_INSNS;
-        // What may make the program smaller, or larger. The first ones seldom find something.
+        // What may make the program smaller, or larger. All but the last seldom find something.
         let passes = [
             Graph::without_needless,
             Graph::in_order_of_some,
             Graph::without_reloads,
             Graph::merged,
         ];
-        let skipped = match (is_worth_it, self.smallest) {
-            (false, _) => passes.len(),
-            (true, false) => passes.len() - 1,
-            (true, true) => 0,
-        };
-        for pass in &passes[skipped..] {
+        let passes = if self.smallest { &passes[..] } else { &passes[passes.len() - 1..] };
+        for pass in if is_worth_it { passes } else { &[] } {
             let Some(new) = pass(&mut graph, root) else { continue };
             root = new;
             if refuses && root == REJECT {

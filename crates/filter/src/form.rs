@@ -97,6 +97,11 @@ impl Test {
         let is_some = self.mask != u32::MAX && self.mask != 0;
         matches!(self.cmp, Cmp::Eq) && is_some && (k == 0 || k == self.mask && k.is_power_of_two())
     }
+
+    /// The bits of the value that are still in the register behind it.
+    pub(crate) const fn left(&self) -> u32 {
+        if self.is_of_bits() { u32::MAX } else { self.mask }
+    }
 }
 
 /// A condition.

@@ -609,7 +609,7 @@ impl Graph<'_> {
         };
         let leaves_part = |id: BlockId| {
             matches!(self.blocks[id as usize].step,
-                Step::Test(test) if test.mask != u32::MAX && !test.is_of_bits())
+                Step::Test(test) if test.left() != u32::MAX)
         };
         let value_bit = |value: ValueId| 1u64 << (value & 63);
         for id in (ACCEPT + 1..=root).rev() {

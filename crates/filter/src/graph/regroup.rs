@@ -65,7 +65,7 @@ enum Held {
 impl Held {
     /// What a test leaves.
     const fn of(test: &Test) -> Self {
-        Self::Value(test.value, if test.is_of_bits() { u32::MAX } else { test.mask })
+        Self::Value(test.value, test.left())
     }
 
     fn meet(self, other: Self) -> Self {
@@ -275,19 +275,19 @@ impl Graph<'_> {
         let (mut loads, mut again) = (0, false);
         let mut before = held.map_or(Held::Nothing, |held| Held::Value(held, u32::MAX));
         for link in chain {
-            let holds = Held::of(&link.test);
             match before {
                 Held::Value(value, bits) if value == link.test.value => {
-                    again |= bits != u32::MAX && holds == Held::Value(value, u32::MAX);
+                    again |= bits != u32::MAX && link.test.left() == u32::MAX;
                 }
                 _ => loads += 1,
             }
-            before = holds;
+            before = Held::of(&link.test);
         }
         let mut distinct: SmallVec<[ValueId; 8]> = SmallVec::new();
         for link in chain {
             if !distinct.contains(&link.test.value) {
                 distinct.push(link.test.value);
+                // The value at hand takes no load.
                 if distinct.len() > loads.max(1) || distinct.len() > 64 {
                     return None;
                 }
@@ -313,8 +313,7 @@ impl Graph<'_> {
                     let rest = &chain[front.unwrap_or(chain.len())..];
                     let all = || rest.iter().filter(|link| link.test.value == value);
                     // Those that leave the value as it was go before those that leave some bits of it.
-                    let is_whole =
-                        |link: &&Link| Held::of(&link.test) == Held::Value(value, u32::MAX);
+                    let is_whole = |link: &&Link| link.test.left() == u32::MAX;
                     ordered.extend(all().filter(is_whole));
                     ordered.extend(all().filter(|link| !is_whole(link)));
                 }
