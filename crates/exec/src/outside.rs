@@ -262,7 +262,7 @@ const LOOP: Call = Call::Helper(181);
 /// `bpf_for_each_map_elem`.
 const FOR_EACH: Call = Call::Helper(164);
 /// `bpf_tail_call`.
-const TAIL_CALL: Call = Call::Helper(12);
+pub(crate) const TAIL_CALL: Call = Call::Helper(12);
 
 impl<S> Surroundings for Outside<'_, S> {
     fn imm(&self, pc: Pc, imm: ImmSrc) -> Result<u64, &'static str> {

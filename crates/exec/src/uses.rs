@@ -1,5 +1,6 @@
 //! Which kinds of instructions a program has: each is looked at once, and what few programs have is not looked for again.
 
+use crate::outside::TAIL_CALL;
 use skep_isa::{Call, ImmSrc, Insn, Insns};
 
 /// Kinds of instructions that there are.
@@ -25,7 +26,7 @@ impl Uses {
                 Insn::Call(call) => {
                     uses.calls = true;
                     uses.local_calls |= matches!(call, Call::Local(_));
-                    uses.tail_calls |= matches!(call, Call::Helper(12));
+                    uses.tail_calls |= *call == TAIL_CALL;
                 }
                 Insn::LoadImm { imm: ImmSrc::Func(_), .. } => uses.callbacks = true,
                 Insn::MayGoto { .. } => uses.may_goto = true,
