@@ -26,7 +26,7 @@ impl World for Nothing {
 
 fn runs(f: &Func<()>) -> Vec<Ended> {
     let all = (0..6).flat_map(|a| (0..6).map(move |b| [a, b, 1000, 77, 31]));
-    all.map(|args| eval(f, &mut Nothing, (args, 0), 100)).collect()
+    all.map(|args| eval(f, &mut Nothing, (args, 0), 1000)).collect()
 }
 
 const fn bin(op: BinOp, a: Value, b: Value) -> Inst {
@@ -96,9 +96,38 @@ fn branches_that_ask_the_same_are_one() {
         f.merge_forks(&Flow::new(&f));
         assert_eq!(check(&f), Ok(()), "{f}");
         assert_eq!(runs(&f), want, "{f}");
-        let order = Flow::new(&f).order;
-        let is_branch =
-            |block: &&BlockId| matches!(f.blocks[block.index()].term, Term::Branch { .. });
-        assert_eq!(order.iter().filter(is_branch).count(), branches, "{conds:?} {f}");
+        assert_eq!(count_branches(&f), branches, "{conds:?} {f}");
     }
+}
+
+fn count_branches(f: &Func<()>) -> usize {
+    let is_branch = |block: &&BlockId| matches!(f.blocks[block.index()].term, Term::Branch { .. });
+    Flow::new(f).order.iter().filter(is_branch).count()
+}
+
+/// What many decide on is not all handed on to where the last of them ends.
+#[test]
+fn many_branches_are_put_together_in_groups() {
+    const FORKS: usize = 40;
+    let mut f = Func::new();
+    let mut block = f.block();
+    let args: Vec<Value> = (0..5).map(|_| f.param(block, 0)).collect();
+    let cmp = Cmp { cond: Cond::Lt, width: Width::W64, a: args[0], b: args[1] };
+    let mut sum = args[4];
+    for n in 0..FORKS {
+        let meet = f.block();
+        let (yes, no) = (f.edge(meet, [args[2 + n % 2]]), charged(&mut f, 1, meet, &[args[3]]));
+        f.blocks[block.index()].term = Term::Branch { cmp, yes, no };
+        let decided = f.param(meet, 0);
+        sum = f.push(meet, bin(BinOp::Mul, sum, args[4]), 0);
+        sum = if n + 1 < FORKS { sum } else { f.push(meet, bin(BinOp::Add, sum, decided), 0) };
+        block = meet;
+    }
+    f.blocks[block.index()].term = Term::Return(sum);
+    let want = runs(&f);
+    f.merge_forks(&Flow::new(&f));
+    assert_eq!(check(&f), Ok(()), "{f}");
+    assert_eq!(runs(&f), want, "{f}");
+    assert_eq!(count_branches(&f), 3, "{f}");
+    assert!(f.blocks.iter().all(|block| block.params.len() < 20), "{f}");
 }
