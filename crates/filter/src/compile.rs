@@ -310,14 +310,15 @@ impl Meaning {
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
         let is_worth_it = optimise && !self.fast && program.insns().len() >= FEW_INSNS;
-        // What may make the program smaller, or larger. All but the last seldom find something.
+        // What may make the program smaller, or larger. All but one seldom find something.
         let passes = [
             Graph::without_needless,
             Graph::in_order_of_some,
             Graph::without_reloads,
             Graph::merged,
+            Graph::joined,
         ];
-        let passes = if self.smallest { &passes[..] } else { &passes[passes.len() - 1..] };
+        let passes = if self.smallest { &passes[..] } else { &passes[3..4] };
         for pass in if is_worth_it { passes } else { &[] } {
             let Some(new) = pass(&mut graph, root) else { continue };
             root = new;

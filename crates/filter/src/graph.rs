@@ -11,6 +11,7 @@ mod build;
 mod ends;
 mod few;
 mod idle;
+mod join;
 mod merge;
 mod plain;
 mod regroup;

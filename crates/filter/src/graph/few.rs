@@ -20,8 +20,8 @@ pub(super) struct Place {
     /// What was loaded.
     pub(super) loads: Loads,
     /// Tests that hold, and tests that do not.
-    holds: u64,
-    fails: u64,
+    pub(super) holds: u64,
+    pub(super) fails: u64,
     /// What a value is on some ways or others.
     one_of: OneOf,
 }

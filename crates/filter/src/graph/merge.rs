@@ -296,15 +296,9 @@ impl Graph<'_> {
 
     /// One of the blocks, and another one that does for it.
     fn copy(&mut self, root: BlockId, copies: u64) -> Option<(BlockId, BlockId)> {
-        let count = root as usize + 1;
         let askers = self.askers(root);
         let places = self.places(root, &askers);
-        let mut reached = filled(&mut self.memory.bits, count, 0u64);
-        for id in ACCEPT as usize + 1..count {
-            let Block { yes, no, .. } = self.blocks[id];
-            let behind = reached[yes as usize] | reached[no as usize];
-            reached[id] = behind | bit(yes) | bit(no);
-        }
+        let reached = self.reached(root);
         let there = blocks(copies).filter(|&id| !places[id as usize].is_nowhere());
         let there = there.fold(0, |there, id| there | bit(id));
         let does_for = |one: BlockId, other: BlockId| {
@@ -318,6 +312,18 @@ impl Graph<'_> {
         self.memory.bits = reached;
         (self.memory.few.places, self.memory.few.askers) = (places, askers);
         found
+    }
+
+    /// Which blocks each one leads to, as bits. The caller gives it back as [`super::Memory::bits`].
+    pub(super) fn reached(&mut self, root: BlockId) -> Vec<u64> {
+        let count = root as usize + 1;
+        let mut reached = filled(&mut self.memory.bits, count, 0u64);
+        for id in ACCEPT as usize + 1..count {
+            let Block { yes, no, .. } = self.blocks[id];
+            let behind = reached[yes as usize] | reached[no as usize];
+            reached[id] = behind | bit(yes) | bit(no);
+        }
+        reached
     }
 
     /// Whether, where so much is known, `other` does the same as `one`.
