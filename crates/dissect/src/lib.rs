@@ -57,6 +57,8 @@ mod line;
 mod link;
 mod llc;
 mod lldp;
+mod lldp_dcb;
+mod lldp_tia;
 mod mpls;
 mod mptcp;
 mod netdb;

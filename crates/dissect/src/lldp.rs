@@ -1,8 +1,9 @@
 //! Link layer discovery (IEEE 802.1AB), with what 802.1 and 802.3 add of VLANs, links and power.
 
 use crate::cx::{Cx, Printed};
-use crate::oui::{OUIS, RFC2684};
+use crate::oui::{DCBX, IANA, IEEE_8023, OUIS, RFC2684, TIA};
 use crate::tok::{Toks, tok};
+use crate::{lldp_dcb, lldp_tia};
 
 const TLVS: &Toks = &[
     (0, "End"),
@@ -66,7 +67,6 @@ const LINKS: &Toks = &[
 ];
 const NUMBERING: &Toks = &[(2, "Interface Index"), (3, "System Port Number")];
 const SUPPORT: &Toks = &[(1, "supported"), (2, "enabled")];
-const IEEE_8023: usize = 0x00_120f;
 const MAUS: &Toks = &[
     (0, "Unknown"),
     (1, "AUI"),
@@ -173,7 +173,7 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
 }
 
 /// What became of a value.
-enum Shown {
+pub(crate) enum Shown {
     Whole,
     /// Its bytes are to be shown.
     Unknown,
@@ -316,6 +316,9 @@ fn organisation(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed<Shown> {
     let names = match org {
         RFC2684 => BRIDGES,
         IEEE_8023 => LINKS,
+        IANA => return assigned(cx, p, len),
+        TIA => return lldp_tia::print(cx, p, len),
+        DCBX => return lldp_dcb::exchange(cx, p, len),
         _ => return Ok(Shown::Unknown),
     };
     if len < 4 {
@@ -326,7 +329,23 @@ fn organisation(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed<Shown> {
     if org == RFC2684 { bridge(cx, kind, p, len) } else { link(cx, kind, p, len) }
 }
 
-/// What 802.1 adds. Of data centre bridging only the name is shown.
+/// What IANA adds (RFC 8520): where a device's manufacturer tells what it is for.
+fn assigned(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed<Shown> {
+    if len < 8 {
+        return Ok(Shown::Whole);
+    }
+    let kind = cx.u8(p + 3)?;
+    let is_url = kind == 1;
+    put!(cx, "\n\t  {} Subtype ({kind})", if is_url { "MUD-URL" } else { "unknown" });
+    if !is_url {
+        return Ok(Shown::Unknown);
+    }
+    cx.s("\n\t  MUD-URL=");
+    cx.chars(p + 4, len - 4);
+    Ok(Shown::Whole)
+}
+
+/// What 802.1 adds.
 fn bridge(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<Shown> {
     match kind {
         1 if len >= 6 => put!(cx, "\n\t    port vlan id (PVID): {}", cx.u16(p + 4)?),
@@ -349,7 +368,7 @@ fn bridge(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<Shown> 
         }
         7 => aggregation(cx, p, len)?,
         1..=4 => {}
-        _ => return Ok(Shown::Unknown),
+        _ => return lldp_dcb::bridge(cx, kind, p, len),
     }
     Ok(Shown::Whole)
 }

@@ -33,7 +33,7 @@ fn tcpdump() -> Option<()> {
 const SNAPLEN: u32 = 65535;
 
 /// What tcpdump says of protocols that have no lines here, which packets with other bytes may become.
-const ELSEWHERE: [&[u8]; 14] = [
+const ELSEWHERE: [&[u8]; 17] = [
     b" nbp-",
     b"[|ddp",
     b"VXLAN-GPE",
@@ -48,6 +48,9 @@ const ELSEWHERE: [&[u8]; 14] = [
     b" at-",
     b"clnp]",
     b"NLPID",
+    b"PIMv",
+    b"HSRPv",
+    b"[|lwres]",
 ];
 
 /// Captures that were written.
