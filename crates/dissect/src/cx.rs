@@ -114,6 +114,15 @@ impl<'a> Cx<'a> {
         if self.has(at, len) { Ok(()) } else { Err(Cut) }
     }
 
+    /// Whether bytes are missing, which is marked without ending the caller.
+    pub(crate) fn is_cut(&mut self, at: usize, len: usize) -> bool {
+        let is_cut = !self.has(at, len);
+        if is_cut {
+            self.trunc();
+        }
+        is_cut
+    }
+
     /// Bytes left from `at` on.
     pub(crate) fn left(&self, at: usize) -> usize {
         self.end.saturating_sub(at)

@@ -5,6 +5,7 @@ use crate::icmp6_options::{self, preference};
 use crate::ip::{Around, TCP, UDP};
 use crate::sum::should_be;
 use crate::tok::Toks;
+use crate::{icmp6_info, rpl};
 
 const TYPES: &Toks = &[
     (1, "destination unreachable"),
@@ -106,7 +107,23 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize, around: Around) -> P
             true
         }
         145 | 147 if verbose => mobile(cx, at, len, kind)?,
-        138..=142 | 145 | 147 | 155 => true,
+        138 => {
+            icmp6_info::renumbering(cx, at)?;
+            true
+        }
+        139 => {
+            icmp6_info::query(cx, at)?;
+            true
+        }
+        140 => {
+            icmp6_info::reply(cx, at, len)?;
+            true
+        }
+        155 => {
+            rpl::print(cx, code, at + 4, sub32(len, 4))?;
+            true
+        }
+        141 | 142 | 145 | 147 => true,
         _ => {
             put!(cx, ", length {len}");
             if cx.o.verbose <= 1 {

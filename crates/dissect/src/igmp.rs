@@ -3,6 +3,7 @@
 use crate::cx::{Cx, Printed};
 use crate::sum::sum;
 use crate::tok::Toks;
+use crate::{dvmrp, pim};
 
 const REPORTS: &Toks =
     &[(1, "is_in"), (2, "is_ex"), (3, "to_in"), (4, "to_ex"), (5, "allow"), (6, "block")];
@@ -35,7 +36,14 @@ pub(crate) fn print(cx: &mut Cx<'_>, at: usize, len: usize) -> Printed {
         0x17 => {
             cx.after("igmp leave ", |cx| cx.ip(at + 4))?;
         }
-        0x13 if len < 8 => put!(cx, "igmp dvmrp [len {len}]"),
+        0x13 => {
+            cx.s("igmp dvmrp");
+            if len < 8 { put!(cx, " [len {len}]") } else { dvmrp::print(cx, at, len)? }
+        }
+        0x14 => {
+            cx.s("igmp pimv1");
+            pim::print(cx, at, len)?;
+        }
         0x1e => trace(cx, "mresp", at, len)?,
         0x1f => trace(cx, "mtrace", at, len)?,
         _ => put!(cx, "igmp-{kind}"),

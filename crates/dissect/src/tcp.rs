@@ -8,7 +8,7 @@ use crate::tcp_options::{Ended, options};
 use crate::{bgp, dns, tls, txt};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 const HEADER: usize = 20;
 const FIN: usize = 1;
@@ -42,48 +42,75 @@ pub(crate) struct First {
 
 /// Connections met so far. As tcpdump does, all are kept; beyond a number of them, which bounds memory, the
 /// oldest half is forgotten.
-#[derive(Default)]
+///
+/// Each is known by 64 bits of a hash with a secret of this process, which two of a hundred thousand share once in a
+/// billion captures.
 pub(crate) struct Flows {
-    young: HashMap<Ends, (u32, u32), Quick>,
-    old: HashMap<Ends, (u32, u32), Quick>,
+    secret: u64,
+    young: HashMap<u64, (u32, u32), Hashed>,
+    old: HashMap<u64, (u32, u32), Hashed>,
 }
 
-/// Connections in each half.
-const MOST: usize = 1 << 16;
+/// Connections in each half: as many as a table of 32,768 places takes, which is half a megabyte.
+const MOST: usize = (1 << 15) / 8 * 7;
+
+impl Default for Flows {
+    fn default() -> Self {
+        let secret = std::hash::RandomState::new().hash_one(0);
+        Self { secret, young: HashMap::default(), old: HashMap::default() }
+    }
+}
 
 impl Flows {
-    fn get(&mut self, ends: Ends) -> Entry<'_, Ends, (u32, u32)> {
+    fn get(&mut self, ends: Ends) -> Entry<'_, u64, (u32, u32)> {
+        let mut hash = QuickHash(self.secret);
+        ends.hash(&mut hash);
+        let name = hash.finish();
         if self.young.len() >= MOST {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
+        // Places that nothing is put into take no memory.
+        self.young.reserve(MOST - self.young.len());
         if !self.old.is_empty()
-            && let Some(first) = self.old.remove(&ends)
+            && let Some(first) = self.old.remove(&name)
         {
-            self.young.entry(ends).or_insert(first);
+            self.young.entry(name).or_insert(first);
         }
-        self.young.entry(ends)
+        self.young.entry(name)
     }
 }
 
-/// A hash of addresses that is made in a few steps, with a secret of this process against those who choose them.
-#[derive(Clone)]
-struct Quick(u64);
+/// Keys that are hashes themselves.
+#[derive(Clone, Default)]
+struct Hashed(u64);
 
-impl Default for Quick {
-    fn default() -> Self {
-        Self(std::hash::RandomState::new().hash_one(0))
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
     }
 }
 
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0 << 8 | u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// A hash of addresses that is made in a few steps, against those who choose them.
 struct QuickHash(u64);
-
-impl BuildHasher for Quick {
-    type Hasher = QuickHash;
-
-    fn build_hasher(&self) -> QuickHash {
-        QuickHash(self.0)
-    }
-}
 
 impl QuickHash {
     /// Folds the product of 64 bits, as wyhash does.

@@ -33,18 +33,15 @@ fn tcpdump() -> Option<()> {
 const SNAPLEN: u32 = 65535;
 
 /// What tcpdump says of protocols that have no lines here, which packets with other bytes may become.
-const ELSEWHERE: [&[u8]; 17] = [
+const ELSEWHERE: [&[u8]; 14] = [
     b" nbp-",
     b"[|ddp",
     b"VXLAN-GPE",
-    b"dvmrp",
     b"RSVP",
-    b"ICMP6, RPL",
     b"Cisco SLARP",
     b" routes:",
     b"GeoNet src:",
     b"isakmp",
-    b"router renumbering",
     b" at-",
     b"clnp]",
     b"NLPID",
