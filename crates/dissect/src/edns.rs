@@ -1,7 +1,7 @@
 //! Options of the OPT record (RFC 6891).
 
 use crate::cx::{Cx, Printed};
-use crate::dns::name;
+use crate::dns::name_from;
 use crate::tok::Toks;
 
 const NAMES: &Toks = &[
@@ -107,7 +107,7 @@ fn option(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed {
         }
         12 => put!(cx, "({len})"),
         13 => {
-            name(cx, p, p + len)?;
+            name_from(cx, p, p + len)?;
         }
         14 if len.is_multiple_of(2) => {
             for n in (0..len).step_by(2) {

@@ -49,6 +49,40 @@ b:
 }
 
 #[test]
+fn how_many_entries_the_host_gives_a_map_does_not_matter() {
+    let text = "\
+.license \"GPL\"
+.map events, perf_event_array, key=4, value=4
+.map seen, lru_percpu_hash, key=4, value=8, entries=1001, flags=2
+.section \"tc\"
+run:
+ r6 = r1
+ r7 = 5
+ *(u64 *)(r10 - 8) = r7
+ r1 = seen ll
+ r2 = r10
+ r2 += -8
+ r3 = r10
+ r3 += -8
+ r4 = 0
+ call bpf_map_update_elem
+ r1 = r6
+ r2 = events ll
+ r3 = 0xffffffff ll
+ r4 = r10
+ r4 += -8
+ r5 = 8
+ call bpf_perf_event_output
+ r0 = 7
+ exit
+";
+    let (mut session, compiled) = load(text, "run", Options::default());
+    compiled.unwrap();
+    assert_eq!(session.engine(), Engine::Jit);
+    assert_eq!(session.run(&mut packet()).unwrap().verdict.code, 7);
+}
+
+#[test]
 fn tail_calls_and_callbacks_do_not_leave_the_stack() {
     let image = read_image(include_bytes!("../../../corpus/run/deep.o"), "deep.o").unwrap().image;
     // Optimised, the callback's functions use no stack, and have a frame all the same.

@@ -70,8 +70,13 @@ pub(crate) fn map_facts(def: &MapDef) -> MapFacts {
         Initial::Value(bytes) if MapInfo::is_rodata(def) => Some(hash(bytes)),
         _ => None,
     };
+    // The host says how many entries of these there are: as many as CPUs, or equal shares for each.
+    let entries = match def.map_type {
+        MapType::PerfEventArray | MapType::LruHash | MapType::LruPercpuHash => 0,
+        _ => def.max_entries,
+    };
     MapFacts {
-        shape: (def.map_type, def.key_size, def.value_size, def.max_entries),
+        shape: (def.map_type, def.key_size, def.value_size, entries),
         constant,
         inner: def.inner.as_deref().map(map_facts).map(Box::new),
     }
