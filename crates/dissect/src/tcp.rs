@@ -51,8 +51,8 @@ pub(crate) struct Flows {
     old: HashMap<u64, (u32, u32), Hashed>,
 }
 
-/// Connections in each half: as many as a table of 32,768 places takes, which is half a megabyte.
-const MOST: usize = (1 << 15) / 8 * 7;
+/// Connections in each half: as many as a table of 65,536 places takes, which is a megabyte.
+const MOST: usize = (1 << 16) / 8 * 7;
 
 impl Default for Flows {
     fn default() -> Self {
