@@ -92,7 +92,9 @@ impl Meaning {
         }
         root = graph.trees(root);
         if refuses && root == REJECT {
-            return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+            drop(graph);
+            let program = self.rejecting(memory)?;
+            return Ok(Tabled { program, lookups: Vec::new(), tables: Vec::new() });
         }
         let program = emit(&meaning, &mut graph, root, optimise, &mut memory.emit)?;
         let mut sets = meaning.sets.clone();
@@ -184,7 +186,7 @@ impl Meaning {
     ///
     /// # Errors
     /// [`ErrorKind::TooLong`] if the kernel would not take it. When optimising, as in libpcap:
-    /// [`ErrorKind::RejectsAll`] if no packet can match, [`ErrorKind::Constant`] for arithmetic on
+    /// [`ErrorKind::RejectsAll`] if it sees that no packet can match, [`ErrorKind::Constant`] for arithmetic on
     /// constants that has no result.
     pub fn compile(&self, optimise: bool) -> Result<Program, Error> {
         Workspace::with(|work| self.compile_in(optimise, &mut work.memory))
@@ -221,7 +223,7 @@ impl Meaning {
         let nothing = program_of_all(false, self.snaplen);
         match compared(&nothing) {
             Difference::Equal(_) if self.as_it_stands => return Ok(nothing),
-            Difference::Equal(_) => return Err(Error::new(Span::default(), ErrorKind::RejectsAll)),
+            Difference::Equal(_) => return self.rejecting(memory),
             Difference::Packet(_) => {}
             // Nor will the others be decided.
             Difference::Undecided(_) => return Ok(program),
@@ -252,6 +254,44 @@ impl Meaning {
             }
         }
         Ok(best.unwrap_or(program))
+    }
+
+    /// The program where no packet matches.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RejectsAll`] if libpcap sees that, too.
+    fn rejecting(&self, memory: &mut Memory) -> Result<Program, Error> {
+        let seen = self.as_libpcap_sees_it();
+        let (graph, root) = Graph::of(&seen, false, Splits::No, Ignored::ALL, &mut memory.graph);
+        if graph.is_refused(root) {
+            return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+        }
+        Ok(program_of_all(false, self.snaplen))
+    }
+
+    /// The same in which numbers that are compared are other values than what conditions load: libpcap has them at
+    /// an index, and only finds out later that it is constant.
+    fn as_libpcap_sees_it(&self) -> Self {
+        let mut seen = self.clone();
+        for &(first, end) in &self.relations {
+            for form in seen.forms.get_mut(first as usize..end as usize).unwrap_or_default() {
+                if let Form::Test(test) = form {
+                    let other = match seen.values.get(test.value) {
+                        Value::Abs(size, at) => {
+                            let at = seen.values.add(Value::Const(at));
+                            Value::Ind(size, at, 0)
+                        }
+                        Value::Ind(size, base, off) => {
+                            let base = seen.values.add(Value::Neg(base));
+                            Value::Ind(size, base, off)
+                        }
+                        value => value,
+                    };
+                    test.value = seen.values.add(other);
+                }
+            }
+        }
+        seen
     }
 
     fn compile_with(
@@ -305,7 +345,8 @@ impl Meaning {
             }
         }
         if refuses && root == REJECT {
-            return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+            drop(graph);
+            return Ok((self.rejecting(memory)?, false));
         }
         let may_be_smaller = splits == Splits::Yes && !self.fast && graph.may_be_smaller(root);
         let mut program = emit(self, &mut graph, root, optimise, &mut memory.emit)?;
@@ -323,7 +364,8 @@ impl Meaning {
             let Some(new) = pass(&mut graph, root) else { continue };
             root = new;
             if refuses && root == REJECT {
-                return Err(Error::new(Span::default(), ErrorKind::RejectsAll));
+                drop(graph);
+                return Ok((self.rejecting(memory)?, false));
             }
             if let Ok(other) = emit(self, &mut graph, root, optimise, &mut memory.emit)
                 && other.insns().len() < program.insns().len()

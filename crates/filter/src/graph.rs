@@ -14,13 +14,14 @@ mod idle;
 mod join;
 mod merge;
 mod plain;
+mod refusal;
 mod regroup;
 mod reload;
 mod sets;
 mod sink;
 mod thread;
 
-use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, ones};
+use crate::form::{Cmp, Effect, Rhs, Test, Value, ValueId, Values, compare, ones};
 use crate::implies::Fact;
 use crate::lower::Meaning;
 use crate::memory::bytes;
@@ -322,7 +323,8 @@ impl<'a> Graph<'a> {
             let (test, always) = self.normal(test);
             return self.normal_test(test, always, yes, no);
         }
-        if self.faults(&test) {
+        // A graph of which no program is made keeps them.
+        if self.ignored == Ignored::NOTHING && self.faults(&test) {
             REJECT
         } else {
             self.add(Block { step: Step::Test(test), yes, no })
@@ -346,10 +348,13 @@ impl<'a> Graph<'a> {
         if self.faults(&test) {
             return REJECT;
         }
-        match always {
-            Some(true) => return self.touch(test.value, yes),
-            Some(false) => return self.touch(test.value, no),
-            None => {}
+        if let Some(holds) = always {
+            let next = if holds { yes } else { no };
+            let next = match test.rhs {
+                Rhs::Const(_) => next,
+                Rhs::Value(rhs) => self.touch(rhs, next),
+            };
+            return self.touch(test.value, next);
         }
         let (mut yes, mut no) = (yes, no);
         if self.asks(yes, test.value) {
@@ -445,10 +450,29 @@ impl<'a> Graph<'a> {
             .then(|| (self.values.most(other), self.least(other)))
     }
 
+    /// How a value compares with itself, or with itself and something added.
+    fn is_always(&self, test: &Test, rhs: ValueId) -> Option<bool> {
+        if test.value == rhs {
+            return Some(test.cmp != Cmp::Gt);
+        }
+        let is_another = |value: ValueId, other: ValueId| {
+            matches!(self.values.get(value), Value::Alu(AluOp::Add | AluOp::Xor, inner, more)
+                if inner == other && self.values.constant(more).is_some_and(|more| more != 0))
+        };
+        let is_another = is_another(test.value, rhs) || is_another(rhs, test.value);
+        (test.cmp == Cmp::Eq && is_another).then_some(false)
+    }
+
     /// Comparisons with constants as [`Cmp::Eq`] and [`Cmp::Ge`], masks without bits that the value
     /// never has, and whether that decides it.
     fn normal(&self, mut test: Test) -> (Test, Option<bool>) {
-        let Rhs::Const(mut k) = test.rhs else { return (test, None) };
+        let mut k = match test.rhs {
+            Rhs::Const(k) => k,
+            Rhs::Value(rhs) => return (test, self.is_always(&test, rhs)),
+        };
+        if let Some(value) = self.values.constant(test.value) {
+            return (test, Some(compare(test.cmp, value & test.mask, k)));
+        }
         let bits = ones(self.values.most(test.value));
         let most = bits & test.mask;
         if test.cmp == Cmp::Gt {

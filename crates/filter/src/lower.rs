@@ -139,6 +139,8 @@ pub struct Meaning {
     pub(crate) prefixes: Vec<Prefixes>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
     pub(crate) as_it_stands: bool,
+    /// Forms of comparisons of numbers, from the first one to before another one.
+    pub(crate) relations: Vec<(FormId, FormId)>,
 }
 
 /// A position: a constant, and a cell if it depends on the packet.
@@ -235,7 +237,8 @@ impl Expr {
 impl Meaning {
     /// Forgets all; the memory stays, but for that of tables.
     pub(crate) fn clear(&mut self) {
-        let Self { values, forms, cells, effects, nodes, sides, sets, prefixes, .. } = self;
+        let Self { values, forms, cells, effects, nodes, sides, sets, prefixes, relations, .. } =
+            self;
         values.clear();
         forms.clear();
         cells.clear();
@@ -244,6 +247,7 @@ impl Meaning {
         sides.clear();
         sets.clear();
         prefixes.clear();
+        relations.clear();
         self.root = 0;
         self.folded = None;
         self.as_it_stands = false;
@@ -251,8 +255,8 @@ impl Meaning {
 
     /// Bytes that it takes when it was cleared.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { values, forms, cells, effects, nodes, sides, .. } = self;
-        let conditions = bytes(forms) + bytes(nodes) + bytes(sides);
+        let Self { values, forms, cells, effects, nodes, sides, relations, .. } = self;
+        let conditions = bytes(forms) + bytes(nodes) + bytes(sides) + bytes(relations);
         values.bytes() + conditions + bytes(cells) + bytes(effects)
     }
 }

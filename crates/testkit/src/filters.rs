@@ -5,9 +5,7 @@ use crate::traffic::{HOSTS4, HOSTS6, MACS, PORTS, Traffic};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use skep_cbpf::{CheckError, CondOp, Format, Insn, Program, RawInsn, Src, check, print};
-use skep_filter::{
-    Difference, Effort, ErrorKind, Expr, LinkType, Meaning, Options, Source, diff, program_of_all,
-};
+use skep_filter::{Difference, Effort, ErrorKind, Expr, LinkType, Meaning, Options, Source, diff};
 use std::fmt::Write as _;
 
 /// What was compared.
@@ -152,18 +150,22 @@ fn compared(
     };
     let of = |options| Expr::parse(text).and_then(|expr| expr.compile(&options));
     let fast = of(Options { fast: true, optimise: true, ..options }).ok();
-    let smallest = match of(Options { smallest: true, optimise: true, ..options }) {
-        // A proof may find that out.
-        Err(err) if err.kind == ErrorKind::RejectsAll => Some(program_of_all(false, 1)),
-        smallest => smallest.ok(),
-    };
+    let smallest = of(Options { smallest: true, optimise: true, ..options }).ok();
     if (fast.is_none() || smallest.is_none()) && ours.is_some() {
         return Err("no fast program, or no smallest one".into());
     }
     let rejects_all = compiled.as_ref().is_err_and(|err| err.kind == ErrorKind::RejectsAll);
     let theirs = match theirs {
+        Answer::Program(_, _) if rejects_all => {
+            return Err("only this compiler says that it rejects all packets".into());
+        }
         Answer::Program(theirs, _) => Some(theirs),
-        Answer::Refused(why) if why.contains("rejects all packets") => None,
+        Answer::Refused(why) if why.contains("rejects all packets") => {
+            if ours.is_some() {
+                return Err("only libpcap says that it rejects all packets".into());
+            }
+            None
+        }
         Answer::Refused(why) if why.contains("by zero") || why.contains("shift by") => None,
         Answer::Refused(why) => return Err(format!("optimised, libpcap: {why}")),
     };

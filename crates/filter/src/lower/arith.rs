@@ -22,6 +22,8 @@ struct Term {
     /// The first number that libpcap's program for it loads, which is what it looks at to find
     /// divisions by zero.
     first: Option<u32>,
+    /// The number that it is, if it stands there.
+    only: Option<u32>,
     /// What must hold for all fields in it to be there, which is forgotten nowhere.
     fields: Option<FormId>,
 }
@@ -49,7 +51,13 @@ impl Lowering<'_> {
             RelOp::Lt => (Cmp::Ge, true),
             RelOp::Ne => (Cmp::Eq, true),
         };
-        let mut form = self.comparison(cmp, left.value, right.value);
+        let first = self.next_form();
+        let mut form = match (left.only, right.only) {
+            // libpcap computes others for each packet.
+            (Some(left), Some(right)) => self.constant(compare(cmp, left, right)),
+            _ => self.comparison(cmp, left.value, right.value),
+        };
+        self.meaning.relations.push((first, self.next_form()));
         if opposite {
             form = self.not(form);
         }
@@ -69,6 +77,10 @@ impl Lowering<'_> {
             Some(fields) => self.and(fields, form),
             None => form,
         })
+    }
+
+    fn next_form(&self) -> FormId {
+        FormId::try_from(self.meaning.forms.len()).unwrap_or(FormId::MAX)
     }
 
     /// A comparison of what the operands come to, if all that they are made of can be loaded.
@@ -122,7 +134,9 @@ impl Lowering<'_> {
         let values = &mut self.meaning.values;
         let (l, r) = (values.get(left), values.get(right));
         match (l, r) {
-            (Value::Const(l), Value::Const(r)) => return self.constant(compare(cmp, l, r)),
+            (Value::Const(_), Value::Const(r)) => {
+                return self.test(left, u32::MAX, cmp, Rhs::Const(r));
+            }
             (Value::Fault, _) | (_, Value::Fault) => {
                 let fault = values.add(Value::Fault);
                 return self.masked(fault, 0, 0);
@@ -134,28 +148,7 @@ impl Lowering<'_> {
         if let (Cmp::Eq, Value::Neg(l), Value::Neg(r)) = (cmp, l, r) {
             return self.compared(cmp, l, r);
         }
-        if cmp == Cmp::Eq && (self.is_another(left, right) || self.is_another(right, left)) {
-            // Not equal, if it can be loaded.
-            let loads = self.masked(left, 0, 0);
-            let loads_both = self.masked(right, 0, 0);
-            let loads = self.and(loads, loads_both);
-            let never = self.constant(false);
-            return self.and(loads, never);
-        }
-        if left == right {
-            // Equal, if it can be loaded.
-            let loads = self.masked(left, 0, 0);
-            let holds = self.constant(cmp != Cmp::Gt);
-            return self.and(loads, holds);
-        }
         self.test(left, u32::MAX, cmp, Rhs::Value(right))
-    }
-
-    /// Whether a value is another one with something added, and so never the same.
-    fn is_another(&self, value: ValueId, other: ValueId) -> bool {
-        let values = &self.meaning.values;
-        matches!(values.get(value), Value::Alu(AluOp::Add | AluOp::Xor, inner, more)
-            if inner == other && values.constant(more).is_some_and(|more| more != 0))
     }
 
     /// `constant cmp value`
@@ -236,21 +229,23 @@ impl Lowering<'_> {
                 ArithKind::Number(value) => {
                     self.register()?;
                     let id = self.meaning.values.add(Value::Const(value));
-                    Term { value: id, guard: None, first: Some(value), fields: None }
+                    let number = Some(value);
+                    Term { value: id, guard: None, first: number, only: number, fields: None }
                 }
                 ArithKind::Len => {
                     self.register()?;
                     let value = self.meaning.values.packet_len();
-                    Term { value, guard: None, first: None, fields: None }
+                    Term { value, guard: None, first: None, only: None, fields: None }
                 }
                 ArithKind::Field(field) => {
                     self.register()?;
                     let (value, there) = self.field(field)?;
-                    Term { value, guard: None, first: None, fields: Some(there) }
+                    Term { value, guard: None, first: None, only: None, fields: Some(there) }
                 }
                 ArithKind::Neg(_) => {
                     let operand = pop(&mut terms);
-                    Term { value: self.meaning.values.neg(operand.value), ..operand }
+                    let value = self.meaning.values.neg(operand.value);
+                    Term { value, only: None, ..operand }
                 }
                 ArithKind::Load(proto, _, size) => {
                     let index = pop(&mut terms);
@@ -331,7 +326,7 @@ impl Lowering<'_> {
             (guard, Some(right)) if self.level().is_some() => Some(self.with_guard(guard, right)),
             (guard, _) => guard,
         };
-        Ok(Term { value, guard, first: left.first, fields })
+        Ok(Term { value, guard, first: left.first, only: None, fields })
     }
 
     /// `proto[index:size]`
@@ -426,7 +421,7 @@ impl Lowering<'_> {
             None => index.value,
         };
         let value = values.load(width, position, at);
-        Ok(Term { value, guard, first: index.first, fields: index.fields })
+        Ok(Term { value, guard, first: index.first, only: None, fields: index.fields })
     }
 
     /// What of the position of the network header is variable.
@@ -447,5 +442,5 @@ impl Lowering<'_> {
 
 /// The number on top; there is one, as operands stand before what they are operands of.
 fn pop(terms: &mut SmallVec<[Term; 8]>) -> Term {
-    terms.pop().unwrap_or(Term { value: 0, guard: None, first: None, fields: None })
+    terms.pop().unwrap_or(Term { value: 0, guard: None, first: None, only: None, fields: None })
 }
