@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use skep_abi::MapType;
 use skep_asm::{PrintOptions, print};
 use skep_cbpf::{Format, Program};
-use skep_diag::{Source, to_json};
+use skep_diag::{Diagnostic, Source, Span, to_json};
 use skep_filter::{ErrorKind, Expr, Field, LinkType, Meaning, Options};
 use skep_prog::{DataKind, Image, Initial, MapDef};
 use std::io::Write;
@@ -51,9 +51,10 @@ pub(crate) struct Filter {
     /// Netmask of the network, for ip broadcast.
     #[arg(long, value_name = "MASK")]
     netmask: Option<Ipv4Addr>,
-    /// Where packets come from: a packet socket keeps the outermost VLAN tag outside the bytes.
-    #[arg(long, value_name = "SOURCE", value_enum, default_value_t = From::Unknown)]
-    source: From,
+    /// Where packets come from: a packet socket keeps the outermost VLAN tag outside the bytes [default: live with
+    /// --ebpf for sockets and tc, which do so, too; else unknown].
+    #[arg(long, value_name = "SOURCE", value_enum)]
+    source: Option<From>,
     /// Do not look up names.
     #[arg(short, long)]
     numeric: bool,
@@ -113,7 +114,7 @@ Beyond libpcap, in words that it refuses (docs/filter.md; try them with skep dum
   port in {80, 443, 8000-8999}     lists and ranges of ports
   host in {10.0.0.0/8, ::1}        lists of hosts, networks and ranges; host in @FILE reads them
   vlan in {10, 20-29}              lists of VLANs; moves what follows, as vlan does
-  any vlan 10                      a tag at any depth; moves nothing
+  any vlan 10                      a tag at any depth (up to 8); moves nothing
   any tcp port 80                  behind tags, labels and sessions, and in tunnels: IPIP, GRE, VXLAN, Geneve
   inner (ip6 and udp)              in tunnels only
   payload contains \"GET \"        in its first 256 bytes, or as many as within N says
@@ -151,11 +152,7 @@ impl Filter {
             link: self.link,
             snaplen: self.snaplen,
             netmask: self.netmask.map(Ipv4Addr::to_bits),
-            source: match self.source {
-                From::Unknown => skep_filter::Source::Unknown,
-                From::File => skep_filter::Source::File,
-                From::Live => skep_filter::Source::Live,
-            },
+            source: self.source()?,
             optimise: !self.no_optimise,
             fast: self.fast,
             smallest: !self.fast,
@@ -205,14 +202,33 @@ impl Filter {
         self.show(&expr, &program.map_err(refused)?, term)
     }
 
+    fn source(&self) -> Result<skep_filter::Source, Failure> {
+        Ok(match (self.source, self.ebpf) {
+            (Some(From::Live), Some(Ebpf::Xdp)) => {
+                let text = "--source live: at XDP all VLAN tags stand in the bytes";
+                return Err(Failure::new(Kind::Usage, text).help("leave it out"));
+            }
+            (Some(From::Live), _) | (None, Some(Ebpf::Socket | Ebpf::Tc)) => {
+                skep_filter::Source::Live
+            }
+            (Some(From::File), _) => skep_filter::Source::File,
+            (Some(From::Unknown) | None, _) => skep_filter::Source::Unknown,
+        })
+    }
+
     fn show(&self, expr: &Expr, program: &Program, term: &mut Term<'_>) -> Result<(), Failure> {
         let raws = program.encode();
+        if matches!(program.insns(), [skep_cbpf::Insn::RetK { k: 0 }]) {
+            let diag = Diagnostic::warning("filter.no-packet", "no packet matches")
+                .label(Span::new(0, expr.text().len()), "");
+            diags::show(&[diag], &Source::new("expression", expr.text()), &mut term.err)?;
+        }
         if let Some(form) = self.graph {
             let text = match form {
                 Graph::Dot => skep_filter::dot(program),
                 Graph::Svg => svg::svg(program).ok_or_else(|| {
-                    let text = format!("more than {} boxes are not drawn", svg::MOST_DRAWN);
-                    Failure::new(Kind::Unsupported, text).help("--graph prints them for Graphviz")
+                    Failure::new(Kind::Unsupported, "the program is too large to be drawn")
+                        .help("--graph prints it for Graphviz")
                 })?,
             };
             write!(term.out, "{text}")?;

@@ -8,11 +8,11 @@
 use crate::form::Cell;
 
 /// VLAN tags that are gone past, at most.
-pub(crate) const TAGS: usize = 4;
+pub(crate) const TAGS: usize = 8;
 /// VLAN tags inside a tunnel.
-pub(crate) const INNER_TAGS: usize = 2;
+pub(crate) const INNER_TAGS: usize = 4;
 /// MPLS labels.
-pub(crate) const LABELS: usize = 4;
+pub(crate) const LABELS: usize = 8;
 /// Extension headers of IPv6.
 pub(crate) const EXTENSION_STEPS: usize = 6;
 /// Tunnels in each other.

@@ -5,6 +5,9 @@ use crate::ast::{
 };
 use skep_diag::{Diagnostic, Span};
 
+/// Steps that conditions are indented, at most.
+const DEEPEST: usize = 30;
+
 impl Expr {
     /// The conditions in words, one a line, those that others are made of indented under them.
     #[must_use]
@@ -17,7 +20,7 @@ impl Expr {
         let mut pending = vec![(self.id(root), 0usize)];
         while let Some((id, depth)) = pending.pop() {
             let Some(node) = self.nodes().get(id as usize) else { continue };
-            out.extend(std::iter::repeat_n("  ", depth));
+            out.extend(std::iter::repeat_n("  ", depth.min(DEEPEST)));
             match node.kind {
                 NodeKind::And(..) | NodeKind::Or(..) => {
                     let is_and = matches!(node.kind, NodeKind::And(..));

@@ -51,7 +51,7 @@ impl<'a> Layers<'a> {
             _ => (this.version(0)?, 0),
         };
         if link != LinkType::Raw {
-            (kind, at) = this.past_tags(kind, at, 4)?;
+            (kind, at) = this.past_tags(kind, at, 8)?;
             (kind, at) = this.past_labels(kind, at)?;
         }
         for at_depth in 1..=depth {
@@ -101,7 +101,7 @@ impl<'a> Layers<'a> {
     fn past_labels(&self, kind: u16, at: usize) -> Read<(u16, usize)> {
         match kind {
             0x8847 | 0x8848 => {
-                for label in 0..4 {
+                for label in 0..8 {
                     if self.byte(at + 4 * label + 2)? & 1 == 1 {
                         let at = at + 4 * label + 4;
                         return Ok((self.version(at)?, at));
@@ -186,12 +186,12 @@ impl<'a> Layers<'a> {
             return Ok(Some((kind, inside)));
         }
         let kind = self.half(inside + 12)?;
-        self.past_tags(kind, inside + 14, 2).map(Some)
+        self.past_tags(kind, inside + 14, 4).map(Some)
     }
 
     /// Whether one of the tags of an Ethernet frame is of these VLANs.
     fn has_tag(&self, ids: std::ops::RangeInclusive<u16>) -> Read<bool> {
-        for depth in 0..4 {
+        for depth in 0..8 {
             if ![0x8100, 0x88a8, 0x9100].contains(&self.half(12 + 4 * depth)?) {
                 break;
             }

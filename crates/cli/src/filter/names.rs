@@ -1,11 +1,13 @@
 //! Names as the system knows them.
 
+use crate::file;
 use skep_diag::Span;
 use skep_filter::{Expr, Id, Kind, NodeKind, Port, Proto, Resolver};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -84,7 +86,7 @@ pub(crate) struct FilesOnly;
 
 impl Resolver for FilesOnly {
     fn list(&self, name: &str) -> io::Result<String> {
-        fs::read_to_string(name)
+        file::read_text(Path::new(name))
     }
 }
 
@@ -142,16 +144,18 @@ impl Resolver for System {
             if first != name && !others.contains(&name) {
                 return None;
             }
-            // Zeros at the end are no part of the number.
-            let parts = second.trim_end_matches(".0").split('.');
-            parts
-                .map(|part| part.parse::<u8>().ok())
-                .try_fold(0u32, |number, part| Some(number << 8 | u32::from(part?)))
+            // As getnetbyname(3): of four parts, those that are missing 0.
+            let mut parts = second.split('.');
+            let number = (0..4).try_fold(0u32, |number, _| {
+                let part = parts.next().map_or(Some(0), |part| part.parse::<u8>().ok())?;
+                Some(number << 8 | u32::from(part))
+            })?;
+            parts.next().is_none().then_some(number)
         })
     }
 
     fn list(&self, name: &str) -> io::Result<String> {
-        fs::read_to_string(name)
+        file::read_text(Path::new(name))
     }
 
     fn ether(&self, name: &str) -> Option<[u8; 6]> {

@@ -7,10 +7,12 @@ use layout::core::style::{LineStyleKind, StyleAttr};
 use layout::std_shapes::shapes::{Arrow, Element, LineEndKind, ShapeKind};
 use layout::topo::layout::VisualGraph;
 use skep_cbpf::Program;
-use skep_filter::runs;
+use skep_filter::{Run, runs};
 
 /// Runs that are drawn, at most: more take long to lay out, and nobody could read them.
-pub(super) const MOST_DRAWN: usize = 80;
+const MOST_DRAWN: usize = 80;
+/// Rows that all lines together may cross, each of which the layout has a place for.
+const MOST_CROSSED: usize = 500;
 
 const FONT: usize = 15;
 /// Room for a letter and a line, and around them.
@@ -18,11 +20,10 @@ const LETTER: f64 = 9.0;
 const LINE: f64 = 20.0;
 const MARGIN: f64 = 20.0;
 
-/// The program as a graph in SVG, laid out from the start at the top to the ends; nothing if it has more than
-/// [`MOST_DRAWN`] runs of instructions.
+/// The program as a graph in SVG, laid out from the start at the top to the ends; nothing if it is too large.
 pub(super) fn svg(program: &Program) -> Option<String> {
     let runs = runs(program);
-    if runs.len() > MOST_DRAWN {
+    if runs.len() > MOST_DRAWN || crossed(&runs) > MOST_CROSSED {
         return None;
     }
     let mut graph = VisualGraph::new(Orientation::TopToBottom);
@@ -60,6 +61,21 @@ pub(super) fn svg(program: &Program) -> Option<String> {
     Some(writer.finalize().replace("Times, serif", "monospace"))
 }
 
+/// How many rows all lines cross, if each run stands below all that lead to it. Jumps lead forwards.
+fn crossed(runs: &[Run]) -> usize {
+    let at = |start| runs.iter().position(|run| run.start == start);
+    let lines = runs
+        .iter()
+        .enumerate()
+        .flat_map(|(from, run)| run.ways.iter().filter_map(move |&(to, _)| Some((from, at(to)?))));
+    let lines: Vec<_> = lines.collect();
+    let mut rows = vec![0usize; runs.len()];
+    for &(from, to) in &lines {
+        rows[to] = rows[to].max(rows[from] + 1);
+    }
+    lines.into_iter().map(|(from, to)| rows[to] - rows[from]).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use skep_filter::{Expr, Options};
@@ -74,5 +90,7 @@ mod tests {
         let hosts: Vec<String> =
             (0..500).map(|at| format!("10.0.{}.{}", at / 250, at % 250)).collect();
         assert!(super::svg(&of(&format!("src host {}", hosts.join(" or ")))).is_none());
+        // Few, but each with a way to the end.
+        assert!(super::svg(&of(&format!("{}ip", "mpls and ".repeat(50)))).is_none());
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use skep_cbpf::{Device, Packet};
 use skep_filter::{Expr, LinkType, NodeId, NodeKind, Options, Reason};
 use skep_hooks::{CaptureError, Next, open_file};
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
@@ -72,7 +73,13 @@ pub(super) fn run(
                 Some(false) => "no",
                 None => "short",
             };
-            write!(term.out, "{holds:<6}{:indent$}{}", "", line.words, indent = 2 * line.depth)?;
+            write!(
+                term.out,
+                "{holds:<6}{:indent$}{}",
+                "",
+                line.words,
+                indent = 2 * line.depth.min(DEEPEST)
+            )?;
             for (at, value) in values(line.reason).enumerate() {
                 write!(term.out, "{}{value}", if at == 0 { ": " } else { ", " })?;
             }
@@ -83,9 +90,14 @@ pub(super) fn run(
     if answer == Some(true) { Ok(()) } else { Err(Failure::Said(Kind::Input)) }
 }
 
+/// Steps that conditions are indented, at most.
+const DEEPEST: usize = 30;
+/// Bytes of a condition that are shown, at most: those around it have them, too.
+const LONGEST: usize = 400;
+
 struct Line<'a> {
     depth: usize,
-    words: &'a str,
+    words: Cow<'a, str>,
     reason: &'a Reason,
 }
 
@@ -110,6 +122,10 @@ fn lines<'a>(expr: &'a Expr, reasons: &'a [Reason]) -> Vec<Line<'a>> {
             continue;
         };
         let words = &expr.text()[node.span.start..node.span.end];
+        let words = match words.len() {
+            ..=LONGEST => words.into(),
+            _ => format!("{}...", &words[..words.floor_char_boundary(LONGEST)]).into(),
+        };
         lines.push(Line { depth, words, reason });
         match node.kind {
             NodeKind::And(left, right) | NodeKind::Or(left, right) => {

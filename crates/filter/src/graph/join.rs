@@ -164,7 +164,7 @@ impl Joined<'_> {
         if there.is_none() && self.new.len() >= self.most {
             return None;
         }
-        let id = there.unwrap_or(self.new.len()) as BlockId;
+        let id = BlockId::try_from(there.unwrap_or(self.new.len())).ok()?;
         if there.is_none() {
             self.new.push(block);
         }

@@ -155,7 +155,7 @@ impl Ways {
                 while word != 0 {
                     let edge = 64 * at + word.trailing_zeros() as usize;
                     word &= word - 1;
-                    if let Some(decided) = by(edge / 2, edge % 2 == 0) {
+                    if let Some(decided) = by(edge / 2, edge.is_multiple_of(2)) {
                         return Some(decided);
                     }
                 }
