@@ -2,7 +2,8 @@
 //!
 //! Code has pages of its own, so that nothing else is ever written to them or goes with them. Small programs take theirs from
 //! a run of pages that have been mapped at once, and are there already: what is left to do for each is to make
-//! them executable.
+//! them executable. They take them from its end, and those that go in the opposite order give theirs back: no longer
+//! executable, the pages are writable again.
 
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicUsize;
@@ -52,14 +53,25 @@ impl Pages {
         Ok(Self { base, len })
     }
 
-    /// Gives up the first of them, whole pages, if there are as many.
-    fn split_off(&mut self, len: usize) -> Option<Self> {
-        let rest = self.len.checked_sub(len)?;
-        let first = Self { base: self.base, len };
+    /// None.
+    const NONE: Self = Self { base: NonNull::dangling(), len: 0 };
+
+    /// Where they end.
+    fn end(&self) -> NonNull<u8> {
         // SAFETY: at most the end of the mapping.
-        self.base = unsafe { self.base.add(len) };
-        self.len = rest;
-        Some(first)
+        unsafe { self.base.add(self.len) }
+    }
+
+    /// Gives up the last of them, whole pages, if there are as many.
+    fn split_off(&mut self, len: usize) -> Option<Self> {
+        self.len = self.len.checked_sub(len)?;
+        Some(Self { base: self.end(), len })
+    }
+
+    /// Takes the ones that come behind.
+    fn append(&mut self, next: Self) {
+        self.len += next.len;
+        core::mem::forget(next);
     }
 }
 
@@ -88,19 +100,19 @@ fn near(len: usize) -> *mut core::ffi::c_void {
         here.checked_sub(SPAN / 4 + random).filter(|&end| end > 2 * SPAN)
     });
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
-    let taken = TAKEN.fetch_add(len, Relaxed) % SPAN;
+    // Pages of one piece are quicker to change than those next to others.
+    let taken = TAKEN.fetch_add(len + page_size(), Relaxed) % SPAN;
     let at = END.and_then(|end| end.checked_sub(taken)?.checked_sub(len));
     core::ptr::without_provenance_mut(at.map_or(0, |at| at & !(page_size() - 1)))
 }
 
-/// Writable pages that nobody has had, and how many have been given out.
+/// Writable pages that nobody has, and how many have been given out.
 struct Spare {
     pages: Pages,
     given: usize,
 }
 
-static SPARE: Mutex<Spare> =
-    Mutex::new(Spare { pages: Pages { base: NonNull::dangling(), len: 0 }, given: 0 });
+static SPARE: Mutex<Spare> = Mutex::new(Spare { pages: Pages::NONE, given: 0 });
 
 /// Writable pages of so many bytes. A process that has a few programs gets few pages beyond those.
 fn writable(len: usize) -> io::Result<Pages> {
@@ -117,6 +129,27 @@ fn writable(len: usize) -> io::Result<Pages> {
     }
     spare.given = spare.given.saturating_add(len / page);
     Ok(spare.pages.split_off(len).ok_or(Errno::NOMEM)?)
+}
+
+/// Takes pages back, if they lie behind those that are spare and these are few. What was in them is overwritten when they
+/// are given out again.
+fn give_back(pages: Pages) {
+    let Ok(mut spare) = SPARE.try_lock() else { return };
+    let spare = &mut spare.pages;
+    if pages.base != spare.end() || spare.len + pages.len > RUN * page_size() {
+        return;
+    }
+    let (base, prot) = (pages.base.as_ptr().cast(), MprotectFlags::READ | MprotectFlags::WRITE);
+    // SAFETY: the pages are nobody else's, and code in them ran only while they were borrowed.
+    if unsafe { mprotect(base, pages.len, prot) }.is_ok() {
+        spare.append(pages);
+    }
+}
+
+impl Drop for ExecMemory {
+    fn drop(&mut self) {
+        give_back(core::mem::replace(&mut self.pages, Pages::NONE));
+    }
 }
 
 impl ExecMemory {
@@ -199,6 +232,29 @@ mod tests {
         for (n, memory) in all.collect::<Vec<_>>() {
             assert_eq!(call(&memory), n);
         }
+    }
+
+    /// Other threads may be at the spare pages now and then.
+    #[test]
+    fn pages_are_used_again_by_the_next() {
+        let is_again = |n: u32| {
+            let first = returns(n, 0);
+            assert_eq!(call(&first), n);
+            let at = first.address(0);
+            drop(first);
+            let second = returns(n + 1, 0);
+            assert_eq!(call(&second), n + 1);
+            second.address(0) == at
+        };
+        assert!((0..1000).any(is_again));
+    }
+
+    #[test]
+    fn pages_that_are_given_back_are_few() {
+        let all: Vec<_> = (0..100).map(|n| returns(n, 0)).collect();
+        all.into_iter().rev().for_each(drop);
+        let spare = SPARE.lock().unwrap().pages.len;
+        assert!(spare <= RUN * page_size(), "{spare}");
     }
 
     /// No more than a wish, which the system has no reason to refuse here.
