@@ -79,6 +79,19 @@ const ROWS: [(Feature, &str, Release); 21] = [
 ];
 
 impl Feature {
+    /// The first release that has all of them.
+    pub const ALL_SINCE: Release = {
+        let (mut newest, mut at) = (v(0, 0), 0);
+        while at < ROWS.len() {
+            let Release { major, minor } = ROWS[at].2;
+            if major > newest.major || (major == newest.major && minor > newest.minor) {
+                newest = ROWS[at].2;
+            }
+            at += 1;
+        }
+        newest
+    };
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         ROWS.iter().map(|row| row.0)
@@ -145,6 +158,7 @@ mod tests {
     fn rows_stand_in_the_order_of_the_variants() {
         for (at, feature) in Feature::all().enumerate() {
             assert_eq!(feature as usize, at);
+            assert!(feature.since() <= Feature::ALL_SINCE);
         }
     }
 }

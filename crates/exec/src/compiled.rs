@@ -18,6 +18,7 @@ use skep_vm::{CodePlace, Cx, Fault, MAX_FRAMES, Machine, Native};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::ptr;
 
 /// Why programs are not run as machine code. Nothing is wrong with them: the interpreter runs them.
 #[derive(Debug, thiserror::Error)]
@@ -419,7 +420,8 @@ fn check_same<S>(
         }
         let (ours, theirs) = (&loaded.insns, &verified.prog().insns);
         // Most machines number no maps anew.
-        let is_equal = maps.iter().enumerate().all(|(at, &map)| at == map) && ours == theirs;
+        let is_equal = maps.iter().enumerate().all(|(at, &map)| at == map)
+            && (ptr::eq(ours, theirs) || ours == theirs);
         if !is_equal
             && (ours.len() != theirs.len()
                 || !ours.iter().zip(theirs.iter()).all(|(a, b)| is_same(a, b, maps)))

@@ -2,7 +2,8 @@
 //!
 //! Code has pages of its own, so that nothing else is ever written to them or goes with them. Small programs take theirs from
 //! a run of pages that have been mapped at once, and are there already: what is left to do for each is to make
-//! them executable.
+//! them executable. They take them from its end, and those that go in the opposite order give theirs back: no longer
+//! executable, the pages are writable again.
 
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicUsize;
@@ -43,23 +44,47 @@ struct Pages {
 unsafe impl Send for Pages {}
 
 impl Pages {
-    /// New writable pages, of zeroes; `flags` may have them there at once.
+    /// New writable pages, full of traps; `flags` may have them there at once.
     fn new(len: usize, flags: MapFlags) -> io::Result<Self> {
         let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | flags);
         // SAFETY: a new anonymous mapping overlaps nothing, as the address is no more than a wish.
         let base = unsafe { mmap_anonymous(near(len), len, prot, flags) }?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        Ok(Self { base, len })
+        let mut this = Self { base, len };
+        // SAFETY: they have just been made, writable.
+        unsafe { this.bytes(len) }.fill(TRAP);
+        Ok(this)
     }
 
-    /// Gives up the first of them, whole pages, if there are as many.
-    fn split_off(&mut self, len: usize) -> Option<Self> {
-        let rest = self.len.checked_sub(len)?;
-        let first = Self { base: self.base, len };
+    /// The first of their bytes, at most all.
+    ///
+    /// # Safety
+    /// The pages must be writable.
+    unsafe fn bytes(&mut self, len: usize) -> &mut [u8] {
+        let len = len.min(self.len);
+        // SAFETY: the pages are writable, as the caller says, and this value's own.
+        unsafe { core::slice::from_raw_parts_mut(self.base.as_ptr(), len) }
+    }
+
+    /// None.
+    const NONE: Self = Self { base: NonNull::dangling(), len: 0 };
+
+    /// Where they end.
+    fn end(&self) -> NonNull<u8> {
         // SAFETY: at most the end of the mapping.
-        self.base = unsafe { self.base.add(len) };
-        self.len = rest;
-        Some(first)
+        unsafe { self.base.add(self.len) }
+    }
+
+    /// Gives up the last of them, whole pages, if there are as many.
+    fn split_off(&mut self, len: usize) -> Option<Self> {
+        self.len = self.len.checked_sub(len)?;
+        Some(Self { base: self.end(), len })
+    }
+
+    /// Takes the ones that come behind.
+    fn append(&mut self, next: Self) {
+        self.len += next.len;
+        core::mem::forget(next);
     }
 }
 
@@ -88,21 +113,21 @@ fn near(len: usize) -> *mut core::ffi::c_void {
         here.checked_sub(SPAN / 4 + random).filter(|&end| end > 2 * SPAN)
     });
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
-    let taken = TAKEN.fetch_add(len, Relaxed) % SPAN;
+    // Pages of one piece are quicker to change than those next to others.
+    let taken = TAKEN.fetch_add(len + page_size(), Relaxed) % SPAN;
     let at = END.and_then(|end| end.checked_sub(taken)?.checked_sub(len));
     core::ptr::without_provenance_mut(at.map_or(0, |at| at & !(page_size() - 1)))
 }
 
-/// Writable pages that nobody has had, and how many have been given out.
+/// Writable pages full of traps that nobody has, and how many have been given out.
 struct Spare {
     pages: Pages,
     given: usize,
 }
 
-static SPARE: Mutex<Spare> =
-    Mutex::new(Spare { pages: Pages { base: NonNull::dangling(), len: 0 }, given: 0 });
+static SPARE: Mutex<Spare> = Mutex::new(Spare { pages: Pages::NONE, given: 0 });
 
-/// Writable pages of so many bytes. A process that has a few programs gets few pages beyond those.
+/// Writable pages of so many bytes, full of traps. A process that has a few programs gets few pages beyond those.
 fn writable(len: usize) -> io::Result<Pages> {
     // Whoever finds others at it maps pages alone, and so does a child of a process that was at it when it forked.
     let page = page_size();
@@ -119,19 +144,38 @@ fn writable(len: usize) -> io::Result<Pages> {
     Ok(spare.pages.split_off(len).ok_or(Errno::NOMEM)?)
 }
 
+/// Takes pages back that begin with so many bytes of code, if they lie behind those that are spare and these are few.
+fn give_back(mut pages: Pages, code: usize) {
+    let Ok(mut spare) = SPARE.try_lock() else { return };
+    let spare = &mut spare.pages;
+    if pages.base != spare.end() || spare.len + pages.len > RUN * page_size() {
+        return;
+    }
+    let (base, prot) = (pages.base.as_ptr().cast(), MprotectFlags::READ | MprotectFlags::WRITE);
+    // SAFETY: the pages are nobody else's, and code in them ran only while they were borrowed.
+    if unsafe { mprotect(base, pages.len, prot) }.is_ok() {
+        // SAFETY: they have just become writable.
+        unsafe { pages.bytes(code) }.fill(TRAP);
+        spare.append(pages);
+    }
+}
+
+impl Drop for ExecMemory {
+    fn drop(&mut self) {
+        give_back(core::mem::replace(&mut self.pages, Pages::NONE), self.len);
+    }
+}
+
 impl ExecMemory {
     /// Memory that holds these bytes.
     ///
     /// # Errors
     /// What the system says to the mapping.
     pub fn new(code: &[u8]) -> io::Result<Self> {
-        let pages = writable(code.len().max(1).next_multiple_of(page_size()))?;
+        let mut pages = writable(code.len().max(1).next_multiple_of(page_size()))?;
+        // SAFETY: the pages are writable.
+        unsafe { pages.bytes(code.len()) }.copy_from_slice(code);
         let (base, mapped) = (pages.base, pages.len);
-        // SAFETY: the pages are writable, and nobody else knows of them yet.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(base.as_ptr(), mapped) };
-        let (start, rest) = bytes.split_at_mut(code.len());
-        start.copy_from_slice(code);
-        rest.fill(TRAP);
         // SAFETY: these are whole pages of one mapping, and the slice above is not used any more.
         unsafe {
             mprotect(base.as_ptr().cast(), mapped, MprotectFlags::READ | MprotectFlags::EXEC)
@@ -199,6 +243,34 @@ mod tests {
         for (n, memory) in all.collect::<Vec<_>>() {
             assert_eq!(call(&memory), n);
         }
+    }
+
+    /// Other threads may be at the spare pages now and then.
+    #[test]
+    fn pages_are_used_again_by_the_next() {
+        let is_again = |n: u32| {
+            let first = returns(n, 100);
+            assert_eq!(call(&first), n);
+            let at = first.address(0);
+            drop(first);
+            let second = returns(n + 1, 0);
+            assert_eq!(call(&second), n + 1);
+            // SAFETY: the pages are there and can be read.
+            let bytes = unsafe {
+                core::slice::from_raw_parts(second.pages.base.as_ptr(), second.pages.len)
+            };
+            assert!(bytes[second.len()..].iter().all(|&byte| byte == TRAP));
+            second.address(0) == at
+        };
+        assert!((0..1000).any(is_again));
+    }
+
+    #[test]
+    fn pages_that_are_given_back_are_few() {
+        let all: Vec<_> = (0..100).map(|n| returns(n, 0)).collect();
+        all.into_iter().rev().for_each(drop);
+        let spare = SPARE.lock().unwrap().pages.len;
+        assert!(spare <= RUN * page_size(), "{spare}");
     }
 
     /// No more than a wish, which the system has no reason to refuse here.

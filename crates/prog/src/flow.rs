@@ -25,17 +25,23 @@ pub enum FlowError {
 /// # Errors
 /// The first violation by position.
 pub fn check_flow(insns: &Insns) -> Result<(), FlowError> {
-    let mut last = None;
-    for (pc, insn) in insns.iter() {
-        if let Some((what, off)) = leads(&insn) {
+    let slots = insns.slots();
+    for (pc, insn) in (0..).map(Pc).zip(slots) {
+        let insn = match insn {
+            // Most are such.
+            Some(Insn::Alu { .. } | Insn::Load { .. } | Insn::Store { .. }) | None => continue,
+            Some(insn) => insn,
+        };
+        if let Some((what, off)) = leads(insn) {
             // A call of offset k leads to pc + 1 + k, and so does a function address although its
             // `lddw` is two slots long.
             pc.jump(off)
                 .filter(|&target| insns.get(target).is_some())
                 .ok_or(FlowError::Target { pc, what, off })?;
         }
-        last = Some((pc, insn));
     }
+    let last = slots.iter().rposition(Option::is_some).and_then(|at| u32::try_from(at).ok());
+    let last = last.and_then(|at| Some((Pc(at), insns.get(Pc(at))?)));
     match last {
         None => Err(FlowError::Empty),
         Some((pc, insn)) if insn.falls_through() => Err(FlowError::FallsOff { pc }),

@@ -187,7 +187,7 @@ fn env_of<'a>(image: &'a Image, prog: &Prog, target: &'a str, options: &CheckOpt
 #[must_use]
 pub fn is_sleepable(section: &str) -> bool {
     let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
-    kind.split('.').skip(1).any(|word| word == "s") || kind == "syscall"
+    kind == "syscall" || (kind.contains(".s") && kind.split('.').skip(1).any(|word| word == "s"))
 }
 
 /// Name of the function, tracepoint or type that the section names; of a member of a structure of

@@ -156,8 +156,8 @@ pub(crate) fn cpu_of(lease: Option<&CpuLease<'_>>) -> u32 {
 }
 
 /// Loads a program, the programs in its prog arrays, and the maps that these use.
-pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, LoadError> {
-    let mut reach = Reach { image, maps: Vec::new(), progs: Vec::new() };
+pub(crate) fn link(image: &Arc<Image>, prog: &Prog, cpus: u32) -> Result<Linked, LoadError> {
+    let mut reach = Reach { image, maps: Vec::new(), progs: Vec::new(), are_closed: true };
     reach.add(&prog.name)?;
     if (prog.prog_type, prog.attach_type) == (ProgType::Tracing, Some(AttachType::TraceIter)) {
         // Iterators go over maps that they do not name.
@@ -177,10 +177,17 @@ pub(crate) fn link(image: &Image, prog: &Prog, cpus: u32) -> Result<Linked, Load
     }
     let mut machine = Machine::new(helpers(), maps).with_cpus(cpus).with_clock(monotonic);
     for &at in &reach.progs {
-        admitted(&image.progs[at])?;
-        let prog = reach.renumbered(&image.progs[at]);
-        let id = machine.load(&prog)?;
-        if let Some(pc) = exception_callback(image, &prog) {
+        let prog = &image.progs[at];
+        let mut renumbered = None;
+        if !reach.are_closed {
+            admitted(prog)?;
+            renumbered = reach.renumbered(prog);
+        }
+        let id = match renumbered {
+            Some(prog) => machine.load(&prog)?,
+            None => machine.load_shared(image, at)?,
+        };
+        if let Some(pc) = exception_callback(image, prog) {
             machine.set_exception_callback(id, pc);
         }
     }
@@ -247,6 +254,8 @@ struct Reach<'a> {
     image: &'a Image,
     maps: Vec<usize>,
     progs: Vec<usize>,
+    /// Whether none of the programs names a map or calls anything.
+    are_closed: bool,
 }
 
 impl Reach<'_> {
@@ -261,6 +270,10 @@ impl Reach<'_> {
                 continue;
             }
             self.progs.push(at);
+            if is_closed(&self.image.progs[at]) {
+                continue;
+            }
+            self.are_closed = false;
             for idx in self.image.progs[at].insns.iter().filter_map(|(_, insn)| map_idx(&insn)) {
                 if self.maps.contains(&idx) || idx >= self.image.maps.len() {
                     continue;
@@ -332,10 +345,10 @@ impl Reach<'_> {
         Ok(entries.iter().map(|(_, prog)| prog.clone()).collect())
     }
 
-    /// The program with map indices of the machine instead of the image.
-    fn renumbered<'p>(&self, prog: &'p Prog) -> Cow<'p, Prog> {
+    /// The program with map indices of the machine instead of the image, if it names maps.
+    fn renumbered(&self, prog: &Prog) -> Option<Prog> {
         if prog.insns.iter().all(|(_, insn)| map_idx(&insn).is_none()) {
-            return Cow::Borrowed(prog);
+            return None;
         }
         let mut prog = prog.clone();
         let pcs: Vec<Pc> = prog.insns.iter().map(|(pc, _)| pc).collect();
@@ -347,8 +360,14 @@ impl Reach<'_> {
                 *idx = at.and_then(|at| i32::try_from(at).ok()).unwrap_or(i32::MAX);
             }
         }
-        Cow::Owned(prog)
+        Some(prog)
     }
+}
+
+/// Whether a program names no map and calls nothing, as far as the kinds of its instructions tell.
+fn is_closed(prog: &Prog) -> bool {
+    let mut insns = prog.insns.slots().iter().flatten();
+    !insns.any(|insn| matches!(insn, Insn::LoadImm { .. } | Insn::Call(_)))
 }
 
 fn map_idx(insn: &Insn) -> Option<usize> {

@@ -108,7 +108,6 @@ const MAX_TIMERS: usize = 1 << 12;
 /// [`Clock::Packet`] a capture's own times drive them, and those due after the last packet never fire.
 pub struct Session {
     pub(crate) image: Arc<Image>,
-    prog: String,
     runs: Runs,
     pub(crate) linked: Arc<Linked>,
     pub(crate) host: Host,
@@ -133,11 +132,11 @@ impl Session {
         };
         let mut host = Host::new(hook, options.clock);
         host.btf.clone_from(&image.btf);
+        let image = Arc::new(image.clone());
         Ok(Self {
-            linked: Arc::new(link(image, prog, options.cpus)?),
+            linked: Arc::new(link(&image, prog, options.cpus)?),
             runs,
-            prog: prog.name.clone(),
-            image: Arc::new(image.clone()),
+            image,
             host,
             vm: Vm::new(),
             ctx: Vec::new(),
@@ -174,7 +173,6 @@ impl Session {
     pub fn share(&self) -> Self {
         Self {
             image: self.image.clone(),
-            prog: self.prog.clone(),
             runs: self.runs,
             linked: self.linked.clone(),
             host: self.host.sibling(),
@@ -268,7 +266,7 @@ impl Session {
     }
 
     fn packet_hook(&self) -> Result<Hook, NotNative> {
-        self.hook().ok_or_else(|| NotNative::NoPackets { prog: self.prog.clone() })
+        self.hook().ok_or_else(|| NotNative::NoPackets { prog: self.prog().to_owned() })
     }
 
     /// Asks the verifier, and if it accepts the program, makes loads through pointers to objects of the kernel read
@@ -325,7 +323,11 @@ impl Session {
     /// The program's name.
     #[must_use]
     pub fn prog(&self) -> &str {
-        &self.prog
+        &self.main().name
+    }
+
+    fn main(&self) -> &Prog {
+        &self.image.progs[self.linked.progs[0]]
     }
 
     /// What it is run over.
@@ -358,9 +360,8 @@ impl Session {
     #[expect(clippy::cast_possible_truncation, reason = "programs return 32 bits")]
     pub fn call(&mut self, ctx: &mut [u8]) -> Result<u32, CallError> {
         if self.runs != Runs::Call {
-            let prog_type =
-                self.image.prog(&self.prog).map_or(ProgType::Unspec, |prog| prog.prog_type);
-            return Err(CallError::NotCalled { prog: self.prog.clone(), prog_type });
+            let Prog { name, prog_type, .. } = self.main();
+            return Err(CallError::NotCalled { prog: name.clone(), prog_type: *prog_type });
         }
         if ctx.len() > MAX_CTX {
             return Err(CallError::TooLong { len: ctx.len() });
@@ -515,7 +516,7 @@ impl Session {
     fn takes_no_packets(&self) -> Box<Fault> {
         let what = "a packet for a program that is not run over packets".to_string();
         let kind = FaultKind::Unsupported { what };
-        Box::new(Fault { prog: self.prog.clone(), pc: Pc(0), line: None, kind })
+        Box::new(Fault { prog: self.prog().to_owned(), pc: Pc(0), line: None, kind })
     }
 
     pub(crate) fn limits(&self, insns: u64) -> Limits {

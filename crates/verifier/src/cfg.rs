@@ -117,10 +117,16 @@ impl Verifier<'_> {
     pub(crate) fn check_subprogs(&mut self) -> Res<()> {
         for at in 0..self.subprogs.len() {
             let (start, end) = (self.subprogs[at].start, self.subprogs[at].end);
-            let mut last = None;
-            for pc in start..end {
-                let Some(insn) = self.insns[pc as usize] else { continue };
-                last = Some((pc, insn));
+            let is_there = |&pc: &u32| self.insns[pc as usize].is_some();
+            let last = (start..end).rev().find(is_there).map(|pc| (pc, self.insn(pc)));
+            for (pc, insn) in (start..).zip(&self.insns[start as usize..end as usize]) {
+                let insn = match insn {
+                    // Most are such.
+                    Some(Insn::Alu { .. } | Insn::Load { .. } | Insn::Store { .. }) | None => {
+                        continue;
+                    }
+                    Some(insn) => insn,
+                };
                 let subprog = &mut self.subprogs[at];
                 match insn {
                     Insn::Call(Call::Helper(12)) => {
@@ -155,6 +161,14 @@ impl Verifier<'_> {
 
     /// Every instruction can be reached, and marks where states are compared. Kernel: `check_cfg`.
     pub(crate) fn check_cfg(&mut self) -> Res<()> {
+        let may_go_down = !self.goes_back && !self.names_functions && self.exception_cb.is_none();
+        if may_go_down && self.goes_down() {
+            return Ok(());
+        }
+        self.search_cfg()
+    }
+
+    fn search_cfg(&mut self) -> Res<()> {
         let len = self.insns.len();
         let (mut colours, mut stack) = self.scratch.take(len);
         let handler = self.exception_cb.map(|at| self.subprogs[at as usize].start);
@@ -191,6 +205,64 @@ impl Verifier<'_> {
         }
         self.scratch.put_back(colours, stack);
         Ok(())
+    }
+
+    /// Does the same for one function whose control only goes down, by looking at each instruction once: whatever leads to
+    /// an instruction stands before it. Otherwise, and where something is wrong, it says no, and leaves no mark that the search
+    /// would not make.
+    fn goes_down(&mut self) -> bool {
+        let insns = self.insns;
+        let (mut at, mut falls) = (0, true);
+        while let Some(insn) = insns.get(at) {
+            let Some(insn) = insn else { return false };
+            if !falls && !self.aux[at].jmp_point {
+                return false;
+            }
+            falls = true;
+            let jump = match *insn {
+                // Most are such.
+                Insn::Alu { .. } | Insn::Load { .. } | Insn::Store { .. } => None,
+                Insn::JumpIf { off, .. } => {
+                    self.aux[at].prune_point = true;
+                    Some(off.into())
+                }
+                Insn::Jump { off } => {
+                    falls = false;
+                    Some(off.into())
+                }
+                Insn::Exit => {
+                    falls = false;
+                    None
+                }
+                Insn::Call(call @ Call::Helper(_)) => {
+                    self.mark_call(u32::try_from(at).unwrap_or(u32::MAX), call);
+                    Some(0)
+                }
+                Insn::LoadImm { .. } => {
+                    if self.aux.get(at + 1).is_none_or(|second| second.jmp_point) {
+                        return false;
+                    }
+                    at += 1;
+                    None
+                }
+                Insn::JumpLong { .. }
+                | Insn::JumpReg { .. }
+                | Insn::MayGoto { .. }
+                | Insn::Static { .. }
+                | Insn::StaticLong { .. }
+                | Insn::Call(_) => return false,
+                _ => None,
+            };
+            if let Some(off) = jump {
+                let to =
+                    usize::try_from(off).ok().and_then(|off: usize| self.aux.get_mut(at + 1 + off));
+                let Some(to) = to else { return false };
+                to.prune_point = true;
+                to.jmp_point = true;
+            }
+            at += 1;
+        }
+        !falls
     }
 
     /// Discovers an instruction and those that are passed on the way to the one that is given, which alone may lead anywhere
@@ -412,3 +484,6 @@ fn explored(pc: u32, colours: &mut [u8]) {
         *colour = EXPLORED;
     }
 }
+
+#[cfg(test)]
+mod tests;

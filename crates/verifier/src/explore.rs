@@ -9,6 +9,7 @@
 //!
 //! Kernel: `do_check`, `push_stack`, `pop_stack`, `update_branch_counts`.
 
+use crate::aux::Aux;
 use crate::change::Change;
 use crate::equal::Place;
 use crate::kept::{KeptState, Pool};
@@ -310,9 +311,10 @@ impl Verifier<'_> {
             self.cur.pc = self.pc;
             let pc = self.pc;
             let at = pc as usize;
-            let mut ends = self.aux[at].prune_point && self.is_visited(pc)?;
+            let Aux { prune_point, jmp_point, .. } = self.aux[at];
+            let mut ends = prune_point && self.is_visited(pc)?;
             if !ends {
-                if self.aux[at].jmp_point {
+                if jmp_point {
                     self.push_history(0, 0, 0);
                 }
                 self.see();
@@ -369,8 +371,9 @@ impl Verifier<'_> {
             Next::Jump => {}
             Next::Fall => self.pc += self.insn(pc).slots(),
         }
-        let stops = self.has(Change::SpeculationBarriers) && self.aux[pc as usize].nospec_result;
-        Ok(self.cur.speculative && stops)
+        Ok(self.cur.speculative
+            && self.has(Change::SpeculationBarriers)
+            && self.aux[pc as usize].nospec_result)
     }
 
     /// Kernel: `sanitize_mark_insn_seen`.

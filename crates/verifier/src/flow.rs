@@ -90,21 +90,10 @@ impl Verifier<'_> {
         successors(self.insns, pc)
     }
 
-    /// The same, handed over one by one.
-    #[inline]
-    pub(crate) fn for_each_successor(&self, pc: u32, mut f: impl FnMut(u32)) {
-        let (next, jump) = next_and_jump(self.insns, pc);
-        if let Some(next) = next {
-            f(next);
-        }
-        if let Some(jump) = jump {
-            f(jump);
-        }
-    }
-
     /// Instructions of each function, each after its successors where there is no loop.
     pub(crate) fn compute_postorder(&mut self) {
         let mut order = std::mem::take(&mut self.postorder);
+        order.clear();
         order.reserve(self.insns.len());
         if !self.goes_back {
             // All of a function can be reached from its start, and control only goes down it: up from its end, each comes

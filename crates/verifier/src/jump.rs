@@ -50,7 +50,17 @@ impl Verifier<'_> {
         off: i16,
     ) -> Res<Next> {
         self.check_src(dst)?;
-        let (a, b) = (*self.reg(dst), self.operand(dst, src)?);
+        let number;
+        let (a, b) = match src {
+            Src::Imm(imm) => {
+                number = RegState::constant(imm64(imm));
+                (self.reg(dst), &number)
+            }
+            Src::Reg(src) => {
+                self.check_compared(dst, src)?;
+                (self.reg(dst), self.reg(src))
+            }
+        };
         let mut flags = 0;
         if matches!(src, Src::Reg(_)) && b.ty.is(Base::Stack) {
             flags |= hist::SRC_STACK;
@@ -58,16 +68,19 @@ impl Verifier<'_> {
         if a.ty.is(Base::Stack) {
             flags |= hist::DST_STACK;
         }
+        let taken = self.branch_taken(a, b, op, width);
+        let numbers = (a.is_scalar(), b.is_scalar());
+        let ids = [b, a].map(|reg| if reg.is_scalar() { reg.id } else { 0 });
         if flags != 0 {
             self.push_history(flags, 0, 0);
         }
         let target = Pc(self.pc).jump(i32::from(off)).map_or(u32::MAX, |to| to.0);
-        if let Some(taken) = self.branch_taken(&a, &b, op, width) {
-            if a.is_scalar() {
+        if let Some(taken) = taken {
+            if numbers.0 {
                 self.mark_chain_precision(dst)?;
             }
             if let Src::Reg(src) = src
-                && b.is_scalar()
+                && numbers.1
             {
                 self.mark_chain_precision(src)?;
             }
@@ -81,33 +94,28 @@ impl Verifier<'_> {
             return if taken { self.jump(i32::from(off)) } else { Ok(Next::Fall) };
         }
         self.aux[self.pc as usize].ways = Ways::ALL;
-        let linked = self.link(&a, &b, src);
+        let linked = self.link(ids);
         self.fork(width, op, dst, src, target, &linked)?;
         Ok(Next::Fall)
     }
 
-    /// The second operand, if it may be compared.
-    fn operand(&mut self, dst: Reg, src: Src) -> Res<RegState> {
-        let src = match src {
-            Src::Imm(imm) => return Ok(RegState::constant(imm64(imm))),
-            Src::Reg(src) => src,
-        };
+    /// The second operand may be compared with the first.
+    fn check_compared(&self, dst: Reg, src: Reg) -> Res<()> {
         self.check_src(src)?;
-        let (a, b) = (*self.reg(dst), *self.reg(src));
-        if !(is_any_packet(&a) && is_any_packet(&b)) && self.is_pointer_value(src) {
-            return compare_prohibited(src, b);
+        let (a, b) = (self.reg(dst), self.reg(src));
+        if !(is_any_packet(a) && is_any_packet(b)) && self.is_pointer_value(src) {
+            return compare_prohibited(src, *b);
         }
-        Ok(b)
+        Ok(())
     }
 
-    /// Registers that will get a range together with the operands.
-    fn link(&mut self, a: &RegState, b: &RegState, src: Src) -> LinkedRegs {
+    /// Registers that will get a range together with numbers of these ids.
+    fn link(&mut self, ids: [u32; 2]) -> LinkedRegs {
         let mut linked = LinkedRegs::default();
-        if matches!(src, Src::Reg(_)) && b.is_scalar() && b.id != 0 {
-            collect_linked(&mut self.cur, b.id, &mut linked);
-        }
-        if a.is_scalar() && a.id != 0 {
-            collect_linked(&mut self.cur, a.id, &mut linked);
+        for id in ids {
+            if id != 0 {
+                collect_linked(&mut self.cur, id, &mut linked);
+            }
         }
         if linked.items().len() > 1 {
             self.push_linked(0, 0, 0, linked);
@@ -144,17 +152,24 @@ impl Verifier<'_> {
         src: Src,
         linked: &LinkedRegs,
     ) -> Res<()> {
-        let a = *self.reg(dst);
-        let b = match src {
-            Src::Reg(src) => *self.reg(src),
-            Src::Imm(imm) => RegState::constant(imm64(imm)),
-        };
-        if a.is_scalar() && src == Src::Reg(dst) {
-            let [taken, not] = refine_same(&a.num, cmp_of(op), width_of(width));
-            other.top_mut().reg_mut(dst).num = taken;
-            self.reg_mut(dst).num = not;
-        } else if a.is_scalar() && b.is_scalar() {
-            self.refine(other, (&a.num, dst), (&b.num, src), op, width)?;
+        if self.reg(dst).is_scalar() {
+            let a = self.reg(dst).num;
+            match src {
+                Src::Imm(imm) => {
+                    let b = Scalar::constant(imm64(imm));
+                    self.refine(other, (&a, dst), (&b, src), op, width)?;
+                }
+                Src::Reg(reg) if reg == dst => {
+                    let [taken, not] = refine_same(&a, cmp_of(op), width_of(width));
+                    other.top_mut().reg_mut(dst).num = taken;
+                    self.reg_mut(dst).num = not;
+                }
+                Src::Reg(reg) if self.reg(reg).is_scalar() => {
+                    let b = self.reg(reg).num;
+                    self.refine(other, (&a, dst), (&b, src), op, width)?;
+                }
+                Src::Reg(_) => {}
+            }
         }
         for reg in [if let Src::Reg(src) = src { Some(src) } else { None }, Some(dst)] {
             let Some(reg) = reg else { continue };
@@ -224,8 +239,9 @@ impl Verifier<'_> {
 
     /// A pointer that equals one that is not null is not null either.
     fn equal_pointers(&mut self, other: &mut State, width: Width, op: CondOp, dst: Reg, src: Reg) {
-        let (a, b) = (*self.reg(dst), *self.reg(src));
+        let (a, b) = (self.reg(dst), self.reg(src));
         if width == Width::W32
+            || !(a.ty.may_be_null() || b.ty.may_be_null())
             || a.is_scalar()
             || b.is_scalar()
             || a.ty.base == Base::BtfId
@@ -233,6 +249,7 @@ impl Verifier<'_> {
         {
             return;
         }
+        let (a, b) = (*a, *b);
         let is_sure = |reg: &RegState| match self.has(Change::NullOfBuffers) {
             true => self.is_not_null(reg),
             false => !reg.ty.may_be_null(),

@@ -201,17 +201,13 @@ impl Pool {
 
 /// Where a value is looked for.
 fn place(reg: &RegState) -> usize {
-    let parts = [
-        reg.num.var_off.value(),
-        reg.num.var_off.mask(),
-        reg.num.umin,
-        reg.num.umax,
-        u64::from(reg.id) << 32 | u64::from(reg.off.cast_unsigned()),
-        u64::from(reg.ty.flags) << 8 | reg.ty.base as u64,
-    ];
-    let mixed = parts
-        .iter()
-        .fold(0_u64, |all, &part| (all.rotate_left(5) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let num = &reg.num;
+    let bits = num.var_off.value() ^ num.var_off.mask().rotate_left(21);
+    let range = num.umin.rotate_left(11) ^ num.umax.rotate_left(43);
+    let names = u64::from(reg.id) << 32 | u64::from(reg.off.cast_unsigned());
+    let kind = u64::from(reg.ty.flags) << 8 | reg.ty.base as u64;
+    let mixed = ((bits ^ kind).wrapping_mul(ODD) ^ range ^ names.rotate_left(7)).wrapping_mul(ODD);
     (mixed >> 40) as usize
 }
 

@@ -22,7 +22,7 @@ fn src_bit(src: Src) -> u16 {
 const CALLER_SAVED: u16 = 0x3f;
 
 /// What an instruction writes and reads.
-#[inline]
+#[inline(always)]
 fn def_use(insn: &Insn, params: Option<u8>) -> (u16, u16) {
     match *insn {
         Insn::LoadImm { dst, .. } => (bit(dst), 0),
@@ -57,12 +57,15 @@ fn def_use(insn: &Insn, params: Option<u8>) -> (u16, u16) {
 }
 
 impl Verifier<'_> {
-    /// Fills in [`crate::aux::Aux::live_regs`].
+    /// Fills in [`crate::aux::Aux::live_regs`], and finds whether the stack is named.
     pub(crate) fn compute_live_regs(&mut self) {
         let mut aux = std::mem::take(&mut self.aux);
+        let mut named = 0;
         if self.goes_back {
-            let slots = (0..).take(self.insns.len());
-            let known: Vec<_> = slots.map(|pc| self.effects(pc)).collect();
+            self.compute_postorder();
+            let effects = |insn: &Option<Insn>| insn.map_or((0, 0), |insn| self.effects(&insn));
+            let known: Vec<_> = self.insns.iter().map(effects).collect();
+            named = known.iter().fold(0, |all, (def, used)| all | def | used);
             let mut changed = true;
             while changed {
                 changed = false;
@@ -73,29 +76,42 @@ impl Verifier<'_> {
                 }
             }
         } else {
-            // What follows an instruction is known when it is its turn: each is looked at once.
-            for &pc in &self.postorder {
-                aux[pc as usize].live_regs = self.live_before(pc, self.effects(pc), &aux);
+            // Up from the end, what follows an instruction is known when it is its turn: each is looked at once.
+            let mut below = 0;
+            for pc in (0..self.insns.len()).rev() {
+                let Some(insn) = &self.insns[pc] else { continue };
+                let (after, (def, used)) = match *insn {
+                    // Most are such.
+                    Insn::Load { dst, base, .. } => (below, (bit(dst), bit(base))),
+                    Insn::Alu { .. } | Insn::Store { .. } => (below, def_use(insn, None)),
+                    _ => {
+                        let next = if insn.falls_through() { below } else { 0 };
+                        let jump = insn.jump_off().and_then(|off| usize::try_from(off).ok());
+                        let jump = jump.map_or(0, |off| aux[pc + 1 + off].live_regs);
+                        (next | jump, self.effects(insn))
+                    }
+                };
+                named |= def | used;
+                below = (after & !def) | used;
+                aux[pc].live_regs = below;
             }
         }
+        self.names_stack = named & bit(Reg::FP) != 0;
         self.aux = aux;
     }
 
     /// What is live before the instruction at a slot, from what it writes and reads and what follows it.
-    #[inline]
     fn live_before(&self, pc: u32, (def, used): (u16, u16), aux: &[Aux]) -> u16 {
-        let mut out = 0;
-        self.for_each_successor(pc, |next| out |= aux[next as usize].live_regs);
+        let out = self.successors(pc).fold(0, |out, next| out | aux[next as usize].live_regs);
         (out & !def) | used
     }
 
-    /// What the instruction at a slot writes and reads.
+    /// What an instruction writes and reads.
     #[inline]
-    fn effects(&self, pc: u32) -> (u16, u16) {
-        match &self.insns[pc as usize] {
-            None => (0, 0),
-            Some(insn @ Insn::Call(_)) => def_use(insn, self.call_params(insn)),
-            Some(insn) => def_use(insn, None),
+    fn effects(&self, insn: &Insn) -> (u16, u16) {
+        match insn {
+            Insn::Call(_) => def_use(insn, self.call_params(insn)),
+            _ => def_use(insn, None),
         }
     }
 }

@@ -139,8 +139,9 @@ impl<'a> Verifier<'a> {
             subprogs,
             exception_cb: None,
             maps: maps_of(env.image, btf, env.kernel.btf.as_deref()),
-            knows_all: Feature::all().all(|feature| feature.since() <= env.kernel.release),
+            knows_all: env.kernel.release >= Feature::ALL_SINCE,
             names_functions: false,
+            names_stack: true,
             goes_back: false,
             postorder,
             backwards: OnceCell::new(),
@@ -198,7 +199,6 @@ impl<'a> Verifier<'a> {
         self.check_func_info()?;
         self.resolve_maps()?;
         self.check_cfg()?;
-        self.compute_postorder();
         self.pc = NO_PC;
         self.check_attach()?;
         self.compute_scc();

@@ -314,6 +314,9 @@ impl Verifier<'_> {
 
     /// An instruction begins. Kernel: `bpf_reset_stack_write_marks`.
     pub(crate) fn begin_stack_writes(&mut self) {
+        if !self.names_stack {
+            return;
+        }
         let (_, frames) = self.current_instance();
         self.live.reset_writes(frames, self.pc);
     }
@@ -343,6 +346,9 @@ impl Verifier<'_> {
     }
 
     fn update_instance(&mut self, at: usize) {
+        if self.postorder.is_empty() {
+            self.compute_postorder();
+        }
         for frame in 0..self.live.instances[at].frames.len() {
             self.update_frame(at, frame);
         }

@@ -67,9 +67,11 @@ pub(crate) struct Verifier<'a> {
     pub(crate) knows_all: bool,
     /// Whether any instruction calls or names a function of the program, or calls one of the kernel by its type.
     pub(crate) names_functions: bool,
+    /// Whether any instruction names the frame pointer: without it, nothing has an address in the stack.
+    pub(crate) names_stack: bool,
     /// Whether any instruction can be followed by itself or one before it in the same function.
     pub(crate) goes_back: bool,
-    /// Instructions, each after its successors where there is no loop.
+    /// Instructions, each after its successors where there is no loop; none until something asks for them.
     pub(crate) postorder: Vec<u32>,
     /// The way back, once something is asked of it.
     pub(crate) backwards: std::cell::OnceCell<Rc<Backwards>>,

@@ -260,11 +260,15 @@ impl Verifier<'_> {
     }
 
     fn clean(&mut self, state: &mut KeptState) {
-        let query = self.live_query(state);
+        let query = self.names_stack.then(|| self.live_query(state));
         for frame in 0..state.frames.len() {
             let live_regs = self.aux[state.frame_pc(frame) as usize].live_regs;
             let slots = 0..state.frames[frame].stack.len();
-            let live = slots.filter(|&slot| self.slot_alive(&query, frame, slot));
+            let is_live = |&slot: &usize| match &query {
+                Some(query) => self.slot_alive(query, frame, slot),
+                None => false,
+            };
+            let live = slots.filter(is_live);
             let live_slots = live.fold(0, |all, slot| all | 1 << slot);
             self.remembered.pool.clear_dead(&mut state.frames[frame], live_regs, live_slots);
         }

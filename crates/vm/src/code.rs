@@ -5,12 +5,14 @@
 
 use crate::fuse::fuse;
 use crate::helper::Helper;
+use crate::translate::plain;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Deref;
 use once_cell::race::OnceBox;
-use skep_isa::{AluOp, AtomicOp, CondOp, Pc, Size};
-use skep_prog::Prog;
+use skep_isa::{AluOp, AtomicOp, CondOp, Insns, Pc, Size};
+use skep_prog::{Image, Prog};
 
 /// What the loop dispatches on: an instruction with its width and operand kind settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,16 +230,17 @@ const fn moved_column(op: AluOp) -> Option<usize> {
 
 /// A program ready for the interpreter.
 pub(crate) struct Code<S> {
-    pub(crate) prog: Prog,
+    pub(crate) prog: Held,
     /// Its place in the machine.
     pub(crate) index: usize,
-    /// The ops, each instruction one of its own.
-    pub(crate) plain: Vec<Op>,
-    /// What runs: several instructions in one op where `fuse` found such. The first run asks for them, as machine code
-    /// needs none.
+    /// The ops of instructions that name something outside of themselves, in order.
+    pub(crate) linked: Vec<Op>,
+    /// The ops, each instruction one of its own. The first run asks for them, as machine code needs none.
+    pub(crate) plain: OnceBox<Vec<Op>>,
+    /// What runs: several instructions in one op where `fuse` found such.
     pub(crate) fused: OnceBox<Vec<Op>>,
-    /// Slot of each op.
-    pub(crate) pcs: Vec<Pc>,
+    /// Which op belongs to which slot.
+    pub(crate) places: Places,
     /// Helpers by the `imm` of [`OpCode::Helper`].
     pub(crate) helpers: Vec<Arc<Helper<S>>>,
     /// Size and operation of the atomic ops.
@@ -255,7 +258,7 @@ impl<S> Code<S> {
     #[inline(always)]
     pub(crate) fn ops_of<const OBSERVED: bool>(&self) -> &[Op] {
         if OBSERVED {
-            return &self.plain;
+            return self.plain();
         }
         match self.fused.get() {
             Some(ops) => ops,
@@ -265,11 +268,82 @@ impl<S> Code<S> {
 
     #[cold]
     fn fuse(&self) -> &[Op] {
-        self.fused.get_or_init(|| Box::new(fuse(&self.plain, &self.prog.insns)))
+        self.fused.get_or_init(|| Box::new(fuse(self.plain(), &self.prog.insns)))
+    }
+
+    /// The ops, each instruction one of its own.
+    pub(crate) fn plain(&self) -> &[Op] {
+        self.plain.get_or_init(|| Box::new(plain(&self.prog.insns, &self.places, &self.linked)))
     }
 
     /// The slot of an op.
     pub(crate) fn pc(&self, op: usize) -> Pc {
-        self.pcs.get(op).copied().unwrap_or_default()
+        self.places.pc(op).unwrap_or_default()
+    }
+}
+
+/// A program of a machine: its own, or one of an image that others have too, by its number.
+pub(crate) enum Held {
+    Own(Prog),
+    Of(Arc<Image>, usize),
+}
+
+impl Deref for Held {
+    type Target = Prog;
+
+    fn deref(&self) -> &Prog {
+        match self {
+            Self::Own(prog) => prog,
+            Self::Of(image, at) => &image.progs[*at],
+        }
+    }
+}
+
+/// Which op belongs to which slot: there is one for each instruction.
+pub(crate) struct Places {
+    slots: usize,
+    /// Slot of each op and op of each slot; none where each slot has one.
+    pcs: Vec<Pc>,
+    ops: Vec<u32>,
+}
+
+impl Places {
+    pub(crate) fn new(insns: &Insns) -> Self {
+        let mut this = Self { slots: insns.len(), pcs: Vec::new(), ops: Vec::new() };
+        if insns.slots().iter().any(Option::is_none) {
+            this.pcs.extend(insns.iter().map(|(pc, _)| pc));
+            this.ops.resize(insns.len(), 0);
+            for (pc, op) in this.pcs.iter().zip(0..) {
+                this.ops[pc.index()] = op;
+            }
+        }
+        this
+    }
+
+    /// Number of ops.
+    pub(crate) fn len(&self) -> usize {
+        if self.pcs.is_empty() { self.slots } else { self.pcs.len() }
+    }
+
+    /// The slot of an op.
+    pub(crate) fn pc(&self, op: usize) -> Option<Pc> {
+        if self.pcs.is_empty() {
+            return u32::try_from(op).ok().filter(|_| op < self.slots).map(Pc);
+        }
+        self.pcs.get(op).copied()
+    }
+
+    /// The op of the instruction at a slot.
+    pub(crate) fn op(&self, pc: Pc) -> Option<usize> {
+        if self.pcs.is_empty() {
+            return Some(pc.index()).filter(|&op| op < self.slots);
+        }
+        self.pcs.binary_search(&pc).ok()
+    }
+
+    /// The op that the slot `off` behind the next has; the first, where there is no such slot.
+    pub(crate) fn target(&self, pc: Pc, off: i32) -> u32 {
+        let Some(to) = pc.jump(off).filter(|to| to.index() < self.slots) else { return 0 };
+        if self.ops.is_empty() { to.0 } else { self.ops[to.index()] }
     }
 }

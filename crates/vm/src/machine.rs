@@ -1,7 +1,7 @@
 //! Programs loaded together, and a run of one of them.
 
 use crate::builtin::{self, Env, Expired};
-use crate::code::Code;
+use crate::code::{Code, Held};
 use crate::cx::{Cx, Meter};
 use crate::fault::Fault;
 use crate::helper::Helpers;
@@ -20,7 +20,7 @@ use core::hint::cold_path;
 use core::sync::atomic::{AtomicU64, Ordering};
 use skep_isa::Pc;
 use skep_map::{Cpu, Map};
-use skep_prog::Prog;
+use skep_prog::{Image, Prog};
 
 /// What a run may use up.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +99,27 @@ impl<S> Machine<S> {
     where
         S: 'static,
     {
+        self.hold(Held::Own(prog.clone()))
+    }
+
+    /// Adds a program of an image, which is shared, and otherwise does the same.
+    ///
+    /// # Errors
+    /// [`LoadError`], as [`Machine::load`].
+    ///
+    /// # Panics
+    /// If the image has no such program.
+    pub fn load_shared(&mut self, image: &Arc<Image>, prog: usize) -> Result<usize, LoadError>
+    where
+        S: 'static,
+    {
+        self.hold(Held::Of(Arc::clone(image), prog))
+    }
+
+    fn hold(&mut self, prog: Held) -> Result<usize, LoadError>
+    where
+        S: 'static,
+    {
         let code = translate(prog, self.codes.len(), &self.helpers, &self.maps)?;
         if self.codes.is_empty() {
             // Most machines have one program.
@@ -113,7 +134,7 @@ impl<S> Machine<S> {
     /// thrown is the result.
     pub fn set_exception_callback(&mut self, prog: usize, pc: Pc) -> bool {
         let Some(code) = self.codes.get_mut(prog) else { return false };
-        code.exception = code.pcs.binary_search(&pc).ok();
+        code.exception = code.places.op(pc);
         code.exception.is_some()
     }
 

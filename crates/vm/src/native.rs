@@ -142,7 +142,7 @@ impl<S> Machine<S> {
 
     fn op(&self, at: Place, is: impl Fn(OpCode) -> bool) -> Option<crate::code::Op> {
         let code = self.codes.get(at.prog)?;
-        let op = code.plain.get(code.pcs.binary_search(&at.pc).ok()?)?;
+        let op = code.plain().get(code.places.op(at.pc)?)?;
         is(op.code).then_some(*op)
     }
 }
@@ -270,7 +270,7 @@ impl<'r, S> Cx<'r, S> {
         let machine = self.machine;
         match machine.codes.get(at.prog) {
             Some(code) => {
-                let op = code.pcs.binary_search(&at.pc).unwrap_or_default();
+                let op = code.places.op(at.pc).unwrap_or_default();
                 stopped(self, code, op, name, stop)
             }
             None => self.fault_at(at, FaultKind::Unsupported { what: name.into() }),

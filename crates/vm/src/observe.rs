@@ -151,7 +151,7 @@ trait Progs {
 
 impl<S> Progs for Machine<S> {
     fn pc(&self, prog: u32, op: u32) -> Option<Pc> {
-        self.codes.get(prog as usize)?.pcs.get(op as usize).copied()
+        self.codes.get(prog as usize)?.places.pc(op as usize)
     }
 }
 

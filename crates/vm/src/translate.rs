@@ -1,7 +1,7 @@
 //! From a program to the interpreter's code: each instruction decoded once, each reference resolved.
 
 use crate::Cx;
-use crate::code::{Code, Op, OpCode as O};
+use crate::code::{Code, Held, Op, OpCode as O, Places};
 use crate::fault::FaultKind;
 use crate::helper::{Helper, Helpers, IntoHelper, Stop};
 use crate::memory::{self, MAPS};
@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use once_cell::race::OnceBox;
 use skep_abi::helper_name;
-use skep_isa::{Call, ImmSrc, Insn, Pc, Reg, Size, Src, StaticBranch, Swap, Width};
+use skep_isa::{Call, ImmSrc, Insn, Insns, Pc, Reg, Size, Src, StaticBranch, Swap, Width};
 use skep_map::Map;
 use skep_prog::{CoreReloc, Extern, FlowError, Prog, check_flow};
 
@@ -59,7 +59,7 @@ fn because(why: &Option<&'static str>) -> String {
 }
 
 pub(crate) fn translate<S: 'static>(
-    prog: &Prog,
+    prog: Held,
     index: usize,
     helpers: &Helpers<S>,
     maps: &[Map],
@@ -73,42 +73,45 @@ pub(crate) fn translate<S: 'static>(
     if let Some(core) = prog.core_relocs.first() {
         return Err(LoadError::CoreReloc { prog: name(), pc: core.pc });
     }
-    let mut pcs = Vec::with_capacity(prog.insns.len());
-    pcs.extend(prog.insns.iter().map(|(pc, _)| pc));
-    let mut op_at = Vec::new();
-    if pcs.len() < prog.insns.len() {
-        op_at.resize(prog.insns.len(), 0);
-        for (pc, op) in pcs.iter().zip(0..) {
-            op_at[pc.index()] = op;
-        }
-    }
+    let places = Places::new(&prog.insns);
     let code = Code {
-        prog: prog.clone(),
+        prog,
         index,
-        plain: Vec::with_capacity(pcs.len()),
+        linked: Vec::new(),
+        plain: OnceBox::new(),
         fused: OnceBox::new(),
-        pcs,
+        places,
         helpers: Vec::new(),
         atomics: Vec::new(),
         exception: None,
         traps: Vec::new(),
         probes: Vec::new(),
     };
-    let arena = arena(prog, maps);
-    let slots = prog.insns.len();
-    let mut cx = Translation { code, op_at, slots, index, helpers, maps, arena };
-    for (pc, insn) in prog.insns.iter() {
-        let op = cx.insn(pc, insn)?;
-        cx.code.plain.push(op);
+    let arena = arena(&code.prog, maps);
+    let mut linking = Linking { code, index, helpers, maps, arena };
+    let mut from = 0;
+    while let Some((pc, insn)) = next_linked(&linking.code.prog.insns, from) {
+        let op = linking.insn(pc, insn)?;
+        linking.code.linked.push(op);
+        from = pc.index() + 1;
     }
-    Ok(cx.code)
+    Ok(linking.code)
 }
 
-struct Translation<'a, S> {
+/// The ops of all instructions, of which `linked` are those that [`Linking::insn`] has made.
+pub(crate) fn plain(insns: &Insns, places: &Places, linked: &[Op]) -> Vec<Op> {
+    let mut linked = linked.iter();
+    let mut ops = Vec::with_capacity(places.len());
+    ops.extend(insns.iter().map(|(pc, insn)| match of(places, pc, insn) {
+        Some(op) => op,
+        None => *linked.next().expect("bug: what an instruction names was not looked up"),
+    }));
+    ops
+}
+
+/// Looks up what instructions name.
+struct Linking<'a, S> {
     code: Code<S>,
-    /// The op of each slot, if they are not as many.
-    op_at: Vec<u32>,
-    slots: usize,
     /// Index of the program in the machine.
     index: usize,
     helpers: &'a Helpers<S>,
@@ -138,34 +141,97 @@ const fn extend(imm: i32) -> u64 {
     (imm as i64).cast_unsigned()
 }
 
-impl<S: 'static> Translation<'_, S> {
+const fn two(code: O, dst: Reg, src: Reg) -> Op {
+    Op { code, dst: dst.num(), src: src.num(), ..NONE }
+}
+
+fn jump(places: &Places, code: O, pc: Pc, off: i32) -> Op {
+    // `check_flow` has found that there is such a slot.
+    Op { code, off: places.target(pc, off).cast_signed(), ..NONE }
+}
+
+/// The op of an instruction, unless it names something outside of itself.
+fn of(places: &Places, pc: Pc, insn: Insn) -> Option<Op> {
+    let jump = |code, off| jump(places, code, pc, off);
+    Some(match insn {
+        Insn::Alu { width, op, dst, src } => {
+            let code = O::alu(op, width == Width::W64, matches!(src, Src::Imm(_)));
+            with_src(code, dst, src)
+        }
+        Insn::MovSx { width, from, dst, src } => two(movsx(width, from), dst, src),
+        Insn::Neg { width, dst } => {
+            two(if width == Width::W64 { O::Neg64 } else { O::Neg32 }, dst, dst)
+        }
+        Insn::Swap { kind, size, dst } => two(swap(kind, size), dst, dst),
+        Insn::LoadAbs { size, imm } => {
+            Op { code: O::LoadAbs, off: size.bytes().into(), imm: extend(imm), ..NONE }
+        }
+        Insn::LoadInd { size, src, imm } => {
+            let off = size.bytes().into();
+            Op { code: O::LoadInd, src: src.num(), off, imm: extend(imm), ..NONE }
+        }
+        Insn::Load { size, dst, base, off } => {
+            Op { off: off.into(), ..two(O::load(size), dst, base) }
+        }
+        Insn::LoadSx { size, dst, base, off } => {
+            let code = match size {
+                Size::B => O::LoadSx8,
+                Size::H => O::LoadSx16,
+                Size::W | Size::Dw => O::LoadSx32,
+            };
+            Op { off: off.into(), ..two(code, dst, base) }
+        }
+        Insn::Store { size, base, off, src } => {
+            let op = with_src(O::store(size, matches!(src, Src::Imm(_))), base, src);
+            Op { off: off.into(), ..op }
+        }
+        Insn::LoadAcquire { size, dst, base, off } => {
+            Op { off: off.into(), imm: size.bytes().into(), ..two(O::LoadAcquire, dst, base) }
+        }
+        Insn::StoreRelease { size, base, off, src } => {
+            Op { off: off.into(), imm: size.bytes().into(), ..two(O::StoreRelease, base, src) }
+        }
+        Insn::JumpIf { width, op, dst, src, off } => {
+            let code = O::cond(op, width == Width::W64, matches!(src, Src::Imm(_)));
+            Op { off: jump(code, off.into()).off, ..with_src(code, dst, src) }
+        }
+        Insn::Jump { off } => jump(O::Jump, off.into()),
+        Insn::JumpLong { off } => jump(O::Jump, off),
+        Insn::Static { branch: StaticBranch::Goto, off } => jump(O::Jump, off.into()),
+        Insn::StaticLong { branch: StaticBranch::Goto, off } => jump(O::Jump, off),
+        Insn::Static { .. } | Insn::StaticLong { .. } => NONE,
+        Insn::JumpReg { dst } => two(O::JumpReg, dst, dst),
+        Insn::MayGoto { off } => jump(O::MayGoto, off.into()),
+        Insn::Exit => Op { code: O::Exit, ..NONE },
+        Insn::AddrSpaceCast { .. } | Insn::LoadImm { .. } | Insn::Atomic { .. } | Insn::Call(_) => {
+            return None;
+        }
+    })
+}
+
+/// The first instruction at this slot or behind that names something outside of itself.
+fn next_linked(insns: &Insns, from: usize) -> Option<(Pc, Insn)> {
+    let rest = insns.slots().get(from..)?;
+    let at = from + rest.iter().position(|slot| slot.as_ref().is_some_and(is_linked))?;
+    Some((Pc(u32::try_from(at).ok()?), insns.slots()[at]?))
+}
+
+/// Whether an instruction names something outside of itself.
+fn is_linked(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::AddrSpaceCast { .. } | Insn::LoadImm { .. } | Insn::Atomic { .. } | Insn::Call(_)
+    )
+}
+
+impl<S: 'static> Linking<'_, S> {
     fn name(&self) -> String {
         self.code.prog.name.clone()
     }
 
-    /// The op of a jump's target, which `check_flow` has found to exist.
-    fn target(&self, pc: Pc, off: i32) -> i32 {
-        self.op(pc, off).cast_signed()
-    }
-
-    /// The op that is `off` slots behind the next.
-    fn op(&self, pc: Pc, off: i32) -> u32 {
-        let Some(to) = pc.jump(off).filter(|to| to.index() < self.slots) else { return 0 };
-        if self.op_at.is_empty() { to.0 } else { self.op_at[to.index()] }
-    }
-
+    /// The op of an instruction that [`of`] has none for.
     fn insn(&mut self, pc: Pc, insn: Insn) -> Result<Op, LoadError> {
-        let two = |code, dst: Reg, src: Reg| Op { code, dst: dst.num(), src: src.num(), ..NONE };
         Ok(match insn {
-            Insn::Alu { width, op, dst, src } => {
-                let code = O::alu(op, width == Width::W64, matches!(src, Src::Imm(_)));
-                with_src(code, dst, src)
-            }
-            Insn::MovSx { width, from, dst, src } => two(movsx(width, from), dst, src),
-            Insn::Neg { width, dst } => {
-                two(if width == Width::W64 { O::Neg64 } else { O::Neg32 }, dst, dst)
-            }
-            Insn::Swap { kind, size, dst } => two(swap(kind, size), dst, dst),
             // Addresses in an arena are the same for programs and users here.
             Insn::AddrSpaceCast { dst, src, .. } => match self.arena {
                 Some(region) => Op { imm: region.into(), ..two(O::CastArena, dst, src) },
@@ -174,57 +240,14 @@ impl<S: 'static> Translation<'_, S> {
             Insn::LoadImm { dst, imm } => {
                 Op { code: O::Mov64K, dst: dst.num(), imm: self.load_imm(pc, imm)?, ..NONE }
             }
-            Insn::LoadAbs { size, imm } => {
-                Op { code: O::LoadAbs, off: size.bytes().into(), imm: extend(imm), ..NONE }
-            }
-            Insn::LoadInd { size, src, imm } => {
-                let off = size.bytes().into();
-                Op { code: O::LoadInd, src: src.num(), off, imm: extend(imm), ..NONE }
-            }
-            Insn::Load { size, dst, base, off } => {
-                Op { off: off.into(), ..two(O::load(size), dst, base) }
-            }
-            Insn::LoadSx { size, dst, base, off } => {
-                let code = match size {
-                    Size::B => O::LoadSx8,
-                    Size::H => O::LoadSx16,
-                    Size::W | Size::Dw => O::LoadSx32,
-                };
-                Op { off: off.into(), ..two(code, dst, base) }
-            }
-            Insn::Store { size, base, off, src } => {
-                let op = with_src(O::store(size, matches!(src, Src::Imm(_))), base, src);
-                Op { off: off.into(), ..op }
-            }
             Insn::Atomic { size, op, base, off, src } => {
                 self.code.atomics.push((size, op));
                 let imm = self.code.atomics.len() as u64 - 1;
                 Op { off: off.into(), imm, ..two(O::Atomic, base, src) }
             }
-            Insn::LoadAcquire { size, dst, base, off } => {
-                Op { off: off.into(), imm: size.bytes().into(), ..two(O::LoadAcquire, dst, base) }
-            }
-            Insn::StoreRelease { size, base, off, src } => {
-                Op { off: off.into(), imm: size.bytes().into(), ..two(O::StoreRelease, base, src) }
-            }
-            Insn::JumpIf { width, op, dst, src, off } => {
-                let code = O::cond(op, width == Width::W64, matches!(src, Src::Imm(_)));
-                Op { off: self.target(pc, off.into()), ..with_src(code, dst, src) }
-            }
-            Insn::Jump { off } => self.jump(O::Jump, pc, off.into()),
-            Insn::JumpLong { off } => self.jump(O::Jump, pc, off),
-            Insn::Static { branch: StaticBranch::Goto, off } => self.jump(O::Jump, pc, off.into()),
-            Insn::StaticLong { branch: StaticBranch::Goto, off } => self.jump(O::Jump, pc, off),
-            Insn::Static { .. } | Insn::StaticLong { .. } => NONE,
-            Insn::JumpReg { dst } => two(O::JumpReg, dst, dst),
-            Insn::MayGoto { off } => self.jump(O::MayGoto, pc, off.into()),
             Insn::Call(call) => self.call(pc, call)?,
-            Insn::Exit => Op { code: O::Exit, ..NONE },
+            _ => unreachable!("bug: the instruction names nothing"),
         })
-    }
-
-    fn jump(&self, code: O, pc: Pc, off: i32) -> Op {
-        Op { code, off: self.target(pc, off), ..NONE }
     }
 
     fn trap(&mut self, what: &'static str) -> Op {
@@ -247,7 +270,7 @@ impl<S: 'static> Translation<'_, S> {
                 })?;
                 Ok(self.helper(helper.clone()))
             }
-            Call::Local(off) => Ok(self.jump(O::CallLocal, pc, off)),
+            Call::Local(off) => Ok(jump(&self.code.places, O::CallLocal, pc, off)),
             Call::Kfunc { id, module: Extern::MODULE } => self.kfunc(pc, id),
             Call::Kfunc { .. } => {
                 Err(LoadError::KernelOnly { prog: self.name(), pc, what: "kernel functions" })
@@ -324,7 +347,7 @@ impl<S: 'static> Translation<'_, S> {
             }
             ImmSrc::Func(off) => {
                 let prog = u32::try_from(self.index).unwrap_or(u32::MAX);
-                Ok(memory::func_address(prog, self.op(pc, off)))
+                Ok(memory::func_address(prog, self.code.places.target(pc, off)))
             }
             ImmSrc::MapFd(_) | ImmSrc::MapValue { .. } => kernel("map file descriptors"),
             ImmSrc::BtfId { id, fd: Extern::FD } => self.symbol(pc, id),

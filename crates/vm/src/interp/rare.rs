@@ -20,7 +20,7 @@ pub(super) fn left_the_ops() -> ! {
 pub(crate) fn function<'r, S>(cx: &Cx<'r, S>, addr: u64) -> Option<(&'r Code<S>, usize)> {
     let (prog, op) = memory::func_of(addr)?;
     let code = cx.machine.codes.get(prog as usize)?;
-    ((op as usize) < code.plain.len()).then_some((code, op as usize))
+    ((op as usize) < code.places.len()).then_some((code, op as usize))
 }
 
 #[cold]
@@ -38,7 +38,7 @@ pub(super) fn fault<S>(
     kind: FaultKind,
 ) -> Box<Fault> {
     cx.meter.pause(rest);
-    cx.fault(code, code.plain.len() - rest - 1, kind)
+    cx.fault(code, code.places.len() - rest - 1, kind)
 }
 
 /// The slice is used up.
@@ -47,7 +47,7 @@ pub(super) fn fault<S>(
 pub(super) fn refill<S>(cx: &mut Cx<'_, S>, code: &Code<S>, rest: usize) -> Result<(), Box<Fault>> {
     cx.meter.pause(rest);
     if let Err(kind) = cx.meter.refill() {
-        return Err(cx.fault(code, code.plain.len() - rest, kind));
+        return Err(cx.fault(code, code.places.len() - rest, kind));
     }
     cx.meter.resume(rest);
     Ok(())
@@ -66,7 +66,9 @@ pub(super) fn load<S>(
 ) -> Result<u64, Box<Fault>> {
     match cx.mem.load_slow(addr, size) {
         Ok(value) => Ok(value),
-        Err(_) if code.probes.binary_search(&code.pc(code.plain.len() - rest - 1)).is_ok() => Ok(0),
+        Err(_) if code.probes.binary_search(&code.pc(code.places.len() - rest - 1)).is_ok() => {
+            Ok(0)
+        }
         Err(access) => Err(denied(cx, code, rest, base, access)),
     }
 }
@@ -83,7 +85,7 @@ pub(super) fn store<S>(
     size: usize,
 ) -> Result<(), Box<Fault>> {
     let stored = if cx.mem.has_halves(addr) {
-        let op = code.plain.get(code.plain.len() - rest - 1);
+        let op = code.plain().get(code.places.len() - rest - 1);
         let immediate = op.is_some_and(|op| op.code.stores_immediate());
         cx.mem.store_ctx(addr, size, value, immediate)
     } else {

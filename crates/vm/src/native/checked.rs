@@ -100,7 +100,7 @@ impl<S> Cx<'_, S> {
     /// The fault that ended it.
     pub fn interpret(&mut self, at: Place, args: [u64; 5]) -> Result<u64, Box<Fault>> {
         let code = self.machine.codes.get(at.prog);
-        match code.and_then(|code| Some((code, code.pcs.binary_search(&at.pc).ok()?))) {
+        match code.and_then(|code| Some((code, code.places.op(at.pc)?))) {
             Some((code, entry)) => interp::<S, false>(self, code, entry, args),
             None => {
                 let what = "a function that is not there".into();
