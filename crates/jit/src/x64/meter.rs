@@ -7,11 +7,12 @@
 
 use super::{Compiler, env};
 use crate::env::Env;
-use crate::meter::{Charge, may_leave};
+use crate::meter::{Charge, Meter, may_leave};
 use crate::surroundings::Surroundings;
+use alloc::vec::Vec;
 use core::mem::offset_of;
 use skep_isa::{Insn, Pc};
-use skep_x64::{Alu, Cond, Gpr, MemSize, Reach, Width};
+use skep_x64::{Alu, Cond, Gpr, Label, MemSize, Reach, Width};
 
 /// What is left. Where code is not metered, this register is scratch.
 const METER: Gpr = Gpr::R9;
@@ -37,6 +38,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 }
             }
         }
+    }
+
+    /// Where a conditional jump leads that counts on its way.
+    pub(super) fn way(&mut self, pc: Pc) -> Option<Label> {
+        self.meter.as_mut()?.way(pc, || self.asm.label())
     }
 
     /// A jump that was counted and is left out.
@@ -80,6 +86,24 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, spare)));
         } else {
             self.asm.mov(Width::W64, Gpr::Rax, METER);
+        }
+    }
+
+    /// What jumps count on their ways, behind the program.
+    pub(super) fn add_ways(&mut self) {
+        let ways = self.meter.as_mut().map_or_else(Vec::new, Meter::take_ways);
+        for (n, way) in ways.iter().enumerate() {
+            let next = ways.get(n + 1).filter(|next| next.to == way.to);
+            let insns = way.insns - next.map_or(0, |next| next.insns);
+            if let Some(label) = way.label {
+                self.asm.bind(label);
+            }
+            if insns > 0 {
+                self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
+            }
+            if next.is_none() {
+                self.asm.jmp(Label(way.to.0), Reach::Long);
+            }
         }
     }
 
