@@ -60,6 +60,8 @@ pub(crate) struct Meter<L> {
     carried: i32,
     /// The same with the blocks that start at slots further on.
     waiting: Vec<(Pc, i32)>,
+    /// The jump back of a loop that has been counted before it, with all turns.
+    pub(crate) paid: Option<Pc>,
     /// The last jump back of the short loop whose head came last.
     loop_end: Pc,
     /// Jumps ahead that count on their way.
@@ -96,6 +98,7 @@ impl<L> Meter<L> {
             open: 0,
             carried: 0,
             waiting: Vec::new(),
+            paid: None,
             loop_end: Pc(0),
             ways: Vec::new(),
             in_memory: None,
@@ -130,7 +133,8 @@ impl<L> Meter<L> {
         }
         self.starts = ends_block(insn);
         if jumps_back(insn) || over(insns, is_target, pc).is_some_and(|off| off < 0) {
-            charge = Some(Charge { insns: self.open, asks: true });
+            let is_paid = self.paid.take_if(|paid| *paid == pc).is_some();
+            charge = (!is_paid).then_some(Charge { insns: self.open, asks: true });
         }
         charge
     }

@@ -27,16 +27,28 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if self.turns.is_some() || is_hoisted {
             return;
         }
-        if let Some(Charge { insns, asks }) = charge {
-            self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
-            if asks {
-                let (ask, back) = (self.asm.label(), self.asm.label());
-                self.asm.jcc(Cond::L, ask, Reach::Long);
-                self.asm.bind(back);
-                if let Some(meter) = &mut self.meter {
-                    meter.asks.push((ask, back, pc));
-                }
+        if let Some(charge) = charge {
+            self.take_off(pc, charge);
+        }
+    }
+
+    fn take_off(&mut self, pc: Pc, Charge { insns, asks }: Charge) {
+        self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
+        if asks {
+            let (ask, back) = (self.asm.label(), self.asm.label());
+            self.asm.jcc(Cond::L, ask, Reach::Long);
+            self.asm.bind(back);
+            if let Some(meter) = &mut self.meter {
+                meter.asks.push((ask, back, pc));
             }
+        }
+    }
+
+    /// Counts all turns of a loop before it, which ends with the jump at `end`.
+    pub(super) fn count_all(&mut self, head: Pc, end: Pc, insns: i32) {
+        self.take_off(head, Charge { insns, asks: true });
+        if let Some(meter) = &mut self.meter {
+            meter.paid = Some(end);
         }
     }
 
