@@ -309,6 +309,50 @@ fn turns(width: u32, op: &str, (a, b): (u64, u64), step: i64) -> Option<(u64, u6
     None
 }
 
+/// A loop in which r3 takes a step, and that goes on while the condition holds of it, or of r5, and `b`.
+struct Loop {
+    width: u32,
+    op: &'static str,
+    b: u64,
+    step: i64,
+}
+
+impl Loop {
+    /// Sees that so many turns are counted, after which the register that is asked has what it should; whether there is a
+    /// loop of that kind. r5 is what r3 was before the step.
+    fn is_counted(&self, kind: u32, start: &str, asked: u32, (count, last): (u64, u64)) -> bool {
+        let &Self { width, op, b, step } = self;
+        let reg = if width == 32 { "w" } else { "r" };
+        let of = |others: [&'static str; 5]| {
+            others[["!=", "<", ">", "s<", "s>"].iter().position(|known| *known == op).unwrap()]
+        };
+        let (mirrored, opposite) =
+            (of(["!=", ">", "<", "s>", "s<"]), of(["==", ">=", "<=", "s>=", "s<="]));
+        let imm = i64::from(b as u32 as i32);
+        let by_imm = width == 32 || imm as u64 == b;
+        let test = match kind {
+            0 => format!("if {reg}{asked} {op} {reg}4 goto l"),
+            1 => format!("if {reg}4 {mirrored} {reg}{asked} goto l"),
+            2 if by_imm => format!("if {reg}{asked} {op} {imm} goto l"),
+            // As compilers write it without a jump back on a condition.
+            3 => format!("if {reg}{asked} {opposite} {reg}4 goto e\ngoto l\ne:"),
+            4 if by_imm => format!("if {reg}{asked} {opposite} {imm} goto e\ngoto l\ne:"),
+            _ => return false,
+        };
+        let (copy, insns) =
+            if asked == 5 { (format!("{reg}5 = {reg}3\n"), 4) } else { (String::new(), 3) };
+        let text = format!(
+            "r4 = {b} ll\n{start}\nr0 = 0\nl:\nr0 += 1\n{copy}{reg}3 += {step}\n{test}\n\
+             r0 <<= 20\nr0 ^= r{asked}\nexit"
+        );
+        // Each turn but the last has a jump more.
+        let jumps = if kind >= 3 { count - 1 } else { 0 };
+        let want = (count << 20 ^ last, 3 + count * insns + jumps + 3);
+        assert_eq!(counted(&text), want, "\n{text}");
+        true
+    }
+}
+
 /// Loops whose turns are told from a register, whatever way it goes: round, past the bound, only once.
 #[test]
 fn turns_of_loops_are_counted() {
@@ -317,10 +361,8 @@ fn turns_of_loops_are_counted() {
     // An emulator gets some of them.
     const EVERY: usize = if cfg!(target_arch = "aarch64") { 5 } else { 1 };
     let (mut found, mut tried) = (0, 0);
-    for (width, reg) in [(32, "w"), (64, "r")] {
+    for width in [32, 64] {
         for op in ["!=", "<", ">", "s<", "s>"] {
-            let mirrored = ["!=", ">", "<", "s>", "s<"]
-                [["!=", "<", ">", "s<", "s>"].iter().position(|known| *known == op).unwrap()];
             for step in [1i64, -1, 2, -2, 4, -8, 8, 3, 16] {
                 for (a, b) in STARTS.iter().flat_map(|&a| {
                     let near = [0i64, 1, -1, 5, 24, 4096, -4096, 25_000, -25_000, 330_000];
@@ -331,36 +373,40 @@ fn turns_of_loops_are_counted() {
                     if !usize::is_multiple_of(found, EVERY) {
                         continue;
                     }
-                    let imm = i64::from(b as u32 as i32);
-                    let by_imm = if width == 32 { true } else { imm as u64 == b };
-                    // As compilers write it without a jump back on a condition.
-                    let opposite = ["==", ">=", "<=", "s>=", "s<="][["!=", "<", ">", "s<", "s>"]
-                        .iter()
-                        .position(|known| *known == op)
-                        .unwrap()];
+                    let of = Loop { width, op, b, step };
                     for kind in 0..4 {
-                        let test = match kind {
-                            3 => format!("if {reg}3 {opposite} {reg}4 goto e\ngoto l\ne:"),
-                            0 => format!("if {reg}3 {op} {reg}4 goto l"),
-                            1 => format!("if {reg}4 {mirrored} {reg}3 goto l"),
-                            _ if by_imm => format!("if {reg}3 {op} {imm} goto l"),
-                            _ => continue,
-                        };
-                        let text = format!(
-                            "r3 = {a} ll\nr4 = {b} ll\nr0 = 0\nl:\nr0 += 1\n{reg}3 += {step}\n{test}\n\
-                             r0 <<= 20\nr0 ^= r3\nexit"
-                        );
-                        // Each turn but the last has a jump more.
-                        let jumps = if kind == 3 { count - 1 } else { 0 };
-                        let want = (count << 20 ^ last, 3 + count * 3 + jumps + 3);
-                        assert_eq!(counted(&text), want, "\n{text}");
-                        tried += 1;
+                        tried += u32::from(of.is_counted(
+                            kind,
+                            &format!("r3 = {a} ll"),
+                            3,
+                            (count, last),
+                        ));
+                    }
+                    // What may be taken off before the loop, and what asks for a copy.
+                    if !usize::is_multiple_of(found, 7) {
+                        continue;
+                    }
+                    let known = if width == 32 {
+                        format!("w3 = {}", a as i32)
+                    } else {
+                        format!("r3 = {a}")
+                    };
+                    let starts = [format!("r3 = {a} ll"), known];
+                    let is_short = width == 32 || i32::try_from(a).is_ok();
+                    let late = turns(width, op, (a.wrapping_sub(step as u64), b), step);
+                    for start in &starts[..1 + usize::from(is_short)] {
+                        for kind in 0..5 {
+                            of.is_counted(kind, start, 3, (count, last));
+                            if let Some(late) = late {
+                                of.is_counted(kind, start, 5, late);
+                            }
+                        }
                     }
                 }
             }
         }
     }
-    assert!(tried > 5000 / EVERY, "{tried} loops");
+    assert!(tried > 5000 / EVERY as u32, "{tried} loops");
 }
 
 /// r0 and instructions of a program that touches no memory.

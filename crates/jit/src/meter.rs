@@ -1,9 +1,10 @@
 //! What the account of instructions counts at once: blocks, of which all instructions run or none, and blocks with those that
 //! surely follow them.
 
-use crate::shape::{Shape, Target};
+use crate::shape::{SHORT_LOOP, Shape, Target};
 use crate::surroundings::{Access, Surroundings};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use skep_isa::{Insn, Insns, Pc};
 
 /// A block: so many instructions, from a slot on.
@@ -18,6 +19,8 @@ pub(crate) struct Block {
 
 /// Blocks that are counted later at once, at most.
 const MOST_WAITING: usize = 32;
+/// So many jumps lead to where control rarely goes by any of them: where a program gives up.
+const GIVES_UP: u8 = 3;
 
 impl Block {
     /// The block that starts at a slot.
@@ -57,11 +60,27 @@ pub(crate) struct Meter<L> {
     carried: i32,
     /// The same with the blocks that start at slots further on.
     waiting: Vec<(Pc, i32)>,
+    /// The jump back of a loop that has been counted before it, with all turns.
+    pub(crate) paid: Option<Pc>,
+    /// The last jump back of the short loop whose head came last.
+    loop_end: Pc,
+    /// Jumps ahead that count on their way.
+    pub(crate) ways: Vec<Way<L>>,
     /// Where what is left is in the environment all the time, and neither it nor the environment's address in a register:
     /// the word of the host's stack that has the address.
     pub(crate) in_memory: Option<u32>,
     /// Where more is asked for: out of the way, and where that returns to.
     pub(crate) asks: Vec<(L, L, Pc)>,
+}
+
+/// A jump ahead that counts, behind the program, what came before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<L> {
+    pub(crate) from: Pc,
+    pub(crate) to: Pc,
+    pub(crate) insns: i32,
+    /// Where it leads, once there is code for it.
+    pub(crate) label: Option<L>,
 }
 
 /// So many instructions to be taken off the account.
@@ -79,6 +98,9 @@ impl<L> Meter<L> {
             open: 0,
             carried: 0,
             waiting: Vec::new(),
+            paid: None,
+            loop_end: Pc(0),
+            ways: Vec::new(),
             in_memory: None,
             asks: Vec::new(),
         }
@@ -97,6 +119,9 @@ impl<L> Meter<L> {
         let target = is_target.get(pc.index()).copied().unwrap_or_default();
         let starts_function = target == Target::Function || pc == Pc(0);
         let mut charge = None;
+        if target == Target::Loop {
+            self.loop_end = last_back(insns, pc);
+        }
         if target != Target::No || core::mem::take(&mut self.starts) {
             let block = Block::at(insns, is_target, pc);
             let all = block.insns.saturating_add(self.arrive(pc));
@@ -108,7 +133,8 @@ impl<L> Meter<L> {
         }
         self.starts = ends_block(insn);
         if jumps_back(insn) || over(insns, is_target, pc).is_some_and(|off| off < 0) {
-            charge = Some(Charge { insns: self.open, asks: true });
+            let is_paid = self.paid.take_if(|paid| *paid == pc).is_some();
+            charge = (!is_paid).then_some(Charge { insns: self.open, asks: true });
         }
         charge
     }
@@ -120,8 +146,9 @@ impl<L> Meter<L> {
         waiting.saturating_add(core::mem::take(&mut self.carried))
     }
 
-    /// Whether a block is counted with what follows, as control comes there from it alone: either way with a block of its own,
-    /// or both with the block where they meet behind a few instructions that one of them skips.
+    /// Whether a block is counted with what follows: either way with a block of its own if control comes there from it alone,
+    /// or both with the block where they meet behind a few instructions that one of them skips; or what is straight ahead
+    /// with what follows there, and the jump on its way, if that leaves a loop or gives up.
     fn wait(
         &mut self,
         insns: &Insns,
@@ -134,8 +161,10 @@ impl<L> Meter<L> {
         };
         let next = Pc(fork.0 + 1);
         let target = |pc: Pc| shape.is_target.get(pc.index()).copied().unwrap_or_default();
-        let is_alone = target(to) == Target::Jump && shape.sources.get(to.index()) == Some(&1);
-        if !is_alone || target(next) != Target::No || self.waiting.len() >= MOST_WAITING {
+        let sources = shape.sources.get(to.index()).copied().unwrap_or_default();
+        let is_alone = target(to) == Target::Jump && sources == 1;
+        let is_rare = sources >= GIVES_UP || (fork <= self.loop_end && to > self.loop_end);
+        if !(is_alone || is_rare) || target(next) != Target::No {
             return false;
         }
         let between = |from: Pc, to: Pc| {
@@ -144,20 +173,41 @@ impl<L> Meter<L> {
         if between(start, next).any(|(pc, insn)| leaves(pc, insn)) {
             return false;
         }
-        // There is nothing where the second slot of an instruction is.
-        if insns.get(Pc(to.0 - 1)).is_none_or(Insn::falls_through) {
-            // What ends a block comes first, so that many jumps over each other take no longer.
-            let is_straight = between(next, to).all(|(pc, insn)| {
+        // What ends a block comes first, so that many jumps over each other take no longer.
+        let is_straight = || {
+            between(next, to).all(|(pc, insn)| {
                 target(pc) == Target::No && !ends_block(insn) && !leaves(pc, insn)
-            });
-            if !is_straight {
-                return false;
-            }
-        } else {
-            self.carried = all;
+            })
+        };
+        // There is nothing where the second slot of an instruction is.
+        let meets = insns.get(Pc(to.0 - 1)).is_none_or(Insn::falls_through);
+        let has_room = self.waiting.len() < MOST_WAITING;
+        if is_alone && has_room && (!meets || is_straight()) {
+            self.carried = if meets { 0 } else { all };
+            self.waiting.push((to, all));
+            return true;
         }
-        self.waiting.push((to, all));
-        true
+        if is_rare {
+            self.carried = all;
+            self.ways.push(Way { from: fork, to, insns: all, label: None });
+        }
+        is_rare
+    }
+}
+
+impl<L: Copy> Meter<L> {
+    /// The way of a jump that counts on it: a label that `label` makes.
+    pub(crate) fn way(&mut self, from: Pc, label: impl FnOnce() -> L) -> Option<L> {
+        let way = self.ways.last_mut().filter(|way| way.from == from)?;
+        Some(*way.label.get_or_insert_with(label))
+    }
+
+    /// Jumps that count on their ways, those to one place together, and first those that count most: what is behind each counts
+    /// for it as well.
+    pub(crate) fn take_ways(&mut self) -> Vec<Way<L>> {
+        let mut ways = core::mem::take(&mut self.ways);
+        ways.sort_unstable_by_key(|way| (way.to, Reverse(way.insns)));
+        ways
     }
 }
 
@@ -170,6 +220,13 @@ pub(crate) fn may_leave<O: Surroundings + ?Sized>(
 ) -> bool {
     let is_plain = || matches!(outside.access(pc), Access::Plain | Access::Pointer { .. });
     insn.is_access() && (is_checked || !is_plain())
+}
+
+/// The last jump back to the head of a short loop.
+fn last_back(insns: &Insns, head: Pc) -> Pc {
+    let slots = (head.0..=head.0.saturating_add(SHORT_LOOP)).rev().map(Pc);
+    let leads_back = |pc: &Pc| insns.get(*pc).is_some_and(|_| jump(insns, *pc) == Some(head));
+    slots.into_iter().find(leads_back).unwrap_or(head)
 }
 
 /// Where a conditional jump leads.
@@ -241,6 +298,11 @@ mod tests {
 
     /// What is counted before each slot.
     fn charges(text: &str, leaves: bool) -> Vec<(u32, i32)> {
+        charges_and_ways(text, leaves).0
+    }
+
+    /// The same, and what jumps count on their ways.
+    fn charges_and_ways(text: &str, leaves: bool) -> (Vec<(u32, i32)>, Vec<(u32, i32)>) {
         let insns = skep_asm::assemble(text).unwrap();
         let mut shape = Shape::default();
         shape.is_target = vec![Target::No; insns.len()];
@@ -250,12 +312,16 @@ mod tests {
             shape.is_target[to.index()] = Target::Jump;
             shape.sources[to.index()] += 1;
         }
+        for (pc, insn) in all().filter(|(_, insn)| jumps_back(insn)) {
+            shape.is_target[pc.jump(insn.jump_off().unwrap()).unwrap().index()] = Target::Loop;
+        }
         let mut meter = Meter::<()>::new();
         let charge = |at| meter.charge(&insns, &shape, at, |_, insn| leaves && insn.is_access());
         let charged: Vec<_> = all().map(charge).collect();
         assert_eq!((&meter.waiting[..], meter.carried), (&[][..], 0));
         let slots = all().map(|(pc, _)| pc.0);
-        slots.zip(charged).filter_map(|(slot, charge)| Some((slot, charge?.insns))).collect()
+        let charges = slots.zip(charged).filter_map(|(slot, charge)| Some((slot, charge?.insns)));
+        (charges.collect(), meter.take_ways().iter().map(|way| (way.from.0, way.insns)).collect())
     }
 
     #[test]
@@ -273,8 +339,22 @@ mod tests {
                      if r1 > 2 goto b\nr0 += 2\nb:\nexit";
         assert_eq!(charges(loads, true), [(0, 1), (1, 1), (2, 1), (5, 1), (6, 3)]);
         assert_eq!(charges(loads, false), [(0, 1), (2, 1), (5, 1), (6, 4)]);
-        // Others lead there as well.
+        // Another leads there as well.
         let shared = "call 5\nif r1 > 1 goto a\nif r1 > 2 goto a\nr0 = 2\na:\nexit";
         assert_eq!(charges(shared, false), [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]);
+    }
+
+    #[test]
+    fn jumps_that_give_up_or_leave_a_loop_count_on_their_ways() {
+        let gives_up = "r0 = 0\nif r1 > 1 goto e\nr2 = 1\nif r1 > 2 goto e\nif r1 > 3 goto e\n\
+                        call 5\ne:\nexit";
+        // The function's start looks at the account.
+        let charged = vec![(0, 2), (5, 4), (6, 1)];
+        assert_eq!(charges_and_ways(gives_up, false), (charged, vec![(4, 3), (3, 2)]));
+        // One turn of the loop is counted at its end.
+        let leaves_loop = "call 5\nl:\nr0 += 1\nif r1 > r0 goto a\nr2 += 1\nif r2 != 0 goto l\n\
+                           r3 = 1\na:\nexit";
+        let turn = vec![(0, 1), (4, 4), (5, 1), (6, 1)];
+        assert_eq!(charges_and_ways(leaves_loop, false), (turn, vec![(2, 2)]));
     }
 }

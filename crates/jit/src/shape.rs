@@ -65,7 +65,7 @@ pub(crate) enum Target {
 }
 
 /// Slots of a loop that is worth aligning at most.
-const SHORT_LOOP: u32 = 24;
+pub(crate) const SHORT_LOOP: u32 = 24;
 
 /// How long the code for a processor can be, in bytes.
 pub(crate) trait Lengths {

@@ -486,6 +486,7 @@ impl<'a, O: Surroundings + ?Sized> Compiler<'a, O> {
         self.add_bridge();
         self.add_access();
         self.add_unread();
+        self.add_ways();
         self.add_asks();
         self.add_slow();
         self.add_slow_clusters();

@@ -222,6 +222,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         self.asm.b(leave);
         self.add_bridge();
         self.add_access();
+        self.add_ways();
         self.add_asks();
         self.add_slow();
         self.add_slow_clusters();

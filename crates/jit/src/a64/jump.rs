@@ -68,7 +68,13 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let over = self.ahead().jump_over(pc, off);
         let (target, is_opposite, slots) = match over {
             Some((next, over)) => (self.target(next, over), true, 2),
-            None => (self.target(pc, off.into()), false, 1),
+            None => {
+                let target = match self.way(pc) {
+                    Some(label) => Target { label, most: self.most_behind() },
+                    None => self.target(pc, off.into()),
+                };
+                (target, false, 1)
+            }
         };
         if !self.jump_on_bits(width, op, (dst, src), target, is_opposite) {
             let cond = self.compare(width, op, dst, src);

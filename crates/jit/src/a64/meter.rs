@@ -8,10 +8,11 @@ use super::lengths::STUBS;
 use super::regs::METER;
 use super::{Compiler, env};
 use crate::env::Env;
-use crate::meter::{Charge, may_leave};
+use crate::meter::{Charge, Meter, may_leave};
 use crate::surroundings::Surroundings;
+use alloc::vec::Vec;
 use core::mem::offset_of;
-use skep_a64::{Cond, MemSize, Reach, Width};
+use skep_a64::{Cond, Label, MemSize, Reach, Width};
 use skep_isa::{Insn, Pc};
 
 impl<O: Surroundings + ?Sized> Compiler<'_, O> {
@@ -24,7 +25,12 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if self.turns.is_some() || is_hoisted {
             return;
         }
-        let Some(Charge { insns, asks }) = charge else { return };
+        if let Some(charge) = charge {
+            self.take_off(pc, charge);
+        }
+    }
+
+    fn take_off(&mut self, pc: Pc, Charge { insns, asks }: Charge) {
         self.asm.subs_imm(Width::W64, METER, METER, insns.unsigned_abs());
         if asks {
             let (ask, back) = (self.asm.label(), self.asm.label());
@@ -35,6 +41,19 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
                 meter.asks.push((ask, back, pc));
             }
         }
+    }
+
+    /// Counts all turns of a loop before it, which ends with the jump at `end`.
+    pub(super) fn count_all(&mut self, head: Pc, end: Pc, insns: i32) {
+        self.take_off(head, Charge { insns, asks: true });
+        if let Some(meter) = &mut self.meter {
+            meter.paid = Some(end);
+        }
+    }
+
+    /// Where a conditional jump leads that counts on its way.
+    pub(super) fn way(&mut self, pc: Pc) -> Option<Label> {
+        self.meter.as_mut()?.way(pc, || self.asm.label())
     }
 
     /// A jump that was counted and is left out.
@@ -58,6 +77,24 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
+    /// What jumps count on their ways, behind the program.
+    pub(super) fn add_ways(&mut self) {
+        let ways = self.meter.as_mut().map_or_else(Vec::new, Meter::take_ways);
+        for (n, way) in ways.iter().enumerate() {
+            let next = ways.get(n + 1).filter(|next| next.to == way.to);
+            let insns = way.insns - next.map_or(0, |next| next.insns);
+            if let Some(label) = way.label {
+                self.asm.bind(label);
+            }
+            if insns > 0 {
+                self.asm.subs_imm(Width::W64, METER, METER, insns.unsigned_abs());
+            }
+            if next.is_none() {
+                self.asm.b(Label(way.to.0));
+            }
+        }
+    }
+
     /// What asks for more, behind the program.
     pub(super) fn add_asks(&mut self) {
         let Some(meter) = &mut self.meter else { return };
@@ -69,10 +106,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
     }
 
-    /// How far code behind the program is, from anywhere in it. There may be up to three more copies of what is checked.
+    /// How far code behind the program is, from anywhere in it.
     pub(super) fn behind(&self) -> Reach {
+        if self.most_behind() < 1 << 20 { Reach::Near } else { Reach::Far }
+    }
+
+    /// Most bytes from anywhere in the program to code behind it. There may be up to three more copies of what is checked.
+    pub(super) fn most_behind(&self) -> u32 {
         let most = self.shape.most.last().copied().unwrap_or(u32::MAX);
-        let reach = if self.checks.is_some() { 1 << 18 } else { 1 << 20 };
-        if most < reach - STUBS { Reach::Near } else { Reach::Far }
+        let copies = if self.checks.is_some() { 4 } else { 1 };
+        most.saturating_mul(copies).saturating_add(STUBS)
     }
 }

@@ -30,6 +30,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         }
         let found = Counted::at((self.insns, self.shape), self.outside, head, |_| true);
         let Some(turns) = found else { return };
+        if let Some(all) = turns.all((self.insns, self.shape), head) {
+            return self.count_all(head, turns.end, all);
+        }
         let before = self.asm.label();
         self.turns_left(before, head, turns.insns);
         self.find_last(&turns);
@@ -58,7 +61,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.cmp(wide, S0, LAST);
         }
         // Nothing of this changes the flags.
-        self.asm.add_imm(Width::W64, LAST, LAST, 1);
+        if !turns.is_late() {
+            self.asm.add_imm(Width::W64, LAST, LAST, 1);
+        }
         if turns.log > 0 {
             self.asm.shift_imm(Shift::Lsl, Width::W64, LAST, LAST, turns.log);
         }
@@ -97,13 +102,15 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if turns.log > 0 {
             self.asm.shift_imm(Shift::Ror, wide, S0, S0, turns.log);
         }
-        self.asm.add_imm(wide, S0, S0, -1);
+        if !turns.is_late() {
+            self.asm.add_imm(wide, S0, S0, -1);
+        }
     }
 
     /// The jump back of such a loop, and what comes behind it, if this is one; how many slots that were.
     pub(super) fn end_turns(&mut self, pc: Pc, off: i16) -> Option<u32> {
         let (turns, before) = self.turns.take_if(|(turns, _)| turns.end == pc)?;
-        let (reg, wide) = (regs::of(turns.reg), regs::width(turns.width));
+        let (reg, wide) = (regs::of(turns.asked), regs::width(turns.width));
         let over = self.ahead().jump_over(pc, off);
         let (from, off) = over.unwrap_or((pc, off.into()));
         let head = self.target(from, off);
@@ -112,7 +119,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if self.meter.is_some() {
             self.count_turns(&turns);
         }
-        let holds = self.compare(turns.width, turns.op, turns.reg, turns.bound);
+        let holds = self.compare(turns.width, turns.op, turns.asked, turns.bound);
         let reach = self.behind();
         self.asm.b_cond(holds, before, reach);
         if over.is_some() {

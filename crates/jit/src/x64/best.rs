@@ -200,7 +200,10 @@ impl<'a, O: Surroundings + ?Sized> Best<'a, O> {
         let block = cur.layout[at];
         let is_head = cur.flow.preds(block).iter().any(|&pred| cur.flow.is_back(pred, block));
         if is_head && cur.flow.preds(block).len() <= 4 {
-            self.c.asm.align(super::ALIGN.0, super::ALIGN.1);
+            // The head of a loop of one block always.
+            let is_alone = cur.flow.preds(block).contains(&block);
+            let most = if is_alone { super::ALIGN.0 - 1 } else { super::ALIGN.1 };
+            self.c.asm.align(super::ALIGN.0, most);
         }
         self.c.asm.bind(cur.label(block));
         // Control comes here from elsewhere as well.

@@ -85,7 +85,10 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.give_back();
             return 2;
         }
-        let (label, reach) = self.target(pc, off.into());
+        let (label, reach) = match self.way(pc) {
+            Some(label) => (label, Reach::Long),
+            None => self.target(pc, off.into()),
+        };
         self.asm.jcc(cond, label, reach);
         1
     }

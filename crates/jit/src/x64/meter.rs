@@ -7,11 +7,12 @@
 
 use super::{Compiler, env};
 use crate::env::Env;
-use crate::meter::{Charge, may_leave};
+use crate::meter::{Charge, Meter, may_leave};
 use crate::surroundings::Surroundings;
+use alloc::vec::Vec;
 use core::mem::offset_of;
 use skep_isa::{Insn, Pc};
-use skep_x64::{Alu, Cond, Gpr, MemSize, Reach, Width};
+use skep_x64::{Alu, Cond, Gpr, Label, MemSize, Reach, Width};
 
 /// What is left. Where code is not metered, this register is scratch.
 const METER: Gpr = Gpr::R9;
@@ -26,17 +27,34 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if self.turns.is_some() || is_hoisted {
             return;
         }
-        if let Some(Charge { insns, asks }) = charge {
-            self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
-            if asks {
-                let (ask, back) = (self.asm.label(), self.asm.label());
-                self.asm.jcc(Cond::L, ask, Reach::Long);
-                self.asm.bind(back);
-                if let Some(meter) = &mut self.meter {
-                    meter.asks.push((ask, back, pc));
-                }
+        if let Some(charge) = charge {
+            self.take_off(pc, charge);
+        }
+    }
+
+    fn take_off(&mut self, pc: Pc, Charge { insns, asks }: Charge) {
+        self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
+        if asks {
+            let (ask, back) = (self.asm.label(), self.asm.label());
+            self.asm.jcc(Cond::L, ask, Reach::Long);
+            self.asm.bind(back);
+            if let Some(meter) = &mut self.meter {
+                meter.asks.push((ask, back, pc));
             }
         }
+    }
+
+    /// Counts all turns of a loop before it, which ends with the jump at `end`.
+    pub(super) fn count_all(&mut self, head: Pc, end: Pc, insns: i32) {
+        self.take_off(head, Charge { insns, asks: true });
+        if let Some(meter) = &mut self.meter {
+            meter.paid = Some(end);
+        }
+    }
+
+    /// Where a conditional jump leads that counts on its way.
+    pub(super) fn way(&mut self, pc: Pc) -> Option<Label> {
+        self.meter.as_mut()?.way(pc, || self.asm.label())
     }
 
     /// A jump that was counted and is left out.
@@ -80,6 +98,24 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.load(MemSize::B8, Gpr::Rax, env(offset_of!(Env, spare)));
         } else {
             self.asm.mov(Width::W64, Gpr::Rax, METER);
+        }
+    }
+
+    /// What jumps count on their ways, behind the program.
+    pub(super) fn add_ways(&mut self) {
+        let ways = self.meter.as_mut().map_or_else(Vec::new, Meter::take_ways);
+        for (n, way) in ways.iter().enumerate() {
+            let next = ways.get(n + 1).filter(|next| next.to == way.to);
+            let insns = way.insns - next.map_or(0, |next| next.insns);
+            if let Some(label) = way.label {
+                self.asm.bind(label);
+            }
+            if insns > 0 {
+                self.asm.alu_imm(Alu::Sub, Width::W64, METER, insns);
+            }
+            if next.is_none() {
+                self.asm.jmp(Label(way.to.0), Reach::Long);
+            }
         }
     }
 

@@ -10,7 +10,8 @@
 //!
 //! That is right whatever register and bound are. Where the condition holds of the last value, it holds of the bound,
 //! too, as that is the nearer or the same; and it does not hold of the register after so many turns, whether the
-//! register comes round in between or not.
+//! register comes round in between or not. Where a copy is asked for that is made before the step, all that is as it would be of a
+//! register that is a step behind.
 
 use super::{Compiler, env, regs};
 use crate::counted::Counted;
@@ -36,6 +37,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         let is_simple = |insn: &Insn| is_simple(insn, bmi2);
         let found = Counted::at((self.insns, self.shape), self.outside, head, is_simple);
         let Some(turns) = found else { return };
+        if let Some(all) = turns.all((self.insns, self.shape), head) {
+            return self.count_all(head, turns.end, all);
+        }
         let before = self.asm.label();
         self.turns = Some((turns, before));
         let ask = self.asm.label();
@@ -60,13 +64,11 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
             self.asm.alu(Alu::Cmp, wide, S, LAST);
         }
         // Nothing of this changes the flags.
-        let last = if turns.up {
-            Mem::new(reg, 1 << turns.log).with_index(LAST, turns.log)
-        } else {
+        if !turns.up {
             self.asm.unary(Unary::Not, Width::W64, LAST);
-            Mem::new(reg, 0).with_index(LAST, turns.log)
-        };
-        self.asm.lea(wide, LAST, last);
+        }
+        let first = if turns.up == turns.is_late() { 0 } else { 1 << turns.log };
+        self.asm.lea(wide, LAST, Mem::new(reg, first).with_index(LAST, turns.log));
         let bound = self.bound(turns);
         let nearer = match turns.op {
             CondOp::Ne => Cond::Be,
@@ -97,7 +99,9 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
         if turns.log > 0 {
             self.asm.shift_imm(Shift::Ror, wide, S, turns.log);
         }
-        self.asm.alu_imm(Alu::Sub, wide, S, 1);
+        if !turns.is_late() {
+            self.asm.alu_imm(Alu::Sub, wide, S, 1);
+        }
     }
 
     /// The bound in a register.
@@ -119,7 +123,7 @@ impl<O: Surroundings + ?Sized> Compiler<'_, O> {
     /// that the account waits in the environment.
     pub(super) fn end_turns(&mut self, pc: Pc, off: i32, takes_meter: bool) -> Option<u32> {
         let (turns, before) = self.turns.take_if(|(turns, _)| turns.end == pc)?;
-        let (reg, wide) = (regs::of(turns.reg), regs::width(turns.width));
+        let (reg, wide) = (regs::of(turns.asked), regs::width(turns.width));
         let over = self.ahead().jump_over(pc, i16::try_from(off).unwrap_or_default());
         let (from, off) = over.unwrap_or((pc, off));
         let (head, reach) = self.target(from, off);
