@@ -20,6 +20,8 @@ pub struct Flow {
     pub idom: Vec<BlockId>,
     /// Number of each block in a walk down the tree of dominators, and the last number below it.
     span: Vec<(u32, u32)>,
+    /// Where loops start, in order: blocks that an edge leads back to from what they dominate.
+    pub heads: Vec<BlockId>,
     /// How many loops each block is in, once [`Flow::find_depths`] has found it.
     pub depth: Vec<u8>,
 }
@@ -40,6 +42,7 @@ impl Flow {
         self.find_order(f);
         self.find_preds(f);
         self.find_dominators(f.blocks.len());
+        self.find_heads();
     }
 
     /// Where edges to a block come from, as far as control gets there.
@@ -103,8 +106,14 @@ impl Flow {
         // First where those of each block end; they are filled in from there.
         let mut starts = core::mem::take(&mut self.starts);
         refill(&mut starts, 0, f.blocks.len() + 1);
-        for &block in &self.order {
-            f.edges(block, |edge| starts[edge.to.index()] += 1);
+        self.heads.clear();
+        for (place, &block) in (0..).zip(&self.order) {
+            f.edges(block, |edge| {
+                starts[edge.to.index()] += 1;
+                if self.place[edge.to.index()] <= place {
+                    self.heads.push(edge.to);
+                }
+            });
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
@@ -146,14 +155,13 @@ impl Flow {
                 }
             }
             // Ways back to what all ways there come through change nothing.
-            let is_kept = |pred: BlockId, block: BlockId| {
-                self.place[pred.index()] < self.place[block.index()]
-                    || self.common(&idom, pred, block) == block
+            let is_kept = |block: &BlockId| {
+                self.preds(*block).iter().all(|pred| {
+                    self.place[pred.index()] < self.place[block.index()]
+                        || self.common(&idom, *pred, *block) == *block
+                })
             };
-            changes = changes
-                && !blocks
-                    .iter()
-                    .all(|&block| self.preds(block).iter().all(|&pred| is_kept(pred, block)));
+            changes = changes && !self.heads.iter().all(is_kept);
         }
         // Numbers in the tree: sizes from below, then places from above.
         let span = &mut self.span;
@@ -179,6 +187,15 @@ impl Flow {
             span[block.index()].1 -= 1;
         }
         self.idom = idom;
+    }
+
+    /// Of where edges lead back to in the order, keeps what dominates where one comes from.
+    fn find_heads(&mut self) {
+        let mut heads = core::mem::take(&mut self.heads);
+        heads.sort_unstable_by_key(|head| self.place[head.index()]);
+        heads.dedup();
+        heads.retain(|head| self.preds(*head).iter().any(|pred| self.is_back(*pred, *head)));
+        self.heads = heads;
     }
 
     fn common(&self, idom: &[BlockId], mut a: BlockId, mut b: BlockId) -> BlockId {
@@ -220,21 +237,16 @@ impl Flow {
         const NONE: BlockId = BlockId(NOWHERE);
         let len = self.place.len();
         refill(&mut self.depth, 0, len);
-        let is_head =
-            |block: &&BlockId| self.preds(**block).iter().any(|p| self.is_back(*p, **block));
-        if !self.order.iter().any(|block| is_head(&block)) {
+        if self.heads.is_empty() {
             return;
         }
         // The closest start of a loop around each block other than itself, and the farthest that is known.
         let mut around = vec![NONE; len];
         let mut outer: Vec<BlockId> = (0..).map(BlockId).take(len).collect();
         let mut next = Vec::new();
-        for &head in self.order.iter().rev() {
+        for &head in self.heads.iter().rev() {
             let preds = self.preds(head).iter();
             next.extend(preds.filter(|pred| self.is_back(**pred, head)));
-            if next.is_empty() {
-                continue;
-            }
             self.depth[head.index()] = 1;
             while let Some(block) = next.pop() {
                 let block = stands_for(&mut outer, block);

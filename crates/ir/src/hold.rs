@@ -29,7 +29,7 @@ impl<C> Func<C> {
         }
         let (mut any, mut left) = (false, MOST_LOOPS);
         // Inner loops come behind those around them.
-        for &head in flow.order.iter().rev() {
+        for &head in flow.heads.iter().rev() {
             let Some(body) = body_of(flow, head) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
             left = less;

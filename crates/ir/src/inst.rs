@@ -160,6 +160,33 @@ impl Mem {
     pub const fn new(base: Value, disp: i32) -> Self {
         Self { base, index: Value::NONE, scale: 0, disp }
     }
+
+    #[inline]
+    fn operands(&self, mut f: impl FnMut(Value)) {
+        f(self.base);
+        some(self.index, f);
+    }
+
+    #[inline]
+    fn operands_mut(&mut self, mut f: impl FnMut(&mut Value)) {
+        f(&mut self.base);
+        some_mut(&mut self.index, f);
+    }
+}
+
+/// Calls `f` with an operand that may not be there.
+#[inline]
+fn some(value: Value, mut f: impl FnMut(Value)) {
+    if value != Value::NONE {
+        f(value);
+    }
+}
+
+#[inline]
+fn some_mut(value: &mut Value, mut f: impl FnMut(&mut Value)) {
+    if *value != Value::NONE {
+        f(value);
+    }
 }
 
 /// An instruction, which gives a value or has an effect.
@@ -272,65 +299,60 @@ impl Inst {
     /// Calls `f` with each operand.
     #[inline]
     pub fn operands(&self, mut f: impl FnMut(Value)) {
-        let mut some = |value: Value| {
-            if value != Value::NONE {
-                f(value);
-            }
-        };
         match *self {
             Self::Param | Self::Const(_) | Self::Frame | Self::Charge(_) | Self::Ask => {}
             Self::Bin { a, b, .. } => {
-                some(a);
-                some(b);
+                f(a);
+                f(b);
             }
-            Self::Un { a, .. } | Self::Refund(a) => some(a),
-            Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(some),
-            Self::Load { mem, .. } | Self::Sum { mem, .. } => {
-                some(mem.base);
-                some(mem.index);
-            }
-            Self::Copy { to, from, .. } => [to.base, to.index, from].into_iter().for_each(some),
+            Self::Un { a, .. } | Self::Refund(a) => f(a),
+            Self::Load { mem, .. } | Self::Sum { mem, .. } => mem.operands(f),
             Self::Store { mem, value, .. } => {
-                [mem.base, mem.index, value].into_iter().for_each(some);
+                mem.operands(&mut f);
+                f(value);
+            }
+            Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(f),
+            Self::Copy { to, from, .. } => {
+                to.operands(&mut f);
+                f(from);
             }
             Self::Atomic { mem, value, expected, .. } => {
-                [mem.base, mem.index, value, expected].into_iter().for_each(some);
+                mem.operands(&mut f);
+                f(value);
+                some(expected, f);
             }
-            Self::Call { args, .. } => args.into_iter().for_each(some),
+            Self::Call { args, .. } => args.into_iter().for_each(|arg| some(arg, &mut f)),
         }
     }
 
     /// Calls `f` with each operand, to be changed.
     #[inline]
     pub fn operands_mut(&mut self, mut f: impl FnMut(&mut Value)) {
-        let mut some = |value: &mut Value| {
-            if *value != Value::NONE {
-                f(value);
-            }
-        };
         match self {
             Self::Param | Self::Const(_) | Self::Frame | Self::Charge(_) | Self::Ask => {}
             Self::Bin { a, b, .. } => {
-                some(a);
-                some(b);
+                f(a);
+                f(b);
             }
-            Self::Un { a, .. } | Self::Refund(a) => some(a),
+            Self::Un { a, .. } | Self::Refund(a) => f(a),
+            Self::Load { mem, .. } | Self::Sum { mem, .. } => mem.operands_mut(f),
+            Self::Store { mem, value, .. } => {
+                mem.operands_mut(&mut f);
+                f(value);
+            }
             Self::Select { cmp, yes, no } => {
-                [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(some);
-            }
-            Self::Load { mem, .. } | Self::Sum { mem, .. } => {
-                [&mut mem.base, &mut mem.index].into_iter().for_each(some);
+                [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(f);
             }
             Self::Copy { to, from, .. } => {
-                [&mut to.base, &mut to.index, from].into_iter().for_each(some);
-            }
-            Self::Store { mem, value, .. } => {
-                [&mut mem.base, &mut mem.index, value].into_iter().for_each(some);
+                to.operands_mut(&mut f);
+                f(from);
             }
             Self::Atomic { mem, value, expected, .. } => {
-                [&mut mem.base, &mut mem.index, value, expected].into_iter().for_each(some);
+                mem.operands_mut(&mut f);
+                f(value);
+                some_mut(expected, f);
             }
-            Self::Call { args, .. } => args.iter_mut().for_each(some),
+            Self::Call { args, .. } => args.iter_mut().for_each(|arg| some_mut(arg, &mut f)),
         }
     }
 

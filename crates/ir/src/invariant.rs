@@ -44,7 +44,7 @@ impl<C> Func<C> {
         // Values in new blocks, with the blocks before these: both are part of the same loops.
         let mut beside: Vec<(BlockId, Value)> = Vec::new();
         // Inner loops come behind those around them, so that what leaves one may leave the next.
-        for &head in flow.order.iter().rev() {
+        for &head in flow.heads.iter().rev() {
             let Some(mut body) = body_of(flow, head) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
             left = less;

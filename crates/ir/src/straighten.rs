@@ -94,7 +94,7 @@ impl<C> Func<C> {
     /// Adds values that come round a loop last, so that the turns of it wait for one addition each:
     /// `((sum + a) + b) + c` becomes `sum + ((a + b) + c)`.
     pub(crate) fn balance_sums(&mut self, flow: &Flow, uses: &mut Option<Vec<Uses>>) {
-        for &block in &flow.order {
+        for &block in &flow.heads {
             let is_loop = flow.preds(block).contains(&block);
             if !is_loop || self.blocks[block.index()].params.is_empty() {
                 continue;

@@ -45,7 +45,7 @@ impl<C> Func<C> {
     pub fn unroll(&mut self, flow: &Flow) -> bool {
         let mut any = false;
         let mut left = MOST_LOOPS;
-        for &block in &flow.order {
+        for &block in &flow.heads {
             let Some(found) = self.loop_of(flow, block) else { continue };
             let Some((_, turns)) = self.turns_of(&found) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
