@@ -20,7 +20,7 @@ pub struct Flow {
     pub idom: Vec<BlockId>,
     /// Number of each block in a walk down the tree of dominators, and the last number below it.
     span: Vec<(u32, u32)>,
-    /// Where loops start, in order: blocks that an edge leads back to from what they dominate.
+    /// Blocks that edges lead back to in the order, in that order: where loops start, and any by which control enters others.
     pub heads: Vec<BlockId>,
     /// How many loops each block is in, once [`Flow::find_depths`] has found it.
     pub depth: Vec<u8>,
@@ -42,7 +42,6 @@ impl Flow {
         self.find_order(f);
         self.find_preds(f);
         self.find_dominators(f.blocks.len());
-        self.find_heads();
     }
 
     /// Where edges to a block come from, as far as control gets there.
@@ -115,6 +114,8 @@ impl Flow {
                 }
             });
         }
+        self.heads.sort_unstable_by_key(|head| self.place[head.index()]);
+        self.heads.dedup();
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
@@ -189,15 +190,6 @@ impl Flow {
         self.idom = idom;
     }
 
-    /// Of where edges lead back to in the order, keeps what dominates where one comes from.
-    fn find_heads(&mut self) {
-        let mut heads = core::mem::take(&mut self.heads);
-        heads.sort_unstable_by_key(|head| self.place[head.index()]);
-        heads.dedup();
-        heads.retain(|head| self.preds(*head).iter().any(|pred| self.is_back(*pred, *head)));
-        self.heads = heads;
-    }
-
     fn common(&self, idom: &[BlockId], mut a: BlockId, mut b: BlockId) -> BlockId {
         while a != b {
             while self.place[a.index()] > self.place[b.index()] {
@@ -247,6 +239,9 @@ impl Flow {
         for &head in self.heads.iter().rev() {
             let preds = self.preds(head).iter();
             next.extend(preds.filter(|pred| self.is_back(**pred, head)));
+            if next.is_empty() {
+                continue;
+            }
             self.depth[head.index()] = 1;
             while let Some(block) = next.pop() {
                 let block = stands_for(&mut outer, block);

@@ -311,10 +311,15 @@ impl<C> Func<C> {
         }
     }
 
-    /// What parameters may be, by what they get.
-    fn bound_params(&mut self, preds: &[BlockId], block: BlockId, most: &mut Vec<u8>) {
+    /// What parameters may be, by what they get; whether that is less for any than was known.
+    pub(crate) fn bound_params(
+        &mut self,
+        preds: &[BlockId],
+        block: BlockId,
+        most: &mut Vec<u8>,
+    ) -> bool {
         if block == BlockId(0) || self.blocks[block.index()].params.is_empty() {
-            return;
+            return false;
         }
         most.clear();
         most.resize(self.blocks[block.index()].params.len(), 0);
@@ -327,8 +332,12 @@ impl<C> Func<C> {
                 }
             });
         }
+        let mut any = false;
         for (param, most) in self.blocks[block.index()].params.iter().zip(most) {
-            self.notes[param.index()].bits = *most;
+            let bits = &mut self.notes[param.index()].bits;
+            any |= *most < *bits;
+            *bits = *most;
         }
+        any
     }
 }

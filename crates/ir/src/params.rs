@@ -55,29 +55,23 @@ impl<C> Func<C> {
         tells
     }
 
-    /// Notes where parameters have fewer bits than was known, by what they get; whether there were any.
-    pub fn narrow_params(&mut self, flow: &Flow) -> bool {
-        let blocks = flow.order.get(1..).unwrap_or_default();
-        if blocks.iter().all(|block| self.blocks[block.index()].params.is_empty()) {
-            return false;
-        }
-        let mut most = vec![0u8; self.insts.len()];
-        for &block in &flow.order {
-            self.edges(block, |edge| {
-                let params = &self.blocks[edge.to.index()].params;
-                for (param, arg) in params.iter().zip(self.args(edge)) {
-                    let most = &mut most[param.index()];
-                    *most = self.bits(*arg).max(*most);
-                }
-            });
-        }
-        let mut any = false;
-        for block in blocks {
-            for param in &self.blocks[block.index()].params {
-                let (bits, most) = (&mut self.notes[param.index()].bits, most[param.index()]);
-                any |= most < *bits;
-                *bits = most.min(*bits);
-            }
+    /// The same in a function as it is lifted. But for blocks that edges lead back to, or have before branches were decided as
+    /// `ways` says, blocks have parameters for what differs only: as long as those of others stay, all do.
+    pub fn prune_lifted_params(&mut self, flow: &Flow, ways: bool) -> bool {
+        let goes = |&head: &BlockId| {
+            let params = self.blocks[head.index()].params.len();
+            (0..params).any(|n| self.only_value(flow.preds(head), head, n).is_some())
+        };
+        (ways || flow.heads.iter().any(goes)) && self.prune_params(flow)
+    }
+
+    /// Notes where parameters have fewer bits than was known, by what they get; whether there were any. In a function as it is
+    /// lifted, of parameters of other blocks than those just as much is known.
+    pub fn narrow_params(&mut self, flow: &Flow, ways: bool) -> bool {
+        let blocks = if ways { flow.order.get(1..).unwrap_or_default() } else { &flow.heads };
+        let (mut any, mut most) = (false, Vec::new());
+        for &block in blocks {
+            any |= self.bound_params(flow.preds(block), block, &mut most);
         }
         any
     }

@@ -242,11 +242,14 @@ impl<C> Func<C> {
     }
 }
 
-/// The blocks of the loop that starts at a block, which is the first of them, if they are few.
+/// The blocks of the loop that starts at a block, which is the first of them, if there is one and they are few.
 pub(crate) fn body_of(flow: &Flow, head: BlockId) -> Option<Vec<BlockId>> {
     let backs = flow.preds(head).iter().filter(|pred| flow.is_back(**pred, head));
     let mut next: Vec<BlockId> = Vec::with_capacity(2 * MOST_BLOCKS);
     next.extend(backs);
+    if next.is_empty() {
+        return None;
+    }
     let mut body = Vec::with_capacity(MOST_BLOCKS);
     body.push(head);
     while let Some(block) = next.pop() {

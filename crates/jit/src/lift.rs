@@ -53,7 +53,8 @@ pub enum Outer {
 /// A function of the program.
 pub(crate) type Lifted = Func<Outer>;
 
-/// Functions of the program, in order of their start, each with the way control goes through it.
+/// Functions of the program, in order of their start, each with the way control goes through it: what `finish` makes of them,
+/// given whether branches were decided.
 ///
 /// # Errors
 /// [`CompileError`] if the program uses what is not compiled.
@@ -61,6 +62,7 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
     insns: &Insns,
     shape: &Shape,
     outside: &O,
+    finish: impl Fn(&mut Lifted, Flow, bool) -> Flow,
 ) -> Result<Vec<(Lifted, Flow)>, CompileError> {
     let ends = shape.functions.iter().skip(1).map(|next| next.start);
     let len = u32::try_from(insns.len()).unwrap_or(u32::MAX);
@@ -94,10 +96,11 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
                     .ok_or(CompileError::Flow { pc: Pc(function.start) })?
             }
         };
-        let (f, ways) = lifted;
+        let (mut f, ways) = lifted;
         if ways {
             flow.renew(&f);
         }
+        flow = finish(&mut f, flow, ways);
         Ok((f, flow))
     });
     each.collect()
