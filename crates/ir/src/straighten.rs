@@ -3,10 +3,12 @@
 use crate::address::Uses;
 use crate::flow::Flow;
 use crate::func::Func;
-use crate::inst::{BlockId, Edge, Inst, Term, Value};
+use crate::inst::{BinOp, BlockId, Edge, Inst, Term, Value};
 use alloc::vec::Vec;
+use skep_isa::Width;
 
-/// Terms of a sum that are put in another order, at most.
+/// Terms of a sum that are put in another order, at least and at most.
+const LEAST_TERMS: usize = 3;
 const MOST_TERMS: usize = 32;
 
 impl<C> Func<C> {
@@ -14,7 +16,9 @@ impl<C> Func<C> {
     pub fn skip_jumps(&mut self, flow: &Flow) -> bool {
         let mut any = false;
         for &block in &flow.order {
-            if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term {
+            if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term
+                && (self.jumps(yes.to) || self.jumps(no.to))
+            {
                 let (yes, no, past) = self.past_jumps(flow, block, yes, no);
                 let (no, yes, other) = self.past_jumps(flow, block, no, yes);
                 any |= past || other;
@@ -22,6 +26,10 @@ impl<C> Func<C> {
             }
         }
         any
+    }
+
+    fn jumps(&self, block: BlockId) -> bool {
+        matches!(self.blocks[block.index()].term, Term::Jump(_))
     }
 
     /// Puts blocks behind those from which alone control comes to them, by a jump.
@@ -96,7 +104,7 @@ impl<C> Func<C> {
     pub(crate) fn balance_sums(&mut self, flow: &Flow, uses: &mut Option<Vec<Uses>>) {
         for &block in &flow.heads {
             let is_loop = flow.preds(block).contains(&block);
-            if !is_loop || self.blocks[block.index()].params.is_empty() {
+            if !is_loop || !self.has_sum(block) {
                 continue;
             }
             let uses = uses.get_or_insert_with(|| self.count_uses(flow));
@@ -109,6 +117,30 @@ impl<C> Func<C> {
         }
     }
 
+    /// Whether a block adds so many values to any parameter, one after the other, that their order matters.
+    fn has_sum(&self, block: BlockId) -> bool {
+        // Sums, each with how many values have been added.
+        let mut sums: Vec<(Value, BinOp, Width, usize)> = Vec::new();
+        for &value in &self.blocks[block.index()].insts {
+            let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } = *self.inst(value)
+            else {
+                continue;
+            };
+            for (sum, of, on, terms) in &mut sums {
+                if (*sum == a || *sum == b) && (*of, *on) == (op, width) {
+                    (*sum, *terms) = (value, *terms + 1);
+                    if *terms == LEAST_TERMS {
+                        return true;
+                    }
+                }
+            }
+            if [a, b].iter().any(|term| matches!(self.inst(*term), Inst::Param)) {
+                sums.push((value, op, width, 1));
+            }
+        }
+        false
+    }
+
     /// The same for one parameter, which is used once.
     fn balance(&mut self, block: BlockId, param: Value, uses: &[Uses]) {
         let insts = &self.blocks[block.index()].insts;
@@ -116,7 +148,7 @@ impl<C> Func<C> {
         let (mut chain, mut terms) = (Vec::new(), Vec::new());
         let mut on = None;
         for &value in insts {
-            let Inst::Bin { op: op @ (crate::BinOp::Add | crate::BinOp::Xor), width, a, b } =
+            let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } =
                 *self.inst(value)
             else {
                 continue;
@@ -137,7 +169,7 @@ impl<C> Func<C> {
             }
         }
         // The last keeps its value.
-        let (Some((op, width)), 3..) = (on, chain.len()) else { return };
+        let (Some((op, width)), LEAST_TERMS..) = (on, chain.len()) else { return };
         let mut all = terms[0];
         for (&value, &term) in chain.iter().zip(terms.get(1..).unwrap_or_default()) {
             // This stood where one term fewer was there; it moves to where the next is.

@@ -364,15 +364,21 @@ impl<'a, H: Host> Lives<'a, H> {
                 operands[count] = operand;
                 count += 1;
             });
+            let mut any_number = false;
             for &operand in &operands[..count] {
-                if self.is_placed(operand) {
+                let given = f.inst(operand);
+                any_number |=
+                    matches!(given, Inst::Const(_) | Inst::Frame | Inst::Un { op: UnOp::Hold, .. });
+                if !matches!(given, Inst::Const(_) | Inst::Frame) {
                     self.used(operand, at, weight, now);
                     if operands_too {
                         self.each[operand.index()].forbidden |= clobbers;
                     }
                 }
             }
-            self.needs_two |= self.numbers(inst) > 1;
+            if any_number && !self.needs_two {
+                self.needs_two = self.numbers(inst) > 1;
+            }
         }
         if let Term::Branch { cmp, .. } = f.blocks[block.index()].term {
             self.needs_two |= self.compared_numbers(cmp) > 1;
@@ -419,7 +425,6 @@ impl<'a, H: Host> Lives<'a, H> {
     }
 
     /// How many registers an instruction may need for numbers.
-    #[inline]
     fn numbers(&self, inst: &Inst) -> u32 {
         let large = |value: Value| self.is_large(value);
         let any = |value: Value| self.is_number(value);
