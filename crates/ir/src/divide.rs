@@ -25,6 +25,9 @@ impl<C> Func<C> {
     /// of which some may be numbers now.
     pub fn multiply_to_divide(&mut self, flow: &Flow) -> bool {
         let mut any = false;
+        if !self.kinds.divisions {
+            return false;
+        }
         for &block in &flow.order {
             let divides = |value: &Value| self.divisor(*value).is_some();
             if !self.blocks[block.index()].insts.iter().any(divides) {

@@ -83,18 +83,22 @@ impl Flow {
         }
         // A walk in depth: behind each block that has been seen, which has some place, lie those it leads to, and it is put down
         // when all of them have been.
-        let mut stack = Vec::with_capacity(2 * len);
-        stack.push((BlockId(0), false));
+        const SEEN: u32 = 1 << 31;
+        let mut stack = core::mem::take(&mut self.preds);
+        stack.clear();
+        stack.reserve(2 * len);
+        stack.push(BlockId(0));
         self.order.reserve_exact(len);
-        while let Some((block, is_seen)) = stack.pop() {
-            if is_seen {
-                self.order.push(block);
+        while let Some(block) = stack.pop() {
+            if block.0 & SEEN != 0 {
+                self.order.push(BlockId(block.0 & !SEEN));
             } else if self.place[block.index()] == NOWHERE {
                 self.place[block.index()] = 0;
-                stack.push((block, true));
-                f.edges(block, |edge| stack.push((edge.to, false)));
+                stack.push(BlockId(block.0 | SEEN));
+                f.edges(block, |edge| stack.push(edge.to));
             }
         }
+        self.preds = stack;
         self.order.reverse();
         for (place, block) in (0..).zip(&self.order) {
             self.place[block.index()] = place;

@@ -1,7 +1,7 @@
 //! A function.
 
 use crate::fold;
-use crate::inst::{BlockId, Cmp, Edge, Inst, Table, Term, Value};
+use crate::inst::{BinOp, BlockId, Cmp, Edge, Inst, Table, Term, Value};
 use alloc::vec::Vec;
 
 /// A straight run of instructions.
@@ -48,6 +48,33 @@ pub struct Func<C> {
     pub frame: Option<Value>,
     /// Whether a value may be used that is the same as another.
     is_aliased: bool,
+    /// What instructions there may be, among those that some passes are about alone.
+    pub(crate) kinds: Kinds,
+}
+
+/// Which kinds of instructions a function may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kinds {
+    pub(crate) divisions: bool,
+    pub(crate) choices: bool,
+    pub(crate) charges: bool,
+    /// Numbers that are no sign-extended words of 32 bits.
+    pub(crate) large: bool,
+}
+
+impl Kinds {
+    #[inline]
+    fn note(&mut self, inst: &Inst) {
+        match *inst {
+            Inst::Const(number) => self.large |= i32::try_from(number.cast_signed()).is_err(),
+            Inst::Bin { op: BinOp::Div | BinOp::SDiv | BinOp::Mod | BinOp::SMod, .. } => {
+                self.divisions = true;
+            }
+            Inst::Select { .. } => self.choices = true,
+            Inst::Charge(_) => self.charges = true,
+            _ => {}
+        }
+    }
 }
 
 impl<C> Func<C> {
@@ -63,6 +90,7 @@ impl<C> Func<C> {
             tables: Vec::new(),
             frame: None,
             is_aliased: false,
+            kinds: Kinds { divisions: false, choices: false, charges: false, large: false },
         }
     }
 
@@ -95,6 +123,7 @@ impl<C> Func<C> {
     #[inline]
     fn row(&mut self, inst: Inst, origin: u32, bits: u8) -> Value {
         let value = Value(number(self.insts.len()));
+        self.kinds.note(&inst);
         self.insts.push(inst);
         self.notes.push(Note { origin, alias: value, bits });
         value

@@ -19,12 +19,7 @@ const MOST_LOOPS: usize = 64;
 impl<C> Func<C> {
     /// Holds such numbers; whether there are any.
     pub fn hold_numbers(&mut self, flow: &Flow) -> bool {
-        let may_be_held = |inst: &Inst| match *inst {
-            Inst::Const(number) => is_large(number),
-            Inst::Select { .. } => true,
-            _ => false,
-        };
-        if !self.insts.iter().any(may_be_held) {
+        if !self.kinds.large && !self.kinds.choices {
             return false;
         }
         let (mut any, mut left) = (false, MOST_LOOPS);

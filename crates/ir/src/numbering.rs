@@ -228,7 +228,8 @@ impl<C> Func<C> {
     pub fn decide_comparisons(&mut self, flow: &Flow) -> bool {
         let (mut ways, mut any) = (false, false);
         for &block in &flow.order {
-            for n in 0..self.blocks[block.index()].insts.len() {
+            let insts = if self.kinds.choices { self.blocks[block.index()].insts.len() } else { 0 };
+            for n in 0..insts {
                 let value = self.blocks[block.index()].insts[n];
                 if let Inst::Select { cmp, yes, no } = self.insts[value.index()]
                     && let Some(holds) = self.decided_now(cmp)

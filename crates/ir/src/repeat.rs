@@ -21,8 +21,7 @@ const MOST_COPIES: usize = 4;
 impl<C> Func<C> {
     /// Repeats small loops whose turns are charged; whether there are any, so that [`Flow`] is to be found anew.
     pub fn repeat_turns(&mut self, flow: &Flow) -> bool {
-        let charges = |inst: &Inst| matches!(inst, Inst::Charge(_));
-        if !self.insts.iter().any(charges) {
+        if !self.kinds.charges {
             return false;
         }
         // Where each value is given.

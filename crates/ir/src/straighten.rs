@@ -148,8 +148,7 @@ impl<C> Func<C> {
         let (mut chain, mut terms) = (Vec::new(), Vec::new());
         let mut on = None;
         for &value in insts {
-            let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } =
-                *self.inst(value)
+            let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } = *self.inst(value)
             else {
                 continue;
             };

@@ -240,8 +240,8 @@ impl<'a, H: Host> Lives<'a, H> {
             ranges: vec![(0, 0); f.blocks.len()],
             needs_two: false,
         };
-        this.find_live_in()?;
         let mut now = Now::new(len);
+        this.find_live_in(&mut now)?;
         for &block in &flow.order {
             this.walk(block, &mut now);
         }
@@ -264,7 +264,7 @@ impl<'a, H: Host> Lives<'a, H> {
 
     /// Values alive at the start of blocks, value by value (Brandner, Boissinot, Darte, Dupont de Dinechin and Rastello,
     /// "Computing Liveness Sets for SSA-Form Programs", 2011, algorithm 6): the cost is that of what is found.
-    fn find_live_in(&mut self) -> Result<(), CompileError> {
+    fn find_live_in(&mut self, now: &mut Now) -> Result<(), CompileError> {
         let f = self.f;
         if self.flow.order.len() == 1 {
             self.live_in = Rows::new(f.blocks.len(), &[]);
@@ -273,8 +273,10 @@ impl<'a, H: Host> Lives<'a, H> {
         // Where each value is given; what is not placed is given nowhere.
         const NOWHERE: BlockId = BlockId(u32::MAX);
         let mut home = vec![NOWHERE; f.insts.len()];
-        // Uses outside of the block that gives a value, by values.
-        let mut uses = Vec::with_capacity(f.insts.len());
+        // Uses outside of the block that gives a value, each with the one before of the same value; the last of each value.
+        let mut uses: Vec<(BlockId, u32)> = Vec::with_capacity(f.insts.len());
+        let mut used: Vec<Value> = Vec::with_capacity(USUALLY_ALIVE);
+        let last_use = &mut now.at;
         // What gives a value comes before what uses it.
         for &block in &self.flow.order {
             let block_of = &f.blocks[block.index()];
@@ -284,25 +286,33 @@ impl<'a, H: Host> Lives<'a, H> {
             self.each_use(block, |value| {
                 let home = home[value.index()];
                 if home != block && home != NOWHERE {
-                    uses.push((value, block));
+                    let at = u32::try_from(uses.len()).unwrap_or(u32::MAX);
+                    let before = core::mem::replace(&mut last_use[value.index()], at);
+                    uses.push((block, before));
+                    if before == u32::MAX {
+                        used.push(value);
+                    }
                 }
             });
         }
-        uses.sort_unstable();
-        uses.dedup();
         // From each use up to where the value is given, as far as no other use has led before.
         let mut last = vec![Value::NONE; f.blocks.len()];
         let mut found: Vec<(BlockId, Value)> = Vec::with_capacity(2 * uses.len());
         let mut next = Vec::with_capacity(f.blocks.len());
-        for (value, block) in uses {
-            next.push(block);
-            while let Some(block) = next.pop() {
-                if core::mem::replace(&mut last[block.index()], value) == value {
-                    continue;
+        for value in used {
+            let home = home[value.index()];
+            let mut use_at = core::mem::replace(&mut last_use[value.index()], u32::MAX);
+            while let Some(&(block, before)) = uses.get(use_at as usize) {
+                next.push(block);
+                use_at = before;
+                while let Some(block) = next.pop() {
+                    if core::mem::replace(&mut last[block.index()], value) == value {
+                        continue;
+                    }
+                    found.push((block, value));
+                    let preds = self.flow.preds(block).iter();
+                    next.extend(preds.filter(|pred| **pred != home));
                 }
-                found.push((block, value));
-                let preds = self.flow.preds(block).iter();
-                next.extend(preds.filter(|pred| **pred != home[value.index()]));
             }
             if found.len() > MOST_ALIVE {
                 let what = "a function too large for the second tier";
