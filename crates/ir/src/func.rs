@@ -58,7 +58,7 @@ pub(crate) struct Kinds {
     pub(crate) divisions: bool,
     pub(crate) choices: bool,
     pub(crate) charges: bool,
-    /// Numbers that are no sign-extended words of 32 bits.
+    /// Numbers that no instruction of 64 bits has.
     pub(crate) large: bool,
 }
 
@@ -66,7 +66,7 @@ impl Kinds {
     #[inline]
     fn note(&mut self, inst: &Inst) {
         match *inst {
-            Inst::Const(number) => self.large |= i32::try_from(number.cast_signed()).is_err(),
+            Inst::Const(number) => self.large |= is_large(number),
             Inst::Bin { op: BinOp::Div | BinOp::SDiv | BinOp::Mod | BinOp::SMod, .. } => {
                 self.divisions = true;
             }
@@ -116,6 +116,7 @@ impl<C> Func<C> {
     /// An instruction that stands nowhere yet.
     #[inline]
     pub fn add(&mut self, inst: Inst, origin: u32) -> Value {
+        self.kinds.note(&inst);
         let bits = fold::bits(self, &inst);
         self.row(inst, origin, bits)
     }
@@ -123,7 +124,6 @@ impl<C> Func<C> {
     #[inline]
     fn row(&mut self, inst: Inst, origin: u32, bits: u8) -> Value {
         let value = Value(number(self.insts.len()));
-        self.kinds.note(&inst);
         self.insts.push(inst);
         self.notes.push(Note { origin, alias: value, bits });
         value
@@ -157,6 +157,7 @@ impl<C> Func<C> {
     /// A number. It stands in no block: it is there everywhere.
     #[inline]
     pub fn number(&mut self, number: u64, origin: u32) -> Value {
+        self.kinds.large |= is_large(number);
         self.row(Inst::Const(number), origin, fold::bits_of(number))
     }
 
@@ -369,6 +370,12 @@ fn resolve(notes: &mut [Note], value: Value) -> Value {
         at = beyond;
     }
     at
+}
+
+/// Whether no instruction of 64 bits has such a number.
+#[inline]
+pub(crate) fn is_large(number: u64) -> bool {
+    i32::try_from(number.cast_signed()).is_err()
 }
 
 /// A number of a table's rows. What is longer than numbers reach is not built: functions are bounded long before.

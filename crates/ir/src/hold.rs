@@ -5,7 +5,7 @@
 //! may be made anew at each use where registers run out.
 
 use crate::flow::Flow;
-use crate::func::Func;
+use crate::func::{Func, is_large};
 use crate::inst::{BinOp, BlockId, Cmp, Inst, Term, UnOp, Value};
 use crate::repeat::body_of;
 use alloc::vec::Vec;
@@ -117,9 +117,4 @@ impl<C> Func<C> {
 /// Whether an operation has its second operand in a register like any other.
 const fn takes_numbers(op: BinOp) -> bool {
     matches!(op, BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::And | BinOp::Or | BinOp::Xor)
-}
-
-/// Whether no instruction of 64 bits has such a number.
-fn is_large(number: u64) -> bool {
-    i32::try_from(number.cast_signed()).is_err()
 }

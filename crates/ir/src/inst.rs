@@ -160,18 +160,6 @@ impl Mem {
     pub const fn new(base: Value, disp: i32) -> Self {
         Self { base, index: Value::NONE, scale: 0, disp }
     }
-
-    #[inline]
-    fn operands(&self, mut f: impl FnMut(Value)) {
-        f(self.base);
-        some(self.index, f);
-    }
-
-    #[inline]
-    fn operands_mut(&mut self, mut f: impl FnMut(&mut Value)) {
-        f(&mut self.base);
-        some_mut(&mut self.index, f);
-    }
 }
 
 /// Calls `f` with an operand that may not be there.
@@ -306,22 +294,36 @@ impl Inst {
                 f(b);
             }
             Self::Un { a, .. } | Self::Refund(a) => f(a),
-            Self::Load { mem, .. } | Self::Sum { mem, .. } => mem.operands(f),
+            Self::Load { mem, .. } | Self::Sum { mem, .. } => {
+                f(mem.base);
+                some(mem.index, f);
+            }
             Self::Store { mem, value, .. } => {
-                mem.operands(&mut f);
+                f(mem.base);
+                if mem.index != Value::NONE {
+                    f(mem.index);
+                }
                 f(value);
             }
             Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(f),
             Self::Copy { to, from, .. } => {
-                to.operands(&mut f);
+                f(to.base);
+                if to.index != Value::NONE {
+                    f(to.index);
+                }
                 f(from);
             }
             Self::Atomic { mem, value, expected, .. } => {
-                mem.operands(&mut f);
+                f(mem.base);
+                if mem.index != Value::NONE {
+                    f(mem.index);
+                }
                 f(value);
                 some(expected, f);
             }
-            Self::Call { args, .. } => args.into_iter().for_each(|arg| some(arg, &mut f)),
+            Self::Call { args, .. } => {
+                args.into_iter().filter(|arg| *arg != Value::NONE).for_each(f)
+            }
         }
     }
 
@@ -335,24 +337,38 @@ impl Inst {
                 f(b);
             }
             Self::Un { a, .. } | Self::Refund(a) => f(a),
-            Self::Load { mem, .. } | Self::Sum { mem, .. } => mem.operands_mut(f),
+            Self::Load { mem, .. } | Self::Sum { mem, .. } => {
+                f(&mut mem.base);
+                some_mut(&mut mem.index, f);
+            }
             Self::Store { mem, value, .. } => {
-                mem.operands_mut(&mut f);
+                f(&mut mem.base);
+                if mem.index != Value::NONE {
+                    f(&mut mem.index);
+                }
                 f(value);
             }
             Self::Select { cmp, yes, no } => {
                 [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(f);
             }
             Self::Copy { to, from, .. } => {
-                to.operands_mut(&mut f);
+                f(&mut to.base);
+                if to.index != Value::NONE {
+                    f(&mut to.index);
+                }
                 f(from);
             }
             Self::Atomic { mem, value, expected, .. } => {
-                mem.operands_mut(&mut f);
+                f(&mut mem.base);
+                if mem.index != Value::NONE {
+                    f(&mut mem.index);
+                }
                 f(value);
                 some_mut(expected, f);
             }
-            Self::Call { args, .. } => args.iter_mut().for_each(|arg| some_mut(arg, &mut f)),
+            Self::Call { args, .. } => {
+                args.iter_mut().filter(|arg| **arg != Value::NONE).for_each(f)
+            }
         }
     }
 
