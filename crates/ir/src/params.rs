@@ -144,7 +144,7 @@ impl<C> Func<C> {
         let mut used = Used { live: vec![false; self.insts.len()], next: Vec::new() };
         // Where each parameter is, once that is asked for.
         let mut places: Vec<(BlockId, u32)> = Vec::new();
-        let mut is_any_dead = false;
+        let (mut is_any_dead, mut is_any_left) = (false, false);
         // The last first: uses come before what they use, but for those round loops.
         for &block in flow.order.iter().rev() {
             self.edges(block, |edge| {
@@ -159,6 +159,8 @@ impl<C> Func<C> {
                 if used.live[value.index()] || inst.has_effect() {
                     used.live[value.index()] = true;
                     inst.operands(|operand| used.live[operand.index()] = true);
+                } else {
+                    is_any_left = true;
                 }
             }
             let place = flow.place[block.index()];
@@ -185,8 +187,10 @@ impl<C> Func<C> {
         if is_any_dead {
             self.retain_params(flow, &live);
         }
-        for &block in &flow.order {
-            self.blocks[block.index()].insts.retain(|value| live[value.index()]);
+        if is_any_left {
+            for &block in &flow.order {
+                self.blocks[block.index()].insts.retain(|value| live[value.index()]);
+            }
         }
     }
 

@@ -34,10 +34,10 @@ impl<C> Func<C> {
 
     /// Puts blocks behind those from which alone control comes to them, by a jump.
     pub fn join_blocks(&mut self, flow: &mut Flow) {
-        let mut part_of: Vec<BlockId> = (0..).map(BlockId).take(flow.place.len()).collect();
-        let mut any = false;
+        // Filled where there are any.
+        let mut part_of: Vec<BlockId> = Vec::new();
         for &block in &flow.order {
-            if part_of[block.index()] != block {
+            if part_of.get(block.index()).is_some_and(|of| *of != block) {
                 continue;
             }
             while let Term::Jump(edge) = self.blocks[block.index()].term
@@ -45,6 +45,9 @@ impl<C> Func<C> {
                 && self.blocks[edge.to.index()].params.is_empty()
                 && edge.to != block
             {
+                if part_of.is_empty() {
+                    part_of.extend((0..).map(BlockId).take(flow.place.len()));
+                }
                 let next = edge.to.index();
                 let insts = core::mem::take(&mut self.blocks[next].insts);
                 let own = &mut self.blocks[block.index()].insts;
@@ -56,10 +59,9 @@ impl<C> Func<C> {
                 self.blocks[block.index()].term = self.blocks[next].term;
                 self.blocks[next].term = Term::Return(Value::NONE);
                 part_of[next] = block;
-                any = true;
             }
         }
-        if any {
+        if !part_of.is_empty() {
             flow.join(&part_of);
         }
     }

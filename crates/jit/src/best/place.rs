@@ -225,6 +225,10 @@ struct Lives<'a, H: Host> {
     ranges: Vec<(usize, usize)>,
     /// Whether an instruction may need two registers for numbers.
     needs_two: bool,
+    /// Whether numbers are held over loops: such a value needs no place at all.
+    any_held: bool,
+    /// How many values are alive at once somewhere.
+    most_alive: usize,
 }
 
 impl<'a, H: Host> Lives<'a, H> {
@@ -239,6 +243,8 @@ impl<'a, H: Host> Lives<'a, H> {
             deaths: Vec::with_capacity(len),
             ranges: vec![(0, 0); f.blocks.len()],
             needs_two: false,
+            any_held: false,
+            most_alive: 0,
         };
         let mut now = Now::new(len);
         this.find_live_in(&mut now)?;
@@ -274,9 +280,10 @@ impl<'a, H: Host> Lives<'a, H> {
         const NOWHERE: BlockId = BlockId(u32::MAX);
         let mut home = vec![NOWHERE; f.insts.len()];
         // Uses outside of the block that gives a value, each with the one before of the same value; the last of each value.
-        let mut uses: Vec<(BlockId, u32)> = Vec::with_capacity(f.insts.len());
+        let mut uses: Vec<(BlockId, u32)> = Vec::with_capacity(2 * USUALLY_ALIVE);
         let mut used: Vec<Value> = Vec::with_capacity(USUALLY_ALIVE);
         let last_use = &mut now.at;
+        let mut outside: Vec<Value> = Vec::with_capacity(USUALLY_ALIVE);
         // What gives a value comes before what uses it.
         for &block in &self.flow.order {
             let block_of = &f.blocks[block.index()];
@@ -284,16 +291,18 @@ impl<'a, H: Host> Lives<'a, H> {
                 home[value.index()] = block;
             }
             self.each_use(block, |value| {
-                let home = home[value.index()];
-                if home != block && home != NOWHERE {
-                    let at = u32::try_from(uses.len()).unwrap_or(u32::MAX);
-                    let before = core::mem::replace(&mut last_use[value.index()], at);
-                    uses.push((block, before));
-                    if before == u32::MAX {
-                        used.push(value);
-                    }
+                if home[value.index()] != block {
+                    outside.push(value);
                 }
             });
+            for value in outside.drain(..).filter(|value| home[value.index()] != NOWHERE) {
+                let at = u32::try_from(uses.len()).unwrap_or(u32::MAX);
+                let before = core::mem::replace(&mut last_use[value.index()], at);
+                uses.push((block, before));
+                if before == u32::MAX {
+                    used.push(value);
+                }
+            }
         }
         // From each use up to where the value is given, as far as no other use has led before.
         let mut last = vec![Value::NONE; f.blocks.len()];
@@ -377,15 +386,19 @@ impl<'a, H: Host> Lives<'a, H> {
             let mut any_number = false;
             for &operand in &operands[..count] {
                 let given = f.inst(operand);
-                any_number |=
-                    matches!(given, Inst::Const(_) | Inst::Frame | Inst::Un { op: UnOp::Hold, .. });
-                if !matches!(given, Inst::Const(_) | Inst::Frame) {
-                    self.used(operand, at, weight, now);
-                    if operands_too {
-                        self.each[operand.index()].forbidden |= clobbers;
-                    }
+                if matches!(given, Inst::Const(_) | Inst::Frame) {
+                    any_number = true;
+                    continue;
+                }
+                let is_held = matches!(given, Inst::Un { op: UnOp::Hold, .. });
+                any_number |= is_held;
+                self.any_held |= is_held;
+                self.used(operand, at, weight, now);
+                if operands_too {
+                    self.each[operand.index()].forbidden |= clobbers;
                 }
             }
+            self.most_alive = self.most_alive.max(now.values.len());
             if any_number && !self.needs_two {
                 self.needs_two = self.numbers(inst) > 1;
             }
@@ -505,8 +518,14 @@ impl<'a, H: Host> Lives<'a, H> {
 
     /// Registers for as many values as may be.
     fn place(&self, taken: Set, two: bool) -> Places<H> {
-        let places = self.color(taken, two);
-        if places.slots == 0 || two { places } else { self.color(taken, true) }
+        let is_free = |reg: &&H::Gpr| one::<H>(**reg) & (taken | H::RESERVED) == 0;
+        let surely_spills =
+            !self.any_held && self.most_alive > H::ORDER.iter().filter(is_free).count();
+        if two || surely_spills {
+            return self.color(taken, true);
+        }
+        let places = self.color(taken, false);
+        if places.slots == 0 { places } else { self.color(taken, true) }
     }
 
     /// How often values are used that have no register, by turns of loops.
