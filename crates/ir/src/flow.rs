@@ -266,10 +266,14 @@ impl Flow {
     }
 }
 
-/// Makes a vector one of so many of a value, in the room that it has.
+/// Makes a vector one of so many of a value, in the room that it has if that is enough.
 fn refill<T: Copy>(all: &mut Vec<T>, value: T, len: usize) {
-    all.clear();
-    all.resize(len, value);
+    if all.capacity() < len {
+        *all = vec![value; len];
+    } else {
+        all.clear();
+        all.resize(len, value);
+    }
 }
 
 /// The end of a chain, which becomes shorter.

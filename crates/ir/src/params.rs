@@ -85,28 +85,25 @@ impl<C> Func<C> {
     ) -> Option<Value> {
         let param = self.blocks[block.index()].params[n];
         let mut only = None;
-        let mut differ = false;
+        let mut fits = |f: &mut Self, edge: Edge| {
+            if edge.to != block {
+                return true;
+            }
+            let arg = f.pool[edge.start as usize + n];
+            let arg = f.resolve(arg);
+            arg == param || f.is_equal(*only.get_or_insert(arg), arg)
+        };
         for &pred in preds {
-            let mut args = [None; 2];
-            match self.blocks[pred.index()].term {
-                Term::Jump(edge) => args[0] = Some(edge),
+            let fit = match self.blocks[pred.index()].term {
+                Term::Jump(edge) => fits(self, edge),
                 Term::Branch { yes, no, .. } | Term::MayGoto { yes, no } => {
-                    args = [Some(yes), Some(no)];
+                    fits(self, yes) && fits(self, no)
                 }
                 // Tables are long, and rarely give one value only.
-                Term::Switch { .. } => return None,
-                Term::Return(_) => {}
-            }
-            for edge in args.into_iter().flatten().filter(|edge| edge.to == block) {
-                let arg = self.pool[edge.start as usize + n];
-                let arg = self.resolve(arg);
-                match only {
-                    _ if arg == param => {}
-                    None => only = Some(arg),
-                    Some(other) => differ |= !self.is_equal(other, arg),
-                }
-            }
-            if differ {
+                Term::Switch { .. } => false,
+                Term::Return(_) => true,
+            };
+            if !fit {
                 return None;
             }
         }

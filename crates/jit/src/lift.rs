@@ -192,7 +192,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         let count = self.vars.count;
         let entry = BlockId(0);
         let start = self.blocks.all.first().map_or(0, |block| block.start);
-        self.f.blocks[0].params.reserve_exact(5);
+        self.f.blocks[0].params = Vec::with_capacity(5);
         let args: [Value; 5] = core::array::from_fn(|_| self.f.param(entry, start));
         self.now[1..6].copy_from_slice(&args);
         self.ends[..count].copy_from_slice(&self.now);
@@ -262,7 +262,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let kept = ones(at.reads & !differ);
             self.kept.extend(kept.map(|var| (block, var, self.now[var])));
         }
-        self.f.blocks[block.index()].params.reserve_exact(differ.count_ones() as usize);
+        self.f.blocks[block.index()].params = Vec::with_capacity(differ.count_ones() as usize);
         for var in ones(differ) {
             let param = self.f.param(block, at.start);
             let mut bits = if !is_head {
@@ -291,7 +291,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let block = self.blocks.of(self.block);
             (block.start, block.end)
         };
-        self.f.blocks[self.block.index()].insts.reserve((end - start) as usize);
+        self.f.blocks[self.block.index()].insts = Vec::with_capacity((end - start) as usize);
         let mut pc = Pc(start);
         while pc.0 < end {
             let Some(insn) = self.insns.get(pc).copied() else { break };
