@@ -94,6 +94,17 @@ impl<C> Func<C> {
         }
     }
 
+    /// The same with room for so many instructions and numbers, and for blocks.
+    #[must_use]
+    pub fn with_capacity(insts: usize, blocks: usize) -> Self {
+        Self {
+            insts: Vec::with_capacity(insts),
+            notes: Vec::with_capacity(insts),
+            blocks: Vec::with_capacity(blocks),
+            ..Self::new()
+        }
+    }
+
     /// Makes room for so many instructions and numbers.
     pub fn reserve(&mut self, insts: usize) {
         self.insts.reserve(insts);

@@ -12,6 +12,7 @@ use crate::flow::Flow;
 use crate::func::Func;
 use crate::inst::{BlockId, Edge, Inst, Mem, Term, Value};
 use crate::repeat::body_of;
+use alloc::vec;
 use alloc::vec::Vec;
 use skep_isa::Size;
 
@@ -49,7 +50,9 @@ impl<C> Func<C> {
             let Some(less) = left.checked_sub(1) else { break };
             left = less;
             body.sort_unstable_by_key(|block| flow.place[block.index()]);
-            inside.resize(self.insts.len(), MOST_LOOPS);
+            if inside.is_empty() {
+                inside = vec![MOST_LOOPS; self.insts.len()];
+            }
             self.mark(&body, &beside, &mut inside, left);
             let moved = self.invariants(flow, &body, |value| inside[value.index()] == left);
             if !moved.is_empty() {

@@ -147,7 +147,8 @@ impl<C> Func<C> {
     fn balance(&mut self, block: BlockId, param: Value, uses: &[Uses]) {
         let insts = &self.blocks[block.index()].insts;
         let mut sum = param;
-        let (mut chain, mut terms) = (Vec::new(), Vec::new());
+        let (mut chain, mut terms) =
+            (Vec::with_capacity(MOST_TERMS), Vec::with_capacity(MOST_TERMS));
         let mut on = None;
         for &value in insts {
             let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } = *self.inst(value)

@@ -162,7 +162,7 @@ impl<C> Func<C> {
         // Most instructions come with a number at most.
         let all = insts.len().saturating_mul(usize::try_from(copies).unwrap_or(0));
         self.reserve(2 * all + params.len());
-        self.blocks[block.index()].insts.reserve(all);
+        self.blocks[block.index()].insts = Vec::with_capacity(all);
         let mut now: Vec<Value> = params
             .iter()
             .map(|&param| {

@@ -116,10 +116,8 @@ impl Blocks {
 
     /// A function with these blocks and their edges, and nothing else: comparisons are yet to be said.
     pub(super) fn outline(&self) -> Lifted {
-        let mut f = Func::new();
         // About half of all instructions come with a number, and the entry has parameters.
-        f.reserve(self.slots() * 2 + 16);
-        f.blocks.reserve_exact(self.all.len() + 1);
+        let mut f = Func::with_capacity(self.slots() * 2 + 16, self.all.len() + 1);
         let entry = f.block();
         for _ in &self.all {
             f.block();
