@@ -58,11 +58,19 @@ impl<C> Func<C> {
     /// The same in a function as it is lifted. But for blocks that edges lead back to, or have before branches were decided as
     /// `ways` says, blocks have parameters for what differs only: as long as those of others stay, all do.
     pub fn prune_lifted_params(&mut self, flow: &Flow, ways: bool) -> bool {
-        let goes = |&head: &BlockId| {
-            let params = self.blocks[head.index()].params.len();
-            (0..params).any(|n| self.only_value(flow.preds(head), head, n).is_some())
-        };
-        (ways || flow.heads.iter().any(goes)) && self.prune_params(flow)
+        if ways || self.any_goes(flow, &flow.heads) {
+            return self.prune_params(flow);
+        }
+        debug_assert!(!self.any_goes(flow, flow.order.get(1..).unwrap_or_default()));
+        false
+    }
+
+    /// Whether any parameter of these blocks gets one value.
+    fn any_goes(&mut self, flow: &Flow, blocks: &[BlockId]) -> bool {
+        blocks.iter().any(|&block| {
+            let params = self.blocks[block.index()].params.len();
+            (0..params).any(|n| self.only_value(flow.preds(block), block, n).is_some())
+        })
     }
 
     /// Notes where parameters have fewer bits than was known, by what they get; whether there were any. In a function as it is

@@ -522,6 +522,7 @@ impl<'a, H: Host> Lives<'a, H> {
         let surely_spills =
             !self.any_held && self.most_alive > H::ORDER.iter().filter(is_free).count();
         if two || surely_spills {
+            debug_assert!(!surely_spills || self.color(taken, false).slots > 0);
             return self.color(taken, true);
         }
         let places = self.color(taken, false);
