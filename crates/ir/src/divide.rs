@@ -7,6 +7,7 @@
 use crate::flow::Flow;
 use crate::func::Func;
 use crate::inst::{BinOp, BlockId, Inst, UnOp, Value};
+use alloc::vec::Vec;
 use skep_isa::{Size, Width};
 
 /// How to divide.
@@ -25,6 +26,9 @@ impl<C> Func<C> {
     /// of which some may be numbers now.
     pub fn multiply_to_divide(&mut self, flow: &Flow) -> bool {
         let mut any = false;
+        if !self.kinds.divisions {
+            return false;
+        }
         for &block in &flow.order {
             let divides = |value: &Value| self.divisor(*value).is_some();
             if !self.blocks[block.index()].insts.iter().any(divides) {
@@ -32,7 +36,7 @@ impl<C> Func<C> {
             }
             any = true;
             let insts = core::mem::take(&mut self.blocks[block.index()].insts);
-            self.blocks[block.index()].insts.reserve(2 * insts.len());
+            self.blocks[block.index()].insts = Vec::with_capacity(2 * insts.len());
             for value in insts {
                 if let Some((a, divisor, is_remainder)) = self.divisor(value) {
                     self.divide(block, value, (a, divisor), is_remainder);

@@ -20,6 +20,8 @@ pub struct Flow {
     pub idom: Vec<BlockId>,
     /// Number of each block in a walk down the tree of dominators, and the last number below it.
     span: Vec<(u32, u32)>,
+    /// Blocks that edges lead back to in the order, in that order: where loops start, and any by which control enters others.
+    pub heads: Vec<BlockId>,
     /// How many loops each block is in, once [`Flow::find_depths`] has found it.
     pub depth: Vec<u8>,
 }
@@ -81,18 +83,22 @@ impl Flow {
         }
         // A walk in depth: behind each block that has been seen, which has some place, lie those it leads to, and it is put down
         // when all of them have been.
-        let mut stack = Vec::with_capacity(2 * len);
-        stack.push((BlockId(0), false));
+        const SEEN: u32 = 1 << 31;
+        let mut stack = core::mem::take(&mut self.preds);
+        stack.clear();
+        stack.reserve(2 * len);
+        stack.push(BlockId(0));
         self.order.reserve_exact(len);
-        while let Some((block, is_seen)) = stack.pop() {
-            if is_seen {
-                self.order.push(block);
+        while let Some(block) = stack.pop() {
+            if block.0 & SEEN != 0 {
+                self.order.push(BlockId(block.0 & !SEEN));
             } else if self.place[block.index()] == NOWHERE {
                 self.place[block.index()] = 0;
-                stack.push((block, true));
-                f.edges(block, |edge| stack.push((edge.to, false)));
+                stack.push(BlockId(block.0 | SEEN));
+                f.edges(block, |edge| stack.push(edge.to));
             }
         }
+        self.preds = stack;
         self.order.reverse();
         for (place, block) in (0..).zip(&self.order) {
             self.place[block.index()] = place;
@@ -103,9 +109,17 @@ impl Flow {
         // First where those of each block end; they are filled in from there.
         let mut starts = core::mem::take(&mut self.starts);
         refill(&mut starts, 0, f.blocks.len() + 1);
-        for &block in &self.order {
-            f.edges(block, |edge| starts[edge.to.index()] += 1);
+        self.heads.clear();
+        for (place, &block) in (0..).zip(&self.order) {
+            f.edges(block, |edge| {
+                starts[edge.to.index()] += 1;
+                if self.place[edge.to.index()] <= place {
+                    self.heads.push(edge.to);
+                }
+            });
         }
+        self.heads.sort_unstable_by_key(|head| self.place[head.index()]);
+        self.heads.dedup();
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
@@ -146,14 +160,13 @@ impl Flow {
                 }
             }
             // Ways back to what all ways there come through change nothing.
-            let is_kept = |pred: BlockId, block: BlockId| {
-                self.place[pred.index()] < self.place[block.index()]
-                    || self.common(&idom, pred, block) == block
+            let is_kept = |block: &BlockId| {
+                self.preds(*block).iter().all(|pred| {
+                    self.place[pred.index()] < self.place[block.index()]
+                        || self.common(&idom, *pred, *block) == *block
+                })
             };
-            changes = changes
-                && !blocks
-                    .iter()
-                    .all(|&block| self.preds(block).iter().all(|&pred| is_kept(pred, block)));
+            changes = changes && !self.heads.iter().all(is_kept);
         }
         // Numbers in the tree: sizes from below, then places from above.
         let span = &mut self.span;
@@ -220,16 +233,14 @@ impl Flow {
         const NONE: BlockId = BlockId(NOWHERE);
         let len = self.place.len();
         refill(&mut self.depth, 0, len);
-        let is_head =
-            |block: &&BlockId| self.preds(**block).iter().any(|p| self.is_back(*p, **block));
-        if !self.order.iter().any(|block| is_head(&block)) {
+        if self.heads.is_empty() {
             return;
         }
         // The closest start of a loop around each block other than itself, and the farthest that is known.
         let mut around = vec![NONE; len];
         let mut outer: Vec<BlockId> = (0..).map(BlockId).take(len).collect();
         let mut next = Vec::new();
-        for &head in self.order.iter().rev() {
+        for &head in self.heads.iter().rev() {
             let preds = self.preds(head).iter();
             next.extend(preds.filter(|pred| self.is_back(**pred, head)));
             if next.is_empty() {
@@ -255,10 +266,14 @@ impl Flow {
     }
 }
 
-/// Makes a vector one of so many of a value, in the room that it has.
+/// Makes a vector one of so many of a value, in the room that it has if that is enough.
 fn refill<T: Copy>(all: &mut Vec<T>, value: T, len: usize) {
-    all.clear();
-    all.resize(len, value);
+    if all.capacity() < len {
+        *all = vec![value; len];
+    } else {
+        all.clear();
+        all.resize(len, value);
+    }
 }
 
 /// The end of a chain, which becomes shorter.

@@ -1,7 +1,7 @@
 //! A function.
 
 use crate::fold;
-use crate::inst::{BlockId, Cmp, Edge, Inst, Table, Term, Value};
+use crate::inst::{BinOp, BlockId, Cmp, Edge, Inst, Table, Term, Value};
 use alloc::vec::Vec;
 
 /// A straight run of instructions.
@@ -48,6 +48,33 @@ pub struct Func<C> {
     pub frame: Option<Value>,
     /// Whether a value may be used that is the same as another.
     is_aliased: bool,
+    /// What instructions there may be, among those that some passes are about alone.
+    pub(crate) kinds: Kinds,
+}
+
+/// Which kinds of instructions a function may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kinds {
+    pub(crate) divisions: bool,
+    pub(crate) choices: bool,
+    pub(crate) charges: bool,
+    /// Numbers that no instruction of 64 bits has.
+    pub(crate) large: bool,
+}
+
+impl Kinds {
+    #[inline]
+    fn note(&mut self, inst: &Inst) {
+        match *inst {
+            Inst::Const(number) => self.large |= is_large(number),
+            Inst::Bin { op: BinOp::Div | BinOp::SDiv | BinOp::Mod | BinOp::SMod, .. } => {
+                self.divisions = true;
+            }
+            Inst::Select { .. } => self.choices = true,
+            Inst::Charge(_) => self.charges = true,
+            _ => {}
+        }
+    }
 }
 
 impl<C> Func<C> {
@@ -63,6 +90,18 @@ impl<C> Func<C> {
             tables: Vec::new(),
             frame: None,
             is_aliased: false,
+            kinds: Kinds { divisions: false, choices: false, charges: false, large: false },
+        }
+    }
+
+    /// The same with room for so many instructions and numbers, and for blocks.
+    #[must_use]
+    pub fn with_capacity(insts: usize, blocks: usize) -> Self {
+        Self {
+            insts: Vec::with_capacity(insts),
+            notes: Vec::with_capacity(insts),
+            blocks: Vec::with_capacity(blocks),
+            ..Self::new()
         }
     }
 
@@ -88,6 +127,7 @@ impl<C> Func<C> {
     /// An instruction that stands nowhere yet.
     #[inline]
     pub fn add(&mut self, inst: Inst, origin: u32) -> Value {
+        self.kinds.note(&inst);
         let bits = fold::bits(self, &inst);
         self.row(inst, origin, bits)
     }
@@ -128,6 +168,7 @@ impl<C> Func<C> {
     /// A number. It stands in no block: it is there everywhere.
     #[inline]
     pub fn number(&mut self, number: u64, origin: u32) -> Value {
+        self.kinds.large |= is_large(number);
         self.row(Inst::Const(number), origin, fold::bits_of(number))
     }
 
@@ -340,6 +381,12 @@ fn resolve(notes: &mut [Note], value: Value) -> Value {
         at = beyond;
     }
     at
+}
+
+/// Whether no instruction of 64 bits has such a number.
+#[inline]
+pub(crate) fn is_large(number: u64) -> bool {
+    i32::try_from(number.cast_signed()).is_err()
 }
 
 /// A number of a table's rows. What is longer than numbers reach is not built: functions are bounded long before.

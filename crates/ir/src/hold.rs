@@ -5,7 +5,7 @@
 //! may be made anew at each use where registers run out.
 
 use crate::flow::Flow;
-use crate::func::Func;
+use crate::func::{Func, is_large};
 use crate::inst::{BinOp, BlockId, Cmp, Inst, Term, UnOp, Value};
 use crate::repeat::body_of;
 use alloc::vec::Vec;
@@ -19,17 +19,12 @@ const MOST_LOOPS: usize = 64;
 impl<C> Func<C> {
     /// Holds such numbers; whether there are any.
     pub fn hold_numbers(&mut self, flow: &Flow) -> bool {
-        let may_be_held = |inst: &Inst| match *inst {
-            Inst::Const(number) => is_large(number),
-            Inst::Select { .. } => true,
-            _ => false,
-        };
-        if !self.insts.iter().any(may_be_held) {
+        if !self.kinds.large && !self.kinds.choices {
             return false;
         }
         let (mut any, mut left) = (false, MOST_LOOPS);
         // Inner loops come behind those around them.
-        for &head in flow.order.iter().rev() {
+        for &head in flow.heads.iter().rev() {
             let Some(body) = body_of(flow, head) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
             left = less;
@@ -122,9 +117,4 @@ impl<C> Func<C> {
 /// Whether an operation has its second operand in a register like any other.
 const fn takes_numbers(op: BinOp) -> bool {
     matches!(op, BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::And | BinOp::Or | BinOp::Xor)
-}
-
-/// Whether no instruction of 64 bits has such a number.
-fn is_large(number: u64) -> bool {
-    i32::try_from(number.cast_signed()).is_err()
 }

@@ -162,6 +162,21 @@ impl Mem {
     }
 }
 
+/// Calls `f` with an operand that may not be there.
+#[inline]
+fn some(value: Value, mut f: impl FnMut(Value)) {
+    if value != Value::NONE {
+        f(value);
+    }
+}
+
+#[inline]
+fn some_mut(value: &mut Value, mut f: impl FnMut(&mut Value)) {
+    if *value != Value::NONE {
+        f(value);
+    }
+}
+
 /// An instruction, which gives a value or has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "fields are the field's own terms")]
@@ -272,65 +287,88 @@ impl Inst {
     /// Calls `f` with each operand.
     #[inline]
     pub fn operands(&self, mut f: impl FnMut(Value)) {
-        let mut some = |value: Value| {
-            if value != Value::NONE {
-                f(value);
-            }
-        };
         match *self {
             Self::Param | Self::Const(_) | Self::Frame | Self::Charge(_) | Self::Ask => {}
             Self::Bin { a, b, .. } => {
-                some(a);
-                some(b);
+                f(a);
+                f(b);
             }
-            Self::Un { a, .. } | Self::Refund(a) => some(a),
-            Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(some),
+            Self::Un { a, .. } | Self::Refund(a) => f(a),
             Self::Load { mem, .. } | Self::Sum { mem, .. } => {
-                some(mem.base);
-                some(mem.index);
+                f(mem.base);
+                some(mem.index, f);
             }
-            Self::Copy { to, from, .. } => [to.base, to.index, from].into_iter().for_each(some),
             Self::Store { mem, value, .. } => {
-                [mem.base, mem.index, value].into_iter().for_each(some);
+                f(mem.base);
+                if mem.index != Value::NONE {
+                    f(mem.index);
+                }
+                f(value);
+            }
+            Self::Select { cmp, yes, no } => [cmp.a, cmp.b, yes, no].into_iter().for_each(f),
+            Self::Copy { to, from, .. } => {
+                f(to.base);
+                if to.index != Value::NONE {
+                    f(to.index);
+                }
+                f(from);
             }
             Self::Atomic { mem, value, expected, .. } => {
-                [mem.base, mem.index, value, expected].into_iter().for_each(some);
+                f(mem.base);
+                if mem.index != Value::NONE {
+                    f(mem.index);
+                }
+                f(value);
+                some(expected, f);
             }
-            Self::Call { args, .. } => args.into_iter().for_each(some),
+            Self::Call { args, .. } => {
+                args.into_iter().filter(|arg| *arg != Value::NONE).for_each(f)
+            }
         }
     }
 
     /// Calls `f` with each operand, to be changed.
     #[inline]
     pub fn operands_mut(&mut self, mut f: impl FnMut(&mut Value)) {
-        let mut some = |value: &mut Value| {
-            if *value != Value::NONE {
-                f(value);
-            }
-        };
         match self {
             Self::Param | Self::Const(_) | Self::Frame | Self::Charge(_) | Self::Ask => {}
             Self::Bin { a, b, .. } => {
-                some(a);
-                some(b);
+                f(a);
+                f(b);
             }
-            Self::Un { a, .. } | Self::Refund(a) => some(a),
-            Self::Select { cmp, yes, no } => {
-                [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(some);
-            }
+            Self::Un { a, .. } | Self::Refund(a) => f(a),
             Self::Load { mem, .. } | Self::Sum { mem, .. } => {
-                [&mut mem.base, &mut mem.index].into_iter().for_each(some);
-            }
-            Self::Copy { to, from, .. } => {
-                [&mut to.base, &mut to.index, from].into_iter().for_each(some);
+                f(&mut mem.base);
+                some_mut(&mut mem.index, f);
             }
             Self::Store { mem, value, .. } => {
-                [&mut mem.base, &mut mem.index, value].into_iter().for_each(some);
+                f(&mut mem.base);
+                if mem.index != Value::NONE {
+                    f(&mut mem.index);
+                }
+                f(value);
+            }
+            Self::Select { cmp, yes, no } => {
+                [&mut cmp.a, &mut cmp.b, yes, no].into_iter().for_each(f);
+            }
+            Self::Copy { to, from, .. } => {
+                f(&mut to.base);
+                if to.index != Value::NONE {
+                    f(&mut to.index);
+                }
+                f(from);
             }
             Self::Atomic { mem, value, expected, .. } => {
-                [&mut mem.base, &mut mem.index, value, expected].into_iter().for_each(some);
+                f(&mut mem.base);
+                if mem.index != Value::NONE {
+                    f(&mut mem.index);
+                }
+                f(value);
+                some_mut(expected, f);
             }
-            Self::Call { args, .. } => args.iter_mut().for_each(some),
+            Self::Call { args, .. } => {
+                args.iter_mut().filter(|arg| **arg != Value::NONE).for_each(f)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::flow::Flow;
 use crate::func::Func;
 use crate::inst::{BlockId, Edge, Inst, Mem, Term, Value};
 use crate::repeat::body_of;
+use alloc::vec;
 use alloc::vec::Vec;
 use skep_isa::Size;
 
@@ -44,12 +45,14 @@ impl<C> Func<C> {
         // Values in new blocks, with the blocks before these: both are part of the same loops.
         let mut beside: Vec<(BlockId, Value)> = Vec::new();
         // Inner loops come behind those around them, so that what leaves one may leave the next.
-        for &head in flow.order.iter().rev() {
+        for &head in flow.heads.iter().rev() {
             let Some(mut body) = body_of(flow, head) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
             left = less;
             body.sort_unstable_by_key(|block| flow.place[block.index()]);
-            inside.resize(self.insts.len(), MOST_LOOPS);
+            if inside.is_empty() {
+                inside = vec![MOST_LOOPS; self.insts.len()];
+            }
             self.mark(&body, &beside, &mut inside, left);
             let moved = self.invariants(flow, &body, |value| inside[value.index()] == left);
             if !moved.is_empty() {

@@ -228,7 +228,8 @@ impl<C> Func<C> {
     pub fn decide_comparisons(&mut self, flow: &Flow) -> bool {
         let (mut ways, mut any) = (false, false);
         for &block in &flow.order {
-            for n in 0..self.blocks[block.index()].insts.len() {
+            let insts = if self.kinds.choices { self.blocks[block.index()].insts.len() } else { 0 };
+            for n in 0..insts {
                 let value = self.blocks[block.index()].insts[n];
                 if let Inst::Select { cmp, yes, no } = self.insts[value.index()]
                     && let Some(holds) = self.decided_now(cmp)
@@ -311,10 +312,15 @@ impl<C> Func<C> {
         }
     }
 
-    /// What parameters may be, by what they get.
-    fn bound_params(&mut self, preds: &[BlockId], block: BlockId, most: &mut Vec<u8>) {
+    /// What parameters may be, by what they get; whether that is less for any than was known.
+    pub(crate) fn bound_params(
+        &mut self,
+        preds: &[BlockId],
+        block: BlockId,
+        most: &mut Vec<u8>,
+    ) -> bool {
         if block == BlockId(0) || self.blocks[block.index()].params.is_empty() {
-            return;
+            return false;
         }
         most.clear();
         most.resize(self.blocks[block.index()].params.len(), 0);
@@ -327,8 +333,12 @@ impl<C> Func<C> {
                 }
             });
         }
+        let mut any = false;
         for (param, most) in self.blocks[block.index()].params.iter().zip(most) {
-            self.notes[param.index()].bits = *most;
+            let bits = &mut self.notes[param.index()].bits;
+            any |= *most < *bits;
+            *bits = *most;
         }
+        any
     }
 }

@@ -55,29 +55,31 @@ impl<C> Func<C> {
         tells
     }
 
-    /// Notes where parameters have fewer bits than was known, by what they get; whether there were any.
-    pub fn narrow_params(&mut self, flow: &Flow) -> bool {
-        let blocks = flow.order.get(1..).unwrap_or_default();
-        if blocks.iter().all(|block| self.blocks[block.index()].params.is_empty()) {
-            return false;
+    /// The same in a function as it is lifted. But for blocks that edges lead back to, or have before branches were decided as
+    /// `ways` says, blocks have parameters for what differs only: as long as those of others stay, all do.
+    pub fn prune_lifted_params(&mut self, flow: &Flow, ways: bool) -> bool {
+        if ways || self.any_goes(flow, &flow.heads) {
+            return self.prune_params(flow);
         }
-        let mut most = vec![0u8; self.insts.len()];
-        for &block in &flow.order {
-            self.edges(block, |edge| {
-                let params = &self.blocks[edge.to.index()].params;
-                for (param, arg) in params.iter().zip(self.args(edge)) {
-                    let most = &mut most[param.index()];
-                    *most = self.bits(*arg).max(*most);
-                }
-            });
-        }
-        let mut any = false;
-        for block in blocks {
-            for param in &self.blocks[block.index()].params {
-                let (bits, most) = (&mut self.notes[param.index()].bits, most[param.index()]);
-                any |= most < *bits;
-                *bits = most.min(*bits);
-            }
+        debug_assert!(!self.any_goes(flow, flow.order.get(1..).unwrap_or_default()));
+        false
+    }
+
+    /// Whether any parameter of these blocks gets one value.
+    fn any_goes(&mut self, flow: &Flow, blocks: &[BlockId]) -> bool {
+        blocks.iter().any(|&block| {
+            let params = self.blocks[block.index()].params.len();
+            (0..params).any(|n| self.only_value(flow.preds(block), block, n).is_some())
+        })
+    }
+
+    /// Notes where parameters have fewer bits than was known, by what they get; whether there were any. In a function as it is
+    /// lifted, of parameters of other blocks than those just as much is known.
+    pub fn narrow_params(&mut self, flow: &Flow, ways: bool) -> bool {
+        let blocks = if ways { flow.order.get(1..).unwrap_or_default() } else { &flow.heads };
+        let (mut any, mut most) = (false, Vec::new());
+        for &block in blocks {
+            any |= self.bound_params(flow.preds(block), block, &mut most);
         }
         any
     }
@@ -91,28 +93,25 @@ impl<C> Func<C> {
     ) -> Option<Value> {
         let param = self.blocks[block.index()].params[n];
         let mut only = None;
-        let mut differ = false;
+        let mut fits = |f: &mut Self, edge: Edge| {
+            if edge.to != block {
+                return true;
+            }
+            let arg = f.pool[edge.start as usize + n];
+            let arg = f.resolve(arg);
+            arg == param || f.is_equal(*only.get_or_insert(arg), arg)
+        };
         for &pred in preds {
-            let mut args = [None; 2];
-            match self.blocks[pred.index()].term {
-                Term::Jump(edge) => args[0] = Some(edge),
+            let fit = match self.blocks[pred.index()].term {
+                Term::Jump(edge) => fits(self, edge),
                 Term::Branch { yes, no, .. } | Term::MayGoto { yes, no } => {
-                    args = [Some(yes), Some(no)];
+                    fits(self, yes) && fits(self, no)
                 }
                 // Tables are long, and rarely give one value only.
-                Term::Switch { .. } => return None,
-                Term::Return(_) => {}
-            }
-            for edge in args.into_iter().flatten().filter(|edge| edge.to == block) {
-                let arg = self.pool[edge.start as usize + n];
-                let arg = self.resolve(arg);
-                match only {
-                    _ if arg == param => {}
-                    None => only = Some(arg),
-                    Some(other) => differ |= !self.is_equal(other, arg),
-                }
-            }
-            if differ {
+                Term::Switch { .. } => false,
+                Term::Return(_) => true,
+            };
+            if !fit {
                 return None;
             }
         }
@@ -150,7 +149,7 @@ impl<C> Func<C> {
         let mut used = Used { live: vec![false; self.insts.len()], next: Vec::new() };
         // Where each parameter is, once that is asked for.
         let mut places: Vec<(BlockId, u32)> = Vec::new();
-        let mut is_any_dead = false;
+        let (mut is_any_dead, mut is_any_left) = (false, false);
         // The last first: uses come before what they use, but for those round loops.
         for &block in flow.order.iter().rev() {
             self.edges(block, |edge| {
@@ -165,6 +164,8 @@ impl<C> Func<C> {
                 if used.live[value.index()] || inst.has_effect() {
                     used.live[value.index()] = true;
                     inst.operands(|operand| used.live[operand.index()] = true);
+                } else {
+                    is_any_left = true;
                 }
             }
             let place = flow.place[block.index()];
@@ -191,8 +192,10 @@ impl<C> Func<C> {
         if is_any_dead {
             self.retain_params(flow, &live);
         }
-        for &block in &flow.order {
-            self.blocks[block.index()].insts.retain(|value| live[value.index()]);
+        if is_any_left {
+            for &block in &flow.order {
+                self.blocks[block.index()].insts.retain(|value| live[value.index()]);
+            }
         }
     }
 

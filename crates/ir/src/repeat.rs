@@ -21,8 +21,7 @@ const MOST_COPIES: usize = 4;
 impl<C> Func<C> {
     /// Repeats small loops whose turns are charged; whether there are any, so that [`Flow`] is to be found anew.
     pub fn repeat_turns(&mut self, flow: &Flow) -> bool {
-        let charges = |inst: &Inst| matches!(inst, Inst::Charge(_));
-        if !self.insts.iter().any(charges) {
+        if !self.kinds.charges {
             return false;
         }
         // Where each value is given.
@@ -36,7 +35,7 @@ impl<C> Func<C> {
         let (mut any, mut left) = (false, MOST_LOOPS);
         // Loops that hold others come before them and stay as they are, and what follows a loop comes behind it, so that what
         // was known of the ways at first still says what is asked of it.
-        for &head in &flow.order {
+        for &head in &flow.heads {
             let Some(body) = body_of(flow, head) else { continue };
             let Some(copies) = self.copies(flow, &body) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
@@ -244,11 +243,6 @@ impl<C> Func<C> {
 
 /// The blocks of the loop that starts at a block, which is the first of them, if there is one and they are few.
 pub(crate) fn body_of(flow: &Flow, head: BlockId) -> Option<Vec<BlockId>> {
-    // Most blocks have none from behind them, which costs less to see.
-    let place = flow.place[head.index()];
-    if flow.preds(head).iter().all(|pred| flow.place[pred.index()] < place) {
-        return None;
-    }
     let backs = flow.preds(head).iter().filter(|pred| flow.is_back(**pred, head));
     let mut next: Vec<BlockId> = Vec::with_capacity(2 * MOST_BLOCKS);
     next.extend(backs);

@@ -3,10 +3,12 @@
 use crate::address::Uses;
 use crate::flow::Flow;
 use crate::func::Func;
-use crate::inst::{BlockId, Edge, Inst, Term, Value};
+use crate::inst::{BinOp, BlockId, Edge, Inst, Term, Value};
 use alloc::vec::Vec;
+use skep_isa::Width;
 
-/// Terms of a sum that are put in another order, at most.
+/// Terms of a sum that are put in another order, at least and at most.
+const LEAST_TERMS: usize = 3;
 const MOST_TERMS: usize = 32;
 
 impl<C> Func<C> {
@@ -14,7 +16,9 @@ impl<C> Func<C> {
     pub fn skip_jumps(&mut self, flow: &Flow) -> bool {
         let mut any = false;
         for &block in &flow.order {
-            if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term {
+            if let Term::Branch { cmp, yes, no } = self.blocks[block.index()].term
+                && (self.jumps(yes.to) || self.jumps(no.to))
+            {
                 let (yes, no, past) = self.past_jumps(flow, block, yes, no);
                 let (no, yes, other) = self.past_jumps(flow, block, no, yes);
                 any |= past || other;
@@ -24,12 +28,16 @@ impl<C> Func<C> {
         any
     }
 
+    fn jumps(&self, block: BlockId) -> bool {
+        matches!(self.blocks[block.index()].term, Term::Jump(_))
+    }
+
     /// Puts blocks behind those from which alone control comes to them, by a jump.
     pub fn join_blocks(&mut self, flow: &mut Flow) {
-        let mut part_of: Vec<BlockId> = (0..).map(BlockId).take(flow.place.len()).collect();
-        let mut any = false;
+        // Filled where there are any.
+        let mut part_of: Vec<BlockId> = Vec::new();
         for &block in &flow.order {
-            if part_of[block.index()] != block {
+            if part_of.get(block.index()).is_some_and(|of| *of != block) {
                 continue;
             }
             while let Term::Jump(edge) = self.blocks[block.index()].term
@@ -37,6 +45,9 @@ impl<C> Func<C> {
                 && self.blocks[edge.to.index()].params.is_empty()
                 && edge.to != block
             {
+                if part_of.is_empty() {
+                    part_of.extend((0..).map(BlockId).take(flow.place.len()));
+                }
                 let next = edge.to.index();
                 let insts = core::mem::take(&mut self.blocks[next].insts);
                 let own = &mut self.blocks[block.index()].insts;
@@ -48,10 +59,9 @@ impl<C> Func<C> {
                 self.blocks[block.index()].term = self.blocks[next].term;
                 self.blocks[next].term = Term::Return(Value::NONE);
                 part_of[next] = block;
-                any = true;
             }
         }
-        if any {
+        if !part_of.is_empty() {
             flow.join(&part_of);
         }
     }
@@ -94,9 +104,9 @@ impl<C> Func<C> {
     /// Adds values that come round a loop last, so that the turns of it wait for one addition each:
     /// `((sum + a) + b) + c` becomes `sum + ((a + b) + c)`.
     pub(crate) fn balance_sums(&mut self, flow: &Flow, uses: &mut Option<Vec<Uses>>) {
-        for &block in &flow.order {
+        for &block in &flow.heads {
             let is_loop = flow.preds(block).contains(&block);
-            if !is_loop || self.blocks[block.index()].params.is_empty() {
+            if !is_loop || !self.has_sum(block) {
                 continue;
             }
             let uses = uses.get_or_insert_with(|| self.count_uses(flow));
@@ -109,15 +119,39 @@ impl<C> Func<C> {
         }
     }
 
+    /// Whether a block adds so many values to any parameter, one after the other, that their order matters.
+    fn has_sum(&self, block: BlockId) -> bool {
+        // Sums, each with how many values have been added.
+        let mut sums: Vec<(Value, BinOp, Width, usize)> = Vec::new();
+        for &value in &self.blocks[block.index()].insts {
+            let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } = *self.inst(value)
+            else {
+                continue;
+            };
+            for (sum, of, on, terms) in &mut sums {
+                if (*sum == a || *sum == b) && (*of, *on) == (op, width) {
+                    (*sum, *terms) = (value, *terms + 1);
+                    if *terms == LEAST_TERMS {
+                        return true;
+                    }
+                }
+            }
+            if [a, b].iter().any(|term| matches!(self.inst(*term), Inst::Param)) {
+                sums.push((value, op, width, 1));
+            }
+        }
+        false
+    }
+
     /// The same for one parameter, which is used once.
     fn balance(&mut self, block: BlockId, param: Value, uses: &[Uses]) {
         let insts = &self.blocks[block.index()].insts;
         let mut sum = param;
-        let (mut chain, mut terms) = (Vec::new(), Vec::new());
+        let (mut chain, mut terms) =
+            (Vec::with_capacity(MOST_TERMS), Vec::with_capacity(MOST_TERMS));
         let mut on = None;
         for &value in insts {
-            let Inst::Bin { op: op @ (crate::BinOp::Add | crate::BinOp::Xor), width, a, b } =
-                *self.inst(value)
+            let Inst::Bin { op: op @ (BinOp::Add | BinOp::Xor), width, a, b } = *self.inst(value)
             else {
                 continue;
             };
@@ -137,7 +171,7 @@ impl<C> Func<C> {
             }
         }
         // The last keeps its value.
-        let (Some((op, width)), 3..) = (on, chain.len()) else { return };
+        let (Some((op, width)), LEAST_TERMS..) = (on, chain.len()) else { return };
         let mut all = terms[0];
         for (&value, &term) in chain.iter().zip(terms.get(1..).unwrap_or_default()) {
             // This stood where one term fewer was there; it moves to where the next is.

@@ -45,7 +45,7 @@ impl<C> Func<C> {
     pub fn unroll(&mut self, flow: &Flow) -> bool {
         let mut any = false;
         let mut left = MOST_LOOPS;
-        for &block in &flow.order {
+        for &block in &flow.heads {
             let Some(found) = self.loop_of(flow, block) else { continue };
             let Some((_, turns)) = self.turns_of(&found) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
@@ -162,7 +162,7 @@ impl<C> Func<C> {
         // Most instructions come with a number at most.
         let all = insts.len().saturating_mul(usize::try_from(copies).unwrap_or(0));
         self.reserve(2 * all + params.len());
-        self.blocks[block.index()].insts.reserve(all);
+        self.blocks[block.index()].insts = Vec::with_capacity(all);
         let mut now: Vec<Value> = params
             .iter()
             .map(|&param| {

@@ -99,7 +99,7 @@ impl<C> Func<C> {
     /// found anew.
     pub fn widen_loops(&mut self, flow: &Flow) -> bool {
         let (mut any, mut left) = (false, MOST_LOOPS);
-        for &block in &flow.order {
+        for &block in &flow.heads {
             let Some(narrow) = self.narrow(flow, block) else { continue };
             let Some(less) = left.checked_sub(1) else { break };
             left = less;

@@ -53,10 +53,54 @@ fn dominators_are_what_control_does_not_get_round() {
             }
             let is_ahead = |pred: &&BlockId| flow.place[pred.index()] >= flow.place[block.index()];
             let back = flow.preds(block).iter().find(is_ahead);
+            assert_eq!(flow.heads.contains(&block), back.is_some(), "{block:?}: {f}");
             entered_twice += u32::from(back.is_some_and(|pred| !flow.is_back(*pred, block)));
         }
     }
     assert!(entered_twice > 500, "{entered_twice}");
+}
+
+/// Where loops start is told in order, and once.
+#[test]
+fn starts_of_loops_are_in_order() {
+    for seed in 0..1_000 {
+        let f = graph(seed);
+        let flow = Flow::new(&f);
+        let places: Vec<u32> = flow.heads.iter().map(|head| flow.place[head.index()]).collect();
+        assert!(places.is_sorted_by(|a, b| a < b), "{places:?}: {f}");
+    }
+}
+
+/// In a function as it is lifted, only parameters of blocks that edges lead back to are looked at, unless one of them goes.
+#[test]
+fn parameters_of_loops_decide_for_all() {
+    let pruned = |is_loop: bool, ways: bool| {
+        let mut f: Func<()> = Func::new();
+        let [entry, next, end] = [(); 3].map(|()| f.block());
+        let [a, b] = [(); 2].map(|()| f.param(entry, 0));
+        let param = f.param(next, 0);
+        let edge = f.edge(next, [a]);
+        f.blocks[entry.index()].term = Term::Jump(edge);
+        let no = f.edge(end, []);
+        f.blocks[next.index()].term = if is_loop {
+            let yes = f.edge(next, [a]);
+            Term::Branch { cmp: Cmp { cond: Cond::Lt, width: Width::W64, a: param, b }, yes, no }
+        } else {
+            Term::Jump(no)
+        };
+        f.blocks[end.index()].term = Term::Return(param);
+        assert_eq!(check(&f), Ok(()));
+        f.set_bits(a, 8);
+        let flow = Flow::new(&f);
+        let narrower = f.narrow_params(&flow, ways);
+        assert_eq!(narrower, is_loop || ways);
+        f.prune_lifted_params(&flow, ways);
+        assert_eq!(check(&f), Ok(()));
+        f.blocks[next.index()].params.is_empty()
+    };
+    assert!(pruned(true, false));
+    assert!(pruned(true, true));
+    assert!(pruned(false, true));
 }
 
 /// What is told of parameters that go is whether more is known of what takes their place.

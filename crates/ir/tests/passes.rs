@@ -201,7 +201,7 @@ fn passes_keep_what_functions_mean() {
             f.prune_params(&Flow::new(f));
         });
         passes("narrow", &mut |f| {
-            f.narrow_params(&Flow::new(f));
+            f.narrow_params(&Flow::new(f), true);
         });
         passes("number", &mut |f| {
             while f.number_values(&Flow::new(f)) {

@@ -6,6 +6,7 @@ pub(crate) mod place;
 
 use crate::code::CompileError;
 use crate::lift::{Lifted, lift};
+use crate::optimise::optimise;
 use crate::shape::{Function, Lengths, Shape};
 use crate::surroundings::Surroundings;
 use alloc::vec::Vec;
@@ -39,10 +40,9 @@ pub(crate) fn optimised<L: Lengths, O: Surroundings + ?Sized>(
         return Err(unsupported("a program too long for the second tier"));
     }
     let shape = Shape::new::<L, O>(&prog.insns, outside)?;
-    let mut functions = lift(&prog.insns, &shape, outside)?;
-    for (f, flow) in &mut functions {
-        *flow = crate::optimise::optimise(f, core::mem::take(flow), outside.style());
-    }
+    let style = outside.style();
+    let functions =
+        lift(&prog.insns, &shape, outside, |f, flow, ways| optimise(f, flow, ways, style))?;
     Ok((shape, functions))
 }
 

@@ -53,7 +53,8 @@ pub enum Outer {
 /// A function of the program.
 pub(crate) type Lifted = Func<Outer>;
 
-/// Functions of the program, in order of their start, each with the way control goes through it.
+/// Functions of the program, in order of their start, each with the way control goes through it: what `finish` makes of them,
+/// given whether branches were decided.
 ///
 /// # Errors
 /// [`CompileError`] if the program uses what is not compiled.
@@ -61,6 +62,7 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
     insns: &Insns,
     shape: &Shape,
     outside: &O,
+    finish: impl Fn(&mut Lifted, Flow, bool) -> Flow,
 ) -> Result<Vec<(Lifted, Flow)>, CompileError> {
     let ends = shape.functions.iter().skip(1).map(|next| next.start);
     let len = u32::try_from(insns.len()).unwrap_or(u32::MAX);
@@ -94,10 +96,11 @@ pub(crate) fn lift<O: Surroundings + ?Sized>(
                     .ok_or(CompileError::Flow { pc: Pc(function.start) })?
             }
         };
-        let (f, ways) = lifted;
+        let (mut f, ways) = lifted;
         if ways {
             flow.renew(&f);
         }
+        flow = finish(&mut f, flow, ways);
         Ok((f, flow))
     });
     each.collect()
@@ -189,7 +192,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
         let count = self.vars.count;
         let entry = BlockId(0);
         let start = self.blocks.all.first().map_or(0, |block| block.start);
-        self.f.blocks[0].params.reserve_exact(5);
+        self.f.blocks[0].params = Vec::with_capacity(5);
         let args: [Value; 5] = core::array::from_fn(|_| self.f.param(entry, start));
         self.now[1..6].copy_from_slice(&args);
         self.ends[..count].copy_from_slice(&self.now);
@@ -259,7 +262,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let kept = ones(at.reads & !differ);
             self.kept.extend(kept.map(|var| (block, var, self.now[var])));
         }
-        self.f.blocks[block.index()].params.reserve_exact(differ.count_ones() as usize);
+        self.f.blocks[block.index()].params = Vec::with_capacity(differ.count_ones() as usize);
         for var in ones(differ) {
             let param = self.f.param(block, at.start);
             let mut bits = if !is_head {
@@ -288,7 +291,7 @@ impl<'a, O: Surroundings + ?Sized> Lifter<'a, O> {
             let block = self.blocks.of(self.block);
             (block.start, block.end)
         };
-        self.f.blocks[self.block.index()].insts.reserve((end - start) as usize);
+        self.f.blocks[self.block.index()].insts = Vec::with_capacity((end - start) as usize);
         let mut pc = Pc(start);
         while pc.0 < end {
             let Some(insn) = self.insns.get(pc).copied() else { break };

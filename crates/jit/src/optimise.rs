@@ -9,11 +9,11 @@ const MOST_ROUNDS: usize = 4;
 
 /// Makes a function quicker; the way control goes through it then.
 ///
-/// Values have been numbered as they were lifted. They are once more where more is known by then of parameters. Switches
+/// Values have been numbered as they were lifted, and `ways` says whether branches were decided then. They are once more where more is known by then of parameters. Switches
 /// become tables if the processor may guess where jumps to registers lead. Loops that copy and add up memory do so many bytes
 /// at once.
-pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, style: Style) -> Flow {
-    let mut is_new = f.prune_params(&flow) | f.narrow_params(&flow);
+pub(crate) fn optimise(f: &mut Lifted, mut flow: Flow, ways: bool, style: Style) -> Flow {
+    let mut is_new = f.prune_lifted_params(&flow, ways) | f.narrow_params(&flow, ways);
     if is_new {
         for _ in 0..MOST_ROUNDS {
             let ways = f.number_values(&flow);

@@ -10,8 +10,12 @@ pub(crate) type Move<R> = (Loc<R>, Loc<R>);
 
 /// Moves of an edge.
 pub(crate) fn of_edge<H: Host>(f: &Lifted, places: &Places<H>, edge: Edge) -> Vec<Move<H::Gpr>> {
+    let args = f.args(edge);
+    if args.is_empty() {
+        return Vec::new();
+    }
     let params = &f.blocks[edge.to.index()].params;
-    let pairs = params.iter().zip(f.args(edge));
+    let pairs = params.iter().zip(args);
     pairs
         .map(|(&param, &arg)| (places.loc(param), places.loc(arg)))
         .filter(|(to, from)| to != from && *to != Loc::Nowhere)

@@ -225,6 +225,10 @@ struct Lives<'a, H: Host> {
     ranges: Vec<(usize, usize)>,
     /// Whether an instruction may need two registers for numbers.
     needs_two: bool,
+    /// Whether numbers are held over loops: such a value needs no place at all.
+    any_held: bool,
+    /// How many values are alive at once somewhere.
+    most_alive: usize,
 }
 
 impl<'a, H: Host> Lives<'a, H> {
@@ -239,9 +243,11 @@ impl<'a, H: Host> Lives<'a, H> {
             deaths: Vec::with_capacity(len),
             ranges: vec![(0, 0); f.blocks.len()],
             needs_two: false,
+            any_held: false,
+            most_alive: 0,
         };
-        this.find_live_in()?;
         let mut now = Now::new(len);
+        this.find_live_in(&mut now)?;
         for &block in &flow.order {
             this.walk(block, &mut now);
         }
@@ -264,7 +270,7 @@ impl<'a, H: Host> Lives<'a, H> {
 
     /// Values alive at the start of blocks, value by value (Brandner, Boissinot, Darte, Dupont de Dinechin and Rastello,
     /// "Computing Liveness Sets for SSA-Form Programs", 2011, algorithm 6): the cost is that of what is found.
-    fn find_live_in(&mut self) -> Result<(), CompileError> {
+    fn find_live_in(&mut self, now: &mut Now) -> Result<(), CompileError> {
         let f = self.f;
         if self.flow.order.len() == 1 {
             self.live_in = Rows::new(f.blocks.len(), &[]);
@@ -273,8 +279,11 @@ impl<'a, H: Host> Lives<'a, H> {
         // Where each value is given; what is not placed is given nowhere.
         const NOWHERE: BlockId = BlockId(u32::MAX);
         let mut home = vec![NOWHERE; f.insts.len()];
-        // Uses outside of the block that gives a value, by values.
-        let mut uses = Vec::with_capacity(f.insts.len());
+        // Uses outside of the block that gives a value, each with the one before of the same value; the last of each value.
+        let mut uses: Vec<(BlockId, u32)> = Vec::with_capacity(2 * USUALLY_ALIVE);
+        let mut used: Vec<Value> = Vec::with_capacity(USUALLY_ALIVE);
+        let last_use = &mut now.at;
+        let mut outside: Vec<Value> = Vec::with_capacity(USUALLY_ALIVE);
         // What gives a value comes before what uses it.
         for &block in &self.flow.order {
             let block_of = &f.blocks[block.index()];
@@ -282,27 +291,37 @@ impl<'a, H: Host> Lives<'a, H> {
                 home[value.index()] = block;
             }
             self.each_use(block, |value| {
-                let home = home[value.index()];
-                if home != block && home != NOWHERE {
-                    uses.push((value, block));
+                if home[value.index()] != block {
+                    outside.push(value);
                 }
             });
+            for value in outside.drain(..).filter(|value| home[value.index()] != NOWHERE) {
+                let at = u32::try_from(uses.len()).unwrap_or(u32::MAX);
+                let before = core::mem::replace(&mut last_use[value.index()], at);
+                uses.push((block, before));
+                if before == u32::MAX {
+                    used.push(value);
+                }
+            }
         }
-        uses.sort_unstable();
-        uses.dedup();
         // From each use up to where the value is given, as far as no other use has led before.
         let mut last = vec![Value::NONE; f.blocks.len()];
         let mut found: Vec<(BlockId, Value)> = Vec::with_capacity(2 * uses.len());
         let mut next = Vec::with_capacity(f.blocks.len());
-        for (value, block) in uses {
-            next.push(block);
-            while let Some(block) = next.pop() {
-                if core::mem::replace(&mut last[block.index()], value) == value {
-                    continue;
+        for value in used {
+            let home = home[value.index()];
+            let mut use_at = core::mem::replace(&mut last_use[value.index()], u32::MAX);
+            while let Some(&(block, before)) = uses.get(use_at as usize) {
+                next.push(block);
+                use_at = before;
+                while let Some(block) = next.pop() {
+                    if core::mem::replace(&mut last[block.index()], value) == value {
+                        continue;
+                    }
+                    found.push((block, value));
+                    let preds = self.flow.preds(block).iter();
+                    next.extend(preds.filter(|pred| **pred != home));
                 }
-                found.push((block, value));
-                let preds = self.flow.preds(block).iter();
-                next.extend(preds.filter(|pred| **pred != home[value.index()]));
             }
             if found.len() > MOST_ALIVE {
                 let what = "a function too large for the second tier";
@@ -364,15 +383,25 @@ impl<'a, H: Host> Lives<'a, H> {
                 operands[count] = operand;
                 count += 1;
             });
+            let mut any_number = false;
             for &operand in &operands[..count] {
-                if self.is_placed(operand) {
-                    self.used(operand, at, weight, now);
-                    if operands_too {
-                        self.each[operand.index()].forbidden |= clobbers;
-                    }
+                let given = f.inst(operand);
+                if matches!(given, Inst::Const(_) | Inst::Frame) {
+                    any_number = true;
+                    continue;
+                }
+                let is_held = matches!(given, Inst::Un { op: UnOp::Hold, .. });
+                any_number |= is_held;
+                self.any_held |= is_held;
+                self.used(operand, at, weight, now);
+                if operands_too {
+                    self.each[operand.index()].forbidden |= clobbers;
                 }
             }
-            self.needs_two |= self.numbers(inst) > 1;
+            self.most_alive = self.most_alive.max(now.values.len());
+            if any_number && !self.needs_two {
+                self.needs_two = self.numbers(inst) > 1;
+            }
         }
         if let Term::Branch { cmp, .. } = f.blocks[block.index()].term {
             self.needs_two |= self.compared_numbers(cmp) > 1;
@@ -419,7 +448,6 @@ impl<'a, H: Host> Lives<'a, H> {
     }
 
     /// How many registers an instruction may need for numbers.
-    #[inline]
     fn numbers(&self, inst: &Inst) -> u32 {
         let large = |value: Value| self.is_large(value);
         let any = |value: Value| self.is_number(value);
@@ -490,8 +518,15 @@ impl<'a, H: Host> Lives<'a, H> {
 
     /// Registers for as many values as may be.
     fn place(&self, taken: Set, two: bool) -> Places<H> {
-        let places = self.color(taken, two);
-        if places.slots == 0 || two { places } else { self.color(taken, true) }
+        let is_free = |reg: &&H::Gpr| one::<H>(**reg) & (taken | H::RESERVED) == 0;
+        let surely_spills =
+            !self.any_held && self.most_alive > H::ORDER.iter().filter(is_free).count();
+        if two || surely_spills {
+            debug_assert!(!surely_spills || self.color(taken, false).slots > 0);
+            return self.color(taken, true);
+        }
+        let places = self.color(taken, false);
+        if places.slots == 0 { places } else { self.color(taken, true) }
     }
 
     /// How often values are used that have no register, by turns of loops.

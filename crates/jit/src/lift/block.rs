@@ -42,7 +42,7 @@ impl Blocks {
     ) -> (Self, Lifted, Flow) {
         let starts = vec![u32::MAX; range.len()];
         // Most blocks have more than a few instructions.
-        let all = Vec::with_capacity(range.len() / 4 + 1);
+        let all = Vec::with_capacity(range.len() / 4 + 8);
         let mut this = Self { all, starts, first: range.start };
         this.cut(insns, shape, vars, range);
         this.link(insns);
@@ -74,23 +74,23 @@ impl Blocks {
     }
 
     fn cut(&mut self, insns: &Insns, shape: &Shape, vars: &Vars, range: Range<u32>) {
+        let mut open: Option<Block> = None;
         let mut starts = true;
         for (pc, insn) in within(insns, range.clone()) {
             let is_target = shape.is_target.get(pc.index()).is_some_and(|&at| at != Target::No);
             if starts || is_target {
-                if let Some(last) = self.all.last_mut() {
-                    last.end = pc.0;
-                }
+                self.all.extend(open.map(|block| Block { end: pc.0, ..block }));
+                open = None;
                 self.starts[(pc.0 - self.first) as usize] =
                     u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-                self.all.push(Block { start: pc.0, end: range.end, ..Block::default() });
             }
-            if let Some(block) = self.all.last_mut() {
-                block.last = pc.0;
-                block.uses.then(vars.uses(insn));
-            }
+            let new = Block { start: pc.0, end: range.end, ..Block::default() };
+            let block = open.get_or_insert(new);
+            block.last = pc.0;
+            block.uses.then(vars.uses(insn));
             starts = !insn.falls_through() || insn.jump_off().is_some();
         }
+        self.all.extend(open);
     }
 
     fn link(&mut self, insns: &Insns) {
@@ -116,10 +116,8 @@ impl Blocks {
 
     /// A function with these blocks and their edges, and nothing else: comparisons are yet to be said.
     pub(super) fn outline(&self) -> Lifted {
-        let mut f = Func::new();
         // About half of all instructions come with a number, and the entry has parameters.
-        f.reserve(self.slots() * 2 + 16);
-        f.blocks.reserve_exact(self.all.len() + 1);
+        let mut f = Func::with_capacity(self.slots() * 2 + 16, self.all.len() + 1);
         let entry = f.block();
         for _ in &self.all {
             f.block();

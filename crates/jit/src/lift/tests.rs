@@ -51,7 +51,7 @@ impl World for Nothing {
 fn lifted(text: &str) -> Lifted {
     let insns = skep_asm::assemble(text).expect("the text is right");
     let shape = Shape::new::<NoCode, _>(&insns, &NoSurroundings).expect("it has a shape");
-    let functions = lift(&insns, &shape, &NoSurroundings).expect("it is lifted");
+    let functions = lift(&insns, &shape, &NoSurroundings, |_, flow, _| flow).expect("it is lifted");
     let (f, _) = functions.into_iter().next().expect("there is a function");
     assert_eq!(check(&f), Ok(()), "{f}");
     f

@@ -164,7 +164,8 @@ impl Vars {
 
 /// The instructions in a range of slots.
 pub(super) fn within(insns: &Insns, range: Range<u32>) -> impl Iterator<Item = (Pc, &Insn)> {
-    range.filter_map(|slot| Some((Pc(slot), insns.get(Pc(slot))?)))
+    let slots = insns.slots().get(range.start as usize..range.end as usize).unwrap_or_default();
+    range.zip(slots).filter_map(|(slot, insn)| Some((Pc(slot), insn.as_ref()?)))
 }
 
 /// The slot that starts at an offset from the frame pointer.

@@ -10,13 +10,12 @@ impl<H: Host> Lives<'_, H> {
     pub(super) fn color(&self, taken: Set, two: bool) -> Places<H> {
         let f = self.f;
         let reserved = taken | H::RESERVED | if two { H::SPARE } else { 0 };
-        let locs = (0..f.insts.len())
-            .map(|at| match f.insts[at] {
-                Inst::Const(number) => Loc::Number(number),
-                Inst::Frame => Loc::Frame,
-                _ => Loc::Nowhere,
-            })
-            .collect();
+        let loc = |inst: &Inst| match *inst {
+            Inst::Const(number) => Loc::Number(number),
+            Inst::Frame => Loc::Frame,
+            _ => Loc::Nowhere,
+        };
+        let locs = f.insts.iter().map(loc).collect();
         let mut colors = Colors {
             lives: self,
             places: Places {

@@ -37,7 +37,19 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
 
     /// Follows an edge, by a jump if its block is not the next.
     pub(super) fn go(&mut self, cur: &Cur<'_>, at: usize, edge: Edge, next: Option<BlockId>) {
-        let mut moves = self.moves_of(cur, edge);
+        let moves = self.moves_of(cur, edge);
+        self.go_by(cur, at, edge, moves, next);
+    }
+
+    /// The same by its moves.
+    fn go_by(
+        &mut self,
+        cur: &Cur<'_>,
+        at: usize,
+        edge: Edge,
+        mut moves: Vec<Move>,
+        next: Option<BlockId>,
+    ) {
         self.moves(cur, &mut moves);
         if next != Some(edge.to) {
             self.c.asm.jmp(cur.label(edge.to), self.reach_to(cur, at, edge.to));
@@ -89,14 +101,14 @@ impl<O: Surroundings + ?Sized> Best<'_, O> {
             }
             let reach = self.reach_to(cur, at, far.to);
             self.c.asm.jcc(cond, cur.label(far.to), reach);
-            return self.go(cur, at, near, next);
+            return self.go_by(cur, at, near, near_moves, next);
         }
         // Both have moves: those of the way jumped to lie between.
         let over = self.c.asm.label();
         self.c.asm.jcc(cond.not(), over, reach(self.is_far, 0));
-        self.go(cur, at, far, None);
+        self.go_by(cur, at, far, far_moves, None);
         self.c.asm.bind(over);
-        self.go(cur, at, near, next);
+        self.go_by(cur, at, near, near_moves, next);
     }
 
     /// Whether moves change nothing that is alive on the way along an edge.
