@@ -4,6 +4,7 @@ mod bin;
 mod captures;
 mod dump;
 mod dump_files;
+mod dump_text;
 mod endings;
 mod golden;
 mod machines;
