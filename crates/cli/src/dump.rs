@@ -4,6 +4,7 @@ mod count;
 mod devices;
 mod expression;
 mod kernel;
+mod listing;
 mod names;
 mod packets;
 mod privilege;
@@ -443,16 +444,6 @@ impl Dump {
             None => devices::default(),
         };
         name.map_or(0, |name| devices::netmask(&name))
-    }
-
-    fn list_program(
-        &self,
-        expression: &Expression,
-        read: &[PathBuf],
-        term: &mut Term<'_>,
-    ) -> Result<(), Failure> {
-        let link = expression::link_of(self.linktype.as_deref(), read.first(), &self.interface)?;
-        expression.list(link, self.listing, read.is_empty(), &mut term.out)
     }
 
     fn source_options<'a>(&'a self, count: Option<&'a What>) -> source::Options<'a> {

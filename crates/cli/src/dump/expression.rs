@@ -1,6 +1,5 @@
 //! Expressions that say which packets.
 
-use super::devices;
 use super::world::World;
 use crate::diags::Text;
 use crate::failure::{Failure, Kind};
@@ -10,7 +9,7 @@ use skep_filter::{
     ErrorKind, Expr, LinkType, Meaning, Options, Process, Resolver, Source, program_of_all,
 };
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An expression and how to make programs of it.
 pub(crate) struct Expression {
@@ -161,23 +160,6 @@ pub(crate) fn of_file(link: skep_hooks::LinkType) -> Result<LinkType, Failure> {
         let text = format!("packets of link type {link} cannot be filtered");
         Failure::new(Kind::Unsupported, text)
     })
-}
-
-/// The link type that `-d` is for: named, of a capture, of an interface, or Ethernet.
-pub(crate) fn link_of(
-    name: Option<&str>,
-    read: Option<&PathBuf>,
-    interfaces: &[String],
-) -> Result<LinkType, Failure> {
-    if let Some(name) = name {
-        return by_name(name);
-    }
-    if let Some(path) = read {
-        let source = super::source::open_capture(path)?;
-        return source.interfaces().first().map_or(Ok(LinkType::Ethernet), |i| of_file(i.link));
-    }
-    let any = interfaces.first().is_some_and(|name| devices::named(name) == "any");
-    Ok(if any { LinkType::LinuxSll2 } else { LinkType::Ethernet })
 }
 
 pub(crate) fn by_name(name: &str) -> Result<LinkType, Failure> {

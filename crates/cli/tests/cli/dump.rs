@@ -186,7 +186,7 @@ fn arguments_are_read_as_tcpdump_does() {
 }
 
 /// What there is on standard output, said on standard error, and the exit code.
-fn same(ours: &Path, args: &str) {
+pub(crate) fn same(ours: &Path, args: &str) {
     let theirs = run(Path::new("tcpdump"), args);
     let ours = run(ours, args);
     let (said, theirs_said) =
