@@ -342,9 +342,11 @@ impl Dump {
     fn captures(&self) -> Result<Vec<PathBuf>, Failure> {
         let Some(list) = &self.read_list else { return Ok(self.read.clone()) };
         let text = file::read(list)?;
-        let names = text.split(|&byte| byte == b'\n').filter(|name| !name.is_empty());
+        let lines = text.strip_suffix(b"\n").unwrap_or(&text).split(|&byte| byte == b'\n');
+        // An empty line is the name of no file, as tcpdump says.
+        let names = lines.filter(|name| self.as_tcpdump || !name.is_empty());
         let names: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
-        if names.is_empty() {
+        if text.is_empty() || names.is_empty() {
             let text = format!("{}: no capture is named there", list.display());
             return Err(Failure::new(Kind::Input, text));
         }

@@ -158,12 +158,12 @@ impl Sources {
         }
         if let [path, rest @ ..] = read {
             let current = open_capture(path)?;
-            let early = |path: &PathBuf| -> Result<_, Failure> {
+            // What cannot be opened is said when its turn comes.
+            let early = |path: &PathBuf| {
                 let opens = options.gives_up_root && !file::is_std(path);
-                let opened = opens.then(|| File::open(path)).transpose();
-                Ok((path.clone(), opened.map_err(|err| Failure::file(&file::name(path), &err))?))
+                (path.clone(), opens.then(|| File::open(path).ok()).flatten())
             };
-            let rest = rest.iter().map(early).collect::<Result<_, _>>()?;
+            let rest = rest.iter().map(early).collect();
             // What is wrong with the expression is said before any packet is shown.
             let link = current.interfaces().first().map(|interface| interface.link);
             if let Some(link) = link.filter(|_| !expression.text.trim().is_empty()) {
