@@ -1,8 +1,9 @@
 //! The command line.
 
+use crate::dump::{Dump, numbers};
 use crate::{
-    asm::Asm, check::Check, completions::Completions, dis::Dis, dump::Dump, explain::Explain,
-    filter::Filter, inspect::Inspect, link::Link, man::Man, run::Run,
+    asm::Asm, check::Check, completions::Completions, dis::Dis, explain::Explain, filter::Filter,
+    inspect::Inspect, link::Link, man::Man, run::Run,
 };
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
@@ -54,7 +55,8 @@ pub(crate) fn parse() -> Cli {
         ["skep".into(), "dump".into()].into_iter().chain(args).collect()
     };
     // As getopt_long(3) does: the beginning of an option will do.
-    let command = Cli::command().mut_subcommand("dump", |dump| dump.infer_long_args(true));
+    let command = Cli::command()
+        .mut_subcommand("dump", |dump| numbers::as_tcpdump(dump.infer_long_args(true)));
     let matches = command.try_get_matches_from(words);
     let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     let mut cli = parsed.unwrap_or_else(|err| {

@@ -6,6 +6,7 @@ mod expression;
 mod kernel;
 mod listing;
 mod names;
+pub(crate) mod numbers;
 mod packets;
 mod privilege;
 mod process;
@@ -74,7 +75,7 @@ pub(crate) struct Dump {
     #[arg(short = 'p', long = "no-promiscuous-mode", help_heading = "Packets")]
     no_promiscuous: bool,
     /// KiB of the buffer that packets wait in.
-    #[arg(short = 'B', long, value_name = "KIB", help_heading = "Packets", default_value_t = 8192)]
+    #[arg(short = 'B', long, value_name = "KIB", help_heading = "Packets", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     buffer_size: u32,
     /// Hand each packet over as it comes.
     #[arg(long, help_heading = "Packets")]
@@ -394,8 +395,13 @@ impl Dump {
     }
 
     /// Whether several files are written, one after the other.
-    const fn rotates(&self) -> bool {
-        self.rotate_size.is_some() || self.rotate_seconds.is_some()
+    fn rotates(&self) -> bool {
+        self.rotate_size.is_some() || self.stretch().is_some()
+    }
+
+    /// Seconds after which a new file begins, where that is so.
+    fn stretch(&self) -> Option<u32> {
+        self.rotate_seconds.filter(|&seconds| seconds > 0)
     }
 
     fn check_terminal(&self, term: &Term<'_>) -> Result<(), Failure> {
@@ -484,7 +490,7 @@ impl Dump {
     fn save_options(&self) -> save::Options<'_> {
         save::Options {
             size: self.rotate_size,
-            seconds: self.rotate_seconds,
+            seconds: self.stretch(),
             files: self.files,
             command: self.postrotate.as_deref(),
             nanos: self.nanos(),

@@ -5,6 +5,62 @@ use crate::dump::{link, run, same, tcpdump};
 use std::fs;
 use std::path::Path;
 
+/// Numbers are read by functions of C.
+#[test]
+fn numbers_are_those_of_tcpdump() {
+    if !tcpdump() {
+        return;
+    }
+    let dir = scratch("dump-numbers");
+    let (ours, out) = (link(&dir), dir.join("out").display().to_string());
+    let capture = "-nn -r examples/traffic.pcap";
+    for args in [
+        "-c 3",
+        "-c 3x",
+        "-c +3",
+        "-c 0x3",
+        "-c 0",
+        "-c -1",
+        "-c x",
+        "-c 2147483648",
+        "-B 0",
+        "-B -1",
+        "-B 1",
+        "-B 3x",
+        "-B 2097151",
+        "-B 2097152",
+        "-B 2147483648",
+        "-s 0x40",
+        "-s 0100",
+        "-s 64x",
+        "-s -1",
+        "-s +64",
+        "-s 0",
+        "-s 0x40001",
+        "-G 0",
+        "-G 10x",
+        "-G -1",
+        "-G 2147483648",
+        "-C 0",
+        "-C -1",
+        "-C +1",
+        "-C 1x",
+        "-W 0",
+        "-W 3x",
+        "-W -1",
+        "-W 2147483648",
+    ] {
+        let args = match args.starts_with(['-']) && "-C -G -W".contains(&args[..2]) {
+            true => format!("{capture} -Z root -w {out} {args}"),
+            false => format!("{capture} {args}"),
+        };
+        let (theirs, ran) = (run(Path::new("tcpdump"), &args), run(&ours, &args));
+        assert_eq!(ran.status.code(), theirs.status.code(), "tcpdump {args}");
+        assert!(ran.stdout == theirs.stdout, "tcpdump {args}");
+    }
+    assert_eq!(skep("dump -r examples/traffic.pcap -B 0").code, 2);
+}
+
 /// A program is for packets that there are.
 #[test]
 fn programs_are_for_what_is_there() {
