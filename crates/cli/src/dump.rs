@@ -21,7 +21,7 @@ use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::run::stop;
 use crate::term::Term;
-use clap::ArgAction;
+use clap::{Arg, ArgAction};
 use count::{Histogram, Top};
 use expression::Expression;
 use kernel::What;
@@ -43,7 +43,7 @@ use world::World;
 /// Takes tcpdump's options and prints its lines; names are shown only where --names asks for them. A link to this
 /// program that is called tcpdump behaves as tcpdump does.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, disable_help_flag = true)]
+#[command(after_help = EXAMPLES, disable_help_flag = true, mut_args = takes_any_value)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of tcpdump's")]
 pub(crate) struct Dump {
     /// Which packets: an expression of pcap-filter(7).
@@ -243,6 +243,11 @@ Exit codes:
   2  the arguments are wrong
   3  a file, device or privilege is missing
   4  not supported";
+/// As getopt(3) does: what comes after an option that takes a value is its value, whatever it begins with.
+fn takes_any_value(arg: Arg) -> Arg {
+    let takes = !arg.is_positional() && arg.get_action().takes_values();
+    if takes { arg.allow_hyphen_values(true) } else { arg }
+}
 
 fn field(name: &str) -> Result<Field, String> {
     Field::named(name).ok_or_else(|| {

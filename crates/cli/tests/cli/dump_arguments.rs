@@ -4,6 +4,38 @@ use crate::bin::{scratch, skep};
 use crate::dump::{link, run, same, tcpdump};
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What an option takes may begin with a hyphen.
+#[test]
+fn values_may_begin_with_a_hyphen() {
+    let dir = scratch("dump-hyphen");
+    let ours = link(&dir);
+    let capture = fs::canonicalize(crate::bin::root().join("examples/traffic.pcap")).unwrap();
+    for args in ["-w -x", "-w -w", "-w -x -z -z"] {
+        let status = Command::new(&ours)
+            .args(["-Z", "root", "-r"])
+            .arg(&capture)
+            .args(args.split(' '))
+            .current_dir(&dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{args}");
+        let written = dir.join(args.split(' ').nth(1).unwrap());
+        assert_eq!(fs::read(&written).unwrap(), fs::read(&capture).unwrap(), "{args}");
+        fs::remove_file(written).unwrap();
+    }
+    for args in ["-c -1", "--count-packets -1", "-B -1", "-s -1", "-G -1"] {
+        let ran = skep(&format!("dump -r examples/traffic.pcap {args}"));
+        assert_eq!(ran.code, 2, "{args}");
+        assert!(ran.err.contains("invalid value '-1' for "), "{args}: {}", ran.err);
+    }
+    let ran = skep("dump -i -x");
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(ran.err.starts_with("error: -x: no such interface"), "{}", ran.err);
+}
 
 /// Numbers are read by functions of C.
 #[test]
