@@ -3,6 +3,7 @@
 mod count;
 mod devices;
 mod expression;
+mod file_name;
 mod kernel;
 mod listing;
 mod names;
@@ -14,7 +15,6 @@ mod rate;
 mod requests;
 mod save;
 mod source;
-mod strftime;
 mod world;
 
 use crate::failure::{Failure, Kind};
@@ -243,6 +243,7 @@ Exit codes:
   2  the arguments are wrong
   3  a file, device or privilege is missing
   4  not supported";
+
 /// As getopt(3) does: what comes after an option that takes a value is its value, whatever it begins with.
 fn takes_any_value(arg: Arg) -> Arg {
     let takes = !arg.is_positional() && arg.get_action().takes_values();
@@ -388,13 +389,12 @@ impl Dump {
         if file::is_std(write) {
             return Err(Failure::new(Kind::Usage, "-C and -G need a file to write to"));
         }
-        let is_one_name = self.rotate_size.is_none()
-            && self.files != Some(1)
-            && !write.as_os_str().as_encoded_bytes().contains(&b'%');
-        if is_one_name && !self.as_tcpdump {
-            let text = format!("{}: each file would replace the one before", write.display());
-            let help = "let the name have a time in it, as in trace-%H%M%S.pcap";
-            return Err(Failure::new(Kind::Usage, text).help(help));
+        if let Some(seconds) = self.stretch().filter(|_| !self.as_tcpdump) {
+            file_name::check_conversions(write)?;
+            let is_only_one = self.rotate_size.is_none() && self.files == Some(1);
+            if !is_only_one {
+                file_name::check_stretches(write, seconds)?;
+            }
         }
         Ok(())
     }

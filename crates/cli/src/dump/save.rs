@@ -1,11 +1,12 @@
 //! Packets to files, one after another.
 
 use super::expression::same_file;
+use super::file_name;
 use super::source::{Sources, now};
-use super::strftime;
 use crate::failure::{Failure, Kind};
 use crate::file;
 use skep_hooks::{Finish, Interface, LinkType, Packet, PacketSink, PcapWriter, SinkError};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::process::CommandExt;
@@ -97,7 +98,9 @@ pub(crate) struct Saver {
     number: u32,
     /// Files begun by the clock.
     turns: u32,
-    /// When the file was begun.
+    /// Names of files, and how many the clock had begun before them.
+    used: HashMap<PathBuf, u32>,
+    /// When the file was begun, or the first of those that the clock began at once.
     begun: Option<u64>,
     /// Whether there may be no more files.
     ended: bool,
@@ -140,6 +143,7 @@ impl Saver {
             written: Arc::default(),
             number: 0,
             turns: 0,
+            used: HashMap::new(),
             begun: None,
             ended: false,
             children: Vec::new(),
@@ -148,7 +152,7 @@ impl Saver {
         // By the clock, the first file's name is that of its first packet's time, if packets come from files. tcpdump goes
         // by the clock of the wall, wherever packets come from.
         if this.seconds.is_none() || this.live || this.plain {
-            this.begin(now())?;
+            this.begin_at(now())?;
         }
         Ok(this)
     }
@@ -165,7 +169,7 @@ impl Saver {
             if self.files.is_some_and(|files| self.number >= files) {
                 self.number = 0;
             }
-            self.begin(time)?;
+            self.begin()?;
         }
         self.sink.write(packet).map_err(|err| failure(&self.name, &err))?;
         Ok(true)
@@ -188,7 +192,7 @@ impl Saver {
     /// The same at a time.
     fn turn(&mut self, time: u64) -> Result<bool, Failure> {
         match self.begun {
-            None => self.begin(time)?,
+            None => self.begin_at(time)?,
             Some(begun) if self.is_over(begun, time) => {
                 self.turns += 1;
                 self.end()?;
@@ -197,7 +201,7 @@ impl Saver {
                     return Ok(false);
                 }
                 self.number = 0;
-                self.begin(time)?;
+                self.begin_at(time)?;
             }
             Some(_) => {}
         }
@@ -226,37 +230,50 @@ impl Saver {
         self.files.filter(|_| self.ended)
     }
 
-    /// Begins a file.
-    fn begin(&mut self, time: u64) -> Result<(), Failure> {
-        self.name = self.file_name(time)?;
-        self.written = Arc::default();
+    /// Begins the first file of a time.
+    fn begin_at(&mut self, time: u64) -> Result<(), Failure> {
         self.begun = Some(time);
+        self.begin()
+    }
+
+    /// Begins a file.
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.name = self.file_name()?;
+        if self.seconds.is_some() && !self.plain {
+            self.claim()?;
+        }
+        self.written = Arc::default();
         self.sink = self.open().map_err(|err| failure(&self.name, &err))?;
         Ok(())
     }
 
-    /// The name of a file that begins at a time.
-    fn file_name(&self, time: u64) -> Result<PathBuf, Failure> {
-        if self.size.is_none() && self.seconds.is_none() {
-            return Ok(self.path.clone());
+    /// Refuses to replace a file of an earlier time. For packets as they come that is the time just before: names of hours
+    /// may come again every day.
+    fn claim(&mut self) -> Result<(), Failure> {
+        let turns = self.turns;
+        if self.live {
+            self.used.retain(|_, earlier| *earlier + 1 >= turns);
         }
-        let mut name = self.path.to_string_lossy().into_owned();
-        if self.seconds.is_some() {
-            let [local, seconds] =
-                [local(time), time / NANOS].map(|n| i64::try_from(n).unwrap_or(0));
-            name = strftime::fill(&name, local, seconds).map_err(|unknown| {
-                let text = format!("{}: %{unknown} is not known", self.path.display());
-                Failure::new(Kind::Usage, text).help("%Y %m %d %H %M %S %F %T %j %s are")
-            })?;
+        let earlier = self.used.insert(self.name.clone(), turns);
+        match earlier.is_some_and(|earlier| earlier != turns) {
+            true => {
+                Err(file_name::replaces(&self.name, "would replace packets of an earlier time"))
+            }
+            false => Ok(()),
         }
-        let digits = match self.files {
-            Some(files) if self.size.is_some() => files.saturating_sub(1).to_string().len(),
-            _ => 0,
+    }
+
+    /// The name of the file to begin.
+    fn file_name(&self) -> Result<PathBuf, Failure> {
+        let mut name = match self.begun.filter(|_| self.seconds.is_some()) {
+            Some(time) => file_name::fill(&self.path, time)?,
+            None => self.path.clone(),
         };
+        let digits = self.files.map_or(0, |files| files.saturating_sub(1).to_string().len());
         if self.size.is_some() && (self.number > 0 || digits > 0) {
-            name = format!("{name}{:0digits$}", self.number);
+            name.as_mut_os_string().push(format!("{:0digits$}", self.number));
         }
-        Ok(name.into())
+        Ok(name)
     }
 
     fn open(&self) -> Result<Box<dyn PacketSink>, SinkError> {
@@ -279,7 +296,8 @@ impl Saver {
 
     /// Ends a file, and hands it to the command.
     fn end(&mut self) -> Result<(), Failure> {
-        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
+        let mut sink = std::mem::replace(&mut self.sink, Box::new(Nowhere));
+        sink.finish().map_err(|err| failure(&self.name, &err))?;
         self.children.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
         if let Some(command) = &self.command {
             // What ends the capture does not end what is done with its files.
@@ -297,9 +315,7 @@ impl Saver {
 
     /// Ends the last file and waits for commands.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        if !self.ended {
-            self.sink.finish().map_err(|err| failure(&self.name, &err))?;
-        }
+        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
         for child in &mut self.children {
             // Whatever became of it, it has ended.
             let _ = child.wait();

@@ -45,6 +45,8 @@ fn files_are_those_of_tcpdump() {
         "--nano -w FILE",
         "-w FILE -U",
         "-w FILE --print",
+        "-w FILE-%Y%j%z%Z%u%w%V%G%C%h%Ey%-m%Q%% -G 100000",
+        "-w FILE-%F%P -G 100000 -C 1",
     ]
     .into_iter()
     .enumerate()

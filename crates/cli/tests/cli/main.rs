@@ -5,6 +5,7 @@ mod captures;
 mod dump;
 mod dump_arguments;
 mod dump_files;
+mod dump_rotate;
 mod dump_text;
 mod endings;
 mod golden;
