@@ -269,7 +269,9 @@ impl Saver {
             Some(time) => file_name::fill(&self.path, time)?,
             None => self.path.clone(),
         };
-        let digits = self.files.map_or(0, |files| files.saturating_sub(1).to_string().len());
+        // As many digits as the greatest number has, and none for the only one.
+        let greatest = self.files.unwrap_or(0).saturating_sub(1);
+        let digits = greatest.checked_ilog10().map_or(0, |log| log as usize + 1);
         if self.size.is_some() && (self.number > 0 || digits > 0) {
             name.as_mut_os_string().push(format!("{:0digits$}", self.number));
         }

@@ -38,6 +38,7 @@ fn files_are_those_of_tcpdump() {
         "-w FILE",
         "-w FILE -c 100",
         "-w FILE -C 1",
+        "-w FILE -C 1 -W 1",
         "-w FILE -C 1 -W 2",
         "-w FILE -C 1 -W 12",
         "-w FILE tcp port 80",
