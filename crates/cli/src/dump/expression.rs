@@ -9,7 +9,6 @@ use skep_filter::{
     ErrorKind, Expr, LinkType, Meaning, Options, Process, Resolver, Source, program_of_all,
 };
 use std::io::Write;
-use std::path::Path;
 
 /// An expression and how to make programs of it.
 pub(crate) struct Expression {
@@ -168,12 +167,4 @@ pub(crate) fn by_name(name: &str) -> Result<LinkType, Failure> {
         let text = format!("unknown link type `{name}`");
         Failure::new(Kind::Usage, text).help(format!("there are {}", names.join(" ")))
     })
-}
-
-/// Whether two names are of one file.
-pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    }
 }

@@ -1,12 +1,11 @@
 //! Packets to files, one after another.
 
-use super::expression::same_file;
 use super::file_name;
 use super::source::{Sources, now};
 use crate::failure::{Failure, Kind};
 use crate::file;
 use skep_hooks::{Finish, Interface, LinkType, Packet, PacketSink, PcapWriter, SinkError};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::process::CommandExt;
@@ -80,6 +79,8 @@ impl Finish for Plain {
 /// The writer of a capture, whose file may change.
 pub(crate) struct Saver {
     path: PathBuf,
+    /// Captures that packets come from.
+    read: HashSet<PathBuf>,
     size: Option<u64>,
     seconds: Option<u32>,
     files: Option<u32>,
@@ -115,12 +116,10 @@ impl Saver {
         options: &Options<'_>,
         sources: &Sources,
     ) -> Result<Self, Failure> {
-        if let Sources::Files(files) = sources
-            && files.read(path)
-        {
-            let text = format!("{}: is read and cannot be written as well", path.display());
-            return Err(Failure::new(Kind::Usage, text).help("write to another file"));
-        }
+        let read = match sources {
+            Sources::Files(files) => files.paths().filter_map(|path| canonical(path)).collect(),
+            Sources::Rings(_) => HashSet::new(),
+        };
         let interfaces = sources.interfaces();
         let snaplen = match interfaces.first().map(|interface| interface.snaplen) {
             None | Some(0) => options.snaplen,
@@ -128,6 +127,7 @@ impl Saver {
         };
         let mut this = Self {
             path: path.to_owned(),
+            read,
             size: options.size,
             seconds: options.seconds,
             files: options.files,
@@ -239,6 +239,10 @@ impl Saver {
     /// Begins a file.
     fn begin(&mut self) -> Result<(), Failure> {
         self.name = self.file_name()?;
+        if canonical(&self.name).is_some_and(|name| self.read.contains(&name)) {
+            let text = format!("{}: is read and cannot be written as well", self.name.display());
+            return Err(Failure::new(Kind::Usage, text).help("write to another file"));
+        }
         if self.seconds.is_some() && !self.plain {
             self.claim()?;
         }
@@ -326,6 +330,11 @@ impl Saver {
     }
 }
 
+/// The one name that a file has, if there is such a file.
+fn canonical(path: &Path) -> Option<PathBuf> {
+    if file::is_std(path) { None } else { path.canonicalize().ok() }
+}
+
 /// A local second since 1970, as clocks on walls have it.
 fn local(time: u64) -> u64 {
     let seconds = u32::try_from(time / NANOS).unwrap_or(u32::MAX);
@@ -378,12 +387,5 @@ impl PacketSink for Nowhere {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(())
-    }
-}
-
-impl super::source::Files {
-    /// Whether a file is read.
-    fn read(&self, path: &Path) -> bool {
-        !file::is_std(path) && self.paths().any(|read| same_file(read, path))
     }
 }

@@ -90,6 +90,24 @@ fn files_of_a_stretch_have_one_time() {
     }
 }
 
+/// No name on the way is that of a capture which is read.
+#[test]
+fn a_capture_is_not_written_over() {
+    let dir = scratch("dump-rotate-read");
+    let (input, other) = (dir.join("60"), dir.join("o2"));
+    capture(&input, 30..90);
+    fs::copy(&input, &other).unwrap();
+    let before = fs::read(&input).unwrap();
+    let read = format!("dump -r {} -r {}", other.display(), input.display());
+    for rotate in ["-G 30 -w DIR/%s", "-C 1k -w DIR/o", "-w DIR/60", "-C 1 -w DIR/o2"] {
+        let rotate = rotate.replace("DIR", &dir.display().to_string());
+        let ran = skep(&format!("{read} {rotate}"));
+        assert_eq!(ran.code, 2, "{rotate}");
+        assert!(ran.err.contains("is read and cannot be written as well"), "{}", ran.err);
+        assert!(fs::read(&input).unwrap() == before && fs::read(&other).unwrap() == before);
+    }
+}
+
 /// All that strftime(3) knows, and nothing else.
 #[test]
 fn times_in_names_are_those_of_strftime() {
