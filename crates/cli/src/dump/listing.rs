@@ -30,8 +30,10 @@ impl Dump {
             }
             (None, None) => LinkType::ETHERNET,
         };
-        let link = match &self.linktype {
-            Some(name) => expression::by_name(name)?,
+        let named = self.linktype.as_deref().map(expression::by_name).transpose()?;
+        // A capture has the type that it has, for tcpdump.
+        let link = match named.filter(|_| read.is_empty() || !self.as_tcpdump) {
+            Some(link) => link,
             None => expression::of_file(link)?,
         };
         if self.as_tcpdump && read.is_empty() && link == skep_filter::LinkType::LinuxSll2 {
