@@ -24,10 +24,14 @@ fn leading<T: TryFrom<i32>>(text: &str, least: i32) -> Result<T, String> {
     let text = text.trim_ascii_start();
     let sign = usize::from(text.starts_with(['+', '-']));
     let digits = text.bytes().skip(sign).take_while(u8::is_ascii_digit).count();
-    let number = match digits {
-        0 => 0,
-        _ => i32::from_str(&text[..sign + digits]).map_err(|err| err.to_string())?,
+    let number = match i64::from_str(&text[..sign + digits]) {
+        Ok(number) => number,
+        Err(_) if digits == 0 => 0,
+        Err(_) => i64::MAX,
     };
+    // Its lower half.
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    let number = i32::from_le_bytes([a, b, c, d]);
     let number = Some(number).filter(|&number| number >= least);
     number
         .and_then(|number| number.try_into().ok())
@@ -70,6 +74,8 @@ mod tests {
             ("x", None),
             ("2147483647", Some(2_147_483_647)),
             ("2147483648", None),
+            ("99999999999", Some(1_215_752_191)),
+            ("99999999999999999999", None),
         ] {
             assert_eq!(leading::<u32>(text, 1).ok(), number, "{text}");
         }

@@ -47,7 +47,10 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
         _ => (text, 1_000_000),
     };
-    let number: u64 = digits.parse().map_err(|_| "not a number of million bytes".to_owned())?;
+    let number: u64 = digits
+        .trim_ascii_start()
+        .parse()
+        .map_err(|_| "not a number of million bytes".to_owned())?;
     number.checked_mul(unit).filter(|&size| size > 0).ok_or_else(|| "out of range".to_owned())
 }
 
