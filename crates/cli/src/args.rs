@@ -59,9 +59,9 @@ fn tcpdump(args: Vec<OsString>) -> Dump {
         let said = writeln!(io::stdout(), "skep {version}, which behaves as tcpdump version 4.99");
         std::process::exit(i32::from(said.is_err()))
     }
-    // As getopt_long(3) does: the beginning of an option will do.
-    let command = clap::Command::new("tcpdump").max_term_width(WIDTH).infer_long_args(true);
-    let command = numbers::as_tcpdump(Dump::augment_args(command));
+    let command = numbers::as_tcpdump(Dump::augment_args(clap::Command::new("tcpdump")));
+    // As with getopt_long(3), the beginning of an option will do, and the last value counts.
+    let command = command.max_term_width(WIDTH).infer_long_args(true).args_override_self(true);
     let matches = command.try_get_matches_from(["tcpdump".into()].into_iter().chain(args));
     let mut dump =
         matches.and_then(|matches| Dump::from_arg_matches(&matches)).unwrap_or_else(|err| {

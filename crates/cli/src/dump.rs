@@ -69,7 +69,7 @@ pub(crate) struct Dump {
     #[arg(short, long = "snapshot-length", value_name = "BYTES", help_heading = "Packets", value_parser = clap::value_parser!(u32).range(0..=262_144))]
     snaplen: Option<u32>,
     /// Only packets that come in, go out, or both.
-    #[arg(short = 'Q', long, value_name = "WAY", help_heading = "Packets", value_parser = ["in", "out", "inout"])]
+    #[arg(short = 'Q', long, value_name = "WAY", help_heading = "Packets", value_parser = ["in", "out", "inout"], ignore_case = true)]
     direction: Option<String>,
     /// Do not ask for packets to other hosts.
     #[arg(short = 'p', long = "no-promiscuous-mode", help_heading = "Packets")]
@@ -466,17 +466,22 @@ impl Dump {
             promiscuous: !self.no_promiscuous,
             buffer: self.buffer_size.saturating_mul(1024),
             immediate: self.immediate_mode,
-            direction: match self.direction.as_deref() {
-                // Of captures tcpdump shows both.
-                _ if self.as_tcpdump && !self.read.is_empty() => Direction::Both,
-                Some("in") => Direction::In,
-                Some("out") => Direction::Out,
-                _ => Direction::Both,
-            },
+            direction: self.way(),
             linktype: self.linktype.as_deref(),
             gives_up_root: privilege::is_given_up(self.relinquish_privileges.as_deref()),
             time_stamp_type: self.time_stamp_type.as_deref().filter(|&kind| kind != "host"),
             count,
+        }
+    }
+
+    fn way(&self) -> Direction {
+        let way = self.direction.as_deref().unwrap_or_default().to_ascii_lowercase();
+        match way.as_str() {
+            // Of captures tcpdump shows both.
+            _ if self.as_tcpdump && !self.read.is_empty() => Direction::Both,
+            "in" => Direction::In,
+            "out" => Direction::Out,
+            _ => Direction::Both,
         }
     }
 

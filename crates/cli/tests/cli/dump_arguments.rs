@@ -55,6 +55,10 @@ fn numbers_are_those_of_tcpdump() {
         "-c -1",
         "-c x",
         "-c 2147483648",
+        "-c 99999999999",
+        "-c 2 -c 4",
+        "-Q IN",
+        "-s 0 --snapshot-length 64",
         "-B 0",
         "-B -1",
         "-B 1",
@@ -104,7 +108,7 @@ fn programs_are_for_what_is_there() {
     if tcpdump() {
         let ours = link(&scratch("dump-program"));
         same(&ours, "-d -r examples/traffic.pcap");
-        same(&ours, "-ddd -y RAW -r examples/traffic.pcap");
+        same(&ours, "-ddd -y RAW -r examples/traffic.pcap ip");
         for args in ["-d -i nowhere", "-d -i 99999"] {
             let (theirs, ran) = (run(Path::new("tcpdump"), args), run(&ours, args));
             assert_eq!(ran.status.code(), theirs.status.code(), "tcpdump {args}");
