@@ -30,6 +30,7 @@ impl Sum {
 pub(crate) struct Top {
     fields: Vec<Field>,
     rows: usize,
+    /// By the values of all fields, a line each.
     values: HashMap<Vec<u8>, Sum>,
     /// Values beyond those that are told apart.
     others: Sum,
@@ -53,7 +54,7 @@ impl Top {
         self.key.clear();
         for (n, &field) in self.fields.iter().enumerate() {
             if n > 0 {
-                self.key.push(b' ');
+                self.key.push(b'\n');
             }
             if !record.write_field(field, &mut self.key) {
                 self.without.add(packets, bytes);
@@ -74,7 +75,7 @@ impl Top {
         rows.sort_by(|a, b| b.1.packets.cmp(&a.1.packets).then_with(|| a.0.cmp(b.0)));
         writeln!(out, "{:>10}  {:>12}", "packets", "bytes")?;
         for (key, sum) in rows.iter().take(self.rows) {
-            row(out, sum, &String::from_utf8_lossy(key))?;
+            row(out, sum, &String::from_utf8_lossy(key).replace('\n', " "))?;
         }
         let rest = rows.iter().skip(self.rows).fold(self.others, |all, (_, sum)| Sum {
             packets: all.packets + sum.packets,

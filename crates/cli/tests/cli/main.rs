@@ -3,7 +3,10 @@
 mod bin;
 mod captures;
 mod dump;
+mod dump_arguments;
 mod dump_files;
+mod dump_rotate;
+mod dump_text;
 mod endings;
 mod golden;
 mod machines;
