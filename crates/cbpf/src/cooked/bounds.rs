@@ -117,11 +117,8 @@ impl Range {
     /// All results, if none of them wraps.
     fn apply(self, op: AluOp, other: Self) -> Self {
         /// The bits that numbers up to one may have.
-        const fn bits(high: u32) -> u32 {
-            match high.checked_ilog2() {
-                None => 0,
-                Some(highest) => u32::MAX >> (31 - highest),
-            }
+        fn bits(high: u32) -> u32 {
+            u32::MAX.checked_shr(high.leading_zeros()).unwrap_or(0)
         }
         let both = |low: Option<u32>, high: Option<u32>| Some(Self { low: low?, high: high? });
         let range = match op {

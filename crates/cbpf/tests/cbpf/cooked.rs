@@ -85,9 +85,10 @@ fn random_programs_answer_the_same() {
         indirect += usize::from(program.insns().iter().any(computes));
         for _ in 0..4 {
             let packet = Cooked::random(rng);
-            let want = match packet.is_tagged() && asks_protocol(&program) {
-                true => u32::MAX,
-                false => program.run(&packet.read()),
+            let want = if packet.is_tagged() && asks_protocol(&program) {
+                u32::MAX
+            } else {
+                program.run(&packet.read())
             };
             assert_eq!(other.run(&packet.filtered()), want, "{program:?}\n{other:?}");
         }
