@@ -31,6 +31,7 @@
 extern crate alloc;
 
 mod check;
+mod cooked;
 mod decode;
 mod insn;
 mod listing;

@@ -334,7 +334,9 @@ fn refusal(text: &str, err: &skep_filter::Error) -> Failure {
         );
     }
     if let ErrorKind::Unread { .. } = err.kind {
-        return Failure::of(Kind::Environment, err);
+        let column = 1 + text.get(..err.span.start).map_or(0, |before| before.chars().count());
+        let help = format!("expression:1:{column} reads its list from there");
+        return Failure::of(Kind::Environment, err).help(help);
     }
     Failure::Text(Box::new(Text {
         name: "expression".into(),

@@ -1,6 +1,10 @@
 //! Why an expression has no meaning.
 
-use crate::ast::{Expr, Id, Node, NodeKind};
+mod advice;
+mod place;
+
+pub(crate) use advice::list_of;
+
 use skep_diag::{Diagnostic, Span};
 
 /// Why an expression has no meaning, and which words of it are to blame.
@@ -11,6 +15,8 @@ pub struct Error {
     pub span: Span,
     /// What is wrong with them.
     pub kind: ErrorKind,
+    /// What would do, where the words around them tell.
+    pub help: Option<Box<str>>,
 }
 
 /// What is wrong with an expression.
@@ -40,7 +46,7 @@ pub enum ErrorKind {
     #[error("parentheses {limit} deep, deeper is not supported")]
     Depth { limit: usize },
     /// A name that the resolver does not know.
-    #[error("unknown {what} `{name}`")]
+    #[error("unknown {} `{name}`", advice::without_article(what))]
     Name { what: &'static str, name: String },
     /// A number too large for its field.
     #[error("{what} {value} is greater than {most}")]
@@ -130,13 +136,20 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) const fn new(span: Span, kind: ErrorKind) -> Self {
-        Self { span, kind }
+        Self { span, kind, help: None }
+    }
+
+    pub(crate) fn with_help(self, help: impl Into<Box<str>>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 
     /// For showing with the expression.
     #[must_use]
     pub fn diagnostic(&self) -> Diagnostic {
-        let (label, help) = self.kind.advice();
+        let (label, mut help) = self.kind.advice();
+        if let Some(better) = &self.help {
+            help = better.to_string();
+        }
         let diag =
             Diagnostic::error(self.kind.code(), self.kind.to_string()).label(self.span, label);
         if help.is_empty() { diag } else { diag.help(help) }
@@ -178,137 +191,6 @@ impl ErrorKind {
             Self::TableTooLarge { .. } | Self::Tables => "filter.table",
             Self::Refused(_) => "filter.refused",
         }
-    }
-
-    /// What to write beside the words, and what would do.
-    fn advice(&self) -> (String, String) {
-        let (label, help) = match self {
-            Self::Unexpected {
-                expected: crate::parse::TEXT | crate::parse::QUOTED_NAME,
-                found,
-            } => {
-                let help = format!(
-                    "put it in quotes, and the whole in others that the shell takes away: '… \"{found}\"'"
-                );
-                return ("in quotes".into(), help);
-            }
-            Self::Unexpected { found, .. } if found == "in" => (
-                "before a list",
-                "it stands behind `host`, `net`, `port`, `src`, `dst` or `vlan`: `host in {10.0.0.0/8}`",
-            ),
-            Self::Unexpected { found, .. } => return (suggestion(found), String::new()),
-            Self::Character(',') => ("", "several stand in a list: `port in {80, 443}`"),
-            Self::Character('{' | '}') => ("", "a list has `in` before it: `port in {80, 443}`"),
-            Self::ScopeAlone { word, negated: true } => {
-                let help =
-                    format!("put `not` first, `not {word} tcp`, or inside, `{word} (not tcp)`");
-                return (String::new(), help);
-            }
-            Self::ScopeAlone { word, .. } => {
-                return (
-                    String::new(),
-                    format!("as in `{word} tcp port 80`, `{word} (tcp and net 10)`"),
-                );
-            }
-            Self::NoQualifier(text) => {
-                let help = match text.parse::<u32>() {
-                    Ok(_) => format!("say what it is: `port {text}`, `host {text}`, `net {text}`"),
-                    Err(_) => format!("say what it is: `host {text}`, `net {text}`, `port {text}`"),
-                };
-                return ("a name, number or address alone".into(), help);
-            }
-            Self::HostBits(_) => ("", "clear the bits that the mask does not cover"),
-            Self::MaskWithoutNet => ("", "write `net` before the address"),
-            Self::Name { what: "field", name } => {
-                let fields = crate::field::Field::all().map(crate::field::Field::name);
-                let label = match skep_diag::closest(name, fields) {
-                    Some(field) => format!("did you mean `{field}`?"),
-                    None => String::new(),
-                };
-                return (
-                    label,
-                    "`skep filter --fields` lists them; a host of that name has `host` before it"
-                        .into(),
-                );
-            }
-            Self::InFile { kind, .. } => return kind.advice(),
-            Self::NotScoped => {
-                ("", "protocols, addresses, ports, fields and `payload contains` do")
-            }
-            Self::Nested => {
-                ("", "one of them, once: `any` looks at all headers, `inner` at those in tunnels")
-            }
-            Self::Item { what: "port" | "VLAN", .. } => {
-                ("", "numbers and ranges, as in {80, 8000-8999}")
-            }
-            Self::Item { .. } => ("", "as in {10.0.0.0/8, 192.0.2.1-192.0.2.9, 2001:db8::/32}"),
-            Self::Name { what: "host", .. } => ("", "give its address"),
-            Self::Name { what: "port", .. } => ("", "give its number"),
-            Self::Name { what: "protocol", name } => {
-                let label = match skep_diag::closest(name, crate::names::protocols()) {
-                    Some(protocol) if protocol != name => format!("did you mean `{protocol}`?"),
-                    _ => String::new(),
-                };
-                return (label, "give its number".into());
-            }
-            Self::Name { what: "network" | "Ethernet host", .. } => ("", "give its address"),
-            Self::TooLarge { most, .. } => return (format!("0 to {most}"), String::new()),
-            Self::Size(size) => {
-                let help = if *size == 3 {
-                    "three bytes are four, shifted: `tcp[4:4] >> 8`"
-                } else {
-                    "compare them in parts"
-                };
-                return ("1, 2 or 4".into(), help.into());
-            }
-            Self::NotInFiles { .. } => ("", "use it on a live capture, or capture from `any`"),
-            Self::AfterMpls(_) => ("", "move it before `mpls`: what follows `mpls` looks inside"),
-            Self::NoNetmask => ("", "write the address: `dst host 192.0.2.255`"),
-            Self::Registers => ("", "nest less"),
-            Self::NoProcess => ("", "`skep dump` finds it, in a live capture on this host"),
-            Self::TooLong { .. } => (
-                "",
-                "as eBPF (--ebpf) long lists of hosts become tables; without the kernel, any length goes",
-            ),
-            _ => ("", ""),
-        };
-        (label.into(), help.into())
-    }
-}
-
-impl Expr {
-    /// An error of a condition, with the word that is to blame, where it is one.
-    pub(crate) fn at_word(&self, node: &Node, error: Error) -> Error {
-        let text = self.slice(error.span);
-        let (before, word) = match (&error.kind, node.kind) {
-            (ErrorKind::Name { .. }, NodeKind::Id(_, Id::Name(span))) => {
-                return Error::new(span, error.kind);
-            }
-            // A size stands behind the colon.
-            (ErrorKind::Size(_), _) => match text.rsplit_once(':') {
-                Some((before, word)) => (before.len() + 1, word.trim_end_matches([']', ')', ' '])),
-                None => return error,
-            },
-            // A number is the last word of a condition, perhaps in parentheses.
-            (ErrorKind::TooLarge { .. }, _) if error.span == node.span => {
-                let words = text.trim_end_matches([')', ' ']);
-                let start =
-                    words.rfind(|c: char| c.is_whitespace() || c == '(').map_or(0, |at| at + 1);
-                (start, &words[start..])
-            }
-            _ => return error,
-        };
-        let trimmed = word.trim_start();
-        let start = error.span.start + before + (word.len() - trimmed.len());
-        Error::new(Span::new(start, start + trimmed.len()), error.kind)
-    }
-}
-
-/// What a mistyped word may have meant.
-fn suggestion(found: &str) -> String {
-    match skep_diag::closest(found, crate::words::all()) {
-        Some(word) if word != found => format!("did you mean `{word}`?"),
-        _ => String::new(),
     }
 }
 

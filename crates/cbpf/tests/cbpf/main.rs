@@ -1,6 +1,7 @@
 //! Tests of the public interface.
 
 mod check;
+mod cooked;
 mod ebpf;
 mod generate;
 mod kernel;

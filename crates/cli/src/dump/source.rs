@@ -29,6 +29,8 @@ const DELAY_OF_SEVERAL: Duration = Duration::from_millis(50);
 const NO_DELAY: Duration = Duration::from_millis(1);
 /// How long to sleep when none of several interfaces has a packet.
 const NAP: Duration = Duration::from_millis(2);
+/// All interfaces at once.
+const ANY: &str = "any";
 /// What else may pass until a packet is seen.
 const SLACK: Duration = Duration::from_millis(50);
 
@@ -82,15 +84,25 @@ pub(crate) struct Rings {
 struct Ring {
     ring: PacketRing,
     name: String,
-    /// Whether the filter is the kernel's.
-    filtered: bool,
-    /// Its next packet, which waits for earlier ones of other interfaces, and whether there is one.
+    filters: Filters,
+    /// Its next packet, which waits for earlier ones of other interfaces, whether there is one, and whether it is known
+    /// to match.
     next: Packet,
     waits: bool,
+    matches: bool,
     /// Whether all packets from before the signal to stop have come.
     ended: bool,
     /// Whether the interface is there no more.
     gone: bool,
+}
+
+/// Who filters packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filters {
+    Here,
+    Kernel,
+    /// The kernel, but those with VLAN tags are to be looked at here as well.
+    KernelButTags,
 }
 
 /// A packet, or what is there instead.
@@ -348,7 +360,7 @@ impl Rings {
                     "{name}: there are no time stamps of type {kind}, the host's are taken"
                 ));
             }
-            let counts = !several && name != "any" && !expression.asks_process();
+            let counts = !several && name != ANY && !expression.asks_process();
             if let Some(what) = options.count.filter(|_| counts)
                 && let Some((ring, counts)) = Ring::counting(&name, options, expression, what)?
             {
@@ -388,7 +400,7 @@ impl Rings {
             Some(ring) if is_known || hurries || is_late(ring.next.meta.timestamp) => {
                 std::mem::swap(packet, &mut ring.next);
                 ring.waits = false;
-                return Ok(Got::Packet { filtered: ring.filtered });
+                return Ok(Got::Packet { filtered: ring.matches });
             }
             None if is_known => {
                 return match self.rings.iter().find(|ring| ring.gone) {
@@ -407,8 +419,10 @@ impl Rings {
 }
 
 impl Ring {
-    fn new(ring: PacketRing, name: String, filtered: bool) -> Self {
-        Self { ring, name, filtered, next: Packet::new(), waits: false, ended: false, gone: false }
+    fn new(ring: PacketRing, name: String, filters: Filters) -> Self {
+        let next = Packet::new();
+        let (waits, matches, ended, gone) = (false, false, false, false);
+        Self { ring, name, filters, next, waits, matches, ended, gone }
     }
 
     /// Whether packets are of the link type that is asked for.
@@ -442,6 +456,11 @@ impl Ring {
             Next::Packet => {
                 self.ended = until.is_some_and(|until| self.next.meta.timestamp > until);
                 self.waits = !self.ended;
+                self.matches = match self.filters {
+                    Filters::Here => false,
+                    Filters::Kernel => true,
+                    Filters::KernelButTags => !self.ring.was_tagged(),
+                };
             }
             Next::Idle => self.ended = is_over,
             Next::End => self.ended = true,
@@ -481,7 +500,7 @@ impl Ring {
         // What is wrong is said when it is opened without.
         let Ok(ring) = PacketRing::open(name, &ring_options) else { return Ok(None) };
         let ethernet = ring.interfaces().first().is_some_and(|i| i.link == LinkType::ETHERNET);
-        let this = Self::new(ring, name.to_owned(), true);
+        let this = Self::new(ring, name.to_owned(), Filters::Kernel);
         Ok(ethernet.then_some((this, counter)))
     }
 
@@ -492,28 +511,7 @@ impl Ring {
         (delay, timeout): (Duration, Duration),
         remarks: &mut Vec<String>,
     ) -> Result<Self, Failure> {
-        // Packets of all interfaces at once have no link header while the kernel filters them.
-        let program = if name == "any" {
-            // What is wrong with the expression is said now.
-            expression.filter(skep_filter::LinkType::LinuxSll2, Origin::File)?;
-            None
-        } else if expression.asks_process() {
-            let link = skep_filter::LinkType::Ethernet;
-            expression.filter_of(link, Origin::Live, Some(&Process::default()))?;
-            remarks.push(format!("{name}: packets are filtered here, where processes are known"));
-            None
-        } else {
-            match expression.filter(skep_filter::LinkType::Ethernet, Origin::Live)? {
-                None => None,
-                Some(Filter::Program(program)) => Some(program),
-                Some(Filter::Long(_)) => {
-                    remarks.push(format!(
-                        "{name}: packets are filtered here: the program is too long for the kernel"
-                    ));
-                    None
-                }
-            }
-        };
+        let program = kernel_program(&name, expression, remarks)?;
         let insns = program.as_ref().map(raw);
         let ring_options = RingOptions {
             snaplen: options.snaplen,
@@ -526,8 +524,10 @@ impl Ring {
             direction: options.direction,
         };
         let opened = PacketRing::open(&name, &ring_options);
-        let (ring, filtered) = match opened {
-            Ok(ring) => (ring, insns.is_some()),
+        let in_kernel = if name == ANY { Filters::KernelButTags } else { Filters::Kernel };
+        let (ring, filters) = match opened {
+            Ok(ring) if insns.is_none() => (ring, Filters::Here),
+            Ok(ring) => (ring, in_kernel),
             Err(DeviceError::System { source, .. }) if insns.is_some() && is_refused(&source) => {
                 remarks.push(format!(
                     "{name}: the kernel does not take the filter ({}): packets are filtered here",
@@ -536,18 +536,49 @@ impl Ring {
                 let without = RingOptions { filter: None, ..ring_options };
                 let ring =
                     PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
-                (ring, false)
+                (ring, Filters::Here)
             }
             Err(err) => return Err(device::failure(&err)),
         };
         let ethernet = ring.interfaces().first().is_none_or(|i| i.link == LinkType::ETHERNET);
-        if filtered && !ethernet {
+        if filters == Filters::Kernel && !ethernet {
             // The program was for another link type: again, without it.
             let without = RingOptions { filter: None, ..ring_options };
             let ring = PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
-            return Ok(Self::new(ring, name, false));
+            return Ok(Self::new(ring, name, Filters::Here));
         }
-        Ok(Self::new(ring, name, filtered))
+        Ok(Self::new(ring, name, filters))
+    }
+}
+
+/// What the kernel is to filter an interface's packets with; nothing if it cannot, or need not.
+fn kernel_program(
+    name: &str,
+    expression: &Expression,
+    remarks: &mut Vec<String>,
+) -> Result<Option<Program>, Failure> {
+    let mut here = |why: &str| {
+        remarks.push(format!("{name}: packets are filtered here{why}"));
+        Ok(None)
+    };
+    let is_any = name == ANY;
+    let (link, origin) = if is_any {
+        (skep_filter::LinkType::LinuxSll2, Origin::File)
+    } else {
+        (skep_filter::LinkType::Ethernet, Origin::Live)
+    };
+    if expression.asks_process() {
+        expression.filter_of(link, origin, Some(&Process::default()))?;
+        return here(", where processes are known");
+    }
+    match expression.filter(link, origin)? {
+        None => Ok(None),
+        Some(Filter::Program(program)) if is_any => match program.for_cooked_socket() {
+            None => here(": the kernel does not know the cooked header's bytes that are asked for"),
+            program => Ok(program),
+        },
+        Some(Filter::Program(program)) => Ok(Some(program)),
+        Some(Filter::Long(_)) => here(": the program is too long for the kernel"),
     }
 }
 

@@ -3,6 +3,7 @@
 mod bin;
 mod captures;
 mod dump;
+mod dump_any;
 mod dump_arguments;
 mod dump_files;
 mod dump_rotate;

@@ -2,7 +2,7 @@
 
 use super::{Cond, Operand, Parser};
 use crate::ast::{ByteOp, Dir, Id, Kind, Llc, NodeKind, Proto, Qual};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, list_of};
 use crate::lex::Tok;
 use crate::words::{
     LLC_S, LLC_U, Names, PF_ACTIONS, PF_REASONS, WLAN_DIRECTIONS, WLAN_SUBTYPES, WLAN_TYPES, Word,
@@ -224,8 +224,10 @@ impl Parser<'_> {
     fn listed(&mut self, names: Names, what: &'static str) -> Result<u32, Error> {
         let span = self.name(what)?;
         let text = self.expr.slice(span);
-        find(names, text)
-            .ok_or_else(|| Error::new(span, ErrorKind::Name { what, name: text.into() }))
+        find(names, text).ok_or_else(|| {
+            let kind = ErrorKind::Name { what, name: text.into() };
+            Error::new(span, kind).with_help(list_of(names))
+        })
     }
 
     fn number_or_name(&mut self, names: Names, what: &'static str) -> Result<u32, Error> {
@@ -273,7 +275,8 @@ impl Parser<'_> {
                     .find_map(|(frame, names)| find(names, text).map(|subtype| frame | subtype));
                 let Some(value) = found else {
                     let kind = ErrorKind::Name { what: WHAT, name: text.into() };
-                    return Err(Error::new(span, kind));
+                    let all: Vec<_> = WLAN_SUBTYPES.iter().flat_map(|row| row.1).copied().collect();
+                    return Err(Error::new(span, kind).with_help(list_of(&all)));
                 };
                 NodeKind::WlanType(value, TYPE | SUBTYPE)
             }
@@ -311,7 +314,8 @@ impl Parser<'_> {
                 let s = find(LLC_S, text).map(Llc::SType);
                 s.or_else(|| find(LLC_U, text).map(Llc::UType)).ok_or_else(|| {
                     let kind = ErrorKind::Name { what: "LLC frame", name: text.into() };
-                    Error::new(span, kind)
+                    let all = [&[("i", 0), ("s", 0), ("u", 0)], LLC_S, LLC_U].concat();
+                    Error::new(span, kind).with_help(list_of(&all))
                 })
             }
             _ => Ok(Llc::Any),

@@ -30,6 +30,8 @@ const FIRST: usize = 16;
 const HEADER: usize = 48;
 const VLAN_VALID: u32 = 1 << 4;
 const TPID_VALID: u32 = 1 << 6;
+/// Protocols that are VLAN tags.
+const TAGS: [u16; 2] = [0x8100, 0x88a8];
 /// Bytes of the second cooked header.
 const COOKED: usize = 20;
 const COOKED_ON_WIRE: u32 = 20;
@@ -47,8 +49,8 @@ pub struct RingOptions<'a> {
     pub delay: Duration,
     /// How long one call waits for a packet.
     pub timeout: Duration,
-    /// A classic program for the kernel to filter with, as (code, jt, jf, k). Not for all interfaces at once,
-    /// whose packets have no link header there yet.
+    /// A classic program for the kernel to filter with, as (code, jt, jf, k). On all interfaces at once it sees
+    /// packets from the network header on: the cooked header is made here.
     pub filter: Option<&'a [(u16, u8, u8, u32)]>,
     /// A program of the kernel instead, of the type for sockets; `filter` is not attached then.
     pub program: Option<BorrowedFd<'a>>,
@@ -98,6 +100,8 @@ pub struct PacketRing {
     left: u32,
     at: usize,
     held: bool,
+    /// Whether the last packet had a VLAN tag.
+    tagged: bool,
     /// Whether the interface has ever gone down, since when it may be gone: packets from before come after that.
     down: bool,
     stats: RingStats,
@@ -117,7 +121,7 @@ impl PacketRing {
             if let Some(program) = options.program {
                 let number = program.as_raw_fd().to_ne_bytes();
                 sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_ATTACH_BPF, &number)?;
-            } else if let Some(filter) = options.filter.filter(|_| !cooked) {
+            } else if let Some(filter) = options.filter {
                 sys::attach_filter(&fd, filter)?;
             }
             if options.promiscuous && !cooked {
@@ -145,6 +149,7 @@ impl PacketRing {
             left: 0,
             at: 0,
             held: false,
+            tagged: false,
             down: false,
             stats: RingStats::default(),
             scratch: Vec::new(),
@@ -167,6 +172,13 @@ impl PacketRing {
     pub fn is_half_full(&self) -> bool {
         let block = (self.block + self.blocks / 2) % self.blocks * BLOCK as usize;
         self.ring.load(block + STATUS) & OURS != 0
+    }
+
+    /// Whether the last packet had a VLAN tag, in which case the filter of a cooked socket may have been told another
+    /// protocol than the cooked header has.
+    #[must_use]
+    pub const fn was_tagged(&self) -> bool {
+        self.tagged
     }
 
     fn receive(&mut self, packet: &mut Packet) -> io::Result<Next> {
@@ -260,6 +272,7 @@ impl PacketRing {
             tci: half(32),
             proto: if status & TPID_VALID != 0 { half(36) } else { 0x8100 },
         });
+        self.tagged = vlan.is_some() || TAGS.contains(&u16::from_be(protocol));
         let timestamp = u64::from(seconds) * 1_000_000_000 + u64::from(nanos);
         let frame = self.ring.bytes(at + mac, kept);
         let [Interface { link, .. }] = self.interface;
