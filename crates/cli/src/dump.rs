@@ -3,6 +3,7 @@
 mod count;
 mod devices;
 mod expression;
+mod frequent;
 mod kernel;
 mod names;
 mod packets;

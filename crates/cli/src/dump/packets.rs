@@ -292,6 +292,16 @@ impl Capture {
             Use::Nothing | Use::Lines(_) | Use::Json => {}
         }
         out.flush()?;
+        if let Use::Top(top) = &self.uses
+            && top.floor() > 0
+        {
+            let most = top.floor();
+            writeln!(
+                term.err,
+                "more values than are kept: counts may be up to {most} packet{} too low, and values with no more may be missing",
+                plural(most)
+            )?;
+        }
         if self.sources.are_live() {
             writeln!(term.err, "{}", self.counts(as_tcpdump).join("\n"))?;
         }

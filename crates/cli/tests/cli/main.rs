@@ -3,6 +3,7 @@
 mod bin;
 mod captures;
 mod dump;
+mod dump_counts;
 mod dump_files;
 mod endings;
 mod golden;
