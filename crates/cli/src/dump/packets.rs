@@ -159,13 +159,7 @@ impl Capture {
         let counted = match &mut self.uses {
             Use::Top(top) => counter.add_to_top(top),
             Use::Histogram(histogram) => counter.add_to_histogram(histogram),
-            Use::Rate(_) => {
-                self.seconds(true, out)?;
-                if let Use::Rate(rate) = &mut self.uses {
-                    rate.spans(self.begun, now());
-                }
-                return Ok(());
-            }
+            Use::Rate(_) => return self.seconds(true, out),
             _ => Ok(0),
         };
         let counted = counted.map_err(|err| Failure::of(Kind::Environment, &err))?;
@@ -288,7 +282,12 @@ impl Capture {
             Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
             Use::Top(top) => top.show(out)?,
             Use::Histogram(histogram) => histogram.show(out)?,
-            Use::Rate(rate) => rate.show(out)?,
+            Use::Rate(rate) => {
+                if self.sources.are_live() {
+                    rate.spans(self.begun, now());
+                }
+                rate.show(out)?;
+            }
             Use::Nothing | Use::Lines(_) | Use::Json => {}
         }
         out.flush()?;

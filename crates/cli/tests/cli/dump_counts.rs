@@ -48,3 +48,20 @@ fn frequent_values_are_found_among_many() {
         "   packets         bytes\n    150000       6300000  7\n      3000        126000  9\n";
     assert_eq!((ran.out.as_str(), ran.err.as_str()), (rows, ""));
 }
+
+/// The mean is over all the time that packets are from, in whatever order they come.
+#[test]
+fn means_of_times_that_go_back() {
+    let path = scratch("dump-rate").join("back.pcap");
+    let rates = |times: &[u32]| {
+        write(&path, times.iter().map(|&time| packet(time, 1, 7)));
+        let ran = skep(&format!("dump -r {} --rate", path.display()));
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        ran.out.lines().skip(1).map(words).collect::<Vec<_>>()
+    };
+    assert_eq!(rates(&[30, 10, 20]), ["30 1 336", "10 1 336", "20 1 336", "mean 0 48"]);
+    assert_eq!(rates(&[30, 30, 29, 29]), ["30 2 672", "29 2 672", "mean 4 1344"]);
+    // Of a moment there is none.
+    assert_eq!(rates(&[5, 5, 5]), ["5 3 1008"]);
+}
