@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long answers are waited for in all.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long answers are waited for in all. After 5 s resolvers ask again.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// The same where packets come meanwhile.
 const LIVE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -57,8 +57,7 @@ fn without_domain(addr: IpAddr) -> Option<String> {
 
 impl Names for System {
     fn host(&mut self, addr: IpAddr) -> Option<&str> {
-        self.hosts.ask_ahead(&mut self.wanted.borrow_mut());
-        self.hosts.name(addr)
+        self.hosts.name(addr, &mut self.wanted.borrow_mut())
     }
 
     fn tcp_port(&mut self, port: u16) -> Option<&str> {

@@ -109,7 +109,7 @@ fn a_command_runs_with_each_file_that_is_full() {
 }
 
 /// How to start what runs in a network namespace of its own, if this process may make one.
-fn namespace() -> Option<&'static str> {
+pub(crate) fn namespace() -> Option<&'static str> {
     let way = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
     let made = Command::new("unshare").args([way, "ip", "link", "set", "lo", "up"]).output();
     let why = match made {
@@ -124,7 +124,7 @@ fn namespace() -> Option<&'static str> {
 }
 
 /// Runs a script in such a namespace with `lo` up, where `$SKEP` is the binary.
-fn in_namespace(way: &str, script: &str) -> (String, String) {
+pub(crate) fn in_namespace(way: &str, script: &str) -> (String, String) {
     let script = format!("set -e; ip link set lo up; {script}");
     // What never ends fails.
     let child = Command::new("timeout")

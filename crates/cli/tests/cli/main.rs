@@ -5,6 +5,7 @@ mod captures;
 mod dump;
 mod dump_counts;
 mod dump_files;
+mod dump_names;
 mod endings;
 mod golden;
 mod machines;

@@ -30,8 +30,13 @@ impl Ahead {
     }
 
     pub(crate) fn add(&mut self, number: u64, packet: &Packet, record: &Record<'_>) {
+        let mut wanted = self.wanted.borrow_mut();
+        if self.packets.is_empty() {
+            // Those before are shown, with names or without.
+            wanted.clear();
+        }
         if let Some(ip) = record.ip {
-            self.wanted.borrow_mut().extend([ip.src, ip.dst]);
+            wanted.extend([ip.src, ip.dst]);
         }
         let interface = record.interface.map(str::to_owned);
         self.packets.push(Waiting { number, packet: packet.clone(), interface });
