@@ -4,6 +4,7 @@ mod count;
 mod devices;
 mod expression;
 mod file_name;
+mod frequent;
 mod kernel;
 mod listing;
 mod names;

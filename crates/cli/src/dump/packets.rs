@@ -286,12 +286,12 @@ impl Capture {
         }
         match &mut self.uses {
             Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
-            Use::Top(top) => top.show(out)?,
+            Use::Top(top) => top.show(term)?,
             Use::Histogram(histogram) => histogram.show(out)?,
             Use::Rate(rate) => rate.show(out)?,
             Use::Nothing | Use::Lines(_) | Use::Json => {}
         }
-        out.flush()?;
+        term.out.flush()?;
         if self.sources.are_live() {
             writeln!(term.err, "{}", self.counts(as_tcpdump).join("\n"))?;
         }
