@@ -1,16 +1,18 @@
 //! The command line.
 
+use crate::dump::{Dump, numbers};
 use crate::{
-    asm::Asm, check::Check, completions::Completions, dis::Dis, dump::Dump, explain::Explain,
-    filter::Filter, inspect::Inspect, link::Link, man::Man, run::Run,
+    asm::Asm, check::Check, completions::Completions, dis::Dis, explain::Explain, filter::Filter,
+    inspect::Inspect, link::Link, man::Man, run::Run,
 };
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Args, FromArgMatches, Parser};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// All of BPF: run, read and write BPF programs without a kernel.
 #[derive(clap::Parser)]
-#[command(name = "skep", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "skep", version, max_term_width = WIDTH, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -42,31 +44,37 @@ pub(crate) fn parse() -> Cli {
     if !is_tcpdump {
         return Cli::parse();
     }
-    let args: Vec<_> = args.collect();
-    // The one option that is not of `skep dump`: some ask for it to find out whether there is a tcpdump.
+    Cli { command: Command::Dump(Box::new(tcpdump(args.collect()))) }
+}
+
+/// The arguments of tcpdump.
+fn tcpdump(args: Vec<OsString>) -> Dump {
+    // Some ask for it to find out whether there is a tcpdump.
     let is_version = |arg: &OsString| {
         let arg = arg.as_encoded_bytes();
         arg.len() > 2 && b"--version".starts_with(arg)
     };
-    let words = if args.iter().any(is_version) {
-        vec!["skep".into(), "--version".into()]
-    } else {
-        ["skep".into(), "dump".into()].into_iter().chain(args).collect()
-    };
-    // As getopt_long(3) does: the beginning of an option will do.
-    let command = Cli::command().mut_subcommand("dump", |dump| dump.infer_long_args(true));
-    let matches = command.try_get_matches_from(words);
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    let mut cli = parsed.unwrap_or_else(|err| {
-        // There is nowhere left to complain to.
-        let _ = err.print();
-        std::process::exit(i32::from(err.use_stderr()))
-    });
-    if let Command::Dump(dump) = &mut cli.command {
-        dump.as_tcpdump = true;
+    if args.iter().any(is_version) {
+        let version = env!("CARGO_PKG_VERSION");
+        let said = writeln!(io::stdout(), "skep {version}, which behaves as tcpdump version 4.99");
+        std::process::exit(i32::from(said.is_err()))
     }
-    cli
+    let command = numbers::as_tcpdump(Dump::augment_args(clap::Command::new("tcpdump")));
+    // As with getopt_long(3), the beginning of an option will do, and the last value counts.
+    let command = command.max_term_width(WIDTH).infer_long_args(true).args_override_self(true);
+    let matches = command.try_get_matches_from(["tcpdump".into()].into_iter().chain(args));
+    let mut dump =
+        matches.and_then(|matches| Dump::from_arg_matches(&matches)).unwrap_or_else(|err| {
+            // There is nowhere left to complain to.
+            let _ = err.print();
+            std::process::exit(i32::from(err.use_stderr()))
+        });
+    dump.as_tcpdump = true;
+    dump
 }
+
+/// Columns of help at most.
+const WIDTH: usize = 100;
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -3,9 +3,12 @@
 mod count;
 mod devices;
 mod expression;
+mod file_name;
 mod frequent;
 mod kernel;
+mod listing;
 mod names;
+pub(crate) mod numbers;
 mod packets;
 mod privilege;
 mod process;
@@ -13,14 +16,13 @@ mod rate;
 mod requests;
 mod save;
 mod source;
-mod strftime;
 mod world;
 
 use crate::failure::{Failure, Kind};
 use crate::file;
 use crate::run::stop;
 use crate::term::Term;
-use clap::ArgAction;
+use clap::{Arg, ArgAction};
 use count::{Histogram, Top};
 use expression::Expression;
 use kernel::What;
@@ -44,7 +46,7 @@ use world::World;
 /// Takes tcpdump's options and prints its lines; names are shown only where --names asks for them. A link to this
 /// program that is called tcpdump behaves as tcpdump does.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, disable_help_flag = true)]
+#[command(after_help = EXAMPLES, disable_help_flag = true, mut_args = takes_any_value)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of tcpdump's")]
 pub(crate) struct Dump {
     /// Which packets: an expression of pcap-filter(7).
@@ -70,13 +72,13 @@ pub(crate) struct Dump {
     #[arg(short, long = "snapshot-length", value_name = "BYTES", help_heading = "Packets", value_parser = clap::value_parser!(u32).range(0..=262_144))]
     snaplen: Option<u32>,
     /// Only packets that come in, go out, or both.
-    #[arg(short = 'Q', long, value_name = "WAY", help_heading = "Packets", value_parser = ["in", "out", "inout"])]
+    #[arg(short = 'Q', long, value_name = "WAY", help_heading = "Packets", value_parser = ["in", "out", "inout"], ignore_case = true)]
     direction: Option<String>,
     /// Do not ask for packets to other hosts.
     #[arg(short = 'p', long = "no-promiscuous-mode", help_heading = "Packets")]
     no_promiscuous: bool,
     /// KiB of the buffer that packets wait in.
-    #[arg(short = 'B', long, value_name = "KIB", help_heading = "Packets", default_value_t = 8192)]
+    #[arg(short = 'B', long, value_name = "KIB", help_heading = "Packets", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     buffer_size: u32,
     /// Hand each packet over as it comes.
     #[arg(long, help_heading = "Packets")]
@@ -245,6 +247,12 @@ Exit codes:
   3  a file, device or privilege is missing
   4  not supported";
 
+/// As getopt(3) does: what comes after an option that takes a value is its value, whatever it begins with.
+fn takes_any_value(arg: Arg) -> Arg {
+    let takes = !arg.is_positional() && arg.get_action().takes_values();
+    if takes { arg.allow_hyphen_values(true) } else { arg }
+}
+
 fn field(name: &str) -> Result<Field, String> {
     Field::named(name).ok_or_else(|| {
         let names: Vec<_> = Field::names().collect();
@@ -351,9 +359,11 @@ impl Dump {
     fn captures(&self) -> Result<Vec<PathBuf>, Failure> {
         let Some(list) = &self.read_list else { return Ok(self.read.clone()) };
         let text = file::read(list)?;
-        let names = text.split(|&byte| byte == b'\n').filter(|name| !name.is_empty());
+        let lines = text.strip_suffix(b"\n").unwrap_or(&text).split(|&byte| byte == b'\n');
+        // An empty line is the name of no file, as tcpdump says.
+        let names = lines.filter(|name| self.as_tcpdump || !name.is_empty());
         let names: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
-        if names.is_empty() {
+        if text.is_empty() || names.is_empty() {
             let text = format!("{}: no capture is named there", list.display());
             return Err(Failure::new(Kind::Input, text));
         }
@@ -389,20 +399,24 @@ impl Dump {
         if file::is_std(write) {
             return Err(Failure::new(Kind::Usage, "-C and -G need a file to write to"));
         }
-        let is_one_name = self.rotate_size.is_none()
-            && self.files != Some(1)
-            && !write.as_os_str().as_encoded_bytes().contains(&b'%');
-        if is_one_name && !self.as_tcpdump {
-            let text = format!("{}: each file would replace the one before", write.display());
-            let help = "let the name have a time in it, as in trace-%H%M%S.pcap";
-            return Err(Failure::new(Kind::Usage, text).help(help));
+        if let Some(seconds) = self.stretch().filter(|_| !self.as_tcpdump) {
+            file_name::check_conversions(write)?;
+            let is_only_one = self.rotate_size.is_none() && self.files == Some(1);
+            if !is_only_one {
+                file_name::check_stretches(write, seconds)?;
+            }
         }
         Ok(())
     }
 
     /// Whether several files are written, one after the other.
-    const fn rotates(&self) -> bool {
-        self.rotate_size.is_some() || self.rotate_seconds.is_some()
+    fn rotates(&self) -> bool {
+        self.rotate_size.is_some() || self.stretch().is_some()
+    }
+
+    /// Seconds after which a new file begins, where that is so.
+    fn stretch(&self) -> Option<u32> {
+        self.rotate_seconds.filter(|&seconds| seconds > 0)
     }
 
     fn check_terminal(&self, term: &Term<'_>) -> Result<(), Failure> {
@@ -455,16 +469,6 @@ impl Dump {
         name.map_or(0, |name| devices::netmask(&name))
     }
 
-    fn list_program(
-        &self,
-        expression: &Expression,
-        read: &[PathBuf],
-        term: &mut Term<'_>,
-    ) -> Result<(), Failure> {
-        let link = expression::link_of(self.linktype.as_deref(), read.first(), &self.interface)?;
-        expression.list(link, self.listing, read.is_empty(), &mut term.out)
-    }
-
     fn source_options<'a>(&'a self, count: Option<&'a What>) -> source::Options<'a> {
         source::Options {
             interfaces: &self.interface,
@@ -472,17 +476,22 @@ impl Dump {
             promiscuous: !self.no_promiscuous,
             buffer: self.buffer_size.saturating_mul(1024),
             immediate: self.immediate_mode,
-            direction: match self.direction.as_deref() {
-                // Of captures tcpdump shows both.
-                _ if self.as_tcpdump && !self.read.is_empty() => Direction::Both,
-                Some("in") => Direction::In,
-                Some("out") => Direction::Out,
-                _ => Direction::Both,
-            },
+            direction: self.way(),
             linktype: self.linktype.as_deref(),
             gives_up_root: privilege::is_given_up(self.relinquish_privileges.as_deref()),
             time_stamp_type: self.time_stamp_type.as_deref().filter(|&kind| kind != "host"),
             count,
+        }
+    }
+
+    fn way(&self) -> Direction {
+        let way = self.direction.as_deref().unwrap_or_default().to_ascii_lowercase();
+        match way.as_str() {
+            // Of captures tcpdump shows both.
+            _ if self.as_tcpdump && !self.read.is_empty() => Direction::Both,
+            "in" => Direction::In,
+            "out" => Direction::Out,
+            _ => Direction::Both,
         }
     }
 
@@ -501,7 +510,7 @@ impl Dump {
     fn save_options(&self) -> save::Options<'_> {
         save::Options {
             size: self.rotate_size,
-            seconds: self.rotate_seconds,
+            seconds: self.stretch(),
             files: self.files,
             command: self.postrotate.as_deref(),
             nanos: self.nanos(),

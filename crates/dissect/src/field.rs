@@ -1,7 +1,8 @@
 //! Fields of records by name, for counting.
 
+use crate::cx::hex;
 use crate::dns_record::TYPES;
-use crate::json::{protocol_name, push_addr, push_flags, push_labels, push_mac};
+use crate::json::{is_visible, protocol_name, push_addr, push_flags, push_labels, push_mac};
 use crate::record::{Application, Record};
 use crate::tok::tok;
 use std::net::IpAddr;
@@ -133,14 +134,15 @@ impl Record<'_> {
         })
     }
 
-    /// Appends the value of a field as text; whether it has one.
+    /// Appends the value of a field as text; whether it has one. Different values are different texts, of one line, that a
+    /// terminal shows and does not obey.
     pub fn write_field(&self, field: Field, out: &mut Vec<u8>) -> bool {
         self.field(field, out).is_some()
     }
 
     fn field(&self, field: Field, out: &mut Vec<u8>) -> Option<()> {
         match field {
-            Field::Interface => out.extend_from_slice(self.interface?.as_bytes()),
+            Field::Interface => push_visible(out, self.interface?.as_bytes()),
             Field::SourceMac => push_mac(out, self.link?.0),
             Field::DestinationMac => push_mac(out, self.link?.1),
             Field::Source => push_addr(out, self.addrs()?.0),
@@ -158,9 +160,9 @@ impl Record<'_> {
             Field::Flags => push_flags(out, self.transport?.flags?),
             Field::Tunnel => out.extend_from_slice(self.tunnel?.kind.as_bytes()),
             Field::DnsName => match self.application? {
-                Application::Dns { name: Some(name), .. } => push_labels(name, |byte| {
-                    out.push(if byte.is_ascii_graphic() { byte } else { b'?' });
-                }),
+                Application::Dns { name: Some(name), .. } => {
+                    push_labels(name, |bytes| push_visible(out, bytes));
+                }
                 _ => return None,
             },
             Field::DnsType => {
@@ -171,9 +173,7 @@ impl Record<'_> {
                 }
             }
             Field::Server => match self.application? {
-                Application::Tls { server_name: Some(name), .. } => {
-                    out.extend(name.iter().map(|&c| if c.is_ascii_graphic() { c } else { b'?' }));
-                }
+                Application::Tls { server_name: Some(name), .. } => push_visible(out, name),
                 _ => return None,
             },
             Field::FirstLine => match self.application? {
@@ -183,6 +183,28 @@ impl Record<'_> {
             _ => push_number(out, self.number(field)?),
         }
         Some(())
+    }
+}
+
+/// Bytes as text: those that are no UTF-8 or cannot be seen by their values.
+fn push_visible(out: &mut Vec<u8>, bytes: &[u8]) {
+    let escape = |out: &mut Vec<u8>, bytes: &[u8]| {
+        for &byte in bytes {
+            out.extend_from_slice(b"\\x");
+            out.extend_from_slice(&hex(byte));
+        }
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let mut buffer = [0; 4];
+            let utf8 = c.encode_utf8(&mut buffer).as_bytes();
+            if c != '\\' && is_visible(c) {
+                out.extend_from_slice(utf8);
+            } else {
+                escape(out, utf8);
+            }
+        }
+        escape(out, chunk.invalid());
     }
 }
 

@@ -70,22 +70,36 @@ impl Json<'_> {
         self.out.push(b'"');
     }
 
-    /// Bytes as text: what is no ASCII, or controls, as an escape of its value.
     fn string(&mut self, name: &str, bytes: &[u8]) {
         self.key(name);
         self.out.push(b'"');
-        for &byte in bytes {
-            self.character(byte);
-        }
+        self.text(bytes);
         self.out.push(b'"');
     }
 
-    fn character(&mut self, byte: u8) {
-        match byte {
-            b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', byte]),
-            0x20..=0x7e => self.out.push(byte),
-            _ => {
-                self.out.extend_from_slice(b"\\u00");
+    /// Bytes as text: a replacement for each that is no UTF-8, an escape for what cannot be seen.
+    fn text(&mut self, bytes: &[u8]) {
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                self.character(c);
+            }
+            for _ in chunk.invalid() {
+                self.out.extend_from_slice("\u{fffd}".as_bytes());
+            }
+        }
+    }
+
+    fn character(&mut self, c: char) {
+        if matches!(c, '"' | '\\') {
+            self.out.push(b'\\');
+        }
+        if is_visible(c) {
+            self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            return;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            self.out.extend_from_slice(b"\\u");
+            for byte in unit.to_be_bytes() {
                 self.out.extend_from_slice(&hex(byte));
             }
         }
@@ -191,7 +205,7 @@ impl Json<'_> {
                 if let Some(name) = name {
                     self.key("dns_name");
                     self.out.push(b'"');
-                    push_labels(name, |byte| self.character(byte));
+                    push_labels(name, |bytes| self.text(bytes));
                     self.out.push(b'"');
                     match tok(TYPES, kind.into()) {
                         Some(name) => self.word("dns_type", name),
@@ -263,23 +277,29 @@ pub(crate) fn push_flags(out: &mut Vec<u8>, flags: u8) {
     }
 }
 
-/// The characters of a name that is given as labels.
-pub(crate) fn push_labels(name: &[u8], mut push: impl FnMut(u8)) {
+/// Whether a terminal shows a character and does not obey it.
+pub(crate) fn is_visible(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        c => c.escape_debug().len() == 1,
+    }
+}
+
+/// The parts of a name that is given as labels.
+pub(crate) fn push_labels(name: &[u8], mut push: impl FnMut(&[u8])) {
     let mut rest = name;
     let mut first = true;
     while let Some((&len, tail)) = rest.split_first() {
         if !first {
-            push(b'.');
+            push(b".");
         }
         first = false;
         let (label, tail) = tail.split_at_checked(len.into()).unwrap_or((tail, &[]));
-        for &byte in label {
-            push(byte);
-        }
+        push(label);
         rest = tail;
     }
     if first {
-        push(b'.');
+        push(b".");
     }
 }
 

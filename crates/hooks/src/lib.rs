@@ -45,7 +45,7 @@ pub use live::{
     DeviceError, Direction, PacketRing, PacketSender, PacketSocket, RingOptions, RingStats,
     SocketOptions, Tap, TapKind,
 };
-pub use local::{host_name, utc_offset};
+pub use local::{host_name, strftime, utc_offset};
 pub use packet::{Contents, Frame, Header, Packet, PacketMeta, SockFields, VlanTag, csum_diff};
 pub use sink::{Finish, Outputs, PacketSink, PcapWriter, PcapngWriter, SinkError, create};
 pub use skep_abi::Errno;

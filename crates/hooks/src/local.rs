@@ -1,23 +1,45 @@
 //! What the host says of times and addresses: its time zone, and names.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::net::{IpAddr, SocketAddr};
 use std::{mem, ptr};
 
 /// Longest name of a host, `NI_MAXHOST`.
 const LONGEST: usize = 1025;
+/// Longest path of a file, `PATH_MAX`.
+const PATH: usize = 4096;
 
 /// Seconds that local time is ahead of UTC, at a second since 1970.
 ///
 /// The zone is that of `TZ` or `/etc/localtime`.
 #[must_use]
 pub fn utc_offset(seconds: u32) -> i32 {
-    let time = libc::time_t::from(seconds);
+    local(seconds.into()).map_or(0, |tm| i32::try_from(tm.tm_gmtoff).unwrap_or(0))
+}
+
+/// A pattern of strftime(3) with a local time in it, which is given in seconds since 1970.
+///
+/// Nothing if that is empty or longer than any path.
+#[must_use]
+pub fn strftime(pattern: &[u8], seconds: i64) -> Option<Vec<u8>> {
+    let pattern = CString::new(pattern).ok()?;
+    let tm = local(seconds)?;
+    let mut text = vec![0_u8; PATH];
+    // SAFETY: the buffer has the given length, the pattern ends in a zero, and `tm` was made by localtime_r(3).
+    let len = unsafe {
+        libc::strftime(text.as_mut_ptr().cast(), text.len(), pattern.as_ptr(), &raw const tm)
+    };
+    text.truncate(len);
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// A second since 1970 by the clocks on walls.
+fn local(seconds: i64) -> Option<libc::tm> {
     // SAFETY: all fields of `tm` are integers, and a pointer that may be null.
     let mut tm: libc::tm = unsafe { mem::zeroed() };
     // SAFETY: both pointers are to values that live until the call is over; the second is written.
-    let done = unsafe { libc::localtime_r(&raw const time, &raw mut tm) };
-    if done.is_null() { 0 } else { i32::try_from(tm.tm_gmtoff).unwrap_or(0) }
+    let done = unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+    (!done.is_null()).then_some(tm)
 }
 
 /// The name of an address, as the host's resolver knows it. May take as long as the network likes.
@@ -100,6 +122,21 @@ mod tests {
             assert!(!name.is_empty());
         }
         assert_eq!(host_name("192.0.2.255".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn patterns_are_those_of_the_c_library() {
+        let text = |pattern: &str| strftime(pattern.as_bytes(), 1_700_000_000);
+        let is = |pattern: &str, words: &str| {
+            assert_eq!(text(pattern).as_deref(), Some(words.as_bytes()), "{pattern}");
+        };
+        // At any place on earth.
+        is("%Y %y %C %G %g %b %h %B", "2023 23 20 2023 23 Nov Nov November");
+        is("%s%%%n%t", "1700000000%\n\t");
+        assert_eq!(text("%D"), text("%m/%d/%y"));
+        assert_eq!(text(""), None);
+        assert_eq!(text("a\0b"), None);
+        assert_eq!(text(&"x".repeat(PATH)), None);
     }
 
     #[test]

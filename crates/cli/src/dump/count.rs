@@ -14,6 +14,7 @@ const BESIDES: usize = 38;
 pub(crate) struct Top {
     fields: Vec<Field>,
     rows: usize,
+    /// By the values of all fields, a line each.
     values: Frequent,
     /// Packets without the fields.
     without: Sum,
@@ -36,7 +37,7 @@ impl Top {
         self.key.clear();
         for (n, &field) in self.fields.iter().enumerate() {
             if n > 0 {
-                self.key.push(b' ');
+                self.key.push(b'\n');
             }
             if !record.write_field(field, &mut self.key) {
                 self.without.add(sum);
@@ -55,7 +56,7 @@ impl Top {
         let (rows, others) = self.values.top(self.rows);
         writeln!(out, "{:>10}  {:>12}", "packets", "bytes")?;
         for (key, sum) in &rows {
-            row(out, sum, &String::from_utf8_lossy(key))?;
+            row(out, sum, &String::from_utf8_lossy(key).replace('\n', " "))?;
         }
         for (sum, words) in [(others, "(others)"), (self.without, "(without)")] {
             if sum.packets > 0 {

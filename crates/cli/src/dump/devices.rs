@@ -119,6 +119,20 @@ pub(crate) fn named(name: &str) -> String {
     listed.map_or_else(|| name.to_owned(), |(name, _)| name)
 }
 
+/// Why an interface of a name cannot be listened on: there is none.
+fn missing(name: &str) -> Failure {
+    let text = format!("{name}: no such interface");
+    Failure::new(Kind::Environment, text).help("`skep dump -D` lists them")
+}
+
+/// Refuses the name of an interface that is not there.
+pub(crate) fn check(name: &str) -> Result<(), Failure> {
+    match name == "any" || all().iter().any(|one| one.name == name) {
+        true => Ok(()),
+        false => Err(missing(name)),
+    }
+}
+
 /// `-L`, and `-J`, for which there is always one answer.
 pub(crate) fn types(name: Option<&str>, of_links: bool, out: &mut Out<'_>) -> Result<(), Failure> {
     let name = match name {
@@ -128,11 +142,7 @@ pub(crate) fn types(name: Option<&str>, of_links: bool, out: &mut Out<'_>) -> Re
     let hardware = all().into_iter().find(|one| one.name == name).map(|one| one.hardware);
     let (kind, words) = match hardware {
         _ if name == "any" => ("LINUX_SLL2", "Linux cooked v2"),
-        None => {
-            let text = format!("{name}: no such interface");
-            let help = "`skep dump -D` lists them";
-            return Err(Failure::new(Kind::Environment, text).help(help));
-        }
+        None => return Err(missing(&name)),
         Some(1 | 772) => ("EN10MB", "Ethernet"),
         Some(_) => ("RAW", "Raw IP"),
     };

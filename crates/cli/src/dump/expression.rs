@@ -1,6 +1,5 @@
 //! Expressions that say which packets.
 
-use super::devices;
 use super::world::World;
 use crate::diags::Text;
 use crate::failure::{Failure, Kind};
@@ -10,7 +9,6 @@ use skep_filter::{
     ErrorKind, Expr, LinkType, Meaning, Options, Process, Resolver, Source, program_of_all,
 };
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 /// An expression and how to make programs of it.
 pub(crate) struct Expression {
@@ -166,35 +164,10 @@ pub(crate) fn of_file(link: skep_hooks::LinkType) -> Result<LinkType, Failure> {
     })
 }
 
-/// The link type that `-d` is for: named, of a capture, of an interface, or Ethernet.
-pub(crate) fn link_of(
-    name: Option<&str>,
-    read: Option<&PathBuf>,
-    interfaces: &[String],
-) -> Result<LinkType, Failure> {
-    if let Some(name) = name {
-        return by_name(name);
-    }
-    if let Some(path) = read {
-        let source = super::source::open_capture(path)?;
-        return source.interfaces().first().map_or(Ok(LinkType::Ethernet), |i| of_file(i.link));
-    }
-    let any = interfaces.first().is_some_and(|name| devices::named(name) == "any");
-    Ok(if any { LinkType::LinuxSll2 } else { LinkType::Ethernet })
-}
-
 pub(crate) fn by_name(name: &str) -> Result<LinkType, Failure> {
     LinkType::by_name(name).ok_or_else(|| {
         let names: Vec<_> = LinkType::all().map(LinkType::name).collect();
         let text = format!("unknown link type `{name}`");
         Failure::new(Kind::Usage, text).help(format!("there are {}", names.join(" ")))
     })
-}
-
-/// Whether two names are of one file.
-pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    }
 }

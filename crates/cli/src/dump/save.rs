@@ -1,11 +1,11 @@
 //! Packets to files, one after another.
 
-use super::expression::same_file;
+use super::file_name;
 use super::source::{Sources, now};
-use super::strftime;
 use crate::failure::{Failure, Kind};
 use crate::file;
 use skep_hooks::{Finish, Interface, LinkType, Packet, PacketSink, PcapWriter, SinkError};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::process::CommandExt;
@@ -47,7 +47,10 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
         _ => (text, 1_000_000),
     };
-    let number: u64 = digits.parse().map_err(|_| "not a number of million bytes".to_owned())?;
+    let number: u64 = digits
+        .trim_ascii_start()
+        .parse()
+        .map_err(|_| "not a number of million bytes".to_owned())?;
     number.checked_mul(unit).filter(|&size| size > 0).ok_or_else(|| "out of range".to_owned())
 }
 
@@ -79,6 +82,8 @@ impl Finish for Plain {
 /// The writer of a capture, whose file may change.
 pub(crate) struct Saver {
     path: PathBuf,
+    /// Captures that packets come from.
+    read: HashSet<PathBuf>,
     size: Option<u64>,
     seconds: Option<u32>,
     files: Option<u32>,
@@ -97,7 +102,9 @@ pub(crate) struct Saver {
     number: u32,
     /// Files begun by the clock.
     turns: u32,
-    /// When the file was begun.
+    /// Names of files, and how many the clock had begun before them.
+    used: HashMap<PathBuf, u32>,
+    /// When the file was begun, or the first of those that the clock began at once.
     begun: Option<u64>,
     /// Whether there may be no more files.
     ended: bool,
@@ -112,12 +119,10 @@ impl Saver {
         options: &Options<'_>,
         sources: &Sources,
     ) -> Result<Self, Failure> {
-        if let Sources::Files(files) = sources
-            && files.read(path)
-        {
-            let text = format!("{}: is read and cannot be written as well", path.display());
-            return Err(Failure::new(Kind::Usage, text).help("write to another file"));
-        }
+        let read = match sources {
+            Sources::Files(files) => files.paths().filter_map(|path| canonical(path)).collect(),
+            Sources::Rings(_) => HashSet::new(),
+        };
         let interfaces = sources.interfaces();
         let snaplen = match interfaces.first().map(|interface| interface.snaplen) {
             None | Some(0) => options.snaplen,
@@ -125,6 +130,7 @@ impl Saver {
         };
         let mut this = Self {
             path: path.to_owned(),
+            read,
             size: options.size,
             seconds: options.seconds,
             files: options.files,
@@ -140,6 +146,7 @@ impl Saver {
             written: Arc::default(),
             number: 0,
             turns: 0,
+            used: HashMap::new(),
             begun: None,
             ended: false,
             children: Vec::new(),
@@ -148,7 +155,7 @@ impl Saver {
         // By the clock, the first file's name is that of its first packet's time, if packets come from files. tcpdump goes
         // by the clock of the wall, wherever packets come from.
         if this.seconds.is_none() || this.live || this.plain {
-            this.begin(now())?;
+            this.begin_at(now())?;
         }
         Ok(this)
     }
@@ -165,7 +172,7 @@ impl Saver {
             if self.files.is_some_and(|files| self.number >= files) {
                 self.number = 0;
             }
-            self.begin(time)?;
+            self.begin()?;
         }
         self.sink.write(packet).map_err(|err| failure(&self.name, &err))?;
         Ok(true)
@@ -188,7 +195,7 @@ impl Saver {
     /// The same at a time.
     fn turn(&mut self, time: u64) -> Result<bool, Failure> {
         match self.begun {
-            None => self.begin(time)?,
+            None => self.begin_at(time)?,
             Some(begun) if self.is_over(begun, time) => {
                 self.turns += 1;
                 self.end()?;
@@ -197,7 +204,7 @@ impl Saver {
                     return Ok(false);
                 }
                 self.number = 0;
-                self.begin(time)?;
+                self.begin_at(time)?;
             }
             Some(_) => {}
         }
@@ -226,37 +233,56 @@ impl Saver {
         self.files.filter(|_| self.ended)
     }
 
-    /// Begins a file.
-    fn begin(&mut self, time: u64) -> Result<(), Failure> {
-        self.name = self.file_name(time)?;
-        self.written = Arc::default();
+    /// Begins the first file of a time.
+    fn begin_at(&mut self, time: u64) -> Result<(), Failure> {
         self.begun = Some(time);
+        self.begin()
+    }
+
+    /// Begins a file.
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.name = self.file_name()?;
+        if canonical(&self.name).is_some_and(|name| self.read.contains(&name)) {
+            let text = format!("{}: is read and cannot be written as well", self.name.display());
+            return Err(Failure::new(Kind::Usage, text).help("write to another file"));
+        }
+        if self.seconds.is_some() && !self.plain {
+            self.claim()?;
+        }
+        self.written = Arc::default();
         self.sink = self.open().map_err(|err| failure(&self.name, &err))?;
         Ok(())
     }
 
-    /// The name of a file that begins at a time.
-    fn file_name(&self, time: u64) -> Result<PathBuf, Failure> {
-        if self.size.is_none() && self.seconds.is_none() {
-            return Ok(self.path.clone());
+    /// Refuses to replace a file of an earlier time. For packets as they come that is the time just before: names of hours
+    /// may come again every day.
+    fn claim(&mut self) -> Result<(), Failure> {
+        let turns = self.turns;
+        if self.live {
+            self.used.retain(|_, earlier| *earlier + 1 >= turns);
         }
-        let mut name = self.path.to_string_lossy().into_owned();
-        if self.seconds.is_some() {
-            let [local, seconds] =
-                [local(time), time / NANOS].map(|n| i64::try_from(n).unwrap_or(0));
-            name = strftime::fill(&name, local, seconds).map_err(|unknown| {
-                let text = format!("{}: %{unknown} is not known", self.path.display());
-                Failure::new(Kind::Usage, text).help("%Y %m %d %H %M %S %F %T %j %s are")
-            })?;
+        let earlier = self.used.insert(self.name.clone(), turns);
+        match earlier.is_some_and(|earlier| earlier != turns) {
+            true => {
+                Err(file_name::replaces(&self.name, "would replace packets of an earlier time"))
+            }
+            false => Ok(()),
         }
-        let digits = match self.files {
-            Some(files) if self.size.is_some() => files.saturating_sub(1).to_string().len(),
-            _ => 0,
+    }
+
+    /// The name of the file to begin.
+    fn file_name(&self) -> Result<PathBuf, Failure> {
+        let mut name = match self.begun.filter(|_| self.seconds.is_some()) {
+            Some(time) => file_name::fill(&self.path, time)?,
+            None => self.path.clone(),
         };
+        // As many digits as the greatest number has, and none for the only one.
+        let greatest = self.files.unwrap_or(0).saturating_sub(1);
+        let digits = greatest.checked_ilog10().map_or(0, |log| log as usize + 1);
         if self.size.is_some() && (self.number > 0 || digits > 0) {
-            name = format!("{name}{:0digits$}", self.number);
+            name.as_mut_os_string().push(format!("{:0digits$}", self.number));
         }
-        Ok(name.into())
+        Ok(name)
     }
 
     fn open(&self) -> Result<Box<dyn PacketSink>, SinkError> {
@@ -279,7 +305,8 @@ impl Saver {
 
     /// Ends a file, and hands it to the command.
     fn end(&mut self) -> Result<(), Failure> {
-        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
+        let mut sink = std::mem::replace(&mut self.sink, Box::new(Nowhere));
+        sink.finish().map_err(|err| failure(&self.name, &err))?;
         self.children.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
         if let Some(command) = &self.command {
             // What ends the capture does not end what is done with its files.
@@ -297,15 +324,18 @@ impl Saver {
 
     /// Ends the last file and waits for commands.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        if !self.ended {
-            self.sink.finish().map_err(|err| failure(&self.name, &err))?;
-        }
+        self.sink.finish().map_err(|err| failure(&self.name, &err))?;
         for child in &mut self.children {
             // Whatever became of it, it has ended.
             let _ = child.wait();
         }
         self.failed.take().map_or(Ok(()), Err)
     }
+}
+
+/// The one name that a file has, if there is such a file.
+fn canonical(path: &Path) -> Option<PathBuf> {
+    if file::is_std(path) { None } else { path.canonicalize().ok() }
 }
 
 /// A local second since 1970, as clocks on walls have it.
@@ -360,12 +390,5 @@ impl PacketSink for Nowhere {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(())
-    }
-}
-
-impl super::source::Files {
-    /// Whether a file is read.
-    fn read(&self, path: &Path) -> bool {
-        !file::is_std(path) && self.paths().any(|read| same_file(read, path))
     }
 }

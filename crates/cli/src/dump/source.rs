@@ -113,6 +113,29 @@ pub(crate) fn open_capture(path: &Path) -> Result<Box<dyn PacketSource>, Failure
     opened.map_err(|err| failure(path, &err))
 }
 
+/// Says what is read as tcpdump does.
+pub(crate) fn announce_capture(
+    path: &Path,
+    capture: &dyn PacketSource,
+    err: &mut Out<'_>,
+) -> io::Result<()> {
+    let interface = capture.interfaces().first();
+    let link = interface.map_or(LinkType::ETHERNET, |interface| interface.link);
+    let snaplen = interface.map_or(0, |interface| interface.snaplen);
+    let snaplen = if snaplen == 0 { 262_144 } else { snaplen };
+    let (name, words) = (path.display(), link_words(link));
+    writeln!(err, "reading from file {name}, link-type {words}, snapshot length {snaplen}")?;
+    if link == LinkType::LINUX_SLL2 {
+        writeln!(err, "Warning: interface names might be incorrect")?;
+    }
+    Ok(())
+}
+
+/// Says, as tcpdump does, that packets are those of any interface.
+pub(crate) fn announce_cooked(err: &mut Out<'_>) -> io::Result<()> {
+    writeln!(err, "tcpdump: data link type LINUX_SLL2")
+}
+
 /// What is wrong with a capture, for people.
 fn failure(path: &Path, err: &CaptureError) -> Failure {
     match err {
@@ -135,12 +158,12 @@ impl Sources {
         }
         if let [path, rest @ ..] = read {
             let current = open_capture(path)?;
-            let early = |path: &PathBuf| -> Result<_, Failure> {
+            // What cannot be opened is said when its turn comes.
+            let early = |path: &PathBuf| {
                 let opens = options.gives_up_root && !file::is_std(path);
-                let opened = opens.then(|| File::open(path)).transpose();
-                Ok((path.clone(), opened.map_err(|err| Failure::file(&file::name(path), &err))?))
+                (path.clone(), opens.then(|| File::open(path).ok()).flatten())
             };
-            let rest = rest.iter().map(early).collect::<Result<_, _>>()?;
+            let rest = rest.iter().map(early).collect();
             // What is wrong with the expression is said before any packet is shown.
             let link = current.interfaces().first().map(|interface| interface.link);
             if let Some(link) = link.filter(|_| !expression.text.trim().is_empty()) {
@@ -167,26 +190,11 @@ impl Sources {
     /// Says what is read or listened on as tcpdump does; `verbose` if it says no word about that.
     pub(crate) fn announce_as_tcpdump(&self, verbose: bool, err: &mut Out<'_>) -> io::Result<()> {
         match self {
-            Self::Files(files) => {
-                let interface = files.current.interfaces().first();
-                let link = interface.map_or(LinkType::ETHERNET, |interface| interface.link);
-                let snaplen = interface.map_or(0, |interface| interface.snaplen);
-                let snaplen = if snaplen == 0 { 262_144 } else { snaplen };
-                let name = files.path.display();
-                let words = link_words(link);
-                writeln!(
-                    err,
-                    "reading from file {name}, link-type {words}, snapshot length {snaplen}"
-                )?;
-                if link == LinkType::LINUX_SLL2 {
-                    writeln!(err, "Warning: interface names might be incorrect")?;
-                }
-                Ok(())
-            }
+            Self::Files(files) => announce_capture(&files.path, &*files.current, err),
             Self::Rings(rings) => {
                 let kinds = rings.rings.iter().flat_map(|ring| ring.ring.interfaces());
                 if kinds.into_iter().any(|one| one.link == LinkType::LINUX_SLL2) {
-                    writeln!(err, "tcpdump: data link type LINUX_SLL2")?;
+                    announce_cooked(err)?;
                 }
                 write!(err, "tcpdump: ")?;
                 if !verbose {

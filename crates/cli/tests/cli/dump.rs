@@ -186,7 +186,7 @@ fn arguments_are_read_as_tcpdump_does() {
 }
 
 /// What there is on standard output, said on standard error, and the exit code.
-fn same(ours: &Path, args: &str) {
+pub(crate) fn same(ours: &Path, args: &str) {
     let theirs = run(Path::new("tcpdump"), args);
     let ours = run(ours, args);
     let (said, theirs_said) =
@@ -339,9 +339,17 @@ fn interfaces_are_those_of_tcpdump() {
 
 #[test]
 fn a_link_of_tcpdumps_name_says_its_version() {
-    let ran = run(&link(&scratch("dump-version")), "--version");
+    let ours = link(&scratch("dump-version"));
+    let ran = run(&ours, "--version");
     assert_eq!(ran.status.code(), Some(0));
     assert!(ran.stdout.starts_with(b"skep "), "{}", ran.stdout.escape_ascii());
+    assert!(ran.stdout.ends_with(b"tcpdump version 4.99\n"), "{}", ran.stdout.escape_ascii());
+    for (args, code) in [("--help", 0), ("-h", 0), ("--nowhere", 1)] {
+        let ran = run(&ours, args);
+        assert_eq!(ran.status.code(), Some(code), "{args}");
+        let words = [ran.stdout, ran.stderr].concat().escape_ascii().to_string();
+        assert!(words.contains("Usage: tcpdump "), "{args}: {words}");
+    }
 }
 
 /// Numbers are not looked up by the command itself.

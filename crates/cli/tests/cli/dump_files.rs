@@ -38,6 +38,7 @@ fn files_are_those_of_tcpdump() {
         "-w FILE",
         "-w FILE -c 100",
         "-w FILE -C 1",
+        "-w FILE -C 1 -W 1",
         "-w FILE -C 1 -W 2",
         "-w FILE -C 1 -W 12",
         "-w FILE tcp port 80",
@@ -45,6 +46,8 @@ fn files_are_those_of_tcpdump() {
         "--nano -w FILE",
         "-w FILE -U",
         "-w FILE --print",
+        "-w FILE-%Y%j%z%Z%u%w%V%G%C%h%Ey%-m%Q%% -G 100000",
+        "-w FILE-%F%P -G 100000 -C 1",
     ]
     .into_iter()
     .enumerate()

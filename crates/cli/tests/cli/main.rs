@@ -3,9 +3,12 @@
 mod bin;
 mod captures;
 mod dump;
+mod dump_arguments;
 mod dump_counts;
 mod dump_files;
 mod dump_names;
+mod dump_rotate;
+mod dump_text;
 mod endings;
 mod golden;
 mod machines;
