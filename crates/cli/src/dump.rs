@@ -4,6 +4,7 @@ mod count;
 mod devices;
 mod expression;
 mod file_name;
+mod frequent;
 mod kernel;
 mod listing;
 mod names;
@@ -25,6 +26,7 @@ use clap::{Arg, ArgAction};
 use count::{Histogram, Top};
 use expression::Expression;
 use kernel::What;
+use names::{Ahead, Wanted};
 use packets::{Capture, Use};
 use process::Processes;
 use rate::Rate;
@@ -36,6 +38,7 @@ use source::Sources;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use world::World;
 
 /// Show, filter, count and save packets, from captures or as they come.
@@ -326,10 +329,17 @@ impl Dump {
         privilege::drop(self.relinquish_privileges.as_deref(), files)?;
         stop::on_signals();
         let shows = saver.is_none() || self.print;
+        let wanted = Wanted::default();
+        let ahead = self.shows_names().then(|| {
+            // Who sends packets through a pipe may wait for lines.
+            let waits = !read.is_empty() && read.iter().all(|path| path.is_file());
+            Ahead::new(Rc::clone(&wanted), waits)
+        });
         let mut capture = Capture {
+            uses: self.uses(shows, sources.are_live(), wanted)?,
             sources,
             saver,
-            uses: self.uses(shows)?,
+            ahead,
             expression,
             processes,
             requests: Requests::by_signals()?,
@@ -510,7 +520,7 @@ impl Dump {
         }
     }
 
-    fn uses(&self, shows: bool) -> Result<Use, Failure> {
+    fn uses(&self, shows: bool, is_live: bool, wanted: Wanted) -> Result<Use, Failure> {
         if self.count {
             return Ok(Use::Count);
         }
@@ -532,7 +542,7 @@ impl Dump {
         let interfaces = devices::all().into_iter().map(|one| (one.index, one.name)).collect();
         let dissector = Dissector::new(self.options()?).with_interfaces(interfaces);
         let dissector = if self.shows_names() {
-            dissector.with_names(names::system(self.no_domains))
+            dissector.with_names(names::system(self.no_domains, is_live, wanted))
         } else {
             dissector
         };

@@ -1,7 +1,7 @@
 //! `skep filter`: what an expression means, and the program made of it.
 
 mod diff;
-mod names;
+pub(crate) mod names;
 mod svg;
 mod why;
 

@@ -1,39 +1,21 @@
 //! Counting instead of showing.
 
+use super::frequent::{Frequent, Sum};
 use crate::term::Out;
 use skep_dissect::{Field, Record};
-use std::collections::HashMap;
 use std::io::{self, Write};
 
-/// Values that are told apart; hostile packets have as many as they like.
-const MOST: usize = 1 << 20;
 /// Columns of the bars of a histogram, at most and at least, and of what else is in their lines.
 const BAR: usize = 40;
 const SHORTEST_BAR: usize = 4;
 const BESIDES: usize = 38;
-
-/// Packets and bytes.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    packets: u64,
-    bytes: u64,
-}
-
-impl Sum {
-    const fn add(&mut self, packets: u64, bytes: u64) {
-        self.packets += packets;
-        self.bytes += bytes;
-    }
-}
 
 /// The most frequent values of fields.
 pub(crate) struct Top {
     fields: Vec<Field>,
     rows: usize,
     /// By the values of all fields, a line each.
-    values: HashMap<Vec<u8>, Sum>,
-    /// Values beyond those that are told apart.
-    others: Sum,
+    values: Frequent,
     /// Packets without the fields.
     without: Sum,
     key: Vec<u8>,
@@ -41,8 +23,8 @@ pub(crate) struct Top {
 
 impl Top {
     pub(crate) fn new(fields: Vec<Field>, rows: usize) -> Self {
-        let (others, without) = (Sum::default(), Sum::default());
-        Self { fields, rows, values: HashMap::new(), others, without, key: Vec::new() }
+        let (values, without) = (Frequent::new(), Sum::default());
+        Self { fields, rows, values, without, key: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, record: &Record<'_>) {
@@ -51,37 +33,32 @@ impl Top {
 
     /// Packets with the same values, and their bytes in all.
     pub(crate) fn add_many(&mut self, record: &Record<'_>, packets: u64, bytes: u64) {
+        let sum = Sum { packets, bytes };
         self.key.clear();
         for (n, &field) in self.fields.iter().enumerate() {
             if n > 0 {
                 self.key.push(b'\n');
             }
             if !record.write_field(field, &mut self.key) {
-                self.without.add(packets, bytes);
+                self.without.add(sum);
                 return;
             }
         }
-        if let Some(sum) = self.values.get_mut(&self.key) {
-            sum.add(packets, bytes);
-        } else if self.values.len() < MOST {
-            self.values.entry(self.key.clone()).or_default().add(packets, bytes);
-        } else {
-            self.others.add(packets, bytes);
-        }
+        self.values.add(&self.key, sum);
+    }
+
+    /// By how many packets a count may be too low, and a value missing.
+    pub(crate) const fn floor(&self) -> u64 {
+        self.values.floor()
     }
 
     pub(crate) fn show(&self, out: &mut Out<'_>) -> io::Result<()> {
-        let mut rows: Vec<_> = self.values.iter().collect();
-        rows.sort_by(|a, b| b.1.packets.cmp(&a.1.packets).then_with(|| a.0.cmp(b.0)));
+        let (rows, others) = self.values.top(self.rows);
         writeln!(out, "{:>10}  {:>12}", "packets", "bytes")?;
-        for (key, sum) in rows.iter().take(self.rows) {
+        for (key, sum) in &rows {
             row(out, sum, &String::from_utf8_lossy(key).replace('\n', " "))?;
         }
-        let rest = rows.iter().skip(self.rows).fold(self.others, |all, (_, sum)| Sum {
-            packets: all.packets + sum.packets,
-            bytes: all.bytes + sum.bytes,
-        });
-        for (sum, words) in [(rest, "(others)"), (self.without, "(without)")] {
+        for (sum, words) in [(others, "(others)"), (self.without, "(without)")] {
             if sum.packets > 0 {
                 row(out, &sum, words)?;
             }

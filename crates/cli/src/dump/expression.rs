@@ -71,8 +71,8 @@ impl Expression {
         process: Option<&Process>,
     ) -> Result<Filter, Failure> {
         let numeric = skep_filter::Numeric;
-        let resolver: &dyn Resolver =
-            if self.names || self.has_words() { &self.world } else { &numeric };
+        let looks_up = self.names || self.has_words();
+        let resolver: &dyn Resolver = if looks_up { &self.world } else { &numeric };
         let options = Options {
             link,
             snaplen: self.snaplen,
@@ -92,6 +92,9 @@ impl Expression {
             }))
         };
         let expr = Expr::parse(&self.text).map_err(failure)?;
+        if looks_up {
+            self.world.ask_for_hosts(&expr);
+        }
         match expr.compile(&options) {
             // Of another process it may accept some.
             Err(err) if process.is_some() && err.kind == ErrorKind::RejectsAll => {

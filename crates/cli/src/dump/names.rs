@@ -1,26 +1,39 @@
 //! Names in lines.
 
+mod ahead;
+mod hosts;
+
 use super::world;
+pub(crate) use ahead::Ahead;
+use hosts::Hosts;
 use skep_dissect::Names;
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
 
-/// More names are not remembered: hostile packets have as many addresses as they like.
-const MOST: usize = 1 << 16;
+/// How long answers are waited for in all. After 5 s resolvers ask again.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// The same where packets come meanwhile.
+const LIVE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Names as this host knows them: each is looked up once.
+/// Addresses whose names will be wanted: they are asked for at once.
+pub(crate) type Wanted = Rc<RefCell<VecDeque<IpAddr>>>;
+
+/// Names as this host knows them.
 struct System {
-    /// Whether names of hosts end at the first dot.
-    no_domains: bool,
-    hosts: HashMap<IpAddr, Option<String>>,
+    hosts: Hosts,
+    wanted: Wanted,
     tcp: HashMap<u16, String>,
     udp: HashMap<u16, String>,
 }
 
-/// Who knows names here.
-pub(crate) fn system(no_domains: bool) -> Box<dyn Names> {
-    let (hosts, tcp, udp) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut this = System { no_domains, hosts, tcp, udp };
+/// Who knows names here; those of hosts end at the first dot, if domains are not to be shown.
+pub(crate) fn system(no_domains: bool, is_live: bool, wanted: Wanted) -> Box<dyn Names> {
+    let ask = if no_domains { without_domain } else { skep_hooks::host_name };
+    let hosts = Hosts::new(ask, if is_live { LIVE_PATIENCE } else { PATIENCE });
+    let mut this = System { hosts, wanted, tcp: HashMap::new(), udp: HashMap::new() };
     for (port, protocol, names) in world::services() {
         let table = match protocol.as_str() {
             "tcp" => &mut this.tcp,
@@ -34,19 +47,17 @@ pub(crate) fn system(no_domains: bool) -> Box<dyn Names> {
     Box::new(this)
 }
 
+fn without_domain(addr: IpAddr) -> Option<String> {
+    let mut name = skep_hooks::host_name(addr)?;
+    if let Some(dot) = name.find('.') {
+        name.truncate(dot);
+    }
+    Some(name)
+}
+
 impl Names for System {
     fn host(&mut self, addr: IpAddr) -> Option<&str> {
-        if self.hosts.len() >= MOST && !self.hosts.contains_key(&addr) {
-            self.hosts.clear();
-        }
-        let ask = || {
-            let mut name = skep_hooks::host_name(addr)?;
-            if let Some(dot) = name.find('.').filter(|_| self.no_domains) {
-                name.truncate(dot);
-            }
-            Some(name)
-        };
-        self.hosts.entry(addr).or_insert_with(ask).as_deref()
+        self.hosts.name(addr, &mut self.wanted.borrow_mut())
     }
 
     fn tcp_port(&mut self, port: u16) -> Option<&str> {

@@ -2,6 +2,7 @@
 
 use super::count::{Histogram, Top};
 use super::expression::{self, Expression, Filter};
+use super::names::Ahead;
 use super::process::Processes;
 use super::rate::Rate;
 use super::requests::Requests;
@@ -37,6 +38,8 @@ pub(crate) struct Capture {
     pub(crate) sources: Sources,
     pub(crate) saver: Option<Saver>,
     pub(crate) uses: Use,
+    /// Lines that wait for names, where these are shown.
+    pub(crate) ahead: Option<Ahead>,
     pub(crate) expression: Expression,
     /// Finds the processes of packets, and whether these are shown.
     pub(crate) processes: Option<Processes>,
@@ -68,6 +71,7 @@ impl Capture {
         let mut filters = Filters::new();
         let done = self.packets(&mut packet, &mut lines, &mut filters, term, as_tcpdump);
         // What was found before a failure comes first.
+        self.show_waiting(&mut lines);
         term.out.write_all(&lines)?;
         done
     }
@@ -159,13 +163,7 @@ impl Capture {
         let counted = match &mut self.uses {
             Use::Top(top) => counter.add_to_top(top),
             Use::Histogram(histogram) => counter.add_to_histogram(histogram),
-            Use::Rate(_) => {
-                self.seconds(true, out)?;
-                if let Use::Rate(rate) = &mut self.uses {
-                    rate.spans(self.begun, now());
-                }
-                return Ok(());
-            }
+            Use::Rate(_) => return self.seconds(true, out),
             _ => Ok(0),
         };
         let counted = counted.map_err(|err| Failure::of(Kind::Environment, &err))?;
@@ -234,17 +232,15 @@ impl Capture {
         }
         let process = self.shows_process.then(|| self.process(packet));
         let (uses, sources, number) = (&mut self.uses, &self.sources, self.seen);
+        let ahead = &mut self.ahead;
         let begin = lines.len();
         with_bytes(packet, |bytes| {
-            let shown = Shown {
-                bytes,
-                wire_len: wire_len(packet),
-                time: packet.meta.timestamp,
-                link: packet.meta.link.0,
-                interface: sources.name(packet),
-            };
+            let shown = shown(packet, bytes, sources.name(packet));
             match uses {
-                Use::Lines(dissector) => dissector.line(number, &shown, lines),
+                Use::Lines(dissector) => match ahead {
+                    Some(ahead) => ahead.add(number, packet, &Record::new(&shown)),
+                    None => dissector.line(number, &shown, lines),
+                },
                 Use::Json => Record::new(&shown).write_json(number, lines),
                 Use::Top(top) => top.add(&Record::new(&shown)),
                 Use::Histogram(histogram) => histogram.add(&Record::new(&shown)),
@@ -253,10 +249,27 @@ impl Capture {
             }
             io::Result::Ok(())
         })?;
+        if self.ahead.as_ref().is_some_and(Ahead::is_full) {
+            self.show_waiting(lines);
+        }
         if let Some(Process { pid: Some(pid), name }) = process {
             name_process(lines, begin, pid, &name, matches!(self.uses, Use::Json));
         }
         Ok(())
+    }
+
+    /// Shows those that waited for names.
+    fn show_waiting(&mut self, lines: &mut Vec<u8>) {
+        let (Use::Lines(dissector), Some(ahead)) = (&mut self.uses, &mut self.ahead) else {
+            return;
+        };
+        for waiting in ahead.take() {
+            let packet = &waiting.packet;
+            with_bytes(packet, |bytes| {
+                let shown = shown(packet, bytes, waiting.interface.as_deref());
+                dissector.line(waiting.number, &shown, lines);
+            });
+        }
     }
 
     /// Ends what was begun, says what was counted, then why there are no more packets.
@@ -288,10 +301,25 @@ impl Capture {
             Use::Count => writeln!(out, "{} packet{}", self.seen, plural(self.seen))?,
             Use::Top(top) => top.show(out)?,
             Use::Histogram(histogram) => histogram.show(out)?,
-            Use::Rate(rate) => rate.show(out)?,
+            Use::Rate(rate) => {
+                if self.sources.are_live() {
+                    rate.spans(self.begun, now());
+                }
+                rate.show(out)?;
+            }
             Use::Nothing | Use::Lines(_) | Use::Json => {}
         }
         out.flush()?;
+        if let Use::Top(top) = &self.uses
+            && top.floor() > 0
+        {
+            let most = top.floor();
+            writeln!(
+                term.err,
+                "more values than are kept: counts may be up to {most} packet{} too low, and values with no more may be missing",
+                plural(most)
+            )?;
+        }
         if self.sources.are_live() {
             writeln!(term.err, "{}", self.counts(as_tcpdump).join("\n"))?;
         }
@@ -348,6 +376,12 @@ fn write(lines: &mut Vec<u8>, out: &mut Out<'_>) -> io::Result<()> {
     out.write_all(lines)?;
     lines.clear();
     Ok(())
+}
+
+/// A packet as it is shown.
+fn shown<'a>(packet: &Packet, bytes: &'a [u8], interface: Option<&'a str>) -> Shown<'a> {
+    let (wire_len, time) = (wire_len(packet), packet.meta.timestamp);
+    Shown { bytes, wire_len, time, link: packet.meta.link.0, interface }
 }
 
 /// The length on the wire as the capture has it, which may be less than what was captured.

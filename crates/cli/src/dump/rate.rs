@@ -12,8 +12,8 @@ pub(crate) struct Rate {
     bytes: u64,
     all_packets: u64,
     all_bytes: u64,
-    first: u64,
-    last: u64,
+    /// From when to when packets were counted.
+    span: Option<(u64, u64)>,
 }
 
 impl Rate {
@@ -32,11 +32,12 @@ impl Rate {
     ) -> io::Result<()> {
         self.until(time, out)?;
         if self.all_packets == 0 {
-            self.first = time;
             writeln!(out, "{:>12}  {:>10}  {:>14}", "second", "packets/s", "bits/s")?;
         }
         self.second.get_or_insert(time / 1_000_000_000);
-        self.last = time;
+        // Times of captures may go back.
+        let (first, last) = self.span.unwrap_or((time, time));
+        self.span = Some((first.min(time), last.max(time)));
         self.packets += packets;
         self.bytes += bytes;
         self.all_packets += packets;
@@ -44,9 +45,9 @@ impl Rate {
         Ok(())
     }
 
-    /// From when to when packets were counted, where only their seconds are known.
+    /// From when to when packets were counted, where that is more than from the earliest to the latest.
     pub(crate) const fn spans(&mut self, first: u64, last: u64) {
-        (self.first, self.last) = (first, last);
+        self.span = Some((first, last));
     }
 
     /// Shows the second that runs, if it is over at a time.
@@ -69,9 +70,10 @@ impl Rate {
         if let Some(second) = self.second {
             self.row(second, out)?;
         }
-        let nanos = u128::from(self.last.saturating_sub(self.first)).max(1);
-        let per_second = |n: u64| u128::from(n) * 1_000_000_000 / nanos;
-        if self.all_packets > 1 {
+        let nanos = self.span.map_or(0, |(first, last)| u128::from(last.saturating_sub(first)));
+        // Of a moment there is no mean.
+        if self.all_packets > 1 && nanos > 0 {
+            let per_second = |n: u64| u128::from(n) * 1_000_000_000 / nanos;
             let (packets, bits) = (per_second(self.all_packets), per_second(self.all_bytes) * 8);
             writeln!(out, "{:>12}  {packets:>10}  {bits:>14}", "mean")?;
         }

@@ -1,17 +1,28 @@
 //! Names in expressions, as the files of this host and its resolver know them.
 
-use skep_filter::{Port, Resolver};
-use std::cell::RefCell;
+use crate::filter::names::System;
+use skep_filter::{Expr, Port, Resolver};
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
+use std::slice;
 
 /// Who knows names here.
 #[derive(Default)]
 pub(crate) struct World {
     /// Lists that have been read: after root is given up they may be out of reach.
     lists: RefCell<HashMap<String, String>>,
+    /// Hosts of the expression, which has programs for several interfaces.
+    hosts: OnceCell<System>,
+}
+
+impl World {
+    /// Asks for the hosts in an expression, the first time.
+    pub(crate) fn ask_for_hosts(&self, expr: &Expr) {
+        self.hosts.get_or_init(|| System::for_hosts_of(slice::from_ref(expr)));
+    }
 }
 
 /// Lines of a file in /etc as words, without remarks.
@@ -39,9 +50,7 @@ pub(crate) fn services() -> Vec<(u16, String, Vec<String>)> {
 
 impl Resolver for World {
     fn host(&self, name: &str) -> Vec<IpAddr> {
-        (name, 0)
-            .to_socket_addrs()
-            .map_or_else(|_| Vec::new(), |addrs| addrs.map(|a| a.ip()).collect())
+        self.hosts.get_or_init(System::default).host(name)
     }
 
     fn port(&self, name: &str) -> Option<Port> {

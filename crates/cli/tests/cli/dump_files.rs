@@ -599,6 +599,7 @@ fn the_kernel_counts_as_we_do() {
             "cd {}; rm -f err; $SKEP dump -i lo {options} >kernel 2>err & one=$!; {WAIT}; mv err err-kernel
              $SKEP dump -i lo --here {options} >here 2>err & two=$!; {WAIT}
              {send} || true; sleep 0.3; kill -INT $one $two; wait $one; wait $two; \
+             grep -h mean kernel here >means || true; \
              cat err-kernel >&2; grep -v mean kernel >&2; echo =====; grep -v mean here; grep captured err",
             dir.display()
         );
@@ -615,6 +616,14 @@ fn the_kernel_counts_as_we_do() {
             assert!(kernel.lines().any(|other| other == line), "{options}\n{kernel}\n{here}");
         }
         assert!(here.lines().count() > 3, "{options}\n{kernel}\n{here}");
+        // Both are over the time of the captures, which end 0.3 s after the packets.
+        let means = fs::read_to_string(dir.join("means")).unwrap();
+        let means: Vec<u32> = means
+            .lines()
+            .map(|line| line.split_whitespace().nth(1).unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(means.len(), if options.starts_with("--rate") { 2 } else { 0 }, "{options}");
+        assert!(means.iter().all(|&mean| mean < 100), "{options}: {means:?}");
     }
 }
 
