@@ -331,6 +331,7 @@ fn compile<S>(
             machine,
             prog,
             verified,
+            maps,
             uses,
             ctx.pointers,
             ctx.halves,

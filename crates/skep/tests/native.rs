@@ -761,6 +761,39 @@ turn:
     }
 }
 
+/// What calls get is the verifier's word, whichever way it comes to them.
+#[test]
+fn calls_of_what_is_not_named_beside_them_do_as_interpreted() {
+    let maps = ".license \"GPL\"\n.map words, array, key=4, value=8, entries=4\n\
+                .map others, array, key=4, value=8, entries=4\n\
+                .map sums, hash, key=4, value=8, entries=4\n\
+                .map next, prog_array, key=4, value=4, entries=2, 1=other\n.section \"tc\"\n";
+    let count = "if r0 == 0 goto none\n r1 = *(u64 *)(r0 + 0)\n r1 += 1\n *(u64 *)(r0 + 0) = r1\n \
+                 r0 = r1\n exit\nnone:\n r0 = 99\n exit\n";
+    let key = "r8 = *(u32 *)(r1 + 0)\n *(u32 *)(r10 - 4) = 1\n r2 = r10\n r2 += -4\n";
+    let look = "call bpf_map_lookup_elem\n";
+    let update = "r3 = r10\n r3 += -16\n r4 = 0\n *(u64 *)(r10 - 16) = 5\n \
+                  call bpf_map_update_elem\n r2 = r10\n r2 += -4\n";
+    for text in [
+        format!("r7 = words ll\n r1 = r7\n {look} {count}"),
+        format!("r1 = words ll\n if r8 == 5 goto q\n r8 = 1\nq:\n {look} {count}"),
+        format!("r1 = words ll\n if r8 == 64 goto q\n r1 = others ll\nq:\n {look} {count}"),
+        format!("r1 = words ll\n call get\n {count}get:\n {look} exit\n"),
+        format!("r7 = sums ll\n r1 = r7\n {update} r1 = r7\n {look} {count}"),
+        "r7 = next ll\n r2 = r7\n r3 = 1\n call bpf_tail_call\n r0 = 3\n exit\n".to_string(),
+        "r7 = words ll\n r9 = each ll\n r2 = r9\n r1 = r7\n r3 = 0\n r4 = 0\n \
+         call bpf_for_each_map_elem\n exit\neach:\n r1 = *(u64 *)(r3 + 0)\n r1 += 1\n \
+         *(u64 *)(r3 + 0) = r1\n r0 = 0\n exit\n"
+            .to_string(),
+        "r7 = 8\n *(u64 *)(r10 - 16) = r8\n r1 = r10\n r1 += -24\n r2 = r7\n r3 = r10\n \
+         r3 += -16\n call bpf_probe_read_kernel\n r0 = *(u64 *)(r10 - 24)\n exit\n"
+            .to_string(),
+    ] {
+        let other = ".section \"tc\"\nother:\n r0 = 7\n exit\n";
+        does_as_interpreted(&format!("{maps}run:\n {key} {text}{other}"), 3);
+    }
+}
+
 /// Those of this host's kernel, if it has any.
 fn kernel_types() -> Option<Arc<Btf>> {
     let Ok(types) = std::fs::read("/sys/kernel/btf/vmlinux") else {

@@ -3,6 +3,7 @@
 use crate::reg::RegType;
 use crate::verdict::Symbol;
 use crate::ways::Ways;
+use skep_isa::Pc;
 
 /// What is known of an instruction apart from any path. Kernel: `struct bpf_insn_aux_data`.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,27 @@ pub(crate) struct Given {
     pub(crate) symbol: Option<Symbol>,
     /// Most bytes that are taken to lie where the kernel function that it calls points, by the types; 0 if none.
     pub(crate) bytes: u32,
+}
+
+/// What the call of a helper gets on all paths, each if it is the same on all. It may be built on: a state covers another only
+/// if registers that are read have the same map or function, and sizes are precise. Kernel: `bpf_map_ptr_poison`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// The map, by its index among those of the verifier.
+    pub(crate) map: Option<u32>,
+    /// The function that is called back, by its first instruction.
+    pub(crate) callback: Option<Pc>,
+    /// The size that is the second argument.
+    pub(crate) size: Option<u32>,
+}
+
+impl Passed {
+    /// What it gets on these paths and on others.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.map = self.map.filter(|_| self.map == other.map);
+        self.callback = self.callback.filter(|_| self.callback == other.callback);
+        self.size = self.size.filter(|_| self.size == other.size);
+    }
 }
 
 /// Limit of a masked pointer operation. Kernel: `alu_state`, `alu_limit`.
