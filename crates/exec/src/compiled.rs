@@ -321,7 +321,8 @@ fn compile<S>(
     let (mut codes, mut frames) =
         (Vec::with_capacity(verified.len()), Vec::with_capacity(verified.len()));
     let mut not_optimised = Vec::new();
-    let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
+    let fast_maps: Vec<_> =
+        machine.maps().iter().map(|map| FastMap::new(map, machine.cpus())).collect();
     for (prog, (verified, uses)) in verified.iter().zip(&uses).enumerate() {
         if uses.atomics {
             check_atomics(verified)?;

@@ -18,6 +18,8 @@ pub(crate) struct FastMap {
     base: u64,
     key_size: usize,
     value_size: usize,
+    /// CPUs of the machine.
+    cpus: u32,
 }
 
 impl core::fmt::Debug for FastMap {
@@ -31,13 +33,18 @@ const SHORT: usize = 64;
 
 impl FastMap {
     /// A map of keys and values that are short enough.
-    pub(crate) fn new(map: &Map) -> Option<Box<Self>> {
+    pub(crate) fn new(map: &Map, cpus: u32) -> Option<Box<Self>> {
         let Map::KeyValue(map) = map else { return None };
         let def = map.def();
         let (key_size, value_size) = (def.key_size as usize, def.value_size as usize);
         let base = map.values().as_ptr().as_ptr().expose_provenance() as u64;
-        let this = Self { map: Arc::clone(map), base, key_size, value_size };
+        let this = Self { map: Arc::clone(map), base, key_size, value_size, cpus };
         (key_size <= SHORT && value_size <= SHORT).then(|| Box::new(this))
+    }
+
+    /// Where a value is, or 0.
+    fn address(&self, key: &[u8], cpu: Cpu) -> u64 {
+        self.map.lookup(key, cpu).map_or(0, |at| self.base + at as u64)
     }
 
     /// What code hands to the functions below.
@@ -52,6 +59,7 @@ pub(crate) fn function(call: Call) -> Option<u64> {
         Call::Helper(1) => lookup as *const () as u64,
         Call::Helper(2) => update as *const () as u64,
         Call::Helper(3) => delete as *const () as u64,
+        Call::Helper(195) => lookup_percpu as *const () as u64,
         _ => return None,
     })
 }
@@ -109,10 +117,25 @@ extern "C" fn lookup(
     // SAFETY: code hands on its environment, which nobody touches while code calls.
     let cpu = unsafe { env.as_ref() }.cpu;
     bytes!(key, key, map.key_size);
-    match map.map.lookup(key, cpu_of(cpu)) {
-        Some(at) => map.base + at as u64,
-        None => 0,
+    map.address(key, cpu_of(cpu))
+}
+
+/// `bpf_map_lookup_percpu_elem`
+extern "C" fn lookup_percpu(
+    _: u64,
+    key: *const u8,
+    cpu: u32,
+    _: u64,
+    map: NonNull<FastMap>,
+    _: NonNull<Env>,
+) -> u64 {
+    // SAFETY: as in `lookup`.
+    let map = unsafe { map.as_ref() };
+    if cpu >= map.cpus {
+        return 0;
     }
+    bytes!(key, key, map.key_size);
+    map.address(key, Cpu(cpu))
 }
 
 /// `bpf_map_update_elem`

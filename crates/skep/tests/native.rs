@@ -536,6 +536,7 @@ done:
 fn does_as_interpreted(text: &str, runs: usize) {
     let image = read_image(text.as_bytes(), "test.s").unwrap().image;
     let options = CheckOptions::new(Release { major: 6, minor: 18 });
+    let two_cpus = Options { cpus: 2, ..Options::default() };
     let mut outcomes = Vec::new();
     let code = |metered, optimised, hardened| {
         let mut code = CodeOptions::default();
@@ -553,7 +554,7 @@ fn does_as_interpreted(text: &str, runs: usize) {
         (Engine::Checked, code(true, false, false)),
         (Engine::Checked, code(false, false, true)),
     ] {
-        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        let mut session = Session::load(&image, Some("run"), two_cpus).unwrap();
         match engine {
             Engine::Jit => session.compile_with(&options, code).unwrap(),
             Engine::Checked => session.compile_checked(code).unwrap(),
@@ -758,6 +759,23 @@ turn:
 "
         );
         does_as_interpreted(&text, 2);
+    }
+}
+
+#[test]
+fn values_of_any_cpu_are_found_as_interpreted() {
+    for kind in ["percpu_array", "percpu_hash", "lru_percpu_hash"] {
+        for cpu in ["0", "1", "2", "0x100000000 ll", "0xffffffff ll"] {
+            let text = format!(
+                ".license \"GPL\"\n.map all, {kind}, key=4, value=8, entries=4\n.section \"tc\"\nrun:\n \
+                 r6 = all ll\n *(u32 *)(r10 - 4) = 1\n *(u64 *)(r10 - 16) = 5\n r1 = r6\n \
+                 r2 = r10\n r2 += -4\n r3 = r10\n r3 += -16\n r4 = 0\n \
+                 call bpf_map_update_elem\n r1 = r6\n r2 = r10\n r2 += -4\n r3 = {cpu}\n \
+                 call bpf_map_lookup_percpu_elem\n if r0 == 0 goto none\n r0 = *(u64 *)(r0 + 0)\n \
+                 exit\nnone:\n r0 = 99\n exit\n"
+            );
+            does_as_interpreted(&text, 2);
+        }
     }
 }
 
