@@ -3,7 +3,7 @@
 use crate::activation;
 use crate::allowed::{gives_bytes, is_allowed};
 use crate::compiled::CodeOptions;
-use crate::fast_map::{self, FastMap};
+use crate::fast_map::{self, FastMaps};
 use crate::fast_text;
 use crate::frames::may_pile_up;
 use crate::uses::Uses;
@@ -90,8 +90,7 @@ pub(crate) struct Outside<'a, S> {
     maps: &'a [usize],
     /// Frames that each function of the program needs.
     frames: &'a BTreeMap<Pc, u32>,
-    /// Of each map of the machine.
-    fast_maps: &'a [Option<Box<FastMap>>],
+    fast_maps: &'a FastMaps,
     bridged: RefCell<&'a mut Vec<Bridged>>,
     probes: RefCell<&'a mut Probes>,
 }
@@ -109,7 +108,7 @@ impl<'a, S> Outside<'a, S> {
         has_tail_calls: bool,
         options: CodeOptions,
         frames: &'a BTreeMap<Pc, u32>,
-        fast_maps: &'a [Option<Box<FastMap>>],
+        fast_maps: &'a FastMaps,
         bridged: &'a mut Vec<Bridged>,
         probes: &'a mut Probes,
     ) -> Self {
@@ -140,9 +139,18 @@ impl<'a, S> Outside<'a, S> {
         same.next().is_none().then_some(index)
     }
 
-    /// The map that a call gets, if its operations are direct.
-    fn fast_map(&self, pc: Pc) -> Option<u64> {
-        Some(self.fast_maps.get(self.passed_map(pc)?)?.as_ref()?.context())
+    /// The function that does a call, if that may be a direct one, and what it is to get.
+    fn map_function(&self, pc: Pc, call: Call) -> Option<Callee> {
+        let function = fast_map::function(call)?;
+        if let Some(map) = self.passed_map(pc).and_then(|map| self.fast_maps.get(map)) {
+            return Some(Callee::WithContext { function, context: map.context() });
+        }
+        let function = fast_map::function_of_any(call)?;
+        let passed: Vec<_> = self.verified.passed_maps(pc).collect();
+        let mut may_be = self.maps.iter().enumerate().filter(|(_, of)| passed.contains(of));
+        let all =
+            !passed.is_empty() && may_be.all(|(index, _)| self.fast_maps.get(index).is_some());
+        all.then_some(Callee::WithContext { function, context: self.fast_maps.context() })
     }
 
     /// The array of programs that a tail call gets.
@@ -234,10 +242,8 @@ impl<S> Surroundings for Outside<'_, S> {
         if call == CPU {
             return Ok(Callee::Cpu);
         }
-        if let Some(function) = fast_map::function(call)
-            && let Some(map) = self.fast_map(pc)
-        {
-            return Ok(Callee::WithContext { function, context: map });
+        if let Some(callee) = self.map_function(pc, call) {
+            return Ok(callee);
         }
         let size = self.verified.passed_size(pc);
         if call == STRNCMP && size.is_some_and(fast_text::is_short) {
@@ -352,12 +358,16 @@ mod tests {
         let mut image = Image { license: "GPL".into(), ..Image::default() };
         image.maps.push(MapDef::new("words", MapType::Array, 4, 8, 4));
         image.maps.push(MapDef::new("sums", MapType::Hash, 4, 8, 4));
+        let mut outer = MapDef::new("outer", MapType::ArrayOfMaps, 4, 4, 1);
+        outer.inner = Some(Box::new(MapDef::new("inner", MapType::Array, 4, 8, 4)));
+        image.maps.push(outer);
         let prog = Prog::new("calls", ProgType::SchedCls, skep_asm::assemble(text).unwrap());
         let env = Env::new(&image, Kernel::new(Release { major: 6, minor: 18 }));
         let Verdict::Accepted(verified) = verify(&prog, &env) else { panic!("refused") };
         let verified = [verified];
-        // The machine has them the other way round.
-        let maps = [1, 0].map(|map: usize| Map::new(&image.maps[map], 1).unwrap());
+        // The machine has two the other way round.
+        let order = [1, 0, 2];
+        let maps = order.map(|map: usize| Map::new(&image.maps[map], 1).unwrap());
         let nothing = |_: &mut Cx<'_, ()>| Ok::<_, Stop>(0_u64);
         let helpers = [(1, "bpf_map_lookup_elem"), (113, "bpf_probe_read_kernel")]
             .into_iter()
@@ -366,7 +376,8 @@ mod tests {
         let mut loaded = prog.clone();
         let turned = |insn| match insn {
             Insn::LoadImm { dst, imm: ImmSrc::MapIdx(idx) } => {
-                Insn::LoadImm { dst, imm: ImmSrc::MapIdx(1 - idx) }
+                let idx = if idx < 2 { 1 - idx } else { idx };
+                Insn::LoadImm { dst, imm: ImmSrc::MapIdx(idx) }
             }
             insn => insn,
         };
@@ -375,7 +386,7 @@ mod tests {
         [false, true].map(|optimised| {
             let options = CodeOptions { optimised, ..CodeOptions::default() };
             let compiled =
-                Compiled::new(&machine, &verified, &[1, 0], CtxShape::default(), options).unwrap();
+                Compiled::new(&machine, &verified, &order, CtxShape::default(), options).unwrap();
             assert!(compiled.not_optimised().next().is_none());
             compiled.bridged.iter().any(|call| !call.is_probe)
         })
@@ -397,12 +408,18 @@ mod tests {
             let by_call =
                 format!("{key}r1 = map[idx:{map}]\ncall f\nr0 = 0\nexit\nf:\ncall 1\nexit");
             assert_eq!(bridged(&by_call), [false, false], "{by_call}");
+            let of_maps = format!(
+                "{key}r1 = map[idx:2]\ncall 1\nif r0 == 0 goto p\nr1 = r0\n\
+                 if r6 == 5 goto q\nr1 = map[idx:{map}]\nq: r2 = r10\nr2 += -4\ncall 1\n\
+                 p: r0 = 0\nexit"
+            );
+            assert_eq!(bridged(&of_maps), [true, true], "{of_maps}");
             let either = format!(
                 "{key}r1 = map[idx:{map}]\nif r6 == 5 goto q\nr1 = map[idx:{}]\n\
                  q: call 1\nr0 = 0\nexit",
                 1 - map
             );
-            assert_eq!(bridged(&either), [true, true], "{either}");
+            assert_eq!(bridged(&either), [false, false], "{either}");
         }
         let read = "r7 = 8\n*(u64 *)(r10 - 16) = r7\nr2 = r7\nr1 = r10\nr1 += -8\nr3 = r10\n\
                     r3 += -16\ncall 113\nr0 = 0\nexit";

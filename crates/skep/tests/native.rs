@@ -8,6 +8,7 @@ use skep::{
 };
 use skep_btf::{Btf, Builder, Def, FuncLinkage, Int, Param};
 use skep_isa::{ImmSrc, Insn, Pc, Reg};
+use skep_verifier::Verdict;
 use skep_vm::FaultKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -763,6 +764,25 @@ turn:
 }
 
 #[test]
+fn callbacks_are_known_where_they_are_the_same() {
+    let known = |func: &str, more: &str| {
+        let text = format!(
+            ".license \"GPL\"\n.section \"tc\"\nrun:\n r6 = *(u32 *)(r1 + 0)\n {func}\n r1 = 2\n r3 = 0\n \
+             r4 = 0\n call bpf_loop\n r0 = 0\n exit\none:\n r0 = 0\n exit\n{more}"
+        );
+        let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        let checked = skep::check(&image, &image.progs[0], &options);
+        let Verdict::Accepted(verified) = checked.verdict else { panic!("{:?}", checked.verdict) };
+        let mut calls = image.progs[0].insns.iter().map(|(pc, _)| pc);
+        calls.find_map(|pc| verified.passed_callback(pc))
+    };
+    assert_eq!(known("r8 = one ll\n r2 = r8", ""), Some(Pc(10)));
+    let either = "r2 = one ll\n if r6 == 5 goto q\n r2 = two ll\nq:";
+    assert_eq!(known(either, "two:\n r0 = 1\n exit\n"), None);
+}
+
+#[test]
 fn values_of_any_cpu_are_found_as_interpreted() {
     for kind in ["percpu_array", "percpu_hash", "lru_percpu_hash"] {
         for cpu in ["0", "1", "2", "0x100000000 ll", "0xffffffff ll"] {
@@ -797,6 +817,12 @@ fn calls_of_what_is_not_named_beside_them_do_as_interpreted() {
         format!("r1 = words ll\n if r8 == 5 goto q\n r8 = 1\nq:\n {look} {count}"),
         format!("r1 = words ll\n if r8 == 64 goto q\n r1 = others ll\nq:\n {look} {count}"),
         format!("r1 = words ll\n call get\n {count}get:\n {look} exit\n"),
+        format!(
+            "r1 = words ll\n call get\n r2 = r10\n r2 += -4\n r1 = sums ll\n call get\n \
+                 r2 = r10\n r2 += -4\n r1 = words ll\n call get\n {count}get:\n r6 = r1\n r7 = r2\n \
+                 {update} r1 = r6\n r2 = r7\n {look} if r0 == 0 goto miss\n r1 = *(u64 *)(r0 + 0)\n \
+                 r1 += 1\n *(u64 *)(r0 + 0) = r1\nmiss:\n exit\n"
+        ),
         format!("r7 = sums ll\n r1 = r7\n {update} r1 = r7\n {look} {count}"),
         "r7 = next ll\n r2 = r7\n r3 = 1\n call bpf_tail_call\n r0 = 3\n exit\n".to_string(),
         "r7 = words ll\n r9 = each ll\n r2 = r9\n r1 = r7\n r3 = 0\n r4 = 0\n \

@@ -53,12 +53,12 @@ pub(crate) struct Given {
     pub(crate) bytes: u32,
 }
 
-/// What the call of a helper gets on all paths, each if it is the same on all. It may be built on: a state covers another only
-/// if registers that are read have the same map or function, and sizes are precise. Kernel: `bpf_map_ptr_poison`.
+/// What the call of a helper gets on all paths, each but the map if it is the same on all. It may be built on: a state covers
+/// another only if registers that are read have the same map or function, and sizes are precise. Kernel: `bpf_map_ptr_poison`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
-    /// The map, by its index among those of the verifier.
-    pub(crate) map: Option<u32>,
+    /// The maps that it may be, each a bit by its index in the image; nothing is known if there are none.
+    pub(crate) maps: u64,
     /// The function that is called back, by its first instruction.
     pub(crate) callback: Option<Pc>,
     /// The size that is the second argument.
@@ -68,7 +68,8 @@ pub(crate) struct Passed {
 impl Passed {
     /// What it gets on these paths and on others.
     pub(crate) fn join(&mut self, other: Self) {
-        self.map = self.map.filter(|_| self.map == other.map);
+        let is_known = self.maps != 0 && other.maps != 0;
+        self.maps = if is_known { self.maps | other.maps } else { 0 };
         self.callback = self.callback.filter(|_| self.callback == other.callback);
         self.size = self.size.filter(|_| self.size == other.size);
     }

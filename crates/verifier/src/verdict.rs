@@ -134,13 +134,18 @@ impl<'p> Verified<'p> {
         self.given.get(&pc.0)?.symbol
     }
 
-    /// The map that the helper gets which the instruction at a slot calls, by its index, if it is the same on all paths and
-    /// none from inside another.
+    /// The maps, by their indices, of which the helper gets one that the instruction at a slot calls; none if it may get any,
+    /// or one from inside another.
+    pub fn passed_maps(&self, pc: Pc) -> impl Iterator<Item = usize> {
+        let maps = self.passed.get(&pc.0).map_or(0, |passed| passed.maps);
+        (0..64).filter(move |map| maps >> map & 1 != 0)
+    }
+
+    /// The map that it gets, if that is the same on all paths.
     #[must_use]
     pub fn passed_map(&self, pc: Pc) -> Option<usize> {
-        let map = usize::try_from(self.passed.get(&pc.0)?.map?).ok()?;
-        // Behind the maps themselves stand what maps inside others are like.
-        (map < self.maps.len()).then_some(map)
+        let mut maps = self.passed_maps(pc);
+        maps.next().filter(|_| maps.next().is_none())
     }
 
     /// The function, by its first instruction, that the helper calls back which the instruction at a slot calls, if it is the

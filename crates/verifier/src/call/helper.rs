@@ -56,8 +56,10 @@ impl Verifier<'_> {
         }
         let size = proto.args.get(1).filter(|arg| matches!(arg.kind, Size | SizeOrZero));
         let size = size.and_then(|_| self.reg(Reg::R2).num.is_const());
+        // What maps inside others are like has no bit.
+        let maps = meta.map.filter(|&map| (map as usize) < self.env.image.maps.len());
         let passed = Passed {
-            map: meta.map,
+            maps: maps.and_then(|map| 1u64.checked_shl(map)).unwrap_or(0),
             callback: meta.subprog.map(|subprog| Pc(self.subprogs[subprog as usize].start)),
             size: size.and_then(|size| u32::try_from(size).ok()),
         };
