@@ -170,7 +170,11 @@ impl Run {
             let prog = choose(&program.image, self.prog.as_deref());
             let name = prog.map_err(|err| load::failure(&self.file, &err))?.name.clone();
             let (out, err) = (&mut term.out, &mut term.err);
-            verify::verify(&program.image, &name, types, self.json, out, err)?;
+            let options = verify::verify(&program.image, &name, types, self.json, out, err)?;
+            if self.engine == Some(WhichEngine::Interp) {
+                // Where there is no verdict, that has been told.
+                let _ = session.verify(&options);
+            }
         }
         self.refuse_jit(&session, why_not.as_ref())?;
         let why_not = why_not.map(|why| why.to_string());

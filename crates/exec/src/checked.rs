@@ -48,7 +48,7 @@ impl Compiled {
             first: None,
             bridged,
             probes: Probes::default(),
-            fast_maps: Vec::new(),
+            fast_maps: Box::default(),
             machine: machine.id(),
             ctx: CtxShape::default(),
             is_metered: options.metered,

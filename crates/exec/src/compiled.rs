@@ -4,7 +4,7 @@ use crate::activation;
 use crate::call::Entered;
 use crate::checked;
 use crate::dead_code::without_dead_code;
-use crate::fast_map::FastMap;
+use crate::fast_map::FastMaps;
 use crate::frames::needed;
 use crate::outside::{Bridged, Outside, Probes, cpus_of};
 use crate::processor::Processor;
@@ -132,7 +132,7 @@ pub struct Compiled {
     pub(crate) probes: Probes,
     /// What code has addresses of, beside map values.
     #[expect(dead_code, reason = "kept alive for the code")]
-    pub(crate) fast_maps: Vec<Option<Box<FastMap>>>,
+    pub(crate) fast_maps: Box<FastMaps>,
     /// Whose map values there are addresses of.
     pub(crate) machine: u64,
     pub(crate) ctx: CtxShape,
@@ -217,7 +217,7 @@ impl Compiled {
     /// One without programs, for tests of what calls come to.
     #[cfg(test)]
     pub(crate) fn of_calls(bridged: Vec<Bridged>) -> Self {
-        let (progs, frames, fast_maps) = (Vec::new(), Vec::new(), Vec::new());
+        let (progs, frames, fast_maps) = (Vec::new(), Vec::new(), Box::default());
         let mains = Vec::new();
         let (ctx, not_optimised) = (CtxShape::default(), Vec::new());
         Self {
@@ -299,7 +299,7 @@ struct Parts {
     most_frames: u32,
     bridged: Vec<Bridged>,
     probes: Probes,
-    fast_maps: Vec<Option<Box<FastMap>>>,
+    fast_maps: Box<FastMaps>,
     is_metered: bool,
     not_optimised: Vec<(usize, CompileError)>,
 }
@@ -322,7 +322,7 @@ fn compile<S>(
     let (mut codes, mut frames) =
         (Vec::with_capacity(verified.len()), Vec::with_capacity(verified.len()));
     let mut not_optimised = Vec::new();
-    let fast_maps: Vec<_> = machine.maps().iter().map(FastMap::new).collect();
+    let fast_maps = FastMaps::new(machine.maps(), machine.cpus());
     for (prog, (verified, uses)) in verified.iter().zip(&uses).enumerate() {
         if uses.atomics {
             check_atomics(verified)?;
@@ -332,6 +332,7 @@ fn compile<S>(
             machine,
             prog,
             verified,
+            maps,
             uses,
             ctx.pointers,
             ctx.halves,

@@ -7,9 +7,11 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use skep_abi::Errno;
 use skep_isa::Call;
 use skep_jit::Env;
 use skep_map::{Cpu, KeyValue, Map};
+use skep_vm::map_of;
 use std::sync::Arc;
 
 /// A map that code has the address of.
@@ -18,6 +20,8 @@ pub(crate) struct FastMap {
     base: u64,
     key_size: usize,
     value_size: usize,
+    /// CPUs of the machine.
+    cpus: u32,
 }
 
 impl core::fmt::Debug for FastMap {
@@ -31,13 +35,18 @@ const SHORT: usize = 64;
 
 impl FastMap {
     /// A map of keys and values that are short enough.
-    pub(crate) fn new(map: &Map) -> Option<Box<Self>> {
+    fn new(map: &Map, cpus: u32) -> Option<Self> {
         let Map::KeyValue(map) = map else { return None };
         let def = map.def();
         let (key_size, value_size) = (def.key_size as usize, def.value_size as usize);
         let base = map.values().as_ptr().as_ptr().expose_provenance() as u64;
-        let this = Self { map: Arc::clone(map), base, key_size, value_size };
-        (key_size <= SHORT && value_size <= SHORT).then(|| Box::new(this))
+        let this = Self { map: Arc::clone(map), base, key_size, value_size, cpus };
+        (key_size <= SHORT && value_size <= SHORT).then_some(this)
+    }
+
+    /// Where a value is, or 0.
+    fn address(&self, key: &[u8], cpu: Cpu) -> u64 {
+        self.map.lookup(key, cpu).map_or(0, |at| self.base + at as u64)
     }
 
     /// What code hands to the functions below.
@@ -46,12 +55,70 @@ impl FastMap {
     }
 }
 
-/// The function for a helper.
+/// The maps of a machine, each if its operations are direct. Code has the addresses of both these and each.
+#[derive(Debug, Default)]
+pub(crate) struct FastMaps(Box<[Option<FastMap>]>);
+
+impl FastMaps {
+    /// Those of a machine with so many CPUs.
+    pub(crate) fn new(maps: &[Map], cpus: u32) -> Box<Self> {
+        Box::new(Self(maps.iter().map(|map| FastMap::new(map, cpus)).collect()))
+    }
+
+    /// That of an index.
+    pub(crate) fn get(&self, index: usize) -> Option<&FastMap> {
+        self.0.get(index)?.as_ref()
+    }
+
+    /// What code hands to the functions for any of several.
+    pub(crate) fn context(&self) -> u64 {
+        core::ptr::from_ref(self).expose_provenance() as u64
+    }
+}
+
+/// The function for a helper that gets any of several maps.
+pub(crate) fn function_of_any(call: Call) -> Option<u64> {
+    Some(match call {
+        Call::Helper(1) => lookup_any as *const () as u64,
+        Call::Helper(2) => update_any as *const () as u64,
+        Call::Helper(3) => delete_any as *const () as u64,
+        _ => return None,
+    })
+}
+
+/// Does for the map of a handle what a function does for one that is known.
+macro_rules! any {
+    ($name:ident, $function:ident, $value:ty, $missing:expr) => {
+        extern "C" fn $name(
+            handle: u64,
+            key: *const u8,
+            value: $value,
+            flags: u64,
+            maps: NonNull<FastMaps>,
+            env: NonNull<Env>,
+        ) -> u64 {
+            // SAFETY: code has the address from `FastMaps::context`, and lives no longer than they.
+            let maps = unsafe { maps.as_ref() };
+            match map_of(handle).and_then(|index| maps.get(index as usize)) {
+                Some(map) => $function(handle, key, value, flags, NonNull::from(map), env),
+                // The compiler has asked whether it is there.
+                None => $missing,
+            }
+        }
+    };
+}
+
+any!(lookup_any, lookup, u64, 0);
+any!(update_any, update, *const u8, Errno::EINVAL.r0());
+any!(delete_any, delete, u64, Errno::EINVAL.r0());
+
+/// The function for a helper that gets one map.
 pub(crate) fn function(call: Call) -> Option<u64> {
     Some(match call {
         Call::Helper(1) => lookup as *const () as u64,
         Call::Helper(2) => update as *const () as u64,
         Call::Helper(3) => delete as *const () as u64,
+        Call::Helper(195) => lookup_percpu as *const () as u64,
         _ => return None,
     })
 }
@@ -109,10 +176,25 @@ extern "C" fn lookup(
     // SAFETY: code hands on its environment, which nobody touches while code calls.
     let cpu = unsafe { env.as_ref() }.cpu;
     bytes!(key, key, map.key_size);
-    match map.map.lookup(key, cpu_of(cpu)) {
-        Some(at) => map.base + at as u64,
-        None => 0,
+    map.address(key, cpu_of(cpu))
+}
+
+/// `bpf_map_lookup_percpu_elem`
+extern "C" fn lookup_percpu(
+    _: u64,
+    key: *const u8,
+    cpu: u32,
+    _: u64,
+    map: NonNull<FastMap>,
+    _: NonNull<Env>,
+) -> u64 {
+    // SAFETY: as in `lookup`.
+    let map = unsafe { map.as_ref() };
+    if cpu >= map.cpus {
+        return 0;
     }
+    bytes!(key, key, map.key_size);
+    map.address(key, Cpu(cpu))
 }
 
 /// `bpf_map_update_elem`

@@ -3,12 +3,12 @@
 use crate::activation;
 use crate::allowed::{gives_bytes, is_allowed};
 use crate::compiled::CodeOptions;
-use crate::fast_map::{self, FastMap};
+use crate::fast_map::{self, FastMaps};
 use crate::fast_text;
 use crate::frames::may_pile_up;
 use crate::uses::Uses;
 use skep_abi::MapType;
-use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
+use skep_isa::{Call, ImmSrc, Insn, Pc};
 use skep_jit::{
     Access, ArrayLookup, CallbackLoop, Callee, PROBES, Probe, ProgSlots, Style, Surroundings,
 };
@@ -33,10 +33,9 @@ pub(crate) struct Bridged {
 }
 
 /// Whether code copies itself what a call is to copy, and how many bytes, which the call gets as r2.
-pub(crate) fn probe(call: Call, size: Option<i32>) -> Option<u32> {
+pub(crate) fn probe(call: Call, size: Option<u32>) -> Option<u32> {
     let is_probe = matches!(call, PROBE_READ | PROBE_READ_USER | PROBE_READ_KERNEL);
-    let bytes = u32::try_from(size.filter(|_| is_probe)?).ok()?;
-    Probe::is_short(bytes).then_some(bytes)
+    size.filter(|&bytes| is_probe && Probe::is_short(bytes))
 }
 
 /// Accesses and calls of all programs that have a check, by program and instruction.
@@ -87,16 +86,11 @@ pub(crate) struct Outside<'a, S> {
     has_tail_calls: bool,
     keeps_frames: bool,
     style: Style,
-    /// Maps that calls get as r1, or tail calls as r2, by the slot of the call.
-    maps: BTreeMap<Pc, i32>,
-    /// Functions that calls get as r2, by the slot of the call.
-    callbacks: BTreeMap<Pc, Pc>,
-    /// Numbers that calls get as r2.
-    numbers: BTreeMap<Pc, i32>,
+    /// The maps of the machine by their number in what was verified.
+    maps: &'a [usize],
     /// Frames that each function of the program needs.
     frames: &'a BTreeMap<Pc, u32>,
-    /// Of each map of the machine.
-    fast_maps: &'a [Option<Box<FastMap>>],
+    fast_maps: &'a FastMaps,
     bridged: RefCell<&'a mut Vec<Bridged>>,
     probes: RefCell<&'a mut Probes>,
 }
@@ -107,20 +101,17 @@ impl<'a, S> Outside<'a, S> {
         machine: &'a Machine<S>,
         prog: usize,
         verified: &'a Verified<'a>,
+        maps: &'a [usize],
         uses: &Uses,
         pointers: &'a [(u32, i32)],
         halves: bool,
         has_tail_calls: bool,
         options: CodeOptions,
         frames: &'a BTreeMap<Pc, u32>,
-        fast_maps: &'a [Option<Box<FastMap>>],
+        fast_maps: &'a FastMaps,
         bridged: &'a mut Vec<Bridged>,
         probes: &'a mut Probes,
     ) -> Self {
-        // The machine numbers maps in its own way.
-        let called = machine.prog(prog).filter(|_| uses.calls);
-        let Known { maps, callbacks, numbers } =
-            called.map(|prog| Known::of(&prog.insns)).unwrap_or_default();
         let (bridged, probes) = (RefCell::new(bridged), RefCell::new(probes));
         let keeps_frames = has_tail_calls || uses.callbacks && may_pile_up(&verified.prog().insns);
         Self {
@@ -133,8 +124,6 @@ impl<'a, S> Outside<'a, S> {
             keeps_frames,
             style: options.style(),
             maps,
-            callbacks,
-            numbers,
             frames,
             fast_maps,
             bridged,
@@ -142,16 +131,31 @@ impl<'a, S> Outside<'a, S> {
         }
     }
 
-    /// The map that a call gets, if its operations are direct.
-    fn fast_map(&self, pc: Pc) -> Option<u64> {
-        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
-        Some(self.fast_maps.get(index)?.as_ref()?.context())
+    /// The map that a call gets, by its index in the machine.
+    fn passed_map(&self, pc: Pc) -> Option<usize> {
+        let map = self.verified.passed_map(pc)?;
+        let mut same = self.maps.iter().enumerate().filter(|&(_, &of)| of == map);
+        let (index, _) = same.next()?;
+        same.next().is_none().then_some(index)
+    }
+
+    /// The function that does a call, if that may be a direct one, and what it is to get.
+    fn map_function(&self, pc: Pc, call: Call) -> Option<Callee> {
+        let function = fast_map::function(call)?;
+        if let Some(map) = self.passed_map(pc).and_then(|map| self.fast_maps.get(map)) {
+            return Some(Callee::WithContext { function, context: map.context() });
+        }
+        let function = fast_map::function_of_any(call)?;
+        let passed: Vec<_> = self.verified.passed_maps(pc).collect();
+        let mut may_be = self.maps.iter().enumerate().filter(|(_, of)| passed.contains(of));
+        let all =
+            !passed.is_empty() && may_be.all(|(index, _)| self.fast_maps.get(index).is_some());
+        all.then_some(Callee::WithContext { function, context: self.fast_maps.context() })
     }
 
     /// The array of programs that a tail call gets.
     fn progs(&self, pc: Pc) -> Option<ProgSlots> {
-        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
-        let Map::Progs(progs) = self.machine.maps().get(index)? else { return None };
+        let Map::Progs(progs) = self.machine.maps().get(self.passed_map(pc)?)? else { return None };
         let base = progs.words().as_ptr().as_ptr().expose_provenance() as u64;
         let len = progs.def().max_entries;
         // Code reads the words as they are.
@@ -160,8 +164,9 @@ impl<'a, S> Outside<'a, S> {
     }
 
     fn array(&self, pc: Pc) -> Option<ArrayLookup> {
-        let index = usize::try_from(*self.maps.get(&pc)?).ok()?;
-        let Map::KeyValue(map) = self.machine.maps().get(index)? else { return None };
+        let Map::KeyValue(map) = self.machine.maps().get(self.passed_map(pc)?)? else {
+            return None;
+        };
         let (values, len) = (map.values(), map.def().max_entries);
         let cpus = cpus_of(map.as_ref())?;
         let number = |number: usize| i32::try_from(number).ok()?.try_into().ok();
@@ -187,63 +192,6 @@ pub(crate) fn cpus_of(map: &dyn KeyValue) -> Option<u32> {
         MapType::Array | MapType::PercpuArray if copies == 1 => Some(u32::MAX),
         MapType::PercpuArray => u32::try_from(copies).ok(),
         _ => None,
-    }
-}
-
-/// What calls surely get: loaded in the same block, and untouched since.
-#[derive(Default)]
-pub(crate) struct Known {
-    /// The map as the first argument, of a tail call as the second.
-    maps: BTreeMap<Pc, i32>,
-    /// The function as the second.
-    callbacks: BTreeMap<Pc, Pc>,
-    /// The number as the second.
-    pub(crate) numbers: BTreeMap<Pc, i32>,
-}
-
-impl Known {
-    pub(crate) fn of(insns: &Insns) -> Self {
-        let mut known = Self::default();
-        if !insns.iter().any(|(_, insn)| matches!(insn, Insn::Call(_))) {
-            return known;
-        }
-        let targets = skep_prog::targets(insns);
-        let mut regs: [Option<(Pc, ImmSrc)>; 2] = [None; 2];
-        let mut size = None;
-        for (pc, insn) in insns.iter() {
-            if targets.contains(&pc) {
-                (regs, size) = ([None; 2], None);
-            }
-            match insn {
-                Insn::LoadImm { dst: Reg::R1, imm } => regs[0] = Some((pc, imm)),
-                Insn::LoadImm { dst: Reg::R2, imm } => {
-                    (regs[1], size) = (Some((pc, imm)), None);
-                }
-                Insn::Alu { op: AluOp::Mov, dst: Reg::R2, src: Src::Imm(imm), .. } => {
-                    (regs[1], size) = (None, Some(imm));
-                }
-                Insn::Call(call) => {
-                    let [r1, r2] = core::mem::take(&mut regs);
-                    if let Some((_, ImmSrc::MapIdx(idx))) = if call == TAIL_CALL { r2 } else { r1 }
-                    {
-                        known.maps.insert(pc, idx);
-                    }
-                    if let Some((at, ImmSrc::Func(off))) = r2
-                        && let Some(start) = at.jump(off)
-                    {
-                        known.callbacks.insert(pc, start);
-                    }
-                    if let Some(size) = size.take() {
-                        known.numbers.insert(pc, size);
-                    }
-                }
-                insn if insn.writes() == Some(Reg::R1) => regs[0] = None,
-                insn if insn.writes() == Some(Reg::R2) => (regs[1], size) = (None, None),
-                insn if !insn.falls_through() => (regs, size) = ([None; 2], None),
-                _ => {}
-            }
-        }
-        known
     }
 }
 
@@ -294,17 +242,16 @@ impl<S> Surroundings for Outside<'_, S> {
         if call == CPU {
             return Ok(Callee::Cpu);
         }
-        if let Some(function) = fast_map::function(call)
-            && let Some(map) = self.fast_map(pc)
-        {
-            return Ok(Callee::WithContext { function, context: map });
+        if let Some(callee) = self.map_function(pc, call) {
+            return Ok(callee);
         }
-        if call == STRNCMP && self.numbers.get(&pc).is_some_and(|&size| fast_text::is_short(size)) {
+        let size = self.verified.passed_size(pc);
+        if call == STRNCMP && size.is_some_and(fast_text::is_short) {
             return Ok(Callee::Function(fast_text::strncmp as *const () as u64));
         }
         let mut bridged = self.bridged.borrow_mut();
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
-        let bytes = probe(call, self.numbers.get(&pc).copied());
+        let bytes = probe(call, size);
         let check = bytes.and_then(|bytes| {
             self.probes.borrow_mut().number(self.prog, pc, bytes).map(|check| (bytes, check))
         });
@@ -321,7 +268,7 @@ impl<S> Surroundings for Outside<'_, S> {
             return Ok(Callee::TailCall { id, array: self.progs(pc) });
         }
         if matches!(call, LOOP | FOR_EACH)
-            && let Some(&start) = self.callbacks.get(&pc)
+            && let Some(start) = self.verified.passed_callback(pc)
             && let Some(&frames) = self.frames.get(&start)
         {
             let calls = CallbackLoop { id, start, frames };
@@ -394,5 +341,88 @@ impl<S> Surroundings for Outside<'_, S> {
 
     fn zeroes_stack(&self) -> bool {
         self.verified.reads_old_stack()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Compiled, CtxShape, Processor};
+    use skep_abi::{ProgType, Release};
+    use skep_prog::{Image, MapDef, Prog};
+    use skep_verifier::{Env, Kernel, Verdict, verify};
+    use skep_vm::{Cx, Helpers, Stop};
+
+    /// Whether any call of a program goes through the bridge with nothing done in code, in each tier.
+    fn bridged(text: &str) -> [bool; 2] {
+        let mut image = Image { license: "GPL".into(), ..Image::default() };
+        image.maps.push(MapDef::new("words", MapType::Array, 4, 8, 4));
+        image.maps.push(MapDef::new("sums", MapType::Hash, 4, 8, 4));
+        let mut outer = MapDef::new("outer", MapType::ArrayOfMaps, 4, 4, 1);
+        outer.inner = Some(Box::new(MapDef::new("inner", MapType::Array, 4, 8, 4)));
+        image.maps.push(outer);
+        let prog = Prog::new("calls", ProgType::SchedCls, skep_asm::assemble(text).unwrap());
+        let env = Env::new(&image, Kernel::new(Release { major: 6, minor: 18 }));
+        let Verdict::Accepted(verified) = verify(&prog, &env) else { panic!("refused") };
+        let verified = [verified];
+        // The machine has two the other way round.
+        let order = [1, 0, 2];
+        let maps = order.map(|map: usize| Map::new(&image.maps[map], 1).unwrap());
+        let nothing = |_: &mut Cx<'_, ()>| Ok::<_, Stop>(0_u64);
+        let helpers = [(1, "bpf_map_lookup_elem"), (113, "bpf_probe_read_kernel")]
+            .into_iter()
+            .fold(Helpers::default(), |helpers, (id, name)| helpers.with(id, name, nothing));
+        let mut machine = Machine::new(helpers, maps.into());
+        let mut loaded = prog.clone();
+        let turned = |insn| match insn {
+            Insn::LoadImm { dst, imm: ImmSrc::MapIdx(idx) } => {
+                let idx = if idx < 2 { 1 - idx } else { idx };
+                Insn::LoadImm { dst, imm: ImmSrc::MapIdx(idx) }
+            }
+            insn => insn,
+        };
+        loaded.insns = prog.insns.iter().map(|(_, insn)| turned(insn)).collect();
+        machine.load(&loaded).unwrap();
+        [false, true].map(|optimised| {
+            let options = CodeOptions { optimised, ..CodeOptions::default() };
+            let compiled =
+                Compiled::new(&machine, &verified, &order, CtxShape::default(), options).unwrap();
+            assert!(compiled.not_optimised().next().is_none());
+            compiled.bridged.iter().any(|call| !call.is_probe)
+        })
+    }
+
+    #[test]
+    fn calls_are_direct_however_their_maps_and_sizes_come() {
+        if Processor::host().is_none() {
+            return;
+        }
+        let key = "r6 = *(u32 *)(r1 + 0)\n*(u32 *)(r10 - 4) = 0\nr2 = r10\nr2 += -4\n";
+        for map in [0, 1] {
+            let by_register = format!("{key}r7 = map[idx:{map}]\nr1 = r7\ncall 1\nr0 = 0\nexit");
+            assert_eq!(bridged(&by_register), [false, false], "{by_register}");
+            let before_label = format!(
+                "{key}r1 = map[idx:{map}]\nif r6 == 5 goto q\nr6 = 1\nq: call 1\nr0 = 0\nexit"
+            );
+            assert_eq!(bridged(&before_label), [false, false], "{before_label}");
+            let by_call =
+                format!("{key}r1 = map[idx:{map}]\ncall f\nr0 = 0\nexit\nf:\ncall 1\nexit");
+            assert_eq!(bridged(&by_call), [false, false], "{by_call}");
+            let of_maps = format!(
+                "{key}r1 = map[idx:2]\ncall 1\nif r0 == 0 goto p\nr1 = r0\n\
+                 if r6 == 5 goto q\nr1 = map[idx:{map}]\nq: r2 = r10\nr2 += -4\ncall 1\n\
+                 p: r0 = 0\nexit"
+            );
+            assert_eq!(bridged(&of_maps), [true, true], "{of_maps}");
+            let either = format!(
+                "{key}r1 = map[idx:{map}]\nif r6 == 5 goto q\nr1 = map[idx:{}]\n\
+                 q: call 1\nr0 = 0\nexit",
+                1 - map
+            );
+            assert_eq!(bridged(&either), [false, false], "{either}");
+        }
+        let read = "r7 = 8\n*(u64 *)(r10 - 16) = r7\nr2 = r7\nr1 = r10\nr1 += -8\nr3 = r10\n\
+                    r3 += -16\ncall 113\nr0 = 0\nexit";
+        assert_eq!(bridged(read), [false, false]);
     }
 }

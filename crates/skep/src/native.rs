@@ -6,9 +6,9 @@ use crate::host::half_fields;
 use crate::link::Linked;
 use skep_exec::{Code, CodeOptions, CompileError, Compiled, CtxShape, Processor, Refused};
 use skep_hooks::Hook;
-use skep_isa::Pc;
 use skep_prog::Image;
 use skep_verifier::{Through, Verdict, Verified};
+use std::sync::Arc;
 
 /// What runs programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,15 +80,16 @@ pub(crate) const fn pointer_fields(hook: Hook) -> &'static [u32] {
     if matches!(hook, Hook::Xdp) { XDP } else { SKB }
 }
 
-/// Compiles the programs of a machine.
+/// Compiles the programs of a machine, once they are verified.
 pub(crate) fn compile(
     image: &Image,
-    linked: &Linked,
+    linked: &mut Arc<Linked>,
     hook: Hook,
     options: &CheckOptions,
     code: CodeOptions,
 ) -> Result<Compiled, NotNative> {
     let verified = verify(image, linked, options)?;
+    set_probes(linked, &verified);
     Ok(Compiled::new(&linked.machine, &verified, &linked.maps, shape(hook), code)?)
 }
 
@@ -105,10 +106,15 @@ pub(crate) fn list(
     Ok(Compiled::list(machine, &verified, maps, shape(hook), code, processor)?)
 }
 
-/// Loads that follow pointers to objects of the kernel.
-pub(crate) fn probes(verified: &Verified<'_>) -> Vec<Pc> {
-    let pcs = verified.prog().insns.iter().map(|(pc, _)| pc);
-    pcs.filter(|&pc| verified.through(pc) == Some(Through::Kernel)).collect()
+/// Has loads that follow pointers to objects of the kernel read zero where there is nothing, whatever runs them. What is
+/// shared stays as it is.
+pub(crate) fn set_probes(linked: &mut Arc<Linked>, verified: &[Verified<'_>]) {
+    let Some(linked) = Arc::get_mut(linked) else { return };
+    for (prog, verified) in verified.iter().enumerate() {
+        let pcs = verified.prog().insns.iter().map(|(pc, _)| pc);
+        let probes = pcs.filter(|&pc| verified.through(pc) == Some(Through::Kernel));
+        linked.machine.set_probes(prog, probes);
+    }
 }
 
 pub(crate) fn verify<'a>(

@@ -215,7 +215,7 @@ impl Session {
         code: CodeOptions,
     ) -> Result<(), NotNative> {
         let hook = self.packet_hook()?;
-        let compiled = native::compile(&self.image, &self.linked, hook, options, code)?;
+        let compiled = native::compile(&self.image, &mut self.linked, hook, options, code)?;
         self.compiled = Some(Arc::new(compiled));
         Ok(())
     }
@@ -270,19 +270,15 @@ impl Session {
     }
 
     /// Asks the verifier, and if it accepts the program, makes loads through pointers to objects of the kernel read
-    /// zero where nothing is, as the kernel does. Once a session is shared, it stays as it is.
+    /// zero where nothing is, as the kernel does; [`Session::compile`] does so as well. Once a session is shared, it stays
+    /// as it is.
     ///
     /// # Errors
     /// [`NotNative`] with the reason why there is no such word; the program runs all the same, every access
     /// checked.
     pub fn verify(&mut self, options: &CheckOptions) -> Result<(), NotNative> {
         let verified = native::verify(&self.image, &self.linked, options)?;
-        let probes: Vec<Vec<Pc>> = verified.iter().map(native::probes).collect();
-        if let Some(linked) = Arc::get_mut(&mut self.linked) {
-            for (prog, probes) in probes.into_iter().enumerate() {
-                linked.machine.set_probes(prog, probes.into_iter());
-            }
-        }
+        native::set_probes(&mut self.linked, &verified);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use skep::{
 };
 use skep_btf::{Btf, Builder, Def, FuncLinkage, Int, Param};
 use skep_isa::{ImmSrc, Insn, Pc, Reg};
+use skep_verifier::Verdict;
 use skep_vm::FaultKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -536,6 +537,7 @@ done:
 fn does_as_interpreted(text: &str, runs: usize) {
     let image = read_image(text.as_bytes(), "test.s").unwrap().image;
     let options = CheckOptions::new(Release { major: 6, minor: 18 });
+    let two_cpus = Options { cpus: 2, ..Options::default() };
     let mut outcomes = Vec::new();
     let code = |metered, optimised, hardened| {
         let mut code = CodeOptions::default();
@@ -553,7 +555,7 @@ fn does_as_interpreted(text: &str, runs: usize) {
         (Engine::Checked, code(true, false, false)),
         (Engine::Checked, code(false, false, true)),
     ] {
-        let mut session = Session::load(&image, Some("run"), Options::default()).unwrap();
+        let mut session = Session::load(&image, Some("run"), two_cpus).unwrap();
         match engine {
             Engine::Jit => session.compile_with(&options, code).unwrap(),
             Engine::Checked => session.compile_checked(code).unwrap(),
@@ -758,6 +760,81 @@ turn:
 "
         );
         does_as_interpreted(&text, 2);
+    }
+}
+
+#[test]
+fn callbacks_are_known_where_they_are_the_same() {
+    let known = |func: &str, more: &str| {
+        let text = format!(
+            ".license \"GPL\"\n.section \"tc\"\nrun:\n r6 = *(u32 *)(r1 + 0)\n {func}\n r1 = 2\n r3 = 0\n \
+             r4 = 0\n call bpf_loop\n r0 = 0\n exit\none:\n r0 = 0\n exit\n{more}"
+        );
+        let image = read_image(text.as_bytes(), "test.s").unwrap().image;
+        let options = CheckOptions::new(Release { major: 6, minor: 18 });
+        let checked = skep::check(&image, &image.progs[0], &options);
+        let Verdict::Accepted(verified) = checked.verdict else { panic!("{:?}", checked.verdict) };
+        let mut calls = image.progs[0].insns.iter().map(|(pc, _)| pc);
+        calls.find_map(|pc| verified.passed_callback(pc))
+    };
+    assert_eq!(known("r8 = one ll\n r2 = r8", ""), Some(Pc(10)));
+    let either = "r2 = one ll\n if r6 == 5 goto q\n r2 = two ll\nq:";
+    assert_eq!(known(either, "two:\n r0 = 1\n exit\n"), None);
+}
+
+#[test]
+fn values_of_any_cpu_are_found_as_interpreted() {
+    for kind in ["percpu_array", "percpu_hash", "lru_percpu_hash"] {
+        for cpu in ["0", "1", "2", "0x100000000 ll", "0xffffffff ll"] {
+            let text = format!(
+                ".license \"GPL\"\n.map all, {kind}, key=4, value=8, entries=4\n.section \"tc\"\nrun:\n \
+                 r6 = all ll\n *(u32 *)(r10 - 4) = 1\n *(u64 *)(r10 - 16) = 5\n r1 = r6\n \
+                 r2 = r10\n r2 += -4\n r3 = r10\n r3 += -16\n r4 = 0\n \
+                 call bpf_map_update_elem\n r1 = r6\n r2 = r10\n r2 += -4\n r3 = {cpu}\n \
+                 call bpf_map_lookup_percpu_elem\n if r0 == 0 goto none\n r0 = *(u64 *)(r0 + 0)\n \
+                 exit\nnone:\n r0 = 99\n exit\n"
+            );
+            does_as_interpreted(&text, 2);
+        }
+    }
+}
+
+/// What calls get is the verifier's word, whichever way it comes to them.
+#[test]
+fn calls_of_what_is_not_named_beside_them_do_as_interpreted() {
+    let maps = ".license \"GPL\"\n.map words, array, key=4, value=8, entries=4\n\
+                .map others, array, key=4, value=8, entries=4\n\
+                .map sums, hash, key=4, value=8, entries=4\n\
+                .map next, prog_array, key=4, value=4, entries=2, 1=other\n.section \"tc\"\n";
+    let count = "if r0 == 0 goto none\n r1 = *(u64 *)(r0 + 0)\n r1 += 1\n *(u64 *)(r0 + 0) = r1\n \
+                 r0 = r1\n exit\nnone:\n r0 = 99\n exit\n";
+    let key = "r8 = *(u32 *)(r1 + 0)\n *(u32 *)(r10 - 4) = 1\n r2 = r10\n r2 += -4\n";
+    let look = "call bpf_map_lookup_elem\n";
+    let update = "r3 = r10\n r3 += -16\n r4 = 0\n *(u64 *)(r10 - 16) = 5\n \
+                  call bpf_map_update_elem\n r2 = r10\n r2 += -4\n";
+    for text in [
+        format!("r7 = words ll\n r1 = r7\n {look} {count}"),
+        format!("r1 = words ll\n if r8 == 5 goto q\n r8 = 1\nq:\n {look} {count}"),
+        format!("r1 = words ll\n if r8 == 64 goto q\n r1 = others ll\nq:\n {look} {count}"),
+        format!("r1 = words ll\n call get\n {count}get:\n {look} exit\n"),
+        format!(
+            "r1 = words ll\n call get\n r2 = r10\n r2 += -4\n r1 = sums ll\n call get\n \
+                 r2 = r10\n r2 += -4\n r1 = words ll\n call get\n {count}get:\n r6 = r1\n r7 = r2\n \
+                 {update} r1 = r6\n r2 = r7\n {look} if r0 == 0 goto miss\n r1 = *(u64 *)(r0 + 0)\n \
+                 r1 += 1\n *(u64 *)(r0 + 0) = r1\nmiss:\n exit\n"
+        ),
+        format!("r7 = sums ll\n r1 = r7\n {update} r1 = r7\n {look} {count}"),
+        "r7 = next ll\n r2 = r7\n r3 = 1\n call bpf_tail_call\n r0 = 3\n exit\n".to_string(),
+        "r7 = words ll\n r9 = each ll\n r2 = r9\n r1 = r7\n r3 = 0\n r4 = 0\n \
+         call bpf_for_each_map_elem\n exit\neach:\n r1 = *(u64 *)(r3 + 0)\n r1 += 1\n \
+         *(u64 *)(r3 + 0) = r1\n r0 = 0\n exit\n"
+            .to_string(),
+        "r7 = 8\n *(u64 *)(r10 - 16) = r8\n r1 = r10\n r1 += -24\n r2 = r7\n r3 = r10\n \
+         r3 += -16\n call bpf_probe_read_kernel\n r0 = *(u64 *)(r10 - 24)\n exit\n"
+            .to_string(),
+    ] {
+        let other = ".section \"tc\"\nother:\n r0 = 7\n exit\n";
+        does_as_interpreted(&format!("{maps}run:\n {key} {text}{other}"), 3);
     }
 }
 

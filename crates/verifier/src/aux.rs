@@ -3,6 +3,7 @@
 use crate::reg::RegType;
 use crate::verdict::Symbol;
 use crate::ways::Ways;
+use skep_isa::Pc;
 
 /// What is known of an instruction apart from any path. Kernel: `struct bpf_insn_aux_data`.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,28 @@ pub(crate) struct Given {
     pub(crate) symbol: Option<Symbol>,
     /// Most bytes that are taken to lie where the kernel function that it calls points, by the types; 0 if none.
     pub(crate) bytes: u32,
+}
+
+/// What the call of a helper gets on all paths, each but the map if it is the same on all. It may be built on: a state covers
+/// another only if registers that are read have the same map or function, and sizes are precise. Kernel: `bpf_map_ptr_poison`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// The maps that it may be, each a bit by its index in the image; nothing is known if there are none.
+    pub(crate) maps: u64,
+    /// The function that is called back, by its first instruction.
+    pub(crate) callback: Option<Pc>,
+    /// The size that is the second argument.
+    pub(crate) size: Option<u32>,
+}
+
+impl Passed {
+    /// What it gets on these paths and on others.
+    pub(crate) fn join(&mut self, other: Self) {
+        let is_known = self.maps != 0 && other.maps != 0;
+        self.maps = if is_known { self.maps | other.maps } else { 0 };
+        self.callback = self.callback.filter(|_| self.callback == other.callback);
+        self.size = self.size.filter(|_| self.size == other.size);
+    }
 }
 
 /// Limit of a masked pointer operation. Kernel: `alu_state`, `alu_limit`.

@@ -66,11 +66,13 @@ fn conclude<'p>(prog: &'p Prog, mut verifier: Verifier<'_>) -> Verdict<'p> {
             let stats = mem::take(&mut verifier.stats);
             let cpus = verifier.env.kernel.cpus.max(1);
             let given = mem::take(&mut verifier.given);
+            let passed = mem::take(&mut verifier.passed);
             Verdict::Accepted(Verified {
                 prog,
                 stats,
                 insns,
                 given,
+                passed,
                 reads_old_stack,
                 maps,
                 funcs,
@@ -133,6 +135,7 @@ impl<'a> Verifier<'a> {
             btf,
             aux,
             given: BTreeMap::new(),
+            passed: BTreeMap::new(),
             alu_limits: HashMap::new(),
             loop_callbacks: HashMap::new(),
             insns,

@@ -1,6 +1,6 @@
 //! The answer.
 
-use crate::aux::Given;
+use crate::aux::{Given, Passed};
 use crate::map_info::MapInfo;
 use crate::reject::Reject;
 use crate::ways::Ways;
@@ -29,6 +29,7 @@ pub struct Verified<'p> {
     pub(crate) stats: Stats,
     pub(crate) insns: Vec<InsnFacts>,
     pub(crate) given: BTreeMap<u32, Given>,
+    pub(crate) passed: BTreeMap<u32, Passed>,
     pub(crate) reads_old_stack: bool,
     pub(crate) maps: Vec<MapFacts>,
     pub(crate) funcs: Vec<FuncFacts>,
@@ -131,6 +132,34 @@ impl<'p> Verified<'p> {
     #[must_use]
     pub fn symbol(&self, pc: Pc) -> Option<Symbol> {
         self.given.get(&pc.0)?.symbol
+    }
+
+    /// The maps, by their indices, of which the helper gets one that the instruction at a slot calls; none if it may get any,
+    /// or one from inside another.
+    pub fn passed_maps(&self, pc: Pc) -> impl Iterator<Item = usize> {
+        let maps = self.passed.get(&pc.0).map_or(0, |passed| passed.maps);
+        (0..64).filter(move |map| maps >> map & 1 != 0)
+    }
+
+    /// The map that it gets, if that is the same on all paths.
+    #[must_use]
+    pub fn passed_map(&self, pc: Pc) -> Option<usize> {
+        let mut maps = self.passed_maps(pc);
+        maps.next().filter(|_| maps.next().is_none())
+    }
+
+    /// The function, by its first instruction, that the helper calls back which the instruction at a slot calls, if it is the
+    /// same on all paths.
+    #[must_use]
+    pub fn passed_callback(&self, pc: Pc) -> Option<Pc> {
+        self.passed.get(&pc.0)?.callback
+    }
+
+    /// The size of memory that the helper gets as its second argument which the instruction at a slot calls, if it is the same
+    /// on all paths.
+    #[must_use]
+    pub fn passed_size(&self, pc: Pc) -> Option<u32> {
+        self.passed.get(&pc.0)?.size
     }
 
     /// Whether the conditional jump at a slot always jumps, or never does, where all paths go the same way; see `ways.rs` for

@@ -1,6 +1,6 @@
 //! The state of one verification, and how rules reach it.
 
-use crate::aux::{AluLimit, Aux, Given};
+use crate::aux::{AluLimit, Aux, Given, Passed};
 use crate::call::{NoProto, Proto};
 use crate::env::Env;
 use crate::explore::{Remembered, Visits};
@@ -54,6 +54,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) aux: Vec<Aux>,
     /// By slot.
     pub(crate) given: BTreeMap<u32, Given>,
+    /// Of calls of helpers, by slot.
+    pub(crate) passed: BTreeMap<u32, Passed>,
     /// The operation and limit that masks pointer arithmetic under speculation, by instruction.
     pub(crate) alu_limits: HashMap<u32, AluLimit>,
     /// Calls of `bpf_loop` with the same callback on all paths so far, and whether all without flags.

@@ -51,7 +51,7 @@ pub use helper::{FromReg, Helpers, IntoHelper, IntoReg, Stop};
 pub use machine::{Input, Limits, Machine, Output, Vm};
 pub use memory::{
     CTX, FRAME_SIZE, HalfField, Headers, KernelObject, Layout, MAX_FRAMES, MEM, Memory, PACKET,
-    PACKET_BASE, PacketBuf, Place, STACK, Window, address, cells,
+    PACKET_BASE, PacketBuf, Place, STACK, Window, address, cells, map_of,
 };
 pub use native::{HostPointers, Native, Place as CodePlace, Replaced};
 pub use observe::{Activation, Moment, Observer, Value};

@@ -87,7 +87,8 @@ pub(crate) const fn map_handle(idx: u32) -> u64 {
 }
 
 /// The map a handle stands for.
-pub(crate) fn map_of(handle: u64) -> Option<u32> {
+#[must_use]
+pub fn map_of(handle: u64) -> Option<u32> {
     let (region, idx) = split(handle);
     (region == HANDLES).then_some(idx)
 }

@@ -1,8 +1,8 @@
 //! What the compiler is told of a machine for code that checks.
 
 use crate::compiled::CodeOptions;
-use crate::outside::{Bridged, Known, probe};
-use skep_isa::{Call, ImmSrc, Pc};
+use crate::outside::{Bridged, probe};
+use skep_isa::{AluOp, Call, ImmSrc, Insn, Insns, Pc, Reg, Src};
 use skep_jit::{Access, Callee, Probe, Style, Surroundings};
 use skep_vm::{CodePlace, Machine};
 use std::cell::RefCell;
@@ -17,8 +17,8 @@ pub(super) struct Outside<'a, S> {
     prog: usize,
     style: Style,
     bridged: RefCell<&'a mut Vec<Bridged>>,
-    /// Numbers that calls get as r2.
-    numbers: BTreeMap<Pc, i32>,
+    /// Sizes that calls get as r2.
+    sizes: BTreeMap<Pc, u32>,
 }
 
 impl<'a, S> Outside<'a, S> {
@@ -28,10 +28,37 @@ impl<'a, S> Outside<'a, S> {
         options: CodeOptions,
         bridged: &'a mut Vec<Bridged>,
     ) -> Self {
-        let known = machine.prog(prog).map(|prog| Known::of(&prog.insns)).unwrap_or_default();
-        let (bridged, numbers) = (RefCell::new(bridged), known.numbers);
-        Self { machine, prog, style: options.style(), bridged, numbers }
+        let sizes = machine.prog(prog).map(|prog| sizes(&prog.insns)).unwrap_or_default();
+        Self { machine, prog, style: options.style(), bridged: RefCell::new(bridged), sizes }
     }
+}
+
+/// What calls surely get as r2: a number set in the same block, and untouched since.
+fn sizes(insns: &Insns) -> BTreeMap<Pc, u32> {
+    let mut sizes = BTreeMap::new();
+    if !insns.iter().any(|(_, insn)| matches!(insn, Insn::Call(_))) {
+        return sizes;
+    }
+    let targets = skep_prog::targets(insns);
+    let mut size = None;
+    for (pc, insn) in insns.iter() {
+        if targets.contains(&pc) {
+            size = None;
+        }
+        match insn {
+            Insn::Alu { op: AluOp::Mov, dst: Reg::R2, src: Src::Imm(imm), .. } => {
+                size = u32::try_from(imm).ok();
+            }
+            Insn::Call(_) => {
+                if let Some(size) = size.take() {
+                    sizes.insert(pc, size);
+                }
+            }
+            insn if insn.writes() == Some(Reg::R2) || !insn.falls_through() => size = None,
+            _ => {}
+        }
+    }
+    sizes
 }
 
 impl<S> Surroundings for Outside<'_, S> {
@@ -45,7 +72,7 @@ impl<S> Surroundings for Outside<'_, S> {
         let (helper, name) = self.machine.helper_at(at).ok_or("a call that is not there")?;
         let is_turn = name.starts_with("bpf_iter_") && name.ends_with("_next");
         let mut bridged = self.bridged.borrow_mut();
-        let bytes = probe(call, self.numbers.get(&pc).copied());
+        let bytes = probe(call, self.sizes.get(&pc).copied());
         bridged.push(Bridged { at, helper, is_turn, is_probe: bytes.is_some() });
         let id = u32::try_from(bridged.len() - 1).map_err(|_| "too many calls")?;
         if call == TAIL_CALL {

@@ -3,10 +3,11 @@
 use super::claim::{Places, holds};
 use super::live::{functions, live};
 use skep::Moment;
-use skep::verifier::{Base, Env, RegState, Step, Verdict, watch};
+use skep::verifier::{Base, Env, RegState, Step, Verdict, verify, watch};
 use skep_abi::ProgType;
-use skep_isa::{Insn, Pc};
+use skep_isa::{Insn, Pc, Reg};
 use skep_prog::Prog;
+use skep_vm::Value;
 use std::collections::HashMap;
 
 /// Followed instructions of the longest verification whose states are kept.
@@ -19,7 +20,44 @@ pub(crate) struct States {
     functions: Vec<u32>,
     /// Where control goes from conditional jumps that always go the same way.
     only: HashMap<u32, Pc>,
+    /// What calls get, where that is known.
+    passed: HashMap<u32, Passed>,
     by_place: HashMap<(u32, u32), Vec<[RegState; 11]>>,
+}
+
+/// What a call gets.
+struct Passed {
+    /// Names of maps, of which it is one; any map if there are none.
+    maps: Vec<String>,
+    size: Option<u32>,
+}
+
+impl Passed {
+    /// What calls of a program get by the verifier's usual way, which compares states only as far as they matter.
+    fn of(prog: &Prog, env: &Env<'_>) -> HashMap<u32, Self> {
+        let Verdict::Accepted(verified) = verify(prog, env) else { return HashMap::new() };
+        let calls = prog.insns.iter().filter(|(_, insn)| matches!(insn, Insn::Call(_)));
+        let passed = calls.map(|(pc, _)| {
+            let names = verified.passed_maps(pc).map(|map| env.image.maps[map].name.to_string());
+            (pc.0, Self { maps: names.collect(), size: verified.passed_size(pc) })
+        });
+        passed.collect()
+    }
+
+    /// Whether it gets something else.
+    fn is_wrong(&self, moment: &Moment<'_>) -> bool {
+        let args = [Reg::R1, Reg::R2, Reg::R3];
+        let is_one = |arg: Reg| match moment.reg(arg) {
+            Value::Map { map } => moment
+                .maps()
+                .get(map as usize)
+                .is_some_and(|map| self.maps.iter().any(|name| **name == *map.def().name)),
+            _ => false,
+        };
+        let size = moment.raw(Reg::R2);
+        !self.maps.is_empty() && !args.into_iter().any(is_one)
+            || self.size.is_some_and(|known| size != u64::from(known))
+    }
 }
 
 /// What came of a verification.
@@ -71,7 +109,8 @@ impl States {
                 });
                 let only = only.collect();
                 let prog_type = prog.prog_type;
-                Watched::Accepted(Self { prog_type, live, functions, only, by_place })
+                let passed = Passed::of(prog, env);
+                Watched::Accepted(Self { prog_type, live, functions, only, passed, by_place })
             }
             Verdict::Accepted(_) => Watched::Long,
             _ => Watched::Refused,
@@ -107,6 +146,9 @@ impl States {
         let Some(states) = self.by_place.get_mut(&(frame, pc)) else {
             return Err(format!("insn {pc} in frame {frame}: never followed"));
         };
+        if self.passed.get(&pc).is_some_and(|passed| passed.is_wrong(moment)) {
+            return Err(format!("insn {pc} in frame {frame}: the call gets what it never does"));
+        }
         let places = Places::new(moment, first, self.prog_type);
         let (live, regs) = (self.live[pc as usize], &moment.frame().regs);
         let wrong = |state: &[RegState; 11]| {

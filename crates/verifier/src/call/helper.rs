@@ -2,12 +2,13 @@
 
 use super::gate::{Proto, func_and_number, func_name};
 use super::{Meta, arg::arg_reg, effects::changes_packet, id};
+use crate::aux::Passed;
 use crate::reg::{Base, DynptrKind, Extra, RegState, flag};
 use crate::reject::{Fact, Reject, Res, reject};
 use crate::rule::Rule;
 use crate::verifier::{Next, Verifier};
 use skep_abi::{ArgKind, AttachType, Errno, ProgType};
-use skep_isa::Reg;
+use skep_isa::{Pc, Reg};
 
 /// What the rest of the call needs besides [`Meta`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +28,7 @@ impl Verifier<'_> {
         self.check_func_args(&proto, &mut meta)?;
         self.check_func_map(&meta)?;
         self.check_func_key(&meta)?;
+        self.note_passed(&proto, &meta);
         self.fill_raw(&meta)?;
         self.release_argument(&proto, &meta)?;
         let after = self.check_special(&mut meta, &proto)?;
@@ -44,6 +46,25 @@ impl Verifier<'_> {
             self.clear_packet_pointers();
         }
         Ok(Next::Fall)
+    }
+
+    /// Notes what the call gets. Which kinds of arguments there are is the same on all paths.
+    fn note_passed(&mut self, proto: &Proto, meta: &Meta) {
+        use ArgKind::{Func, Map, Size, SizeOrZero};
+        if !proto.args.iter().any(|arg| matches!(arg.kind, Map | Func | Size | SizeOrZero)) {
+            return;
+        }
+        let size = proto.args.get(1).filter(|arg| matches!(arg.kind, Size | SizeOrZero));
+        let size = size.and_then(|_| self.reg(Reg::R2).num.is_const());
+        // What maps inside others are like has no bit.
+        let maps = meta.map.filter(|&map| (map as usize) < self.env.image.maps.len());
+        let passed = Passed {
+            maps: maps.and_then(|map| 1u64.checked_shl(map)).unwrap_or(0),
+            callback: meta.subprog.map(|subprog| Pc(self.subprogs[subprog as usize].start)),
+            size: size.and_then(|size| u32::try_from(size).ok()),
+        };
+        let known = self.passed.entry(self.pc).or_insert(passed);
+        known.join(passed);
     }
 
     /// In a function, a tail call that succeeds comes back to the caller, with any result and perhaps

@@ -38,11 +38,16 @@ impl Memory<'_> {
         }
     }
 
-    /// The part that may be read around an address of the host, with the whole stack.
+    /// The part that may be read around an address of the host, with the whole stack; none for objects, whose addresses
+    /// are no host's.
     pub(crate) fn host_window(&mut self, addr: u64) -> Option<Window> {
         let stack = self.bytes.get(STACK as usize)?.rd.len();
         let frames = u32::try_from(stack).ok()? / FRAME_SIZE;
-        let window = self.window(self.home(addr), false, frames)?;
+        let home = self.home(addr);
+        if self.is_object(split(home).0) {
+            return None;
+        }
+        let window = self.window(home, false, frames)?;
         Some(Window { lo: window.host, ..window })
     }
 
