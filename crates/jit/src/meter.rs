@@ -296,13 +296,16 @@ mod tests {
         assert_eq!(block(&is_target), Block { insns: 2, jumps_back: false, fork: Some(Pc(2)) });
     }
 
+    /// Slots, and what is counted there.
+    type Counts = Vec<(u32, i32)>;
+
     /// What is counted before each slot.
-    fn charges(text: &str, leaves: bool) -> Vec<(u32, i32)> {
+    fn charges(text: &str, leaves: bool) -> Counts {
         charges_and_ways(text, leaves).0
     }
 
     /// The same, and what jumps count on their ways.
-    fn charges_and_ways(text: &str, leaves: bool) -> (Vec<(u32, i32)>, Vec<(u32, i32)>) {
+    fn charges_and_ways(text: &str, leaves: bool) -> (Counts, Counts) {
         let insns = skep_asm::assemble(text).unwrap();
         let mut shape = Shape::default();
         shape.is_target = vec![Target::No; insns.len()];
