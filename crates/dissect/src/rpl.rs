@@ -46,9 +46,7 @@ fn object(cx: &mut Cx<'_>, p: usize, len: usize) -> Printed {
         cx.invalid();
         return Ok(());
     }
-    if cx.is_cut(p, 24) {
-        return Ok(());
-    }
+    cx.need(p, 24)?;
     cx.s(" [dagid:");
     cx.ip6(p + 8)?;
     put!(cx, ",seq:{},instance:{},rank:{},", cx.u8(p + 5)?, cx.u8(p)?, cx.u16(p + 2)?);

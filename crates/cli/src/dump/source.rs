@@ -8,7 +8,7 @@ use crate::file;
 use crate::run::device;
 use crate::term::Out;
 use skep_cbpf::Program;
-use skep_filter::{Process, Source as Origin};
+use skep_filter::{Process, Source as Origin, program_of_all};
 use skep_hooks::{
     CaptureError, DeviceError, Direction, Interface, LinkType, Next, Packet, PacketRing,
     PacketSource, RingOptions, RingStats,
@@ -513,13 +513,15 @@ impl Ring {
     ) -> Result<Self, Failure> {
         let program = kernel_program(&name, expression, remarks)?;
         let insns = program.as_ref().map(raw);
+        // Without a filter the kernel drops packets that have no bytes behind the link's header (`packet_rcv`).
+        let all = raw(&program_of_all(true, options.snaplen));
         let ring_options = RingOptions {
             snaplen: options.snaplen,
             promiscuous: options.promiscuous,
             buffer: options.buffer,
             delay,
             timeout,
-            filter: insns.as_deref(),
+            filter: Some(insns.as_deref().unwrap_or(&all)),
             program: None,
             direction: options.direction,
         };
@@ -533,7 +535,7 @@ impl Ring {
                     "{name}: the kernel does not take the filter ({}): packets are filtered here",
                     source.kind()
                 ));
-                let without = RingOptions { filter: None, ..ring_options };
+                let without = RingOptions { filter: Some(&all), ..ring_options };
                 let ring =
                     PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
                 (ring, Filters::Here)
@@ -543,7 +545,7 @@ impl Ring {
         let ethernet = ring.interfaces().first().is_none_or(|i| i.link == LinkType::ETHERNET);
         if filters == Filters::Kernel && !ethernet {
             // The program was for another link type: again, without it.
-            let without = RingOptions { filter: None, ..ring_options };
+            let without = RingOptions { filter: Some(&all), ..ring_options };
             let ring = PacketRing::open(&name, &without).map_err(|err| device::failure(&err))?;
             return Ok(Self::new(ring, name, Filters::Here));
         }
