@@ -137,7 +137,15 @@ impl Expr {
     }
 
     fn id_in_words(&self, qual: Qual, id: Id) -> String {
+        // Fewer than four parts are a network.
+        let parts = match id {
+            Id::Ip4(span) => self.slice(span).split('.').count(),
+            _ => 4,
+        };
         let what = match id {
+            Id::Ip4(span) if parts < 4 => {
+                format!("{}{}/{}", self.slice(span), ".0".repeat(4 - parts), 8 * parts)
+            }
             Id::Name(span) | Id::Ip4(span) => self.slice(span).to_string(),
             Id::Number(number) => number.to_string(),
             Id::Net4(span, len) => format!("{}/{len}", self.slice(span)),
@@ -172,8 +180,8 @@ impl Expr {
             Dir::Ta => "transmitter's ",
         };
         match qual.kind {
-            Kind::Default | Kind::Host => format!("{inside}{end}address {what}"),
-            Kind::Net => format!("{inside}{end}address in {what}"),
+            Kind::Default | Kind::Host if parts == 4 => format!("{inside}{end}address {what}"),
+            Kind::Default | Kind::Host | Kind::Net => format!("{inside}{end}address in {what}"),
             Kind::Port => format!("{inside}{end}port {what}"),
             Kind::PortRange => format!("{inside}{end}port in {what}"),
             Kind::Gateway => format!("{inside}by way of {what}"),
@@ -406,5 +414,6 @@ mod tests {
              IPv4, ARP or RARP, source or destination address in 10.0.0.0/8\n      \
              IPv6, source or destination address ::1\n"
         );
+        assert_eq!(words("src host 10.1"), "IPv4, ARP or RARP, source address in 10.1.0.0/16\n");
     }
 }
