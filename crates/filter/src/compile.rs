@@ -270,13 +270,13 @@ impl Meaning {
     }
 
     /// The same in which numbers that are compared are other values than what conditions load: libpcap has them at
-    /// an index, and only finds out later that it is constant.
+    /// an index, and only finds out later that it is constant. It does not look through what is computed.
     fn as_libpcap_sees_it(&self) -> Self {
         let mut seen = self.clone();
-        for &(first, end) in &self.relations {
+        for &(first, end, computed) in &self.relations {
             for form in seen.forms.get_mut(first as usize..end as usize).unwrap_or_default() {
                 if let Form::Test(test) = form {
-                    let other = match seen.values.get(test.value) {
+                    let other = match seen.values.get(computed.unwrap_or(test.value)) {
                         Value::Abs(size, at) => {
                             let at = seen.values.add(Value::Const(at));
                             Value::Ind(size, at, 0)

@@ -139,8 +139,8 @@ pub struct Meaning {
     pub(crate) prefixes: Vec<Prefixes>,
     /// Whether libpcap optimises nothing, for there are jumps inside its conditions.
     pub(crate) as_it_stands: bool,
-    /// Forms of comparisons of numbers, from the first one to before another one.
-    pub(crate) relations: Vec<(FormId, FormId)>,
+    /// Forms of comparisons of numbers, from the first one to before another one, and of what, if that is computed.
+    pub(crate) relations: Vec<(FormId, FormId, Option<ValueId>)>,
 }
 
 /// A position: a constant, and a cell if it depends on the packet.

@@ -57,7 +57,14 @@ impl Lowering<'_> {
             (Some(left), Some(right)) => self.constant(compare(cmp, left, right)),
             _ => self.comparison(cmp, left.value, right.value),
         };
-        self.meaning.relations.push((first, self.next_form()));
+        let values = &self.meaning.values;
+        let computed = [left.value, right.value].into_iter().find(|&side| match values.get(side) {
+            // Bits that are asked for are a mask of the test.
+            Value::Alu(AluOp::And, _, mask) => values.constant(mask).is_none(),
+            Value::Alu(..) | Value::Neg(_) => true,
+            _ => false,
+        });
+        self.meaning.relations.push((first, self.next_form(), computed));
         if opposite {
             form = self.not(form);
         }
