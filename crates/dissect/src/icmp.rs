@@ -199,6 +199,9 @@ fn unreachable(cx: &mut Cx<'_>, at: usize, code: usize) -> Printed<bool> {
 }
 
 fn advertisement(cx: &mut Cx<'_>, at: usize) -> Printed<bool> {
+    /// Characters that tcpdump has room for.
+    const LONGEST: usize = 163;
+    let start = cx.out.len();
     cx.s("router advertisement");
     if !cx.has(at + 4, 4) {
         return Ok(false);
@@ -225,6 +228,7 @@ fn advertisement(cx: &mut Cx<'_>, at: usize) -> Printed<bool> {
         cx.after(" {", |cx| cx.ip(p))?;
         put!(cx, " {}}}", cx.u32(p + 4)?);
     }
+    cx.out.truncate(start + LONGEST);
     Ok(true)
 }
 

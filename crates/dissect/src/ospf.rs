@@ -244,7 +244,8 @@ fn local_signalling(cx: &mut Cx<'_>, at: usize, kind: usize, len: usize) -> Prin
         return Ok(());
     }
     let (mut p, end) = (at + start, at + len);
-    put!(cx, "\n\t  LLS: checksum: 0x{:04x}, length: {}", cx.u16(p)?, cx.u16(p + 2)?);
+    put!(cx, "\n\t  LLS: checksum: 0x{:04x}", cx.u16(p)?);
+    put!(cx, ", length: {}", cx.u16(p + 2)?);
     p += 4;
     while p < end {
         let kind = cx.u16(p)?;

@@ -301,9 +301,10 @@ fn lcp(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed<Ended> {
         7 | 8 => {}
         13 if len < 3 => return bogus(cx, ">= 3", true),
         13 => {
+            cx.s(": ");
             let operation = cx.u8(p + 2)?;
             let name = tok(CALLBACKS, operation).unwrap_or("Unknown");
-            put!(cx, ": : Callback Operation {name} ({operation})");
+            put!(cx, ": Callback Operation {name} ({operation})");
         }
         19 if len < 3 => return bogus(cx, ">= 3", true),
         19 => return endpoint(cx, p, len),

@@ -227,7 +227,13 @@ fn named(cx: &mut Cx<'_>, kind: usize, names: &[&str], p: usize) -> Printed {
 }
 
 fn number(cx: &mut Cx<'_>, kind: usize, p: usize) -> Printed {
-    let number = cx.u32(p)?;
+    // What stands before the others is shown though they be cut off.
+    match kind {
+        83 => tag(cx, cx.u8(p)?),
+        56 => tagging(cx, cx.u8(p)?),
+        _ => {}
+    }
+    let number = if matches!(kind, 56 | 83) { cx.u24(p + 1)? } else { cx.u32(p)? };
     match (kind, number) {
         (23, 0xffff_fffe) => cx.s("NAS Select"),
         (27 | 28 | 41 | 46 | 85, _) => {
@@ -240,14 +246,6 @@ fn number(cx: &mut Cx<'_>, kind: usize, p: usize) -> Printed {
         }
         (37, 0) => cx.s("Unnumbered"),
         (38, 0) => cx.s("NAS assigned"),
-        (83, _) => {
-            tag(cx, cx.u8(p)?);
-            put!(cx, "{}", number & 0xff_ffff);
-        }
-        (56, _) => {
-            tagging(cx, number >> 24);
-            put!(cx, "{}", number & 0xff_ffff);
-        }
         _ => put!(cx, "{number}"),
     }
     Ok(())
@@ -348,8 +346,8 @@ fn time(cx: &mut Cx<'_>, p: usize) -> Printed {
 
 fn special(cx: &mut Cx<'_>, kind: usize, p: usize, len: usize) -> Printed {
     let hex = |cx: &mut Cx<'_>, p, len| -> Printed {
-        for byte in cx.bytes(p, len)? {
-            put!(cx, "{byte:02X}");
+        for at in p..p + len {
+            put!(cx, "{:02X}", cx.u8(at)?);
         }
         Ok(())
     };
