@@ -152,6 +152,13 @@ impl Saver {
             children: Vec::new(),
             failed: None,
         };
+        if this.size.is_some() && this.is_other() {
+            let text =
+                format!("-C: {} is no plain pcap, of which bytes are counted", path.display());
+            return Err(
+                Failure::new(Kind::Usage, text).help("name it .pcap, or let -G say when files end")
+            );
+        }
         // By the clock, the first file's name is that of its first packet's time, if packets come from files. tcpdump goes
         // by the clock of the wall, wherever packets come from.
         if this.seconds.is_none() || this.live || this.plain {
@@ -251,7 +258,8 @@ impl Saver {
         }
         self.written = Arc::default();
         self.sink = self.open().map_err(|err| failure(&self.name, &err))?;
-        Ok(())
+        // Who reads along knows by the header that packets will come.
+        if self.flush { self.flush() } else { Ok(()) }
     }
 
     /// Refuses to replace a file of an earlier time. For packets as they come that is the time just before: names of hours
@@ -286,9 +294,7 @@ impl Saver {
     }
 
     fn open(&self) -> Result<Box<dyn PacketSink>, SinkError> {
-        let other = ["pcapng", "gz", "zst"].map(|end| self.path.extension() == Some(end.as_ref()));
-        let is_other = other.contains(&true) && !self.plain;
-        if is_other && self.size.is_none() && !file::is_std(&self.name) {
+        if self.is_other() {
             return skep_hooks::create(&self.name, &self.interfaces);
         }
         let to: Box<dyn Write> = if file::is_std(&self.name) {
@@ -301,6 +307,12 @@ impl Saver {
         let link = self.interfaces.first().map_or(LinkType::ETHERNET, |interface| interface.link);
         let writer = PcapWriter::start(plain, link, self.nanos, self.snaplen)?;
         Ok(Box::new(Flushing(writer)))
+    }
+
+    /// Whether the name says that files are no plain pcap.
+    fn is_other(&self) -> bool {
+        let ends = ["pcapng", "gz", "zst"].map(|end| self.path.extension() == Some(end.as_ref()));
+        ends.contains(&true) && !self.plain && !file::is_std(&self.path)
     }
 
     /// Ends a file, and hands it to the command.
