@@ -28,18 +28,27 @@ pub(crate) fn check_conversions(pattern: &Path) -> Result<(), Failure> {
     Err(Failure::new(Kind::Usage, text).help("those of strftime(3) are, and %% is a percent sign"))
 }
 
-/// Refuses a pattern by which a stretch of so many seconds is called as the one before it. Some are where the stretch is
-/// shorter than the shortest time in the name, perhaps only now and then.
+/// Refuses a pattern by which a stretch of the clock of so many seconds begins with a name that the one before it may
+/// have, which has that of its beginning or, if packets come late, that of a second before its end.
 pub(crate) fn check_stretches(pattern: &Path, seconds: u32) -> Result<(), Failure> {
-    let step = u64::from(seconds) * NANOS;
-    let (mut time, mut name) = (now(), fill(pattern, now())?);
-    for _ in 0..STRETCHES {
-        let next = fill(pattern, time + step)?;
+    let seconds = u64::from(seconds.max(1));
+    let now = now() / NANOS;
+    let stretch = now.saturating_add_signed(offset(now)) / seconds;
+    let mut earlier = None;
+    for next in stretch..=stretch + STRETCHES {
+        let local = next * seconds;
+        let guess = local.saturating_add_signed(-offset(now));
+        let begin = local.saturating_add_signed(-offset(guess));
+        let Some(time) = begin.checked_mul(NANOS) else { break };
+        let name = fill(pattern, time)?;
+        let before = fill(pattern, time.saturating_sub(NANOS))?;
         // Where clocks are put back, a stretch is longer.
-        if next == name && offset(time) == offset(time + step) {
-            return Err(replaces(pattern, "each file would replace the one before"));
+        let is_usual =
+            offset(begin.saturating_sub(1)) == offset(begin) && offset(begin) == offset(now);
+        if is_usual && (before == name || earlier.as_ref() == Some(&name)) {
+            return Err(replaces(pattern, "a file would replace the one before"));
         }
-        (time, name) = (time + step, next);
+        earlier = is_usual.then_some(name);
     }
     Ok(())
 }
@@ -50,9 +59,9 @@ pub(crate) fn replaces(name: &Path, why: &str) -> Failure {
     Failure::new(Kind::Usage, format!("{}: {why}", name.display())).help(help)
 }
 
-/// Seconds that clocks on walls are ahead at a time.
-fn offset(time: u64) -> i32 {
-    skep_hooks::utc_offset(u32::try_from(time / NANOS).unwrap_or(u32::MAX))
+/// Seconds that clocks on walls are ahead at a second.
+fn offset(second: u64) -> i64 {
+    skep_hooks::utc_offset(u32::try_from(second).unwrap_or(u32::MAX)).into()
 }
 
 /// The first conversion that is none.
@@ -94,7 +103,7 @@ mod tests {
             ("%H", 3600),
             ("%H%M", 60),
             ("%F", 86_400),
-            ("%Y%j", 90_000),
+            ("%F %H", 90_000),
         ] {
             assert!(is_taken(pattern, seconds), "{pattern} {seconds}");
         }
@@ -107,6 +116,9 @@ mod tests {
             ("%M", 3600),
             ("%H", 86_400),
             ("%H%M", 59),
+            ("%H%M", 90),
+            ("%Y%j", 90_000),
+            ("%Y", 200_000_000),
         ] {
             assert!(!is_taken(pattern, seconds), "{pattern} {seconds}");
         }

@@ -576,7 +576,9 @@ fn kernel_program(
     match expression.filter(link, origin)? {
         None => Ok(None),
         Some(Filter::Program(program)) if is_any => match program.for_cooked_socket() {
-            None => here(": the kernel does not know the cooked header's bytes that are asked for"),
+            None => {
+                here(": not all that is asked for is where the kernel has it on all interfaces")
+            }
             program => Ok(program),
         },
         Some(Filter::Program(program)) => Ok(Some(program)),

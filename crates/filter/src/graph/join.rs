@@ -6,7 +6,7 @@
 use super::few::{FEW, Place, blocks};
 use super::thread::is_touch;
 use super::{ACCEPT, Block, BlockId, Graph, REJECT, Step, filled};
-use crate::form::Test;
+use crate::form::{Rhs, Test};
 use std::collections::HashMap;
 
 /// Pairs of copies joined, at most.
@@ -88,15 +88,23 @@ impl Graph<'_> {
     }
 }
 
-/// The step that does for both blocks, and where each goes on after it, if it comes out so or so.
+/// The step that does for both blocks, and where each goes on after it, if it comes out so or so: the same test, or one
+/// that loads no more than the other block, which only loads.
 fn both_do(one: &Block, other: &Block) -> Option<(Step, [(BlockId, BlockId); 2])> {
     let (Step::Test(test), Step::Test(same)) = (one.step, other.step) else { return None };
     let ways = [(one.yes, other.yes), (one.no, other.no)];
-    if test == same || test.value == same.value && is_touch(&test, one.yes, one.no) {
+    if test == same {
+        return Some((one.step, ways));
+    }
+    let loads_that = |block: &Block, of: &Test, test: &Test| {
+        of.value == test.value
+            && is_touch(of, block.yes, block.no)
+            && matches!(test.rhs, Rhs::Const(_))
+    };
+    if loads_that(one, &test, &same) {
         return Some((other.step, ways));
     }
-    let is_touch = test.value == same.value && is_touch(&same, other.yes, other.no);
-    is_touch.then_some((one.step, ways))
+    loads_that(other, &same, &test).then_some((one.step, ways))
 }
 
 /// The blocks of a graph in which one copy does for two.

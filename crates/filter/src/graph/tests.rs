@@ -279,7 +279,15 @@ const PROVED_ONE_BY_ONE: &[Row] = &[
 const BROUGHT: &[Row] = &[("EN10MB", 10, "ip dst host 192.168.1.1 or (lat) or outbound or pppoes")];
 
 /// Copies on ways that a test before tells apart, of which one does for both.
-const JOINED: &[Row] = &[("EN10MB", 32, "iih or src port 22 or ip[9] = 6")];
+const JOINED: &[Row] = &[
+    ("EN10MB", 32, "iih or src port 22 or ip[9] = 6"),
+    // A way that only loads what is compared with another value goes on without that.
+    (
+        "EN10MB",
+        43,
+        "(ether[12]=8 and ether[40] >= 0 and ether[20] = 1 and ether[21] = 2 and ether[22] = 3) or (not ether[12]=8 and ((ether[40] > ether[100] and ether[20] = 1 and ether[21] = 2 and ether[22] = 3 and len > 70) or (not (ether[40] > ether[100]) and ether[20] = 1 and ether[21] = 2 and ether[22] = 3 and ether[12]=3)))",
+    ),
+];
 
 /// Tests of a value behind ones that leave some bits of it.
 const WHOLE: &[Row] = &[("LOOP", 7, "len > 50 and not (! len & 3 != 1 && greater 100)")];
