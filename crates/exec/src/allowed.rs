@@ -1,8 +1,7 @@
 //! Helpers and kernel functions that machine code may call.
 //!
 //! What fits takes numbers, handles of maps and addresses of plain memory, and gives numbers or addresses of
-//! memory that stays where it is for as long as the verifier lets a program follow them. The current task is an object
-//! whose address is looked up at each load. What works on objects of
+//! memory that stays where it is for as long as the verifier lets a program follow them. What works on objects of
 //! programs or of the kernel, on tasks and cgroups and what is stored with them, and whatever is not known
 //! here, is left to the interpreter. Pages of
 //! arenas have the same addresses for both.
@@ -48,7 +47,6 @@ const ALLOWED: &[&str] = &[
     "bpf_get_current_comm",
     "bpf_get_current_pid_tgid",
     "bpf_get_current_task",
-    "bpf_get_current_task_btf",
     "bpf_get_current_uid_gid",
     "bpf_get_func_arg",
     "bpf_get_func_arg_cnt",

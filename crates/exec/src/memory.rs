@@ -146,6 +146,10 @@ fn writable(len: usize) -> io::Result<Pages> {
 
 /// Takes pages back that begin with so many bytes of code, if they lie behind those that are spare and these are few.
 fn give_back(mut pages: Pages, code: usize) {
+    // Other cores may have fetched what stood there, of which only x86 hears.
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
     let Ok(mut spare) = SPARE.try_lock() else { return };
     let spare = &mut spare.pages;
     if pages.base != spare.end() || spare.len + pages.len > RUN * page_size() {

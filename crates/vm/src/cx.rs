@@ -210,7 +210,7 @@ pub(crate) struct Meter {
     /// Not yet handed out.
     left: u64,
     /// Handed out and not used, as of [`Meter::pause`]; negative when the loop has overdrawn by less
-    /// than a program's length.
+    /// than a program's length, or than the turns that machine code counts before a loop.
     slice: isize,
     /// Length of the rest at which the slice is used up.
     limit: isize,

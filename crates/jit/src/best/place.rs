@@ -371,6 +371,7 @@ impl<'a, H: Host> Lives<'a, H> {
                 self.lives_for(value, until - at, weight);
             }
             let inst = f.inst(value);
+            self.any_held |= matches!(inst, Inst::Un { op: UnOp::Hold, .. });
             let (clobbers, operands_too) = self.clobbers(value, inst);
             if clobbers != 0 {
                 for &(value, _) in &now.values {
@@ -392,7 +393,6 @@ impl<'a, H: Host> Lives<'a, H> {
                 }
                 let is_held = matches!(given, Inst::Un { op: UnOp::Hold, .. });
                 any_number |= is_held;
-                self.any_held |= is_held;
                 self.used(operand, at, weight, now);
                 if operands_too {
                     self.each[operand.index()].forbidden |= clobbers;
