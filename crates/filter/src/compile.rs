@@ -275,7 +275,9 @@ impl Meaning {
         let mut seen = self.clone();
         for &(first, end, computed) in &self.relations {
             for form in seen.forms.get_mut(first as usize..end as usize).unwrap_or_default() {
-                if let Form::Test(test) = form {
+                if let Form::Test(test) = form
+                    && test.mask != 0
+                {
                     let other = match seen.values.get(computed.unwrap_or(test.value)) {
                         Value::Abs(size, at) => {
                             let at = seen.values.add(Value::Const(at));
