@@ -379,7 +379,7 @@ fn options_that_contradict_each_other_are_refused() {
 fn a_name_without_a_time_is_refused() {
     let ran = skep("dump -r examples/traffic.pcap -w trace.pcap -G 60");
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("each file would replace the one before"), "{}", ran.err);
+    assert!(ran.err.contains("a file would replace the one before"), "{}", ran.err);
 }
 
 /// Output that nobody reads, and `-c`, end a capture too.

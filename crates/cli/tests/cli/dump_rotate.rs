@@ -40,7 +40,7 @@ fn a_name_that_does_not_change_is_refused() {
         let options = options.replace("DIR", &dir.display().to_string());
         let ran = skep(&format!("dump -r examples/traffic.pcap {options}"));
         assert_eq!(ran.code, 2, "{options}");
-        assert!(ran.err.contains("each file would replace the one before"), "{}", ran.err);
+        assert!(ran.err.contains("a file would replace the one before"), "{}", ran.err);
         assert_eq!(names(&dir), [""; 0], "{options}");
     }
     // One file has none before it.
