@@ -134,8 +134,8 @@ impl Record<'_> {
         })
     }
 
-    /// Appends the value of a field as text; whether it has one. Different values are different texts, of one line, that a
-    /// terminal shows and does not obey.
+    /// Appends the value of a field as text; whether it has one. Different values are different texts, but for names of DNS
+    /// with dots inside of labels; a text is of one line, which a terminal shows and does not obey.
     pub fn write_field(&self, field: Field, out: &mut Vec<u8>) -> bool {
         self.field(field, out).is_some()
     }

@@ -43,8 +43,8 @@ pub(crate) struct First {
 /// Connections met so far. As tcpdump does, all are kept; beyond a number of them, which bounds memory, the
 /// oldest half is forgotten.
 ///
-/// Each is known by 64 bits of a hash with a secret of this process, which two of a hundred thousand share once in a
-/// billion captures.
+/// Each is known by 64 bits of a hash with a secret of this process. Two of a hundred thousand that nobody chose share
+/// theirs once in a billion captures, and then have each other's first numbers.
 pub(crate) struct Flows {
     secret: u64,
     young: HashMap<u64, (u32, u32), Hashed>,

@@ -1,6 +1,6 @@
 //! Registers that may be read before they are written again, by instruction.
 //!
-//! A textbook data-flow analysis over the postorder. States are compared only in live registers.
+//! A textbook data-flow analysis: once up from the end, or over the postorder where jumps go back. States are compared only in live registers.
 //! Kernel: `compute_live_registers`.
 
 use crate::aux::Aux;

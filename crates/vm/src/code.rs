@@ -235,7 +235,8 @@ pub(crate) struct Code<S> {
     pub(crate) index: usize,
     /// The ops of instructions that name something outside of themselves, in order.
     pub(crate) linked: Vec<Op>,
-    /// The ops, each instruction one of its own. The first run asks for them, as machine code needs none.
+    /// The ops, each instruction one of its own. They are made for who asks first: a run, or code that looks up
+    /// what an instruction names.
     pub(crate) plain: OnceBox<Vec<Op>>,
     /// What runs: several instructions in one op where `fuse` found such.
     pub(crate) fused: OnceBox<Vec<Op>>,

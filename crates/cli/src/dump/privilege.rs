@@ -35,7 +35,8 @@ pub(crate) fn is_given_up(user: Option<&str>) -> bool {
 /// created, else nobody. Where that is root, everything else that root may do is given up. The file that is
 /// written now becomes that user's if it is to be opened again.
 ///
-/// Only the calling thread changes: it is the only one yet, but for one that finds the sockets of processes and sees no packet.
+/// Only the calling thread changes: it is the only one yet, but for one that finds the sockets of processes and sees no
+/// packet. Those that ask for hosts of an expression have ended: where one got no answer, nothing is captured.
 pub(crate) fn drop(user: Option<&str>, files: Option<Files<'_>>) -> Result<(), Failure> {
     if !is_given_up(user) {
         return Ok(());
